@@ -1,0 +1,30 @@
+"""`phi3scaffold VERB ...`: the table of verbs, each a module of `phi3scaffold.cli`."""
+
+from __future__ import annotations
+
+import sys
+
+from phi3scaffold.cli import Verb, main
+
+VERBS = {
+    "new": Verb("phi3scaffold.cli.new", "make a project"),
+    "models": Verb("phi3scaffold.cli.models", "list the models it knows"),
+    "data": Verb("phi3scaffold.cli.stage", "read, check, split and render the rows"),
+    "model": Verb("phi3scaffold.cli.stage", "fetch the base model into model-cache/"),
+    "finetune": Verb("phi3scaffold.cli.stage", "everything up to a short evaluation"),
+    "merge": Verb("phi3scaffold.cli.stage", "fold the adapter into the weights"),
+    "export": Verb("phi3scaffold.cli.stage", "quantize and convert to ONNX"),
+    "evaluate": Verb("phi3scaffold.cli.stage", "measure every form on the held-out rows"),
+    "run": Verb("phi3scaffold.cli.stage", "the whole pipeline, every stage that is not up to date"),
+    "infer": Verb("phi3scaffold.cli.infer", "answer one prompt"),
+    "chat": Verb("phi3scaffold.cli.chat", "talk to the model in the terminal"),
+}
+
+
+def entry_point() -> None:
+    """Console script `phi3scaffold`."""
+    sys.exit(main(VERBS, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    entry_point()

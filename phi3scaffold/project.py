@@ -1,0 +1,146 @@
+"""A generated project on disk: its root, its settings, its folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+
+MARKER = "project.yaml"
+TARGETS = ("cpu", "cuda", "directml", "aml", "arc")
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project; every path is absolute.
+
+    Attributes:
+        root: the folder that holds project.yaml.
+        model_id: a catalogue name, a hub id, or a local folder.
+        revision: branch, tag or commit on the hub.
+        target: where the pipeline runs, one of `TARGETS`.
+        evaluate_rows: how many held-out rows the evaluation asks each form.
+    """
+
+    root: Path
+    model_id: str
+    revision: str
+    target: str
+    evaluate_rows: int
+
+    @property
+    def datasets(self) -> Path:
+        return self.root / "datasets"
+
+    @property
+    def dataset_yaml(self) -> Path:
+        return self.datasets / "dataset.yaml"
+
+    @property
+    def olive_config(self) -> Path:
+        return self.root / "fine-tuning" / "olive-config.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "model.lock"
+
+    @property
+    def base(self) -> Path:
+        return self.root / "model-cache" / "base"
+
+    @property
+    def gen(self) -> Path:
+        return self.root / "gen-model"
+
+    @property
+    def adapter(self) -> Path:
+        return self.gen / "adapter"
+
+    @property
+    def merged(self) -> Path:
+        return self.gen / "merged"
+
+    @property
+    def onnx(self) -> Path:
+        return self.gen / "onnx"
+
+    @property
+    def report(self) -> Path:
+        return self.gen / "report"
+
+
+def find_project(start: Path | None = None) -> Project:
+    """The project that `start` (default: the current folder) lies in.
+
+    Raises:
+        ScaffoldError: there is none, or its project.yaml is wrong.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / MARKER).is_file():
+            return load_project(folder)
+    raise ScaffoldError(
+        "This is not a phi3scaffold project: no project.yaml here or above.",
+        where=here,
+        fix="change into a project's folder, or make one: phi3scaffold new my-proj",
+    )
+
+
+def load_project(root: Path) -> Project:
+    """Read `root`/project.yaml. Raises ScaffoldError naming the file, line and key."""
+    path = root / MARKER
+    settings = read_yaml(path)
+    model = _mapping(settings.get("model"), "model", path)
+    evaluate = _mapping(settings.get("evaluate", {}), "evaluate", path)
+    target = settings.get("target", "cpu")
+    if target not in TARGETS:
+        raise ScaffoldError(
+            f"Unknown target {target!r}.",
+            where=f"{path}: target",
+            fix=f"one of: {', '.join(TARGETS)}",
+        )
+    model_id = model.get("id")
+    if not isinstance(model_id, str) or not model_id.strip():
+        raise ScaffoldError(
+            "The model is missing.",
+            where=f"{path}: model.id",
+            fix="a name from `phi3scaffold models`, a hub id, or a local folder",
+        )
+    rows = evaluate.get("rows", 100)
+    if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
+        raise ScaffoldError(
+            f"evaluate.rows must be a whole number of at least 1, not {rows!r}.",
+            where=f"{path}: evaluate.rows",
+        )
+    return Project(
+        root=root,
+        model_id=model_id,
+        revision=str(model.get("revision", "main")),
+        target=target,
+        evaluate_rows=rows,
+    )
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping. Raises ScaffoldError with the line."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScaffoldError("The file is missing.", where=path) from None
+    except UnicodeDecodeError as error:
+        raise ScaffoldError(f"Not UTF-8: {error.reason}.", where=path) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ScaffoldError(f"Not valid YAML: {error.problem}.", where=f"{path}{line}") from None
+    return _mapping(content, "the file", path)
+
+
+def _mapping(value: Any, name: str, path: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ScaffoldError(f"{name} must be a mapping of keys to values.", where=path)
+    return value

@@ -1,0 +1,1 @@
+"""From a project to a model: stages, forms, data. Never imports the generator."""

@@ -1,0 +1,1 @@
+"""Everything that touches Microsoft Olive; the only folder that imports it."""

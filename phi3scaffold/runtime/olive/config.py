@@ -1,0 +1,96 @@
+"""fine-tuning/olive-config.json, read without Olive: which pass belongs to which stage.
+
+The file is the user's, and the only home of passes, rank, training arguments and quantizers. A
+stage runs a cut of its passes: `finetune` the training pass, `merge` MergeAdapterWeights, `export`
+whatever stands behind.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+
+TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
+MERGING = "mergeadapterweights"
+BUILDER = "modelbuilder"
+
+
+@dataclass(frozen=True)
+class OliveConfig:
+    """The parsed file.
+
+    Attributes:
+        path: where it stands.
+        content: the whole JSON object.
+        passes: pass name -> its settings, in file order.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    passes: dict[str, dict[str, Any]]
+
+    def names_for(self, stage: str) -> tuple[str, ...]:
+        """The names of the passes that `stage` (finetune, merge, export) runs, in order."""
+        chosen = []
+        merged = False
+        for name, settings in self.passes.items():
+            kind = str(settings["type"]).lower()
+            if kind in TRAINING:
+                home = "finetune"
+            elif kind == MERGING:
+                home, merged = "merge", True
+            else:
+                home = "export" if merged else "finetune"
+            if home == stage:
+                chosen.append(name)
+        if not chosen:
+            raise ScaffoldError(
+                f"No pass for the stage {stage}.",
+                where=f"{self.path}: passes",
+                fix="the order is: LoRA or QLoRA, MergeAdapterWeights, quantizers, ModelBuilder",
+            )
+        return tuple(chosen)
+
+    def settings_for(self, stage: str) -> dict[str, Any]:
+        """What of the file decides the outcome of `stage`: its passes and the accelerator."""
+        return {
+            "passes": {name: self.passes[name] for name in self.names_for(stage)},
+            "systems": self.content.get("systems"),
+            "input_model": self.content.get("input_model"),
+        }
+
+    @property
+    def algo(self) -> str:
+        """The training pass's type as written, e.g. ``QLoRA``."""
+        return str(self.passes[self.names_for("finetune")[0]]["type"])
+
+    @property
+    def precision(self) -> str:
+        """The ONNX form's precision, e.g. ``int4``."""
+        for settings in self.passes.values():
+            if str(settings["type"]).lower() == BUILDER:
+                return str(settings.get("precision", "fp32"))
+        return "fp32"
+
+
+def load_config(path: Path) -> OliveConfig:
+    """Read the file. Raises ScaffoldError with the line or the key that is wrong."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScaffoldError("The Olive config is missing.", where=path) from None
+    except json.JSONDecodeError as error:
+        raise ScaffoldError(
+            f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
+        ) from None
+    passes = content.get("passes") if isinstance(content, dict) else None
+    if not isinstance(passes, dict) or not passes:
+        raise ScaffoldError("It names no passes.", where=f"{path}: passes")
+    for name, settings in passes.items():
+        if not isinstance(settings, dict) or not isinstance(settings.get("type"), str):
+            raise ScaffoldError("A pass needs a type.", where=f"{path}: passes.{name}.type")
+    return OliveConfig(path=path, content=content, passes=passes)

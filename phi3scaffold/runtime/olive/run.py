@@ -1,0 +1,173 @@
+"""Runs a cut of the user's Olive passes, one after the other, and lets nothing be swallowed.
+
+Olive's engine exits 0 when a pass fails, keys its cache without the dataset's content, and copies
+whole models between cache and output. So its own configuration and passes are used directly, as
+`olive run-pass` does: a pass that fails raises here, and each result is written once, where the
+stage wants it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.runtime.olive.config import OliveConfig
+
+IGNORED_KEY = ("gnoring", "not part of", "is not a field of")
+
+
+def load_run_config(config: OliveConfig, root: Path) -> Any:
+    """The file as Olive's `RunConfig`, validated by Olive; a key it would ignore is an error.
+
+    Raises:
+        ScaffoldError: Olive refuses the file, or would silently ignore one of its keys.
+    """
+    import pydantic
+    from olive.workflows.run.config import RunConfig
+
+    with _inside(root), _collected_warnings() as warnings:
+        try:
+            run_config = RunConfig.model_validate(copy.deepcopy(config.content))
+        except (pydantic.ValidationError, ValueError, TypeError, KeyError) as error:
+            raise ScaffoldError(f"Olive refuses the config: {error}", where=config.path) from error
+        accelerator = accelerator_of(config)
+        for settings in (s for group in run_config.passes.values() for s in group):
+            _generate(settings, accelerator)
+    refuse_ignored_keys(warnings, config)
+    return run_config
+
+
+def refuse_ignored_keys(warnings: list[str], config: OliveConfig) -> None:
+    """Olive only warns about keys it does not know; a setting without effect is a mistake."""
+    ignored = [text for text in warnings if any(mark in text for mark in IGNORED_KEY)]
+    if ignored:
+        raise ScaffoldError(
+            f"Olive would silently ignore a setting: {ignored[0]}",
+            where=config.path,
+            fix="take the key out, or write its name as Olive 0.13 does (fine-tuning/README.md)",
+        )
+
+
+def accelerator_of(config: OliveConfig) -> Any:
+    """Olive's accelerator spec: the device and execution provider the config names."""
+    from olive.hardware.accelerator import AcceleratorSpec
+
+    systems = config.content.get("systems") or {}
+    name = config.content.get("target") or config.content.get("host")
+    system = systems.get(name) or next(iter(systems.values()), {})
+    chosen = (system.get("accelerators") or [{}])[0]
+    providers = chosen.get("execution_providers") or ["CPUExecutionProvider"]
+    return AcceleratorSpec(chosen.get("device", "cpu"), providers[0])
+
+
+def run_passes(
+    config: OliveConfig, root: Path, names: tuple[str, ...], model: Any, out: Path
+) -> Any:
+    """Run the passes `names` on an Olive model handler; the last one writes into `out`.
+
+    Args:
+        config: the user's file.
+        root: the project's root, which the file's paths are relative to.
+        names: pass names, in order.
+        model: an Olive `HfModelHandler`.
+        out: an empty folder on the project's disk; intermediate results are removed.
+
+    Returns:
+        The last pass's model handler, whose files lie in `out`.
+
+    Raises:
+        ScaffoldError: the config is wrong (exit code 2), or a pass wrote nothing (exit code 1).
+    """
+    import shutil
+
+    run_config = load_run_config(config, root)
+    accelerator = accelerator_of(config)
+    previous: Path | None = None
+    for index, name in enumerate(names):
+        last = index == len(names) - 1
+        folder = out if last else out.parent / f"{out.name}-{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = run_config.passes[name][0]
+        pass_ = _generate(settings, accelerator)
+        with _inside(root):
+            model = pass_.run(model, str(folder))
+        if not any(folder.iterdir()):
+            raise ScaffoldError(
+                f"Olive's pass {name} ({settings.type}) wrote nothing.",
+                where=f"{config.path}: passes.{name}",
+                exit_code=FAILED_RUN,
+            )
+        if previous is not None:
+            shutil.rmtree(previous)
+        previous = None if last else folder
+    return model
+
+
+def hf_model(folder: Path, adapter: Path | None = None, **load_kwargs: Any) -> Any:
+    """An Olive handler for a model folder, with an adapter over it where there is one."""
+    from olive.model import HfModelHandler
+
+    return HfModelHandler(
+        model_path=str(folder),
+        task="text-generation",
+        adapter_path=None if adapter is None else str(adapter),
+        load_kwargs=load_kwargs or None,
+    )
+
+
+def write_package_config(path: Path) -> Path:
+    """Write the package config that gives stock `olive run` our passes; returns `path`."""
+    from phi3scaffold.runtime.olive.passes import package_config
+
+    content = package_config().model_dump(mode="json", exclude_none=True)
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return path
+
+
+def _generate(settings: Any, accelerator: Any) -> Any:
+    """A pass object from Olive's `RunPassConfig`; settings are validated by the pass itself."""
+    from phi3scaffold.runtime.olive.passes import package_config
+
+    pass_class = package_config().import_pass_module(settings.type.lower())
+    values = pass_class.generate_config(
+        accelerator, copy.deepcopy(settings.config or {}), disable_search=True
+    )
+    return pass_class(accelerator, values)
+
+
+@contextlib.contextmanager
+def _inside(root: Path) -> Iterator[None]:
+    """Olive resolves the config's relative paths against the current folder."""
+    with contextlib.chdir(root):
+        yield
+
+
+@contextlib.contextmanager
+def _collected_warnings() -> Iterator[list[str]]:
+    """Every warning Olive logs inside the block."""
+    texts: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            texts.append(record.getMessage())
+
+    logger = logging.getLogger("olive")
+    handler = Collector(level=logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield texts
+    finally:
+        logger.removeHandler(handler)
+
+
+def keep_scratch_inside(folder: Path) -> None:
+    """Point the caches of Olive's dependencies into `folder`, so that a run leaves none behind."""
+    os.environ["HF_DATASETS_CACHE"] = str(folder / "datasets")
+    os.environ["OLIVE_CACHE_DIR"] = str(folder / "olive")
