@@ -1,0 +1,382 @@
+"""The models it knows: what each is, what fits it, and what was proved about it here.
+
+Light on purpose: no torch, no network. `find` knows the catalogue alone; `describe` also takes any
+hub id and any local folder whose config.json says `Phi3ForCausalLM`.
+
+Where the numbers come from: each model's own config.json, read in public copies of it (the
+configurations shipped as resources of dotnet/machinelearning for Phi-3-mini and Phi-3-medium, and
+verbatim copies in public tests for Phi-3.5-mini and Phi-4-mini); parameter counts are computed from
+those shapes, and for Phi-3-mini agree with the published 3,821,079,552. No commit is recorded
+here: `phi3scaffold model` resolves one and writes it to model.lock.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+
+DEFAULT = "microsoft/Phi-3-mini-4k-instruct"
+ARCHITECTURE = "Phi3ForCausalLM"
+# Phi-3 fuses q, k and v, and gate and up: a list with q_proj in it would match almost nothing.
+TARGET_MODULES = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that decide memory and speed, under their config.json names.
+
+    Attributes:
+        partial_rotary: share of each head's dimensions that is rotated.
+        original_context: positions the model was first trained for; longer contexts use longrope.
+        tied: the output layer is the embedding.
+    """
+
+    vocab: int
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    context: int
+    original_context: int
+    partial_rotary: float = 1.0
+    tied: bool = False
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden // self.heads
+
+    @property
+    def rope_factors(self) -> int:
+        """How many short and how many long factors longrope needs; 0 without longrope."""
+        if self.context == self.original_context:
+            return 0
+        return int(self.head_dim * self.partial_rotary) // 2
+
+    @property
+    def parameters(self) -> int:
+        attention = self.hidden * (2 * self.heads + 2 * self.kv_heads) * self.head_dim
+        layer = attention + 3 * self.hidden * self.intermediate + 2 * self.hidden
+        embeddings = self.vocab * self.hidden * (1 if self.tied else 2)
+        return embeddings + self.layers * layer + self.hidden
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What sets it apart from the plain architecture, in words for people."""
+        found = []
+        if self.rope_factors:
+            found.append("longrope")
+        if self.kv_heads < self.heads:
+            found.append(f"grouped-query attention {self.heads}:{self.kv_heads}")
+        if self.tied:
+            found.append("tied embeddings")
+        if self.partial_rotary < 1:
+            found.append(f"partial rotary {self.partial_rotary:g}")
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model.
+
+    Attributes:
+        name: short name, as in `--model`.
+        hub_id: repository on the hub; None for tiny, and for a local folder.
+        licence: of the weights.
+        stop_ids: ids that end a turn, as the model's own files say; for information only, the
+            pipeline reads them from the model.
+        proved: what was run here. `not_proved`: what was not.
+        notes: anything else a user should know before choosing it.
+    """
+
+    name: str
+    hub_id: str | None
+    shape: Shape | None
+    licence: str
+    stop_ids: tuple[int, ...] = ()
+    target_modules: tuple[str, ...] = TARGET_MODULES
+    proved: str = ""
+    not_proved: str = ""
+    notes: str = ""
+
+    @property
+    def ref(self) -> str:
+        """What to write in project.yaml's model.id."""
+        return self.hub_id or self.name
+
+    @property
+    def parameters(self) -> int | None:
+        return self.shape.parameters if self.shape else None
+
+    @property
+    def weights_gb(self) -> float | None:
+        """Size of the weights in bfloat16, in GiB."""
+        return self.shape.parameters * 2 / GIB if self.shape else None
+
+    @property
+    def context(self) -> int | None:
+        return self.shape.context if self.shape else None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.shape.features if self.shape else ()
+
+
+_RANDOM = (
+    "LoRA, QLoRA, merge, int4 and token identity, with a two-layer random model of its features"
+)
+_REAL = "its real weights"
+_PHI3_STOPS = (32000, 32001, 32007)
+_MEDIUM_NOTE = (
+    "its chat template has no system turn: a system text is dropped by the template, so leave it "
+    "out of dataset.yaml"
+)
+
+
+def _mini(context: int) -> Shape:
+    return Shape(
+        vocab=32064,
+        hidden=3072,
+        intermediate=8192,
+        layers=32,
+        heads=32,
+        kv_heads=32,
+        context=context,
+        original_context=4096,
+    )
+
+
+def _medium(context: int) -> Shape:
+    return Shape(
+        vocab=32064,
+        hidden=5120,
+        intermediate=17920,
+        layers=40,
+        heads=40,
+        kv_heads=10,
+        context=context,
+        original_context=4096,
+    )
+
+
+def _tiny() -> Entry:
+    """Read from its own files, so that its numbers have one home."""
+    shape = None
+    config = tiny_folder() / "config.json"
+    if config.is_file():
+        shape = shape_of(json.loads(config.read_text(encoding="utf-8")))
+    return Entry(
+        name="tiny",
+        hub_id=None,
+        shape=shape,
+        licence="MIT",
+        proved="the whole pipeline, with its own trained weights, in the test suite",
+        notes="a demonstration model that ships with the package: it learns, but knows little",
+    )
+
+
+def tiny_folder() -> Path:
+    """Where tiny's weights lie in the installed package."""
+    return Path(__file__).resolve().parent / "tiny" / "model"
+
+
+def shape_of(config: dict[str, Any]) -> Shape:
+    """The shape a config.json describes. Raises KeyError when a size is missing."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    context = int(config.get("max_position_embeddings", 4096))
+    heads = int(config["num_attention_heads"])
+    return Shape(
+        vocab=int(config["vocab_size"]),
+        hidden=int(config["hidden_size"]),
+        intermediate=int(config["intermediate_size"]),
+        layers=int(config["num_hidden_layers"]),
+        heads=heads,
+        kv_heads=int(config.get("num_key_value_heads") or heads),
+        context=context,
+        original_context=int(config.get("original_max_position_embeddings") or context),
+        partial_rotary=float(
+            config.get("partial_rotary_factor") or rope.get("partial_rotary_factor") or 1.0
+        ),
+        tied=bool(config.get("tie_word_embeddings", False)),
+    )
+
+
+ENTRIES: tuple[Entry, ...] = (
+    _tiny(),
+    Entry(
+        name="phi-3-mini-4k",
+        hub_id="microsoft/Phi-3-mini-4k-instruct",
+        shape=_mini(4096),
+        licence="MIT",
+        stop_ids=_PHI3_STOPS,
+        proved=_RANDOM,
+        not_proved=_REAL,
+    ),
+    Entry(
+        name="phi-3-mini-128k",
+        hub_id="microsoft/Phi-3-mini-128k-instruct",
+        shape=_mini(131072),
+        licence="MIT",
+        stop_ids=_PHI3_STOPS,
+        proved=_RANDOM,
+        not_proved=_REAL,
+    ),
+    Entry(
+        name="phi-3.5-mini",
+        hub_id="microsoft/Phi-3.5-mini-instruct",
+        shape=_mini(131072),
+        licence="MIT",
+        stop_ids=_PHI3_STOPS,
+        proved=_RANDOM,
+        not_proved=_REAL,
+    ),
+    Entry(
+        name="phi-4-mini",
+        hub_id="microsoft/Phi-4-mini-instruct",
+        shape=Shape(
+            vocab=200064,
+            hidden=3072,
+            intermediate=8192,
+            layers=32,
+            heads=24,
+            kv_heads=8,
+            context=131072,
+            original_context=4096,
+            partial_rotary=0.75,
+            tied=True,
+        ),
+        licence="MIT",
+        stop_ids=(200020, 199999),
+        proved=_RANDOM,
+        not_proved=_REAL,
+    ),
+    Entry(
+        name="phi-3-medium-4k",
+        hub_id="microsoft/Phi-3-medium-4k-instruct",
+        shape=_medium(4096),
+        licence="MIT",
+        stop_ids=_PHI3_STOPS,
+        proved=_RANDOM,
+        not_proved=_REAL,
+        notes=_MEDIUM_NOTE,
+    ),
+    Entry(
+        name="phi-3-medium-128k",
+        hub_id="microsoft/Phi-3-medium-128k-instruct",
+        shape=_medium(131072),
+        licence="MIT",
+        stop_ids=_PHI3_STOPS,
+        proved=_RANDOM,
+        not_proved=_REAL,
+        notes=_MEDIUM_NOTE,
+    ),
+)
+
+
+def find(ref: str) -> Entry | None:
+    """The catalogue's entry for a short name or a hub id (case does not matter), else None."""
+    wanted = ref.strip().lower()
+    for entry in ENTRIES:
+        if wanted == entry.name or (entry.hub_id and wanted == entry.hub_id.lower()):
+            return entry
+    return None
+
+
+def is_local(ref: str) -> bool:
+    """Whether a ref names a folder of this machine: it says so (./ ../ / ~ C:\\), or it exists."""
+    if find(ref) is not None:
+        return False
+    looks_local = ref.startswith((".", "/", "~", "\\")) or ref[1:3] in (":\\", ":/")
+    return looks_local or Path(ref).expanduser().is_dir()
+
+
+def describe(ref: str | Path) -> Entry:
+    """The entry for a ref: the catalogue's, or one made for a local folder or any hub id.
+
+    Raises:
+        ScaffoldError: a local folder that is not a Phi-3 model, or a ref that is neither a name of
+            the catalogue, nor a folder, nor of the form owner/name.
+    """
+    text = str(ref)
+    known = find(text)
+    if known is not None:
+        return known
+    if isinstance(ref, Path) or is_local(text):
+        folder = Path(text).expanduser()
+        config = read_config(folder)
+        try:
+            shape = shape_of(config)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ScaffoldError(
+                f"config.json lacks a size, or has a wrong one: {error}.",
+                where=folder / "config.json",
+                fix="copy the model's own config.json again",
+            ) from None
+        return Entry(
+            name=folder.name,
+            hub_id=None,
+            shape=shape,
+            licence="unknown",
+            not_proved="not in the catalogue: nothing about this model was proved",
+        )
+    owner, slash, name = text.partition("/")
+    if not slash or not owner or not name or "/" in name or " " in text:
+        names = ", ".join(entry.name for entry in ENTRIES)
+        raise ScaffoldError(
+            f"Unknown model {text!r}.",
+            fix=f"one of {names}; a hub id such as {DEFAULT}; or a folder such as ./my-model",
+        )
+    return Entry(
+        name=name,
+        hub_id=text,
+        shape=None,
+        licence="unknown",
+        not_proved="not in the catalogue: nothing about this model was proved",
+        notes="any model whose config says Phi3ForCausalLM; checked after the download",
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """A model folder's config.json, checked to be of this architecture.
+
+    Raises:
+        ScaffoldError: no folder, no config.json, not JSON, or another architecture.
+    """
+    path = folder / "config.json"
+    if not folder.is_dir():
+        raise ScaffoldError(
+            "The model's folder does not exist.",
+            where=folder,
+            fix="give a folder with config.json, *.safetensors and the tokenizer's files",
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScaffoldError(
+            "The model's folder has no config.json.",
+            where=folder,
+            fix="give a folder in Hugging Face's format (save_pretrained writes one)",
+        ) from None
+    except UnicodeDecodeError:
+        raise ScaffoldError("config.json is not UTF-8 text.", where=path) from None
+    except json.JSONDecodeError as error:
+        raise ScaffoldError(
+            f"config.json is not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}"
+        ) from None
+    if not isinstance(config, dict):
+        raise ScaffoldError("config.json must be a JSON object.", where=path)
+    found = config.get("architectures")
+    names = [str(name) for name in found] if isinstance(found, list) else []
+    if ARCHITECTURE not in names:
+        said = ", ".join(names) or "nothing"
+        raise ScaffoldError(
+            f"Not a Phi-3 model: its architecture is {said}, not {ARCHITECTURE}.",
+            where=f"{path}: architectures",
+            fix="choose a model from `phi3scaffold models`, or another of that architecture",
+        )
+    return config

@@ -1,0 +1,113 @@
+"""`phi3scaffold models`: the catalogue on one screen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from phi3scaffold.catalog import DEFAULT, ENTRIES, Entry
+
+FOOTER = (
+    f"Default: {DEFAULT}. Also any hub id, and any local folder, whose config says "
+    "Phi3ForCausalLM.\n"
+    "What was proved here: for tiny the whole pipeline with its trained weights; for the others "
+    "LoRA, QLoRA,\nmerge, int4 and token identity on a two-layer random model with that entry's "
+    "features. Not their real weights."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a model")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.json:
+        print(json.dumps([as_json(entry) for entry in ENTRIES], indent=2))
+    elif sys.stdout.isatty():
+        _table()
+    else:
+        for line in plain_lines():
+            print(line)
+
+
+def as_json(entry: Entry) -> dict[str, Any]:
+    """Everything the catalogue says about one model. Sizes: parameters, GiB, tokens."""
+    return {
+        "name": entry.name,
+        "hub_id": entry.hub_id,
+        "parameters": entry.parameters,
+        "weights_gb": None if entry.weights_gb is None else round(entry.weights_gb, 3),
+        "context": entry.context,
+        "licence": entry.licence,
+        "features": list(entry.features),
+        "target_modules": list(entry.target_modules),
+        "stop_ids": list(entry.stop_ids),
+        "default": entry.hub_id == DEFAULT,
+        "proved": entry.proved,
+        "not_proved": entry.not_proved,
+        "notes": entry.notes,
+    }
+
+
+def plain_lines() -> list[str]:
+    """The table for a pipe or a log: one line a model, columns aligned, then the footer."""
+    rows = [_cells(entry) for entry in ENTRIES]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return [*lines, "", *FOOTER.splitlines()]
+
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    return (
+        entry.name,
+        entry.hub_id or "(in this package)",
+        _count(entry.parameters),
+        _size(entry.weights_gb),
+        _context(entry.context),
+        entry.licence,
+        ", ".join(entry.features) or "plain",
+        "trained weights" if entry.hub_id is None else "random two-layer",
+    )
+
+
+def _table() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("name", style="cyan", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("bf16", justify="right", no_wrap=True)
+    table.add_column("context", justify="right", no_wrap=True)
+    table.add_column("licence", no_wrap=True)
+    table.add_column("features, and proved with")
+    for entry in ENTRIES:
+        name, _, size, weights, context, licence, features, proved = _cells(entry)
+        table.add_row(name, size, weights, context, licence, f"{features} [dim]({proved})[/dim]")
+    console = Console()
+    console.print(table)
+    console.print()
+    console.print(FOOTER, style="dim", highlight=False)
+
+
+def _count(parameters: int | None) -> str:
+    if parameters is None:
+        return "?"
+    if parameters >= 10**9:
+        return f"{parameters / 10**9:.1f}B"
+    return f"{parameters / 10**6:.1f}M"
+
+
+def _size(gib: float | None) -> str:
+    if gib is None:
+        return "?"
+    return f"{gib:.1f} GiB" if gib >= 0.1 else f"{gib * 1024:.0f} MiB"
+
+
+def _context(tokens: int | None) -> str:
+    return "?" if tokens is None else f"{tokens // 1024}k" if tokens >= 1024 else str(tokens)
