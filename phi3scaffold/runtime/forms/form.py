@@ -1,0 +1,194 @@
+"""What every form can do: encode, decode, answer word by word, answer many at once."""
+
+from __future__ import annotations
+
+import abc
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.runtime.data.turns import Message
+from phi3scaffold.runtime.prompt import Prompt, special_tokens
+
+# Tokens (prompts and room for answers) that one batch may hold. A full-size Phi-3-mini keeps
+# 0.4 to 0.8 MB for each, so this bounds a batch at some 1.6 GB; a small model does not notice.
+BATCH_TOKENS = 2048
+BATCH_ROWS = 32
+
+UNFINISHED = "\ufffd"  # what a decoder writes for the bytes of half a character
+LONGEST_WAIT = 8  # tokens
+
+
+class Form(abc.ABC):
+    """One loaded model, its tokenizer and its prompt. Decoding is greedy everywhere.
+
+    Attributes:
+        name: one of `phi3scaffold.runtime.forms.FORMS`.
+        prompt: how a user's text becomes messages, and where an answer stops.
+        context: how many tokens prompt and answer may have together.
+        special_tokens: the control tokens that no text may contain.
+    """
+
+    def __init__(self, name: str, folder: Path, prompt: Prompt, context: int) -> None:
+        self.name = name
+        self.folder = folder
+        self.prompt = prompt
+        self.context = context
+        self.special_tokens = special_tokens(folder)
+        self._stop = frozenset(prompt.stop)
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the conversation, up to where the assistant begins to answer.
+
+        Raises:
+            ScaffoldError: a text contains a control token.
+        """
+        for message in messages:
+            self.prompt.check_text(message["content"], self.special_tokens)
+        return self._encode(list(messages))
+
+    def stream(self, messages: Sequence[Message], max_new_tokens: int) -> Iterator[str]:
+        """The answer in pieces, as soon as each is certain; their sum is `decode` of it all.
+
+        Raises:
+            ScaffoldError: before the first piece, where the prompt fills the whole context.
+        """
+        return pieces(self.tokens(self.encode(messages), max_new_tokens), self._decode)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`; control tokens and ids outside the vocabulary have none."""
+        return "".join(pieces(ids, self._decode))
+
+    def tokens(self, ids: Sequence[int], max_new_tokens: int) -> Iterator[int]:
+        """The new token ids of one answer, one by one, the stop id excluded."""
+        room = self.room([ids], max_new_tokens)
+        for token in self._tokens(list(ids), room):
+            if token in self._stop:
+                return
+            yield token
+
+    def generate(self, batch: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        """Answers to any number of prompts, in their order: new ids, the stop id excluded.
+
+        Args:
+            batch: prompts as token ids, each of its own length L_i.
+            max_new_tokens: the longest an answer may be.
+        """
+        room = self.room(batch, max_new_tokens)
+        answers: dict[int, list[int]] = {}
+        for rows in self._groups(batch, room):
+            new = self._batch([list(batch[row]) for row in rows], room)
+            for row, ids in zip(rows, new, strict=True):
+                end = next((i for i, token in enumerate(ids) if token in self._stop), len(ids))
+                answers[row] = ids[:end]
+        return [answers[row] for row in range(len(batch))]
+
+    def room(self, batch: Sequence[Sequence[int]], max_new_tokens: int) -> int:
+        """How many new tokens fit behind every prompt: at most `max_new_tokens`.
+
+        Raises:
+            ScaffoldError: a prompt leaves no room at all.
+        """
+        longest = max(map(len, batch), default=0)
+        if longest >= self.context:
+            raise ScaffoldError(
+                f"The prompt has {longest} tokens; this model reads at most {self.context}, "
+                "the answer included.",
+                fix="shorten the text",
+            )
+        return min(max_new_tokens, self.context - longest)
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Give the memory back. Closing twice is allowed."""
+
+    def __enter__(self) -> Form:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abc.abstractmethod
+    def _decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`, half characters as `UNFINISHED`."""
+
+    @abc.abstractmethod
+    def _encode(self, messages: list[Message]) -> list[int]:
+        """Render by the folder's own chat template, then tokenize with nothing added."""
+
+    @abc.abstractmethod
+    def _tokens(self, ids: list[int], room: int) -> Iterator[int]:
+        """At most `room` new ids; may include and go past a stop id."""
+
+    @abc.abstractmethod
+    def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
+        """At most `room` new ids for every prompt; may include and go past a stop id."""
+
+    def _groups(self, batch: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:
+        """Rows to run together: of about one length, and few enough for the memory."""
+        group: list[int] = []
+        for row in sorted(range(len(batch)), key=lambda row: len(batch[row]), reverse=True):
+            if group:
+                longest = len(batch[group[0]])
+                full = len(group) >= max(1, min(BATCH_ROWS, BATCH_TOKENS // (longest + room)))
+                if full or not self._together(longest, len(batch[row])):
+                    yield group
+                    group = []
+            group.append(row)
+        if group:
+            yield group
+
+    def _together(self, longest: int, length: int) -> bool:
+        """Whether a prompt of `length` may share a batch with one of `longest` tokens."""
+        return True
+
+
+def pieces(ids: Iterable[int], decode: Callable[[Sequence[int]], str]) -> Iterator[str]:
+    """Text as soon as it is certain: a character whose bytes are not all there yet waits.
+
+    Decoding looks at a short window, not at the token alone, since a token's text may depend on
+    the one before it (the space that a SentencePiece tokenizer leaves off at the beginning).
+    Bytes that will never be a character are given up after `LONGEST_WAIT` tokens: ONNX Runtime
+    GenAI would drop everything behind them.
+    """
+    source, todo = iter(ids), deque[int]()
+    window: list[int] = []
+    known = 0  # how many ids of the window were written out
+    while True:
+        token = todo.popleft() if todo else next(source, None)
+        if token is not None:
+            window.append(token)
+        elif known == len(window):
+            return
+        text = decode(window)[len(decode(window[:known])) :]
+        if text and not text.endswith(UNFINISHED):
+            yield text
+            window = window[known:]
+            known = len(window)
+        elif token is None or len(window) - known >= LONGEST_WAIT:
+            broken = decode(window[known : known + 1])
+            if broken:
+                yield broken
+            todo.extendleft(reversed(window[known + 1 :]))
+            window, known = [], 0
+
+
+def read_json(path: Path) -> dict:
+    """A JSON object of a model folder. Raises ScaffoldError where it is missing or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScaffoldError("The model is not whole: a file is missing.", where=path) from None
+    except ValueError as error:
+        raise ScaffoldError(f"Not valid JSON: {error}.", where=path) from None
+    if not isinstance(value, dict):
+        raise ScaffoldError("It must hold a JSON object.", where=path)
+    return value

@@ -1,0 +1,128 @@
+"""The form that ships: an int4 ONNX model, run by ONNX Runtime GenAI alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.runtime.data.turns import Message
+from phi3scaffold.runtime.environment import physical_cores
+from phi3scaffold.runtime.forms.form import Form, read_json
+from phi3scaffold.runtime.prompt import Prompt
+
+
+class GenaiForm(Form):
+    """A folder with genai_config.json, the graph and its tokenizer."""
+
+    def __init__(self, folder: Path, prompt: Prompt) -> None:
+        settings = read_json(folder / "genai_config.json").get("model", {})
+        super().__init__("onnx", folder, prompt, int(settings.get("context_length", 4096)))
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import: it is on by default
+        try:
+            import onnxruntime_genai
+        except ImportError as error:
+            raise ScaffoldError(
+                f"The onnx form needs a package that is not installed: {error.name or error}.",
+                fix="pip install 'phi3scaffold[cpu]' (or [cuda], [directml]: one of them), "
+                "or make setup in the project",
+            ) from None
+        self._genai = onnxruntime_genai
+        try:
+            config = onnxruntime_genai.Config(str(folder))
+            config.overlay(json.dumps(_threads(settings)))
+            self._model: Any = onnxruntime_genai.Model(config)
+            self._tokenizer: Any = onnxruntime_genai.Tokenizer(self._model)
+        except Exception as error:
+            raise ScaffoldError(
+                f"ONNX Runtime GenAI cannot load the model: {error}",
+                where=folder,
+                fix=_hint(settings),
+                exit_code=FAILED_RUN,
+            ) from error
+        self._texts = _texts(folder)
+        # the model's own end ids end an answer here, whatever prompt.json says
+        self._stop |= set(map(int, self._tokenizer.eos_token_ids))
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        import numpy as np
+
+        kept = [token for token in ids if token in self._texts]
+        return str(self._tokenizer.decode(np.array(kept, dtype=np.int32))) if kept else ""
+
+    def close(self) -> None:
+        self._tokenizer = self._model = None
+
+    def _encode(self, messages: list[Message]) -> list[int]:
+        text = self._tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
+        return [int(token) for token in self._tokenizer.encode(text)]
+
+    def _tokens(self, ids: list[int], room: int) -> Iterator[int]:
+        for row in self._steps([ids], room):
+            yield row[0]
+
+    def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
+        answers: list[list[int]] = [[] for _ in batch]
+        going = set(range(len(batch)))
+        for step in self._steps(batch, room):
+            for row in list(going):
+                answers[row].append(step[row])
+                if step[row] in self._stop:
+                    going.discard(row)
+            if not going:
+                break
+        return answers
+
+    def _together(self, longest: int, length: int) -> bool:
+        # the graph's attention counts positions from the left edge, so padding would shift them
+        return length == longest
+
+    def _steps(self, batch: list[list[int]], room: int) -> Iterator[list[int]]:
+        """Prompts of one length L, [rows, L]: the next id of every row, at most `room` times."""
+        import numpy as np
+
+        ids = np.array(batch, dtype=np.int32)
+        params = self._genai.GeneratorParams(self._model)
+        # max_length sets the size of the key-value cache: no more than is needed
+        params.set_search_options(
+            batch_size=len(batch), max_length=ids.shape[1] + room, do_sample=False, num_beams=1
+        )
+        generator = self._genai.Generator(self._model, params)
+        generator.append_tokens(ids)
+        while not generator.is_done():
+            generator.generate_next_token()
+            yield [int(token) for token in generator.get_next_tokens()]
+
+
+def _threads(settings: dict) -> dict:
+    """The physical cores, unless genai_config.json says a number: the default is one thread."""
+    options = settings.get("decoder", {}).get("session_options", {})
+    threads = options.get("intra_op_num_threads") or physical_cores()
+    return {"model": {"decoder": {"session_options": {"intra_op_num_threads": int(threads)}}}}
+
+
+def _hint(settings: dict) -> str:
+    options = settings.get("decoder", {}).get("session_options", {}).get("provider_options", [])
+    names = [name.upper() for provider in options for name in provider]
+    if names:
+        return (
+            f"the model was built for {', '.join(names)}: this needs that hardware, its driver "
+            "and its package; for the CPU, make a project with --target cpu"
+        )
+    return "make it again: phi3scaffold export"
+
+
+def _texts(folder: Path) -> frozenset[int]:
+    """Ids that have a text in an answer: all but the control tokens, and no padding id.
+
+    The graph's vocabulary may be larger than the tokenizer's.
+    """
+    tokenizer = read_json(folder / "tokenizer.json")
+    words = tokenizer.get("model", {}).get("vocab", {})
+    ids = set(words.values()) if isinstance(words, dict) else set(range(len(words)))
+    added = tokenizer.get("added_tokens", [])
+    ids |= {token["id"] for token in added}
+    return frozenset(ids - {token["id"] for token in added if token.get("special")})

@@ -1,0 +1,177 @@
+"""The forms that transformers runs: the base, an adapter over it (PEFT), the merged model."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.runtime.data.turns import Message
+from phi3scaffold.runtime.forms.form import Form, read_json
+from phi3scaffold.runtime.prompt import Prompt
+
+SMALL = 512 * 2**20  # bytes of weights on disk
+
+
+class TorchForm(Form):
+    """A model folder, with an adapter folder over it or not.
+
+    Local files only, safetensors only, and never code that lies beside the weights.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, prompt: Prompt, *, adapter: Path | None = None
+    ) -> None:
+        own = adapter or folder
+        # An adapter carries its tokenizer; one that was saved alone is read with the base's.
+        words = own if (own / "tokenizer.json").is_file() else folder
+        context = int(read_json(folder / "config.json").get("max_position_embeddings", 4096))
+        super().__init__(name, words, prompt, context)
+        for place, mark in ((folder, "*.safetensors"), (own, "*.safetensors")):
+            if not any(place.glob(mark)):
+                raise ScaffoldError(
+                    "There are no safetensors weights here; nothing else is loaded.", where=place
+                )
+        try:
+            from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+            from transformers.utils import logging
+
+            if adapter:
+                from peft import PeftModel
+        except ImportError as error:
+            raise ScaffoldError(
+                f"The {name} form needs a package that is not installed: {error.name}.",
+                fix="pip install 'phi3scaffold[train]', or make setup in the project",
+            ) from None
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        dtype, self._device = dtype_and_device(folder)
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                attn_implementation="sdpa",
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+            if adapter:
+                model = PeftModel.from_pretrained(model, str(adapter))
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                words, local_files_only=True, trust_remote_code=False
+            )
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise ScaffoldError(
+                f"The {name} form cannot be loaded: {error}", where=own, exit_code=FAILED_RUN
+            ) from error
+        self._model: Any = model.to(self._device).eval()
+        self._options = GenerationConfig(
+            do_sample=False, eos_token_id=list(prompt.stop), pad_token_id=prompt.stop[0]
+        )
+        # the model's own may ask for sampling, and would fill what ours leaves open
+        model.generation_config = self._options
+        if adapter:
+            model.get_base_model().generation_config = self._options
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def close(self) -> None:
+        self._model = None
+
+    def _encode(self, messages: list[Message]) -> list[int]:
+        text = self._tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
+        return self._run(batch, room).tolist()
+
+    def _tokens(self, ids: list[int], room: int) -> Iterator[int]:
+        """Generation runs in a thread of its own and stops when this iterator is given up."""
+        from transformers.generation import StoppingCriteria
+        from transformers.generation.streamers import BaseStreamer
+
+        found: queue.Queue[int | BaseException | None] = queue.Queue()
+        given_up = threading.Event()
+
+        class Feed(BaseStreamer):
+            prompt_seen = False
+
+            def put(self, value: Any) -> None:
+                if self.prompt_seen:
+                    found.put(int(value.reshape(-1)[0]))
+                self.prompt_seen = True
+
+            def end(self) -> None:
+                pass
+
+        class GivenUp(StoppingCriteria):
+            def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+                return input_ids.new_full((len(input_ids),), given_up.is_set(), dtype=bool_type)
+
+        import torch
+
+        bool_type = torch.bool
+
+        def work() -> None:
+            try:
+                self._run([ids], room, streamer=Feed(), stopping_criteria=[GivenUp()])
+                found.put(None)
+            except BaseException as error:  # noqa: BLE001 - it is raised where the words are read
+                found.put(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            while True:
+                try:
+                    # a wait without end would not hear Ctrl-C on Windows
+                    item = found.get(timeout=0.2)
+                except queue.Empty:
+                    continue
+                if item is None:
+                    return
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            given_up.set()
+            thread.join()
+
+    def _run(self, batch: list[list[int]], room: int, **more: Any) -> Any:
+        """Greedy continuation of left-padded prompts: ids of shape [rows, new]."""
+        import torch
+
+        width = max(map(len, batch))
+        pad = self._options.pad_token_id
+        ids = [[pad] * (width - len(row)) + row for row in batch]
+        mask = [[0] * (width - len(row)) + [1] * len(row) for row in batch]
+        with torch.inference_mode():
+            out = self._model.generate(
+                input_ids=torch.tensor(ids, device=self._device),
+                attention_mask=torch.tensor(mask, device=self._device),
+                generation_config=self._options,
+                max_new_tokens=room,
+                **more,
+            )
+        return out[:, width:]
+
+
+def dtype_and_device(folder: Path) -> tuple[Any, str]:
+    """In which number type a model folder is run, and where: the one place that decides.
+
+    As stored (bfloat16 for every Phi), except: a small model on the CPU in float32, which is as
+    quick there and gives the same answer alone and in a batch; and float16 on a GPU that has no
+    bfloat16. The stand-alone scripts in inferences/ follow the same rule.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return ("auto" if torch.cuda.is_bf16_supported() else torch.float16), "cuda"
+    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return (torch.float32 if weights <= SMALL else "auto"), "cpu"

@@ -1,0 +1,189 @@
+"""prompt.json: how a user's words become the messages that the model was trained on.
+
+It lies beside the tokenizer of every form in gen-model/, and everything that answers (the
+runtime, the stand-alone scripts) only interprets it. Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.runtime.data.turns import Message, fill
+
+FILE = "prompt.json"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The prompt of one fine-tuned model.
+
+    Attributes:
+        task: classify, qa or chat.
+        system: the system turn, or None.
+        user: the user turn with ``{column}`` in it.
+        columns: the columns `user` names, in order.
+        labels: the allowed answers of a classification, or ().
+        stop: token ids that end an answer; at least one.
+        max_new_tokens: how long an answer may get, in tokens, where nobody says otherwise.
+        demonstration: whether the model only shows that the pipeline works.
+        model: the name of the base model.
+    """
+
+    task: str
+    user: str
+    columns: tuple[str, ...]
+    stop: tuple[int, ...]
+    system: str | None = None
+    labels: tuple[str, ...] = ()
+    max_new_tokens: int = 128
+    demonstration: bool = False
+    model: str = ""
+
+    @classmethod
+    def load(cls, folder: Path) -> Prompt:
+        """Read `folder`/prompt.json. Raises ScaffoldError naming the key that is wrong."""
+        path = folder / FILE
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ScaffoldError(
+                "The model's prompt is missing.",
+                where=path,
+                fix="make the model again: phi3scaffold finetune",
+            ) from None
+        except ValueError as error:  # JSON and UTF-8 errors both are
+            raise ScaffoldError(f"Not valid JSON: {error}.", where=path) from None
+        if not isinstance(raw, dict):
+            raise ScaffoldError("It must hold a JSON object.", where=path)
+        return cls(
+            task=_text(raw, "task", path),
+            user=_text(raw, "user", path),
+            columns=_texts(raw, "columns", path),
+            stop=_ids(raw, "stop", path),
+            system=raw.get("system") or None,
+            labels=_texts(raw, "labels", path) if raw.get("labels") else (),
+            max_new_tokens=_count(raw, "max_new_tokens", path),
+            demonstration=bool(raw.get("demonstration", False)),
+            model=str(raw.get("model", "")),
+        )
+
+    def save(self, folder: Path) -> Path:
+        """Write `folder`/prompt.json; the same prompt gives the same bytes."""
+        path = folder / FILE
+        text = json.dumps(asdict(self), ensure_ascii=False, indent=2)
+        path.write_text(text + "\n", encoding="utf-8", newline="\n")
+        return path
+
+    def messages(
+        self, values: Mapping[str, str] | str, history: Sequence[Message] = ()
+    ) -> list[Message]:
+        """The turns to send: the system's, the `history`, and the user's filled with `values`.
+
+        Args:
+            values: the text of every column, or one text where there is one column.
+            history: earlier user and assistant turns of a chat, oldest first.
+
+        Raises:
+            ScaffoldError: a column is missing or unknown.
+        """
+        user = {"role": "user", "content": fill(self.user, self._values(values))}
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, *history, user]
+
+    def _values(self, values: Mapping[str, str] | str) -> dict[str, str]:
+        names = ", ".join(self.columns) or "none"
+        each = " ".join(f"--set {name}=..." for name in self.columns)
+        if isinstance(values, str):
+            if len(self.columns) != 1:
+                raise ScaffoldError(
+                    f"The prompt has {len(self.columns)} columns, not one: {names}.",
+                    fix=f"name them: {each}" if each else "see turns in datasets/dataset.yaml",
+                )
+            return {self.columns[0]: values}
+        unknown = [name for name in values if name not in self.columns]
+        if unknown:
+            raise ScaffoldError(
+                f"The prompt has no column {unknown[0]!r}.", fix=f"its columns: {names}"
+            )
+        missing = [name for name in self.columns if name not in values]
+        if missing:
+            raise ScaffoldError(f"The column {missing[0]!r} has no text.", fix=f"give it: {each}")
+        return dict(values)
+
+    @staticmethod
+    def check_text(text: str, special_tokens: Iterable[str]) -> None:
+        """Refuse a user's text that could not be told from the chat's own marks.
+
+        Raises:
+            ScaffoldError: the text holds a special token of the tokenizer, a NUL, or is not text.
+        """
+        for token in special_tokens:
+            if token in text:
+                raise ScaffoldError(
+                    f"The text contains the control token {token}, which would forge a turn.",
+                    fix="take it out of the text",
+                )
+        if "\0" in text:
+            raise ScaffoldError("The text contains a NUL character.", fix="take it out")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ScaffoldError("The text is not valid UTF-8.", fix="give UTF-8 text") from None
+
+
+def special_tokens(folder: Path) -> tuple[str, ...]:
+    """The control tokens of the tokenizer in `folder`, read off its tokenizer.json.
+
+    Marked as special, or written like one: Phi's tokenizers leave the mark off some, such as
+    ``</s>``, that still become a single id wherever they stand.
+
+    Raises:
+        ScaffoldError: there is no readable tokenizer.json.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        added = json.loads(path.read_text(encoding="utf-8")).get("added_tokens", [])
+    except FileNotFoundError:
+        raise ScaffoldError("The tokenizer is missing.", where=path) from None
+    except ValueError as error:
+        raise ScaffoldError(f"Not valid JSON: {error}.", where=path) from None
+    return tuple(
+        token["content"]
+        for token in added
+        if token["content"].strip()
+        and (token.get("special") or (token["content"][0] + token["content"][-1]) == "<>")
+    )
+
+
+def _text(raw: Mapping[str, Any], key: str, path: Path) -> str:
+    value = raw.get(key)
+    if not isinstance(value, str):
+        raise ScaffoldError(f"{key} must be text, not {value!r}.", where=f"{path}: {key}")
+    return value
+
+
+def _texts(raw: Mapping[str, Any], key: str, path: Path) -> tuple[str, ...]:
+    value = raw.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ScaffoldError(f"{key} must be a list of texts.", where=f"{path}: {key}")
+    return tuple(value)
+
+
+def _ids(raw: Mapping[str, Any], key: str, path: Path) -> tuple[int, ...]:
+    value = raw.get(key)
+    whole = isinstance(value, list) and value and all(type(i) is int and i >= 0 for i in value)
+    if not isinstance(value, list) or not whole:
+        raise ScaffoldError(f"{key} must be token ids, at least one.", where=f"{path}: {key}")
+    return tuple(value)
+
+
+def _count(raw: Mapping[str, Any], key: str, path: Path) -> int:
+    value = raw.get(key, 128)
+    if type(value) is not int or value < 1:
+        raise ScaffoldError(f"{key} must be at least 1, not {value!r}.", where=f"{path}: {key}")
+    return value
