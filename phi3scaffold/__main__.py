@@ -11,11 +11,11 @@ VERBS = {
     "models": Verb("phi3scaffold.cli.models", "list the models it knows"),
     "data": Verb("phi3scaffold.cli.stage", "read, check, split and render the rows"),
     "model": Verb("phi3scaffold.cli.stage", "fetch the base model into model-cache/"),
-    "finetune": Verb("phi3scaffold.cli.stage", "everything up to a short evaluation"),
+    "finetune": Verb("phi3scaffold.cli.stage", "train the adapter"),
     "merge": Verb("phi3scaffold.cli.stage", "fold the adapter into the weights"),
     "export": Verb("phi3scaffold.cli.stage", "quantize and convert to ONNX"),
     "evaluate": Verb("phi3scaffold.cli.stage", "measure every form on the held-out rows"),
-    "run": Verb("phi3scaffold.cli.stage", "the whole pipeline, every stage that is not up to date"),
+    "run": Verb("phi3scaffold.cli.stage", "everything up to a short evaluation"),
     "infer": Verb("phi3scaffold.cli.infer", "answer one prompt"),
     "chat": Verb("phi3scaffold.cli.chat", "talk to the model in the terminal"),
 }

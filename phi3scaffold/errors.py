@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 USER_MISTAKE = 2
@@ -40,9 +41,18 @@ class ScaffoldError(Exception):
             lines.append(f"  fix:   {self.fix}")
         return "\n".join(lines)
 
-    def __reduce__(self):  # crosses process boundaries whole
-        return (_rebuild, (self.what, self.where, self.fix, self.exit_code))
 
-
-def _rebuild(what: str, where: str | None, fix: str | None, exit_code: int) -> ScaffoldError:
-    return ScaffoldError(what, where=where, fix=fix, exit_code=exit_code)
+def describe_os_error(error: OSError) -> ScaffoldError:
+    """A full disk, a read-only folder: the system's word, the place, and what to do."""
+    fixes = {
+        errno.ENOSPC: "free some disk space, or use another disk",
+        errno.EDQUOT: "free some of your quota, or use another disk",
+        errno.EROFS: "choose a folder that can be written to",
+        errno.EACCES: "choose a folder you may write to, or change its permissions",
+        errno.EPERM: "choose a folder you may write to, or change its permissions",
+    }
+    return ScaffoldError(
+        (error.strerror or str(error)).capitalize(),
+        where=error.filename,
+        fix=fixes.get(error.errno or 0, "see the message; --debug shows where it came from"),
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from phi3scaffold.errors import ScaffoldError
 
 MARKER = "project.yaml"
+TINY = "tiny"
 TARGETS = ("cpu", "cuda", "directml", "aml", "arc")
 
 
@@ -22,6 +23,7 @@ class Project:
         revision: branch, tag or commit on the hub.
         target: where the pipeline runs, one of `TARGETS`.
         evaluate_rows: how many held-out rows the evaluation asks each form.
+        local: run on this machine's CPU, whatever the target.
     """
 
     root: Path
@@ -29,6 +31,12 @@ class Project:
     revision: str
     target: str
     evaluate_rows: int
+    local: bool = False
+
+    @property
+    def is_demonstration(self) -> bool:
+        """The embedded model proves the pipeline; it is not for use, and everything says so."""
+        return self.model_id == TINY
 
     @property
     def datasets(self) -> Path:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from phi3scaffold import __version__
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError, describe_os_error
 
 INTERRUPTED = 130
 
@@ -67,21 +67,3 @@ def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
             raise
         print(f"error: {describe_os_error(error)}", file=sys.stderr)
         return 2
-
-
-def describe_os_error(error: OSError) -> ScaffoldError:
-    """A full disk, a read-only folder: the system's word, the place, and what to do."""
-    import errno
-
-    fixes = {
-        errno.ENOSPC: "free some disk space, or use another disk",
-        errno.EDQUOT: "free some of your quota, or use another disk",
-        errno.EROFS: "choose a folder that can be written to",
-        errno.EACCES: "choose a folder you may write to, or change its permissions",
-        errno.EPERM: "choose a folder you may write to, or change its permissions",
-    }
-    return ScaffoldError(
-        (error.strerror or str(error)).capitalize(),
-        where=error.filename,
-        fix=fixes.get(error.errno or 0, "see the message; --debug shows where it came from"),
-    )

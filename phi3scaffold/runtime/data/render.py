@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.runtime.data.turns import Conversation, Dropped, Message
+from phi3scaffold.runtime.prompt import Prompt, special_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,12 +50,12 @@ def render(
         ScaffoldError: a text holds one of the tokenizer's special tokens, a row has no trained
             token, or the chat template does not keep a turn's tokens when the next is added.
     """
-    special = tuple(token for token in tokenizer.all_special_tokens if token)
-    special_ids = set(tokenizer.all_special_ids)
+    special = special_tokens(Path(tokenizer.name_or_path))
+    special_ids = set(tokenizer.convert_tokens_to_ids(list(special)))
     samples: list[Sample] = []
     dropped: list[Dropped] = []
     for row in rows:
-        refuse_special_tokens(row, special)
+        _refuse_control_tokens(row, special)
         sample = _sample(tokenizer, row, special_ids)
         if len(sample.input_ids) > max_tokens:
             dropped.append(Dropped(row.place, f"longer than {max_tokens} tokens"))
@@ -63,16 +64,13 @@ def render(
     return samples, dropped
 
 
-def refuse_special_tokens(row: Conversation, special: Sequence[str]) -> None:
+def _refuse_control_tokens(row: Conversation, special: Sequence[str]) -> None:
     """User text that would forge a turn is refused, never tokenized as a control token."""
     for message in row.messages:
-        for token in special:
-            if token in message["content"]:
-                raise ScaffoldError(
-                    f"The text contains the control token {token}, which would forge a turn.",
-                    where=row.place,
-                    fix="take it out of the row",
-                )
+        try:
+            Prompt.check_text(message["content"], special)
+        except ScaffoldError as error:
+            raise ScaffoldError(error.what, where=row.place, fix=error.fix) from None
 
 
 def _sample(
@@ -116,7 +114,8 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
     messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     ids = encode(tokenizer, messages, ask=False)
     start = len(encode(tokenizer, messages[:1], ask=True))
-    special = set(tokenizer.all_special_ids)
+    names = special_tokens(Path(tokenizer.name_or_path))
+    special = set(tokenizer.convert_tokens_to_ids(list(names)))
     for token in ids[start:]:
         if token in special:
             return token

@@ -7,16 +7,19 @@ whatever stands behind.
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
 
 TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
 MERGING = "mergeadapterweights"
 BUILDER = "modelbuilder"
+GPU_PRECISIONS = ("fp16", "bf16")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,29 @@ class OliveConfig:
             if str(settings["type"]).lower() == BUILDER:
                 return str(settings.get("precision", "fp32"))
         return "fp32"
+
+
+def project_config(project: Project) -> OliveConfig:
+    """The project's Olive config; with ``--local``, brought to this machine's CPU."""
+    config = load_config(project.olive_config)
+    return _on_cpu(config) if project.local else config
+
+
+def _on_cpu(config: OliveConfig) -> OliveConfig:
+    if config.precision in GPU_PRECISIONS:
+        raise ScaffoldError(
+            f"The precision {config.precision} is not for a CPU.",
+            where=f"{config.path}: precision of the ModelBuilder pass",
+            fix="int4 or fp32",
+        )
+    content = copy.deepcopy(config.content)
+    cpu = {"device": "cpu", "execution_providers": ["CPUExecutionProvider"]}
+    for system in (content.get("systems") or {}).values():
+        system["accelerators"] = [dict(cpu)]
+    for settings in content["passes"].values():
+        if settings["type"].lower() in TRAINING:
+            settings.setdefault("training_args", {})["use_cpu"] = True
+    return OliveConfig(path=config.path, content=content, passes=content["passes"])
 
 
 def load_config(path: Path) -> OliveConfig:

@@ -29,6 +29,29 @@ PASSES = {"lora": "LoRA", "qlora": "QLoRA"}
 Progress = Callable[[dict[str, Any]], None]
 
 
+class _Run:
+    """What the current process's training reports to, and what came of it."""
+
+    progress: Progress = staticmethod(lambda event: None)
+    history: ClassVar[list[dict[str, Any]]] = []
+    tokens: int = 0
+
+
+def report_to(progress: Progress) -> None:
+    """Send the progress of trainings in this process to `progress`."""
+    _Run.progress = progress
+
+
+def training_history() -> list[dict[str, Any]]:
+    """The Trainer's log of the last training: step, loss, learning rate; a summary at the end."""
+    return copy.deepcopy(_Run.history)
+
+
+def trained_tokens() -> int:
+    """Tokens of all samples of the last training, padding left out, times epochs."""
+    return _Run.tokens
+
+
 class AnswerTrainer(transformers.Trainer):
     """A Trainer that multiplies by the vocabulary only where there is a label.
 
@@ -98,9 +121,6 @@ class ReportSteps(transformers.TrainerCallback):
 class _Trained:
     """What both passes share: the training itself."""
 
-    progress: ClassVar[Progress] = staticmethod(lambda event: None)
-    history: ClassVar[list[dict[str, Any]]] = []
-
     def train_and_save_new_model(
         self,
         model: Any,
@@ -133,11 +153,12 @@ class _Trained:
             train_dataset=train,
             eval_dataset=held_out,
             data_collator=partial(self.collate_batch, tokenizer=tokenizer),
-            callbacks=[ReportSteps(type(self).progress, per_step)],
+            callbacks=[ReportSteps(_Run.progress, per_step)],
         )
         checkpoint = transformers.trainer_utils.get_last_checkpoint(arguments.output_dir)
         trainer.train(resume_from_checkpoint=checkpoint)
-        type(self).history[:] = copy.deepcopy(trainer.state.log_history)
+        _Run.history[:] = copy.deepcopy(trainer.state.log_history)
+        _Run.tokens = round(useful * arguments.num_train_epochs)
         adapter = Path(output_model_path) / "adapter"
         model.save_pretrained(adapter, save_embedding_layers=False)
         output_model.set_resource("adapter_path", adapter)

@@ -1,0 +1,187 @@
+"""What a run looks like: a bar with time left in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from phi3scaffold.project import Project
+
+Emit = Callable[[dict[str, Any]], None]
+DEMONSTRATION = "demonstration model: it proves the pipeline, and is not for use"
+PLAIN_EVERY = 10.0  # seconds between two lines of one stage where there is no terminal
+
+
+@contextlib.contextmanager
+def show_progress(project: Project) -> Iterator[Emit]:
+    """A sink for the pipeline's events; the summary is printed when the block ends well."""
+    summary = Summary(project)
+    if sys.stdout.isatty():
+        shown: Any = _terminal(summary)
+    else:
+        shown = _plain(summary)
+    with shown as emit:
+        yield emit
+    summary.print()
+
+
+class Summary:
+    """Collects what the stages reported, and prints it on one screen."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.facts: dict[str, dict[str, Any]] = {}
+        self.seconds: dict[str, float | None] = {}
+        self.peak: dict[str, int] = {}
+
+    def take(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "stage" and event["state"] in ("done", "fresh"):
+            name = event["stage"]
+            self.facts[name] = event.get("facts") or {}
+            self.seconds[name] = event.get("seconds")
+            self.peak[name] = event.get("peak_bytes", 0)
+
+    def lines(self) -> list[str]:
+        lines = []
+        for name, seconds in self.seconds.items():
+            took = "up to date" if seconds is None else f"{seconds:.1f} s"
+            if self.peak[name]:
+                took += f", {gib(self.peak[name])} at most"
+            told = describe(name, self.facts[name])
+            lines.append(f"  {name:<9} {took:<24} {told}".rstrip())
+        lines += ladder(self.facts.get("evaluate", {}))
+        if self.project.is_demonstration:
+            lines.append(f"  note: {DEMONSTRATION}")
+        return lines
+
+    def print(self) -> None:
+        print("summary")
+        print("\n".join(self.lines()))
+
+
+def describe(stage: str, facts: dict[str, Any]) -> str:
+    """One stage's facts in a few words."""
+    if stage == "data" and facts:
+        dropped = sum(facts.get("dropped", {}).values())
+        return f"{facts['train']} rows to train, {facts['held_out']} held out, {dropped} dropped"
+    if stage == "finetune" and facts.get("steps"):
+        first, last = facts.get("first_loss"), facts.get("last_loss")
+        told = f"{facts['algo']}, {facts['steps']} steps"
+        if first is not None and last is not None:
+            told += f", loss {first:.3f} -> {last:.3f}"
+        if facts.get("tokens") and facts.get("train_seconds"):
+            told += f", {facts['tokens'] / facts['train_seconds']:.0f} tokens/s"
+        return told
+    if stage == "export" and facts:
+        return f"{facts['precision']}, {facts['bytes'] / 1e6:.1f} MB"
+    return ""
+
+
+def ladder(metrics: dict[str, Any]) -> list[str]:
+    """The forms' accuracy on the held-out rows, one rung a line."""
+    if not metrics:
+        return []
+    lines = [f"answers to {metrics['rows']} of {metrics['held_out']} held-out rows"]
+    for name, rung in metrics["forms"].items():
+        told = f"  {name:<9} {rung['accuracy']:6.1%} right"
+        if name not in ("base", "adapter"):
+            told += f", {rung['agreement']:.1%} the same as the adapter"
+        if rung.get("invalid"):
+            told += f", {rung['invalid']:.1%} not a label"
+        lines.append(told)
+    return lines
+
+
+@contextlib.contextmanager
+def _terminal(summary: Summary) -> Iterator[Emit]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    progress = Progress(
+        SpinnerColumn(finished_text="[green]+[/]"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[told]}", style="dim"),
+    )
+    tasks: dict[str, Any] = {}
+    current: list[str] = []
+
+    def emit(event: dict[str, Any]) -> None:
+        summary.take(event)
+        if event["kind"] == "stage":
+            name = event["stage"]
+            if event["state"] == "start":
+                current[:] = [name]
+                tasks[name] = progress.add_task(event["title"], total=None, told="")
+            elif event["state"] == "done":
+                task = progress.tasks[progress.task_ids.index(tasks[name])]
+                total = task.total or 1
+                told = describe(name, event.get("facts") or {})
+                progress.update(tasks[name], total=total, completed=total, told=told)
+            else:
+                progress.add_task(f"{name}: up to date", total=1, completed=1, told="")
+        elif event["kind"] == "step" and current:
+            progress.update(
+                tasks[current[0]], total=event["of"], completed=event["step"], told=_told(event)
+            )
+
+    with progress:
+        yield emit
+
+
+@contextlib.contextmanager
+def _plain(summary: Summary) -> Iterator[Emit]:
+    last = [0.0, 0.0]  # when the stage began, when a line was printed
+
+    def emit(event: dict[str, Any]) -> None:
+        summary.take(event)
+        now = time.monotonic()
+        if event["kind"] == "stage":
+            if event["state"] == "start":
+                last[:] = [now, now]
+                print(f"{event['stage']}: {event['title']}", flush=True)
+            elif event["state"] == "fresh":
+                print(f"{event['stage']}: up to date", flush=True)
+            else:
+                told = describe(event["stage"], event.get("facts") or {})
+                print(f"{event['stage']}: done in {event['seconds']:.1f} s  {told}", flush=True)
+        elif event["kind"] == "step" and now - last[1] >= PLAIN_EVERY:
+            last[1] = now
+            left = (now - last[0]) / max(event["step"], 1) * (event["of"] - event["step"])
+            print(
+                f"  {event['step']}/{event['of']}  {_told(event)}  about {left:.0f} s left",
+                flush=True,
+            )
+
+    yield emit
+
+
+def _told(event: dict[str, Any]) -> str:
+    parts = []
+    if event.get("form"):
+        parts.append(str(event["form"]))
+    if event.get("loss") is not None:
+        parts.append(f"loss {event['loss']:.3f}")
+    if event.get("tokens_per_second"):
+        parts.append(f"{event['tokens_per_second']:.0f} tokens/s")
+    if event.get("unit") == "bytes":
+        parts.append(f"{gib(event['step'])} of {gib(event['of'])}")
+    return ", ".join(parts)
+
+
+def gib(count: float) -> str:
+    """Bytes in words: MiB below one GiB."""
+    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -1,0 +1,40 @@
+"""`phi3scaffold data|model|finetune|merge|export|evaluate|run`: bring stages up to date."""
+
+from __future__ import annotations
+
+import argparse
+
+LAST = "evaluate"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--project", metavar="DIR", help="the project (default: the current folder)"
+    )
+    parser.add_argument(
+        "--local", action="store_true", help="on this machine's CPU, whatever the target"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the stage that was typed, and what it needs, skipping what is up to date."""
+    from dataclasses import replace
+    from pathlib import Path
+
+    from phi3scaffold.cli.progress import show_progress
+    from phi3scaffold.project import find_project
+    from phi3scaffold.runtime import environment
+    from phi3scaffold.targets import check_target
+
+    environment.prepare()
+    project = find_project(Path(args.project) if args.project else None)
+    project = replace(project, local=args.local)
+    verb = LAST if args.verb == "run" else args.verb
+    check_target(project, verb)
+
+    from phi3scaffold.runtime.graph import STAGES, up_to
+    from phi3scaffold.runtime.pipeline.run import run_pipeline
+
+    with show_progress(project) as emit:
+        run_pipeline(project, up_to(verb), STAGES, emit)
+    return 0

@@ -1,0 +1,27 @@
+"""The pipeline's graph: data -> model -> finetune -> merge -> export -> evaluate."""
+
+from __future__ import annotations
+
+from phi3scaffold.runtime.pipeline.stage import Stage
+from phi3scaffold.runtime.stages import data, evaluate, export, finetune, merge, model
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        data.STAGE,
+        model.STAGE,
+        finetune.STAGE,
+        merge.STAGE,
+        export.STAGE,
+        evaluate.STAGE,
+    )
+}
+
+
+def up_to(name: str) -> list[str]:
+    """The stage and everything it reads from, in the order they run."""
+    wanted = {name}
+    for stage in reversed(STAGES.values()):
+        if stage.name in wanted:
+            wanted.update(stage.after)
+    return [stage for stage in STAGES if stage in wanted]

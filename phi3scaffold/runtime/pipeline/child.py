@@ -1,0 +1,132 @@
+"""A child process for stages that hold gigabytes: when it ends, their memory comes back.
+
+The child's standard output carries events, one JSON object a line; what the libraries in it print
+goes to the log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError, describe_os_error
+from phi3scaffold.project import Project
+from phi3scaffold.runtime import environment
+from phi3scaffold.runtime.pipeline.stage import Emit
+
+
+def run_in_child(project: Project, names: Sequence[str], emit: Emit) -> None:
+    """Run stages in a new process and hand its events to `emit`.
+
+    Raises:
+        ScaffoldError: what the child raised; or exit code 1 with the log's name when it died.
+    """
+    from phi3scaffold.runtime.pipeline.run import log_file
+
+    environment.prepare()
+    log = log_file(project)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    work = json.dumps({"project": {**asdict(project), "root": str(project.root)}, "names": names})
+    error: ScaffoldError | None = None
+    with log.open("a", encoding="utf-8") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, work],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+            encoding="utf-8",
+        )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                event = json.loads(line)
+                if event["kind"] == "error":
+                    error = ScaffoldError(**event["error"])
+                else:
+                    emit(event)
+            process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+    if error is not None:
+        raise error
+    if process.returncode:
+        raise ScaffoldError(
+            f"The stage was ended from outside ({_why(process.returncode)}).",
+            where=log,
+            fix="if memory ran out: a smaller max_tokens or batch size, or close other programs",
+            exit_code=FAILED_RUN,
+        )
+
+
+def _why(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+    return f"exit code {code}"
+
+
+def main(work: str) -> None:
+    """The child's whole life."""
+    from phi3scaffold.runtime.graph import STAGES
+    from phi3scaffold.runtime.pipeline.run import log_file, run_here
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    given = json.loads(work)
+    project = Project(**{**given["project"], "root": Path(given["project"]["root"])})
+
+    def emit(event: dict[str, Any]) -> None:
+        try:
+            events.write(json.dumps(event) + "\n")
+        except OSError:  # the parent is gone: nobody would know what we made
+            os._exit(FAILED_RUN)
+
+    try:
+        run_here(project, given["names"], STAGES, emit)
+    except BaseException as error:
+        traceback.print_exc()
+        told = _told(error, log_file(project))
+        emit({"kind": "error", "error": told})
+    sys.stdout.flush()
+    sys.stderr.flush()
+    events.close()
+    # libraries leave threads behind that can hang the interpreter's shutdown
+    os._exit(0)
+
+
+def _told(error: BaseException, log: Path) -> dict[str, Any]:
+    """The error as `ScaffoldError`'s arguments; one we did not foresee names the log."""
+    if isinstance(error, OSError):
+        error = describe_os_error(error)
+    if isinstance(error, ScaffoldError):
+        return {
+            "what": error.what,
+            "where": error.where,
+            "fix": error.fix,
+            "exit_code": error.exit_code,
+        }
+    first = str(error).strip().splitlines()
+    what = f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
+    return {
+        "what": f"The stage failed: {what}",
+        "where": str(log),
+        "fix": "the log tells more",
+        "exit_code": FAILED_RUN,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,54 @@
+"""Results appear whole or not at all: a scratch folder, then a rename.
+
+A folder is replaced by two renames. A crash between them leaves the old one in the scratch room
+under a name that `recover` knows, and the next run puts it back.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from phi3scaffold.runtime.pipeline import manifest
+
+SCRATCH = ".work"
+OLD = "replaced-"
+
+
+def scratch_for(folder: Path, scratch_root: Path) -> Path:
+    """A new empty folder for the next version of `folder`, on the same disk."""
+    room = scratch_root / f"{folder.name}-{os.getpid()}"
+    if room.exists():
+        shutil.rmtree(room)
+    room.mkdir(parents=True)
+    return room
+
+
+def publish(made: Path, folder: Path, scratch_root: Path) -> None:
+    """Move `made` to `folder`, replacing what was there."""
+    _flush(made / manifest.NAME)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    old = scratch_root / f"{OLD}{folder.name}"
+    if folder.exists():
+        if old.exists():
+            shutil.rmtree(old)
+        folder.rename(old)
+    made.rename(folder)
+    if old.exists():
+        shutil.rmtree(old)
+
+
+def recover(folders: list[Path], scratch_root: Path) -> None:
+    """Put back what a killed run had set aside, and clear its scratch. Call it under the lock."""
+    for folder in folders:
+        old = scratch_root / f"{OLD}{folder.name}"
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+    if scratch_root.exists():
+        shutil.rmtree(scratch_root)
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())

@@ -1,0 +1,175 @@
+"""Runs the stages a verb asks for: skips what is fresh, gives torch a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.pipeline import manifest, publish
+from phi3scaffold.runtime.pipeline.hashing import StatCache
+from phi3scaffold.runtime.pipeline.stage import (
+    Context,
+    Emit,
+    Stage,
+    describe_inputs,
+    fingerprint,
+    is_fresh,
+    versions,
+)
+
+HEAVY_BYTES = 1 << 30  # above this much base weights, each stage gets a process of its own
+
+
+def run_pipeline(
+    project: Project, wanted: Sequence[str], stages: dict[str, Stage], emit: Emit
+) -> None:
+    """Bring the stages `wanted` (in order) up to date.
+
+    Args:
+        project: the project.
+        wanted: stage names; every stage before a wanted one must be wanted too.
+        stages: the graph, in order.
+        emit: takes progress events.
+
+    Raises:
+        ScaffoldError: exit code 2 for a mistake in the project, 1 for a stage that failed.
+    """
+    from phi3scaffold.runtime.pipeline.child import run_in_child
+
+    with only_run(project):
+        publish.recover([s.folder(project) for s in stages.values()], scratch(project))
+        try:
+            remaining = list(wanted)
+            while remaining:
+                stage = stages[remaining[0]]
+                with _cache(project) as cache:
+                    fresh = is_fresh(stage, project, stages, cache)
+                if fresh:
+                    _skip(stage, project, emit)
+                elif stage.needs_torch:
+                    batch = remaining[:1] if is_heavy(project) else remaining
+                    run_in_child(project, batch, emit)
+                    remaining = remaining[len(batch) :]
+                    continue
+                else:
+                    run_stage(stage, project, stages, emit)
+                remaining.pop(0)
+        finally:
+            publish.recover([s.folder(project) for s in stages.values()], scratch(project))
+
+
+def run_here(project: Project, names: Sequence[str], stages: dict[str, Stage], emit: Emit) -> None:
+    """Run stages in this process, fresh ones skipped; the caller holds the lock."""
+    for name in names:
+        stage = stages[name]
+        with _cache(project) as cache:
+            fresh = is_fresh(stage, project, stages, cache)
+        if fresh:
+            _skip(stage, project, emit)
+        else:
+            run_stage(stage, project, stages, emit)
+
+
+def run_stage(stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit) -> None:
+    """Run one stage and publish its folder, whole."""
+    emit({"kind": "stage", "stage": stage.name, "state": "start", "title": stage.title})
+    started = time.monotonic()
+    with _cache(project) as cache:
+        inputs = describe_inputs(stage, project, stages, cache)
+        out = publish.scratch_for(stage.folder(project), scratch(project))
+        facts = stage.run(Context(project=project, out=out, emit=emit))
+        made = manifest.Manifest(
+            stage=stage.name,
+            fingerprint=fingerprint(stage, inputs),
+            inputs=inputs,
+            versions=versions(stage.packages),
+            files=manifest.list_files(out, cache),
+            facts=facts,
+            seconds=round(time.monotonic() - started, 3),
+            peak_bytes=peak_bytes(),
+        )
+        manifest.write(out, made)
+        publish.publish(out, stage.folder(project), scratch(project))
+        cache.moved(out, stage.folder(project))
+    emit(
+        {
+            "kind": "stage",
+            "stage": stage.name,
+            "state": "done",
+            "seconds": made.seconds,
+            "peak_bytes": made.peak_bytes,
+            "facts": facts,
+        }
+    )
+
+
+def _skip(stage: Stage, project: Project, emit: Emit) -> None:
+    made = manifest.read(stage.folder(project))
+    facts = made.facts if made else {}
+    emit({"kind": "stage", "stage": stage.name, "state": "fresh", "facts": facts})
+
+
+def scratch(project: Project) -> Path:
+    return project.gen / publish.SCRATCH
+
+
+def log_file(project: Project) -> Path:
+    """Where everything that stages and their libraries say goes."""
+    return project.gen / "logs" / "run.log"
+
+
+def is_heavy(project: Project) -> bool:
+    """Whether the base model's weights are too large to share a process with other stages."""
+    weights = sum(file.stat().st_size for file in project.base.glob("*.safetensors"))
+    return weights > HEAVY_BYTES
+
+
+def peak_bytes() -> int:
+    """Peak resident memory of this process so far, in bytes; 0 where it is not known."""
+    try:
+        import resource
+        import sys
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    except ImportError:  # Windows
+        import psutil
+
+        return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
+
+
+@contextlib.contextmanager
+def only_run(project: Project) -> Iterator[None]:
+    """Holds the project's lock; a second run is told of the first instead of waiting."""
+    from filelock import FileLock, Timeout
+
+    project.gen.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(project.gen / ".lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout:
+        raise ScaffoldError(
+            "Another run is going on in this project.",
+            where=project.gen / ".lock",
+            fix="wait for it, or stop it",
+            exit_code=FAILED_RUN,
+        ) from None
+
+
+@contextlib.contextmanager
+def _cache(project: Project) -> Iterator[StatCache]:
+    cache = StatCache(project.gen / ".hashes.json")
+    try:
+        yield cache
+    finally:
+        with contextlib.suppress(OSError):
+            cache.save()
+
+

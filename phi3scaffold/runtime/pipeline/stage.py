@@ -1,0 +1,126 @@
+"""What a stage is: what it reads, what decides it, what it writes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold import __version__
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.runtime.pipeline.hashing import StatCache, digest
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What decides a stage's result besides the stages before it."""
+
+    files: tuple[Path, ...] = ()
+    settings: Any = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage is given to work with.
+
+    Attributes:
+        project: the project.
+        out: an empty folder; what lies in it afterwards is published.
+        emit: takes progress events, such as ``{"kind": "step", "step": 3, "of": 10}``.
+    """
+
+    project: Project
+    out: Path
+    emit: Emit
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One room of the pipeline.
+
+    Attributes:
+        name: the verb.
+        title: what the user reads while it runs.
+        folder: the folder it publishes.
+        inputs: the files and settings that decide its result.
+        run: does the work; returns facts for the manifest.
+        after: the stages it reads from.
+        packages: distributions whose version decides the result.
+        needs_torch: whether it runs in a child process, so that its memory comes back.
+    """
+
+    name: str
+    title: str
+    folder: Callable[[Project], Path]
+    inputs: Callable[[Project], Inputs]
+    run: Callable[[Context], dict[str, Any]]
+    after: tuple[str, ...] = ()
+    packages: tuple[str, ...] = field(default=())
+    needs_torch: bool = False
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str | None]:
+    """package -> installed version, None where it is not installed; ours always among them."""
+    found: dict[str, str | None] = {"phi3scaffold": __version__}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def describe_inputs(
+    stage: Stage, project: Project, stages: dict[str, Stage], cache: StatCache
+) -> dict[str, str]:
+    """name -> sha256 of every file, setting and upstream folder that decides the stage.
+
+    Raises:
+        ScaffoldError: an input is missing, or an upstream folder is not there.
+    """
+    inputs = stage.inputs(project)
+    found: dict[str, str] = {"settings": digest(inputs.settings)}
+    for file in inputs.files:
+        try:
+            found[_name(file, project)] = cache.sha256(file)
+        except FileNotFoundError:
+            raise ScaffoldError("A file is missing.", where=file) from None
+    for name in stage.after:
+        upstream = manifest.read(stages[name].folder(project))
+        if upstream is None:
+            raise ScaffoldError(
+                f"The stage {stage.name} needs what {name} makes, and it is not there.",
+                where=stages[name].folder(project),
+                fix=f"phi3scaffold {name}",
+                exit_code=FAILED_RUN,
+            )
+        found[f"stage:{name}"] = upstream.content
+    return found
+
+
+def fingerprint(stage: Stage, inputs: dict[str, str]) -> str:
+    return digest([stage.name, inputs, versions(stage.packages)])
+
+
+def is_fresh(stage: Stage, project: Project, stages: dict[str, Stage], cache: StatCache) -> bool:
+    """Whether the published folder is what the stage would make now, every file unchanged."""
+    folder = stage.folder(project)
+    made = manifest.read(folder)
+    if made is None or any(manifest.read(stages[n].folder(project)) is None for n in stage.after):
+        return False
+    if made.fingerprint != fingerprint(stage, describe_inputs(stage, project, stages, cache)):
+        return False
+    return manifest.first_difference(folder, made, cache) is None
+
+
+def _name(file: Path, project: Project) -> str:
+    try:
+        return file.relative_to(project.root).as_posix()
+    except ValueError:
+        return str(file)

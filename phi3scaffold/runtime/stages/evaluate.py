@@ -1,0 +1,101 @@
+"""`phi3scaffold evaluate`: ask every form the held-out rows and count the right answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.data.turns import Conversation
+from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.runtime.stages.data import read_held_out
+
+FORMS = ("base", "adapter", "onnx")
+METRICS = "metrics.json"
+ANSWERS = "answers.jsonl"
+BATCH = 16
+
+
+def inputs(project: Project) -> Inputs:
+    return Inputs(settings={"rows": project.evaluate_rows, "forms": FORMS})
+
+
+def run(context: Context) -> dict[str, Any]:
+    """Write metrics.json (a rung a form) and answers.jsonl (a row a line)."""
+    from phi3scaffold.runtime.forms import open_form
+
+    project = context.project
+    rows = read_held_out(project, project.evaluate_rows)
+    answers: dict[str, list[str]] = {}
+    for name in FORMS:
+        form = open_form(name, project)
+        try:
+            answers[name] = _ask(form, rows, name, context)
+        finally:
+            form.close()
+    labels = form.prompt.labels
+    rungs = {name: score(rows, answers[name], answers["adapter"], labels) for name in FORMS}
+    metrics = {
+        "rows": len(rows),
+        "held_out": len(read_held_out(project)),
+        "demonstration": project.is_demonstration,
+        "forms": rungs,
+    }
+    (context.out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    with (context.out / ANSWERS).open("w", encoding="utf-8", newline="\n") as lines:
+        for index, row in enumerate(rows):
+            said = {name: answers[name][index] for name in FORMS}
+            record = {"place": row.place, "expected": row.answer, **said}
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+    return metrics
+
+
+def _ask(form: Any, rows: Sequence[Conversation], name: str, context: Context) -> list[str]:
+    """Greedy answers to all rows, in order; rows of like length go together."""
+    prompts = [form.encode(row.messages[:-1]) for row in rows]
+    order = sorted(range(len(rows)), key=lambda index: len(prompts[index]))
+    said = [""] * len(rows)
+    for start in range(0, len(order), BATCH):
+        batch = order[start : start + BATCH]
+        made = form.generate([prompts[i] for i in batch], form.prompt.max_new_tokens)
+        for index, ids in zip(batch, made, strict=True):
+            said[index] = form.decode(ids).strip()
+        context.emit(
+            {"kind": "step", "step": min(start + BATCH, len(order)), "of": len(order), "form": name}
+        )
+    return said
+
+
+def score(
+    rows: Sequence[Conversation],
+    said: Sequence[str],
+    adapter: Sequence[str],
+    labels: Sequence[str],
+) -> dict[str, float]:
+    """Shares between 0 and 1.
+
+    Returns:
+        ``accuracy``: answers equal to the expected one; ``agreement``: equal to the adapter's;
+        for a classification ``invalid``: answers that are none of the labels.
+    """
+    count = len(rows)
+    rung = {
+        "accuracy": sum(s == row.answer.strip() for s, row in zip(said, rows, strict=True)) / count,
+        "agreement": sum(s == a for s, a in zip(said, adapter, strict=True)) / count,
+    }
+    if labels:
+        rung["invalid"] = sum(s not in labels for s in said) / count
+    return rung
+
+
+STAGE = Stage(
+    name="evaluate",
+    title="asking every form the held-out rows",
+    folder=lambda project: project.report,
+    inputs=inputs,
+    run=run,
+    after=("data", "model", "finetune", "export"),
+    packages=("torch", "transformers", "peft", "onnxruntime", "onnxruntime-genai"),
+    needs_torch=True,
+)

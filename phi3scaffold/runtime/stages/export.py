@@ -1,0 +1,58 @@
+"""`phi3scaffold export`: quantize the merged model and convert it to ONNX."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.olive.config import project_config
+from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+
+GENAI_CONFIG = "genai_config.json"
+
+
+def inputs(project: Project) -> Inputs:
+    return Inputs(settings=project_config(project).settings_for("export"))
+
+
+def run(context: Context) -> dict[str, Any]:
+    """Write a folder that ONNX Runtime GenAI opens: model, config, tokenizer, prompt."""
+    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
+    from phi3scaffold.runtime.prompt import FILE, Prompt
+
+    project = context.project
+    config = project_config(project)
+    keep_scratch_inside(context.out.parent)
+    names = config.names_for("export")
+    run_passes(config, project.root, names, hf_model(project.merged), context.out)
+    (context.out / FILE).write_bytes((project.merged / FILE).read_bytes())
+    _check_stop_ids(context.out / GENAI_CONFIG, Prompt.load(context.out).stop)
+    size = sum(file.stat().st_size for file in context.out.iterdir())
+    return {"precision": config.precision, "bytes": size}
+
+
+def _check_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
+    """An ONNX model that does not know the end of the turn would talk on forever."""
+    found = json.loads(genai_config.read_text(encoding="utf-8"))["model"]["eos_token_id"]
+    found = found if isinstance(found, list) else [found]
+    if not set(stop) <= set(found):
+        raise ScaffoldError(
+            f"The ONNX model stops at {found}, the trained one at {list(stop)}.",
+            where=genai_config,
+            exit_code=FAILED_RUN,
+        )
+
+
+STAGE = Stage(
+    name="export",
+    title="quantizing and converting to ONNX",
+    folder=lambda project: project.onnx,
+    inputs=inputs,
+    run=run,
+    after=("merge",),
+    packages=("torch", "transformers", "olive-ai", "onnx", "onnxruntime-genai"),
+    needs_torch=True,
+)

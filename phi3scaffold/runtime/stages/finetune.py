@@ -1,0 +1,105 @@
+"""`phi3scaffold finetune`: train an adapter by the config's LoRA or QLoRA pass."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.olive.config import project_config
+from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+
+HISTORY = "history.json"
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
+
+
+def inputs(project: Project) -> Inputs:
+    return Inputs(
+        files=(project.dataset_yaml,),
+        settings=project_config(project).settings_for("finetune"),
+    )
+
+
+def run(context: Context) -> dict[str, Any]:
+    """Write the adapter with its tokenizer, prompt and training history."""
+    from phi3scaffold.runtime.olive import passes
+    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
+
+    project = context.project
+    config = project_config(project)
+    keep_scratch_inside(context.out.parent)
+    passes.report_to(context.emit)
+    made = context.out.parent / "finetune-olive"
+    run_passes(config, project.root, config.names_for("finetune"), hf_model(project.base), made)
+    for file in (made / "adapter").iterdir():
+        if file.name != "README.md":  # peft's empty model card
+            file.rename(context.out / file.name)
+    shutil.rmtree(made)
+    copy_tokenizer(project.base, context.out)
+    write_prompt(project, context.out)
+    history = passes.training_history()
+    (context.out / HISTORY).write_text(json.dumps(history, indent=1), encoding="utf-8")
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    summary = history[-1] if history else {}
+    return {
+        "algo": config.algo,
+        "steps": summary.get("step"),
+        "first_loss": losses[0] if losses else None,
+        "last_loss": losses[-1] if losses else None,
+        "train_seconds": summary.get("train_runtime"),
+        "tokens": passes.trained_tokens(),
+    }
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Every form carries its tokenizer and chat template, byte for byte the base model's."""
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+
+
+def write_prompt(project: Project, target: Path) -> None:
+    """Every form carries the prompt it was trained with: prompt.json."""
+    from phi3scaffold.runtime.data.render import load_tokenizer, stop_ids
+    from phi3scaffold.runtime.data.spec import load_spec
+    from phi3scaffold.runtime.data.turns import columns_of
+    from phi3scaffold.runtime.prompt import Prompt
+
+    spec = load_spec(project.dataset_yaml)
+    user = "{message}" if spec.messages else spec.user
+    tokenizer = load_tokenizer(project.base)
+    longest = max((len(tokenizer.encode(label)) for label in spec.labels), default=127)
+    Prompt(
+        task=spec.task,
+        user=user,
+        columns=columns_of(user),
+        stop=tuple(stop_ids(tokenizer, project.base)),
+        system=spec.system,
+        labels=spec.labels,
+        max_new_tokens=longest + 1,
+        demonstration=project.is_demonstration,
+        model=project.model_id,
+    ).save(target)
+
+
+STAGE = Stage(
+    name="finetune",
+    title="training the adapter",
+    folder=lambda project: project.adapter,
+    inputs=inputs,
+    run=run,
+    after=("data", "model"),
+    packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
+    needs_torch=True,
+)

@@ -1,0 +1,53 @@
+"""`phi3scaffold merge`: fold the adapter into the base model's weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.olive.config import project_config
+from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.runtime.stages.finetune import copy_tokenizer
+
+
+def inputs(project: Project) -> Inputs:
+    return Inputs(settings=project_config(project).settings_for("merge"))
+
+
+def run(context: Context) -> dict[str, Any]:
+    """Write a transformers model folder that needs no adapter, its stop ids made right."""
+    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
+    from phi3scaffold.runtime.prompt import FILE, Prompt
+
+    project = context.project
+    config = project_config(project)
+    keep_scratch_inside(context.out.parent)
+    model = hf_model(project.base, project.adapter, torch_dtype="auto")
+    run_passes(config, project.root, config.names_for("merge"), model, context.out)
+    copy_tokenizer(project.base, context.out)
+    (context.out / FILE).write_bytes((project.adapter / FILE).read_bytes())
+    set_stop_ids(context.out / "generation_config.json", Prompt.load(context.out).stop)
+    return {}
+
+
+def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
+    """Generation stops at the end of the turn too; the hub's files often know only end of text."""
+    content: dict[str, Any] = {}
+    if generation_config.is_file():
+        content = json.loads(generation_config.read_text(encoding="utf-8"))
+    content["eos_token_id"] = list(stop)
+    generation_config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+STAGE = Stage(
+    name="merge",
+    title="merging the adapter",
+    folder=lambda project: project.merged,
+    inputs=inputs,
+    run=run,
+    after=("model", "finetune"),
+    packages=("torch", "transformers", "peft", "olive-ai"),
+    needs_torch=True,
+)

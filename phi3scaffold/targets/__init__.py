@@ -1,0 +1,50 @@
+"""Where the pipeline runs: here, or (with the Azure issue) on somebody else's machine."""
+
+from __future__ import annotations
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+
+ANYWHERE = ("data", "model")  # stages that need no accelerator
+REMOTE = ("aml", "arc")
+
+
+def check_target(project: Project, verb: str) -> None:
+    """Refuse, before anything is loaded, what the project's target cannot do on this machine.
+
+    Raises:
+        ScaffoldError: exit code 2; says plainly what is missing and what works instead.
+    """
+    if verb in ANYWHERE or project.local:
+        return
+    local = f"phi3scaffold {verb} --local"
+    if project.target in REMOTE:
+        raise ScaffoldError(
+            f"Submitting to {project.target} is not part of this version.",
+            where=f"{project.root / 'project.yaml'}: target",
+            fix=f"run it here, on the CPU: {local}",
+        )
+    if project.target == "cuda":
+        _need_cuda(project, local)
+
+
+def _need_cuda(project: Project, local: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("torch") is None:
+        raise ScaffoldError(
+            "PyTorch is not installed here.", where=project.root, fix="make setup"
+        )
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ScaffoldError(
+            "This project is for CUDA, and no CUDA device can be used here: "
+            + (
+                "PyTorch was installed for the CPU."
+                if torch.version.cuda is None
+                else "the driver shows none."
+            ),
+            where=f"{project.root / 'project.yaml'}: target",
+            fix=f"run it on a machine with an NVIDIA GPU, or here on the CPU: {local}",
+        )
