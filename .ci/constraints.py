@@ -1,0 +1,45 @@
+"""Print constraints.txt: what the direct pins of pyproject.toml bring along, one version each.
+
+Resolved for the oldest supported Python on Linux, whose set fits the other platforms too
+(tests/test_extras.py checks that). Left out: the direct pins, whose home is pyproject.toml, and
+what PyTorch itself pins exactly for CUDA.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXTRAS = ("train", "cpu", "aml", "dev")
+PINNED_BY_TORCH = re.compile(r"(nvidia|cuda)-|triton==")
+
+
+def main() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = list(project["dependencies"])
+    for extra in project["optional-dependencies"].values():
+        pins += extra
+    direct = {pin.partition("==")[0].lower().replace("_", "-") for pin in pins}
+    resolve = ["uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-config"]
+    resolve += ["--only-binary", ":all:", "--python-version", "3.11"]
+    resolve += ["--python-platform", "x86_64-manylinux_2_28"]
+    for extra in EXTRAS:
+        resolve += ["--extra", extra]
+    found = subprocess.run(
+        [sys.executable, "-m", *resolve, str(ROOT / "pyproject.toml")],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    print("# Written by `make constraints`; the direct pins are in pyproject.toml.")
+    for line in found.stdout.splitlines():
+        if line.partition("==")[0] not in direct and not PINNED_BY_TORCH.match(line):
+            print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+# GNU make 3.81 or newer, pip and venv. Each line is a command that a person could type.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format typecheck bench wheel constraints clean
+
+# The first Python on the path that this release supports. PYTHON=/path/to/python overrides it.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1 \
+	&& { echo $$p; break; }; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEMO ?= build/demo
+# What is passed on to pytest: make test ARGS='-k catalogue'
+ARGS ?=
+PROMPT ?= I thought it would rain, but the sun came out.
+
+help: ## list these goals
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: ## generate a project with the built-in tiny model, fine-tune it, convert it, ask it
+	@echo "[1/5] Virtual environment: $(VENV)"
+	@$(MAKE) -s $(VENV)/pyvenv.cfg
+	@echo "[2/5] Install the pinned runtime into it: [train,cpu] (minutes the first time: PyTorch is large)"
+	@$(MAKE) -s install EXTRAS=train,cpu
+	@echo "[3/5] Generate a project: $(DEMO)"
+	@rm -rf "$(DEMO)"
+	$(BIN)/phi3scaffold new "$(DEMO)" --model tiny --algo lora --target cpu --defaults
+	@echo "[4/5] Fine-tune, merge, convert to int4 ONNX, measure: make -C $(DEMO) finetune"
+	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C "$(DEMO)" finetune
+	@echo "[5/5] Ask the int4 model: make -C $(DEMO) infer"
+	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C "$(DEMO)" infer
+	@echo "Done. The project is yours to change: $(DEMO)/README.md"
+
+# cd: nothing of the checkout may be importable, or the suite would not meet the installed wheel.
+test: ## build the wheel, install it, run the suite against it
+	@echo "[1/3] Virtual environment: $(VENV)"
+	@$(MAKE) -s $(VENV)/pyvenv.cfg
+	@echo "[2/3] Build the wheel and install it: [train,cpu,dev] (minutes the first time)"
+	@$(MAKE) -s install EXTRAS=train,cpu,dev
+	@echo "[3/3] Run the suite against the installed wheel"
+	cd "$(VENV)" && PHI3SCAFFOLD_INSTALLED=1 bin/pytest -c "$(CURDIR)/pyproject.toml" --rootdir "$(CURDIR)" "$(CURDIR)/tests" $(ARGS)
+
+lint: install-dev ## ruff: the rules and the format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install-dev ## rewrite in ruff's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: install-dev ## mypy
+	$(BIN)/mypy
+
+bench: install-dev ## time and memory (tests/benchmarks); not part of the suite
+	cd "$(VENV)" && PHI3SCAFFOLD_INSTALLED=1 bin/pytest -c "$(CURDIR)/pyproject.toml" --rootdir "$(CURDIR)" -s "$(CURDIR)/tests/benchmarks" $(ARGS)
+
+wheel: ## build the wheel into build/wheel
+	@rm -rf build/wheel
+	@"$(PYTHON)" -m pip wheel -q --no-deps --wheel-dir build/wheel .
+	@ls build/wheel
+
+# For a new set of direct pins. Run the suite after it.
+constraints: install-dev ## resolve constraints.txt anew
+	$(BIN)/python .ci/constraints.py > build/constraints.txt
+	mv build/constraints.txt constraints.txt
+
+clean: ## remove everything that make made
+	rm -rf "$(VENV)" build dist .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: PYTHON=/path/to/python make ..." >&2; exit 2; }
+	"$(PYTHON)" -m venv "$(VENV)"
+
+# Internal. Skipped when nothing that goes into the wheel is newer than the last install.
+.PHONY: install install-dev
+EXTRAS ?= train,cpu
+STAMP = $(VENV)/installed-$(EXTRAS)
+install: $(VENV)/pyvenv.cfg
+	@if [ -f "$(STAMP)" ] && [ -z "$$(find phi3scaffold template pyproject.toml constraints.txt -name __pycache__ -prune -o -type f -newer "$(STAMP)" -print | head -n 1)" ]; then \
+		echo "already installed: nothing has changed"; \
+	else \
+		$(MAKE) -s wheel PYTHON="$(BIN)/python" && \
+		{ "$(BIN)/pip" uninstall -q -y phi3scaffold 2>/dev/null || true; } && \
+		for wheel in build/wheel/*.whl; do "$(BIN)/pip" install -c constraints.txt "$$wheel[$(EXTRAS)]" || exit 1; done && \
+		touch "$(STAMP)"; \
+	fi
+install-dev: $(VENV)/pyvenv.cfg
+	@$(MAKE) -s install EXTRAS=train,cpu,dev
