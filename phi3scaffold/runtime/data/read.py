@@ -70,7 +70,7 @@ def _json_lines(file: Path) -> Iterator[Row]:
     with file.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _object(_parse(line, file, number - 1), file, number)
+                yield _object(_parse(line.rstrip("\r\n"), file, number - 1), file, number)
 
 
 def _json(file: Path) -> Iterator[Row]:

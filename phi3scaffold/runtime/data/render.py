@@ -73,9 +73,7 @@ def _refuse_control_tokens(row: Conversation, special: Sequence[str]) -> None:
             raise ScaffoldError(error.what, where=row.place, fix=error.fix) from None
 
 
-def _sample(
-    tokenizer: PreTrainedTokenizerBase, row: Conversation, special_ids: set[int]
-) -> Sample:
+def _sample(tokenizer: PreTrainedTokenizerBase, row: Conversation, special_ids: set[int]) -> Sample:
     ids = encode(tokenizer, row.messages, ask=False)
     labels = [IGNORE] * len(ids)
     end = 0

@@ -171,5 +171,3 @@ def _cache(project: Project) -> Iterator[StatCache]:
     finally:
         with contextlib.suppress(OSError):
             cache.save()
-
-

@@ -1,0 +1,167 @@
+"""Stages run once, again when their inputs change, and never leave half a result behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.pipeline import manifest, publish
+from phi3scaffold.runtime.pipeline.run import only_run, run_pipeline, scratch
+from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "rows").write_text("one")
+    return Project(root=tmp_path, model_id="tiny", revision="main", target="cpu", evaluate_rows=1)
+
+
+def copy_rows(context: Context) -> dict:
+    text = (context.project.root / "rows").read_text()
+    (context.out / "copy").write_text(text)
+    if text == "broken":
+        raise ScaffoldError("the rows are broken")
+    return {"length": len(text)}
+
+
+def upper(context: Context) -> dict:
+    text = (context.project.root / "first" / "copy").read_text()
+    (context.out / "upper").write_text(text.upper()[:3])
+    return {}
+
+
+STAGES = {
+    "first": Stage(
+        name="first",
+        title="copying",
+        folder=lambda project: project.root / "first",
+        inputs=lambda project: Inputs(files=(project.root / "rows",)),
+        run=copy_rows,
+    ),
+    "second": Stage(
+        name="second",
+        title="raising",
+        folder=lambda project: project.root / "second",
+        inputs=lambda project: Inputs(settings={"cut": 3}),
+        run=upper,
+        after=("first",),
+    ),
+}
+
+
+def run(project: Project) -> dict[str, str]:
+    """stage -> how it ended."""
+    states: dict[str, str] = {}
+
+    def emit(event: dict) -> None:
+        if event["kind"] == "stage" and event["state"] != "start":
+            states[event["stage"]] = event["state"]
+
+    run_pipeline(project, list(STAGES), STAGES, emit)
+    return states
+
+
+def test_a_second_run_does_nothing(project: Project) -> None:
+    assert run(project) == {"first": "done", "second": "done"}
+    assert run(project) == {"first": "fresh", "second": "fresh"}
+
+
+def test_a_changed_input_runs_again(project: Project) -> None:
+    run(project)
+    (project.root / "rows").write_text("two")
+    assert run(project) == {"first": "done", "second": "done"}
+    assert (project.root / "second" / "upper").read_text() == "TWO"
+
+
+def test_equal_content_upstream_leaves_the_rest_fresh(project: Project) -> None:
+    run(project)
+    (project.root / "rows").write_text("oneone")
+    made = run(project)
+    assert made["first"] == "done"
+    (project.root / "rows").write_text("oneone")
+    os.utime(project.root / "rows", ns=(1, 1))  # touched, not changed
+    assert run(project) == {"first": "fresh", "second": "fresh"}
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "manifest"])
+def test_a_damaged_result_is_made_again(project: Project, damage: str) -> None:
+    run(project)
+    target = project.root / "first" / "copy"
+    if damage == "change":
+        target.write_text("ONE")
+        os.utime(target, ns=(1, 1))
+    elif damage == "remove":
+        target.unlink()
+    else:
+        (project.root / "first" / manifest.NAME).write_text("{")
+    assert run(project)["first"] == "done"
+    assert target.read_text() == "one"
+
+
+def test_a_failed_stage_keeps_the_last_result(project: Project) -> None:
+    run(project)
+    (project.root / "rows").write_text("broken")
+    with pytest.raises(ScaffoldError, match="broken"):
+        run(project)
+    assert (project.root / "first" / "copy").read_text() == "one"
+    assert not scratch(project).exists()
+
+
+def test_the_manifest_says_what_made_the_folder(project: Project) -> None:
+    run(project)
+    made = manifest.read(project.root / "second")
+    assert made is not None
+    assert set(made.files) == {"upper"}
+    assert made.inputs["stage:first"] == manifest.read(project.root / "first").content
+    assert made.versions["phi3scaffold"]
+
+
+def test_a_crash_between_the_two_renames_loses_nothing(project: Project) -> None:
+    run(project)
+    first = project.root / "first"
+    scratch(project).mkdir(parents=True)
+    first.rename(scratch(project) / f"{publish.OLD}first")
+    assert run(project) == {"first": "fresh", "second": "fresh"}
+
+
+def test_a_second_run_at_the_same_time_is_refused(project: Project) -> None:
+    with only_run(project), pytest.raises(ScaffoldError, match="Another run") as caught:
+        run(project)
+    assert caught.value.exit_code == 1
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.pipeline.run import run_pipeline
+from phi3scaffold.runtime.pipeline.stage import Inputs, Stage
+def slow(context):
+    (context.out / "half").write_text("half")
+    print("half", flush=True)
+    time.sleep(60)
+project = Project(Path(sys.argv[1]), "tiny", "main", "cpu", 1)
+stage = Stage("first", "t", lambda p: p.root / "first", lambda p: Inputs(), slow)
+run_pipeline(project, ["first"], {"first": stage}, lambda event: None)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a POSIX signal")
+def test_kill_9_leaves_no_half_result(project: Project) -> None:
+    run(project)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(project.root)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "half\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (project.root / "first" / "copy").read_text() == "one"
+    assert not (project.root / "first" / "half").exists()
+    assert run(project) == {"first": "fresh", "second": "fresh"}
+    assert not scratch(project).exists()
