@@ -139,8 +139,8 @@ class Prompt:
 def special_tokens(folder: Path) -> tuple[str, ...]:
     """The control tokens of the tokenizer in `folder`, read off its tokenizer.json.
 
-    Marked as special, or written like one: Phi's tokenizers leave the mark off some, such as
-    ``</s>``, that still become a single id wherever they stand.
+    All that were added to the vocabulary, since they become a single id wherever they stand;
+    Phi's tokenizers leave the mark ``special`` off some of them, such as ``</s>``.
 
     Raises:
         ScaffoldError: there is no readable tokenizer.json.
@@ -152,12 +152,7 @@ def special_tokens(folder: Path) -> tuple[str, ...]:
         raise ScaffoldError("The tokenizer is missing.", where=path) from None
     except ValueError as error:
         raise ScaffoldError(f"Not valid JSON: {error}.", where=path) from None
-    return tuple(
-        token["content"]
-        for token in added
-        if token["content"].strip()
-        and (token.get("special") or (token["content"][0] + token["content"][-1]) == "<>")
-    )
+    return tuple(token["content"] for token in added if token["content"].strip())
 
 
 def _text(raw: Mapping[str, Any], key: str, path: Path) -> str:

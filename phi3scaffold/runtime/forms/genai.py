@@ -43,7 +43,9 @@ class GenaiForm(Form):
                 fix=_hint(settings),
                 exit_code=FAILED_RUN,
             ) from error
-        self._texts = _texts(folder)
+        words = read_json(folder / "tokenizer.json")
+        self._texts = _texts(words)
+        self._strips = _strips_first_space(words)
         # the model's own end ids end an answer here, whatever prompt.json says
         self._stop |= set(map(int, self._tokenizer.eos_token_ids))
 
@@ -51,7 +53,8 @@ class GenaiForm(Form):
         import numpy as np
 
         kept = [token for token in ids if token in self._texts]
-        return str(self._tokenizer.decode(np.array(kept, dtype=np.int32))) if kept else ""
+        text = str(self._tokenizer.decode(np.array(kept, dtype=np.int32))) if kept else ""
+        return text.removeprefix(" ") if self._strips else text
 
     def close(self) -> None:
         self._tokenizer = self._model = None
@@ -115,14 +118,26 @@ def _hint(settings: dict) -> str:
     return "make it again: phi3scaffold export"
 
 
-def _texts(folder: Path) -> frozenset[int]:
+def _texts(tokenizer: dict) -> frozenset[int]:
     """Ids that have a text in an answer: all but the control tokens, and no padding id.
 
     The graph's vocabulary may be larger than the tokenizer's.
     """
-    tokenizer = read_json(folder / "tokenizer.json")
     words = tokenizer.get("model", {}).get("vocab", {})
     ids = set(words.values()) if isinstance(words, dict) else set(range(len(words)))
     added = tokenizer.get("added_tokens", [])
     ids |= {token["id"] for token in added}
     return frozenset(ids - {token["id"] for token in added if token.get("special")})
+
+
+def _strips_first_space(tokenizer: dict) -> bool:
+    """Whether decoding drops the space that a SentencePiece tokenizer puts before a text.
+
+    GenAI keeps it, so that ` joy` would be no label.
+    """
+    decoder = tokenizer.get("decoder") or {}
+    steps = decoder.get("decoders", [decoder])
+    return any(
+        step.get("type") == "Metaspace" or (step.get("type") == "Strip" and step.get("start"))
+        for step in steps
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,14 +32,16 @@ class TorchForm(Form):
         words = own if (own / "tokenizer.json").is_file() else folder
         context = int(read_json(folder / "config.json").get("max_position_embeddings", 4096))
         super().__init__(name, words, prompt, context)
-        for place, mark in ((folder, "*.safetensors"), (own, "*.safetensors")):
-            if not any(place.glob(mark)):
+        for place in (folder, own):
+            if not any(place.glob("*.safetensors")):
                 raise ScaffoldError(
                     "There are no safetensors weights here; nothing else is loaded.", where=place
                 )
+        # PEFT brings bitsandbytes in, which warns of an optional package
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
         try:
             from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-            from transformers.utils import logging
+            from transformers.utils import logging as transformers_logging
 
             if adapter:
                 from peft import PeftModel
@@ -46,8 +50,8 @@ class TorchForm(Form):
                 f"The {name} form needs a package that is not installed: {error.name}.",
                 fix="pip install 'phi3scaffold[train]', or make setup in the project",
             ) from None
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
         dtype, self._device = dtype_and_device(folder)
         try:
             model = AutoModelForCausalLM.from_pretrained(
@@ -59,7 +63,8 @@ class TorchForm(Form):
                 trust_remote_code=False,
             )
             if adapter:
-                model = PeftModel.from_pretrained(model, str(adapter))
+                with warnings.catch_warnings(action="ignore", category=FutureWarning):
+                    model = PeftModel.from_pretrained(model, str(adapter))
             self._tokenizer = AutoTokenizer.from_pretrained(
                 words, local_files_only=True, trust_remote_code=False
             )
