@@ -1,0 +1,113 @@
+"""`phi3scaffold new DIR`: make a project."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+
+# Without a terminal these must be given (or --defaults): they decide what the project is.
+NEEDED = ("algo", "target", "task")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from phi3scaffold.generator import template
+
+    parser.add_argument("directory", metavar="DIR", help="the folder to make; must not exist")
+    for question in template.questions().values():
+        text = question.help.replace(f" ({question.flag})", "").replace("%", "%%")
+        if isinstance(question.default, str) and question.default:
+            text += f" (default: {question.default})"
+        metavar = "|".join(question.choices) if question.choices else None
+        if question.name == "data":
+            metavar = "FILE"
+        parser.add_argument(question.flag, metavar=metavar, help=text)
+    parser.add_argument("--defaults", action="store_true", help="ask nothing; take the defaults")
+    parser.add_argument("--no-git", action="store_true", help="make no repository and no commit")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask what is missing, make the project, print the next steps."""
+    from phi3scaffold import generator
+    from phi3scaffold.generator import template
+    from phi3scaffold.generator.publish import check_destination
+
+    destination = Path(args.directory)
+    names = list(template.questions())
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    template.check_choices(given)
+    check_destination(destination.expanduser().resolve())
+    answers = given if args.defaults else _ask(given, names)
+    data = answers.pop("data", "") or None
+    generator.new(
+        destination,
+        answers,
+        data=Path(data).expanduser() if data else None,
+        git=not args.no_git,
+        say=print,
+    )
+    _summary(destination, generator.complete(answers))
+    return 0
+
+
+def _ask(given: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    missing = [name for name in names if name not in given]
+    if not missing:
+        return given
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from phi3scaffold.generator.render import ask
+
+        return ask(given)
+    needed = [name for name in NEEDED if name in missing]
+    if needed:
+        flags = " ".join(f"--{name}" for name in needed)
+        raise ScaffoldError(
+            f"There is no terminal to ask at, and {flags} {'is' if len(needed) == 1 else 'are'} "
+            "missing.",
+            fix=f"give {flags}, or --defaults for what is not given",
+        )
+    return given
+
+
+def _summary(destination: Path, answers: dict[str, Any]) -> None:
+    target, windows = answers["target"], sys.platform == "win32"
+    model = answers["model"]
+    if model == "tiny":
+        model = "tiny (a demonstration model)"
+    print(
+        f"\nMade {destination}: {answers['task']} with {answers['algo']}, {model}, "
+        f"{answers['precision']} ONNX for {target}."
+    )
+    if target in ("aml", "arc"):
+        print(f"Submitting to {target} is not part of this version; on this machine:")
+    elif target == "cuda":
+        print("It needs an NVIDIA GPU and its driver.")
+    elif target == "directml":
+        print("Training and building use the CPU, never DirectML; answering does, on Windows.")
+    print("\nNext:")
+    for step in next_steps(destination, target, windows=windows):
+        print(f"  {step}")
+
+
+def next_steps(destination: Path, target: str, *, windows: bool) -> list[str]:
+    """Commands that work, in this order, for a project of that target on this system."""
+    here = f'"{destination}"' if windows else shlex.quote(str(destination))
+    steps = [f"cd {here}"]
+    local = " --local" if target in ("aml", "arc") else ""
+    if windows:
+        verb = r".venv\Scripts\phi3scaffold"
+        answer = r".venv-infer\Scripts\phi3scaffold" if target == "directml" else verb
+        steps.append(r"powershell -ExecutionPolicy Bypass -File setup\setup.ps1")
+        steps.append(f"{verb} finetune{local}")
+        steps.append(f'{answer} infer --form onnx "your text"')
+        return steps
+    steps += ["make setup", f"make finetune{' ARGS=--local' if local else ''}"]
+    if target == "directml":
+        steps.append("(then, on Windows: setup\\setup.ps1 and the commands in README.md)")
+    else:
+        steps.append("make infer")
+    return steps

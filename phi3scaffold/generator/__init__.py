@@ -1,0 +1,8 @@
+"""Answers -> a project on disk. The only part that imports copier.
+
+`new` is the whole interface; `questions` reads template/copier.yml, the only home of options.
+"""
+
+from phi3scaffold.generator.new import complete, new
+
+__all__ = ["complete", "new"]

@@ -1,0 +1,102 @@
+"""Build template.bundle: the template as a git repository in one file.
+
+`python -m phi3scaffold.generator.bundle` (in a checkout, after changing template/).
+
+One commit and one tag per released version of the template; author and date are fixed, so a
+rebuilt commit has the same hash everywhere. Earlier versions are kept from the bundle that is
+already there: projects made from them need both ends to be updated.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator import template
+
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "phi3scaffold",
+    "GIT_AUTHOR_EMAIL": "phi3scaffold@localhost",
+    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00+00:00",
+    "GIT_COMMITTER_NAME": "phi3scaffold",
+    "GIT_COMMITTER_EMAIL": "phi3scaffold@localhost",
+    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00+00:00",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+
+
+def build(source: Path, version: str, previous: Path | None, output: Path) -> str:
+    """Write `output` with `source` as tag v`version` on top of `previous`'s earlier tags.
+
+    Returns:
+        The new commit's hash.
+    """
+    with tempfile.TemporaryDirectory(prefix="phi3scaffold-bundle-") as scratch:
+        repository = Path(scratch) / "repository"
+        repository.mkdir()
+        _git(repository, "init", "-q", "-b", "main")
+        if previous is not None and previous.is_file():
+            _git(repository, "fetch", "-q", str(previous.resolve()), "refs/tags/*:refs/tags/*")
+        tag = f"v{version}"
+        earlier = [name for name in _tags(repository) if name != tag]
+        newer = [name for name in earlier if _key(name) > _key(tag)]
+        if newer:
+            raise ScaffoldError(
+                f"The bundle already holds {newer[0]}, newer than {tag}.",
+                where=template.folder() / "copier.yml",
+                fix="raise template_version",
+            )
+        tree = repository / "tree"
+        shutil.copytree(source, tree, ignore=shutil.ignore_patterns(*template.NOT_SHIPPED))
+        index = ("--work-tree", str(tree))
+        _git(repository, *index, "-c", "core.autocrlf=false", "add", "-A", "-f")
+        tree_hash = _git(repository, "write-tree")
+        parents = ("-p", max(earlier, key=_key)) if earlier else ()
+        commit = _git(repository, "commit-tree", tree_hash, "-m", f"Template {tag}", *parents)
+        _git(repository, "tag", "-f", tag, commit)
+        _git(repository, "update-ref", "refs/heads/main", commit)
+        made = Path(scratch) / "made.bundle"
+        _git(repository, "bundle", "create", "-q", str(made), "main", "--tags")
+        part = output.with_suffix(".part")
+        shutil.copyfile(made, part)
+        part.replace(output)
+    return commit
+
+
+def commits(bundle: Path) -> dict[str, str]:
+    """Tag -> commit hash of every tag in `bundle`."""
+    listed = _git(bundle.parent, "bundle", "list-heads", str(bundle)).splitlines()
+    heads = dict(reversed(line.split(" ", 1)) for line in listed)  # type: ignore[misc]
+    prefix = "refs/tags/"
+    return {ref[len(prefix) :]: commit for ref, commit in heads.items() if ref.startswith(prefix)}
+
+
+def _tags(repository: Path) -> list[str]:
+    return _git(repository, "tag", "--list").split()
+
+
+def _key(tag: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", tag))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | IDENTITY
+    result = subprocess.run(
+        ["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    if result.returncode:
+        raise ScaffoldError(f"git {arguments[0]} failed: {result.stderr.strip()}", exit_code=1)
+    return result.stdout.strip()
+
+
+if __name__ == "__main__":
+    made_commit = build(template.folder(), template.version(), template.BUNDLE, template.BUNDLE)
+    print(f"{template.BUNDLE}: v{template.version()} {made_commit}")
+    sys.exit(0)

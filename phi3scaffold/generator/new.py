@@ -1,0 +1,169 @@
+"""Make a project: check the answers, render, add rows and runtime, commit, publish."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator import template
+from phi3scaffold.generator.guess import HELD_OUT_FRACTION, guess
+from phi3scaffold.generator.publish import check_destination, published
+from phi3scaffold.generator.render import render
+from phi3scaffold.generator.repository import first_commit
+from phi3scaffold.generator.requirements import pins
+from phi3scaffold.generator.wheel import write_wheel
+
+# What each environment of a project installs, by the file in setup/ that lists it.
+ENVIRONMENTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "cpu": {"requirements.txt": ("train", "cpu")},
+    "cuda": {"requirements.txt": ("train", "cuda")},
+    # Training and building never use DirectML; its ONNX Runtime cannot stand beside the CPU's.
+    "directml": {"requirements.txt": ("train", "cpu"), "requirements-infer.txt": ("directml",)},
+    # This machine's environment, and the one of the job in the cloud.
+    "aml": {"requirements.txt": ("train", "cpu"), "requirements-job.txt": ("train", "cuda")},
+    "arc": {"requirements.txt": ("train", "cpu"), "requirements-job.txt": ("train", "cuda")},
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows to copy into datasets/, and what `guess` found in them.
+
+    Attributes:
+        files: name in datasets/ -> the file to copy.
+        answer: the value of copier's answer `rows`.
+        said: what was guessed, for people.
+    """
+
+    files: dict[str, Path]
+    answer: dict[str, Any]
+    said: str
+
+
+def new(
+    destination: Path,
+    answers: dict[str, Any],
+    *,
+    data: Path | None = None,
+    git: bool = True,
+    wheel: bool = True,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Path:
+    """Make the project `destination`; it appears whole or not at all.
+
+    Args:
+        answers: option -> value, as copier.yml asks; what is missing takes its default.
+        data: the user's rows, or None for the sample rows of the task.
+        git: make the first commit.
+        wheel: write the runtime's wheel and the requirements into setup/.
+        say: told, in whole sentences, what was decided without asking.
+
+    Returns:
+        The project's absolute path.
+
+    Raises:
+        ScaffoldError: an answer, the data or the destination is refused.
+        OSError: the destination cannot be written, or the disk is full.
+    """
+    destination = Path(destination).expanduser().resolve()
+    check_destination(destination)
+    check_name(destination)
+    answers = complete(answers)
+    answers["model"], weights = resolve_model(answers["model"])
+    source = user_rows(data, answers["task"]) if data else sample_rows(answers["task"])
+    if data:
+        say(f"{data.name}: took {source.said}; change it in datasets/dataset.yaml")
+    with published(destination) as staging:
+        render(staging, answers | {"project_name": destination.name, "rows": source.answer})
+        for name, path in source.files.items():
+            shutil.copyfile(path, staging / "datasets" / name)
+        if weights is not None:
+            shutil.copytree(weights, staging / "model-cache" / "base")
+        if wheel:
+            add_runtime(staging / "setup", answers["target"])
+        if git:
+            note = first_commit(staging, destination)
+            if note:
+                say(f"git: {note}")
+    return destination
+
+
+def complete(answers: dict[str, Any]) -> dict[str, Any]:
+    """`answers` with copier.yml's defaults for the rest. Raises ScaffoldError on a wrong one."""
+    template.check_choices(answers)
+    questions = template.questions()
+    known = {name: question.default for name, question in questions.items() if name != "data"}
+    return known | {name: value for name, value in answers.items() if name != "data"}
+
+
+def check_name(destination: Path) -> None:
+    """The folder's name becomes the project's name in a README and in scripts."""
+    name = destination.name
+    if not name or not name.isprintable() or re.search(r"""["'`$\\{}:]""", name):
+        raise ScaffoldError(
+            f"{name!r} is not a good name for a project.",
+            where=destination,
+            fix="use letters, digits, dots, dashes and underscores",
+        )
+
+
+def resolve_model(ref: str) -> tuple[str, Path | None]:
+    """The text for project.yaml's model.id, and the weights to copy (tiny's) or None.
+
+    Raises:
+        ScaffoldError: an unknown name, or a folder that is not a Phi-3 model.
+    """
+    from phi3scaffold import catalog
+
+    entry = catalog.describe(ref)
+    if catalog.is_local(ref):
+        folder = Path(ref).expanduser().resolve()
+        if not any(folder.glob("*.safetensors")):
+            raise ScaffoldError(
+                "The model's folder has no *.safetensors file.",
+                where=folder,
+                fix="weights must be safetensors: pickle files (*.bin, *.pt) can run code",
+            )
+        return str(folder), None
+    if entry.ref != "tiny":
+        return entry.ref, None
+    weights = catalog.tiny_folder()
+    if not (weights / "config.json").is_file():
+        raise ScaffoldError(
+            "tiny's weights are not part of this installation.",
+            where=weights,
+            fix="run the `phi3scaffold` that was installed from the package or the repository",
+        )
+    return entry.ref, weights
+
+
+def sample_rows(task: str) -> Source:
+    """The rows that come with the template."""
+    folder = template.folder() / "samples" / task
+    files = {path.name: path for path in sorted(folder.glob("*.jsonl"))}
+    found = guess(folder / "train.jsonl", task)
+    return Source(files, found.answer("train.jsonl", "held-out.jsonl"), found.said)
+
+
+def user_rows(path: Path, task: str) -> Source:
+    """The user's own file; a share of it is held out."""
+    found = guess(path, task)
+    name = re.sub(r"[^\w.-]+", "-", path.name)
+    return Source({name: path}, found.answer(name, HELD_OUT_FRACTION), found.said)
+
+
+def add_runtime(setup: Path, target: str) -> None:
+    """Write the wheel of the running package and the pins that go with it into `setup`."""
+    made = write_wheel(setup)
+    for name, extras in ENVIRONMENTS[target].items():
+        head = (
+            f"# Exact pins that work together, from {made.name.split('-py3')[0]}"
+            f"[{','.join(extras)}]; rewritten by `phi3scaffold update`.\n"
+        )
+        text = head + "".join(f"{line}\n" for line in pins(*extras))
+        (setup / name).write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,77 @@
+"""The project's first commit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator.render import GIT_LOCATIONS, have_git
+
+FALLBACK = {
+    "user.name": "phi3scaffold",
+    "user.email": "phi3scaffold@localhost",
+}
+
+
+def first_commit(folder: Path, destination: Path) -> str | None:
+    """Make `folder`, which will be renamed to `destination`, a git repository of one commit.
+
+    Returns:
+        None, or a sentence that says why there is no repository.
+
+    Raises:
+        ScaffoldError: git is there and fails (a full disk, say).
+    """
+    if not have_git():
+        return "git is not installed, so there is no repository; `git init` later"
+    above = _nearest(destination.parent)
+    if _ok(above, "rev-parse", "--is-inside-work-tree") and not _ok(
+        above, "check-ignore", "-q", str(destination)
+    ):
+        return "the folder lies in a git repository already, so it has none of its own"
+    options: list[str] = []
+    for key, value in FALLBACK.items():
+        if not _ok(folder, "config", "--get", key):
+            options += ["-c", f"{key}={value}"]
+    # The user's own hooks and signing are for the user's own commits.
+    options += ["-c", f"core.hooksPath={os.devnull}", "-c", "commit.gpgsign=false"]
+    _run(folder, "init", "-q", "-b", "main")
+    _run(folder, "add", "-A")
+    _run(folder, *options, "commit", "-q", "-m", "Project made by phi3scaffold new")
+    return None
+
+
+def _nearest(folder: Path) -> Path:
+    while not folder.is_dir():
+        folder = folder.parent
+    return folder
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
+
+
+def _ok(folder: Path, *arguments: str) -> bool:
+    result = subprocess.run(
+        ["git", *arguments], cwd=folder, env=_environment(), capture_output=True, check=False
+    )
+    return result.returncode == 0
+
+
+def _run(folder: Path, *arguments: str) -> None:
+    result = subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        lines = (result.stderr or result.stdout).strip().splitlines()
+        raise ScaffoldError(
+            f"git could not make the first commit: {lines[-1] if lines else 'no message'}",
+            fix="see git's message, or use --no-git",
+        )

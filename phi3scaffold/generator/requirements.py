@@ -1,0 +1,116 @@
+"""The pins of this installation: what setup/ of a project asks for, extra by extra.
+
+Their home is pyproject.toml; an installed package carries them in its metadata.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator.template import PACKAGE
+
+NAME = "phi3scaffold"
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What a wheel's metadata says about this package.
+
+    Attributes:
+        version: as installed, without a local part (``+...``).
+        fields: metadata lines other than names, versions and requirements.
+        base: requirements of the package itself, as ``name==1.2; marker``.
+        extras: requirements by extra.
+        entry_points: the text of entry_points.txt.
+    """
+
+    version: str
+    fields: tuple[tuple[str, str], ...]
+    base: tuple[str, ...]
+    extras: dict[str, tuple[str, ...]]
+    entry_points: str
+
+
+@cache
+def distribution() -> Distribution:
+    """Read the checkout's pyproject.toml, or the installed package's metadata.
+
+    Raises:
+        ScaffoldError: the package is neither.
+    """
+    checkout = PACKAGE.parent / "pyproject.toml"
+    if checkout.is_file():
+        return _from_checkout(checkout)
+    return _from_metadata()
+
+
+def pins(*extras: str) -> list[str]:
+    """The requirements of the base and of `extras`, sorted, each once."""
+    found = distribution()
+    lines = [*found.base, *(line for extra in extras for line in found.extras[extra])]
+    return sorted(dict.fromkeys(lines), key=str.lower)
+
+
+def _from_checkout(path: Path) -> Distribution:
+    import tomllib
+
+    from phi3scaffold import __version__
+
+    project: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+    fields = [
+        ("Summary", project["description"]),
+        ("License-Expression", project["license"]),
+        ("Requires-Python", project["requires-python"]),
+    ]
+    scripts = "".join(f"{name} = {target}\n" for name, target in project["scripts"].items())
+    return Distribution(
+        version=str(project.get("version", __version__)),
+        fields=tuple(fields),
+        base=tuple(project["dependencies"]),
+        extras={name: tuple(lines) for name, lines in project["optional-dependencies"].items()},
+        entry_points=f"[console_scripts]\n{scripts}",
+    )
+
+
+def _from_metadata() -> Distribution:
+    from importlib import metadata
+
+    try:
+        found = metadata.distribution(NAME)
+    except metadata.PackageNotFoundError:
+        raise ScaffoldError(
+            "phi3scaffold is not installed: its requirements are unknown.",
+            where=PACKAGE,
+            fix="pip install it, or run it from a whole checkout",
+        ) from None
+    message = found.metadata
+    base: list[str] = []
+    extras: dict[str, list[str]] = {name: [] for name in message.get_all("Provides-Extra") or []}
+    for line in found.requires or []:
+        requirement, extra = split_extra(line)
+        (base if extra is None else extras.setdefault(extra, [])).append(requirement)
+    kept = ("Summary", "License-Expression", "Requires-Python")
+    return Distribution(
+        version=found.version.partition("+")[0],
+        fields=tuple((key, message[key]) for key in kept if message[key]),
+        base=tuple(base),
+        extras={name: tuple(lines) for name, lines in extras.items()},
+        entry_points=found.read_text("entry_points.txt") or "",
+    )
+
+
+def split_extra(line: str) -> tuple[str, str | None]:
+    """``a==1; (m) and extra == 'x'`` -> (``a==1; m``, ``x``); ``a==1`` -> (``a==1``, None)."""
+    requirement, _, marker = line.partition(";")
+    match = re.search(r"""\s*(?:and\s+)?extra\s*==\s*['"]([\w.-]+)['"]\s*$""", marker)
+    if match is None:
+        return line.strip(), None
+    rest = marker[: match.start()].strip()
+    if rest.startswith("(") and rest.endswith(")"):
+        rest = rest[1:-1].strip()
+    return (f"{requirement.strip()}; {rest}" if rest else requirement.strip()), match[1]

@@ -1,0 +1,104 @@
+"""Where the template lies, and what its copier.yml asks.
+
+In a wheel the template is package data; in a checkout it is the folder beside the package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+BUNDLE = Path(__file__).resolve().with_name("template.bundle")
+# Independent of the machine; git is told where it really lies (see render.py).
+SOURCE = "phi3scaffold://template.git"
+# Left by tools in a checkout; never in a bundle, a wheel or a project.
+NOT_SHIPPED = ("__pycache__", "*.pyc", ".*_cache", ".DS_Store")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of copier.yml.
+
+    Attributes:
+        name: the answer's key.
+        help: one line; it names the flag.
+        default: as written, which may be a Jinja text.
+        choices: allowed values, empty where any text goes.
+    """
+
+    name: str
+    help: str
+    default: Any
+    choices: tuple[str, ...]
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name}"
+
+
+@cache
+def folder() -> Path:
+    """The template's folder: copier.yml, project/ and samples/."""
+    for candidate in (PACKAGE / "template", PACKAGE.parent / "template"):
+        if (candidate / "copier.yml").is_file():
+            return candidate
+    raise ScaffoldError(
+        "The template is missing from this installation.",
+        where=PACKAGE / "template",
+        fix="install phi3scaffold again",
+    )
+
+
+@cache
+def config() -> dict[str, Any]:
+    """copier.yml as it is."""
+    import yaml
+
+    content = yaml.safe_load((folder() / "copier.yml").read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def version() -> str:
+    """The template's version, also the bundle's newest tag without its `v`."""
+    return str(config()["template_version"]["default"])
+
+
+def questions() -> dict[str, Question]:
+    """What a person may be asked, in order; derived answers are left out."""
+    asked = {}
+    for name, details in config().items():
+        if name.startswith("_") or details.get("when") is False or details.get("ask") is False:
+            continue
+        choices = details.get("choices", {})
+        values = choices.values() if isinstance(choices, dict) else choices
+        asked[name] = Question(
+            name, details["help"], details.get("default"), tuple(str(value) for value in values)
+        )
+    return asked
+
+
+def check_choices(answers: dict[str, Any]) -> None:
+    """Refuse unknown keys and unknown values (copier ignores the first silently).
+
+    Raises:
+        ScaffoldError: names the flag and the values it takes.
+    """
+    asked = questions()
+    for name, value in answers.items():
+        if name not in asked:
+            raise ScaffoldError(
+                f"Unknown option {name!r}.", fix=f"the options are: {', '.join(asked)}"
+            )
+        choices = asked[name].choices
+        if choices and value not in choices:
+            raise ScaffoldError(
+                f"Unknown value {value!r}.",
+                where=asked[name].flag,
+                fix=f"one of: {', '.join(choices)}",
+            )

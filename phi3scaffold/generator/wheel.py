@@ -1,0 +1,91 @@
+"""Pack the running package into a wheel, so that a project carries its own runtime.
+
+The bytes depend on nothing but the package's content: fixed dates, sorted names, and a version
+whose local part is a hash of the files. So an environment that has other code is really updated
+by `pip install`, and the same code gives the same file.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zipfile
+from fnmatch import fnmatch
+from pathlib import Path
+
+from phi3scaffold.generator import template
+from phi3scaffold.generator.requirements import NAME, Distribution, distribution
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+# tiny's weights are copied to model-cache/ where a project uses them, and never into git.
+LEFT_OUT = ("tiny/model/",)
+
+
+def write_wheel(folder: Path) -> Path:
+    """Write ``phi3scaffold-<version>+<hash>-py3-none-any.whl`` into `folder`.
+
+    Returns:
+        The wheel's path.
+    """
+    found = distribution()
+    files = package_files()
+    digest = hashlib.sha256()
+    for name, content in files.items():
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    digest.update(repr(found).encode())
+    version = f"{found.version}+{digest.hexdigest()[:10]}"
+    info = f"{NAME}-{version}.dist-info"
+    files |= {
+        f"{info}/METADATA": _metadata(found, version).encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: phi3scaffold\n"
+        b"Root-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": found.entry_points.encode(),
+    }
+    record = "".join(f"{name},{_hash(content)},{len(content)}\n" for name, content in files.items())
+    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    path = folder / f"{NAME}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o100644 << 16
+            entry.create_system = 3
+            archive.writestr(entry, content)
+    return path
+
+
+def package_files() -> dict[str, bytes]:
+    """Name in the wheel -> content: code and data, the template included, sorted by name."""
+    files = _below(template.PACKAGE, NAME)
+    files |= _below(template.folder(), f"{NAME}/template")
+    return dict(sorted(files.items()))
+
+
+def _below(folder: Path, prefix: str) -> dict[str, bytes]:
+    found = {}
+    for path in folder.rglob("*"):
+        relative = path.relative_to(folder)
+        left_out = relative.as_posix().startswith(LEFT_OUT) or any(
+            fnmatch(part, pattern) for part in relative.parts for pattern in template.NOT_SHIPPED
+        )
+        if not left_out and path.is_file():
+            found[f"{prefix}/{relative.as_posix()}"] = path.read_bytes()
+    return found
+
+
+def _metadata(found: Distribution, version: str) -> str:
+    lines = [("Metadata-Version", "2.4"), ("Name", NAME), ("Version", version), *found.fields]
+    lines += [("Requires-Dist", line) for line in found.base]
+    for extra, requirements in found.extras.items():
+        lines.append(("Provides-Extra", extra))
+        for line in requirements:
+            name, _, marker = line.partition(";")
+            clause = f'extra == "{extra}"'
+            both = f"({marker.strip()}) and {clause}" if marker.strip() else clause
+            lines.append(("Requires-Dist", f"{name.strip()}; {both}"))
+    return "".join(f"{key}: {value}\n" for key, value in lines)
+
+
+def _hash(content: bytes) -> str:
+    encoded = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+    return f"sha256={encoded.rstrip(b'=').decode()}"
