@@ -130,6 +130,7 @@ def resolve(extras: str, platform: str, python: str) -> subprocess.CompletedProc
     """
     command = [sys.executable, "-m", "uv", "pip", "compile", "--no-config", "--quiet"]
     command += ["--only-binary", ":all:", "--python-version", python]
+    command += ["--python", sys.executable]  # or it looks for that version, on the network too
     command += ["--python-platform", platform, "--constraints", str(ROOT / "constraints.txt")]
     for extra in filter(None, extras.split(",")):
         command += ["--extra", extra]

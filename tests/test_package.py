@@ -92,9 +92,10 @@ def test_the_wheel_carries_template_tiny_and_types(built: tuple[Path, Path]) -> 
 def test_the_wheel_carries_nothing_else(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[0]) as wheel:
         names = wheel.namelist()
-    top = {name.split("/")[0] for name in names}
-    assert top == {"phi3scaffold", f"phi3scaffold-{phi3scaffold.__version__}.dist-info"}
-    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+    expected = set(tracked("phi3scaffold"))
+    expected |= {f"phi3scaffold/{name}" for name in tracked("template")}
+    info = f"phi3scaffold-{phi3scaffold.__version__}.dist-info/"
+    assert [name for name in names if name not in expected and not name.startswith(info)] == []
 
 
 def test_the_wheel_from_the_checkout_is_the_wheel_from_the_sdist(
