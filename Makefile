@@ -11,7 +11,6 @@ BIN = $(VENV)/bin
 DEMO ?= build/demo
 # What is passed on to pytest: make test ARGS='-k catalogue'
 ARGS ?=
-PROMPT ?= I thought it would rain, but the sun came out.
 
 help: ## list these goals
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,7 +27,8 @@ demo: ## generate a project with the built-in tiny model, fine-tune it, convert 
 	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C "$(DEMO)" finetune
 	@echo "[5/5] Ask the int4 model: make -C $(DEMO) infer"
 	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C "$(DEMO)" infer
-	@echo "Done. The project is yours to change: $(DEMO)/README.md"
+	@echo "Done. $(DEMO)/README.md says what is where. To ask it more:"
+	@echo "  . $(BIN)/activate && cd $(DEMO) && make infer TEXT=\"I thought it would rain, but the sun came out.\""
 
 # cd: nothing of the checkout may be importable, or the suite would not meet the installed wheel.
 test: ## build the wheel, install it, run the suite against it
