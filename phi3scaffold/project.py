@@ -59,6 +59,11 @@ class Project:
         return self.root / "model-cache" / "base"
 
     @property
+    def base_bytes(self) -> int:
+        """Size of the base model's weights on disk; 0 before they are there."""
+        return sum(file.stat().st_size for file in self.base.glob("*.safetensors"))
+
+    @property
     def gen(self) -> Path:
         return self.root / "gen-model"
 

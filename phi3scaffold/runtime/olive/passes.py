@@ -48,7 +48,7 @@ def training_history() -> list[dict[str, Any]]:
 
 
 def trained_tokens() -> int:
-    """Tokens of all samples of the last training, padding left out, times epochs."""
+    """Tokens the last training saw, padding left out."""
     return _Run.tokens
 
 
@@ -76,7 +76,13 @@ class AnswerTrainer(transformers.Trainer):
         loss = torch.nn.functional.cross_entropy(logits, targets[trained])
         return (loss, {"logits": logits}) if return_outputs else loss
 
-    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+    def prediction_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: Any = None,
+    ) -> tuple[torch.Tensor, None, None]:
         """Held-out loss by the same rule; no logits are kept."""
         with torch.no_grad():
             loss = self.compute_loss(model, self._prepare_inputs(inputs))
@@ -91,10 +97,10 @@ class ReportSteps(transformers.TrainerCallback):
         self.tokens_per_step = tokens_per_step
         self.started = time.monotonic()
 
-    def on_train_begin(self, args, state, control, **_):
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.started = time.monotonic()
 
-    def on_step_end(self, args, state, control, **_):
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         loss = next((e["loss"] for e in reversed(state.log_history) if "loss" in e), None)
         seconds = max(time.monotonic() - self.started, 1e-9)
         self.progress(
@@ -107,7 +113,9 @@ class ReportSteps(transformers.TrainerCallback):
             }
         )
 
-    def on_log(self, args, state, control, logs=None, **_):
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
             raise ScaffoldError(
@@ -120,6 +128,8 @@ class ReportSteps(transformers.TrainerCallback):
 
 class _Trained:
     """What both passes share: the training itself."""
+
+    collate_batch: Callable[..., dict[str, torch.Tensor]]  # Olive's
 
     def train_and_save_new_model(
         self,
@@ -158,7 +168,7 @@ class _Trained:
         checkpoint = transformers.trainer_utils.get_last_checkpoint(arguments.output_dir)
         trainer.train(resume_from_checkpoint=checkpoint)
         _Run.history[:] = copy.deepcopy(trainer.state.log_history)
-        _Run.tokens = round(useful * arguments.num_train_epochs)
+        _Run.tokens = round(per_step * trainer.state.global_step)
         adapter = Path(output_model_path) / "adapter"
         model.save_pretrained(adapter, save_embedding_layers=False)
         output_model.set_resource("adapter_path", adapter)

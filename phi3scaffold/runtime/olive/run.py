@@ -61,7 +61,7 @@ def accelerator_of(config: OliveConfig) -> Any:
 
     systems = config.content.get("systems") or {}
     name = config.content.get("target") or config.content.get("host")
-    system = systems.get(name) or next(iter(systems.values()), {})
+    system: dict[str, Any] = systems.get(name) or next(iter(systems.values()), {})
     chosen = (system.get("accelerators") or [{}])[0]
     providers = chosen.get("execution_providers") or ["CPUExecutionProvider"]
     return AcceleratorSpec(chosen.get("device", "cpu"), providers[0])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project import Project
@@ -53,6 +52,7 @@ def run_pipeline(
                 if fresh:
                     _skip(stage, project, emit)
                 elif stage.needs_torch:
+                    check_room(project, [stages[name] for name in remaining])
                     batch = remaining[:1] if is_heavy(project) else remaining
                     run_in_child(project, batch, emit)
                     remaining = remaining[len(batch) :]
@@ -126,8 +126,24 @@ def log_file(project: Project) -> Path:
 
 def is_heavy(project: Project) -> bool:
     """Whether the base model's weights are too large to share a process with other stages."""
-    weights = sum(file.stat().st_size for file in project.base.glob("*.safetensors"))
-    return weights > HEAVY_BYTES
+    return project.base_bytes > HEAVY_BYTES
+
+
+def check_room(project: Project, stages: Sequence[Stage]) -> None:
+    """Refuse to start what the disk cannot hold.
+
+    Raises:
+        ScaffoldError: exit code 2, with what is needed and what is free.
+    """
+    needed = sum(stage.room(project) for stage in stages)
+    free = shutil.disk_usage(project.gen).free
+    if needed > free:
+        raise ScaffoldError(
+            f"The disk is too small: up to {needed / 2**30:.1f} GiB are needed, "
+            f"{free / 2**30:.1f} GiB are free.",
+            where=project.gen,
+            fix="free some disk space, or move the project to a larger disk",
+        )
 
 
 def peak_bytes() -> int:

@@ -53,6 +53,7 @@ class Stage:
         after: the stages it reads from.
         packages: distributions whose version decides the result.
         needs_torch: whether it runs in a child process, so that its memory comes back.
+        room: bytes of disk it needs at most, scratch and result; checked before it starts.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Stage:
     after: tuple[str, ...] = ()
     packages: tuple[str, ...] = field(default=())
     needs_torch: bool = False
+    room: Callable[[Project], int] = lambda project: 0
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str | None]:

@@ -58,7 +58,7 @@ def _write(path: Path, records: Any) -> None:
 
 def read_held_out(project: Project, most: int | None = None) -> list[Conversation]:
     """The held-out conversations of the published data folder, at most `most`."""
-    rows = []
+    rows: list[Conversation] = []
     with (folder(project) / HELD_OUT).open(encoding="utf-8") as lines:
         for line in lines:
             if most is not None and len(rows) >= most:

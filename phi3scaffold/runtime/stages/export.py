@@ -46,6 +46,14 @@ def _check_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
         )
 
 
+# Bytes of ONNX and of the quantized checkpoint before it, as multiples of the 16-bit weights.
+SHARE = {"int4": 0.9, "int8": 1.2, "fp16": 1.1, "bf16": 1.1, "fp32": 2.1}
+
+
+def room(project: Project) -> int:
+    return round(project.base_bytes * SHARE.get(project_config(project).precision, 2.1))
+
+
 STAGE = Stage(
     name="export",
     title="quantizing and converting to ONNX",
@@ -55,4 +63,5 @@ STAGE = Stage(
     after=("merge",),
     packages=("torch", "transformers", "olive-ai", "onnx", "onnxruntime-genai"),
     needs_torch=True,
+    room=room,
 )

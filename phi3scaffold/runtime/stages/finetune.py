@@ -102,4 +102,5 @@ STAGE = Stage(
     after=("data", "model"),
     packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
     needs_torch=True,
+    room=lambda project: project.base_bytes // 20,  # adapter, optimizer state
 )

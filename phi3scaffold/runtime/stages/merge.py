@@ -50,4 +50,5 @@ STAGE = Stage(
     after=("model", "finetune"),
     packages=("torch", "transformers", "peft", "olive-ai"),
     needs_torch=True,
+    room=lambda project: project.base_bytes,
 )

@@ -88,7 +88,7 @@ def test_a_held_out_row_that_is_in_train_is_dropped(tmp_path: Path) -> None:
 
 def test_csv_with_bom_crlf_and_quotes(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
-    file.write_bytes("\ufeffphrase,tone\r\n\"a, b\nc\",joy\r\n".encode())
+    file.write_bytes('\ufeffphrase,tone\r\n"a, b\nc",joy\r\n'.encode())
     assert [row.values for row in read_rows((file,))] == [{"phrase": "a, b\nc", "tone": "joy"}]
 
 

@@ -1,5 +1,6 @@
 """Stages run once, again when their inputs change, and never leave half a result behind."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -165,3 +166,11 @@ def test_kill_9_leaves_no_half_result(project: Project) -> None:
     assert not (project.root / "first" / "half").exists()
     assert run(project) == {"first": "fresh", "second": "fresh"}
     assert not scratch(project).exists()
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_runs(project: Project) -> None:
+    huge = dataclasses.replace(STAGES["first"], needs_torch=True, room=lambda project: 1 << 60)
+    with pytest.raises(ScaffoldError, match="GiB are needed") as caught:
+        run_pipeline(project, ["first"], {"first": huge}, lambda event: None)
+    assert caught.value.exit_code == 2
+    assert not (project.root / "first").exists()

@@ -1,0 +1,162 @@
+"""The real pipeline on the embedded model: it learns, it ships what it learned, it stays fresh."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import command
+
+PROJECTS = ("tiny_project", "tiny_qlora_project")
+
+
+@pytest.fixture
+def copied(tiny_project: Path, tmp_path: Path) -> Path:
+    """A copy of the trained LoRA project, to be changed."""
+    return Path(shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True))
+
+
+def metrics(project: Path) -> dict:
+    return json.loads((project / "gen-model" / "report" / "metrics.json").read_text())
+
+
+def adapter_hash(project: Path) -> str:
+    made = json.loads((project / "gen-model" / "adapter" / "manifest.json").read_text())
+    return made["files"]["adapter_model.safetensors"]["sha256"]
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def shorten(project: Path, steps: int) -> None:
+    config = project / "fine-tuning" / "olive-config.json"
+    content = json.loads(config.read_text())
+    content["passes"]["finetune"]["training_args"]["max_steps"] = steps
+    config.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_it_learns_and_ships_what_it_learned(name: str, request: pytest.FixtureRequest) -> None:
+    found = metrics(request.getfixturevalue(name))
+    assert found["rows"] == found["held_out"] >= 400
+    accuracy = {form: rung["accuracy"] for form, rung in found["forms"].items()}
+    assert accuracy["base"] <= 0.35
+    assert accuracy["adapter"] >= 0.90
+    assert accuracy["onnx"] >= accuracy["adapter"] - 0.02
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_every_form_says_what_made_it(name: str, request: pytest.FixtureRequest) -> None:
+    project = request.getfixturevalue(name)
+    for form in ("adapter", "merged", "onnx"):
+        made = json.loads((project / "gen-model" / form / "manifest.json").read_text())
+        assert made["versions"]["olive-ai"] == "0.13.0"
+        assert {"prompt.json", "tokenizer.json"} <= set(made["files"])
+        assert json.loads((project / "gen-model" / form / "prompt.json").read_text())[
+            "demonstration"
+        ]
+
+
+def test_scratch_and_olives_cache_are_gone(tiny_project: Path) -> None:
+    assert not (tiny_project / "gen-model" / ".work").exists()
+    assert not list(tiny_project.rglob(".olive-cache"))
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=tiny_project, capture_output=True, text=True
+    )
+    assert [line for line in status.stdout.splitlines() if "model.lock" not in line] == []
+
+
+def test_an_unchanged_project_is_left_alone(tiny_project: Path) -> None:
+    before = (tiny_project / "gen-model" / "adapter" / "manifest.json").stat().st_mtime_ns
+    done = command("run", cwd=tiny_project)
+    assert len(re.findall(r"^\w+: up to date$", done.stdout, re.M)) == 6
+    assert (tiny_project / "gen-model" / "adapter" / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_a_changed_row_is_trained_again(copied: Path) -> None:
+    shorten(copied, 2)
+    command("finetune", cwd=copied)
+    before = adapter_hash(copied)
+    rows = copied / "datasets" / "train.jsonl"
+    row = json.loads(rows.read_text().splitlines()[0])
+    row["phrase"] = "Something else entirely happened today."
+    rows.write_text(json.dumps(row) + "\n" + rows.read_text().split("\n", 1)[1])
+    done = command("finetune", cwd=copied)
+    assert "finetune: done" in done.stdout
+    after = json.loads((copied / "gen-model" / "adapter" / "manifest.json").read_text())
+    assert (
+        after["files"]["adapter_model.safetensors"] != before["files"]["adapter_model.safetensors"]
+    )
+
+
+def test_training_is_the_same_every_time(copied: Path) -> None:
+    shorten(copied, 3)
+    hashes = []
+    for _ in range(2):
+        shutil.rmtree(copied / "gen-model" / "adapter")
+        command("finetune", cwd=copied)
+        hashes.append(adapter_hash(copied))
+    assert hashes[0] == hashes[1]
+
+
+def test_stock_olive_trains_on_the_same_labels(copied: Path) -> None:
+    shorten(copied, 4)
+    command("finetune", cwd=copied)
+    history = json.loads((copied / "gen-model" / "adapter" / "history.json").read_text())
+    ours = [entry["loss"] for entry in history if "loss" in entry]
+    config = copied / "fine-tuning" / "olive-config.json"
+    content = json.loads(config.read_text())
+    content["passes"] = {"finetune": content["passes"]["finetune"]}
+    training = content["passes"]["finetune"]["training_args"]
+    training.update(save_strategy="steps", save_steps=4, output_dir="checkpoints")
+    config.write_text(json.dumps(content))
+    done = subprocess.run(
+        [sys.executable, "-m", "olive", "run", "--config", "fine-tuning/olive-config.json"],
+        cwd=copied,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OLIVE_DISABLE_TELEMETRY": "1", "CI": "1"},
+    )
+    state = copied / "checkpoints" / "checkpoint-4" / "trainer_state.json"
+    assert state.exists(), done.stderr[-2000:]
+    stock = [entry["loss"] for entry in json.loads(state.read_text())["log_history"]]
+    assert stock == pytest.approx(ours, abs=1e-3)
+
+
+def test_a_setting_that_olive_would_ignore_is_refused(copied: Path) -> None:
+    config = copied / "fine-tuning" / "olive-config.json"
+    change(config, '"r":', '"lora_r": 8, "r":')
+    done = command("finetune", cwd=copied, check=False)
+    assert done.returncode == 2
+    assert "lora_r" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (copied / "gen-model" / "adapter" / "adapter_model.safetensors").exists()
+
+
+def test_a_failing_stage_names_its_log(copied: Path) -> None:
+    weights = copied / "model-cache" / "base" / "model.safetensors"
+    shorten(copied, 1)
+    manifest = copied / "model-cache" / "base" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    weights.write_bytes(weights.read_bytes()[:1000])
+    content["files"]["model.safetensors"] = {
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "bytes": 1000,
+    }
+    manifest.write_text(json.dumps(content))
+    done = command("finetune", cwd=copied, check=False)
+    assert done.returncode == 1
+    assert "run.log" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (copied / "gen-model" / "adapter" / "adapter_model.safetensors").exists()
