@@ -9,13 +9,12 @@ from typing import Any
 
 from phi3scaffold.catalog import DEFAULT, ENTRIES, Entry
 
-FOOTER = (
-    f"Default: {DEFAULT}. Also any hub id, and any local folder, whose config says "
-    "Phi3ForCausalLM.\n"
-    "What was proved here: for tiny the whole pipeline with its trained weights; for the others "
-    "LoRA, QLoRA,\nmerge, int4 and token identity on a two-layer random model with that entry's "
-    "features. Not their real weights."
-)
+FOOTER = f"""\
+Default: {DEFAULT}.
+Also any hub id, and any local folder, whose config says Phi3ForCausalLM.
+Proved here: tiny, with its trained weights, through the whole pipeline; of the
+others, the features, on a two-layer random model: LoRA, QLoRA, merge, int4 and
+token identity. Not proved: their real weights."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps([as_json(entry) for entry in ENTRIES], indent=2))
     elif sys.stdout.isatty():
-        _table()
+        print_table()
     else:
         for line in plain_lines():
             print(line)
@@ -75,24 +74,23 @@ def _cells(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def _table() -> None:
+def print_table() -> None:
+    """The table for a terminal; at 80 columns it still fits one screen."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("name", style="cyan", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("bf16", justify="right", no_wrap=True)
-    table.add_column("context", justify="right", no_wrap=True)
+    for title in ("size", "bf16", "context"):
+        table.add_column(title, justify="right", no_wrap=True)
     table.add_column("licence", no_wrap=True)
-    table.add_column("features, and proved with")
+    table.add_column("features")
     for entry in ENTRIES:
-        name, _, size, weights, context, licence, features, proved = _cells(entry)
-        table.add_row(name, size, weights, context, licence, f"{features} [dim]({proved})[/dim]")
+        name, _, size, weights, context, licence, features, _ = _cells(entry)
+        table.add_row(name, size, weights, context, licence, features)
     console = Console()
     console.print(table)
-    console.print()
-    console.print(FOOTER, style="dim", highlight=False)
+    console.print(f"\n{FOOTER}", style="dim", highlight=False)
 
 
 def _count(parameters: int | None) -> str:

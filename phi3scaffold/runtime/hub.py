@@ -1,0 +1,315 @@
+"""The model hub: resolve a revision to a commit, download a commit, explain what goes wrong.
+
+The token comes only from HF_TOKEN or the hub's own login (`hf auth login`); it is never read,
+stored or passed on here. HF_HUB_OFFLINE is respected, HF_ENDPOINT too. Downloads are plain ranged
+HTTP, so that one cut short goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.catalog import read_config
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.runtime import environment
+from phi3scaffold.runtime.model_folder import (
+    Progress,
+    check_model_folder,
+    refuse_without_weights,
+    require_room,
+    wanted,
+)
+
+PART = ".part"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file of a repository: size in bytes; sha256 only where the hub keeps one (weights)."""
+
+    name: str
+    size: int
+    sha256: str | None
+
+
+def offline() -> bool:
+    """Whether the user asked for no network (HF_HUB_OFFLINE)."""
+    return bool(_hub().constants.is_offline_mode())
+
+
+def resolve(repo: str, revision: str) -> str:
+    """The commit a branch, tag or commit names now, 40 hex digits.
+
+    Raises:
+        ScaffoldError: no such repository or revision, no access, offline, or no network.
+    """
+    if COMMIT.fullmatch(revision):
+        return revision
+    hub = _hub()
+    if offline():
+        cached = _cached_commit(repo, revision)
+        if cached:
+            return cached
+        raise offline_error(repo)
+    with explained(repo, revision):
+        commit = hub.HfApi().model_info(repo, revision=revision).sha
+    if not commit:
+        raise ScaffoldError(
+            "The hub named no commit for that revision.",
+            where=f"{repo} @ {revision}",
+            exit_code=FAILED_RUN,
+        )
+    return str(commit)
+
+
+def list_files(repo: str, commit: str) -> dict[str, RemoteFile]:
+    """name -> file, of what we take from the repository at `commit`.
+
+    Raises:
+        ScaffoldError: the repository cannot be read, or has no safetensors.
+    """
+    hub = _hub()
+    with explained(repo, commit):
+        entries = [
+            entry
+            for entry in hub.HfApi().list_repo_tree(repo, revision=commit)
+            if hasattr(entry, "blob_id")
+        ]
+    refuse_without_weights((entry.path for entry in entries), f"{repo} @ {commit[:12]}")
+    return {
+        entry.path: RemoteFile(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None)
+        for entry in entries
+        if wanted(entry.path)
+    }
+
+
+def download(
+    repo: str, commit: str, files: dict[str, RemoteFile], folder: Path, progress: Progress | None
+) -> None:
+    """Download `files` into `folder`; call it again after a cut and it goes on where it stopped.
+
+    The architecture is checked on config.json before the weights are asked for, the room on the
+    disk before anything is.
+
+    Raises:
+        ScaffoldError: not a Phi-3 model, no room, no access, or the network failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    total = sum(file.size for file in files.values())
+    require_room(folder, max(0, total - _size(folder)), f"downloading {repo}")
+    ordered = sorted(files.values(), key=lambda file: (file.name != "config.json", file.name))
+    with explained(repo, commit), _reported(folder, total, progress):
+        for file in ordered:
+            _download_file(repo, commit, file, folder / file.name)
+            if file.name == "config.json":
+                read_config(folder)
+    _verify(repo, folder, files)
+
+
+def _download_file(repo: str, commit: str, file: RemoteFile, target: Path) -> None:
+    """One file, by way of NAME.part, which the next run goes on with after a kill.
+
+    huggingface_hub's own downloads are not used for this: since 2.x they start a file again when
+    the process that was downloading it is gone, and one shard can be five gigabytes.
+    """
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    if target.is_file() and target.stat().st_size == file.size:
+        return
+    part = target.with_name(target.name + PART)
+    there = part.stat().st_size if part.is_file() else 0
+    if there > file.size:
+        part.unlink()
+        there = 0
+    with part.open("ab") as stream:
+        http_get(
+            hf_hub_url(repo, file.name, revision=commit),
+            stream,
+            resume_size=there,
+            headers=build_hf_headers(library_name="phi3scaffold"),
+            expected_size=file.size,
+        )
+    part.replace(target)
+
+
+def from_cache(repo: str, commit: str) -> Path | None:
+    """The hub's own cache of that commit, where it is there and whole."""
+    hub = _hub()
+    folder = Path(hub.constants.HF_HUB_CACHE)
+    folder = folder / f"models--{repo.replace('/', '--')}" / "snapshots" / commit
+    if not folder.is_dir():
+        return None
+    try:
+        check_model_folder(folder)
+    except ScaffoldError:  # only part of it was ever asked for
+        return None
+    return folder
+
+
+def offline_error(repo: str) -> ScaffoldError:
+    return ScaffoldError(
+        f"{repo} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it.",
+        fix="unset HF_HUB_OFFLINE, or run `phi3scaffold model` once with the network, or set "
+        "model.id in project.yaml to a local folder (or to tiny)",
+    )
+
+
+@contextlib.contextmanager
+def explained(repo: str, revision: str) -> Iterator[None]:
+    """Turn what huggingface_hub raises inside the block into errors a person can act on."""
+    import httpx2
+    from huggingface_hub import errors
+
+    page = f"{_hub().constants.ENDPOINT}/{repo}"
+    where = f"{repo} @ {revision}"
+    try:
+        yield
+    except ScaffoldError:
+        raise
+    except errors.HFValidationError:
+        raise ScaffoldError(
+            f"{repo!r} is not a hub id.",
+            where="project.yaml: model.id",
+            fix="write it as owner/name, or give a folder such as ./my-model",
+        ) from None
+    except errors.GatedRepoError as error:
+        raise ScaffoldError(
+            f"{repo} is gated: its owner lets in only people who asked.",
+            where=where,
+            fix=f"accept its terms at {page}, then {LOG_IN}",
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise ScaffoldError(
+            f"{repo} has no revision {revision!r}.",
+            where="project.yaml: model.revision",
+            fix=f"see {page}/commits/main, or write main and remove model.lock",
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ScaffoldError(
+            f"{repo} does not exist on the hub, or is private.",
+            where=where,
+            fix=f"check the name; if it is private, {LOG_IN}",
+        ) from error
+    except errors.OfflineModeIsEnabled as error:
+        raise offline_error(repo) from error
+    except errors.HfHubHTTPError as error:
+        raise _http_error(repo, where, page, error) from error
+    except (httpx2.HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
+        raise ScaffoldError(
+            f"The hub cannot be reached: {_first_line(error)}",
+            where=_hub().constants.ENDPOINT,
+            fix="check the network (and HTTPS_PROXY), then run it again: "
+            "a download goes on where it stopped",
+            exit_code=FAILED_RUN,
+        ) from error
+
+
+def _http_error(repo: str, where: str, page: str, error: Any) -> ScaffoldError:
+    status = getattr(error.response, "status_code", None)
+    if status == 401:
+        return ScaffoldError(
+            "The hub does not accept the token.",
+            where=where,
+            fix=f"{LOG_IN}; `hf auth whoami` says which one is used",
+        )
+    if status == 403:
+        return ScaffoldError(
+            f"The hub refuses access to {repo}.",
+            where=where,
+            fix=f"ask for it at {page}; a fine-grained token must allow gated repositories",
+        )
+    return ScaffoldError(
+        f"The hub failed: {_first_line(error)}",
+        where=where,
+        fix="run it again later: a download goes on where it stopped",
+        exit_code=FAILED_RUN,
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _verify(repo: str, folder: Path, files: dict[str, RemoteFile]) -> None:
+    """Compare what was downloaded with what the hub lists; a damaged file is removed."""
+    for file in files.values():
+        path = folder / file.name
+        size = path.stat().st_size if path.is_file() else -1
+        if size == file.size and (file.sha256 is None or sha256(path) == file.sha256):
+            continue
+        path.unlink(missing_ok=True)
+        raise ScaffoldError(
+            f"The download of {file.name} is not what {repo} lists.",
+            where=path,
+            fix="run it again: that file is downloaded anew",
+            exit_code=FAILED_RUN,
+        )
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _cached_commit(repo: str, revision: str) -> str | None:
+    ref = Path(_hub().constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "refs"
+    try:
+        commit = (ref / revision).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return commit if COMMIT.fullmatch(commit) else None
+
+
+def _size(folder: Path) -> int:
+    """Bytes below `folder`, unfinished files included; 0 while it changes under our hands."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                total += path.stat().st_size
+    return total
+
+
+@contextlib.contextmanager
+def _reported(folder: Path, total: int, progress: Progress | None) -> Iterator[None]:
+    """Report the bytes on disk twice a second; what they stand at says more than a bar a file."""
+    if progress is None:
+        yield
+        return
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.5):
+            progress("downloading", min(_size(folder), total), total)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+        progress("downloading", total, total)
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def _hub() -> Any:
+    """huggingface_hub, told before its import to send nothing, and to be quiet."""
+    environment.prepare()
+    import huggingface_hub
+    import huggingface_hub.constants
+    from huggingface_hub.utils import disable_progress_bars, logging
+
+    disable_progress_bars()
+    logging.set_verbosity_error()
+    return huggingface_hub

@@ -1,0 +1,231 @@
+"""A base model's folder: whether it can be used, and how its files are taken over.
+
+Only data is taken: safetensors, JSON, the chat template, the tokenizer, the licence. Python files
+and pickles stay behind, so nothing that comes with a model is ever run.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import json
+import os
+import shutil
+import struct
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from phi3scaffold.catalog import read_config
+from phi3scaffold.errors import ScaffoldError
+
+WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "LICENSE*")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+# Not the model's: what the pipeline writes, and other formats' own files.
+UNWANTED = ("*/*", "manifest.json", "genai_config.json", "trainer_state.json", "adapter_*")
+INDEX = "model.safetensors.index.json"
+LFS_POINTER = b"version https://git-lfs"
+
+Progress = Callable[[str, int, int], None]
+
+
+def wanted(name: str) -> bool:
+    """Whether a file of a model's folder, or of its repository, is one we take."""
+    matches = any(fnmatch.fnmatch(name, pattern) for pattern in WANTED)
+    return matches and not any(fnmatch.fnmatch(name, pattern) for pattern in UNWANTED)
+
+
+def wanted_files(folder: Path) -> list[Path]:
+    """The files of `folder` we take, in order of name."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and wanted(path.name))
+
+
+def refuse_without_weights(names: Iterable[str], where: str | Path) -> None:
+    """Raise ScaffoldError where a listing has no safetensors, saying which pickles it has."""
+    names = list(names)
+    if any(name.endswith(".safetensors") for name in names):
+        return
+    pickles = sorted(n for n in names if any(fnmatch.fnmatch(n, p) for p in PICKLES))
+    if pickles:
+        raise ScaffoldError(
+            f"The model has its weights only as pickles ({pickles[0]}), which can run code when "
+            "they are loaded; only safetensors are used.",
+            where=where,
+            fix="convert it where you trust it: load it with transformers, then "
+            "save_pretrained(folder), and give that folder",
+        )
+    raise ScaffoldError(
+        "The model has no weights: there is no *.safetensors.",
+        where=where,
+        fix="give a folder or a repository with config.json, *.safetensors and the tokenizer",
+    )
+
+
+def check_model_folder(folder: Path) -> None:
+    """Refuse a folder that is not a whole Phi-3 model with safetensors and a tokenizer.
+
+    A config with `auto_map` is fine: the classes of transformers are used, never the code it
+    points to.
+
+    Raises:
+        ScaffoldError: what is missing or wrong, and what to do.
+    """
+    read_config(folder)
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    refuse_without_weights(names, folder)
+    _check_shards(folder)
+    if "tokenizer.json" not in names and "tokenizer.model" not in names:
+        raise ScaffoldError(
+            "The model has no tokenizer: neither tokenizer.json nor tokenizer.model.",
+            where=folder,
+            fix="copy the tokenizer's files of the same model into the folder",
+        )
+    if not _has_chat_template(folder):
+        raise ScaffoldError(
+            "The model's tokenizer has no chat template, so its prompts cannot be written.",
+            where=folder / "tokenizer_config.json",
+            fix="take the instruct version of the model, or add a chat_template.jinja",
+        )
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValueError as error:
+        raise ScaffoldError(
+            f"tokenizer_config.json is not valid JSON: {error}.",
+            where=folder / "tokenizer_config.json",
+        ) from None
+    return bool(isinstance(settings, dict) and settings.get("chat_template"))
+
+
+def _check_shards(folder: Path) -> None:
+    """Every shard the index names is there, and every safetensors file is as long as it says."""
+    index = folder / INDEX
+    shards = {path.name for path in folder.glob("*.safetensors")}
+    if index.is_file():
+        try:
+            needed = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ScaffoldError(
+                "The index of the weights cannot be read.",
+                where=index,
+                fix="copy the model's files again",
+            ) from None
+        missing = sorted(needed - shards)
+        if missing:
+            raise ScaffoldError(
+                f"Weights are missing: {missing[0]}"
+                + (f" and {len(missing) - 1} more." if len(missing) > 1 else "."),
+                where=index,
+                fix="copy the model's files again",
+            )
+    for name in sorted(shards):
+        _check_length(folder / name)
+
+
+def _check_length(path: Path) -> None:
+    """Read a safetensors header only: a truncated copy and a git-lfs pointer are found at once."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(len(LFS_POINTER))
+        if start == LFS_POINTER:
+            raise ScaffoldError(
+                "The weights are a git-lfs pointer, not the weights themselves.",
+                where=path,
+                fix="run `git lfs pull` in the model's repository",
+            )
+        try:
+            (length,) = struct.unpack("<Q", start[:8])
+            stream.seek(8)
+            header = json.loads(stream.read(length if length < size else 0))
+            ends = [
+                entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+            ]
+            whole = size == 8 + length + max(ends)
+        except (struct.error, ValueError, KeyError, TypeError, IndexError):
+            whole = False
+    if not whole:
+        raise ScaffoldError(
+            "The weights are not a whole safetensors file: cut short, or damaged.",
+            where=path,
+            fix="copy or download the file again",
+        )
+
+
+def take_over(
+    files: Iterable[Path], out: Path, progress: Progress | None = None, *, move: bool = False
+) -> None:
+    """Hard-link the files into `out`; where that cannot be, move (if `move`) or copy them.
+
+    Raises:
+        ScaffoldError: they must be copied and the disk has no room for them.
+        OSError: what the system says.
+    """
+    sources = [(path.resolve(), path.name) for path in files]  # a cache links into its blobs
+    total = sum(source.stat().st_size for source, _ in sources)
+    done = 0
+    for source, name in sources:
+        size = source.stat().st_size
+        if not _linked(source, out / name):
+            if move:
+                shutil.move(source, out / name)
+            else:
+                require_room(out, total - done, "copying the model")
+                shutil.copyfile(source, out / name)
+        done += size
+        if progress:
+            progress("taking over the files", done, total)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    refused = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in refused:
+            return False
+        raise
+    return True
+
+
+def require_room(folder: Path, needed: int, purpose: str) -> None:
+    """Raise ScaffoldError where the disk of `folder` has not `needed` bytes left, and a margin."""
+    needed += needed // 100
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ScaffoldError(
+            f"Not enough disk space for {purpose}: {_gib(needed)} needed, {_gib(free)} free.",
+            where=folder,
+            fix="free some space, or put the project on another disk",
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 1024**3:.1f} GiB" if size >= 1024**3 else f"{size / 1024**2:.1f} MiB"
+
+
+def modernise_config(folder: Path) -> tuple[str, ...]:
+    """Rewrite what today's transformers cannot read in config.json; returns what was changed.
+
+    Older Phi-3 configurations call longrope "su" (or "yarn"): the same thing under an earlier name,
+    which transformers 5 refuses to load. The file is replaced, never written through, for it may
+    be a hard link to the user's own.
+    """
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    rope = config.get("rope_scaling")
+    changed = []
+    if isinstance(rope, dict):
+        for key in ("type", "rope_type"):
+            if rope.get(key) in ("su", "yarn"):
+                changed.append(f"config.json: rope_scaling.{key} {rope[key]} -> longrope")
+                rope[key] = "longrope"
+    if changed:
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        new.replace(path)
+    return tuple(changed)
