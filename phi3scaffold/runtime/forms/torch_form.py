@@ -68,7 +68,7 @@ class TorchForm(Form):
             self._tokenizer = AutoTokenizer.from_pretrained(
                 words, local_files_only=True, trust_remote_code=False
             )
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except Exception as error:  # each library raises its own
             raise ScaffoldError(
                 f"The {name} form cannot be loaded: {error}", where=own, exit_code=FAILED_RUN
             ) from error
@@ -130,7 +130,7 @@ class TorchForm(Form):
             except BaseException as error:  # noqa: BLE001 - it is raised where the words are read
                 found.put(error)
 
-        thread = threading.Thread(target=work, daemon=True)
+        thread = threading.Thread(target=work, name="generation", daemon=True)
         thread.start()
         try:
             while True:

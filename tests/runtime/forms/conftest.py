@@ -1,0 +1,37 @@
+"""One small random project in every form, made once for these tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from phi3scaffold.project import Project, load_project
+from phi3scaffold.runtime.forms import FORMS, open_form
+from phi3scaffold.runtime.forms.form import Form
+from tests.runtime.forms.made import make_forms
+
+
+@pytest.fixture(scope="session")
+def forms_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return load_project(make_forms(tmp_path_factory.mktemp("forms")))
+
+
+@pytest.fixture(scope="session")
+def opened(forms_project: Project) -> Iterator[Callable[[str], Form]]:
+    """Each form, loaded once."""
+    forms: dict[str, Form] = {}
+
+    def get(name: str) -> Form:
+        if name not in forms:
+            forms[name] = open_form(name, forms_project)
+        return forms[name]
+
+    yield get
+    for form in forms.values():
+        form.close()
+
+
+@pytest.fixture(params=FORMS)
+def form(request: pytest.FixtureRequest, opened: Callable[[str], Form]) -> Form:
+    return opened(request.param)

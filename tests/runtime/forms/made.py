@@ -1,0 +1,160 @@
+"""A small random Phi-3 in every form, made the way the pipeline makes them: for tests of forms.
+
+What the model says is noise; that every form says the same noise is what the tests look at.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+TEXT = (
+    "The quick brown fox jumps over the lazy dog. It's a small world, isn't it? "
+    "She said: yes! He asked, why not? Tone: joy, sadness, fear, surprise. 0123456789\n"
+)
+SPECIAL = ("<unk>", "<s>", "</s>", "<|endoftext|>", "<|assistant|>", "<|system|>", "<|end|>")
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] "
+    "+ '<|end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}"
+)
+
+
+def make_forms(root: Path) -> Path:
+    """A project folder at `root` with base, adapter, merged and int4 ONNX forms; returns it."""
+    base, gen = root / "model-cache" / "base", root / "gen-model"
+    _base(base)
+    _adapter(base, gen / "adapter")
+    _merged(base, gen / "adapter", gen / "merged")
+    _onnx(gen / "merged", gen / "onnx", root / "scratch")
+    stop = json.loads((base / "generation_config.json").read_text())["eos_token_id"]
+    for form in ("adapter", "merged", "onnx"):
+        (gen / form / "prompt.json").write_text(json.dumps(prompt(stop)))
+    (root / "project.yaml").write_text("model: {id: tiny}\ntarget: cpu\n")
+    return root
+
+
+def prompt(stop: list[int]) -> dict:
+    return {
+        "task": "classify",
+        "system": None,
+        "user": "{phrase}\nTone:",
+        "columns": ["phrase"],
+        "labels": ["joy", "fear"],
+        "stop": stop,
+        "max_new_tokens": 12,
+        "demonstration": True,
+        "model": "tiny",
+    }
+
+
+def _base(folder: Path) -> None:
+    import torch
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import GenerationConfig, Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
+
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core.train_from_iterator(
+        [TEXT] * 4, trainers.BpeTrainer(vocab_size=320, initial_alphabet=alphabet)
+    )
+    marks = [*SPECIAL, "<|user|>"]
+    core.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in marks])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token="<s>",
+        eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+        unk_token="<unk>",
+        clean_up_tokenization_spaces=False,
+        chat_template=TEMPLATE,
+        model_max_length=512,
+        padding_side="left",
+    )
+    eos = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<|end|>"])
+    torch.manual_seed(7)
+    model = Phi3ForCausalLM(
+        Phi3Config(
+            vocab_size=384,
+            hidden_size=128,
+            intermediate_size=256,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            original_max_position_embeddings=512,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=eos[0],
+            pad_token_id=eos[0],
+            initializer_range=0.2,  # far from uniform, so that no two tokens tie
+        )
+    ).to(torch.bfloat16)
+    _speak_plainly(model, tokenizer)
+    model.generation_config = GenerationConfig(eos_token_id=eos, pad_token_id=eos[0])
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _speak_plainly(model, tokenizer) -> None:
+    """Keep the noise to printable ASCII: no half characters, no stop, no padding id."""
+    import torch
+
+    with torch.no_grad():
+        for token in range(len(model.lm_head.weight)):
+            text = tokenizer.decode([token], skip_special_tokens=True)
+            if not (text and text.isascii() and text.isprintable()):
+                model.lm_head.weight[token] = 0
+
+
+def _adapter(base: Path, folder: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(8)
+    config = LoraConfig(
+        r=4,
+        lora_alpha=8,
+        target_modules=["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
+        init_lora_weights=False,  # so that the adapter changes what the model says
+        task_type="CAUSAL_LM",
+    )
+    get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).save_pretrained(folder)
+    _copy_tokenizer(base, folder)
+
+
+def _merged(base: Path, adapter: Path, folder: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)
+    model.merge_and_unload().save_pretrained(folder)
+    _copy_tokenizer(base, folder)
+
+
+def _onnx(merged: Path, folder: Path, scratch: Path) -> None:
+    from olive.hardware.accelerator import AcceleratorSpec
+    from olive.model import HfModelHandler
+    from olive.passes.olive_pass import create_pass_from_dict
+    from olive.passes.onnx.model_builder import ModelBuilder
+    from olive.passes.pytorch.rtn import Rtn
+
+    on = AcceleratorSpec("cpu", "CPUExecutionProvider")
+    config = {"bits": 4, "group_size": 32, "lm_head": True}
+    rtn = create_pass_from_dict(Rtn, config, disable_search=True, accelerator_spec=on)
+    model = rtn.run(HfModelHandler(model_path=str(merged)), str(scratch / "rtn"))
+    config = {"precision": "int4", "extra_options": {"hf_remote": False}}
+    build = create_pass_from_dict(ModelBuilder, config, disable_search=True, accelerator_spec=on)
+    built = build.run(model, str(scratch / "onnx"))
+    folder.mkdir(parents=True)
+    for path in Path(built.model_path).parent.iterdir():
+        shutil.copy(path, folder)
+
+
+def _copy_tokenizer(source: Path, folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        if (source / name).exists():
+            shutil.copy(source / name, folder)
