@@ -172,7 +172,8 @@ def _held_out_row(project: Project) -> tuple[Messages, str]:
     path = project.gen / "data" / "held-out.jsonl"
     try:
         with path.open(encoding="utf-8") as rows:
-            messages = json.loads(next(rows))["messages"]
+            *messages, answer = json.loads(next(rows))["messages"]
+            return messages, answer["content"]
     except FileNotFoundError:
         raise ScaffoldError(
             "There is no text to answer, and no held-out row to take instead.",
@@ -183,7 +184,6 @@ def _held_out_row(project: Project) -> tuple[Messages, str]:
         raise ScaffoldError(
             "The held-out rows cannot be read.", where=path, fix="run: phi3scaffold data"
         ) from None
-    return messages[:-1], messages[-1]["content"]
 
 
 def _indented(text: str) -> str:
