@@ -23,6 +23,7 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 # Not the model's: what the pipeline writes, and other formats' own files.
 UNWANTED = ("*/*", "manifest.json", "genai_config.json", "trainer_state.json", "adapter_*")
 INDEX = "model.safetensors.index.json"
+PLAIN_TOKENIZER = "PreTrainedTokenizerFast"
 LFS_POINTER = b"version https://git-lfs"
 
 Progress = Callable[[str, int, int], None]
@@ -88,18 +89,19 @@ def check_model_folder(folder: Path) -> None:
 
 
 def _has_chat_template(folder: Path) -> bool:
-    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
-        return True
+    path = folder / "tokenizer_config.json"
+    apart = (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file()
     try:
-        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        settings = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return False
+        return apart
     except ValueError as error:
         raise ScaffoldError(
-            f"tokenizer_config.json is not valid JSON: {error}.",
-            where=folder / "tokenizer_config.json",
+            f"tokenizer_config.json is not valid JSON: {error}.", where=path
         ) from None
-    return bool(isinstance(settings, dict) and settings.get("chat_template"))
+    if not isinstance(settings, dict):
+        raise ScaffoldError("tokenizer_config.json must be a JSON object.", where=path)
+    return apart or bool(settings.get("chat_template"))
 
 
 def _check_shards(folder: Path) -> None:
@@ -208,24 +210,41 @@ def _gib(size: int) -> str:
     return f"{size / 1024**3:.1f} GiB" if size >= 1024**3 else f"{size / 1024**2:.1f} MiB"
 
 
-def modernise_config(folder: Path) -> tuple[str, ...]:
-    """Rewrite what today's transformers cannot read in config.json; returns what was changed.
+def modernise(folder: Path) -> tuple[str, ...]:
+    """Rewrite what today's transformers misreads in a fetched folder; returns what was changed.
 
-    Older Phi-3 configurations call longrope "su" (or "yarn"): the same thing under an earlier name,
-    which transformers 5 refuses to load. The file is replaced, never written through, for it may
-    be a hard link to the user's own.
+    - Older Phi-3 configurations call longrope "su" (or "yarn"): the same thing under an earlier
+      name, which transformers 5 refuses to load.
+    - tokenizer_config.json names LlamaTokenizer or GPT2Tokenizer. In a folder with a Phi-3
+      config.json transformers 5 reads tokenizer.json as it stands; without one (an adapter's) it
+      builds a tokenizer of that class, whose tokens differ after every role tag. The plain class
+      reads tokenizer.json as it stands everywhere.
+
+    A file is replaced, never written through, for it may be a hard link to the user's own.
     """
-    path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    rope = config.get("rope_scaling")
     changed = []
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    rope = config.get("rope_scaling")
     if isinstance(rope, dict):
         for key in ("type", "rope_type"):
             if rope.get(key) in ("su", "yarn"):
                 changed.append(f"config.json: rope_scaling.{key} {rope[key]} -> longrope")
                 rope[key] = "longrope"
     if changed:
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        new.replace(path)
+        _replace(folder / "config.json", config)
+    settings_file = folder / "tokenizer_config.json"
+    if settings_file.is_file() and (folder / "tokenizer.json").is_file():
+        settings = json.loads(settings_file.read_text(encoding="utf-8"))
+        if settings.get("tokenizer_class") != PLAIN_TOKENIZER:
+            found = settings.get("tokenizer_class")
+            changed.append(f"tokenizer_config.json: tokenizer_class {found} -> {PLAIN_TOKENIZER}")
+            settings["tokenizer_class"] = PLAIN_TOKENIZER
+            settings.pop("auto_map", None)  # another model's code, which is never asked
+            _replace(settings_file, settings)
     return tuple(changed)
+
+
+def _replace(path: Path, content: object) -> None:
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    new.replace(path)

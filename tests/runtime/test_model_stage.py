@@ -307,6 +307,15 @@ def test_an_old_name_of_longrope_is_mended_in_the_copy_alone(tmp_path: Path) -> 
     assert json.loads((source / "config.json").read_text())["rope_scaling"]["type"] == "su"
 
 
+def test_the_tokenizer_is_read_as_it_stands_in_every_folder(tmp_path: Path) -> None:
+    """transformers builds a LlamaTokenizer anew where no Phi-3 config.json stands beside it."""
+    source = write(tmp_path / "mine", phi3_files())
+    out = take(project_for(tmp_path / "project", str(source)))
+    name = "tokenizer_config.json"
+    assert json.loads((out / name).read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert json.loads((source / name).read_text())["tokenizer_class"] == "LlamaTokenizer"
+
+
 def without(name: str) -> dict[str, bytes]:
     return {key: value for key, value in phi3_files().items() if key != name}
 
@@ -328,6 +337,14 @@ BAD_FOLDERS = {
     "no weights": (without("model.safetensors"), "no *.safetensors"),
     "no tokenizer": (without("tokenizer.json"), "no tokenizer"),
     "no chat template": ({**phi3_files(), "tokenizer_config.json": b"{}"}, "no chat template"),
+    "tokenizer_config.json not JSON": (
+        {**phi3_files(), "tokenizer_config.json": b"{"},
+        "not valid",
+    ),
+    "tokenizer_config.json a list": (
+        {**phi3_files(), "tokenizer_config.json": b"[]"},
+        "JSON object",
+    ),
     "cut short": (
         {**phi3_files(), "model.safetensors": phi3_files()["model.safetensors"][:-3]},
         "cut short",

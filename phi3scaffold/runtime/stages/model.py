@@ -22,7 +22,7 @@ from phi3scaffold.runtime import hub
 from phi3scaffold.runtime.model_folder import (
     Progress,
     check_model_folder,
-    modernise_config,
+    modernise,
     take_over,
     wanted_files,
 )
@@ -155,7 +155,7 @@ def fetch_base(project: Project, out: Path, *, progress: Progress | None = None)
     else:
         _fetch_from_hub(project, lock, out, progress)
     check_model_folder(out)
-    modernise_config(out)
+    modernise(out)
     lock.save(out / MARKER)
     return lock
 
