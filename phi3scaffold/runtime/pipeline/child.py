@@ -96,7 +96,7 @@ def main(work: str) -> None:
 
     try:
         run_here(project, given["names"], STAGES, emit)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 (the parent tells it)
         traceback.print_exc()
         told = _told(error, log_file(project))
         emit({"kind": "error", "error": told})

@@ -59,7 +59,7 @@ class StatCache:
         """Write the cache beside itself and rename; entries of vanished files are forgotten."""
         if not self._changed:
             return
-        kept = {key: value for key, value in self._entries.items() if os.path.exists(key)}
+        kept = {key: value for key, value in self._entries.items() if Path(key).exists()}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         new = self.file.with_suffix(f".{os.getpid()}")
         new.write_text(json.dumps(kept), encoding="utf-8")
