@@ -80,7 +80,7 @@ def check_made(name: str, folder: Path) -> None:
         raise ScaffoldError(
             f"The {name} form was not made yet: it has no {mark}.",
             where=folder,
-            fix=f"run: phi3scaffold {verb}   (everything at once: phi3scaffold finetune)",
+            fix=f"run: phi3scaffold {verb}   (everything at once: phi3scaffold run)",
         )
 
 
