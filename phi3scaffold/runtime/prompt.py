@@ -54,7 +54,7 @@ class Prompt:
             raise ScaffoldError(
                 "The model's prompt is missing.",
                 where=path,
-                fix="make the model again: phi3scaffold finetune",
+                fix="make the model again: phi3scaffold run",
             ) from None
         except ValueError as error:  # JSON and UTF-8 errors both are
             raise ScaffoldError(f"Not valid JSON: {error}.", where=path) from None

@@ -91,5 +91,5 @@ def _any_prompt(project: Project) -> Prompt:
     raise ScaffoldError(
         "The base has no prompt of its own, and no form with one was made yet.",
         where=project.gen,
-        fix="run: phi3scaffold finetune",
+        fix="run: phi3scaffold run",
     )

@@ -71,7 +71,7 @@ def arguments():
     args = parser.parse_args()
     for file in (args.model / "prompt.json", args.base / "config.json"):
         if not file.is_file():
-            sys.exit(f"error: {file} is missing\n  fix: run `phi3scaffold finetune` first")
+            sys.exit(f"error: {file} is missing\n  fix: run `phi3scaffold run` first")
     args.text = args.text or [sys.stdin.read().strip()]
     return args
 

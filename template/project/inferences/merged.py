@@ -67,7 +67,7 @@ def arguments():
     parser.add_argument("--max-new-tokens", type=int, help="default: as prompt.json says")
     args = parser.parse_args()
     if not (args.model / "prompt.json").is_file():
-        sys.exit(f"error: no model in {args.model}\n  fix: run `phi3scaffold finetune` first")
+        sys.exit(f"error: no model in {args.model}\n  fix: run `phi3scaffold run` first")
     args.text = args.text or [sys.stdin.read().strip()]
     return args
 
