@@ -1,6 +1,6 @@
 """The whole road with a full-size Phi-3-mini, on this machine: time, memory and disk of each stage.
 
-    python -m tests.benchmarks.full_size FOLDER [--algo lora|qlora] [--steps 3] [--rows 4]
+    python tests/benchmarks/full_size.py FOLDER [--algo lora|qlora] [--steps 3] [--rows 4]
 
 FOLDER needs about 30 GB free; the model made there once is used again. Memory is the peak of the
 process that ran the stage, disk the most that the project's folder held (its base model is hard
@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.benchmarks.random_phi3_mini import make
+from random_phi3_mini import make
 
 STAGES = ("data", "model", "finetune", "merge", "export", "evaluate")
 PLACES = {

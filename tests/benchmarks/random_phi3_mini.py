@@ -1,6 +1,6 @@
 """A Phi-3-mini of the real size with random weights: 3.8 billion parameters in bfloat16, 7.6 GB.
 
-    python -m tests.benchmarks.random_phi3_mini FOLDER
+    python tests/benchmarks/random_phi3_mini.py FOLDER
 
 It answers nonsense, and costs exactly the memory, disk and time that the real one costs. The
 tokenizer is the embedded tiny model's; its ids all lie inside the real vocabulary. One layer is

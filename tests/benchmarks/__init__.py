@@ -1,1 +1,0 @@
-"""Speed and size, measured: never part of the timed tests. Each file runs by itself."""
