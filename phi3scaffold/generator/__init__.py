@@ -3,6 +3,6 @@
 `new` is the whole interface; `questions` reads template/copier.yml, the only home of options.
 """
 
-from phi3scaffold.generator.new import complete, new
+from phi3scaffold.generator.make import complete, new
 
 __all__ = ["complete", "new"]

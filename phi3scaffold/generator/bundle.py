@@ -63,7 +63,7 @@ def build(source: Path, version: str, previous: Path | None, output: Path) -> st
         _git(repository, "tag", "-f", tag, commit)
         _git(repository, "update-ref", "refs/heads/main", commit)
         made = Path(scratch) / "made.bundle"
-        _git(repository, "bundle", "create", "-q", str(made), "main", "--tags")
+        _git(repository, "bundle", "create", "-q", str(made), "HEAD", "main", "--tags")
         part = output.with_suffix(".part")
         shutil.copyfile(made, part)
         part.replace(output)
@@ -72,10 +72,13 @@ def build(source: Path, version: str, previous: Path | None, output: Path) -> st
 
 def commits(bundle: Path) -> dict[str, str]:
     """Tag -> commit hash of every tag in `bundle`."""
-    listed = _git(bundle.parent, "bundle", "list-heads", str(bundle)).splitlines()
-    heads = dict(reversed(line.split(" ", 1)) for line in listed)  # type: ignore[misc]
     prefix = "refs/tags/"
-    return {ref[len(prefix) :]: commit for ref, commit in heads.items() if ref.startswith(prefix)}
+    found = {}
+    for line in _git(bundle.parent, "bundle", "list-heads", str(bundle)).splitlines():
+        commit, _, ref = line.partition(" ")
+        if ref.startswith(prefix):
+            found[ref.removeprefix(prefix)] = commit
+    return found
 
 
 def _tags(repository: Path) -> list[str]:

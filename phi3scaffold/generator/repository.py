@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -22,7 +23,8 @@ def first_commit(folder: Path, destination: Path) -> str | None:
         None, or a sentence that says why there is no repository.
 
     Raises:
-        ScaffoldError: git is there and fails (a full disk, say).
+        ScaffoldError: git is there and fails.
+        OSError: the disk is full.
     """
     if not have_git():
         return "git is not installed, so there is no repository; `git init` later"
@@ -50,7 +52,8 @@ def _nearest(folder: Path) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
+    kept = {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
+    return kept | {"LC_ALL": "C"}  # its messages are looked at
 
 
 def _ok(folder: Path, *arguments: str) -> bool:
@@ -70,6 +73,8 @@ def _run(folder: Path, *arguments: str) -> None:
         check=False,
     )
     if result.returncode:
+        if os.strerror(errno.ENOSPC) in result.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
         lines = (result.stderr or result.stdout).strip().splitlines()
         raise ScaffoldError(
             f"git could not make the first commit: {lines[-1] if lines else 'no message'}",

@@ -15,7 +15,7 @@ from phi3scaffold.generator.guess import HELD_OUT_FRACTION, guess
 from phi3scaffold.generator.publish import check_destination, published
 from phi3scaffold.generator.render import render
 from phi3scaffold.generator.repository import first_commit
-from phi3scaffold.generator.requirements import pins
+from phi3scaffold.generator.requirements import distribution, pins
 from phi3scaffold.generator.wheel import write_wheel
 
 # What each environment of a project installs, by the file in setup/ that lists it.
@@ -60,7 +60,7 @@ def new(
         answers: option -> value, as copier.yml asks; what is missing takes its default.
         data: the user's rows, or None for the sample rows of the task.
         git: make the first commit.
-        wheel: write the runtime's wheel and the requirements into setup/.
+        wheel: write the runtime's wheel into setup/.
         say: told, in whole sentences, what was decided without asking.
 
     Returns:
@@ -84,8 +84,9 @@ def new(
             shutil.copyfile(path, staging / "datasets" / name)
         if weights is not None:
             shutil.copytree(weights, staging / "model-cache" / "base")
+        write_requirements(staging / "setup", answers["target"])
         if wheel:
-            add_runtime(staging / "setup", answers["target"])
+            write_wheel(staging / "setup")
         if git:
             note = first_commit(staging, destination)
             if note:
@@ -120,6 +121,12 @@ def resolve_model(ref: str) -> tuple[str, Path | None]:
     """
     from phi3scaffold import catalog
 
+    if not ref.strip():
+        raise ScaffoldError(
+            "The model is missing.",
+            where="--model",
+            fix="a name from `phi3scaffold models`, a hub id, or a local folder",
+        )
     entry = catalog.describe(ref)
     if catalog.is_local(ref):
         folder = Path(ref).expanduser().resolve()
@@ -157,13 +164,13 @@ def user_rows(path: Path, task: str) -> Source:
     return Source({name: path}, found.answer(name, HELD_OUT_FRACTION), found.said)
 
 
-def add_runtime(setup: Path, target: str) -> None:
-    """Write the wheel of the running package and the pins that go with it into `setup`."""
-    made = write_wheel(setup)
+def write_requirements(setup: Path, target: str) -> None:
+    """Write the exact pins of every environment of a project for `target` into `setup`."""
+    version = distribution().version
     for name, extras in ENVIRONMENTS[target].items():
         head = (
-            f"# Exact pins that work together, from {made.name.split('-py3')[0]}"
-            f"[{','.join(extras)}]; rewritten by `phi3scaffold update`.\n"
+            f"# Exact pins that work together: phi3scaffold {version} [{', '.join(extras)}].\n"
+            "# Written by `phi3scaffold new` and `phi3scaffold update`.\n"
         )
         text = head + "".join(f"{line}\n" for line in pins(*extras))
         (setup / name).write_text(text, encoding="utf-8", newline="\n")

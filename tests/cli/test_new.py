@@ -1,0 +1,259 @@
+"""`phi3scaffold new`: what is asked, what is refused, what is said at the end."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phi3scaffold.__main__ import VERBS
+from phi3scaffold.cli import main
+from phi3scaffold.cli.new import next_steps
+from phi3scaffold.generator import template
+
+GIVEN = ("--algo", "lora", "--target", "cpu", "--task", "qa")
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own, and no terminal."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+
+@pytest.fixture
+def small_tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for tiny's weights, so that a test copies bytes and not megabytes."""
+    from phi3scaffold import catalog
+
+    folder = tmp_path / "tiny-stand-in"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["Phi3ForCausalLM"]}')
+    (folder / "model.safetensors").write_bytes(b"weights")
+    monkeypatch.setattr(catalog, "tiny_folder", lambda: folder)
+    return folder
+
+
+def model_folder(folder: Path, files: dict[str, str]) -> str:
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return str(folder)
+
+
+PHI3 = """{
+  "architectures": ["Phi3ForCausalLM"], "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8,
+  "num_hidden_layers": 1, "num_attention_heads": 1
+}"""
+LLAMA = '{"architectures": ["LlamaForCausalLM"]}'
+
+# options, what the message must hold
+REFUSED: list[tuple[str, list[str], list[str]]] = [
+    ("algo", ["--algo", "dora"], ["--algo", "'dora'", "lora, qlora"]),
+    ("target", ["--target", "rocm"], ["--target", "cpu, cuda, directml, aml, arc"]),
+    ("task", ["--task", "translate"], ["--task", "classify, qa, chat"]),
+    ("precision", ["--precision", "int2"], ["--precision", "int4, int8, fp16, fp32"]),
+    ("model name", ["--model", "gpt-2"], ["'gpt-2'", "phi-3-mini-4k"]),
+    ("model empty", ["--model", ""], ["--model", "missing"]),
+    ("model missing", ["--model", "./none"], ["does not exist"]),
+    ("model without config", ["--model", "@empty"], ["no config.json"]),
+    ("model of pickles", ["--model", "@pickles"], ["safetensors"]),
+    ("model of another kind", ["--model", "@llama"], ["LlamaForCausalLM"]),
+    ("cpu fp16", ["--precision", "fp16"], ["--precision", "CPU"]),
+    ("data missing", ["--data", "none.jsonl"], ["none.jsonl", "does not exist"]),
+    ("data empty", ["--data", "@empty.jsonl"], ["empty"]),
+    ("data not JSON", ["--data", "@broken.jsonl"], ["broken.jsonl:3", "Not JSON"]),
+    ("data without a column", ["--data", "@lacks.jsonl"], ["lacks.jsonl:2", "'answer'"]),
+    ("data of another task", ["--data", "@tones.jsonl"], ["phrase, tone", "--task classify"]),
+    ("one label", ["--task", "classify", "--data", "@one.jsonl"], ["only one label", "'joy'"]),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "says"), REFUSED, ids=[case[0] for case in REFUSED])
+def test_bad_input(
+    name: str, options: list[str], says: list[str], tmp_path: Path, capsys: Any
+) -> None:
+    """One clear message, exit code 2, no traceback, nothing left behind."""
+    made = {
+        "@empty": lambda: model_folder(tmp_path / "empty", {}),
+        "@pickles": lambda: model_folder(
+            tmp_path / "pickles", {"config.json": PHI3, "pytorch_model.bin": "x"}
+        ),
+        "@llama": lambda: model_folder(tmp_path / "llama", {"config.json": LLAMA}),
+    }
+    rows = {
+        "@empty.jsonl": "",
+        "@broken.jsonl": '{"question": "a", "answer": "b"}\n\n{"question": \n',
+        "@lacks.jsonl": '{"question": "a", "answer": "b"}\n{"question": "a"}\n',
+        "@tones.jsonl": '{"phrase": "a", "tone": "joy"}\n{"phrase": "b", "tone": "fear"}\n',
+        "@one.jsonl": '{"phrase": "a", "tone": "joy"}\n{"phrase": "b", "tone": "joy"}\n',
+    }
+    words = []
+    for word in options:
+        if word in rows:
+            path = tmp_path / word[1:]
+            path.write_text(rows[word])
+            word = str(path)
+        words.append(made[word]() if word in made else word)
+    assert main(VERBS, ["new", "deep/proj", *GIVEN, *words]) == 2
+    error = capsys.readouterr().err
+    assert error.count("error:") == 1
+    assert "Traceback" not in error
+    for part in says:
+        assert part in error
+    assert not list(Path.cwd().iterdir())
+
+
+def test_a_folder_in_use(capsys: Any) -> None:
+    Path("proj").mkdir()
+    Path("proj/mine").write_text("x")
+    assert main(VERBS, ["new", "proj", "--defaults"]) == 2
+    assert "not empty" in capsys.readouterr().err
+    assert [path.name for path in Path("proj").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", ['quo"te', "dol$lar", "new\nline"])
+def test_a_bad_name(name: str, capsys: Any) -> None:
+    assert main(VERBS, ["new", name, "--defaults"]) == 2
+    assert "not a good name" in capsys.readouterr().err
+
+
+def test_missing_answers_are_named(capsys: Any) -> None:
+    assert main(VERBS, ["new", "proj", "--target", "cpu"]) == 2
+    error = capsys.readouterr().err
+    assert "--algo --task are missing" in error
+    assert "--defaults" in error
+    assert not Path("proj").exists()
+
+
+def test_defaults(capsys: Any) -> None:
+    assert main(VERBS, ["new", "proj", "--defaults", "--no-git"]) == 0
+    assert not Path("proj/.git").exists()
+    text = Path("proj/project.yaml").read_text()
+    assert "microsoft/Phi-3-mini-4k-instruct" in text
+    said = capsys.readouterr().out
+    assert "cd proj" in said
+    assert "make finetune" in said
+
+
+def test_data_is_copied_and_the_guess_is_said(tmp_path: Path, capsys: Any) -> None:
+    data = tmp_path / "my rows.csv"
+    data.write_text("instruction,input,output\nAdd.,1 2,3\nUpper.,a,A\n")
+    assert main(VERBS, ["new", "proj", *GIVEN, "--data", str(data)]) == 0
+    said = capsys.readouterr().out
+    assert "`instruction` and `input` as the question, `output` as the answer" in said
+    assert Path("proj/datasets/my-rows.csv").read_bytes() == data.read_bytes()
+    assert sorted(path.name for path in Path("proj/datasets").iterdir()) == [
+        "dataset.yaml",
+        "my-rows.csv",
+    ]
+    text = Path("proj/datasets/dataset.yaml").read_text()
+    assert '"{instruction}\\n{input}"' in text
+    assert "held_out: 0.2" in text
+
+
+def test_tiny_brings_its_weights(small_tiny: Path, capsys: Any) -> None:
+    assert main(VERBS, ["new", "proj", *GIVEN, "--model", "tiny"]) == 0
+    assert "demonstration model" in capsys.readouterr().out
+    base = Path("proj/model-cache/base")
+    assert (base / "model.safetensors").read_bytes() == b"weights"
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd="proj", capture_output=True, text=True, check=True
+    ).stdout
+    assert "model-cache/base" not in tracked
+    assert "model-cache/README.md" in tracked
+
+
+def test_a_local_model(tmp_path: Path) -> None:
+    files = {"config.json": PHI3, "model.safetensors": "x"}
+    folder = model_folder(tmp_path / "mine", files)
+    assert main(VERBS, ["new", "proj", *GIVEN, "--model", os.path.relpath(folder)]) == 0
+    assert folder in Path("proj/project.yaml").read_text()
+
+
+def test_short_names_become_hub_ids() -> None:
+    assert main(VERBS, ["new", "proj", *GIVEN, "--model", "phi-4-mini"]) == 0
+    assert "microsoft/Phi-4-mini-instruct" in Path("proj/project.yaml").read_text()
+
+
+def test_help_lists_every_choice(capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(VERBS, ["new", "--help"])
+    said = capsys.readouterr().out
+    for question in template.questions().values():
+        assert question.flag in said
+        assert all(choice in said for choice in question.choices)
+
+
+@pytest.mark.parametrize("target", ["cpu", "cuda", "directml", "aml", "arc"])
+@pytest.mark.parametrize("windows", [False, True])
+def test_next_steps(target: str, windows: bool) -> None:
+    steps = "\n".join(next_steps(Path("my proj"), target, windows=windows))
+    assert ("make" in steps) is not windows
+    assert ("--local" in steps) is (target in ("aml", "arc"))
+    assert (".venv-infer" in steps) is (windows and target == "directml")
+    assert ("'my proj'" in steps) or ('"my proj"' in steps)
+
+
+pty_only = pytest.mark.skipif(sys.platform == "win32", reason="there are no ptys on Windows")
+
+
+def at_a_terminal(keys: Callable[[int], bytes | None], *words: str) -> tuple[int, str]:
+    """Run `phi3scaffold WORDS` at a terminal; type keys(n) whenever it has been still a while."""
+    import pty
+    import select
+
+    process, terminal = pty.fork()
+    if process == 0:
+        os.environ["TERM"] = "xterm"
+        os.execv(sys.executable, [sys.executable, "-m", "phi3scaffold", *words])
+    said, typed, end = b"", 0, time.monotonic() + 60
+    while time.monotonic() < end:
+        if select.select([terminal], [], [], 0.7)[0]:
+            try:
+                part = os.read(terminal, 65536)
+            except OSError:  # Linux: the other side is closed
+                break
+            if not part:
+                break
+            if b"\x1b[6n" in part:  # prompt_toolkit asks where the cursor is
+                os.write(terminal, b"\x1b[1;1R")
+            said += part
+        elif said:
+            key = keys(typed)
+            if key:
+                os.write(terminal, key)
+            typed += 1
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    return os.waitstatus_to_exitcode(status), said.decode(errors="replace")
+
+
+@pty_only
+def test_questions_at_a_terminal() -> None:
+    """Arrow down chooses qlora; Return takes the other defaults."""
+    keys = {0: b"\x1b[B\r"}
+    code, said = at_a_terminal(lambda n: keys.get(n, b"\r"), "new", "proj", "--target", "cuda")
+    assert code == 0, said
+    assert "--algo" in said
+    assert "--task" in said
+    assert "--target" not in said.split("Made")[0]  # it was given
+    answers = Path("proj/.copier-answers.yml").read_text()
+    assert "algo: qlora" in answers
+    assert "target: cuda" in answers
+
+
+@pty_only
+def test_ctrl_c_at_a_question() -> None:
+    code, said = at_a_terminal(lambda _n: b"\x03", "new", "deep/proj")
+    assert code == 130, said
+    assert "Traceback" not in said
+    assert not list(Path.cwd().iterdir())
