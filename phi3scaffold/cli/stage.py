@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phi3scaffold.project import Project
 
 LAST = "evaluate"
 
@@ -37,4 +41,16 @@ def run(args: argparse.Namespace) -> int:
 
     with show_progress(project) as emit:
         run_pipeline(project, up_to(verb), STAGES, emit)
+    if verb == "data":
+        _show_first_row(project)
     return 0
+
+
+def _show_first_row(project: Project) -> None:
+    from phi3scaffold.runtime.stages.data import read_held_out
+
+    row = read_held_out(project, 1)[0]
+    print(f"the first held-out row, {row.place}, as a conversation")
+    for message in row.messages:
+        text = message["content"].replace("\n", "\n             ")
+        print(f"  {message['role']:<9}  {text}")

@@ -45,6 +45,7 @@ def run_pipeline(
         publish.recover([s.folder(project) for s in stages.values()], scratch(project))
         try:
             remaining = list(wanted)
+            keep_last_log(project)
             while remaining:
                 stage = stages[remaining[0]]
                 with _cache(project) as cache:
@@ -122,6 +123,13 @@ def scratch(project: Project) -> Path:
 def log_file(project: Project) -> Path:
     """Where everything that stages and their libraries say goes."""
     return project.gen / "logs" / "run.log"
+
+
+def keep_last_log(project: Project) -> None:
+    """A run writes a log of its own; the one before it stays beside it."""
+    log = log_file(project)
+    if log.exists():
+        log.replace(log.with_name("run-before.log"))
 
 
 def is_heavy(project: Project) -> bool:
