@@ -19,13 +19,12 @@ from packaging.requirements import Requirement
 
 from phi3scaffold.project import Project, load_project
 from phi3scaffold.runtime.forms import open_form
-from tests.runtime.forms.made import make_forms
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "template" / "project" / "inferences"
 FORMS = ("onnx", "merged", "adapter")
 TEXTS = (
-    "I could not stop smiling.",
+    "I could not stop smiling all the way home.",
     '  odd "text" {phrase} {{x}} it\'s\n\n naïve 日本 😀 \\n ',
 )
 # The execution providers that copier.yml knows, and the extra that has their pins.
@@ -63,8 +62,8 @@ runpy.run_path(script, run_name="__main__")
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return load_project(make_forms(tmp_path_factory.mktemp("standalone")))
+def project(tiny_project: Path) -> Project:
+    return load_project(tiny_project)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +76,7 @@ def expected(project: Project) -> dict[str, list[tuple[list[int], str]]]:
             answers = [form.generate([ids], form.prompt.max_new_tokens)[0] for ids in prompts]
             texts = [form.decode(ids) for ids in answers]
             found[name] = list(zip(prompts, texts, strict=True))
+            assert texts[0] in form.prompt.labels  # it really learned to answer, and to stop
     return found
 
 
@@ -101,13 +101,13 @@ def test_it_runs_as_a_plain_script(
     """The script's folder comes first on the path, and onnx.py lies there."""
     alone = take_along(form, project, tmp_path)
     for name in FORMS:
-        shutil.copy(SCRIPTS / f"{name}.py", alone.parent)
+        shutil.copy(project.root / "inferences" / f"{name}.py", alone.parent)
     site = only(requirements(form), tmp_path / "site")
     plain = [sys.executable, "-S", str(alone), TEXTS[0]]
     assert run(plain, site, tmp_path).stdout.strip() == expected[form][0][1].strip()
     if form == "onnx":  # the others take seconds to start
-        limited = run([*plain, "--max-new-tokens", "2"], site, tmp_path).stdout.strip()
-        assert limited and expected[form][0][1].strip().startswith(limited)
+        limited = run([*plain, "--max-new-tokens", "1"], site, tmp_path).stdout.strip()
+        assert expected[form][0][1].strip().startswith(limited)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -182,7 +182,7 @@ def take_along(form: str, project: Project, root: Path) -> Path:
     shutil.copytree(project.gen / form, root / "gen-model" / form)
     if form == "adapter":
         shutil.copytree(project.base, root / "model-cache" / "base")
-    return Path(shutil.copy(SCRIPTS / f"{form}.py", root / "inferences"))
+    return Path(shutil.copy(project.root / "inferences" / f"{form}.py", root / "inferences"))
 
 
 def only(lines: list[str], site: Path) -> Path:
