@@ -114,9 +114,9 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
     start = len(encode(tokenizer, messages[:1], ask=True))
     names = special_tokens(Path(tokenizer.name_or_path))
     special = set(tokenizer.convert_tokens_to_ids(list(names)))
-    for token in ids[start:]:
-        if token in special:
-            return token
+    end = next((index for index in range(start, len(ids)) if ids[index] in special), start)
+    if end > start:
+        return ids[end]
     raise ScaffoldError(
         "The chat template ends the assistant's turn with no special token.",
         fix="use the model's original tokenizer and chat template",
