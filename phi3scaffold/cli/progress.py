@@ -92,6 +92,8 @@ def ladder(metrics: dict[str, Any]) -> list[str]:
         if rung.get("invalid"):
             told += f", {rung['invalid']:.1%} not a label"
         lines.append(told)
+    for name, why in metrics.get("not_measured", {}).items():
+        lines.append(f"  {name:<9} not measured: {why}")
     return lines
 
 

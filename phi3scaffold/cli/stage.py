@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     project = find_project(Path(args.project) if args.project else None)
     project = replace(project, local=args.local)
     verb = LAST if args.verb == "run" else args.verb
-    check_target(project, verb)
+    check_target(project, args.verb)
 
     from phi3scaffold.runtime.graph import STAGES, up_to
     from phi3scaffold.runtime.pipeline.run import run_pipeline

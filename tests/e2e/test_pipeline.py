@@ -160,3 +160,19 @@ def test_a_failing_stage_names_its_log(copied: Path) -> None:
     assert "run.log" in done.stderr
     assert "Traceback" not in done.stderr
     assert (copied / "gen-model" / "adapter" / "adapter_model.safetensors").exists()
+
+
+def test_a_model_for_other_hardware_is_built_and_not_measured(tmp_path: Path) -> None:
+    answers = ("--algo", "lora", "--target", "directml", "--task", "classify", "--model", "tiny")
+    command("new", "proj", *answers, "--defaults", "--no-git", cwd=tmp_path)
+    project = tmp_path / "proj"
+    shorten(project, 1)
+    settings = project / "project.yaml"
+    settings.write_text(re.sub(r"rows: \d+", "rows: 4", settings.read_text()))
+    done = command("run", cwd=project)
+    assert "not measured: built for DML" in done.stdout
+    assert set(metrics(project)["forms"]) == {"base", "adapter"}
+    asked = command("infer", "Hello", cwd=project, check=False)
+    assert asked.returncode == 1
+    assert "DML" in asked.stderr
+    assert "Traceback" not in asked.stderr

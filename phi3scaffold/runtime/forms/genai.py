@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class GenaiForm(Form):
         words = read_json(folder / "tokenizer.json")
         self._texts = _texts(words)
         self._strips = _strips_first_space(words)
+        self._eaters = _eaters(words)
         # the model's own end ids end an answer here, whatever prompt.json says
         self._stop |= set(map(int, self._tokenizer.eos_token_ids))
 
@@ -61,6 +63,8 @@ class GenaiForm(Form):
 
     def _encode(self, messages: list[Message]) -> list[int]:
         text = self._tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
+        if self._eaters:
+            text = self._eaters.sub(r"\1", text)
         return [int(token) for token in self._tokenizer.encode(text)]
 
     def _tokens(self, ids: list[int], room: int) -> Iterator[int]:
@@ -100,6 +104,26 @@ class GenaiForm(Form):
             yield [int(token) for token in generator.get_next_tokens()]
 
 
+def missing_provider(folder: Path) -> str | None:
+    """The execution provider the model was built for, where this environment has it not.
+
+    Args:
+        folder: an ONNX form.
+
+    Returns:
+        A name such as ``DML``; None where the model can run here.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    settings = read_json(folder / "genai_config.json").get("model", {})
+    here = {name.lower() for name in onnxruntime.get_available_providers()}
+    for name in _providers(settings):
+        if f"{name.lower()}executionprovider" not in here:
+            return name
+    return None
+
+
 def _threads(settings: dict) -> dict:
     """The physical cores, unless genai_config.json says a number: the default is one thread."""
     options = settings.get("decoder", {}).get("session_options", {})
@@ -108,14 +132,19 @@ def _threads(settings: dict) -> dict:
 
 
 def _hint(settings: dict) -> str:
-    options = settings.get("decoder", {}).get("session_options", {}).get("provider_options", [])
-    names = [name.upper() for provider in options for name in provider]
+    names = _providers(settings)
     if names:
         return (
             f"the model was built for {', '.join(names)}: this needs that hardware, its driver "
             "and its package; for the CPU, make a project with --target cpu"
         )
     return "make it again: phi3scaffold export"
+
+
+def _providers(settings: dict) -> list[str]:
+    """The execution providers genai_config.json asks for, such as ``CUDA``; the CPU's has none."""
+    options = settings.get("decoder", {}).get("session_options", {}).get("provider_options", [])
+    return [name.upper() for provider in options for name in provider]
 
 
 def _texts(tokenizer: dict) -> frozenset[int]:
@@ -128,6 +157,18 @@ def _texts(tokenizer: dict) -> frozenset[int]:
     added = tokenizer.get("added_tokens", [])
     ids |= {token["id"] for token in added}
     return frozenset(ids - {token["id"] for token in added if token.get("special")})
+
+
+def _eaters(tokenizer: dict) -> re.Pattern[str] | None:
+    """Matches what a control token eats of the text behind it (Phi-3's do): the white space.
+
+    GenAI leaves some of it, such as the ideographic space that begins a Japanese paragraph.
+    """
+    marks = [token["content"] for token in tokenizer.get("added_tokens", []) if token.get("rstrip")]
+    if not marks:
+        return None
+    # what Unicode calls white space, which the separators 1C to 1F are not
+    return re.compile(f"({'|'.join(map(re.escape, marks))})[^\\S\\x1c-\\x1f]+")
 
 
 def _strips_first_space(tokenizer: dict) -> bool:

@@ -24,28 +24,32 @@ def inputs(project: Project) -> Inputs:
 def run(context: Context) -> dict[str, Any]:
     """Write metrics.json (a rung a form) and answers.jsonl (a row a line)."""
     from phi3scaffold.runtime.forms import open_form
+    from phi3scaffold.runtime.forms.genai import missing_provider
 
     project = context.project
     rows = read_held_out(project, project.evaluate_rows)
+    missing = missing_provider(project.onnx)
+    asked = [name for name in FORMS if not (name == "onnx" and missing)]
     answers: dict[str, list[str]] = {}
-    for name in FORMS:
+    for name in asked:
         form = open_form(name, project)
         try:
             answers[name] = _ask(form, rows, name, context)
         finally:
             form.close()
     labels = form.prompt.labels
-    rungs = {name: score(rows, answers[name], answers["adapter"], labels) for name in FORMS}
+    rungs = {name: score(rows, answers[name], answers["adapter"], labels) for name in asked}
     metrics = {
         "rows": len(rows),
         "held_out": len(read_held_out(project)),
         "demonstration": project.is_demonstration,
         "forms": rungs,
+        "not_measured": {"onnx": f"built for {missing}, which is not here"} if missing else {},
     }
     (context.out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     with (context.out / ANSWERS).open("w", encoding="utf-8", newline="\n") as lines:
         for index, row in enumerate(rows):
-            said = {name: answers[name][index] for name in FORMS}
+            said = {name: answers[name][index] for name in asked}
             record = {"place": row.place, "expected": row.answer, **said}
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
     return metrics
