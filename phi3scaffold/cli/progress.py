@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from phi3scaffold.project import Project
 
 Emit = Callable[[dict[str, Any]], None]
 DEMONSTRATION = "demonstration model: it proves the pipeline, and is not for use"
+SOON = 2.0  # seconds; what is over sooner needs no forecast
 PLAIN_EVERY = 10.0  # seconds between two lines of one stage where there is no terminal
 
 
@@ -101,7 +103,6 @@ def ladder(metrics: dict[str, Any]) -> list[str]:
 def _terminal(summary: Summary) -> Iterator[Emit]:
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         SpinnerColumn,
         TextColumn,
@@ -113,13 +114,13 @@ def _terminal(summary: Summary) -> Iterator[Emit]:
         SpinnerColumn(finished_text="[green]+[/]"),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[told]}", style="dim"),
     )
     tasks: dict[str, Any] = {}
     current: list[str] = []
+    clocks: dict[Any, float] = {}
 
     def emit(event: dict[str, Any]) -> None:
         summary.take(event)
@@ -127,8 +128,14 @@ def _terminal(summary: Summary) -> Iterator[Emit]:
             name = event["stage"]
             if event["state"] == "start":
                 current[:] = [name]
-                tasks[name] = progress.add_task(event["title"], total=None, told="")
+                total = event["about"] if event["about"] > SOON else None
+                tasks[name] = progress.add_task(event["title"], total=total, told="")
+                if total:
+                    told = f"about {total:.0f} s"
+                    progress.update(tasks[name], told=told)
+                    clocks[tasks[name]] = time.monotonic()
             elif event["state"] == "done":
+                clocks.clear()
                 task = progress.tasks[progress.task_ids.index(tasks[name])]
                 total = task.total or 1
                 told = describe(name, event.get("facts") or {})
@@ -140,8 +147,21 @@ def _terminal(summary: Summary) -> Iterator[Emit]:
                 tasks[current[0]], total=event["of"], completed=event["step"], told=_told(event)
             )
 
+    ended = threading.Event()
+
+    def tick() -> None:
+        """Stages that count no steps move with the clock, and stop short of the end."""
+        while not ended.wait(0.5):
+            for task, began in list(clocks.items()):
+                total = progress.tasks[progress.task_ids.index(task)].total or 0
+                progress.update(task, completed=min(time.monotonic() - began, 0.97 * total))
+
     with progress:
-        yield emit
+        threading.Thread(target=tick, daemon=True).start()
+        try:
+            yield emit
+        finally:
+            ended.set()
 
 
 @contextlib.contextmanager
@@ -154,7 +174,8 @@ def _plain(summary: Summary) -> Iterator[Emit]:
         if event["kind"] == "stage":
             if event["state"] == "start":
                 last[:] = [now, now]
-                print(f"{event['stage']}: {event['title']}", flush=True)
+                about = f" (about {event['about']:.0f} s)" if event["about"] > SOON else ""
+                print(f"{event['stage']}: {event['title']}{about}", flush=True)
             elif event["state"] == "fresh":
                 print(f"{event['stage']}: up to date", flush=True)
             else:
@@ -164,7 +185,7 @@ def _plain(summary: Summary) -> Iterator[Emit]:
             last[1] = now
             left = (now - last[0]) / max(event["step"], 1) * (event["of"] - event["step"])
             print(
-                f"  {event['step']}/{event['of']}  {_told(event)}  about {left:.0f} s left",
+                f"  {_told(event)}, about {left:.0f} s left",
                 flush=True,
             )
 
@@ -172,7 +193,7 @@ def _plain(summary: Summary) -> Iterator[Emit]:
 
 
 def _told(event: dict[str, Any]) -> str:
-    parts = []
+    parts = [] if event.get("unit") == "bytes" else [f"{event['step']}/{event['of']}"]
     if event.get("form"):
         parts.append(str(event["form"]))
     if event.get("loss") is not None:

@@ -79,7 +79,9 @@ def run_here(project: Project, names: Sequence[str], stages: dict[str, Stage], e
 
 def run_stage(stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit) -> None:
     """Run one stage and publish its folder, whole."""
-    emit({"kind": "stage", "stage": stage.name, "state": "start", "title": stage.title})
+    about = stage.seconds(project)
+    start = {"kind": "stage", "stage": stage.name, "state": "start", "title": stage.title}
+    emit({**start, "about": about})
     started = time.monotonic()
     with _cache(project) as cache:
         inputs = describe_inputs(stage, project, stages, cache)

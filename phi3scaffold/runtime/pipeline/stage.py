@@ -54,6 +54,7 @@ class Stage:
         packages: distributions whose version decides the result.
         needs_torch: whether it runs in a child process, so that its memory comes back.
         room: bytes of disk it needs at most, scratch and result; checked before it starts.
+        seconds: about how long it takes, where it cannot count steps; 0 where it can, or is quick.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Stage:
     packages: tuple[str, ...] = field(default=())
     needs_torch: bool = False
     room: Callable[[Project], int] = lambda project: 0
+    seconds: Callable[[Project], float] = lambda project: 0.0
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str | None]:

@@ -54,6 +54,9 @@ def room(project: Project) -> int:
     return round(project.base_bytes * SHARE.get(project_config(project).precision, 2.1))
 
 
+SECONDS_PER_GB = 14.0  # of 16-bit weights, on two cores of 2024
+
+
 STAGE = Stage(
     name="export",
     title="quantizing and converting to ONNX",
@@ -63,5 +66,6 @@ STAGE = Stage(
     after=("merge",),
     packages=("torch", "transformers", "olive-ai", "onnx", "onnxruntime-genai"),
     needs_torch=True,
+    seconds=lambda project: project.base_bytes / 1e9 * SECONDS_PER_GB,
     room=room,
 )

@@ -41,6 +41,9 @@ def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
     generation_config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+SECONDS_PER_GB = 12.0  # of 16-bit weights, on two cores of 2024
+
+
 STAGE = Stage(
     name="merge",
     title="merging the adapter",
@@ -50,5 +53,6 @@ STAGE = Stage(
     after=("model", "finetune"),
     packages=("torch", "transformers", "peft", "olive-ai"),
     needs_torch=True,
+    seconds=lambda project: project.base_bytes / 1e9 * SECONDS_PER_GB,
     room=lambda project: project.base_bytes,
 )
