@@ -275,6 +275,18 @@ def take(project: Project) -> Path:
     return out
 
 
+def test_tiny_is_copied_from_the_package(tmp_path: Path) -> None:
+    from phi3scaffold.catalog import tiny_folder
+
+    project = project_for(tmp_path, "tiny")
+    out = take(project)
+    weights = "model.safetensors"
+    assert (out / weights).read_bytes() == (tiny_folder() / weights).read_bytes()
+    assert (out / weights).stat().st_ino != (tiny_folder() / weights).stat().st_ino
+    lock = model.read_lock(project.lock)
+    assert lock and (lock.source, lock.commit) == ("tiny", None)
+
+
 def test_a_local_folder_is_linked(tmp_path: Path) -> None:
     files = {**phi3_files(), "modeling_phi3.py": b"", "optimizer.bin": b"", "notes.txt": b""}
     source = write(tmp_path / "mine", files)

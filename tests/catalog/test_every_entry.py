@@ -1,0 +1,229 @@
+"""Each entry's features, on a two-layer random model, through the real stages.
+
+LoRA and QLoRA, merge, int4 and token identity. What this proves is that nothing in the road breaks
+on longrope, grouped-query attention, tied embeddings, partial rotary or an entry's special ids; not
+that its real weights learn.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("olive")
+pytest.importorskip("onnxruntime_genai")
+
+from phi3scaffold import catalog
+from phi3scaffold.project import Project, load_project
+from tests.support.random_models import FEATURES, LAYERS, Features, config_json, make
+
+NAMES = list(FEATURES)
+TEXTS = (
+    "I am not angry with you at all.",
+    "  two  spaces\n\nand\ta tab, then a newline\n",
+    'Well... she said: "no!" (twice); see https://example.org/a/b -- f(x, y);',
+    "it's 2026, isn't it? 1234567 and 3.14",
+    "naïve café, 日本語 and 🙂",
+    "\nTone:",
+)
+
+
+def test_every_entry_of_the_hub_has_a_random_model() -> None:
+    assert [entry.name for entry in catalog.ENTRIES if entry.hub_id] == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_random_model_has_its_entry_s_features(name: str) -> None:
+    entry = catalog.find(name)
+    small = catalog.shape_of(config_json(FEATURES[name]))
+    assert entry and entry.shape
+    real = entry.shape
+    assert small.heads * real.kv_heads == small.kv_heads * real.heads
+    for field in ("vocab", "context", "original_context", "partial_rotary", "tied"):
+        assert getattr(small, field) == getattr(real, field), field
+    assert bool(small.rope_factors) == bool(real.rope_factors)
+    assert FEATURES[name].stop_ids == entry.stop_ids
+
+
+@dataclass(frozen=True)
+class Made:
+    """An entry's project whose stages have run."""
+
+    name: str
+    features: Features
+    project: Project
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The random model of an entry; its folder has the entry's name."""
+    return make(request.param, tmp_path_factory.mktemp("random") / request.param)
+
+
+@pytest.fixture(scope="module")
+def lora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return run_stages(base, tmp_path_factory.mktemp("lora"), "lora", export=True)
+
+
+@pytest.fixture(scope="module")
+def qlora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Without the export: a merged model is a merged model, however it was trained."""
+    return run_stages(base, tmp_path_factory.mktemp("qlora"), "qlora", export=False)
+
+
+def run_stages(base: Path, folder: Path, algo: str, export: bool) -> Made:
+    from phi3scaffold.generator import new
+    from phi3scaffold.runtime.graph import STAGES
+    from phi3scaffold.runtime.pipeline.run import run_here
+
+    answers = {"model": str(base), "algo": algo}
+    project = load_project(new(folder / "project", answers, git=False, wheel=False))
+    shorten(project)
+    stages = ["data", "model", "finetune", "merge", *(["export"] if export else [])]
+    run_here(project, stages, STAGES, lambda event: None)
+    return Made(base.name, FEATURES[base.name], project)
+
+
+def shorten(project: Project) -> None:
+    """Few rows, few steps: what is proved is that the road holds, not that anything is learned."""
+    for name, count in (("train", 16), ("held-out", 4)):
+        path = project.datasets / f"{name}.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(lines[:count]), encoding="utf-8")
+    config = read_json(project.olive_config)
+    arguments = config["passes"]["finetune"]["training_args"]
+    arguments.update(max_steps=3, gradient_accumulation_steps=1, warmup_steps=0, learning_rate=1e-3)
+    project.olive_config.write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def logits(model: Any, tokens: list[int]) -> Any:
+    """The last position's logits, float32 [vocabulary], of a transformers model."""
+    import torch
+
+    with torch.no_grad():
+        hidden = model.model(torch.tensor([tokens])).last_hidden_state[:, -1]
+        return model.lm_head(hidden)[0].float().numpy()
+
+
+def cosine(one: Any, other: Any) -> float:
+    one, other = one.astype("float64"), other.astype("float64")
+    return float(one @ other / (one @ one) ** 0.5 / (other @ other) ** 0.5)
+
+
+def load(folder: Path, **settings: Any) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **settings).eval()
+
+
+def check_adapter(made: Made) -> None:
+    """Every fused layer has an adapter that training has moved; nothing else has one."""
+    from safetensors import safe_open
+
+    with safe_open(made.project.adapter / "adapter_model.safetensors", "pt") as weights:
+        names = list(weights.keys())
+        moved = [n for n in names if "lora_B" in n and weights.get_tensor(n).abs().max() > 0]
+    entry = catalog.find(made.name)
+    assert entry
+    assert len(moved) == len(names) / 2 == LAYERS * len(entry.target_modules)
+    assert all(any(module in name for name in moved) for module in entry.target_modules)
+
+
+def check_merged(made: Made) -> Any:
+    """The merged model's switches and stop ids are the base's; its weights are not."""
+    config = read_json(made.project.merged / "config.json")
+    assert bool(config.get("tie_word_embeddings")) == made.features.tied
+    found = read_json(made.project.merged / "generation_config.json")["eos_token_id"]
+    assert set(made.features.stop_ids) <= set(found)
+    merged = load(made.project.merged)
+    head, embedding = merged.get_output_embeddings(), merged.get_input_embeddings()
+    assert (head.weight.data_ptr() == embedding.weight.data_ptr()) == made.features.tied
+    tokens = [*range(300, 330)]
+    apart = cosine(logits(merged, tokens), logits(load(made.project.base), tokens))
+    assert 0.5 < apart < 0.99999
+    return merged
+
+
+def test_lora_and_merge(lora: Made) -> None:
+    from peft import PeftModel
+
+    check_adapter(lora)
+    merged = check_merged(lora)
+    over_base = PeftModel.from_pretrained(load(lora.project.base), lora.project.adapter)
+    tokens = [*range(300, 330)]
+    expected = logits(over_base.get_base_model(), tokens)
+    assert cosine(logits(merged, tokens), expected) > 0.999
+
+
+def test_qlora_and_merge(qlora: Made) -> None:
+    check_adapter(qlora)
+    check_merged(qlora)
+
+
+def test_int4_answers_like_the_merged_model(lora: Made) -> None:
+    """The last logits, for a short and, with longrope, for a prompt beyond the short factors.
+
+    A model whose short and long factors are exchanged stands beside it, to show that the
+    comparison would notice.
+    """
+    import numpy as np
+    import onnxruntime_genai as og
+    import torch
+    from transformers import AutoConfig
+
+    merged = lora.project.merged
+    reference = load(merged)
+    exchanged = None
+    lengths = [60]
+    if lora.features.context > 4096:
+        lengths.append(4200)
+        config = AutoConfig.from_pretrained(merged)
+        rope = dict(config.rope_parameters)
+        rope["short_factor"], rope["long_factor"] = rope["long_factor"], rope["short_factor"]
+        config.rope_parameters = rope
+        exchanged = load(merged, config=config)
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(300, 500, (max(lengths),), generator=generator).tolist()
+    model = og.Model(str(lora.project.onnx))
+    for length in lengths:
+        prompt = tokens[:length]
+        parameters = og.GeneratorParams(model)
+        parameters.set_search_options(max_length=length + 4, do_sample=False)
+        answer = og.Generator(model, parameters)
+        answer.append_tokens(np.array([prompt], dtype=np.int32))
+        found = np.array(answer.get_logits())[0, -1]
+        right = cosine(found, logits(reference, prompt))
+        assert right > 0.85, length
+        if exchanged is not None:
+            assert cosine(found, logits(exchanged, prompt)) < right - 0.05, length
+        answer.generate_next_token()
+        assert 0 <= answer.get_next_tokens()[0] < lora.features.vocab
+
+
+def test_every_form_reads_the_same_tokens(lora: Made) -> None:
+    from phi3scaffold.runtime.forms import open_form
+
+    forms = [open_form(name, lora.project) for name in ("base", "adapter", "merged", "onnx")]
+    try:
+        for text in TEXTS:
+            messages = [{"role": "user", "content": text}]
+            first, *others = [form.encode(messages) for form in forms]
+            assert all(other == first for other in others), text
+        assert len({form.prompt.stop for form in forms}) == 1
+        assert set(lora.features.stop_ids) <= set(forms[-1].prompt.stop)
+        settings = read_json(lora.project.onnx / "genai_config.json")["model"]
+        assert set(lora.features.stop_ids) <= set(settings["eos_token_id"])
+        assert len(forms[-1].generate([forms[-1].encode(messages)], 3)[0]) <= 3
+    finally:
+        for form in forms:
+            form.close()
