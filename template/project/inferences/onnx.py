@@ -15,22 +15,24 @@ HERE = Path(__file__).resolve().parent
 # this folder has a file called onnx.py: it must not pass for the package of that name
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import: it is on by default
-# ONNX Runtime GenAI alone would use one thread
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def main():
     args = arguments()
     prompt = json.loads((args.model / "prompt.json").read_text(encoding="utf-8"))
-    messages = fill(prompt, args.text, args.model)
+    added = json.loads((args.model / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
+    messages = fill(prompt, args.text, added)
     import onnxruntime_genai as og
 
     config = og.Config(str(args.model))
-    threads = {"session_options": {"intra_op_num_threads": args.threads}}
+    threads = {"session_options": {"intra_op_num_threads": CORES}}  # the default is one
     config.overlay(json.dumps({"model": {"decoder": threads}}))
     model = og.Model(config)
     tokenizer = og.Tokenizer(model)
     text = tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
+    for mark in (re.escape(token["content"]) for token in added if token["rstrip"]):
+        text = re.sub(rf"({mark})[^\S\x1c-\x1f]+", r"\1", text)  # Phi-3's marks eat white space
     ids = tokenizer.encode(text)
     room = len(ids) + (args.max_new_tokens or prompt["max_new_tokens"])
     params = og.GeneratorParams(model)
@@ -49,12 +51,11 @@ def main():
     print()
 
 
-def fill(prompt, texts, folder):
+def fill(prompt, texts, added):
     """The messages of one prompt: each text fills one column, in the order of prompt.json."""
     if len(texts) != len(prompt["columns"]):
         sys.exit("error: give one text for each of: " + ", ".join(prompt["columns"]))
-    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    for mark in (token["content"] for token in tokenizer["added_tokens"]):
+    for mark in (token["content"] for token in added):
         if mark.strip() and any(mark in text for text in texts):
             sys.exit(f"error: the text contains the control token {mark}")
     values = dict(zip(prompt["columns"], texts, strict=True))
@@ -68,7 +69,6 @@ def arguments():
     parser.add_argument("text", nargs="*", help="what to answer (default: standard input)")
     parser.add_argument("--model", type=Path, default=HERE.parent / "gen-model" / "onnx")
     parser.add_argument("--max-new-tokens", type=int, help="default: as prompt.json says")
-    parser.add_argument("--threads", type=int, default=CORES, help="default: all cores")
     args = parser.parse_args()
     if not (args.model / "prompt.json").is_file():
         sys.exit(f"error: no model in {args.model}\n  fix: run `phi3scaffold run` first")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from phi3scaffold.project import Project, load_project
+from phi3scaffold.runtime.environment import prepare
 from phi3scaffold.runtime.forms import FORMS, open_form
 from phi3scaffold.runtime.forms.form import Form
 from tests.runtime.forms.made import make_forms
@@ -14,6 +15,7 @@ from tests.runtime.forms.made import make_forms
 
 @pytest.fixture(scope="session")
 def forms_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    prepare()  # before torch is imported: it reads how its threads wait only once
     return load_project(make_forms(tmp_path_factory.mktemp("forms")))
 
 

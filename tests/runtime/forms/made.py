@@ -62,7 +62,9 @@ def _base(folder: Path) -> None:
         [TEXT] * 4, trainers.BpeTrainer(vocab_size=320, initial_alphabet=alphabet)
     )
     marks = [*SPECIAL, "<|user|>"]
-    core.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in marks])
+    core.add_special_tokens(  # rstrip: as in Phi-3's tokenizers, they eat the white space behind
+        [AddedToken(mark, special=True, normalized=False, rstrip=True) for mark in marks]
+    )
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=core,
         bos_token="<s>",

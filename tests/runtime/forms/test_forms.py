@@ -16,6 +16,7 @@ import pytest
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project import Project
+from phi3scaffold.runtime.data.render import encode, load_tokenizer
 from phi3scaffold.runtime.forms import FORMS, open_form
 from phi3scaffold.runtime.forms.form import Form
 from phi3scaffold.runtime.forms.genai import _threads
@@ -29,6 +30,8 @@ ODD_TEXTS = (
     "{phrase} {{ braces }} {% if x %} {other} $x %s",
     "naïve café, Ünïcode, 日本語, नमस्ते, 😀👍🏽, e\u0301",
     "nbsp\u00a0em\u2003zero\u200bwidth\u2028line",
+    "\u3000日本語の段落",
+    "\u00a0\u2028\x1c\x0c first",
     "</ s> <|en d|> [INST] <b>",
     "a" * 150,
 )
@@ -36,12 +39,15 @@ PROMPTS = ("hi", "a rather longer text, is it not?", "ho", "x y", "1 2 3 4 5 6",
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
-def test_all_forms_make_the_same_prompt_tokens(text: str, opened: Callable[[str], Form]) -> None:
+def test_all_forms_make_the_prompt_tokens_of_training(
+    text: str, opened: Callable[[str], Form]
+) -> None:
     made = {}
     for name in FORMS:
         form = opened(name)
         made[name] = form.encode(form.prompt.messages(text))
     assert made["onnx"] == made["merged"] == made["adapter"] == made["base"]
+    assert made["onnx"] == encode(load_tokenizer(form.folder), form.prompt.messages(text), ask=True)
     assert len(made["onnx"]) > 4
 
 
@@ -183,7 +189,7 @@ def test_telemetry_is_off_before_onnxruntime_is_imported(
 
 @pytest.mark.parametrize(
     ("name", "verb"),
-    [("onnx", "export"), ("merged", "merge"), ("adapter", "finetune"), ("base", "finetune")],
+    [("onnx", "export"), ("merged", "merge"), ("adapter", "finetune"), ("base", "run")],
 )
 def test_a_form_that_was_not_made_names_its_verb(name: str, verb: str, tmp_path: Path) -> None:
     (tmp_path / "project.yaml").write_text("model: {id: tiny}\n")
