@@ -86,7 +86,7 @@ def new(
             shutil.copytree(weights, staging / "model-cache" / "base")
         write_requirements(staging / "setup", answers["target"])
         if wheel:
-            write_wheel(staging / "setup")
+            write_wheel(staging / "setup", weights=weights is not None)
         if git:
             note = first_commit(staging, destination)
             if note:

@@ -17,18 +17,20 @@ from phi3scaffold.generator import template
 from phi3scaffold.generator.requirements import NAME, Distribution, distribution
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-# tiny's weights are copied to model-cache/ where a project uses them, and never into git.
-LEFT_OUT = ("tiny/model/",)
+WEIGHTS = "tiny/model/"
 
 
-def write_wheel(folder: Path) -> Path:
+def write_wheel(folder: Path, *, weights: bool = False) -> Path:
     """Write ``phi3scaffold-<version>+<hash>-py3-none-any.whl`` into `folder`.
+
+    Args:
+        weights: with tiny's weights, for a project that uses them.
 
     Returns:
         The wheel's path.
     """
     found = distribution()
-    files = package_files()
+    files = package_files(weights)
     digest = hashlib.sha256()
     for name, content in files.items():
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -47,17 +49,21 @@ def write_wheel(folder: Path) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            # Weights do not shrink, and packing them would take most of the time.
+            packed = not name.endswith(".safetensors")
+            entry.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
             entry.external_attr = 0o100644 << 16
             entry.create_system = 3
             archive.writestr(entry, content)
     return path
 
 
-def package_files() -> dict[str, bytes]:
+def package_files(weights: bool) -> dict[str, bytes]:
     """Name in the wheel -> content: code and data, the template included, sorted by name."""
     files = _below(template.PACKAGE, NAME)
     files |= _below(template.folder(), f"{NAME}/template")
+    if not weights:
+        files = {k: v for k, v in files.items() if not k.startswith(f"{NAME}/{WEIGHTS}")}
     return dict(sorted(files.items()))
 
 
@@ -65,7 +71,7 @@ def _below(folder: Path, prefix: str) -> dict[str, bytes]:
     found = {}
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
-        left_out = relative.as_posix().startswith(LEFT_OUT) or any(
+        left_out = any(
             fnmatch(part, pattern) for part in relative.parts for pattern in template.NOT_SHIPPED
         )
         if not left_out and path.is_file():

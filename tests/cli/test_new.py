@@ -169,6 +169,7 @@ def test_tiny_brings_its_weights(small_tiny: Path, capsys: Any) -> None:
         ["git", "ls-files"], cwd="proj", capture_output=True, text=True, check=True
     ).stdout
     assert "model-cache/base" not in tracked
+    assert ".whl" not in tracked  # it carries them
     assert "model-cache/README.md" in tracked
 
 

@@ -30,8 +30,8 @@ def test_other_code_other_name(
     wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else pip would keep what it has: to pip the same version is the same code."""
-    files = package_files() | {"phi3scaffold/more.py": b"x = 1\n"}
-    monkeypatch.setattr("phi3scaffold.generator.wheel.package_files", lambda: files)
+    files = package_files(False) | {"phi3scaffold/more.py": b"x = 1\n"}
+    monkeypatch.setattr("phi3scaffold.generator.wheel.package_files", lambda _weights: files)
     assert write_wheel(tmp_path).name != wheel.name
 
 
@@ -47,7 +47,7 @@ def test_content(wheel: Path) -> None:
         "phi3scaffold/py.typed",
         "phi3scaffold/template/copier.yml",
         "phi3scaffold/template/project/Makefile.jinja",
-        "phi3scaffold/template/project/.gitignore",
+        "phi3scaffold/template/project/.gitignore.jinja",
         "phi3scaffold/generator/template.bundle",
     ):
         assert name in names
@@ -60,6 +60,19 @@ def test_content(wheel: Path) -> None:
     assert [line for line, extra in required if extra is None] == list(found.base)
     for extra, lines in found.extras.items():
         assert [line for line, of in required if of == extra] == list(lines)
+
+
+def test_weights_travel_where_they_are_used(wheel: Path, tmp_path: Path) -> None:
+    """So that the demonstration project's own environment has its model."""
+    from phi3scaffold import catalog
+
+    heavy = write_wheel(tmp_path, weights=True)
+    with zipfile.ZipFile(heavy) as archive:
+        found = {name for name in archive.namelist() if "/tiny/model/" in name}
+    assert found == {
+        f"phi3scaffold/tiny/model/{path.name}" for path in catalog.tiny_folder().iterdir()
+    }
+    assert heavy.name != wheel.name
 
 
 def test_pip_installs_it(wheel: Path, tmp_path: Path) -> None:
