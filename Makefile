@@ -75,7 +75,7 @@ $(VENV)/pyvenv.cfg:
 EXTRAS ?= train,cpu
 STAMP = $(VENV)/installed-$(EXTRAS)
 install: $(VENV)/pyvenv.cfg
-	@if [ -f "$(STAMP)" ] && [ -z "$$(find phi3scaffold template pyproject.toml constraints.txt -name __pycache__ -prune -o -type f -newer "$(STAMP)" -print | head -n 1)" ]; then \
+	@if [ -f "$(STAMP)" ] && [ -z "$$(find phi3scaffold template pyproject.toml constraints.txt -name __pycache__ -prune -o -newer "$(STAMP)" -print | head -n 1)" ]; then \
 		echo "already installed: nothing has changed"; \
 	else \
 		$(MAKE) -s wheel PYTHON="$(BIN)/python" && \
