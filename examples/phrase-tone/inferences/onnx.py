@@ -15,7 +15,6 @@ HERE = Path(__file__).resolve().parent
 # this folder has a file called onnx.py: it must not pass for the package of that name
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import: it is on by default
-# ONNX Runtime GenAI alone would use one thread
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
@@ -27,7 +26,7 @@ def main():
     import onnxruntime_genai as og
 
     config = og.Config(str(args.model))
-    threads = {"session_options": {"intra_op_num_threads": CORES}}
+    threads = {"session_options": {"intra_op_num_threads": CORES}}  # the default is one
     config.overlay(json.dumps({"model": {"decoder": threads}}))
     model = og.Model(config)
     tokenizer = og.Tokenizer(model)
