@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.data.turns import Conversation
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
@@ -27,7 +28,7 @@ def run(context: Context) -> dict[str, Any]:
     from phi3scaffold.runtime.forms.genai import missing_provider
 
     project = context.project
-    rows = read_held_out(project, project.evaluate_rows)
+    rows, too_long = _that_fit(project)
     missing = missing_provider(project.onnx)
     asked = [name for name in FORMS if not (name == "onnx" and missing)]
     answers: dict[str, list[str]] = {}
@@ -42,6 +43,7 @@ def run(context: Context) -> dict[str, Any]:
     metrics = {
         "rows": len(rows),
         "held_out": len(read_held_out(project)),
+        "too_long": too_long,
         "demonstration": project.is_demonstration,
         "forms": rungs,
         "not_measured": {"onnx": f"built for {missing}, which is not here"} if missing else {},
@@ -53,6 +55,29 @@ def run(context: Context) -> dict[str, Any]:
             record = {"place": row.place, "expected": row.answer, **said}
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
     return metrics
+
+
+def _that_fit(project: Project) -> tuple[list[Conversation], int]:
+    """The held-out rows to ask, by the rule that the training rows had to meet; how many did not.
+
+    Raises:
+        ScaffoldError: a row holds a control token, or none is short enough.
+    """
+    from phi3scaffold.runtime.data.render import load_tokenizer, render
+    from phi3scaffold.runtime.data.spec import load_spec
+
+    rows = read_held_out(project, project.evaluate_rows)
+    spec = load_spec(project.dataset_yaml)
+    _, dropped = render(load_tokenizer(project.base), rows, spec.max_tokens)
+    gone = {row.place for row in dropped}
+    kept = [row for row in rows if row.place not in gone]
+    if not kept:
+        raise ScaffoldError(
+            f"Every held-out row is longer than {spec.max_tokens} tokens.",
+            where=f"{spec.path}: max_tokens",
+            fix="raise max_tokens, or shorten the rows",
+        )
+    return kept, len(gone)
 
 
 def _ask(form: Any, rows: Sequence[Conversation], name: str, context: Context) -> list[str]:
