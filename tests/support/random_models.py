@@ -22,7 +22,7 @@ from tests.support.random_tokenizers import byte_level, sentence_piece_like
 SEED = 20260101
 LAYERS = 2
 # Fresh weights attend to everything alike, and then no mistake in the positions would ever show.
-SHARPER = 3.0
+SHARPER = 60.0  # over the root of the width, which the scores grow with
 INTERMEDIATE = 512
 
 
@@ -120,10 +120,11 @@ def make(entry_name: str, folder: Path) -> Path:
         torch.manual_seed(SEED)
         native = {k: v for k, v in config.items() if k not in ("auto_map", "torch_dtype")}
         model = Phi3ForCausalLM(Phi3Config(**native, dtype=torch.bfloat16)).to(torch.bfloat16)
+    factor = SHARPER / math.sqrt(config["hidden_size"])
     with torch.no_grad():
         for layer in model.model.layers:
-            layer.self_attn.qkv_proj.weight.mul_(SHARPER)
-            layer.self_attn.o_proj.weight.mul_(SHARPER)
+            layer.self_attn.qkv_proj.weight.mul_(factor)
+            layer.self_attn.o_proj.weight.mul_(factor)
     model.save_pretrained(folder)
     _write(folder / "config.json", config)
     _write(
