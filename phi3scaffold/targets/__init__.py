@@ -32,9 +32,7 @@ def _need_cuda(project: Project, local: str) -> None:
     import importlib.util
 
     if importlib.util.find_spec("torch") is None:
-        raise ScaffoldError(
-            "PyTorch is not installed here.", where=project.root, fix="make setup"
-        )
+        raise ScaffoldError("PyTorch is not installed here.", where=project.root, fix="make setup")
     import torch
 
     if not torch.cuda.is_available():
