@@ -254,7 +254,7 @@ def test_questions_at_a_terminal() -> None:
 
 @pty_only
 def test_ctrl_c_at_a_question() -> None:
-    code, said = at_a_terminal(lambda _n: b"\x03", "new", "deep/proj")
+    code, said = at_a_terminal(lambda n: b"" if n else b"\x03", "new", "deep/proj")
     assert code == 130, said
     assert "Traceback" not in said
     assert not list(Path.cwd().iterdir())

@@ -154,7 +154,7 @@ def test_a_project_can_be_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     readme.write_text("My own first line.\n" + readme.read_text())
     newer = tmp_path / "newer"
     shutil.copytree(template.folder(), newer)
-    ignore = newer / "project" / ".gitignore"
+    ignore = newer / "project" / ".gitignore.jinja"
     ignore.write_text(ignore.read_text() + "\n# from the newer template\n")
     path = tmp_path / "template.bundle"
     bundle.build(newer, "99.0.0", template.BUNDLE, path)
