@@ -37,7 +37,9 @@ def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"phi3scaffold {__version__}")
     chosen = next((word for word in argv if not word.startswith("-")), None)
-    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True)
+    subparsers = parser.add_subparsers(
+        prog="phi3scaffold", dest="verb", metavar="VERB", title="verbs", required=True
+    )
     module = None
     for name, verb in verbs.items():
         sub = subparsers.add_parser(name, help=verb.help, description=verb.help.capitalize() + ".")

@@ -10,6 +10,7 @@ from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.olive.config import project_config
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.runtime.stages.finetune import copy_tokenizer
 
 GENAI_CONFIG = "genai_config.json"
 
@@ -28,6 +29,8 @@ def run(context: Context) -> dict[str, Any]:
     keep_scratch_inside(context.out.parent)
     names = config.names_for("export")
     run_passes(config, project.root, names, hf_model(project.merged), context.out)
+    # ModelBuilder saves the tokenizer under a class that older ONNX Runtime GenAI does not know
+    copy_tokenizer(project.base, context.out)
     (context.out / FILE).write_bytes((project.merged / FILE).read_bytes())
     _check_stop_ids(context.out / GENAI_CONFIG, Prompt.load(context.out).stop)
     size = sum(file.stat().st_size for file in context.out.iterdir())
