@@ -15,7 +15,7 @@ from phi3scaffold.generator.guess import HELD_OUT_FRACTION, guess
 from phi3scaffold.generator.publish import check_destination, published
 from phi3scaffold.generator.render import render
 from phi3scaffold.generator.repository import first_commit
-from phi3scaffold.generator.requirements import distribution, pins
+from phi3scaffold.generator.requirements import constraints, distribution, pins
 from phi3scaffold.generator.wheel import write_wheel
 
 # What each environment of a project installs, by the file in setup/ that lists it.
@@ -167,10 +167,14 @@ def user_rows(path: Path, task: str) -> Source:
 def write_requirements(setup: Path, target: str) -> None:
     """Write the exact pins of every environment of a project for `target` into `setup`."""
     version = distribution().version
+    fixed = constraints()
+    if fixed is not None:
+        shutil.copyfile(fixed, setup / "constraints.txt")
     for name, extras in ENVIRONMENTS[target].items():
         head = (
             f"# Exact pins that work together: phi3scaffold {version} [{', '.join(extras)}].\n"
             "# Written by `phi3scaffold new` and `phi3scaffold update`.\n"
         )
-        text = head + "".join(f"{line}\n" for line in pins(*extras))
+        lines = [*(["-c constraints.txt"] if fixed else []), *pins(*extras)]
+        text = head + "".join(f"{line}\n" for line in lines)
         (setup / name).write_text(text, encoding="utf-8", newline="\n")

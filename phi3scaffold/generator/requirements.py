@@ -56,6 +56,15 @@ def pins(*extras: str) -> list[str]:
     return sorted(dict.fromkeys(lines), key=str.lower)
 
 
+def constraints() -> Path | None:
+    """What the pins bring along, fixed too: beside pyproject.toml, or package data of a wheel."""
+    for folder in (PACKAGE.parent, PACKAGE):
+        path = folder / "constraints.txt"
+        if path.is_file() and (folder == PACKAGE or (folder / "pyproject.toml").is_file()):
+            return path
+    return None
+
+
 def _from_checkout(path: Path) -> Distribution:
     import tomllib
 

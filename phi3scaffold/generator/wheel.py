@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from phi3scaffold.generator import template
-from phi3scaffold.generator.requirements import NAME, Distribution, distribution
+from phi3scaffold.generator.requirements import NAME, Distribution, constraints, distribution
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 WEIGHTS = "tiny/model/"
@@ -62,6 +62,9 @@ def package_files(weights: bool) -> dict[str, bytes]:
     """Name in the wheel -> content: code and data, the template included, sorted by name."""
     files = _below(template.PACKAGE, NAME)
     files |= _below(template.folder(), f"{NAME}/template")
+    fixed = constraints()
+    if fixed is not None:
+        files[f"{NAME}/constraints.txt"] = fixed.read_bytes()
     if not weights:
         files = {k: v for k, v in files.items() if not k.startswith(f"{NAME}/{WEIGHTS}")}
     return dict(sorted(files.items()))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.generator import template
-from phi3scaffold.generator.requirements import distribution, pins, split_extra
+from phi3scaffold.generator.requirements import constraints, distribution, pins, split_extra
 from phi3scaffold.generator.wheel import package_files, write_wheel
 
 
@@ -98,7 +98,10 @@ def test_pip_installs_it(wheel: Path, tmp_path: Path) -> None:
     assert made.name.startswith("phi3scaffold-")
     assert made.name.count("+") == 1
     requirements = (tmp_path / "proj" / "setup" / "requirements.txt").read_text().splitlines()
-    assert requirements[2:] == pins("train", "cpu")
+    assert [line for line in requirements[2:] if line[0] != "-"] == pins("train", "cpu")
+    if constraints():
+        assert "-c constraints.txt" in requirements
+        assert (tmp_path / "proj" / "setup" / "constraints.txt").is_file()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from phi3scaffold.generator.requirements import constraints
 from tests.template.conftest import Made
 
 FILES = [
@@ -62,7 +63,10 @@ def texts(root: Path) -> dict[str, str]:
 
 
 def test_exactly_the_expected_files(made: Made) -> None:
-    assert sorted(texts(made.root)) == sorted(FILES + MORE.get(made.answers["target"], []))
+    expected = FILES + MORE.get(made.answers["target"], [])
+    if constraints():
+        expected = [*expected, "setup/constraints.txt"]
+    assert sorted(texts(made.root)) == sorted(expected)
 
 
 def test_no_leftover_jinja(made: Made) -> None:
@@ -142,7 +146,7 @@ def test_the_pins_say_the_same(made: Made) -> None:
 
 def pins_of(path: Path) -> list[str]:
     lines = [line.partition("#")[0].partition(";")[0].strip() for line in path.open()]
-    return [line.lower() for line in lines if line]
+    return [line.lower() for line in lines if line and not line.startswith("-")]
 
 
 def test_readme(made: Made) -> None:
