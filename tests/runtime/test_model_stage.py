@@ -1,4 +1,4 @@
-"""The base model's way into a project: from the package, a folder, and a hub on the loopback."""
+"""The base model's way into a project from a hub, which here is one on the loopback."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project, load_project
+from phi3scaffold.project import Project
 from phi3scaffold.runtime.stages import model
 from tests.support.hub_server import HubServer
-from tests.support.phi3_files import phi3_files
+from tests.support.phi3_files import phi3_files, project_for, write
 
 # huggingface_hub writes a download in pieces of 10 MB: shorter ones start again.
 PIECE = 10_000_000
@@ -44,13 +44,6 @@ def hub() -> Iterator[HubServer]:
         yield server
 
 
-def project_for(root: Path, model_id: str = REPO, revision: str = "main") -> Project:
-    (root / "model-cache").mkdir(parents=True, exist_ok=True)
-    text = f"model:\n  id: {model_id}\n  revision: {revision}\ntarget: cpu\n"
-    (root / "project.yaml").write_text(text, encoding="utf-8")
-    return load_project(root)
-
-
 def fetch(project: Project, hub: HubServer, name: str = "out", **env: str) -> dict:
     """Fetch in a process of its own: huggingface_hub reads its environment once."""
     root = project.root
@@ -75,7 +68,7 @@ def fetch(project: Project, hub: HubServer, name: str = "out", **env: str) -> di
 def test_downloads_only_data_and_writes_the_lock(tmp_path: Path, hub: HubServer) -> None:
     code = {"modeling_phi3.py": b"import os", "pytorch_model.bin": b"pickle", "onnx/a.json": b"{}"}
     commit = hub.add(REPO).commit({**phi3_files(5000), **code})
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     result = fetch(project, hub)
     assert result["files"] == sorted([*phi3_files(), "model.lock"])
     assert not {"modeling_phi3.py", "pytorch_model.bin", "onnx/a.json"} & set(hub.downloads())
@@ -89,7 +82,7 @@ def test_downloads_only_data_and_writes_the_lock(tmp_path: Path, hub: HubServer)
 def test_the_lock_holds_when_the_branch_moves(tmp_path: Path, hub: HubServer) -> None:
     repository = hub.add(REPO)
     first = repository.commit(phi3_files())
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     fetch(project, hub)
     second = repository.commit(phi3_files(vocab_size=1024))
     fetch(project, hub, "again")
@@ -106,8 +99,8 @@ def test_another_revision_makes_another_lock(tmp_path: Path, hub: HubServer) -> 
     repository = hub.add(REPO)
     old = repository.commit(phi3_files(vocab_size=1024), branch="old")
     repository.commit(phi3_files())
-    fetch(project_for(tmp_path), hub)
-    project = project_for(tmp_path, revision="old")
+    fetch(project_for(tmp_path, REPO), hub)
+    project = project_for(tmp_path, REPO, revision="old")
     fetch(project, hub, "again")
     lock = model.read_lock(project.lock)
     assert lock and lock.commit == old
@@ -116,7 +109,7 @@ def test_another_revision_makes_another_lock(tmp_path: Path, hub: HubServer) -> 
 def test_a_cut_download_goes_on_where_it_stopped(tmp_path: Path, hub: HubServer) -> None:
     files = phi3_files(6_000_000)
     hub.add(REPO).commit(files)
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     hub.cut(after=15_000_000, times=1)
     result = fetch(project, hub)
     assert result["code"] == 0
@@ -128,7 +121,7 @@ def test_a_cut_download_goes_on_where_it_stopped(tmp_path: Path, hub: HubServer)
 def test_a_killed_run_leaves_its_bytes_to_the_next(tmp_path: Path, hub: HubServer) -> None:
     files = phi3_files(6_000_000)
     commit = hub.add(REPO).commit(files)
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     hub.stall_after = 15_000_000
     env = {
         "PATH": os.environ["PATH"],
@@ -153,7 +146,7 @@ def test_a_killed_run_leaves_its_bytes_to_the_next(tmp_path: Path, hub: HubServe
 
 def test_what_was_fetched_is_not_fetched_again(tmp_path: Path, hub: HubServer) -> None:
     hub.add(REPO).commit(phi3_files())
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     fetch(project, hub)
     (tmp_path / "out").rename(project.base)
     hub.requests.clear()
@@ -165,7 +158,7 @@ def test_what_was_fetched_is_not_fetched_again(tmp_path: Path, hub: HubServer) -
 
 def test_inputs_clear_a_published_download(tmp_path: Path, hub: HubServer) -> None:
     hub.add(REPO).commit(phi3_files())
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     fetch(project, hub)
     assert list(project.base.parent.glob(f"{model.PARTIAL}*"))
     (tmp_path / "out").rename(project.base)
@@ -177,7 +170,7 @@ def test_inputs_clear_a_published_download(tmp_path: Path, hub: HubServer) -> No
 def test_gated(tmp_path: Path, hub: HubServer, token: str | None) -> None:
     hub.add(REPO).commit(phi3_files())
     hub.repositories[REPO].gated = True
-    result = fetch(project_for(tmp_path), hub, **({"HF_TOKEN": token} if token else {}))
+    result = fetch(project_for(tmp_path, REPO), hub, **({"HF_TOKEN": token} if token else {}))
     assert result["code"] == 2
     assert "gated" in result["text"] and f"{hub.url}/{REPO}" in result["text"]
     assert not (tmp_path / "model.lock").exists()
@@ -187,7 +180,7 @@ def test_a_refused_token_and_an_accepted_one(tmp_path: Path, hub: HubServer) -> 
     good = "hf_" + "b" * 8
     hub.add(REPO).commit(phi3_files())
     hub.repositories[REPO].token = good
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     refused = fetch(project, hub, HF_TOKEN="hf_" + "c" * 8)
     assert refused["code"] == 2 and "does not accept the token" in refused["text"]
     assert "hf_" + "c" * 8 not in refused["text"]
@@ -203,17 +196,17 @@ def test_a_missing_repository(tmp_path: Path, hub: HubServer) -> None:
 
 def test_a_missing_revision(tmp_path: Path, hub: HubServer) -> None:
     hub.add(REPO).commit(phi3_files())
-    result = fetch(project_for(tmp_path, revision="v9"), hub)
+    result = fetch(project_for(tmp_path, REPO, revision="v9"), hub)
     assert result["code"] == 2 and "no revision 'v9'" in result["text"]
 
 
 def test_no_network(tmp_path: Path, hub: HubServer) -> None:
-    result = fetch(project_for(tmp_path), hub, HF_ENDPOINT="http://127.0.0.1:9")
+    result = fetch(project_for(tmp_path, REPO), hub, HF_ENDPOINT="http://127.0.0.1:9")
     assert result["code"] == 1 and "cannot be reached" in result["text"]
 
 
 def test_offline_and_nothing_here(tmp_path: Path, hub: HubServer) -> None:
-    result = fetch(project_for(tmp_path), hub, HF_HUB_OFFLINE="1")
+    result = fetch(project_for(tmp_path, REPO), hub, HF_HUB_OFFLINE="1")
     assert result["code"] == 2 and "HF_HUB_OFFLINE" in result["text"]
     assert hub.requests == []
 
@@ -224,7 +217,7 @@ def test_offline_takes_the_hubs_own_cache(tmp_path: Path, hub: HubServer) -> Non
     (cache / "refs").mkdir(parents=True)
     (cache / "refs" / "main").write_text(commit)
     write(cache / "snapshots" / commit, phi3_files())
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     assert fetch(project, hub, HF_HUB_OFFLINE="1")["code"] == 0
     lock = model.read_lock(project.lock)
     assert lock and lock.commit == commit
@@ -234,21 +227,21 @@ def test_pickles_are_refused_before_the_download(tmp_path: Path, hub: HubServer)
     files = phi3_files()
     del files["model.safetensors"]
     hub.add(REPO).commit({**files, "pytorch_model.bin": b"pickle"})
-    result = fetch(project_for(tmp_path), hub)
+    result = fetch(project_for(tmp_path, REPO), hub)
     assert result["code"] == 2 and "pickles" in result["text"]
     assert hub.downloads() == []
 
 
 def test_another_architecture_is_refused_before_its_weights(tmp_path: Path, hub: HubServer) -> None:
     hub.add(REPO).commit(phi3_files(architectures=["LlamaForCausalLM"]))
-    result = fetch(project_for(tmp_path), hub)
+    result = fetch(project_for(tmp_path, REPO), hub)
     assert result["code"] == 2 and "LlamaForCausalLM" in result["text"]
     assert hub.downloads() == ["config.json"]
 
 
 def test_a_damaged_download_is_found(tmp_path: Path, hub: HubServer) -> None:
     commit = hub.add(REPO).commit(phi3_files(5000))
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     partial = project.base.parent / f"{model.PARTIAL}{commit}"
     fetch(project, hub)
     weights = partial / "model.safetensors"
@@ -261,158 +254,9 @@ def test_a_damaged_download_is_found(tmp_path: Path, hub: HubServer) -> None:
     assert fetch(project, hub, "anew")["code"] == 0
 
 
-def write(folder: Path, files: dict[str, bytes]) -> Path:
-    folder.mkdir(parents=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def take(project: Project) -> Path:
-    out = project.root / "out"
-    out.mkdir()
-    model.fetch_base(project, out)
-    return out
-
-
-def test_tiny_is_copied_from_the_package(tmp_path: Path) -> None:
-    from phi3scaffold.catalog import tiny_folder
-
-    project = project_for(tmp_path, "tiny")
-    out = take(project)
-    weights = "model.safetensors"
-    assert (out / weights).read_bytes() == (tiny_folder() / weights).read_bytes()
-    assert (out / weights).stat().st_ino != (tiny_folder() / weights).stat().st_ino
-    lock = model.read_lock(project.lock)
-    assert lock and (lock.source, lock.commit) == ("tiny", None)
-
-
-def test_a_local_folder_is_linked(tmp_path: Path) -> None:
-    files = {**phi3_files(), "modeling_phi3.py": b"", "optimizer.bin": b"", "notes.txt": b""}
-    source = write(tmp_path / "mine", files)
-    project = project_for(tmp_path / "project", "../mine")
-    out = take(project)
-    assert sorted(p.name for p in out.iterdir()) == sorted([*phi3_files(), "model.lock"])
-    weights = "model.safetensors"
-    assert (out / weights).stat().st_ino == (source / weights).stat().st_ino
-    lock = model.read_lock(project.lock)
-    assert lock and (lock.source, lock.commit) == ("folder", None)
-
-
-def test_a_local_folder_on_another_disk_is_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
-
-    monkeypatch.setattr(os, "link", refuse)
-    source = write(tmp_path / "mine", phi3_files())
-    out = take(project_for(tmp_path / "project", str(source)))
-    assert (out / "model.safetensors").read_bytes() == phi3_files()["model.safetensors"]
-
-
-def test_an_old_name_of_longrope_is_mended_in_the_copy_alone(tmp_path: Path) -> None:
-    rope = {"type": "su", "short_factor": [1.0], "long_factor": [1.0]}
-    source = write(tmp_path / "mine", phi3_files(rope_scaling=rope))
-    out = take(project_for(tmp_path / "project", str(source)))
-    assert json.loads((out / "config.json").read_text())["rope_scaling"]["type"] == "longrope"
-    assert json.loads((source / "config.json").read_text())["rope_scaling"]["type"] == "su"
-
-
-def test_the_tokenizer_is_read_as_it_stands_in_every_folder(tmp_path: Path) -> None:
-    """transformers builds a LlamaTokenizer anew where no Phi-3 config.json stands beside it."""
-    source = write(tmp_path / "mine", phi3_files())
-    out = take(project_for(tmp_path / "project", str(source)))
-    name = "tokenizer_config.json"
-    assert json.loads((out / name).read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
-    assert json.loads((source / name).read_text())["tokenizer_class"] == "LlamaTokenizer"
-
-
-def without(name: str) -> dict[str, bytes]:
-    return {key: value for key, value in phi3_files().items() if key != name}
-
-
-BAD_FOLDERS = {
-    "no config.json": (without("config.json"), "no config.json"),
-    "config.json not JSON": ({**phi3_files(), "config.json": b"{\n!"}, "config.json:2"),
-    "config.json not an object": ({**phi3_files(), "config.json": b"[]"}, "JSON object"),
-    "config.json not text": ({**phi3_files(), "config.json": b"\xff\xfe"}, "UTF-8"),
-    "another architecture": (
-        phi3_files(architectures=["LlamaForCausalLM"]),
-        "its architecture is LlamaForCausalLM",
-    ),
-    "no architecture": (phi3_files(architectures=None), "its architecture is nothing"),
-    "pickles only": (
-        {**without("model.safetensors"), "pytorch_model.bin": b"x"},
-        "pickles (pytorch_model.bin)",
-    ),
-    "no weights": (without("model.safetensors"), "no *.safetensors"),
-    "no tokenizer": (without("tokenizer.json"), "no tokenizer"),
-    "no chat template": ({**phi3_files(), "tokenizer_config.json": b"{}"}, "no chat template"),
-    "tokenizer_config.json not JSON": (
-        {**phi3_files(), "tokenizer_config.json": b"{"},
-        "not valid",
-    ),
-    "tokenizer_config.json a list": (
-        {**phi3_files(), "tokenizer_config.json": b"[]"},
-        "JSON object",
-    ),
-    "cut short": (
-        {**phi3_files(), "model.safetensors": phi3_files()["model.safetensors"][:-3]},
-        "cut short",
-    ),
-    "empty weights": ({**phi3_files(), "model.safetensors": b""}, "cut short"),
-    "git-lfs pointer": (
-        {**phi3_files(), "model.safetensors": b"version https://git-lfs.github.com/spec/v1\n"},
-        "git lfs pull",
-    ),
-    "a missing shard": (
-        {
-            **phi3_files(),
-            "model.safetensors.index.json": b'{"weight_map": {"w": "model-00002.safetensors"}}',
-        },
-        "model-00002.safetensors",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD_FOLDERS)
-def test_a_bad_local_folder_is_refused(tmp_path: Path, case: str) -> None:
-    files, said = BAD_FOLDERS[case]
-    project = project_for(tmp_path / "project", str(write(tmp_path / "mine", files)))
-    out = tmp_path / "out"
-    out.mkdir()
-    with pytest.raises(ScaffoldError) as caught:
-        model.fetch_base(project, out)
-    assert caught.value.exit_code == 2 and said in str(caught.value)
-    assert not list(out.iterdir())
-    with pytest.raises(ScaffoldError):
-        model.inputs(project)
-
-
-@pytest.mark.parametrize("ref", ["./nowhere", "/nowhere/at/all"])
-def test_a_folder_that_is_not_there(tmp_path: Path, ref: str) -> None:
-    with pytest.raises(ScaffoldError, match="does not exist"):
-        model.inputs(project_for(tmp_path, ref))
-
-
-def test_a_name_that_is_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ScaffoldError, match="Unknown model 'phi-9'"):
-        model.inputs(project_for(tmp_path, "phi-9"))
-
-
-def test_no_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from phi3scaffold.runtime import model_folder
-
-    usage = type("Usage", (), {"free": 10})()
-    monkeypatch.setattr(model_folder.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(ScaffoldError, match="Not enough disk space"):
-        model_folder.require_room(tmp_path, 100, "anything")
-
-
 @pytest.mark.parametrize("content", ["", "[]", '{"id": "a"}'])
 def test_a_spoiled_lock_is_refused(tmp_path: Path, content: str) -> None:
-    project = project_for(tmp_path)
+    project = project_for(tmp_path, REPO)
     project.lock.write_text(content)
     with pytest.raises(ScaffoldError, match=r"model\.lock"):
         model.pin(project)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
+
+from phi3scaffold.project import Project, load_project
 
 
 def safetensors(values: int = 8) -> bytes:
@@ -36,3 +39,17 @@ def phi3_files(values: int = 8, **config: object) -> dict[str, bytes]:
         "tokenizer_config.json": json.dumps(tokenizer).encode(),
         "LICENSE": b"MIT",
     }
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def project_for(root: Path, model_id: str, revision: str = "main") -> Project:
+    (root / "model-cache").mkdir(parents=True, exist_ok=True)
+    text = f"model:\n  id: {model_id}\n  revision: {revision}\ntarget: cpu\n"
+    (root / "project.yaml").write_text(text, encoding="utf-8")
+    return load_project(root)
