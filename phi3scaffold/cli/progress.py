@@ -14,6 +14,7 @@ from phi3scaffold.project import Project
 Emit = Callable[[dict[str, Any]], None]
 DEMONSTRATION = "demonstration model: it proves the pipeline, and is not for use"
 SOON = 2.0  # seconds; what is over sooner needs no forecast
+COUNTED = ("step", "bytes")  # events that say how far a stage is
 PLAIN_EVERY = 10.0  # seconds between two lines of one stage where there is no terminal
 
 
@@ -93,6 +94,8 @@ def ladder(metrics: dict[str, Any]) -> list[str]:
             told += f", {rung['agreement']:.1%} the same as the adapter"
         if rung.get("invalid"):
             told += f", {rung['invalid']:.1%} not a label"
+        if rung.get("other_prompt"):
+            told += f", {rung['other_prompt']:.1%} of the prompts tokenized differently"
         lines.append(told)
     for name, why in metrics.get("not_measured", {}).items():
         lines.append(f"  {name:<9} not measured: {why}")
@@ -142,9 +145,9 @@ def _terminal(summary: Summary) -> Iterator[Emit]:
                 progress.update(tasks[name], total=total, completed=total, told=told)
             else:
                 progress.add_task(f"{name}: up to date", total=1, completed=1, told="")
-        elif event["kind"] == "step" and current:
+        elif event["kind"] in COUNTED and current:
             progress.update(
-                tasks[current[0]], total=event["of"], completed=event["step"], told=_told(event)
+                tasks[current[0]], total=event["of"], completed=_done(event), told=_told(event)
             )
 
     ended = threading.Event()
@@ -181,9 +184,9 @@ def _plain(summary: Summary) -> Iterator[Emit]:
             else:
                 told = describe(event["stage"], event.get("facts") or {})
                 print(f"{event['stage']}: done in {event['seconds']:.1f} s  {told}", flush=True)
-        elif event["kind"] == "step" and now - last[1] >= PLAIN_EVERY:
+        elif event["kind"] in COUNTED and now - last[1] >= PLAIN_EVERY:
             last[1] = now
-            left = (now - last[0]) / max(event["step"], 1) * (event["of"] - event["step"])
+            left = (now - last[0]) / max(_done(event), 1) * (event["of"] - _done(event))
             print(
                 f"  {_told(event)}, about {left:.0f} s left",
                 flush=True,
@@ -192,16 +195,20 @@ def _plain(summary: Summary) -> Iterator[Emit]:
     yield emit
 
 
+def _done(event: dict[str, Any]) -> int:
+    return int(event["done"] if event["kind"] == "bytes" else event["step"])
+
+
 def _told(event: dict[str, Any]) -> str:
-    parts = [] if event.get("unit") == "bytes" else [f"{event['step']}/{event['of']}"]
+    if event["kind"] == "bytes":
+        return f"{event['what']}: {gib(event['done'])} of {gib(event['of'])}"
+    parts = [f"{event['step']}/{event['of']}"]
     if event.get("form"):
         parts.append(str(event["form"]))
     if event.get("loss") is not None:
         parts.append(f"loss {event['loss']:.3f}")
     if event.get("tokens_per_second"):
         parts.append(f"{event['tokens_per_second']:.0f} tokens/s")
-    if event.get("unit") == "bytes":
-        parts.append(f"{gib(event['step'])} of {gib(event['of'])}")
     return ", ".join(parts)
 
 

@@ -75,6 +75,7 @@ def _refuse_control_tokens(row: Conversation, special: Sequence[str]) -> None:
 
 def _sample(tokenizer: PreTrainedTokenizerBase, row: Conversation, special_ids: set[int]) -> Sample:
     ids = encode(tokenizer, row.messages, ask=False)
+    _refuse_lost_system(tokenizer, row)
     labels = [IGNORE] * len(ids)
     end = 0
     for turn, message in enumerate(row.messages):
@@ -91,6 +92,19 @@ def _sample(tokenizer: PreTrainedTokenizerBase, row: Conversation, special_ids: 
         labels[start : end + 1] = ids[start : end + 1]
     # what the template writes after the last end of turn is never trained and never read
     return Sample(ids[: end + 1], labels[: end + 1])
+
+
+def _refuse_lost_system(tokenizer: PreTrainedTokenizerBase, row: Conversation) -> None:
+    """Some templates (Phi-3-medium's) leave the system turn out without a word."""
+    first = row.messages[0]
+    if first["role"] != "system":
+        return
+    if encode(tokenizer, row.messages[1:], ask=False) == encode(tokenizer, row.messages, ask=False):
+        raise ScaffoldError(
+            "The model's chat template leaves system prompts out.",
+            where=row.place,
+            fix="set system: null in datasets/dataset.yaml, or write it into the user turn",
+        )
 
 
 def _prefix(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.data.turns import Conversation
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.runtime.stages.data import read_held_out
+
+if TYPE_CHECKING:
+    from phi3scaffold.runtime.forms.form import Form
 
 FORMS = ("base", "adapter", "onnx")
 METRICS = "metrics.json"
@@ -32,14 +35,19 @@ def run(context: Context) -> dict[str, Any]:
     missing = missing_provider(project.onnx)
     asked = [name for name in FORMS if not (name == "onnx" and missing)]
     answers: dict[str, list[str]] = {}
+    prompts: dict[str, list[list[int]]] = {}
     for name in asked:
         form = open_form(name, project)
         try:
-            answers[name] = _ask(form, rows, name, context)
+            prompts[name] = [form.encode(row.messages[:-1]) for row in rows]
+            answers[name] = _ask(form, prompts[name], context)
         finally:
             form.close()
     labels = form.prompt.labels
     rungs = {name: score(rows, answers[name], answers["adapter"], labels) for name in asked}
+    for name in asked:
+        pairs = zip(prompts[name], prompts["adapter"], strict=True)
+        rungs[name]["other_prompt"] = sum(mine != its for mine, its in pairs) / len(rows)
     metrics = {
         "rows": len(rows),
         "held_out": len(read_held_out(project)),
@@ -80,19 +88,17 @@ def _that_fit(project: Project) -> tuple[list[Conversation], int]:
     return kept, len(gone)
 
 
-def _ask(form: Any, rows: Sequence[Conversation], name: str, context: Context) -> list[str]:
-    """Greedy answers to all rows, in order; rows of like length go together."""
-    prompts = [form.encode(row.messages[:-1]) for row in rows]
-    order = sorted(range(len(rows)), key=lambda index: len(prompts[index]))
-    said = [""] * len(rows)
+def _ask(form: Form, prompts: Sequence[list[int]], context: Context) -> list[str]:
+    """Greedy answers to all prompts, in order; prompts of like length go together."""
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    said = [""] * len(prompts)
     for start in range(0, len(order), BATCH):
         batch = order[start : start + BATCH]
         made = form.generate([prompts[i] for i in batch], form.prompt.max_new_tokens)
         for index, ids in zip(batch, made, strict=True):
             said[index] = form.decode(ids).strip()
-        context.emit(
-            {"kind": "step", "step": min(start + BATCH, len(order)), "of": len(order), "form": name}
-        )
+        done = min(start + BATCH, len(order))
+        context.emit({"kind": "step", "step": done, "of": len(order), "form": form.name})
     return said
 
 
@@ -107,6 +113,7 @@ def score(
     Returns:
         ``accuracy``: answers equal to the expected one; ``agreement``: equal to the adapter's;
         for a classification ``invalid``: answers that are none of the labels.
+        (`run` adds ``other_prompt``: prompts whose token ids are not the adapter's.)
     """
     count = len(rows)
     rung = {

@@ -120,3 +120,15 @@ def test_stop_ids_are_the_models_own(tokenizer) -> None:
     stops = stop_ids(tokenizer, MODEL_DIR)
     names = set(tokenizer.convert_ids_to_tokens(stops))
     assert names == {"<|end|>", "<|endoftext|>"}
+
+
+def test_a_template_that_drops_the_system_prompt_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(MODEL_DIR, folder)
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages %}{% if m['role'] != 'system' %}<|{{ m['role'] }}|>"
+        "{{ m['content'] }}<|end|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    with pytest.raises(ScaffoldError, match="system prompts"):
+        render(load_tokenizer(folder), [conversation("a", "b", system="Be brief.")], 512)
