@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,12 @@ def test_without_git_on_the_path(tmp_path: Path) -> None:
         "sys.exit(main(VERBS, ['new', 'proj', '--defaults']))"
     )
     done = subprocess.run(
-        [os.path.realpath(shutil.which("env") or "/usr/bin/env"), "PATH=/nowhere",
-         shutil.which("python") or "python", "-c", code],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": "/nowhere"},
+    )
     assert done.returncode == 0, done.stderr
     assert "git is not installed" in done.stdout
     assert answers_of(tmp_path / "proj")["_commit"] == f"v{template.version()}"

@@ -131,6 +131,11 @@ class _Trained:
 
     collate_batch: Callable[..., dict[str, torch.Tensor]]  # Olive's
 
+    def init_adapters(self, model: Any, config: Any, **kwargs: Any) -> Any:
+        """Olive's, from the training arguments' seed: else every run begins elsewhere."""
+        transformers.set_seed((config.training_args.extra_args or {}).get("seed", 42))
+        return super().init_adapters(model, config, **kwargs)  # type: ignore[misc]
+
     def train_and_save_new_model(
         self,
         model: Any,
