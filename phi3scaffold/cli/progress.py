@@ -120,6 +120,7 @@ def _terminal(summary: Summary) -> Iterator[Emit]:
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[told]}", style="dim"),
+        transient=True,  # the summary tells the same, and stays
     )
     tasks: dict[str, Any] = {}
     current: list[str] = []
@@ -141,10 +142,7 @@ def _terminal(summary: Summary) -> Iterator[Emit]:
                 clocks.clear()
                 task = progress.tasks[progress.task_ids.index(tasks[name])]
                 total = task.total or 1
-                told = describe(name, event.get("facts") or {})
-                progress.update(tasks[name], total=total, completed=total, told=told)
-            else:
-                progress.add_task(f"{name}: up to date", total=1, completed=1, told="")
+                progress.update(tasks[name], total=total, completed=total, told="")
         elif event["kind"] in COUNTED and current:
             progress.update(
                 tasks[current[0]], total=event["of"], completed=_done(event), told=_told(event)
