@@ -175,3 +175,9 @@ def test_a_model_for_other_hardware_is_built_and_not_measured(tmp_path: Path) ->
     assert asked.returncode == 1
     assert "DML" in asked.stderr
     assert "Traceback" not in asked.stderr
+
+
+def test_the_onnx_forms_tokenizer_is_one_that_older_genai_knows(tiny_project: Path) -> None:
+    folder = tiny_project / "gen-model" / "onnx"
+    kind = json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"]
+    assert kind in ("PreTrainedTokenizerFast", "GPT2Tokenizer", "LlamaTokenizer")
