@@ -81,6 +81,7 @@ def test_the_wheel_carries_template_tiny_and_types(built: tuple[Path, Path]) -> 
         names = set(wheel.namelist())
     expected = set(tracked("phi3scaffold"))
     expected |= {f"phi3scaffold/{name}" for name in tracked("template")}
+    expected.add("phi3scaffold/constraints.txt")
     assert expected - names == set()
     assert "phi3scaffold/py.typed" in names
     assert "phi3scaffold/template/copier.yml" in names
@@ -94,6 +95,7 @@ def test_the_wheel_carries_nothing_else(built: tuple[Path, Path]) -> None:
         names = wheel.namelist()
     expected = set(tracked("phi3scaffold"))
     expected |= {f"phi3scaffold/{name}" for name in tracked("template")}
+    expected.add("phi3scaffold/constraints.txt")
     info = f"phi3scaffold-{phi3scaffold.__version__}.dist-info/"
     assert [name for name in names if name not in expected and not name.startswith(info)] == []
 
