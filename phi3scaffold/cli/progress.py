@@ -184,17 +184,21 @@ def _plain(summary: Summary) -> Iterator[Emit]:
                 print(f"{event['stage']}: done in {event['seconds']:.1f} s  {told}", flush=True)
         elif event["kind"] in COUNTED and now - last[1] >= PLAIN_EVERY:
             last[1] = now
-            left = (now - last[0]) / max(_done(event), 1) * (event["of"] - _done(event))
-            print(
-                f"  {_told(event)}, about {left:.0f} s left",
-                flush=True,
-            )
+            print(f"  {_told(event)}{_left(event, now - last[0])}", flush=True)
 
     yield emit
 
 
 def _done(event: dict[str, Any]) -> int:
     return int(event["done"] if event["kind"] == "bytes" else event["step"])
+
+
+def _left(event: dict[str, Any], seconds: float) -> str:
+    """The time left, once enough is done to say."""
+    done, of = _done(event), event["of"]
+    if not of or done < 0.01 * of:
+        return ""
+    return f", about {seconds / done * (of - done):.0f} s left"
 
 
 def _told(event: dict[str, Any]) -> str:
