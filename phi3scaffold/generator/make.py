@@ -173,7 +173,7 @@ def write_requirements(setup: Path, target: str) -> None:
     for name, extras in ENVIRONMENTS[target].items():
         head = (
             f"# Exact pins that work together: phi3scaffold {version} [{', '.join(extras)}].\n"
-            "# Written by `phi3scaffold new` and `phi3scaffold update`.\n"
+            "# Written by `phi3scaffold new`.\n"
         )
         lines = [*(["-c constraints.txt"] if fixed else []), *pins(*extras)]
         text = head + "".join(f"{line}\n" for line in lines)

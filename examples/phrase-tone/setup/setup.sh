@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes .venv in the project's folder and installs the pinned packages and the runtime into it.
-# Run it again after `phi3scaffold update`, or whenever setup/ has changed.
+# Run it again whenever setup/ has changed.
 # PYTHON=/path/to/python3.11 sh setup/setup.sh chooses the interpreter.
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,5 +1,5 @@
 # Makes the environment of this project and installs the pinned packages and the runtime.
-# Run it again after `phi3scaffold update`, or whenever setup/ has changed.
+# Run it again whenever setup/ has changed.
 # powershell -ExecutionPolicy Bypass -File setup\setup.ps1 [-Python C:\path\python.exe]
 param([string]$Python = "")
 $ErrorActionPreference = "Stop"
