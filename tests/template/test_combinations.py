@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -203,7 +204,10 @@ def test_makefile(rendered: dict[tuple[str, ...], Made]) -> None:
 
 
 def make(root: Path, *words: str) -> str:
-    done = subprocess.run(["make", "-s", *words], cwd=root, capture_output=True, text=True)
+    # a make around the suite (`make test ARGS=...`) hands its variables down
+    outer = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "ARGS")
+    env = {name: value for name, value in os.environ.items() if name not in outer}
+    done = subprocess.run(["make", "-s", *words], cwd=root, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
