@@ -2,8 +2,8 @@
 
 Olive's LoRA pass hard-codes `transformers.Trainer`. These subclasses keep everything of theirs
 (configuration, quantization, adapters) and train with `AnswerTrainer`: logits only where there is
-a label, progress events, and a stop when the loss is not a number. `PACKAGE_CONFIG` registers them
-for `olive run --package-config` as well as for our own runs.
+a label, progress events, and a stop when the loss is not a number. `package_config` puts them in
+the place of Olive's own.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -120,15 +119,6 @@ def hf_model(folder: Path, adapter: Path | None = None, **load_kwargs: Any) -> A
         adapter_path=None if adapter is None else str(adapter),
         load_kwargs=load_kwargs or None,
     )
-
-
-def write_package_config(path: Path) -> Path:
-    """Write the package config that gives stock `olive run` our passes; returns `path`."""
-    from phi3scaffold.runtime.olive.passes import package_config
-
-    content = package_config().model_dump(mode="json", exclude_none=True)
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    return path
 
 
 def _generate(settings: Any, accelerator: Any) -> Any:
