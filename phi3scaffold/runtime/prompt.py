@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.data.turns import Message, fill
+from phi3scaffold.rows.turns import Message, fill
 
 FILE = "prompt.json"
 

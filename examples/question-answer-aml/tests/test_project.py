@@ -21,7 +21,7 @@ def files(spec):
 
 
 def rows(name):
-    from phi3scaffold.runtime.data.read import read_rows
+    from phi3scaffold.rows.read import read_rows
 
     return list(read_rows((ROOT / "datasets" / name,)))
 
@@ -33,7 +33,7 @@ class Settings(unittest.TestCase):
         self.assertEqual(load_project(ROOT).root, ROOT)
 
     def test_dataset_yaml(self):
-        from phi3scaffold.runtime.data.spec import load_spec
+        from phi3scaffold.rows.spec import load_spec
 
         self.assertTrue(load_spec(ROOT / "datasets" / "dataset.yaml").train)
 
@@ -121,13 +121,13 @@ class Prompt(unittest.TestCase):
     """Where the base model is there: the first row, as the model will see it."""
 
     def test_it_renders(self):
-        from phi3scaffold.runtime.data.spec import load_spec
+        from phi3scaffold.rows.spec import load_spec
 
         if not (ROOT / "model-cache" / "base" / "tokenizer.json").is_file():
             self.skipTest("no base model yet: `phi3scaffold model` fetches it")
         try:
+            from phi3scaffold.rows.turns import conversations
             from phi3scaffold.runtime.data.render import load_tokenizer
-            from phi3scaffold.runtime.data.turns import conversations
         except ImportError:
             self.skipTest("the training packages are not installed here")
         spec = load_spec(ROOT / "datasets" / "dataset.yaml")

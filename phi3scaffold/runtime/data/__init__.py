@@ -1,1 +1,1 @@
-"""The user's rows: read, checked, split, and rendered into training tokens."""
+"""From conversations to training tokens: rendered, indexed, split, packed."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.data.turns import Conversation, Dropped, Message
+from phi3scaffold.rows.turns import Conversation, Dropped, Message
 from phi3scaffold.runtime.prompt import Prompt, special_tokens
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.data.read import read_rows
-from phi3scaffold.runtime.data.spec import DatasetSpec
-from phi3scaffold.runtime.data.turns import Conversation, Dropped, conversations
+from phi3scaffold.rows.read import read_rows
+from phi3scaffold.rows.spec import DatasetSpec
+from phi3scaffold.rows.turns import Conversation, Dropped, conversations
 
 
 @dataclass(frozen=True)

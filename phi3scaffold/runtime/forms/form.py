@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.data.turns import Message
+from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.prompt import Prompt, special_tokens
 
 # Tokens (prompts and room for answers) that one batch may hold. A full-size Phi-3-mini keeps

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.runtime.data.turns import Message
+from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.forms.form import Form, read_json
 from phi3scaffold.runtime.prompt import Prompt
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from olive.data.registry import Registry
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.rows.turns import Conversation
 from phi3scaffold.runtime.data.render import load_tokenizer, render
-from phi3scaffold.runtime.data.spec import load_spec
 from phi3scaffold.runtime.data.split import load_splits
-from phi3scaffold.runtime.data.turns import Conversation
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project import Project
-from phi3scaffold.runtime.data.spec import load_spec
+from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.rows.turns import Conversation
 from phi3scaffold.runtime.data.split import load_splits
-from phi3scaffold.runtime.data.turns import Conversation
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 
 TRAIN = "train.jsonl"

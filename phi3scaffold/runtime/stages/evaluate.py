@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
-from phi3scaffold.runtime.data.turns import Conversation
+from phi3scaffold.rows.turns import Conversation
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.runtime.stages.data import read_held_out
 
@@ -71,8 +71,8 @@ def _that_fit(project: Project) -> tuple[list[Conversation], int]:
     Raises:
         ScaffoldError: a row holds a control token, or none is short enough.
     """
+    from phi3scaffold.rows.spec import load_spec
     from phi3scaffold.runtime.data.render import load_tokenizer, render
-    from phi3scaffold.runtime.data.spec import load_spec
 
     rows = read_held_out(project, project.evaluate_rows)
     spec = load_spec(project.dataset_yaml)

@@ -71,9 +71,9 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 
 def write_prompt(project: Project, target: Path) -> None:
     """Every form carries the prompt it was trained with: prompt.json."""
+    from phi3scaffold.rows.spec import load_spec
+    from phi3scaffold.rows.turns import columns_of
     from phi3scaffold.runtime.data.render import load_tokenizer, stop_ids
-    from phi3scaffold.runtime.data.spec import load_spec
-    from phi3scaffold.runtime.data.turns import columns_of
     from phi3scaffold.runtime.prompt import Prompt
 
     spec = load_spec(project.dataset_yaml)

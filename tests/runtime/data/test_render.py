@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.turns import Conversation
 from phi3scaffold.runtime.data.render import (
     IGNORE,
     Sample,
@@ -17,7 +18,6 @@ from phi3scaffold.runtime.data.render import (
     render,
     stop_ids,
 )
-from phi3scaffold.runtime.data.turns import Conversation
 from phi3scaffold.tiny import MODEL_DIR
 
 

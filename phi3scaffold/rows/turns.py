@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.data.read import Row
-from phi3scaffold.runtime.data.spec import DatasetSpec
+from phi3scaffold.rows.read import Row
+from phi3scaffold.rows.spec import DatasetSpec
 
 Message = dict[str, str]
 COLUMN = re.compile(r"\{([^{}]+)\}")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.data.read import read_rows
-from phi3scaffold.runtime.data.spec import load_spec
+from phi3scaffold.rows.read import read_rows
+from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.rows.turns import fill
 from phi3scaffold.runtime.data.split import Splits, load_splits
-from phi3scaffold.runtime.data.turns import fill
 
 CLASSIFY = """
 task: classify
