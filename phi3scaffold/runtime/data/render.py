@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.turns import Conversation, Dropped, Message
+from phi3scaffold.runtime.data.shorten import Shortener
 from phi3scaffold.runtime.prompt import Prompt, special_tokens
 
 if TYPE_CHECKING:
@@ -21,11 +22,20 @@ if TYPE_CHECKING:
 IGNORE = -100  # what torch's cross entropy leaves out
 
 
-class Sample(NamedTuple):
-    """One rendered row: token ids and labels, both of length L; labels are `IGNORE` or the id."""
+class Rendered(NamedTuple):
+    """One row as it is trained.
 
+    Attributes:
+        conversation: the turns; their prompt may have been shortened.
+        input_ids: L token ids.
+        labels: L labels, `IGNORE` or the id that stands there.
+        truncated: whether the prompt was shortened.
+    """
+
+    conversation: Conversation
     input_ids: list[int]
     labels: list[int]
+    truncated: bool = False
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -35,90 +45,157 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
+def template(tokenizer: PreTrainedTokenizerBase, messages: list[Message], ask: bool) -> str:
+    """The conversation as text; with `ask`, up to where the assistant begins to answer."""
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask))
+
+
 def encode(tokenizer: PreTrainedTokenizerBase, messages: list[Message], ask: bool) -> list[int]:
-    """Token ids of the conversation; with `ask`, up to where the assistant begins to answer."""
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask)
-    return tokenizer.encode(text, add_special_tokens=False)
+    """Token ids of `template`'s text."""
+    return tokenizer.encode(template(tokenizer, messages, ask), add_special_tokens=False)
 
 
-def render(
-    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation], max_tokens: int
-) -> tuple[list[Sample], list[Dropped]]:
-    """Every row as a `Sample`; rows over `max_tokens` are dropped and said.
+class Renderer:
+    """Renders conversations with one tokenizer, under one limit.
 
-    Raises:
-        ScaffoldError: a text holds one of the tokenizer's special tokens, a row has no trained
-            token, or the chat template does not keep a turn's tokens when the next is added.
+    Args:
+        folder: a model's tokenizer files.
+        max_tokens: the most tokens that a row may have.
+        long_rows: what becomes of a longer one: ``drop``, or ``truncate`` its prompt.
+        user: the user turn with ``{column}`` in it, whose own words are never cut away; empty
+            where rows hold whole conversations.
     """
-    special = special_tokens(Path(tokenizer.name_or_path))
-    special_ids = set(tokenizer.convert_tokens_to_ids(list(special)))
-    samples: list[Sample] = []
-    dropped: list[Dropped] = []
-    for row in rows:
-        _refuse_control_tokens(row, special)
-        sample = _sample(tokenizer, row, special_ids)
-        if len(sample.input_ids) > max_tokens:
-            dropped.append(Dropped(row.place, f"longer than {max_tokens} tokens"))
-            continue
-        samples.append(sample)
-    return samples, dropped
 
+    def __init__(
+        self, folder: Path, max_tokens: int, long_rows: str = "drop", user: str = ""
+    ) -> None:
+        self.tokenizer = load_tokenizer(folder)
+        self.max_tokens = max_tokens
+        self._special = special_tokens(folder)
+        self._special_ids = set(self.tokenizer.convert_tokens_to_ids(list(self._special)))
+        self._widest = max(map(len, self.tokenizer.get_vocab()))
+        self._marks: dict[tuple[str, ...], int] = {}
+        self._shortener = Shortener(self, user) if long_rows == "truncate" else None
 
-def _refuse_control_tokens(row: Conversation, special: Sequence[str]) -> None:
-    """User text that would forge a turn is refused, never tokenized as a control token."""
-    for message in row.messages:
-        try:
-            Prompt.check_text(message["content"], special)
-        except ScaffoldError as error:
-            raise ScaffoldError(error.what, where=row.place, fix=error.fix) from None
+    def render(self, rows: Sequence[Conversation]) -> list[Rendered | Dropped]:
+        """Every row as a `Rendered`, or `Dropped` where it is too long; of the same length.
 
+        Raises:
+            ScaffoldError: naming the first row whose text holds a control token, that has no
+                trained token, or that the chat template does not keep as it was asked.
+        """
+        for row in rows:
+            self._refuse_control_tokens(row)
+        plausible = [row for row in rows if not self._surely_too_long(row)]
+        made = dict(zip(map(id, plausible), self._samples(plausible), strict=True))
+        return [self._fitting(row, made.get(id(row))) for row in rows]
 
-def _sample(tokenizer: PreTrainedTokenizerBase, row: Conversation, special_ids: set[int]) -> Sample:
-    ids = encode(tokenizer, row.messages, ask=False)
-    _refuse_lost_system(tokenizer, row)
-    labels = [IGNORE] * len(ids)
-    end = 0
-    for turn, message in enumerate(row.messages):
-        if message["role"] != "assistant":
-            continue
-        start = len(_prefix(tokenizer, row, ids, turn))
-        end = next((i for i in range(start, len(ids)) if ids[i] in special_ids), -1)
-        if end <= start:
+    def fits(self, row: Conversation) -> bool:
+        """Whether the row keeps within the limit."""
+        if self._surely_too_long(row):
+            return False
+        return len(encode(self.tokenizer, row.messages, ask=False)) <= self.max_tokens
+
+    def _fitting(self, row: Conversation, made: Rendered | None) -> Rendered | Dropped:
+        if made is not None and len(made.input_ids) <= self.max_tokens:
+            return made
+        if self._shortener is None:
+            return Dropped(row.place, f"longer than {self.max_tokens} tokens")
+        shorter = self._shortener.shorten(row)
+        if shorter is None:
+            return Dropped(row.place, f"its answer alone is longer than {self.max_tokens} tokens")
+        return self._samples([shorter])[0]._replace(truncated=True)
+
+    def _surely_too_long(self, row: Conversation) -> bool:
+        """Without tokenizing: a text of megabytes would take minutes and gigabytes."""
+        letters = sum(len("".join(message["content"].split())) for message in row.messages)
+        return letters > self.max_tokens * self._widest
+
+    def _samples(self, rows: Sequence[Conversation]) -> list[Rendered]:
+        texts: list[str] = []
+        for row in rows:
+            self._refuse_lost_system(row)
+            texts.append(template(self.tokenizer, row.messages, ask=False))
+            texts += [template(self.tokenizer, row.messages[:turn], True) for turn in answers(row)]
+        ids = iter(self._encode(texts))
+        samples = []
+        for row in rows:
+            whole = next(ids)
+            prefixes = [next(ids) for _ in answers(row)]
+            samples.append(self._sample(row, whole, prefixes))
+        return samples
+
+    def _encode(self, texts: list[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
+        return self.tokenizer(texts, **options)["input_ids"]
+
+    def _sample(self, row: Conversation, ids: list[int], prefixes: list[list[int]]) -> Rendered:
+        self._refuse_forged_turns(row, ids)
+        labels = [IGNORE] * len(ids)
+        end = 0
+        for prefix in prefixes:
+            start = len(prefix)
+            if ids[:start] != prefix:
+                raise ScaffoldError(
+                    "The chat template renders the prompt differently once the answer stands "
+                    "behind it, so training and inference would differ.",
+                    where=row.place,
+                    fix="use the model's original tokenizer and chat template",
+                )
+            end = next((i for i in range(start, len(ids)) if ids[i] in self._special_ids), -1)
+            if end <= start:
+                raise ScaffoldError(
+                    "The row has no trained token: its answer renders to nothing.",
+                    where=row.place,
+                    fix="mend the answer, or the model's chat template",
+                )
+            labels[start : end + 1] = ids[start : end + 1]
+        # what the template writes after the last end of turn is never trained and never read
+        return Rendered(row, ids[: end + 1], labels[: end + 1])
+
+    def _refuse_control_tokens(self, row: Conversation) -> None:
+        """User text that would forge a turn is refused, never tokenized as a control token."""
+        for message in row.messages:
+            try:
+                Prompt.check_text(message["content"], self._special)
+            except ScaffoldError as error:
+                raise ScaffoldError(error.what, where=row.place, fix=error.fix) from None
+
+    def _refuse_forged_turns(self, row: Conversation, ids: list[int]) -> None:
+        """The ids themselves are asked too: a normalizer might make a mark out of other letters."""
+        roles = tuple(message["role"] for message in row.messages)
+        if roles not in self._marks:
+            plain = [{"role": role, "content": "x"} for role in roles]
+            self._marks[roles] = self._count_marks(encode(self.tokenizer, plain, ask=False))
+        if self._count_marks(ids) != self._marks[roles]:
             raise ScaffoldError(
-                "The row has no trained token: its answer renders to nothing.",
+                "The text turns into a control token of the model, which would forge a turn.",
                 where=row.place,
-                fix="mend the answer, or the model's chat template",
+                fix="take it out of the text",
             )
-        labels[start : end + 1] = ids[start : end + 1]
-    # what the template writes after the last end of turn is never trained and never read
-    return Sample(ids[: end + 1], labels[: end + 1])
+
+    def _count_marks(self, ids: list[int]) -> int:
+        return sum(token in self._special_ids for token in ids)
+
+    def _refuse_lost_system(self, row: Conversation) -> None:
+        """Some templates (Phi-3-medium's) leave the system turn out without a word."""
+        first, *others = row.messages
+        if first["role"] != "system":
+            return
+        without = template(self.tokenizer, others, ask=False)
+        if template(self.tokenizer, row.messages, ask=False) == without:
+            raise ScaffoldError(
+                "The model's chat template leaves system prompts out.",
+                where=row.place,
+                fix="set system: null in datasets/dataset.yaml, or write it into the user turn",
+            )
 
 
-def _refuse_lost_system(tokenizer: PreTrainedTokenizerBase, row: Conversation) -> None:
-    """Some templates (Phi-3-medium's) leave the system turn out without a word."""
-    first = row.messages[0]
-    if first["role"] != "system":
-        return
-    if encode(tokenizer, row.messages[1:], ask=False) == encode(tokenizer, row.messages, ask=False):
-        raise ScaffoldError(
-            "The model's chat template leaves system prompts out.",
-            where=row.place,
-            fix="set system: null in datasets/dataset.yaml, or write it into the user turn",
-        )
-
-
-def _prefix(
-    tokenizer: PreTrainedTokenizerBase, row: Conversation, ids: list[int], turn: int
-) -> list[int]:
-    prefix = encode(tokenizer, row.messages[:turn], ask=True)
-    if ids[: len(prefix)] != prefix:
-        raise ScaffoldError(
-            "The chat template renders the prompt differently once the answer stands behind it, "
-            "so training and inference would differ.",
-            where=row.place,
-            fix="use the model's original tokenizer and chat template",
-        )
-    return prefix
+def answers(row: Conversation) -> list[int]:
+    """The turns that are trained."""
+    return [turn for turn, message in enumerate(row.messages) if message["role"] == "assistant"]
 
 
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:

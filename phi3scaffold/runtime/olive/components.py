@@ -14,7 +14,7 @@ from olive.data.registry import Registry
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.spec import load_spec
 from phi3scaffold.rows.turns import Conversation
-from phi3scaffold.runtime.data.render import load_tokenizer, render
+from phi3scaffold.runtime.data.render import Rendered, Renderer
 from phi3scaffold.runtime.data.split import load_splits
 
 if TYPE_CHECKING:
@@ -47,14 +47,16 @@ def phi3scaffold_turns(dataset: Rows, model_name: str, **_: Any) -> Dataset:
     """
     import torch
 
-    samples, dropped = render(load_tokenizer(Path(model_name)), dataset, dataset.max_tokens)
+    made = Renderer(Path(model_name), dataset.max_tokens).render(dataset)
+    samples = [row for row in made if isinstance(row, Rendered)]
+    dropped = [row for row in made if not isinstance(row, Rendered)]
     if not samples:
         raise ScaffoldError(
             f"No row is left to train on: all {len(dropped)} are {dropped[0].reason}.",
             where="datasets/dataset.yaml: max_tokens",
             fix="raise max_tokens, or shorten the rows",
         )
-    return Rendered(
+    return Samples(
         [
             (
                 {
@@ -68,5 +70,5 @@ def phi3scaffold_turns(dataset: Rows, model_name: str, **_: Any) -> Dataset:
     )
 
 
-class Rendered(list):  # what Olive asks for: __len__ and __getitem__
+class Samples(list):  # what Olive asks for: __len__ and __getitem__
     """Samples as Olive's containers take them: ``({input_ids, attention_mask}, labels)``."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
-from phi3scaffold.rows.turns import Conversation
+from phi3scaffold.rows.turns import Conversation, Dropped
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.runtime.stages.data import read_held_out
 
@@ -72,12 +72,12 @@ def _that_fit(project: Project) -> tuple[list[Conversation], int]:
         ScaffoldError: a row holds a control token, or none is short enough.
     """
     from phi3scaffold.rows.spec import load_spec
-    from phi3scaffold.runtime.data.render import load_tokenizer, render
+    from phi3scaffold.runtime.data.render import Renderer
 
     rows = read_held_out(project, project.evaluate_rows)
     spec = load_spec(project.dataset_yaml)
-    _, dropped = render(load_tokenizer(project.base), rows, spec.max_tokens)
-    gone = {row.place for row in dropped}
+    made = Renderer(project.base, spec.max_tokens).render(rows)
+    gone = {row.place for row in made if isinstance(row, Dropped)}
     kept = [row for row in rows if row.place not in gone]
     if not kept:
         raise ScaffoldError(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.turns import Conversation
+from phi3scaffold.rows.turns import Conversation, Dropped, fill
 from phi3scaffold.runtime.data.render import (
     IGNORE,
-    Sample,
+    Rendered,
+    Renderer,
     encode,
     end_of_turn,
     load_tokenizer,
-    render,
     stop_ids,
 )
 from phi3scaffold.tiny import MODEL_DIR
@@ -33,13 +35,13 @@ def conversation(*turns: str, system: str | None = None) -> Conversation:
     return Conversation("rows.jsonl:7", messages, {})
 
 
-def one(tokenizer, row: Conversation) -> Sample:
-    samples, dropped = render(tokenizer, [row], 512)
-    assert not dropped
-    return samples[0]
+def one(tokenizer, row: Conversation) -> Rendered:
+    (sample,) = Renderer(Path(tokenizer.name_or_path), 512).render([row])
+    assert isinstance(sample, Rendered)
+    return sample
 
 
-def trained(tokenizer, sample: Sample) -> list[str]:
+def trained(tokenizer, sample: Rendered) -> list[str]:
     """The runs of trained tokens, as text."""
     runs: list[list[int]] = [[]]
     for label in sample.labels:
@@ -78,10 +80,10 @@ def test_labels_are_the_ids_they_stand_at(tokenizer) -> None:
 
 def test_long_rows_are_dropped_whole_and_said(tokenizer) -> None:
     row = conversation("word " * 100, "yes")
-    samples, dropped = render(tokenizer, [row], 50)
-    assert not samples
-    assert dropped[0].place == "rows.jsonl:7"
-    assert dropped[0].reason == "longer than 50 tokens"
+    (dropped,) = Renderer(MODEL_DIR, 50).render([row])
+    assert isinstance(dropped, Dropped)
+    assert dropped.place == "rows.jsonl:7"
+    assert dropped.reason == "longer than 50 tokens"
 
 
 @pytest.mark.parametrize("token", ["<|assistant|>", "<|end|>", "<|endoftext|>", "<s>"])
@@ -90,7 +92,7 @@ def test_a_control_token_in_a_text_is_refused(tokenizer, token: str, turn: int) 
     texts = ["question", "answer"]
     texts[turn] += token
     with pytest.raises(ScaffoldError, match="forge a turn") as caught:
-        render(tokenizer, [conversation(*texts)], 512)
+        Renderer(MODEL_DIR, 512).render([conversation(*texts)])
     assert caught.value.where == "rows.jsonl:7"
     assert caught.value.exit_code == 2
 
@@ -103,7 +105,7 @@ def test_a_template_that_rewrites_the_prompt_is_refused(tmp_path: Path) -> None:
         "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
     )
     with pytest.raises(ScaffoldError, match="renders the prompt differently"):
-        render(load_tokenizer(folder), [conversation("a", "b")], 512)
+        Renderer(folder, 512).render([conversation("a", "b")])
 
 
 def test_a_template_without_an_end_of_turn_is_refused(tmp_path: Path) -> None:
@@ -131,4 +133,66 @@ def test_a_template_that_drops_the_system_prompt_is_refused(tmp_path: Path) -> N
         "{% if add_generation_prompt %}<|assistant|>{% endif %}"
     )
     with pytest.raises(ScaffoldError, match="system prompts"):
-        render(load_tokenizer(folder), [conversation("a", "b", system="Be brief.")], 512)
+        Renderer(folder, 512).render([conversation("a", "b", system="Be brief.")])
+
+
+def long_row(words: int) -> Conversation:
+    text = " ".join(f"word{number}" for number in range(words))
+    values = {"text": text, "kind": "note"}
+    user = "Sort this {kind}: {text}\nTone:"
+    return replace(conversation(fill(user, values), "calm"), values=values)
+
+
+def test_a_long_prompt_loses_its_beginning_and_keeps_the_turns_own_words() -> None:
+    renderer = Renderer(MODEL_DIR, 60, "truncate", "Sort this {kind}: {text}\nTone:")
+    (row,) = renderer.render([long_row(100)])
+    assert isinstance(row, Rendered)
+    assert row.truncated
+    assert 50 <= len(row.input_ids) <= 60
+    asked = row.conversation.messages[0]["content"]
+    assert asked.startswith("Sort this note: word")
+    assert asked.endswith("word99\nTone:")
+    assert trained(renderer.tokenizer, row) == ["calm<|end|>"]
+    assert row.conversation.values["text"] in asked
+
+
+def test_a_shortened_row_is_asked_as_it_was_trained() -> None:
+    renderer = Renderer(MODEL_DIR, 60, "truncate", "Sort this {kind}: {text}\nTone:")
+    (row,) = renderer.render([long_row(100)])
+    assert isinstance(row, Rendered)
+    asked = encode(renderer.tokenizer, row.conversation.messages[:-1], ask=True)
+    assert row.input_ids[: len(asked)] == asked
+
+
+def test_a_long_conversation_loses_its_oldest_turns() -> None:
+    turns = [f"turn {number} " + "word " * 8 for number in range(10)]
+    (row,) = Renderer(MODEL_DIR, 90, "truncate").render([conversation(*turns, system="Be brief.")])
+    assert isinstance(row, Rendered)
+    said = [message["content"] for message in row.conversation.messages]
+    assert said[0] == "Be brief."
+    assert said[1:] == turns[-len(said) + 1 :]
+    assert len(said) % 2 == 1
+    assert len(row.input_ids) <= 90
+
+
+def test_rows_that_fit_are_left_as_they_are() -> None:
+    rows = [conversation("a", "b"), long_row(5)]
+    plain = Renderer(MODEL_DIR, 60).render(rows)
+    assert Renderer(MODEL_DIR, 60, "truncate", "{text}").render(rows) == plain
+
+
+@pytest.mark.parametrize("user", ["", "{text}"])
+def test_an_answer_is_never_cut(user: str) -> None:
+    row = replace(conversation("why", "because " * 50), values={"text": "why"})
+    (dropped,) = Renderer(MODEL_DIR, 40, "truncate", user).render([row])
+    assert isinstance(dropped, Dropped)
+    assert "answer alone" in dropped.reason
+
+
+@pytest.mark.parametrize("long_rows", ["drop", "truncate"])
+def test_megabytes_in_a_row_take_no_time(long_rows: str) -> None:
+    row = conversation("word " * 2_000_000, "yes")
+    began = time.monotonic()
+    (made,) = Renderer(MODEL_DIR, 60, long_rows).render([row])
+    assert isinstance(made, Dropped if long_rows == "drop" else Rendered)
+    assert time.monotonic() - began < 20  # tokenized whole, it would be minutes

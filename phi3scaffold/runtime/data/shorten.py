@@ -1,0 +1,92 @@
+"""Rows that are too long, shortened from the prompt's side; an answer is never cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from phi3scaffold.rows.turns import Conversation, columns_of, fill
+
+if TYPE_CHECKING:
+    from phi3scaffold.runtime.data.render import Renderer
+
+LETTERS_A_TOKEN = 16  # more than a token has on average; what stands before is never looked at
+Build = Callable[[str], Conversation]  # a text -> the row with that text in its place
+
+WORD = 24  # a cut moves on to the next word, if it begins within so many letters
+
+
+class Shortener:
+    """Finds the longest end of a row's prompt that fits.
+
+    A row of columns loses the beginning of its longest column, so that the turn's own words stay.
+    A conversation loses its oldest turns first (a question always with its answer), then the
+    beginning of the first question that is left. The system turn stays.
+
+    Args:
+        renderer: knows the limit.
+        user: the user turn with ``{column}`` in it, or empty.
+    """
+
+    def __init__(self, renderer: Renderer, user: str) -> None:
+        self.renderer = renderer
+        self.user = user
+
+    def shorten(self, row: Conversation) -> Conversation | None:
+        """The row as it is trained; None where even its answer alone is too long."""
+        if row.values and columns_of(self.user):
+            return self._with_shorter_column(row)
+        system = [message for message in row.messages if message["role"] == "system"]
+        turns = row.messages[len(system) :]
+        while len(turns) > 2 and not self.renderer.fits(
+            Conversation(row.place, [*system, *turns], {})
+        ):
+            turns = turns[2:]
+
+        def build(text: str) -> Conversation:
+            first = {"role": "user", "content": text}
+            return Conversation(row.place, [*system, first, *turns[1:]], {})
+
+        return self._longest_end(turns[0]["content"], build)
+
+    def _with_shorter_column(self, row: Conversation) -> Conversation | None:
+        longest = max(row.values, key=lambda name: len(row.values[name]))
+
+        def build(text: str) -> Conversation:
+            values = {**row.values, longest: text}
+            messages = [
+                {"role": "user", "content": fill(self.user, values)}
+                if message["role"] == "user"
+                else message
+                for message in row.messages
+            ]
+            return Conversation(row.place, messages, values)
+
+        return self._longest_end(row.values[longest], build)
+
+    def _longest_end(self, text: str, build: Build) -> Conversation | None:
+        """Bisection over where the text begins: more text never has fewer tokens, or hardly."""
+        most = min(len(text), self.renderer.max_tokens * LETTERS_A_TOKEN)
+        text = text[len(text) - most :]
+        if self.renderer.fits(build(text)):
+            return build(text)
+        least, best = 1, None
+        while least <= most:
+            middle = (least + most) // 2
+            candidate = build(_from_a_word(text, len(text) - middle))
+            if self.renderer.fits(candidate):
+                best, least = candidate, middle + 1
+            else:
+                most = middle - 1
+        return best
+
+
+def _from_a_word(text: str, start: int) -> str:
+    """The text from `start`, or from the next word when that is near."""
+    end = text[start:]
+    if start and not text[start - 1].isspace():
+        head = end[:WORD]
+        gap = next((index for index, letter in enumerate(head) if letter.isspace()), None)
+        if gap is not None and end[gap:].strip():
+            end = end[gap:]
+    return end.lstrip() or end
