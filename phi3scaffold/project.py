@@ -55,6 +55,10 @@ class Project:
         return self.root / "model.lock"
 
     @property
+    def tokenizer(self) -> Path:
+        return self.root / "model-cache" / "tokenizer"
+
+    @property
     def base(self) -> Path:
         return self.root / "model-cache" / "base"
 

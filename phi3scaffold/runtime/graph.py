@@ -1,13 +1,14 @@
-"""The pipeline's graph: data -> model -> finetune -> merge -> export -> evaluate."""
+"""The pipeline's graph: tokenizer -> data -> model -> finetune -> merge -> export -> evaluate."""
 
 from __future__ import annotations
 
 from phi3scaffold.runtime.pipeline.stage import Stage
-from phi3scaffold.runtime.stages import data, evaluate, export, finetune, merge, model
+from phi3scaffold.runtime.stages import data, evaluate, export, finetune, merge, model, tokenizer
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
+        tokenizer.STAGE,
         data.STAGE,
         model.STAGE,
         finetune.STAGE,

@@ -35,9 +35,18 @@ def wanted(name: str) -> bool:
     return matches and not any(fnmatch.fnmatch(name, pattern) for pattern in UNWANTED)
 
 
-def wanted_files(folder: Path) -> list[Path]:
-    """The files of `folder` we take, in order of name."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and wanted(path.name))
+def wanted_files(folder: Path, *, weights: bool = True) -> list[Path]:
+    """The files of `folder` we take, in order of name; without `weights`, only what is small."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and wanted(path.name) and (weights or not is_weights(path.name))
+    )
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file holds weights, or says where they lie."""
+    return name.endswith(".safetensors") or name == INDEX
 
 
 def refuse_without_weights(names: Iterable[str], where: str | Path) -> None:
@@ -71,9 +80,19 @@ def check_model_folder(folder: Path) -> None:
         ScaffoldError: what is missing or wrong, and what to do.
     """
     read_config(folder)
-    names = [path.name for path in folder.iterdir() if path.is_file()]
-    refuse_without_weights(names, folder)
+    refuse_without_weights((path.name for path in folder.iterdir() if path.is_file()), folder)
     _check_shards(folder)
+    check_tokenizer(folder)
+
+
+def check_tokenizer(folder: Path) -> None:
+    """Refuse a folder of a Phi-3 model whose tokenizer cannot write prompts.
+
+    Raises:
+        ScaffoldError: what is missing or wrong, and what to do.
+    """
+    read_config(folder)
+    names = [path.name for path in folder.iterdir() if path.is_file()]
     if "tokenizer.json" not in names and "tokenizer.model" not in names:
         raise ScaffoldError(
             "The model has no tokenizer: neither tokenizer.json nor tokenizer.model.",

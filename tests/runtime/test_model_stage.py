@@ -30,7 +30,8 @@ project = load_project(Path(sys.argv[1]))
 out = Path(sys.argv[2]); out.mkdir()
 seen = []
 try:
-    model.fetch_base(project, out, progress=lambda *event: seen.append(event))
+    weights = sys.argv[3] == "whole"
+    model.fetch_base(project, out, weights=weights, progress=lambda *event: seen.append(event))
 except ScaffoldError as error:
     print(json.dumps({"code": error.exit_code, "text": str(error)}))
 else:
@@ -44,11 +45,13 @@ def hub() -> Iterator[HubServer]:
         yield server
 
 
-def fetch(project: Project, hub: HubServer, name: str = "out", **env: str) -> dict:
+def fetch(
+    project: Project, hub: HubServer, name: str = "out", what: str = "whole", **env: str
+) -> dict:
     """Fetch in a process of its own: huggingface_hub reads its environment once."""
     root = project.root
     result = subprocess.run(
-        [sys.executable, "-c", FETCH, str(root), str(root / name)],
+        [sys.executable, "-c", FETCH, str(root), str(root / name), what],
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -77,6 +80,20 @@ def test_downloads_only_data_and_writes_the_lock(tmp_path: Path, hub: HubServer)
     assert list(lock.sha256) == ["model.safetensors"]
     what, done, total = result["seen"][-1]
     assert (what, done) == ("downloading", total)
+
+
+def test_a_look_at_the_rows_needs_no_weights(tmp_path: Path, hub: HubServer) -> None:
+    commit = hub.add(REPO).commit(phi3_files(5000))
+    project = project_for(tmp_path, REPO)
+    result = fetch(project, hub, "tokenizer", "without weights")
+    small = [name for name in phi3_files() if not name.endswith(".safetensors")]
+    assert result["files"] == sorted([*small, "model.lock"])
+    assert "model.safetensors" not in hub.downloads()
+    lock = model.read_lock(project.lock)
+    assert lock and lock.commit == commit
+    hub.requests.clear()
+    assert "model.safetensors" in fetch(project, hub, "base")["files"]
+    assert not set(small) & set(hub.downloads())  # what is there is not fetched again
 
 
 def test_the_lock_holds_when_the_branch_moves(tmp_path: Path, hub: HubServer) -> None:

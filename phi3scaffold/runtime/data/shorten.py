@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from phi3scaffold.runtime.data.render import Renderer
 
 LETTERS_A_TOKEN = 16  # more than a token has on average; what stands before is never looked at
-Build = Callable[[str], Conversation]  # a text -> the row with that text in its place
-
 WORD = 24  # a cut moves on to the next word, if it begins within so many letters
+
+Build = Callable[[str], Conversation]  # a text -> the row with that text in its place
 
 
 class Shortener:
@@ -38,15 +38,13 @@ class Shortener:
             return self._with_shorter_column(row)
         system = [message for message in row.messages if message["role"] == "system"]
         turns = row.messages[len(system) :]
-        while len(turns) > 2 and not self.renderer.fits(
-            Conversation(row.place, [*system, *turns], {})
-        ):
-            turns = turns[2:]
 
         def build(text: str) -> Conversation:
             first = {"role": "user", "content": text}
             return Conversation(row.place, [*system, first, *turns[1:]], {})
 
+        while len(turns) > 2 and not self.renderer.fits(build(turns[0]["content"])):
+            turns = turns[2:]
         return self._longest_end(turns[0]["content"], build)
 
     def _with_shorter_column(self, row: Conversation) -> Conversation | None:

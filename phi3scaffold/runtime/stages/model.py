@@ -22,6 +22,8 @@ from phi3scaffold.runtime import hub
 from phi3scaffold.runtime.model_folder import (
     Progress,
     check_model_folder,
+    check_tokenizer,
+    is_weights,
     modernise,
     take_over,
     wanted_files,
@@ -132,7 +134,9 @@ def hub_id(project: Project) -> str:
     return entry.hub_id or project.model_id
 
 
-def fetch_base(project: Project, out: Path, *, progress: Progress | None = None) -> Lock:
+def fetch_base(
+    project: Project, out: Path, *, weights: bool = True, progress: Progress | None = None
+) -> Lock:
     """Put the base model's files into `out`, an empty folder, and check them.
 
     From the hub they come by way of model-cache/.partial-COMMIT, which outlives a killed run.
@@ -140,6 +144,7 @@ def fetch_base(project: Project, out: Path, *, progress: Progress | None = None)
     Args:
         project: the project.
         out: where they go.
+        weights: whether its weights, too.
         progress: called with (what, bytes done, bytes in all).
 
     Raises:
@@ -147,20 +152,21 @@ def fetch_base(project: Project, out: Path, *, progress: Progress | None = None)
     """
     lock = pin(project)
     folder = local_folder(project)
+    check = check_model_folder if weights else check_tokenizer
     if lock.source == "tiny":
-        _copy_tiny(out)
+        _copy_tiny(out, weights)
     elif folder is not None:
-        check_model_folder(folder)
-        take_over(wanted_files(folder), out, progress)
+        check(folder)
+        take_over(wanted_files(folder, weights=weights), out, progress)
     else:
-        _fetch_from_hub(project, lock, out, progress)
-    check_model_folder(out)
+        _fetch_from_hub(project, lock, out, weights, progress)
+    check(out)
     modernise(out)
     lock.save(out / MARKER)
     return lock
 
 
-def _copy_tiny(out: Path) -> None:
+def _copy_tiny(out: Path, weights: bool) -> None:
     folder = catalog.tiny_folder()
     if not (folder / "config.json").is_file():
         raise ScaffoldError(
@@ -168,23 +174,29 @@ def _copy_tiny(out: Path) -> None:
             where=folder,
             fix="install phi3scaffold again, or choose another model in project.yaml: model.id",
         )
-    for path in wanted_files(folder):  # copied: a link would let a project change the package
+    for path in wanted_files(
+        folder, weights=weights
+    ):  # copied: a link would let a project change the package
         shutil.copyfile(path, out / path.name)
 
 
-def _fetch_from_hub(project: Project, lock: Lock, out: Path, progress: Progress | None) -> None:
+def _fetch_from_hub(
+    project: Project, lock: Lock, out: Path, weights: bool, progress: Progress | None
+) -> None:
     repo = hub_id(project)
     assert lock.commit is not None
     cache = project.base.parent
     here = project.base if _is_base_of(project.base, lock) else hub.from_cache(repo, lock.commit)
     if here is not None:
-        take_over(wanted_files(here), out, progress)
+        take_over(wanted_files(here, weights=weights), out, progress)
         return
     if hub.offline():
         raise hub.offline_error(repo)
     partial = cache / f"{PARTIAL}{lock.commit}"
-    hub.download(repo, lock.commit, hub.list_files(repo, lock.commit), partial, progress)
-    take_over(wanted_files(partial), out, move=True)
+    listed = hub.list_files(repo, lock.commit)
+    files = {name: file for name, file in listed.items() if weights or not is_weights(name)}
+    hub.download(repo, lock.commit, files, partial, progress)
+    take_over(wanted_files(partial, weights=weights), out, move=weights)
 
 
 def _is_base_of(folder: Path, lock: Lock) -> bool:
@@ -205,29 +217,36 @@ def clear_partials(project: Project) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def inputs(project: Project) -> Inputs:
+def inputs_of(project: Project, *, weights: bool) -> Inputs:
     """The lock decides; for files of this machine, their content too."""
     lock = pin(project)
-    if any(project.base.parent.glob(f"{PARTIAL}*")) and _is_base_of(project.base, lock):
-        clear_partials(project)  # published: the download is no longer needed
     folder = local_folder(project)
     if lock.source == "tiny":
         folder = catalog.tiny_folder()
-    elif folder is not None:
-        check_model_folder(folder)  # before a byte of it is hashed
-    files = wanted_files(folder) if folder is not None and folder.is_dir() else []
+    elif folder is not None:  # before a byte of it is hashed
+        (check_model_folder if weights else check_tokenizer)(folder)
+    there = folder is not None and folder.is_dir()
+    files = wanted_files(folder, weights=weights) if folder and there else []
     return Inputs(files=tuple(files), settings=asdict(lock))
+
+
+def inputs(project: Project) -> Inputs:
+    """See `inputs_of`; an unfinished download that is no longer needed goes, too."""
+    lock = pin(project)
+    if any(project.base.parent.glob(f"{PARTIAL}*")) and _is_base_of(project.base, lock):
+        clear_partials(project)  # published: the download is no longer needed
+    return inputs_of(project, weights=True)
 
 
 def run(context: Context) -> dict[str, Any]:
     """Write the base model into the stage's folder; returns what it is."""
     project = context.project
-    lock = fetch_base(project, context.out, progress=_throttled(context.emit))
+    lock = fetch_base(project, context.out, progress=throttled(context.emit))
     size = sum(path.stat().st_size for path in context.out.iterdir() if path.is_file())
     return {"id": lock.id, "source": lock.source, "commit": lock.commit, "bytes": size}
 
 
-def _throttled(emit: Callable[[dict[str, Any]], None]) -> Progress:
+def throttled(emit: Callable[[dict[str, Any]], None]) -> Progress:
     """Progress as events, at most five a second and always the last one."""
     last = 0.0
 
