@@ -1,16 +1,25 @@
-"""Rows from files: json, jsonl, csv, tsv. Every error names the file and the line."""
+"""Rows from files, one at a time: every usual kind, and every error names the file and the line."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows import parquet, text
+from phi3scaffold.rows.files import Meter, data_files, kind_of, shown, unreadable
 
-READABLE = (".jsonl", ".json", ".csv", ".tsv")
+READERS = {
+    ".jsonl": text.json_lines,
+    ".ndjson": text.json_lines,
+    ".json": text.json_document,
+    ".csv": text.delimited,
+    ".tsv": text.delimited,
+    ".parquet": parquet.rows,
+}
 
 
 class Row(NamedTuple):
@@ -18,7 +27,7 @@ class Row(NamedTuple):
 
     Attributes:
         file: the file it was read from.
-        line: its line there, from 1 (for json: its place in the list).
+        line: the line where it begins, from 1; in a parquet file the number of the row.
         values: column -> value.
     """
 
@@ -28,104 +37,81 @@ class Row(NamedTuple):
 
     @property
     def place(self) -> str:
-        return f"{self.file}:{self.line}"
+        """``file:line``; a file of the hub by its address there."""
+        return f"{shown(self.file)}:{self.line}"
 
 
-def read_rows(files: tuple[Path, ...]) -> Iterator[Row]:
-    """All rows of all files, in order.
+class Reading:
+    """The rows of some files in a stable order, and how far the reading is.
+
+    Rows are read as they are asked for; no file is held in memory. Iterating again starts anew.
+
+    Args:
+        sources: files, folders, or ``hf://datasets/owner/name@commit/path``; the last are
+            downloaded into the hub's own cache.
+
+    Attributes:
+        files: the files, folders and hub addresses resolved.
+        bytes_total: their size on the disk.
+        bytes_done: how much of that was read so far.
 
     Raises:
-        ScaffoldError: a file is missing, empty, unreadable, or broken at a line.
+        ScaffoldError: a file is missing or of a kind that is not read; while iterating: it is
+            empty, unreadable, or broken at a line.
     """
-    for file in files:
-        reader = _READERS.get(file.suffix.lower())
-        if reader is None:
-            raise ScaffoldError(
-                f"Files of kind {file.suffix or 'without an ending'!r} are not read.",
-                where=file,
-                fix=f"one of: {', '.join(READABLE)}",
-            )
-        try:
-            empty = True
-            for row in reader(file):
-                empty = False
-                yield row
-        except FileNotFoundError:
-            raise ScaffoldError(
-                "The data file is missing.",
-                where=file,
-                fix="put it there, or name another in datasets/dataset.yaml",
-            ) from None
-        except UnicodeDecodeError as error:
-            raise ScaffoldError(
-                f"The file is not UTF-8 (byte {error.start} of what was read).",
-                where=file,
-                fix="save it as UTF-8",
-            ) from None
-        if empty:
-            raise ScaffoldError("The data file holds no rows.", where=file)
+
+    def __init__(self, sources: Iterable[Path | str]) -> None:
+        self.files = data_files(sources)
+        self._sizes = [file.stat().st_size for file in self.files]
+        self._before = 0
+        self._meter = Meter()
+
+    @property
+    def bytes_total(self) -> int:
+        return sum(self._sizes)
+
+    @property
+    def bytes_done(self) -> int:
+        return self._before + self._meter.done
+
+    def __iter__(self) -> Iterator[Row]:
+        self._before, self._meter = 0, Meter()
+        for file, size in zip(self.files, self._sizes, strict=True):
+            yield from _rows(file, self._meter)
+            self._before, self._meter = self._before + size, Meter()
 
 
-def _json_lines(file: Path) -> Iterator[Row]:
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _object(_parse(line.rstrip("\r\n"), file, number - 1), file, number)
+def read_rows(sources: Iterable[Path | str]) -> Iterator[Row]:
+    """All rows of all files, in order: see `Reading`."""
+    return iter(Reading(sources))
 
 
-def _json(file: Path) -> Iterator[Row]:
-    content = _parse(file.read_text(encoding="utf-8-sig"), file, 0)
-    if not isinstance(content, list):
-        raise ScaffoldError("A .json file must hold a list of objects.", where=file)
-    for number, value in enumerate(content, start=1):
-        yield _object(value, file, number)
-
-
-def _parse(text: str, file: Path, lines_before: int) -> Any:
+def _rows(file: Path, meter: Meter) -> Iterator[Row]:
+    number = 0
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        for number, values in READERS[kind_of(file)](file, meter):
+            yield Row(file, number, values)
+    except UnicodeDecodeError:
+        raise text.not_utf8(file) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _bad_gz(file, error) from None
+    except OSError as error:
+        raise unreadable(file, error) from None
+    if not number:
         raise ScaffoldError(
-            f"Not valid JSON: {error.msg}.",
-            where=f"{file}:{lines_before + error.lineno}",
-            fix="mend that line; each line must be one JSON object"
-            if file.suffix == ".jsonl"
-            else "mend that line",
-        ) from None
-
-
-def _object(value: Any, file: Path, number: int) -> Row:
-    if not isinstance(value, dict):
-        raise ScaffoldError(
-            f"Each row must be a JSON object, not {type(value).__name__}.",
-            where=f"{file}:{number}",
+            "The data file holds no rows.",
+            where=shown(file),
+            fix="put rows into it, or name another file in datasets/dataset.yaml",
         )
-    return Row(file, number, value)
 
 
-def _delimited(file: Path) -> Iterator[Row]:
-    delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        header: list[str] | None = None
-        try:
-            for record in reader:
-                if not record:
-                    continue
-                if header is None:
-                    header = record
-                    continue
-                if len(record) != len(header):
-                    raise ScaffoldError(
-                        f"The row has {len(record)} fields, the header {len(header)}.",
-                        where=f"{file}:{reader.line_num}",
-                        fix="put quotes around fields that hold the delimiter",
-                    )
-                yield Row(file, reader.line_num, dict(zip(header, record, strict=True)))
-        except csv.Error as error:
-            raise ScaffoldError(
-                f"Not valid {file.suffix[1:]}: {error}.", where=f"{file}:{reader.line_num}"
-            ) from None
-
-
-_READERS = {".jsonl": _json_lines, ".json": _json, ".csv": _delimited, ".tsv": _delimited}
+def _bad_gz(file: Path, error: Exception) -> ScaffoldError:
+    if isinstance(error, EOFError):
+        return ScaffoldError(
+            "The gz file ends in the middle.", where=shown(file), fix="copy or download it again"
+        )
+    return ScaffoldError(
+        f"Not a valid gz file: {str(error).rstrip('.')}.",
+        where=shown(file),
+        fix="take .gz off its name where it is not packed, else pack or download it again",
+    )

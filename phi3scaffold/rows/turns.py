@@ -54,6 +54,16 @@ def fill(template: str, values: dict[str, str]) -> str:
     return COLUMN.sub(lambda m: values.get(m.group(1), m.group(0)), template)
 
 
+def conversation(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
+    """One row as a conversation, or why it is left out.
+
+    Raises:
+        ScaffoldError: a column is missing, a value is not text, a label is unknown, or the
+            roles of a conversation do not alternate.
+    """
+    return _whole(row, spec) if spec.messages else _filled(row, spec)
+
+
 def conversations(
     rows: Iterable[Row], spec: DatasetSpec
 ) -> tuple[list[Conversation], list[Dropped]]:
@@ -67,7 +77,7 @@ def conversations(
     dropped: list[Dropped] = []
     seen: set[str] = set()
     for row in rows:
-        made = _whole(row, spec) if spec.messages else _filled(row, spec)
+        made = conversation(row, spec)
         if isinstance(made, Dropped):
             dropped.append(made)
             continue

@@ -1,0 +1,64 @@
+"""Rows of parquet files, by batches; numbers that stand for labels become the labels."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.files import Meter, is_gz, open_bytes, shown
+
+BATCH = 1024  # rows
+
+
+def rows(file: Path, meter: Meter) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number of the row from 1, values)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryFile() as unpacked:
+        if is_gz(file):
+            with open_bytes(file, Meter()) as packed:
+                shutil.copyfileobj(packed, unpacked)
+        number, size = 0, file.stat().st_size
+        try:
+            with pq.ParquetFile(unpacked if is_gz(file) else file) as table:
+                names = labels(table.schema_arrow)
+                for batch in table.iter_batches(BATCH):
+                    for values in batch.to_pylist():
+                        number += 1
+                        for column, of in names.items():
+                            values[column] = _label(values[column], of)
+                        yield number, values
+                    meter.done = size * number // max(1, table.metadata.num_rows)
+        except pa.ArrowException as error:
+            raise ScaffoldError(
+                f"Not a valid parquet file: {str(error).splitlines()[0].rstrip('.')}.",
+                where=f"{shown(file)}:{number + 1}" if number else shown(file),
+                fix="copy, download or write it again",
+            ) from None
+
+
+def labels(schema: Any) -> dict[str, list[str]]:
+    """column -> label names, where the hub's `datasets` wrote numbers in place of labels."""
+    try:
+        told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = told["info"]["features"]
+        return {
+            column: list(feature["names"])
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _label(value: Any, names: list[str]) -> Any:
+    """-1 is how `datasets` writes that a row has no label."""
+    if not isinstance(value, int):
+        return value
+    return names[value] if 0 <= value < len(names) else None
