@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import read_yaml
+from phi3scaffold.rows.files import HUB, data_files
 
 TASKS = ("classify", "qa", "chat")
-KEYS = frozenset(
-    {"task", "files", "turns", "messages", "system", "labels", "max_tokens", "seed"},
-)
+ROLES = ("system", "user", "assistant")
+LONG_ROWS = ("drop", "truncate")
+KEYS = (
+    "task", "files", "turns", "messages", "system", "labels", "max_tokens", "long_rows", "seed",
+)  # fmt: skip
+TURNS = 'turns: [{user: "{question}"}, {assistant: "{answer}"}]'
+Sources = tuple[Path | str, ...]
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Where whole conversations stand in a row: a column with a list of turns.
+
+    Attributes:
+        column: the column.
+        role, content: the two keys of a turn.
+        names: the rows' own word for who speaks -> one of `ROLES`, which are known by themselves.
+    """
+
+    column: str
+    role: str = "role"
+    content: str = "content"
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -22,56 +46,62 @@ class DatasetSpec:
     Attributes:
         path: the dataset.yaml itself.
         task: one of `TASKS`.
-        train: absolute paths of the training files.
-        held_out: absolute paths of the held-out files, or the share of `train` to hold out.
+        train: training files and folders (absolute paths), and addresses on the hub (``hf://``).
+        held_out: the same for the held-out rows, or the share of `train` to hold out.
         user, assistant: the two turns with ``{column}`` in them; empty where `messages` is set.
-        messages: the column that holds whole conversations, or None.
+        messages: where whole conversations stand, or None.
         system: the system prompt, or None.
         labels: the allowed answers of a classification, or ().
-        max_tokens: rows longer than this are dropped and counted.
+        max_tokens: no row is longer than this.
+        long_rows: what becomes of longer rows, one of `LONG_ROWS`.
         seed: decides the split.
     """
 
     path: Path
     task: str
-    train: tuple[Path, ...]
-    held_out: tuple[Path, ...] | float
-    user: str
-    assistant: str
-    messages: str | None
-    system: str | None
-    labels: tuple[str, ...]
-    max_tokens: int
-    seed: int
+    train: Sources
+    held_out: Sources | float
+    user: str = ""
+    assistant: str = ""
+    messages: Messages | None = None
+    system: str | None = None
+    labels: tuple[str, ...] = ()
+    max_tokens: int = 512
+    long_rows: str = "drop"
+    seed: int = 42
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """Every file of rows on this disk, folders resolved.
+
+        What lies on the hub is not among them: its address names a commit, so it cannot change.
+
+        Raises:
+            ScaffoldError: one is missing or not to be read.
+        """
         held = self.held_out if isinstance(self.held_out, tuple) else ()
-        return (*self.train, *held)
+        return data_files(source for source in (*self.train, *held) if isinstance(source, Path))
 
 
 def load_spec(path: Path) -> DatasetSpec:
     """Read dataset.yaml. Raises ScaffoldError naming the key that is wrong."""
     raw = read_yaml(path)
-    unknown = sorted(set(raw) - KEYS)
-    if unknown:
-        raise _wrong(path, unknown[0], "Unknown key.", f"known keys: {', '.join(sorted(KEYS))}")
-    task = raw.get("task")
-    if task not in TASKS:
-        raise _wrong(path, "task", f"Unknown task {task!r}.", f"one of: {', '.join(TASKS)}")
+    _refuse_unknown(raw, KEYS, path)
+    task = _one_of(raw.get("task"), TASKS, path, "task")
     files = raw.get("files")
     if not isinstance(files, dict) or "train" not in files:
         raise _wrong(path, "files", "The files are missing.", "files: {train: [rows.jsonl]}")
-    messages = raw.get("messages")
-    user = assistant = ""
-    if messages is None:
-        user, assistant = _two_turns(raw.get("turns"), path)
-    elif not isinstance(messages, str):
-        raise _wrong(path, "messages", "It names a column.", "messages: messages")
+    _refuse_unknown(files, ("train", "held_out"), path, "files.")
+    messages = _messages(raw.get("messages"), path)
+    if messages and raw.get("turns") is not None:
+        raise _wrong(path, "turns", "Both turns and messages are given.", "remove one of them")
+    if messages and task == "classify":
+        raise _wrong(path, "messages", "A classification has turns, not messages.", TURNS)
+    user, assistant = ("", "") if messages else _two_turns(raw.get("turns"), path)
     return DatasetSpec(
         path=path,
         task=task,
-        train=_paths(files["train"], path, "files.train"),
+        train=_sources(files["train"], path, "files.train"),
         held_out=_held_out(files.get("held_out", 0.2), path),
         user=user,
         assistant=assistant,
@@ -79,6 +109,7 @@ def load_spec(path: Path) -> DatasetSpec:
         system=_optional_text(raw.get("system"), path, "system"),
         labels=_labels(raw.get("labels"), task, path),
         max_tokens=_whole(raw.get("max_tokens", 512), path, "max_tokens"),
+        long_rows=_one_of(raw.get("long_rows", "drop"), LONG_ROWS, path, "long_rows"),
         seed=_whole(raw.get("seed", 42), path, "seed", least=0),
     )
 
@@ -87,30 +118,111 @@ def _wrong(path: Path, key: str, what: str, fix: str | None = None) -> ScaffoldE
     return ScaffoldError(what, where=f"{path}: {key}", fix=fix)
 
 
-def _paths(value: Any, path: Path, key: str) -> tuple[Path, ...]:
+def _refuse_unknown(
+    found: Mapping[Any, Any], known: tuple[str, ...], path: Path, within: str = ""
+) -> None:
+    for key in found:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            fix = f"known keys: {', '.join(known)}"
+            raise _wrong(
+                path,
+                f"{within}{key}",
+                "Unknown key.",
+                f"did you mean {near[0]}? {fix.capitalize()}" if near else fix,
+            )
+
+
+def _one_of(value: Any, known: tuple[str, ...], path: Path, key: str) -> str:
+    if value not in known:
+        raise _wrong(path, key, f"Unknown {key} {value!r}.", f"one of: {', '.join(known)}")
+    return str(value)
+
+
+def _sources(value: Any, path: Path, key: str) -> Sources:
     names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
         raise _wrong(path, key, "It must be a list of file names.", f"{key}: [rows.jsonl]")
-    return tuple((path.parent / name).resolve() for name in names)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise _wrong(path, key, f"{twice} is given twice.", "name each file once")
+    return tuple(name if name.startswith(HUB) else _inside(name, path, key) for name in names)
 
 
-def _held_out(value: Any, path: Path) -> tuple[Path, ...] | float:
+def _inside(name: str, path: Path, key: str) -> Path:
+    """A path below datasets/: what lies elsewhere would not travel with the project."""
+    if "\0" in name:
+        raise _wrong(path, key, "A file name holds a NUL character.", "take it out")
+    # not resolve(): where links lead is the user's own affair
+    folder = Path(os.path.normpath(path.parent.absolute()))
+    file = Path(os.path.normpath(folder / name))
+    if not file.is_relative_to(folder):
+        raise _wrong(
+            path,
+            key,
+            f"{name} lies outside {folder}.",
+            "copy the file into that folder, or make a link to it there",
+        )
+    return file
+
+
+def _held_out(value: Any, path: Path) -> Sources | float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if not 0 < value < 1:
-            raise _wrong(path, "files.held_out", f"A share lies between 0 and 1, not {value}.")
+            raise _wrong(
+                path,
+                "files.held_out",
+                f"A share lies between 0 and 1, not {value}.",
+                "held_out: 0.2, or a list of files",
+            )
         return float(value)
-    return _paths(value, path, "files.held_out")
+    return _sources(value, path, "files.held_out")
+
+
+def _messages(value: Any, path: Path) -> Messages | None:
+    example = "messages: {column: conversations, role: from, content: value, names: {human: user}}"
+    if value is None:
+        return None
+    if isinstance(value, str) and value:
+        return Messages(value)
+    if not isinstance(value, dict):
+        raise _wrong(path, "messages", "It names a column, or says how turns are written.", example)
+    _refuse_unknown(value, ("column", "role", "content", "names"), path, "messages.")
+    for key in ("column", "role", "content"):
+        text = value.get(key, key)
+        if not isinstance(text, str) or not text or (key == "column" and key not in value):
+            raise _wrong(path, f"messages.{key}", "It must be a name.", example)
+    names = value.get("names") or {}
+    if not isinstance(names, dict):
+        raise _wrong(path, "messages.names", "It must be a mapping.", example)
+    for name, role in names.items():
+        if role not in ROLES:
+            raise _wrong(
+                path,
+                f"messages.names.{name}",
+                f"Unknown role {role!r}.",
+                f"one of: {', '.join(ROLES)}",
+            )
+    return Messages(
+        value["column"],
+        value.get("role", "role"),
+        value.get("content", "content"),
+        {str(name): role for name, role in names.items()},
+    )
 
 
 def _two_turns(turns: Any, path: Path) -> tuple[str, str]:
-    example = 'turns: [{user: "{question}"}, {assistant: "{answer}"}]'
+    from phi3scaffold.rows.turns import columns_of
+
     if not isinstance(turns, list) or len(turns) != 2:
-        raise _wrong(path, "turns", "It must be a user turn and an assistant turn.", example)
+        raise _wrong(path, "turns", "It must be a user turn and an assistant turn.", TURNS)
     texts = []
     for index, role in enumerate(("user", "assistant")):
         turn = turns[index]
-        if not isinstance(turn, dict) or not isinstance(turn.get(role), str):
-            raise _wrong(path, f"turns[{index}]", f"It must be a {role} turn.", example)
+        if not isinstance(turn, dict) or not isinstance(turn.get(role), str) or len(turn) > 1:
+            raise _wrong(path, f"turns[{index}]", f"It must be a {role} turn.", TURNS)
+        if not columns_of(turn[role]):
+            raise _wrong(path, f"turns[{index}].{role}", "The turn names no {column}.", TURNS)
         texts.append(turn[role])
     return texts[0], texts[1]
 
@@ -118,20 +230,37 @@ def _two_turns(turns: Any, path: Path) -> tuple[str, str]:
 def _optional_text(value: Any, path: Path, key: str) -> str | None:
     if value is None or isinstance(value, str):
         return value or None
-    raise _wrong(path, key, "It must be text.")
+    raise _wrong(path, key, "It must be text.", f'{key}: "..." in quotes, or null')
 
 
 def _labels(value: Any, task: str, path: Path) -> tuple[str, ...]:
-    if value is None:
+    if value is None and task != "classify":
         return ()
     if not isinstance(value, list) or len({str(v) for v in value}) != len(value):
-        raise _wrong(path, "labels", "It must be a list of different labels.")
+        raise _wrong(
+            path, "labels", "It must be a list of different labels.", "labels: [joy, fear]"
+        )
+    for index, label in enumerate(value):
+        if type(label) not in (str, int) or not str(label).strip():
+            raise _wrong(
+                path,
+                f"labels[{index}]",
+                f"YAML reads this label as {label!r}, not as text.",
+                "put it in quotes",
+            )
     if task == "classify" and len(value) < 2:
-        raise _wrong(path, "labels", "A classification needs at least two labels.")
+        raise _wrong(
+            path, "labels", "A classification needs at least two labels.", "labels: [joy, fear]"
+        )
     return tuple(str(label) for label in value)
 
 
 def _whole(value: Any, path: Path, key: str, least: int = 1) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise _wrong(path, key, f"It must be a whole number of at least {least}, not {value!r}.")
+        raise _wrong(
+            path,
+            key,
+            f"It must be a whole number of at least {least}, not {value!r}.",
+            f"{key}: {512 if key == 'max_tokens' else 42}",
+        )
     return value

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.read import Row
-from phi3scaffold.rows.spec import DatasetSpec
+from phi3scaffold.rows.spec import ROLES, DatasetSpec, Messages
+from phi3scaffold.rows.text import kind_of_value
 
 Message = dict[str, str]
-COLUMN = re.compile(r"\{([^{}]+)\}")
-ROLES = ("system", "user", "assistant")
+COLUMN = re.compile(r"\{([^{}\n]+)\}")
+YAML = "datasets/dataset.yaml"
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,24 @@ class Dropped:
     reason: str
 
 
+@lru_cache(maxsize=64)
 def columns_of(template: str) -> tuple[str, ...]:
     """The columns a turn names, in order, each once."""
     return tuple(dict.fromkeys(COLUMN.findall(template)))
 
 
-def fill(template: str, values: dict[str, str]) -> str:
-    """Put the columns into the turn; braces that name no column stay as they are."""
-    return COLUMN.sub(lambda m: values.get(m.group(1), m.group(0)), template)
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Put the columns into the turn; braces that name no column stay as they are.
+
+    A line of which nothing is left, since its columns are empty, disappears: an optional column
+    may have a line of its own.
+    """
+    lines = []
+    for line in template.split("\n"):
+        filled = COLUMN.sub(lambda m: values.get(m[1], m[0]), line)
+        if filled.strip() or not line.strip():
+            lines.append(filled)
+    return "\n".join(lines)
 
 
 def conversation(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
@@ -61,117 +73,158 @@ def conversation(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
         ScaffoldError: a column is missing, a value is not text, a label is unknown, or the
             roles of a conversation do not alternate.
     """
-    return _whole(row, spec) if spec.messages else _filled(row, spec)
+    if spec.messages:
+        return _whole(row, spec, spec.messages)
+    return _filled(row, spec)
 
 
 def conversations(
     rows: Iterable[Row], spec: DatasetSpec
 ) -> tuple[list[Conversation], list[Dropped]]:
-    """Every row as a conversation; empty and doubled rows are dropped and said.
-
-    Raises:
-        ScaffoldError: a column is missing, a value is not text, a label is unknown, or the
-            roles of a conversation do not alternate.
-    """
-    kept: list[Conversation] = []
-    dropped: list[Dropped] = []
-    seen: set[str] = set()
-    for row in rows:
-        made = conversation(row, spec)
-        if isinstance(made, Dropped):
-            dropped.append(made)
-            continue
-        key = "\x1f".join(" ".join(m["content"].lower().split()) for m in made.messages)
-        if key in seen:
-            dropped.append(Dropped(row.place, "the same as an earlier row"))
-            continue
-        seen.add(key)
-        kept.append(made)
-    return kept, dropped
+    """Every row as a conversation, or dropped: see `conversation`."""
+    made = [conversation(row, spec) for row in rows]
+    return (
+        [row for row in made if isinstance(row, Conversation)],
+        [row for row in made if isinstance(row, Dropped)],
+    )
 
 
 def _filled(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
-    names = (*columns_of(spec.user), *columns_of(spec.assistant))
-    values = {name: _text(row, name) for name in dict.fromkeys(names)}
-    if any(not values[name].strip() for name in columns_of(spec.assistant)):
+    asked = {name: _text(row, name, "turns") for name in columns_of(spec.user)}
+    answers = {name: _text(row, name, "turns") for name in columns_of(spec.assistant)}
+    if not all(map(str.strip, answers.values())):
         return Dropped(row.place, "empty answer")
-    if columns_of(spec.user) and all(not values[n].strip() for n in columns_of(spec.user)):
+    if not any(map(str.strip, asked.values())):
         return Dropped(row.place, "empty prompt")
-    answer = fill(spec.assistant, values)
+    answer = fill(spec.assistant, answers)
     if spec.labels and answer not in spec.labels:
-        near = difflib.get_close_matches(answer, spec.labels, 1)
-        raise ScaffoldError(
-            f"The label {answer!r} is not one of: {', '.join(spec.labels)}.",
-            where=row.place,
-            fix=f"did you mean {near[0]!r}? Otherwise add it to labels in {spec.path}"
-            if near
-            else f"mend the row, or add the label in {spec.path}",
-        )
+        raise _unknown_label(row, answer, spec)
     messages = [
-        {"role": "user", "content": fill(spec.user, values)},
+        {"role": "user", "content": fill(spec.user, asked)},
         {"role": "assistant", "content": answer},
     ]
-    asked = {name: values[name] for name in columns_of(spec.user)}
     return Conversation(row.place, _with_system(messages, spec.system), asked)
 
 
-def _text(row: Row, column: str) -> str:
-    if column not in row.values:
-        near = difflib.get_close_matches(column, map(str, row.values), 1)
-        have = ", ".join(map(str, row.values)) or "none"
-        raise ScaffoldError(
-            f"The row lacks the column {column!r}; it has: {have}.",
-            where=row.place,
-            fix=f"did you mean {near[0]!r}? Mend turns in datasets/dataset.yaml"
-            if near
-            else "mend the row, or turns in datasets/dataset.yaml",
-        )
-    value = row.values[column]
+def _text(row: Row, column: str, key: str) -> str:
+    """A column's text; "" for null. `key` is where dataset.yaml names the column."""
+    value = _value(row, column, key)
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
-    if not isinstance(value, str):
+    nested = isinstance(value, (list, dict))
+    raise ScaffoldError(
+        f"The column {column!r} holds {kind_of_value(value)}, not text.",
+        where=row.place,
+        fix=f"write its text into a column of its own, and name that in {key} in {YAML}"
+        if nested
+        else "write it as text (in quotes)",
+    )
+
+
+def _value(row: Row, column: str, key: str) -> Any:
+    if column in row.values:
+        return row.values[column]
+    names = [str(name) for name in row.values]
+    same = [name for name in names if name.lower() == column.lower()]
+    near = same or difflib.get_close_matches(column, names, 1)
+    have = ", ".join(names[:20]) or "none"
+    raise ScaffoldError(
+        f"The row lacks the column {column!r}; it has: {have}.",
+        where=row.place,
+        fix=f"did you mean {near[0]!r}? Mend {key} in {YAML}, or the row"
+        if near
+        else f"mend the row, or {key} in {YAML}",
+    )
+
+
+def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
+    same = [label for label in spec.labels if label.lower() == answer.strip().lower()]
+    near = same or difflib.get_close_matches(answer, spec.labels, 1)
+    return ScaffoldError(
+        f"The label {answer!r:.100} is not one of: {', '.join(spec.labels)}.",
+        where=row.place,
+        fix=f"did you mean {near[0]!r}? Otherwise add it to labels in {YAML}"
+        if near
+        else f"mend the row, or add the label to labels in {YAML}",
+    )
+
+
+def _whole(row: Row, spec: DatasetSpec, form: Messages) -> Conversation | Dropped:
+    listed = _value(row, form.column, "messages")
+    if not isinstance(listed, list):
         raise ScaffoldError(
-            f"The column {column!r} holds {type(value).__name__}, not text.",
+            f"The column {form.column!r} holds {kind_of_value(listed)}, not a list of turns.",
             where=row.place,
-            fix="write it as text (in quotes)",
+            fix=f'write it as [{{"{form.role}": "user", "{form.content}": "..."}}, ...]',
         )
-    return value
-
-
-def _whole(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
-    column = spec.messages or "messages"
-    if column not in row.values:
-        _text(row, column)  # raises, with the near name
-    messages = row.values[column]
-    if not isinstance(messages, list) or not messages:
-        raise ScaffoldError(f"The column {column!r} must be a list of turns.", where=row.place)
-    turns = [_turn(message, row, index) for index, message in enumerate(messages)]
-    if not any(turn["role"] == "system" for turn in turns):
+    turns = [_turn(turn, row, index, form) for index, turn in enumerate(listed, 1)]
+    _refuse_disorder(turns, row)
+    for name, role in (("answer", "assistant"), ("prompt", "user")):
+        if not all(turn["content"].strip() for turn in turns if turn["role"] == role):
+            return Dropped(row.place, f"empty {name}")
+    if turns[0]["role"] != "system":
         turns = _with_system(turns, spec.system)
-    spoken = [turn["role"] for turn in turns if turn["role"] != "system"]
-    expected = [("user", "assistant")[i % 2] for i in range(len(spoken))]
-    if spoken != expected or turns[-1]["role"] != "assistant":
-        raise ScaffoldError(
-            f"The turns must go user, assistant, ... and end with assistant, not: "
-            f"{', '.join(spoken)}.",
-            where=row.place,
-        )
-    if not turns[-1]["content"].strip():
-        return Dropped(row.place, "empty answer")
     return Conversation(row.place, turns, {})
 
 
-def _turn(message: Any, row: Row, index: int) -> Message:
-    if (
-        not isinstance(message, dict)
-        or message.get("role") not in ROLES
-        or not isinstance(message.get("content"), str)
-    ):
+def _turn(turn: Any, row: Row, number: int, form: Messages) -> Message:
+    where = f"{row.place}: turn {number}"
+    example = f'{{"{form.role}": "user", "{form.content}": "..."}}'
+    if not isinstance(turn, dict):
         raise ScaffoldError(
-            'A turn must be {"role": "system|user|assistant", "content": "text"}.',
-            where=f"{row.place}: turn {index + 1}",
+            f"The turn is {kind_of_value(turn)}.", where=where, fix=f"write it as {example}"
         )
-    return {"role": message["role"], "content": message["content"]}
+    for key in (form.role, form.content):
+        if key not in turn:
+            near = difflib.get_close_matches(key, map(str, turn), 1)
+            raise ScaffoldError(
+                f"The turn lacks {key!r}; it has: {', '.join(map(str, turn)) or 'nothing'}.",
+                where=where,
+                fix=(f"did you mean {near[0]!r}? " if near else "")
+                + f"Write it as {example}, or mend messages in {YAML}",
+            )
+    role, content = turn[form.role], turn[form.content]
+    name = form.names.get(role, role) if isinstance(role, str) else None
+    if name not in ROLES:
+        known = ", ".join((*form.names, *ROLES))
+        raise ScaffoldError(
+            f"Nobody is called {role!r:.100} here; known are: {known}.",
+            where=where,
+            fix=f"mend the row, or say who that is under messages.names in {YAML}",
+        )
+    if content is not None and not isinstance(content, str):
+        raise ScaffoldError(
+            f"{form.content!r} holds {kind_of_value(content)}, not text.",
+            where=where,
+            fix="write it as text (in quotes)",
+        )
+    return {"role": name, "content": content or ""}
+
+
+def _refuse_disorder(turns: list[Message], row: Row) -> None:
+    """A system turn first or not at all, then user and assistant in turn, the assistant last."""
+    roles = [turn["role"] for turn in turns]
+    spoken = roles[1:] if roles[:1] == ["system"] else roles
+    for index, role in enumerate(spoken):
+        wanted = ROLES[1 + index % 2]
+        if role != wanted:
+            number = len(roles) - len(spoken) + index + 1
+            raise ScaffoldError(
+                f"The turns must go user, assistant, user, assistant: here stands {role}, "
+                f"not {wanted}.",
+                where=f"{row.place}: turn {number}",
+                fix="join turns of the same speaker, or take the row out",
+            )
+    if len(spoken) % 2 or not spoken:
+        raise ScaffoldError(
+            "The conversation must end with a turn of the assistant."
+            if spoken
+            else "The conversation has no turns.",
+            where=row.place,
+            fix="add the answer, or take the row out",
+        )
 
 
 def _with_system(messages: list[Message], system: str | None) -> list[Message]:
