@@ -18,6 +18,7 @@ from typing import Any
 
 from phi3scaffold.catalog import read_config
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.hub_errors import Asked, explained, offline_error
 from phi3scaffold.runtime import environment
 from phi3scaffold.runtime.model_folder import (
     Progress,
@@ -29,7 +30,6 @@ from phi3scaffold.runtime.model_folder import (
 
 PART = ".part"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def resolve(repo: str, revision: str) -> str:
         cached = _cached_commit(repo, revision)
         if cached:
             return cached
-        raise offline_error(repo)
-    with explained(repo, revision):
+        raise offline_error(asked(repo, revision))
+    with explained(asked(repo, revision)):
         commit = hub.HfApi().model_info(repo, revision=revision).sha
     if not commit:
         raise ScaffoldError(
@@ -78,7 +78,7 @@ def list_files(repo: str, commit: str) -> dict[str, RemoteFile]:
         ScaffoldError: the repository cannot be read, or has no safetensors.
     """
     hub = _hub()
-    with explained(repo, commit):
+    with explained(asked(repo, commit)):
         entries = [
             entry
             for entry in hub.HfApi().list_repo_tree(repo, revision=commit)
@@ -107,7 +107,7 @@ def download(
     total = sum(file.size for file in files.values())
     require_room(folder, max(0, total - _size(folder)), f"downloading {repo}")
     ordered = sorted(files.values(), key=lambda file: (file.name != "config.json", file.name))
-    with explained(repo, commit), _reported(folder, total, progress):
+    with explained(asked(repo, commit)), _reported(folder, total, progress):
         for file in ordered:
             _download_file(repo, commit, file, folder / file.name)
             if file.name == "config.json":
@@ -157,88 +157,20 @@ def from_cache(repo: str, commit: str) -> Path | None:
     return folder
 
 
-def offline_error(repo: str) -> ScaffoldError:
-    return ScaffoldError(
-        f"{repo} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it.",
-        fix="unset HF_HUB_OFFLINE, or run `phi3scaffold model` once with the network, or set "
-        "model.id in project.yaml to a local folder (or to tiny)",
+def asked(repo: str, revision: str) -> Asked:
+    """What the errors about a model say."""
+    return Asked(
+        repo=repo,
+        revision=revision,
+        page=repo,
+        id_key="project.yaml: model.id",
+        id_fix="write it as owner/name, or give a folder such as ./my-model",
+        revision_key="project.yaml: model.revision",
+        revision_fix="or write main and remove model.lock",
+        offline_fix="unset HF_HUB_OFFLINE, or run `phi3scaffold model` once with the network, or "
+        "set model.id in project.yaml to a local folder (or to tiny)",
+        again="run it again: a download goes on where it stopped",
     )
-
-
-@contextlib.contextmanager
-def explained(repo: str, revision: str) -> Iterator[None]:
-    """Turn what huggingface_hub raises inside the block into errors a person can act on."""
-    import httpx2
-    from huggingface_hub import errors
-
-    page = f"{_hub().constants.ENDPOINT}/{repo}"
-    where = f"{repo} @ {revision}"
-    try:
-        yield
-    except ScaffoldError:
-        raise
-    except errors.HFValidationError:
-        raise ScaffoldError(
-            f"{repo!r} is not a hub id.",
-            where="project.yaml: model.id",
-            fix="write it as owner/name, or give a folder such as ./my-model",
-        ) from None
-    except errors.GatedRepoError as error:
-        raise ScaffoldError(
-            f"{repo} is gated: its owner lets in only people who asked.",
-            where=where,
-            fix=f"accept its terms at {page}, then {LOG_IN}",
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise ScaffoldError(
-            f"{repo} has no revision {revision!r}.",
-            where="project.yaml: model.revision",
-            fix=f"see {page}/commits/main, or write main and remove model.lock",
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise ScaffoldError(
-            f"{repo} does not exist on the hub, or is private.",
-            where=where,
-            fix=f"check the name; if it is private, {LOG_IN}",
-        ) from error
-    except errors.OfflineModeIsEnabled as error:
-        raise offline_error(repo) from error
-    except errors.HfHubHTTPError as error:
-        raise _http_error(repo, where, page, error) from error
-    except (httpx2.HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
-        raise ScaffoldError(
-            f"The hub cannot be reached: {_first_line(error)}",
-            where=_hub().constants.ENDPOINT,
-            fix="check the network (and HTTPS_PROXY), then run it again: "
-            "a download goes on where it stopped",
-            exit_code=FAILED_RUN,
-        ) from error
-
-
-def _http_error(repo: str, where: str, page: str, error: Any) -> ScaffoldError:
-    status = getattr(error.response, "status_code", None)
-    if status == 401:
-        return ScaffoldError(
-            "The hub does not accept the token.",
-            where=where,
-            fix=f"{LOG_IN}; `hf auth whoami` says which one is used",
-        )
-    if status == 403:
-        return ScaffoldError(
-            f"The hub refuses access to {repo}.",
-            where=where,
-            fix=f"ask for it at {page}; a fine-grained token must allow gated repositories",
-        )
-    return ScaffoldError(
-        f"The hub failed: {_first_line(error)}",
-        where=where,
-        fix="run it again later: a download goes on where it stopped",
-        exit_code=FAILED_RUN,
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _verify(repo: str, folder: Path, files: dict[str, RemoteFile]) -> None:

@@ -191,7 +191,7 @@ def _fetch_from_hub(
         take_over(wanted_files(here, weights=weights), out, progress)
         return
     if hub.offline():
-        raise hub.offline_error(repo)
+        raise hub.offline_error(hub.asked(repo, lock.commit))
     partial = cache / f"{PARTIAL}{lock.commit}"
     listed = hub.list_files(repo, lock.commit)
     files = {name: file for name, file in listed.items() if weights or not is_weights(name)}

@@ -1,0 +1,128 @@
+"""What huggingface_hub raises, as errors a person can act on; the same for models and data sets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+
+LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked of the hub, and what its errors say about it.
+
+    Attributes:
+        repo, revision: the repository, and the branch, tag or commit.
+        page: its page below the hub's address.
+        id_key, id_fix: where a wrong id stands, and how one is written.
+        revision_key, revision_fix: where a wrong revision stands, and what to do.
+        offline_fix: what to do where HF_HUB_OFFLINE forbids to fetch it.
+        again: what a second try does.
+    """
+
+    repo: str
+    revision: str
+    page: str
+    id_key: str
+    id_fix: str
+    revision_key: str
+    revision_fix: str
+    offline_fix: str
+    again: str = "run it again"
+
+    @property
+    def where(self) -> str:
+        return f"{self.repo} @ {self.revision}"
+
+
+def offline_error(asked: Asked) -> ScaffoldError:
+    return ScaffoldError(
+        f"{asked.repo} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it.",
+        where=asked.where,
+        fix=asked.offline_fix,
+    )
+
+
+@contextlib.contextmanager
+def explained(asked: Asked) -> Iterator[None]:
+    """Turn what huggingface_hub raises inside the block into errors a person can act on."""
+    import httpx2
+    from huggingface_hub import constants, errors
+
+    page = f"{constants.ENDPOINT}/{asked.page}"
+    try:
+        yield
+    except ScaffoldError:
+        raise
+    except errors.HFValidationError:
+        raise ScaffoldError(
+            f"{asked.repo!r} is not a hub id.", where=asked.id_key, fix=asked.id_fix
+        ) from None
+    except errors.GatedRepoError as error:
+        raise ScaffoldError(
+            f"{asked.repo} is gated: its owner lets in only people who asked.",
+            where=asked.where,
+            fix=f"accept its terms at {page}, then {LOG_IN}",
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise ScaffoldError(
+            f"{asked.repo} has no revision {asked.revision!r}.",
+            where=asked.revision_key,
+            fix=f"see {page}/commits/main, {asked.revision_fix}",
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ScaffoldError(
+            f"{asked.repo} does not exist on the hub, or is private.",
+            where=asked.where,
+            fix=f"check the name; if it is private, {LOG_IN}",
+        ) from error
+    except errors.RemoteEntryNotFoundError as error:
+        raise ScaffoldError(
+            f"{asked.repo} has no such file at that revision.",
+            where=asked.where,
+            fix=f"see {page}/tree/{asked.revision}",
+        ) from error
+    except errors.OfflineModeIsEnabled as error:
+        raise offline_error(asked) from error
+    except errors.HfHubHTTPError as error:
+        raise _http_error(asked, page, error) from error
+    except (httpx2.HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
+        if constants.is_offline_mode():
+            raise offline_error(asked) from error
+        raise ScaffoldError(
+            f"The hub cannot be reached: {_first_line(error)}",
+            where=constants.ENDPOINT,
+            fix=f"check the network (and HTTPS_PROXY), then {asked.again}",
+            exit_code=FAILED_RUN,
+        ) from error
+
+
+def _http_error(asked: Asked, page: str, error: Any) -> ScaffoldError:
+    status = getattr(error.response, "status_code", None)
+    if status == 401:
+        return ScaffoldError(
+            "The hub does not accept the token.",
+            where=asked.where,
+            fix=f"{LOG_IN}; `hf auth whoami` says which one is used",
+        )
+    if status == 403:
+        return ScaffoldError(
+            f"The hub refuses access to {asked.repo}.",
+            where=asked.where,
+            fix=f"ask for it at {page}; a fine-grained token must allow gated repositories",
+        )
+    return ScaffoldError(
+        f"The hub failed: {_first_line(error)}",
+        where=asked.where,
+        fix=f"{asked.again}, later",
+        exit_code=FAILED_RUN,
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
