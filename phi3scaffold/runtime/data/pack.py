@@ -1,0 +1,69 @@
+"""Rows laid end to end instead of padded: every token that is computed belongs to a row.
+
+Attention stays inside each row: its positions begin at 0 again, and transformers makes the
+block-diagonal mask of SDPA from that. A step sees the same rows as it would padded, so its loss
+and gradients are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+IGNORE = -100
+
+
+def bins(lengths: Sequence[int], limit: int) -> list[list[int]]:
+    """Indices of rows that are computed together, each group at most `limit` tokens (first fit,
+    longest first); a row longer than that has a group of its own."""
+    groups: list[list[int]] = []
+    room: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        length = lengths[index]
+        for number, left in enumerate(room):
+            if length <= left:
+                groups[number].append(index)
+                room[number] -= length
+                break
+        else:
+            groups.append([index])
+            room.append(limit - length)
+    return groups
+
+
+def pack(rows: Sequence[dict[str, torch.Tensor]], limit: int) -> dict[str, torch.Tensor]:
+    """One batch of rows as one sequence of T tokens.
+
+    Args:
+        rows: each with ``input_ids`` and ``labels`` of length L.
+        limit: the most tokens of one forward pass; see `packs`.
+
+    Returns:
+        ``input_ids``, ``position_ids`` and ``labels`` of shape [1, T], and ``ends``, where each
+        forward pass's share of T ends.
+    """
+    import torch
+
+    groups = bins([len(row["input_ids"]) for row in rows], limit)
+    order = [rows[index] for group in groups for index in group]
+    labels = [row["labels"].clone() for row in order]
+    for row in labels:
+        row[0] = IGNORE  # nothing of its own stands before it
+    ends = torch.tensor([sum(len(rows[i]["input_ids"]) for i in group) for group in groups])
+    return {
+        "input_ids": torch.cat([row["input_ids"] for row in order])[None],
+        "position_ids": torch.cat([torch.arange(len(row["input_ids"])) for row in order])[None],
+        "labels": torch.cat(labels)[None],
+        "ends": ends.cumsum(0),
+    }
+
+
+def packs(batch: dict[str, Any]) -> Iterator[dict[str, torch.Tensor]]:
+    """The forward passes of a batch that `pack` made, each [1, T]."""
+    begin = 0
+    for end in batch["ends"].tolist():
+        yield {name: batch[name][:, begin:end] for name in ("input_ids", "position_ids", "labels")}
+        begin = end

@@ -1,0 +1,181 @@
+"""Packed rows give the loss and the gradients of padded ones; no token is computed for nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phi3scaffold.runtime import environment
+from phi3scaffold.runtime.data.pack import IGNORE, bins
+from phi3scaffold.tiny import MODEL_DIR
+from tests.support.random_models import make
+
+environment.prepare()  # before torch: its threads sleep while they wait
+pytestmark = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("torch", "peft"))), reason="needs torch and peft"
+)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bins_hold_every_row_once_and_keep_the_limit(seed: int) -> None:
+    rng = random.Random(seed)
+    lengths = [rng.randint(1, 120) for _ in range(rng.randint(1, 40))]
+    groups = bins(lengths, 100)
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    for group in groups:
+        assert len(group) == 1 or sum(lengths[index] for index in group) <= 100
+    # first fit, longest first: at most one bin is half empty
+    loose = [group for group in groups if sum(lengths[i] for i in group) <= 50]
+    assert len(loose) <= 1
+
+
+@pytest.fixture(scope="module", params=["tiny", "phi-4-mini"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A LoRA model in float32: plain; grouped-query with partial rotary and longrope."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    folder: Path = MODEL_DIR
+    if request.param != "tiny":
+        folder = make(request.param, tmp_path_factory.mktemp("random") / request.param)
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="sdpa"
+    )
+    modules = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+    config = LoraConfig(r=4, target_modules=modules, task_type="CAUSAL_LM")
+    made = get_peft_model(base, config)
+    for name, weight in made.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.05)  # zeros would hide lora_A's gradients
+    return made
+
+
+def rows(count: int = 6, seed: int = 0) -> list[dict[str, Any]]:
+    """Rows of 6 to 60 tokens, the end of each trained, one of them in two places."""
+    import torch
+
+    random_ = torch.Generator().manual_seed(seed)
+    made = []
+    for number in range(count):
+        length = int(torch.randint(6, 60, (1,), generator=random_))
+        ids = torch.randint(0, 400, (length,), generator=random_)
+        labels = torch.full((length,), IGNORE)
+        labels[-3:] = ids[-3:]
+        if number == 0:
+            labels[2:4] = ids[2:4]
+        made.append({"input_ids": ids, "labels": labels})
+    return made
+
+
+def trainer(model: Any, folder: Path, max_tokens: int) -> Any:
+    import transformers
+
+    from phi3scaffold.runtime.olive.trainer import AnswerTrainer
+
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder), use_cpu=True, report_to=[], disable_tqdm=True
+    )
+    return AnswerTrainer(model=model, args=arguments, max_tokens=max_tokens)
+
+
+def gradients(model: Any) -> dict[str, Any]:
+    found = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    return found
+
+
+def padded(model: Any, batch: list[dict[str, Any]]) -> float:
+    """The loss as transformers itself computes it over padded rows; leaves the gradients."""
+    import torch
+
+    width = max(len(row["input_ids"]) for row in batch)
+    ids = torch.zeros((len(batch), width), dtype=torch.long)
+    mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORE)
+    for number, row in enumerate(batch):
+        length = len(row["input_ids"])
+        ids[number, :length], labels[number, :length] = row["input_ids"], row["labels"]
+        mask[number, :length] = 1
+    loss = model(input_ids=ids, attention_mask=mask, labels=labels, use_cache=False).loss
+    loss.backward()
+    return float(loss.detach())
+
+
+@pytest.mark.parametrize("limit", [60, 10_000])
+def test_packed_and_padded_agree(model: Any, tmp_path: Path, limit: int) -> None:
+    """Losses to 1e-5, however many rows a forward pass takes; gradients as well."""
+    import torch
+
+    batch = rows()
+    model.train()
+    expected = padded(model, batch)
+    wanted = gradients(model)
+    ours = trainer(model, tmp_path, limit)
+    packed = ours.data_collator(batch)
+    count = (packed["labels"][..., 1:] != IGNORE).sum()
+    loss = ours.training_step(model, packed, count)
+    found = gradients(model)
+    assert float(loss) == pytest.approx(expected, abs=1e-5)
+    assert set(found) == set(wanted)
+    for name, gradient in wanted.items():
+        scale = float(gradient.abs().max())
+        assert torch.allclose(found[name], gradient, atol=1e-4 * scale + 1e-7), name
+
+
+def test_the_held_out_loss_is_the_same_too(model: Any, tmp_path: Path) -> None:
+    batch = rows(seed=3)
+    ours = trainer(model, tmp_path, 100)
+    loss, _, _ = ours.prediction_step(model, ours.data_collator(batch), True)
+    assert float(loss) == pytest.approx(padded(model, batch), abs=1e-5)
+
+
+def test_attention_stays_inside_each_row(model: Any, tmp_path: Path) -> None:
+    """Another row's words change nothing for this one."""
+    import torch
+
+    ours = trainer(model, tmp_path, 10_000)
+    batch = rows()
+    kept = min(batch, key=lambda row: len(row["input_ids"]))  # packed behind all others
+    changed = [
+        row if row is kept else {**row, "input_ids": (row["input_ids"] + 1) % 400} for row in batch
+    ]
+    length = len(kept["input_ids"])
+    with torch.no_grad():
+        one, other = (
+            model(
+                input_ids=packed["input_ids"], position_ids=packed["position_ids"], use_cache=False
+            ).logits[0]
+            for packed in map(ours.data_collator, (batch, changed))
+        )
+    assert torch.allclose(one[-length:], other[-length:], atol=1e-5)
+    assert not torch.allclose(one[:-length], other[:-length], atol=1e-3)
+
+
+def test_nothing_is_computed_that_no_row_has(model: Any, tmp_path: Path) -> None:
+    """Forward passes keep the limit, hold no padding, and ask the vocabulary only for labels."""
+    import torch
+
+    batch = rows()
+    ours = trainer(model, tmp_path, 100)
+    lengths, asked = [], []
+    causal_lm = model.get_base_model()
+    hooks = [
+        causal_lm.model.embed_tokens.register_forward_hook(
+            lambda module, args, out: lengths.append(args[0].numel())
+        ),
+        causal_lm.lm_head.register_forward_hook(
+            lambda module, args, out: asked.append(args[0].shape[-2])
+        ),
+    ]
+    with torch.no_grad():
+        ours.prediction_step(model, ours.data_collator(batch), True)
+    for hook in hooks:
+        hook.remove()
+    assert max(lengths) <= 100
+    assert sum(lengths) == sum(len(row["input_ids"]) for row in batch)
+    assert sum(asked) == sum(int((row["labels"][1:] != IGNORE).sum()) for row in batch)
