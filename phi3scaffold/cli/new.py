@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             text += f" (default: {question.default})"
         metavar = "|".join(question.choices) if question.choices else None
         if question.name == "data":
-            metavar = "FILE"
+            metavar = "FILE|FOLDER|OWNER/NAME"
         parser.add_argument(question.flag, metavar=metavar, help=text)
     parser.add_argument("--defaults", action="store_true", help="ask nothing; take the defaults")
     parser.add_argument("--no-git", action="store_true", help="make no repository and no commit")
@@ -41,12 +41,15 @@ def run(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     template.check_choices(given)
     check_destination(destination.expanduser().resolve())
+    if given.get("data") and "task" not in given:
+        given["task"] = generator.fitting_task(given["data"])
+        print(f"{given['data']}: --task {given['task']} fits these rows")
     answers = given if args.defaults else _ask(given, names)
     data = answers.pop("data", "") or None
     generator.new(
         destination,
         answers,
-        data=Path(data).expanduser() if data else None,
+        data=data,
         git=not args.no_git,
         say=print,
     )

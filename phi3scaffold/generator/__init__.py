@@ -4,5 +4,6 @@
 """
 
 from phi3scaffold.generator.make import complete, new
+from phi3scaffold.generator.source import fitting_task
 
-__all__ = ["complete", "new"]
+__all__ = ["complete", "fitting_task", "new"]

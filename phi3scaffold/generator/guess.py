@@ -1,20 +1,23 @@
-"""Look at the user's rows and guess which columns are the question and which the answer.
+"""Look at the user's rows and guess what they are: which columns ask and which answer.
 
-Only the standard library: `datasets` is not part of the light installation. The guess is written
-to datasets/dataset.yaml, where the user changes it.
+The first rows decide; what they decide is tried on them by the code that will read them all. The
+guess is said, and written to datasets/dataset.yaml, where the user changes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator.rows import Row, read_rows
+from phi3scaffold.rows.read import Reading, Row
+from phi3scaffold.rows.spec import ROLES, DatasetSpec, Messages
+from phi3scaffold.rows.turns import Conversation, Dropped, conversation
 
-HELD_OUT_FRACTION = 0.2
+LOOKED_AT = 1000  # rows
 MOST_LABELS = 50
 
 TEXT_NAMES = (
@@ -32,168 +35,292 @@ PAIRS = (
     (("prompt",), ("completion", "response", "output", "answer")),
     (("input", "query", "user"), ("output", "response", "answer", "target", "assistant")),
 )
+BESIDE = ("input", "context")
+CONVERSATIONS = ("messages", "conversations", "conversation", "turns", "dialog", "dialogue")
+# Keys of a turn: who speaks, and what is said.
+TURN_KEYS = (("role", "content"), ("from", "value"), ("speaker", "text"), ("role", "text"))
+# Who speaks, in the words of ShareGPT and its like.
+SPEAKERS = {
+    "human": "user",
+    "user": "user",
+    "prompter": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "ai": "assistant",
+    "system": "system",
+}
+SHAREGPT = ("human", "gpt")
+Source = Path | str
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What was found in the rows; becomes the answer `rows` and so datasets/dataset.yaml.
+class Guess:
+    """What the rows are; becomes the answer `rows` and so datasets/dataset.yaml.
 
     Attributes:
-        count: rows read.
-        columns: the columns that the user turn uses.
-        user, assistant: turn templates such as ``{phrase}``; None for chat.
-        messages: the column that holds whole conversations; None unless chat.
+        task: classify, qa or chat.
+        columns: the columns that the user turn uses; empty for whole conversations.
+        user, assistant: turns such as ``{phrase}``; empty for whole conversations.
+        messages: where whole conversations stand, or None.
         labels: the label values, sorted; empty unless classify.
-        said: one sentence for the person who runs `new`.
+        said: what was taken for what, for the person who runs `new`.
     """
 
-    count: int
-    columns: tuple[str, ...]
-    user: str | None
-    assistant: str | None
-    messages: str | None
-    labels: tuple[str, ...]
+    task: str
     said: str
+    columns: tuple[str, ...] = ()
+    user: str = ""
+    assistant: str = ""
+    messages: Messages | None = None
+    labels: tuple[str, ...] = ()
 
-    def answer(self, train: str, held_out: str | float) -> dict[str, Any]:
+    def spec(self) -> DatasetSpec:
+        """As dataset.yaml will say it, to try it on rows."""
+        return DatasetSpec(
+            Path("dataset.yaml"), self.task, (), 0.5, self.user, self.assistant, self.messages
+        )
+
+    def answer(self, train: Sequence[str], held_out: Sequence[str] | float) -> dict[str, Any]:
         """The value of copier's answer `rows`."""
+        messages: str | dict[str, Any] | None = None
+        if self.messages:
+            form = self.messages
+            plain = form == Messages(form.column)
+            messages = form.column if plain else {**vars(form), "names": dict(form.names)}
         return {
-            "train": train,
-            "held_out": held_out,
-            "user": self.user,
-            "assistant": self.assistant,
-            "messages": self.messages,
+            "train": list(train),
+            "held_out": held_out if isinstance(held_out, float) else list(held_out),
+            "user": self.user or None,
+            "assistant": self.assistant or None,
+            "messages": messages,
             "labels": list(self.labels),
             "columns": list(self.columns),
         }
 
 
-def guess(path: Path, task: str) -> Rows:
-    """Read every row of `path` and guess its columns for `task` (classify, qa or chat).
+class Head:
+    """The first rows.
+
+    Attributes:
+        rows: at least one.
+        columns: every column that one of them has.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        self.columns = list(dict.fromkeys(str(name) for row in rows for name in row.values))
+
+    def value(self, column: str) -> Any:
+        """The first value that is not null."""
+        values = (row.values.get(column) for row in self.rows)
+        return next((value for value in values if value is not None), None)
+
+    @property
+    def place(self) -> str:
+        return self.rows[0].place
+
+
+def guess(sources: Sequence[Source], task: str | None = None) -> Guess:
+    """Guess what the rows are, for `task` or for whichever task fits.
+
+    The first rows decide; of a classification all are read, for its labels.
 
     Raises:
-        ScaffoldError: with file:line, when the file cannot be read or does not fit the task.
+        ScaffoldError: with file:line, when a file cannot be read or does not fit the task.
     """
-    rows = list(read_rows(path))
-    if not rows:
-        raise ScaffoldError("The data file has no rows.", where=path)
-    columns = list(rows[0].values)
-    if task == "chat":
-        return _chat(path, rows, columns)
-    if task == "qa":
-        return _question_answer(path, rows, columns)
-    return _classify(path, rows, columns)
+    rows = _one_after_another(sources)
+    head = Head(list(islice(rows, LOOKED_AT)))
+    task = task or _task_of(head)
+    found = {"classify": _classify, "qa": _question_answer, "chat": _chat}[task](head)
+    if found is None:
+        raise _lacking(head, task)
+    _refuse_braces(found, head)
+    _try(found, head.rows)
+    return _with_labels(found, chain(head.rows, rows)) if task == "classify" else found
 
 
-def _chat(path: Path, rows: Sequence[Row], columns: list[str]) -> Rows:
-    name = _first(columns, ("messages", "conversation", "conversations"))
-    if name is None:
-        raise _lacking(path, columns, "chat", "a column `messages` with a list of turns")
-    for row in rows:
-        _check_turns(row, name)
-    return Rows(
-        len(rows), ("message",), None, None, name, (),
-        f"conversations in column `{name}`",
-    )  # fmt: skip
+def task_of(sources: Sequence[Source]) -> str:
+    """The task that fits the rows, by the first of them; raises ScaffoldError where none does."""
+    return _task_of(Head(list(islice(_one_after_another(sources), LOOKED_AT))))
 
 
-def _check_turns(row: Row, name: str) -> None:
-    turns = row.values.get(name)
-    if not isinstance(turns, list) or not turns:
-        raise ScaffoldError(f"Column {name!r} must be a list of turns.", where=row.where)
-    for turn in turns:
-        fits = (
-            isinstance(turn, dict)
-            and turn.get("role") in ("system", "user", "assistant")
-            and isinstance(turn.get("content"), str)
-        )
-        if not fits:
-            raise ScaffoldError(
-                f"A turn in column {name!r} is not "
-                '{"role": "system" | "user" | "assistant", "content": text}.',
-                where=row.where,
-            )
-    spoken = [turn["role"] for turn in turns if turn["role"] != "system"]
-    expected = [("user", "assistant")[index % 2] for index in range(len(spoken))]
-    if spoken != expected or turns[-1]["role"] != "assistant":
+def _task_of(head: Head) -> str:
+    task = _fitting_task(head)
+    if task is None:
         raise ScaffoldError(
-            "The turns must go user, assistant, ... and end with assistant, not: "
-            f"{', '.join(spoken)}.",
-            where=row.where,
+            f"No task fits these columns: {', '.join(head.columns)}.",
+            where=head.place,
+            fix="name them question and answer, text and label, or messages",
         )
+    return task
 
 
-def _question_answer(path: Path, rows: Sequence[Row], columns: list[str]) -> Rows:
+def _fitting_task(head: Head) -> str | None:
+    """The task whose columns the rows have."""
+    fits = {"chat": _chat, "qa": _question_answer, "classify": _classify}
+    return next((task for task, form in fits.items() if form(head)), None)
+
+
+def is_labelled(sources: Sequence[Source], found: Guess) -> bool:
+    """Whether held-out rows have answers: those of a contest often have none."""
+    try:
+        rows = islice(_one_after_another(sources), LOOKED_AT)
+        return any(isinstance(conversation(row, found.spec()), Conversation) for row in rows)
+    except ScaffoldError:
+        return False
+
+
+def _one_after_another(sources: Iterable[Source]) -> Iterator[Row]:
+    """A file of the hub is downloaded only when its turn comes."""
+    for source in sources:
+        yield from Reading([source])
+
+
+def _chat(head: Head) -> Guess | None:
+    column = _first(head.columns, CONVERSATIONS)
+    turns = head.value(column) if column else None
+    if column is None or not isinstance(turns, list):
+        return None
+    keys = [key for turn in turns if isinstance(turn, dict) for key in turn]
+    role, content = next(
+        (pair for pair in TURN_KEYS if set(pair) <= set(keys)), ("role", "content")
+    )
+    spoken = {
+        turn[role]
+        for row in head.rows
+        for turn in _list(row.values.get(column))
+        if isinstance(turn, dict) and isinstance(turn.get(role), str)
+    }
+    names = {name: SPEAKERS[name.lower()] for name in spoken if name.lower() in SPEAKERS}
+    if spoken <= set(ROLES):
+        names = {}
+    elif spoken & set(SHAREGPT):
+        names |= {name: SPEAKERS[name] for name in SHAREGPT}
+    form = Messages(column, role, content, dict(sorted(names.items(), key=_speaker)))
+    said = f"conversations in column `{column}`"
+    if form != Messages(column):
+        said += f" (`{role}` says who speaks, `{content}` what is said)"
+    return Guess("chat", said, messages=form)
+
+
+def _speaker(item: tuple[str, str]) -> tuple[int, str]:
+    name, role = item
+    return ("user", "assistant", "system").index(role), name
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _question_answer(head: Head) -> Guess | None:
     for questions, answers in PAIRS:
-        question = _first(columns, questions)
-        answer = _first([name for name in columns if name != question], answers)
+        question = _first(head.columns, questions)
+        answer = _first([name for name in head.columns if name != question], answers)
         if question and answer:
             break
     else:
-        raise _lacking(
-            path, columns, "qa", "a question and an answer (Question / Best Answer, "
-            "instruction / output, prompt / completion or input / output)"
-        )  # fmt: skip
-    user, used = f"{{{question}}}", [question]
-    extra = _first(columns, ("input", "context"))
-    if question.lower() == "instruction" and extra and extra != answer:
-        user, used = f"{{{question}}}\n{{{extra}}}", [question, extra]
-    _check_cells(rows, [*used, answer])
-    return Rows(
-        len(rows), tuple(used), user, f"{{{answer}}}", None, (),
-        f"{' and '.join(f'`{name}`' for name in used)} as the question, `{answer}` as the answer",
-    )  # fmt: skip
+        return None
+    used = [question]
+    beside = _first([name for name in head.columns if name != answer], BESIDE)
+    if question.strip().lower() in ("instruction", "question") and beside:
+        used.append(beside)
+    said = f"{_and(used)} as the question, `{answer}` as the answer"
+    empty = [name for name in used if any(_is_empty(row.values, name) for row in head.rows)]
+    if len(used) > 1 and empty:
+        said += f" (where {_and(empty)} is empty, its line is left out)"
+    user = "\n".join(f"{{{name}}}" for name in used)
+    return Guess("qa", said, tuple(used), user, f"{{{answer}}}")
 
 
-def _classify(path: Path, rows: Sequence[Row], columns: list[str]) -> Rows:
-    if _first(columns, ("messages",)):
-        raise _lacking(path, columns, "classify", "a text and a label")
-    simple = [name for name in columns if not isinstance(rows[0].values[name], (list, dict))]
+def _classify(head: Head) -> Guess | None:
+    simple = [name for name in head.columns if not isinstance(head.value(name), (list, dict))]
     label = _first(simple, LABEL_NAMES)
     text = _first([name for name in simple if name != label], TEXT_NAMES)
     if label is None:
-        label = _fewest_values(rows, [name for name in simple if name != text])
+        label = _fewest_values(head.rows, [name for name in simple if name != text])
     if text is None:
-        text = _longest(rows, [name for name in simple if name != label])
+        texts = [name for name in simple if name != label and isinstance(head.value(name), str)]
+        text = max(texts, key=lambda name: _length(head.rows, name), default=None)
     if label is None or text is None:
-        raise _lacking(path, columns, "classify", "a text column and a label column")
-    _check_cells(rows, [text, label])
-    labels = sorted({row.values[label] for row in rows if (row.values[label] or "").strip()})
+        return None
+    user = f"{{{text}}}\n{label.replace('_', ' ').capitalize()}:"
+    said = f"`{text}` as the text, `{label}` as the label"
+    return Guess("classify", said, (text,), user, f"{{{label}}}")
+
+
+def _with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
+    """Read all rows for their labels."""
+    column, spec = found.assistant[1:-1], found.spec()
+    labels: set[str] = set()
+    row = None
+    for row in rows:
+        value = row.values.get(column)
+        if not isinstance(value, str):
+            conversation(row, spec)  # says what is wrong with it, if anything is
+        elif value.strip():
+            labels.add(value)
+            if len(labels) > MOST_LABELS:
+                raise ScaffoldError(
+                    f"Column {column!r} has more than {MOST_LABELS} different values; that is no "
+                    "label.",
+                    where=row.place,
+                    fix="name the label column `label`, or use --task qa",
+                )
+    assert row is not None
     if len(labels) < 2:
         raise ScaffoldError(
-            f"Column {label!r} has only one label: {labels[0]!r}.",
-            where=path,
+            f"Column {column!r} has only one label: {min(labels)!r}.",
+            where=row.file,
             fix="classifying needs at least two labels",
         )
-    if len(labels) > MOST_LABELS:
-        raise ScaffoldError(
-            f"Column {label!r} has {len(labels)} different values; that is no label.",
-            where=path,
-            fix=f"at most {MOST_LABELS} labels; name the label column `label`, or use --task qa",
-        )
-    return Rows(
-        len(rows), (text,), f"{{{text}}}\n{label.replace('_', ' ').capitalize()}:",
-        f"{{{label}}}", None, tuple(labels),
-        f"`{text}` as the text, `{label}` as the label ({', '.join(labels[:6])}"
-        f"{', ...' if len(labels) > 6 else ''})",
-    )  # fmt: skip
+    told = sorted(labels)
+    said = f"{found.said} ({', '.join(told[:6])}{', ...' if len(told) > 6 else ''})"
+    return Guess("classify", said, found.columns, found.user, found.assistant, None, tuple(told))
 
 
-def _lacking(path: Path, columns: Iterable[str], task: str, needs: str) -> ScaffoldError:
-    names = list(columns)
-    lower = {name.lower() for name in names}
-    other = None
-    if task != "chat" and "messages" in lower:
-        other = "chat"
-    elif task != "qa" and any(
-        lower & set(questions) and lower & set(answers) for questions, answers in PAIRS
-    ):
-        other = "qa"
-    elif task != "classify" and lower & set(LABEL_NAMES[:9]):
-        other = "classify"
-    fix = f"--task {other} fits these columns" if other else "rename the columns"
+def _try(found: Guess, rows: Sequence[Row]) -> None:
+    """Make conversations of the first rows, as all will be made later."""
+    spec = found.spec()
+    made = [conversation(row, spec) for row in rows]
+    if any(isinstance(one, Conversation) for one in made):
+        return
+    reasons = sorted({one.reason for one in made if isinstance(one, Dropped)})
+    raise ScaffoldError(
+        f"Not one of the first rows can be used: {', '.join(reasons)}.",
+        where=rows[0].place,
+        fix=f"the guess was {found.said}; rename the columns where that is wrong",
+    )
+
+
+def _refuse_braces(found: Guess, head: Head) -> None:
+    for column in (*found.columns, found.assistant[1:-1]):
+        if any(mark in column for mark in "{}\n"):
+            raise ScaffoldError(
+                f"Column {column!r}: braces and line breaks are not allowed in a column's name.",
+                where=head.place,
+                fix="rename the column",
+            )
+
+
+NEEDS = {
+    "chat": "a column `messages` with a list of turns",
+    "qa": "a question and an answer (Question / Best Answer, instruction / output, "
+    "prompt / completion or input / output)",
+    "classify": "a text and a label",
+}
+
+
+def _lacking(head: Head, task: str) -> ScaffoldError:
+    other = _fitting_task(head)
     return ScaffoldError(
-        f"--task {task} needs {needs}; the columns are: {', '.join(names)}.", where=path, fix=fix
+        f"--task {task} needs {NEEDS[task]}; the columns are: {', '.join(head.columns)}.",
+        where=head.place,
+        fix=f"--task {other} fits these columns" if other else "rename the columns",
     )
 
 
@@ -203,47 +330,20 @@ def _first(columns: Iterable[str], names: Sequence[str]) -> str | None:
     return next((lower[name] for name in names if name in lower), None)
 
 
-def _check_cells(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Every row has every column, as text; a single empty cell is dropped later, and counted."""
-    for column in columns:
-        if "{" in column or "}" in column:
-            raise ScaffoldError(
-                f"Column {column!r}: braces are not allowed in a column's name.",
-                where=rows[0].where,
-            )
-        filled = False
-        for row in rows:
-            if column not in row.values:
-                raise ScaffoldError(
-                    f"The row lacks column {column!r}; it has: {', '.join(row.values)}.",
-                    where=row.where,
-                )
-            value = row.values[column]
-            if value is not None and not isinstance(value, str):
-                raise ScaffoldError(
-                    f"Column {column!r} holds {type(value).__name__}, not text.",
-                    where=row.where,
-                    fix="write it as text, in quotes",
-                )
-            filled = filled or bool(value and value.strip())
-        if not filled:
-            raise ScaffoldError(f"Column {column!r} is empty in every row.", where=rows[0].where)
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)
+
+
+def _is_empty(values: Mapping[str, Any], column: str) -> bool:
+    return not str(values.get(column) or "").strip()
 
 
 def _fewest_values(rows: Sequence[Row], columns: Iterable[str]) -> str | None:
     """The column that looks most like a label: the fewest different values, at most half."""
-    counts = {
-        name: len({str(row.values.get(name)) for row in rows}) for name in columns
-    }  # fmt: skip
+    counts = {name: len({str(row.values.get(name)) for row in rows}) for name in columns}
     fitting = [name for name in counts if counts[name] <= min(MOST_LABELS, len(rows) / 2)]
     return min(fitting, key=counts.__getitem__, default=None)
 
 
-def _longest(rows: Sequence[Row], columns: Iterable[str]) -> str | None:
-    """The text column with the longest texts."""
-    lengths = {
-        name: sum(len(str(row.values.get(name, ""))) for row in rows)
-        for name in columns
-        if isinstance(rows[0].values[name], str)
-    }
-    return max(lengths, key=lengths.__getitem__, default=None)
+def _length(rows: Sequence[Row], column: str) -> int:
+    return sum(len(str(row.values.get(column, ""))) for row in rows)

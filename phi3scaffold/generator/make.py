@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
-from phi3scaffold.generator.guess import HELD_OUT_FRACTION, guess
 from phi3scaffold.generator.publish import check_destination, published
 from phi3scaffold.generator.render import render
 from phi3scaffold.generator.repository import first_commit
 from phi3scaffold.generator.requirements import constraints, distribution, pins
+from phi3scaffold.generator.source import sample_rows, user_rows
 from phi3scaffold.generator.wheel import write_wheel
 
 # What each environment of a project installs, by the file in setup/ that lists it.
@@ -30,26 +29,11 @@ ENVIRONMENTS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Source:
-    """Rows to copy into datasets/, and what `guess` found in them.
-
-    Attributes:
-        files: name in datasets/ -> the file to copy.
-        answer: the value of copier's answer `rows`.
-        said: what was guessed, for people.
-    """
-
-    files: dict[str, Path]
-    answer: dict[str, Any]
-    said: str
-
-
 def new(
     destination: Path,
     answers: dict[str, Any],
     *,
-    data: Path | None = None,
+    data: str | Path | None = None,
     git: bool = True,
     wheel: bool = True,
     say: Callable[[str], None] = lambda _line: None,
@@ -58,7 +42,8 @@ def new(
 
     Args:
         answers: option -> value, as copier.yml asks; what is missing takes its default.
-        data: the user's rows, or None for the sample rows of the task.
+        data: the user's rows (a file, a folder, or a data set of the hub), or None for the sample
+            rows of the task. They decide the task where `answers` does not.
         git: make the first commit.
         wheel: write the runtime's wheel into setup/.
         say: told, in whole sentences, what was decided without asking.
@@ -73,15 +58,18 @@ def new(
     destination = Path(destination).expanduser().resolve()
     check_destination(destination)
     check_name(destination)
-    answers = complete(answers)
+    given, answers = answers, complete(answers)
     answers["model"], weights = resolve_model(answers["model"])
-    source = user_rows(data, answers["task"]) if data else sample_rows(answers["task"])
+    source = user_rows(data, given.get("task")) if data else sample_rows(answers["task"])
+    answers["task"] = source.task
     if data:
-        say(f"{data.name}: took {source.said}; change it in datasets/dataset.yaml")
+        say(f"{source.said}; change it in datasets/dataset.yaml")
     with published(destination) as staging:
         render(staging, answers | {"project_name": destination.name, "rows": source.answer})
         for name, path in source.files.items():
-            shutil.copyfile(path, staging / "datasets" / name)
+            target = staging / "datasets" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
         if weights is not None:
             shutil.copytree(weights, staging / "model-cache" / "base")
         write_requirements(staging / "setup", answers["target"])
@@ -147,21 +135,6 @@ def resolve_model(ref: str) -> tuple[str, Path | None]:
             fix="run the `phi3scaffold` that was installed from the package or the repository",
         )
     return entry.ref, weights
-
-
-def sample_rows(task: str) -> Source:
-    """The rows that come with the template."""
-    folder = template.folder() / "samples" / task
-    files = {path.name: path for path in sorted(folder.glob("*.jsonl"))}
-    found = guess(folder / "train.jsonl", task)
-    return Source(files, found.answer("train.jsonl", "held-out.jsonl"), found.said)
-
-
-def user_rows(path: Path, task: str) -> Source:
-    """The user's own file; a share of it is held out."""
-    found = guess(path, task)
-    name = re.sub(r"[^\w.-]+", "-", path.name)
-    return Source({name: path}, found.answer(name, HELD_OUT_FRACTION), found.said)
 
 
 def write_requirements(setup: Path, target: str) -> None:

@@ -90,7 +90,7 @@ def _mode(path: Path) -> int:
         return path.stat().st_mode
     except FileNotFoundError:
         raise ScaffoldError(
-            "The link points to nothing." if path.is_symlink() else "The data file is missing.",
+            "The link points to nothing." if path.is_symlink() else "The data file does not exist.",
             where=path,
             fix="put it there, or name another in datasets/dataset.yaml",
         ) from None

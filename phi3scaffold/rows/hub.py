@@ -1,13 +1,92 @@
-"""Datasets of the hub: which files of which commit, downloaded into the hub's own cache."""
+"""Data sets of the hub: which files of which commit; downloaded into the hub's own cache.
+
+The token comes only from HF_TOKEN or the hub's own login; HF_HUB_OFFLINE and HF_ENDPOINT are
+respected. A data set's own script is never run.
+"""
 
 from __future__ import annotations
 
+import fnmatch
+import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.hub_errors import Asked, explained
+from phi3scaffold.rows.files import BESIDE, HUB, KINDS, READ
+from phi3scaffold.rows.splits import HELD_OUT, TRAIN, Splits, by_name, kinds, split_of
 
 ADDRESS = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
+# What a person writes after --data: a path only behind hf://, the revision may hold slashes.
+GIVEN = re.compile(
+    r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?"
+    r"|hf://datasets/(?P<long>[\w.-]+/[\w.-]+)(?:@(?P<at>[^/\s]+))?(?:/(?P<path>.+))?"
+)
+LISTED = 12  # names in a message
+
+
+class Dataset(NamedTuple):
+    """Files of one commit.
+
+    Attributes:
+        repo, commit: the data set, and 40 hex digits.
+        splits: paths in the repository.
+    """
+
+    repo: str
+    commit: str
+    splits: Splits
+
+    def address(self, path: str) -> str:
+        return f"{HUB}{self.repo}@{self.commit}/{path}"
+
+
+def is_hub_id(text: str) -> bool:
+    """Whether a text names a data set of the hub (and no file that is there)."""
+    if text.startswith("hf://"):
+        return True
+    name = text.lower().removesuffix(".gz")
+    return bool(GIVEN.fullmatch(text)) and not (
+        text.startswith(".") or name.endswith(KINDS) or Path(text).exists()
+    )
+
+
+def find(text: str) -> Dataset:
+    """The files of ``owner/name``, ``owner/name@revision`` or ``hf://datasets/owner/name/path``.
+
+    The data set's card decides where it lists `data_files`, else the files' names.
+
+    Raises:
+        ScaffoldError: there is no such data set, no access, no file that is read, or several that
+            could be meant.
+    """
+    given = GIVEN.fullmatch(text)
+    if given is None:
+        raise ScaffoldError(
+            f"{text!r} is not a data set of the hub.",
+            where="--data",
+            fix="owner/name, owner/name@revision, or hf://datasets/owner/name/path/in/it",
+        )
+    repo, revision = given["repo"] or given["long"], given["revision"] or given["at"] or "main"
+    hub, asked = _hub(), _asked(repo, revision)
+    with explained(asked):
+        info = hub.HfApi().dataset_info(repo, revision=revision)
+        commit, listed = str(info.sha), [file.rfilename for file in info.siblings or ()]
+    names = _readable(listed, repo)
+    path = (given["path"] or "").strip("/")
+    if path:
+        names = [name for name in names if name.startswith(f"{path}/") or _fits(name, path)]
+        if not names:
+            raise _unclear(repo, f"nothing that is read lies at {path!r}", _readable(listed, repo))
+        return Dataset(repo, commit, _one_of_each(repo, by_name(names)))
+    if "README.md" in listed:
+        card = _card(download(f"{HUB}{repo}@{commit}/README.md"))
+        splits = _of_card(repo, card, names)
+        if splits is not None:
+            return Dataset(repo, commit, _one_of_each(repo, splits))
+    return Dataset(repo, commit, _one_of_each(repo, by_name(names)))
 
 
 def download(address: str) -> Path:
@@ -16,15 +95,142 @@ def download(address: str) -> Path:
     Raises:
         ScaffoldError: the address is wrong, or the file cannot be had.
     """
-    from huggingface_hub import hf_hub_download
-
     parts = ADDRESS.fullmatch(address)
     if parts is None:
         raise ScaffoldError(
-            "The hub address is incomplete.",
+            "The address on the hub is not complete.",
             where=address,
             fix="hf://datasets/owner/name@commit/path, the commit in full (40 hex digits)",
         )
-    return Path(
-        hf_hub_download(parts["repo"], parts["path"], repo_type="dataset", revision=parts["commit"])
+    hub = _hub()
+    with explained(_asked(parts["repo"], parts["commit"])):
+        return Path(
+            hub.hf_hub_download(
+                parts["repo"], parts["path"], repo_type="dataset", revision=parts["commit"]
+            )
+        )
+
+
+def _asked(repo: str, revision: str) -> Asked:
+    return Asked(
+        repo=repo,
+        revision=revision,
+        page=f"datasets/{repo}",
+        id_key="--data",
+        id_fix="write it as owner/name, or give a file or a folder that exists",
+        revision_key=f"{repo} @ {revision}",
+        revision_fix="and name one of its branches, tags or commits",
+        offline_fix="unset HF_HUB_OFFLINE, or run it once with the network: what was downloaded "
+        "stays in the hub's cache",
     )
+
+
+def _hub() -> Any:
+    """huggingface_hub, told before its import to send nothing that was not asked for."""
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    import huggingface_hub
+
+    return huggingface_hub
+
+
+def _readable(listed: Sequence[str], repo: str) -> list[str]:
+    names = [
+        name
+        for name in listed
+        if name.lower().removesuffix(".gz").endswith(KINDS)
+        and not any(part.startswith(".") for part in name.split("/"))
+        and not BESIDE.fullmatch(name.rpartition("/")[2])
+    ]
+    if names:
+        return sorted(names)
+    script = f"{repo.partition('/')[2]}.py"
+    if script in listed:
+        raise ScaffoldError(
+            f"The data set is made by a script, {script}, which is never run here.",
+            where=repo,
+            fix=f"try {repo}@refs/convert/parquet, where the hub keeps what such scripts make",
+        )
+    raise _unclear(repo, f"it has no file that is read ({READ})", listed)
+
+
+def _unclear(repo: str, why: str, names: Sequence[str]) -> ScaffoldError:
+    shown = ", ".join(names[:LISTED]) + (f", ... ({len(names)} files)" if names[LISTED:] else "")
+    return ScaffoldError(
+        f"Which rows to take is not clear: {why}. There are: {shown or 'no files'}.",
+        where=repo,
+        fix=f"name a file, a folder or a pattern: --data 'hf://datasets/{repo}/"
+        f"{names[0] if names else 'path'}'",
+    )
+
+
+def _one_of_each(repo: str, splits: Splits) -> Splits:
+    """Refuse a split of several kinds of files, which may be languages or versions."""
+    everything = [*splits.train, *(n for names in splits.held_out.values() for n in names)]
+    if not splits.train:
+        if len(everything) != 1:
+            raise _unclear(repo, "no file is called train", [*everything, *splits.others])
+        return Splits(tuple(everything), {})
+    for split, names in ((TRAIN, splits.train), *splits.held_out.items()):
+        different = kinds(names)
+        if len(different) > 1:
+            raise _unclear(repo, f"several files could be its {split} split", different)
+    return splits
+
+
+def _card(readme: Path) -> Mapping[str, Any]:
+    import yaml
+    from huggingface_hub.repocard import metadata_load
+
+    try:
+        return metadata_load(readme) or {}
+    except (ValueError, yaml.YAMLError):  # a card that nobody can read says nothing
+        return {}
+
+
+def _of_card(repo: str, card: Mapping[str, Any], names: Sequence[str]) -> Splits | None:
+    """What the card's `configs` list; None where they list nothing."""
+    listed = card.get("configs")
+    configs = [
+        config
+        for config in (listed if isinstance(listed, list) else ())
+        if isinstance(config, dict) and (config.get("data_files") or config.get("data_dir"))
+    ]
+    if len(configs) > 1:
+        parts = ", ".join(str(config.get("config_name")) for config in configs[:LISTED])
+        configs = [c for c in configs if c.get("default") or c.get("config_name") == "default"]
+        if len(configs) != 1:
+            raise _unclear(repo, f"it has several parts ({parts})", names)
+    if not configs:
+        return None
+    folder = str(configs[0].get("data_dir") or "").strip("/")
+    told = configs[0].get("data_files")
+    if not told:
+        return by_name(name for name in names if name.startswith(f"{folder}/"))
+    found: dict[str, dict[str, None]] = {}  # sets that keep their order
+    for split, patterns in _data_files(told):
+        full = [f"{folder}/{pattern}" if folder else pattern for pattern in patterns]
+        matching = [name for name in names if any(_fits(name, pattern) for pattern in full)]
+        found.setdefault(split_of(split) or split, {}).update(dict.fromkeys(matching))
+    held_out = {split: tuple(found[split]) for split in HELD_OUT if found.get(split)}
+    others = (n for split in found if split not in (TRAIN, *HELD_OUT) for n in found[split])
+    return Splits(tuple(found.get(TRAIN, ())), held_out, tuple(others))
+
+
+def _data_files(told: Any) -> list[tuple[str, list[str]]]:
+    """(split, patterns) of each form that the hub documents for `data_files`."""
+    if isinstance(told, Mapping):
+        told = [{"split": split, "path": path} for split, path in told.items()]
+    elif isinstance(told, str) or not isinstance(told[0], Mapping):
+        told = [{"split": TRAIN, "path": told}]
+    return [
+        (str(one.get("split", TRAIN)), [path] if isinstance(path, str) else list(map(str, path)))
+        for one in told
+        if (path := one.get("path"))
+    ]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a path matches a pattern; ``*`` stays within a folder, ``**`` does not."""
+    if "**" in pattern:
+        return fnmatch.fnmatchcase(name, pattern.replace("**/", "*"))
+    return name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)

@@ -1,19 +1,34 @@
-"""Rows are read with the line they came from, and their columns are guessed."""
+"""What the rows are is guessed from their columns, tried on the first of them, and said."""
 
 from __future__ import annotations
 
+import gzip
+import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from phi3scaffold import generator
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator.guess import guess
-from phi3scaffold.generator.rows import read_rows
+from phi3scaffold.generator import guess as module
+from phi3scaffold.generator.guess import guess, task_of
+from phi3scaffold.generator.source import user_rows
+from phi3scaffold.rows.read import read_rows
+from phi3scaffold.rows.spec import Messages, load_spec
+from phi3scaffold.rows.turns import Conversation, conversation
+from tests.template.conftest import without_git
 
 TONES = [{"phrase": "I smiled.", "tone": "joy"}, {"phrase": "I wept.", "tone": "sadness"}] * 2
 TURNS = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+SHAREGPT = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
+ALPACA = [
+    {"instruction": "Add.", "input": "1 2", "output": "3"},
+    {"instruction": "Sing.", "input": "", "output": "La."},
+]
 
 GUESSED = [
     ("classify", TONES, "{phrase}\nTone:", "{tone}", ("joy", "sadness")),
@@ -48,61 +63,107 @@ GUESSED = [
 def test_columns(
     task: str, rows: Any, user: str, assistant: str, labels: Any, write_rows: Callable[..., Path]
 ) -> None:
-    found = guess(write_rows(rows), task)
+    found = guess([write_rows(rows)], task)
     assert (found.user, found.assistant, found.labels) == (user, assistant, labels)
     assert all(f"{{{column}}}" in user for column in found.columns)
-    assert found.count == len(rows)
 
 
-def test_chat(write_rows: Callable[..., Path]) -> None:
-    found = guess(write_rows([{"messages": TURNS}]), "chat")
-    assert (found.messages, found.user) == ("messages", None)
+@pytest.mark.parametrize(("task", "rows"), [(case[0], case[1]) for case in GUESSED])
+def test_the_task_is_guessed_where_it_is_not_given(
+    task: str, rows: Any, write_rows: Callable[..., Path]
+) -> None:
+    path = write_rows(rows)
+    assert task_of([path]) == task
+    assert guess([path]) == guess([path], task)
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("rows.csv", "phrase,tone\nI smiled.,joy\nI wept.,sadness\n"),
-        ("rows.tsv", "phrase\ttone\r\nI smiled.\tjoy\r\nI wept.\tsadness\r\n"),
-        ("rows.csv", '\ufeffphrase,tone\n"I\nsmiled, once.",joy\nI wept.,sadness\n'),
-        ("rows.json", '[{"phrase": "I smiled.", "tone": "joy"}, {"phrase": "x", "tone": "fear"}]'),
-        ("rows.jsonl", '{"phrase": "a\u2028b", "tone": "joy"}\n\n{"phrase": "x", "tone": "fear"}'),
-    ],
-)
-def test_formats(name: str, content: str, write_rows: Callable[..., Path]) -> None:
-    path = write_rows(content, name)
-    assert [list(row.values) for row in read_rows(path)] == [["phrase", "tone"]] * 2
-    assert guess(path, "classify").assistant == "{tone}"
+CONVERSATIONS = [
+    ({"messages": TURNS}, Messages("messages")),
+    (
+        {"conversations": SHAREGPT},
+        Messages("conversations", "from", "value", {"human": "user", "gpt": "assistant"}),
+    ),
+    (
+        {"conversations": [{"from": "system", "value": "Be brief."}, *SHAREGPT]},
+        Messages(
+            "conversations",
+            "from",
+            "value",
+            {"human": "user", "gpt": "assistant", "system": "system"},
+        ),
+    ),
+    (
+        {"id": "1", "conversation": [{"role": "Human", "text": "a"}, {"role": "AI", "text": "b"}]},
+        Messages("conversation", "role", "text", {"Human": "user", "AI": "assistant"}),
+    ),
+    (
+        {"conversations": [{"from": "user", "value": "a"}, {"from": "assistant", "value": "b"}]},
+        Messages("conversations", "from", "value"),
+    ),
+    (
+        {"conversations": [{"from": "human", "value": "a"}, {"from": "bing", "value": "b"}]},
+        Messages(
+            "conversations",
+            "from",
+            "value",
+            {"human": "user", "bing": "assistant", "gpt": "assistant"},
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("row", "form"), CONVERSATIONS)
+def test_conversations(row: Any, form: Messages, write_rows: Callable[..., Path]) -> None:
+    found = guess([write_rows([row] * 2)])
+    assert (found.task, found.messages, found.user) == ("chat", form, "")
+    assert f"`{form.column}`" in found.said
+
+
+def test_only_the_first_rows_decide_but_every_label_counts(
+    write_rows: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOKED_AT", 4)
+    path = write_rows([*TONES, {"phrase": "x", "tone": "fear"}])
+    assert guess([path], "classify").labels == ("fear", "joy", "sadness")
+    path.write_text(path.read_text() + '{"phrase": "broken')
+    with pytest.raises(ScaffoldError, match="Not valid JSON"):
+        guess([path], "classify")
+    assert guess([write_rows(ALPACA * 2 + [{"no": "columns"}])], "qa").columns
+
+
+def test_a_column_that_the_first_row_lacks_is_not_overlooked(
+    write_rows: Callable[..., Path],
+) -> None:
+    rows = [{"instruction": "Sing.", "output": "La."}, *ALPACA]
+    with pytest.raises(ScaffoldError, match="lacks the column 'input'"):
+        guess([write_rows(rows)], "qa")
 
 
 # task, content, name, where (None: the file itself), what the message says
 REFUSED = [
-    ("classify", "", "rows.jsonl", None, "empty"),
-    ("classify", " \n\n", "rows.jsonl", None, "empty"),
-    ("classify", "[]", "rows.json", None, "no rows"),
-    ("classify", "phrase,tone\n", "rows.csv", None, "no rows"),
-    ("classify", "PAR1", "rows.parquet", None, ".jsonl, .json, .csv, .tsv"),
-    ("classify", '{"phrase": "a", "tone": "joy"}\n{"phrase": \n', "rows.jsonl", ":2", "Not JSON"),
-    ("classify", '[\n{"phrase": "a",\n]', "rows.json", ":3", "Not JSON"),
-    ("classify", '{"phrase": "a"}', "rows.json", None, "list"),
+    ("classify", "", "rows.jsonl", None, "no rows"),
+    ("classify", "PAR1", "rows.parquet", None, "parquet"),
+    ("classify", '{"phrase": "a", "tone": "joy"}\n{"x": \n', "rows.jsonl", ":2", "Not valid JSON"),
+    ("classify", '[\n{"phrase": "a",\n]', "rows.json", ":3", "Not valid JSON"),
+    ("classify", '{"phrase": "a"}', "rows.json", ":1", "no list"),
     ("classify", "[1]\n", "rows.jsonl", ":1", "object"),
     ("classify", b'{"phrase": "a"}\n{"phrase": "\xff"}\n', "rows.jsonl", ":2", "UTF-8"),
-    ("classify", "phrase,tone\na,joy\nb\n", "rows.csv", ":3", "1 cells"),
+    ("classify", "phrase,tone\na,joy\nb\n", "rows.csv", ":3", "1 fields"),
     ("classify", 'phrase,tone\n"a,joy\n', "rows.csv", ":2", "csv"),
-    ("classify", "phrase,phrase\na,joy\n", "rows.csv", ":1", "once"),
+    ("classify", "phrase,phrase\na,joy\n", "rows.csv", ":1", "'phrase'"),
     ("classify", [{"phrase": "a", "tone": "joy"}, {"phrase": "b"}], "rows.jsonl", ":2", "'tone'"),
     ("classify", [{"phrase": "a", "tone": "joy"}] * 3, "rows.jsonl", None, "only one label"),
-    ("classify", [{"phrase": "a", "tone": n} for n in (1, 2)], "rows.jsonl", ":1", "int"),
-    ("classify", [{"phrase": "a"}] * 3, "rows.jsonl", None, "needs a text column and a label"),
-    ("classify", [{"text": "a", "label": f"{n}"} for n in range(60)], "rows.jsonl", None, "60 dif"),
-    ("classify", [{"messages": TURNS}], "rows.jsonl", None, "needs a text and a label"),
-    ("qa", TONES, "rows.jsonl", None, "needs a question"),
-    ("qa", [{"question": "", "answer": "b"}], "rows.jsonl", ":1", "empty in every row"),
-    ("qa", [{"question": ["a"], "answer": "b"}], "rows.jsonl", ":1", "list, not text"),
-    ("chat", TONES, "rows.jsonl", None, "`messages`"),
+    ("classify", [{"phrase": "a", "tone": n} for n in (1, 2)], "rows.jsonl", ":1", "number"),
+    ("classify", [{"phrase": "a"}] * 3, "rows.jsonl", ":1", "needs a text and a label"),
+    ("classify", [{"text": "a", "label": str(n)} for n in range(60)], "rows.jsonl", ":51", "50"),
+    ("classify", [{"messages": TURNS}], "rows.jsonl", ":1", "needs a text and a label"),
+    ("qa", TONES, "rows.jsonl", ":1", "needs a question"),
+    ("qa", [{"question": "", "answer": "b"}], "rows.jsonl", ":1", "empty prompt"),
+    ("qa", [{"question": ["a"], "answer": "b"}], "rows.jsonl", ":1", "a list, not text"),
+    ("chat", TONES, "rows.jsonl", ":1", "`messages`"),
     ("chat", [{"messages": "hi"}], "rows.jsonl", ":1", "list of turns"),
-    ("chat", [{"messages": TURNS}, {"messages": [{"role": "bot"}]}], "rows.jsonl", ":2", "role"),
-    ("chat", [{"messages": TURNS[:1]}], "rows.jsonl", ":1", "end with assistant"),
+    ("chat", [{"messages": TURNS}, {"messages": [1]}], "rows.jsonl", ":2: turn 1", "number"),
+    ("chat", [{"messages": TURNS[:1]}], "rows.jsonl", ":1", "end with a turn of the assistant"),
 ]  # fmt: skip
 
 
@@ -117,18 +178,10 @@ def test_refused(
 ) -> None:
     path = write_rows(content, name)
     with pytest.raises(ScaffoldError) as caught:
-        guess(path, task)
+        guess([path], task)
     assert says in caught.value.what
     assert caught.value.where == f"{path}{line or ''}"
     assert caught.value.exit_code == 2
-
-
-def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(ScaffoldError, match="does not exist"):
-        guess(tmp_path / "none.jsonl", "qa")
-    (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(ScaffoldError, match="one file"):
-        guess(tmp_path / "folder.jsonl", "qa")
 
 
 @pytest.mark.parametrize(
@@ -143,6 +196,129 @@ def test_the_task_that_fits_is_named(
     given: str, rows: Any, fitting: str, write_rows: Callable[..., Path]
 ) -> None:
     with pytest.raises(ScaffoldError) as caught:
-        guess(write_rows(rows), given)
+        guess([write_rows(rows)], given)
     assert caught.value.fix is not None
     assert f"--task {fitting}" in caught.value.fix
+
+
+def test_nothing_fits(write_rows: Callable[..., Path]) -> None:
+    rows = [{"a": f"text {n}", "b": f"other {n}"} for n in range(9)]
+    with pytest.raises(ScaffoldError, match="No task fits these columns: a, b"):
+        guess([write_rows(rows)])
+
+
+def project(tmp_path: Path, data: Path | str, **answers: str) -> tuple[Path, str]:
+    """The datasets folder of a project made by `new`, and what was said."""
+    said: list[str] = []
+    with without_git():
+        root = generator.new(
+            tmp_path / "proj", answers, data=data, git=False, wheel=False, say=said.append
+        )
+    return root / "datasets", "\n".join(said)
+
+
+FORMS = [
+    (TONES, "classify"),
+    ([{"Question": "Why?", "Best Answer": "So."}] * 3, "qa"),
+    (ALPACA, "qa"),
+    ([{"prompt": "Why?", "completion": "So."}] * 3, "qa"),
+    ([{"messages": TURNS}] * 3, "chat"),
+    ([{"conversations": SHAREGPT}] * 3, "chat"),
+]
+
+
+@pytest.mark.parametrize(("rows", "task"), FORMS, ids=lambda value: str(value)[:30])
+def test_what_new_writes_is_what_the_rows_are(
+    rows: Any, task: str, tmp_path: Path, write_rows: Callable[..., Path]
+) -> None:
+    """No --task given: dataset.yaml says it all, loads, and fits every row."""
+    datasets, said = project(tmp_path, write_rows(rows))
+    spec = load_spec(datasets / "dataset.yaml")
+    assert (spec.task, spec.held_out, spec.long_rows) == (task, 0.2, "drop")
+    made = [conversation(row, spec) for row in read_rows(spec.train)]
+    assert all(isinstance(one, Conversation) for one in made)
+    assert said.startswith("rows.jsonl: ")
+
+
+def test_an_empty_input_takes_its_line_with_it(
+    tmp_path: Path, write_rows: Callable[..., Path]
+) -> None:
+    datasets, said = project(tmp_path, write_rows(ALPACA))
+    spec = load_spec(datasets / "dataset.yaml")
+    asked = [
+        made.messages[0]["content"]
+        for made in (conversation(row, spec) for row in read_rows(spec.train))
+        if isinstance(made, Conversation)
+    ]
+    assert asked == ["Add.\n1 2", "Sing."]
+    assert "where `input` is empty, its line is left out" in said
+    assert "a line that holds nothing else disappears" in (datasets / "dataset.yaml").read_text()
+
+
+def test_a_folder_without_splits_is_taken_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "my rows"
+    (folder / "b").mkdir(parents=True)
+    (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in TONES))
+    with gzip.open(folder / "b" / "c.csv.gz", "wt") as packed:
+        packed.write("phrase,tone\nOh!,surprise\n")
+    (folder / "README.md").write_text("about the rows")
+    datasets, said = project(tmp_path, folder)
+    spec = load_spec(datasets / "dataset.yaml")
+    assert yaml.safe_load((datasets / "dataset.yaml").read_text())["files"]["train"] == ["my-rows"]
+    assert [path.relative_to(datasets).as_posix() for path in spec.files] == [
+        "my-rows/a.jsonl",
+        "my-rows/b/c.csv.gz",
+    ]
+    assert spec.labels == ("joy", "sadness", "surprise")
+    assert "my rows: `phrase` as the text" in said
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_folder_with_splits(tmp_path: Path, labelled: bool) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for name, rows in (
+        ("train-1.jsonl", TONES),
+        ("train-2.jsonl", TONES),
+        ("test.jsonl", TONES if labelled else [{"phrase": "a"}]),
+        ("validation.jsonl", TONES),
+        ("notes.jsonl", TONES),
+    ):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    datasets, said = project(tmp_path, folder, task="classify")
+    files = yaml.safe_load((datasets / "dataset.yaml").read_text())["files"]
+    held = "test" if labelled else "validation"
+    assert files == {
+        "train": ["rows/train-1.jsonl", "rows/train-2.jsonl"],
+        "held_out": [f"rows/{held}.jsonl"],
+    }
+    copied = [path.name for path in (datasets / "rows").iterdir()]
+    assert sorted(copied) == sorted(["train-1.jsonl", "train-2.jsonl", f"{held}.jsonl"])
+    other = "validation" if labelled else "test"
+    assert f"the {held} split is held out; not used: notes.jsonl, {other}" in said
+
+
+def test_the_guess_holds_few_rows(tmp_path: Path) -> None:
+    """A pipe of rows without end would do for a question and its answer."""
+    path = tmp_path / "rows.jsonl"
+    line = json.dumps({"question": "Why?", "answer": "So."}) + "\n"
+    path.write_text(line * 3 * module.LOOKED_AT)
+    taken = itertools.count()
+    plain = module._one_after_another
+
+    def counted(sources: Any) -> Any:
+        for row in plain(sources):
+            next(taken)
+            yield row
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_one_after_another", counted)
+        guess([path], "qa")
+    assert next(taken) == module.LOOKED_AT
+
+
+@pytest.mark.parametrize("task", [None, "qa"])
+def test_a_missing_file(tmp_path: Path, task: str | None) -> None:
+    with pytest.raises(ScaffoldError, match="does not exist") as caught:
+        user_rows(tmp_path / "none.jsonl", task)
+    assert "owner/name" in (caught.value.fix or "")

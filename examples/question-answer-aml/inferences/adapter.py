@@ -57,9 +57,13 @@ def fill(prompt, texts, folder):
         if mark.strip() and any(mark in text for text in texts):
             sys.exit(f"error: the text contains the control token {mark}")
     values = dict(zip(prompt["columns"], texts, strict=True))
-    user = re.sub(r"\{([^{}]+)\}", lambda m: values.get(m[1], m[0]), prompt["user"])
+    lines = []
+    for line in prompt["user"].split("\n"):
+        filled = re.sub(r"\{([^{}\n]+)\}", lambda m: values.get(m[1], m[0]), line)
+        if filled.strip() or not line.strip():  # a line of nothing but empty columns disappears
+            lines.append(filled)
     system = [{"role": "system", "content": prompt["system"]}] if prompt["system"] else []
-    return [*system, {"role": "user", "content": user}]
+    return [*system, {"role": "user", "content": "\n".join(lines)}]
 
 
 def arguments():

@@ -1,0 +1,146 @@
+"""Where a new project's rows come from: the template's samples, a file, a folder, the hub."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator import template
+from phi3scaffold.generator.guess import guess, is_labelled, task_of
+from phi3scaffold.rows import hub
+from phi3scaffold.rows.files import data_files
+from phi3scaffold.rows.splits import Splits, by_name
+
+HELD_OUT_FRACTION = 0.2
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows for datasets/, and what was found in them.
+
+    Attributes:
+        task: the task that they are for.
+        answer: the value of copier's answer `rows`.
+        said: what was guessed, for people.
+        files: name in datasets/ -> the file to copy; nothing where they stay on the hub.
+    """
+
+    task: str
+    answer: dict[str, Any]
+    said: str
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+def sample_rows(task: str) -> Source:
+    """The rows that come with the template."""
+    folder = template.folder() / "samples" / task
+    files = {path.name: path for path in sorted(folder.glob("*.jsonl"))}
+    found = guess([folder / "train.jsonl"], task)
+    return Source(task, found.answer(["train.jsonl"], ["held-out.jsonl"]), found.said, files)
+
+
+def fitting_task(data: str) -> str:
+    """The task that fits the user's rows (see `user_rows`), by the first of them."""
+    if hub.is_hub_id(data):
+        there = hub.find(data)
+        return task_of([there.address(name) for name in there.splits.train])
+    return task_of([_existing(data)])
+
+
+def user_rows(data: str | Path, task: str | None) -> Source:
+    """The user's own rows: a file, a folder, or a data set of the hub.
+
+    Args:
+        data: a path, ``owner/name[@revision]``, or ``hf://datasets/owner/name/path``.
+        task: what they are for, or None: whichever task fits them.
+
+    Raises:
+        ScaffoldError: they cannot be read, or do not fit the task.
+    """
+    if hub.is_hub_id(str(data)):
+        return _from_hub(str(data), task)
+    path = _existing(data)
+    return _from_folder(path, task) if path.is_dir() else _from_file(path, task)
+
+
+def _existing(data: str | Path) -> Path:
+    path = Path(data).expanduser()
+    if not os.path.lexists(path):
+        raise ScaffoldError(
+            "The data file does not exist.",
+            where=path,
+            fix="check --data: a file, a folder, or owner/name of a data set on the hub",
+        )
+    return path
+
+
+def _from_file(path: Path, task: str | None) -> Source:
+    found = guess([path], task)
+    name = _plain(path.name)
+    answer = found.answer([name], HELD_OUT_FRACTION)
+    return Source(found.task, answer, f"{path.name}: {found.said}", {name: path})
+
+
+def _from_folder(folder: Path, task: str | None) -> Source:
+    files = {path.relative_to(folder).as_posix(): path for path in data_files([folder])}
+    name = _plain(folder.resolve().name)
+    splits = by_name(files)
+    if not splits.train or not splits.held_out:
+        splits = Splits(tuple(files), {})
+    found, answer, said, used = _split(splits, files.__getitem__, f"{name}/{{}}".format, task)
+    if len(used) == len(splits.train) == len(files):
+        answer["train"] = [name]
+    copied = {f"{name}/{file}": files[file] for file in used}
+    return Source(found, answer, f"{folder.resolve().name}: {said}", copied)
+
+
+def _from_hub(text: str, task: str | None) -> Source:
+    there = hub.find(text)
+    found, answer, said, _ = _split(there.splits, there.address, there.address, task)
+    return Source(found, answer, f"{there.repo} at {there.commit[:12]}: {said}")
+
+
+def _split(
+    splits: Splits,
+    source: Callable[[str], Path | str],
+    named: Callable[[str], str],
+    task: str | None,
+) -> tuple[str, dict[str, Any], str, Sequence[str]]:
+    """Guess on the training files, and find held-out files that have answers.
+
+    Args:
+        source: where a file is read from.
+        named: how dataset.yaml names it.
+
+    Returns:
+        The task, copier's answer, what was found in words, and the files used.
+    """
+    found = guess([source(name) for name in splits.train], task)
+    held = next(
+        (
+            split
+            for split, names in splits.held_out.items()
+            if is_labelled([source(name) for name in names], found)
+        ),
+        None,
+    )
+    kept = splits.held_out[held] if held else ()
+    unused = [*splits.others, *(s for s in splits.held_out if s != held)]
+    said = found.said
+    if held:
+        said += f"; the {held} split is held out"
+    if unused:
+        said += f"; not used: {', '.join(unused)}"
+    train, used = [named(name) for name in splits.train], [*splits.train, *kept]
+    held_out = [named(name) for name in kept] or HELD_OUT_FRACTION
+    return found.task, found.answer(train, held_out), said, used
+
+
+def _plain(name: str) -> str:
+    """A file's name without what a shell or a YAML file would stumble over."""
+    return re.sub(r"[^\w.-]+", "-", name)
