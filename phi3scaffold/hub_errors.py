@@ -22,6 +22,7 @@ class Asked:
         id_key, id_fix: where a wrong id stands, and how one is written.
         revision_key, revision_fix: where a wrong revision stands, and what to do.
         offline_fix: what to do where HF_HUB_OFFLINE forbids to fetch it.
+        missing_fix: what to do where there is no such repository.
         again: what a second try does.
     """
 
@@ -33,6 +34,7 @@ class Asked:
     revision_key: str
     revision_fix: str
     offline_fix: str
+    missing_fix: str = "check the name"
     again: str = "run it again"
 
     @property
@@ -79,7 +81,7 @@ def explained(asked: Asked) -> Iterator[None]:
         raise ScaffoldError(
             f"{asked.repo} does not exist on the hub, or is private.",
             where=asked.where,
-            fix=f"check the name; if it is private, {LOG_IN}",
+            fix=f"{asked.missing_fix}; if it is private, {LOG_IN}",
         ) from error
     except errors.RemoteEntryNotFoundError as error:
         raise ScaffoldError(

@@ -122,6 +122,7 @@ def _asked(repo: str, revision: str) -> Asked:
         revision_fix="and name one of its branches, tags or commits",
         offline_fix="unset HF_HUB_OFFLINE, or run it once with the network: what was downloaded "
         "stays in the hub's cache",
+        missing_fix="check the name (there is no such file or folder here, either)",
     )
 
 

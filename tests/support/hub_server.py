@@ -1,6 +1,7 @@
 """A model hub on the loopback interface: enough of its API for huggingface_hub to download from.
 
-Repositories are dicts of file name -> bytes, one a commit. What can go wrong on the real hub can be
+Repositories are dicts of file name -> bytes, one a commit; those of data sets are called
+``datasets/owner/name``, as in their addresses. What can go wrong on the real hub can be
 switched on: gated repositories, refused tokens, connections cut in the middle of a file.
 """
 
@@ -19,7 +20,7 @@ LFS_FROM = 10_000  # files of at least this many bytes are listed as the hub lis
 
 @dataclass
 class Repository:
-    """One model repository.
+    """One repository.
 
     Attributes:
         commits: commit -> file name -> content.
@@ -114,12 +115,15 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             self._answer(body=True)
 
         def _answer(self, body: bool) -> None:
-            path = unquote(urlsplit(self.path).path)
-            hub.requests.append((self.command, path, self.headers.get("Range")))
-            parts = path.strip("/").split("/")
-            api = parts[:2] == ["api", "models"]
-            repo = "/".join(parts[2:4] if api else parts[:2])
-            rest = parts[4:] if api else parts[2:]
+            path = urlsplit(self.path).path
+            hub.requests.append((self.command, unquote(path), self.headers.get("Range")))
+            parts = [unquote(part) for part in path.strip("/").split("/")]
+            api = parts[0] == "api"
+            parts = parts[1:] if api else parts
+            if parts[0] == "models":
+                parts = parts[1:]
+            length = 3 if parts[0] == "datasets" else 2
+            repo, rest = "/".join(parts[:length]), parts[length:]
             found = hub.repositories.get(repo)
             if found is None:
                 return self._refuse(401, "RepoNotFound", "Repository not found")
@@ -139,8 +143,9 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 return self._json([_entry(name, content) for name, content in files.items()], body)
             if api:
                 siblings = [{"rfilename": name} for name in files]
+                name = repo.removeprefix("datasets/")
                 return self._json(
-                    {"id": repo, "modelId": repo, "sha": commit, "siblings": siblings}, body
+                    {"id": name, "modelId": name, "sha": commit, "siblings": siblings}, body
                 )
             content = files.get("/".join(rest[2:]))
             if rest[:1] != ["resolve"] or content is None:
