@@ -1,17 +1,98 @@
-"""Train and held-out rows: given as files, or a seeded share, stratified by label."""
+"""Which rows are held out: by content and seed, never by the order of the rows.
+
+What belongs together (the same prompt, nearly the same prompts) forms a group, and a group stays
+on one side. Every group has a rank that only its content and the seed decide, so that other rows
+may come, go and change places, and hardly any row changes sides.
+"""
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.read import read_rows
 from phi3scaffold.rows.spec import DatasetSpec
 from phi3scaffold.rows.turns import Conversation, Dropped, conversations
 
+if TYPE_CHECKING:
+    import numpy as np
 
+
+class Groups(NamedTuple):
+    """Rows that stay together; arrays of one length, an entry a group.
+
+    Attributes:
+        ids: int64, of which only the group's content decides.
+        labels: int32, the place of its label (the answer that most of its rows have) in the
+            sorted labels; 0 where the task has none.
+        rows: int32, how many rows it has.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray
+
+
+def hold_out(groups: Groups, share: float, seed: int) -> np.ndarray:
+    """Which groups to hold out (bool, one a group): `share` of the rows, of every label alike.
+
+    As near to the share as whole groups allow, which is to the row where there are single rows.
+    Every label that has at least two groups stands on both sides.
+    """
+    import numpy as np
+
+    held = np.zeros(len(groups.ids), bool)
+    order = np.argsort(mixed(groups.ids, seed))
+    wanted = _quotas(np.bincount(groups.labels, groups.rows).astype(np.int64).tolist(), share)
+    for label, quota in enumerate(wanted):
+        ranked = order[groups.labels[order] == label]
+        held[ranked[_choose(groups.rows[ranked], quota)]] = True
+    return held
+
+
+def mixed(ids: np.ndarray, seed: int) -> np.ndarray:
+    """A rank for each id (int64 -> uint64), other for every seed: the finalizer of SplitMix64."""
+    import numpy as np
+
+    value = ids.astype(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+def _quotas(rows: list[int], share: float) -> list[int]:
+    """How many rows of each label are wanted: largest remainders, so that the sum is right too."""
+    exact = [share * count for count in rows]
+    quotas = [int(value) for value in exact]
+    missing = round(share * sum(rows)) - sum(quotas)
+    by_remainder = sorted(range(len(rows)), key=lambda label: quotas[label] - exact[label])
+    for label in by_remainder[:missing]:
+        quotas[label] += 1
+    return quotas
+
+
+def _choose(rows: np.ndarray, wanted: int) -> list[int]:
+    """Of one label's groups, by rank: those that fit, then one more where that comes nearer."""
+    sizes: list[int] = rows.tolist()
+    if len(sizes) < 2:
+        return []
+    least = min(sizes)
+    left = max(least, min(wanted, sum(sizes) - least))
+    chosen, others = [], []
+    for place, size in enumerate(sizes):
+        if size <= left:
+            chosen.append(place)
+            left -= size
+        else:
+            others.append(place)
+    nearer = [place for place in others if sizes[place] - left < left]
+    return chosen + nearer[:1] if len(others) > 1 else chosen
+
+
+# --- to be removed: the split before the index
 @dataclass(frozen=True)
 class Splits:
     """The kept rows of both sides, and what was dropped."""

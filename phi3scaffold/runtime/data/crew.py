@@ -1,0 +1,131 @@
+"""Who makes the shards: this process for little data, one worker a core for much."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.rows.spec import DatasetSpec
+from phi3scaffold.runtime.data.shards import Maker
+
+WORTH = 16 << 20  # bytes of rows; below that a worker starts slower than it helps
+AHEAD = 3  # tasks given out for each worker, so that none ever waits
+
+_maker: Maker | None = None  # a worker's own
+
+
+class Crew:
+    """Does tasks in order.
+
+    Args:
+        spec, tokenizer, folder: see `Maker`.
+        workers: how many processes; 0 for this one alone.
+    """
+
+    def __init__(self, spec: DatasetSpec, tokenizer: Path, folder: Path, workers: int) -> None:
+        self._recipe = (spec, tokenizer, folder)
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Crew:
+        if self._workers:
+            self._pool = ProcessPoolExecutor(
+                self._workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_begin,
+                initargs=self._recipe,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def do(self, method: str, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """What a method of `Maker` returns for each task, in the order of the tasks.
+
+        The first error in that order is raised, whoever is faster; one that `tasks` itself raises
+        comes after those of the tasks before it.
+        """
+        pending: deque[Callable[[], Any]] = deque()
+        most = self._workers * AHEAD
+        given = iter(tasks)
+        failed: ScaffoldError | None = None
+        while failed is None:
+            try:
+                task = next(given, None)
+            except ScaffoldError as error:
+                task, failed = None, error
+            if task is None:
+                break
+            pending.append(self._begin(method, task))
+            while len(pending) > most:
+                yield _result(pending.popleft())
+        while pending:
+            yield _result(pending.popleft())
+        if failed is not None:
+            raise failed
+
+    def _begin(self, method: str, task: tuple[Any, ...]) -> Callable[[], Any]:
+        if self._pool is None:
+            return lambda: getattr(self._own, method)(*task)
+        future: Future[Any] = self._pool.submit(_do, method, task)
+        return future.result
+
+    @cached_property
+    def _own(self) -> Maker:
+        return Maker(*self._recipe)
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # Windows, macOS
+        return os.cpu_count() or 1
+
+
+def worth(size: int) -> int:
+    """How many workers rows of `size` bytes are worth."""
+    return cores() if size >= WORTH and cores() > 1 else 0
+
+
+def _result(task: Callable[[], Any]) -> Any:
+    try:
+        return task()
+    except BrokenProcessPool:
+        raise ScaffoldError(
+            "A process that prepares the rows was ended from outside.",
+            fix="if memory ran out: close other programs; what is done is kept",
+            exit_code=FAILED_RUN,
+        ) from None
+
+
+def _begin(spec: DatasetSpec, tokenizer: Path, folder: Path) -> None:
+    """A worker's first act."""
+    global _maker
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # one core each: the tokenizer's and numpy's own threads would only be in each other's way
+    os.environ.update(TOKENIZERS_PARALLELISM="false", OMP_NUM_THREADS="1")
+    _maker = Maker(spec, tokenizer, folder)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(FAILED_RUN)
+
+
+def _do(method: str, task: tuple[Any, ...]) -> Any:
+    return getattr(_maker, method)(*task)

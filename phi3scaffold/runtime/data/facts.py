@@ -1,0 +1,247 @@
+"""What the report says of the rows: counted in the index, shown from the shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phi3scaffold.rows.spec import DatasetSpec
+from phi3scaffold.runtime.data.index import Index
+from phi3scaffold.runtime.data.near import THRESHOLD
+from phi3scaffold.runtime.data.render import IGNORE
+from phi3scaffold.runtime.data.shards import Shards
+from phi3scaffold.runtime.data.split import mixed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from tokenizers import Tokenizer
+
+EXAMPLES = 5
+LETTERS = 200  # of a text that is shown
+BINS = 20
+SAMPLES = 3
+LOOKED_AT = 300  # rows, to find samples of different labels
+SIDES = ("train", "held_out")
+KEPT = "reason IS NULL"
+
+
+class Facts:
+    """The report's parts; every row has its side by now.
+
+    Args:
+        spec, tokenizer: what was prepared, and with which tokenizer files.
+        index, shards: what was made.
+    """
+
+    def __init__(self, spec: DatasetSpec, tokenizer: Path, index: Index, shards: Shards) -> None:
+        self.spec, self.tokenizer, self.index, self.shards = spec, tokenizer, index, shards
+
+    def report(
+        self, files: list[dict[str, Any]], columns: list[str], checked: dict[str, int]
+    ) -> dict[str, Any]:
+        """Everything that report.json holds.
+
+        Args:
+            files: each file that was read: name, split, rows, bytes.
+            columns: the columns of the rows, in order of first appearance.
+            checked: how many rows were compared for near duplicates, of how many.
+        """
+        dropped = self._counts("SELECT reason, COUNT(*) FROM rows WHERE reason IS NOT NULL")
+        return {
+            "task": self.spec.task,
+            "form": self._form(),
+            "files": files,
+            "columns": columns,
+            "rows": self._rows(),
+            "dropped": dropped,
+            "labels": self._labels() if self.spec.task == "classify" else None,
+            "tokens": self._tokens(),
+            "duplicates": self._doubled("doubles"),
+            "near_duplicates": {**checked, "threshold": THRESHOLD, **self._near()},
+            "conflicts": self._conflicts(),
+            "leaks": self._doubled("leaks"),
+            "private": self._private(),
+            "samples": self._samples(),
+        }
+
+    def _form(self) -> str:
+        if self.spec.messages:
+            return f"whole conversations in the column {self.spec.messages.column!r}"
+        return f"{self.spec.user} -> {self.spec.assistant}"
+
+    def _counts(self, question: str) -> dict[str, int]:
+        """name -> count, the most frequent first."""
+        return dict(self.index.ask(f"{question} GROUP BY 1 ORDER BY 2 DESC, 1"))
+
+    def _rows(self) -> dict[str, int]:
+        ((read, train, held_out),) = self.index.ask(
+            f"SELECT COUNT(*), TOTAL({KEPT} AND held = 0), TOTAL({KEPT} AND held = 1) FROM rows"
+        )
+        kept = {"train": int(train), "held_out": int(held_out)}
+        return {"read": read, **kept, "dropped": read - sum(kept.values())}
+
+    def _labels(self) -> dict[str, dict[str, int]]:
+        count = f"SELECT label, COUNT(*) FROM rows WHERE {KEPT} AND held = "
+        return {side: self._counts(f"{count}{held}") for held, side in enumerate(SIDES)}
+
+    def _tokens(self) -> dict[str, Any]:
+        import numpy as np
+
+        lengths: dict[str, np.ndarray] = {}
+        told: dict[str, Any] = {}
+        for held, side in enumerate(SIDES):
+            found = self.index.array(
+                f"SELECT tokens, trained FROM rows WHERE {KEPT} AND held = ?",
+                [("tokens", "i4"), ("trained", "i4")],
+                held,
+            )
+            lengths[side] = sizes = found["tokens"]
+            told[side] = {
+                "all": int(sizes.sum(dtype=np.int64)),
+                "trained": int(found["trained"].sum(dtype=np.int64)),
+                "median": int(np.percentile(sizes, 50, method="nearest")),
+                "p95": int(np.percentile(sizes, 95, method="nearest")),
+                "longest": int(sizes.max()),
+            }
+        longest = max(told[side]["longest"] for side in SIDES)
+        step = max(1, -(-(longest + 1) // BINS))
+        edges = list(range(0, longest + step + 1, step))
+        ((truncated, too_long),) = self.index.ask(
+            f"SELECT TOTAL({KEPT} AND truncated), TOTAL(too_long) FROM rows"
+        )
+        return {
+            "limit": self.spec.max_tokens,
+            "truncated": int(truncated),
+            "too_long": int(too_long),
+            **told,
+            "histogram": {
+                "edges": edges,
+                **{side: np.histogram(lengths[side], edges)[0].tolist() for side in SIDES},
+            },
+        }
+
+    def _doubled(self, table: str) -> dict[str, Any]:
+        """Rows that were dropped since they stand elsewhere too: `doubles` or `leaks`."""
+        ((rows,),) = self.index.ask(f"SELECT COUNT(*) FROM {table}")
+        firsts = self.index.ask(f"SELECT DISTINCT first FROM {table} ORDER BY 1 LIMIT {EXAMPLES}")
+        examples = []
+        for (first,) in firsts:
+            same = f"SELECT row FROM {table} WHERE first = ? ORDER BY row LIMIT {EXAMPLES - 1}"
+            places = self._places([first, *(row for (row,) in self.index.ask(same, first))])
+            examples.append({"places": places, "text": self._text(first)})
+        return {"rows": rows, "examples": examples}
+
+    def _near(self) -> dict[str, Any]:
+        self.index.keep(
+            "kin",
+            "SELECT grp, prompt, row, held, MIN(held) OVER (PARTITION BY grp) < "
+            "MAX(held) OVER (PARTITION BY grp) AS across "
+            f"FROM rows JOIN near USING (prompt) WHERE {KEPT}",
+        )
+        ((groups, rows, across),) = self.index.ask(
+            "SELECT COUNT(DISTINCT grp), COUNT(*), TOTAL(held AND across) FROM kin"
+        )
+        # first those that stand on both sides: there the user can do something
+        shown = self.index.ask(
+            f"SELECT grp FROM kin GROUP BY grp ORDER BY -across, MIN(row) LIMIT {EXAMPLES}"
+        )
+        examples = []
+        for (group,) in shown:
+            one_each = "SELECT MIN(row) FROM kin WHERE grp = ? GROUP BY prompt ORDER BY 1 LIMIT ?"
+            found = [row for (row,) in self.index.ask(one_each, group, EXAMPLES)]
+            examples.append({"places": self._places(found), "texts": list(map(self._text, found))})
+        return {"groups": groups, "rows": rows, "across_splits": int(across), "examples": examples}
+
+    def _conflicts(self) -> dict[str, Any]:
+        self.index.keep(
+            "conflicts",
+            f"SELECT prompt, COUNT(*) AS rows, MIN(row) AS first FROM rows WHERE {KEPT} "
+            "GROUP BY prompt HAVING COUNT(DISTINCT answer) > 1",
+        )
+        ((prompts, rows),) = self.index.ask("SELECT COUNT(*), TOTAL(rows) FROM conflicts")
+        examples = []
+        for prompt, first in self.index.ask(
+            f"SELECT prompt, first FROM conflicts ORDER BY first LIMIT {EXAMPLES}"
+        ):
+            answers: dict[str, list[str]] = {}
+            one_each = (
+                f"SELECT MIN(row), answer FROM rows WHERE {KEPT} AND prompt = ? "
+                "GROUP BY answer ORDER BY 1 LIMIT ?"
+            )
+            for row, answer in self.index.ask(one_each, prompt, EXAMPLES):
+                same = (
+                    f"SELECT row FROM rows WHERE {KEPT} AND prompt = ? AND answer = ? "
+                    "ORDER BY row LIMIT ?"
+                )
+                found = [row for (row,) in self.index.ask(same, prompt, answer, EXAMPLES)]
+                text = cut(self.shards.answer(*self.shards.find(row)))
+                answers.setdefault(text, []).extend(self._places(found))
+            examples.append({"text": self._text(first), "answers": answers})
+        return {"prompts": prompts, "rows": int(rows), "examples": examples}
+
+    def _private(self) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        having = f"FROM rows WHERE {KEPT} AND private = ?"
+        for (kinds,) in self.index.ask(
+            f"SELECT DISTINCT private FROM rows WHERE {KEPT} AND private IS NOT NULL ORDER BY 1"
+        ):
+            ((count,),) = self.index.ask(f"SELECT COUNT(*) {having}", kinds)
+            rows = self.index.ask(f"SELECT row {having} ORDER BY row LIMIT {EXAMPLES}", kinds)
+            for kind in kinds.split("\n"):
+                entry = told.setdefault(kind, {"rows": 0, "found": []})
+                entry["rows"] += count
+                entry["found"] += [row for (row,) in rows]
+        return {
+            kind: {"rows": entry["rows"], "places": self._places(sorted(entry["found"])[:EXAMPLES])}
+            for kind, entry in sorted(told.items())
+        }
+
+    def _samples(self) -> list[dict[str, Any]]:
+        """Rows to train as the model reads them, chosen by the seed; of different labels."""
+        import numpy as np
+        from tokenizers import Tokenizer
+
+        found = self.index.array(
+            f"SELECT row, whole FROM rows WHERE {KEPT} AND held = 0",
+            [("row", "i8"), ("whole", "i8")],
+        )
+        ranked = found["row"][np.argsort(mixed(found["whole"], self.spec.seed))].tolist()
+        of_label: dict[str, int] = {}
+        for row in ranked[:LOOKED_AT]:
+            ((label,),) = self.index.ask("SELECT label FROM rows WHERE row = ?", row)
+            of_label.setdefault(label, row)
+        chosen = list(dict.fromkeys([*of_label.values(), *ranked[:SAMPLES]]))[:SAMPLES]
+        tokenizer = Tokenizer.from_file(str(self.tokenizer / "tokenizer.json"))
+        samples = []
+        for row, place in zip(chosen, self._places(chosen), strict=True):
+            ids, labels = self.shards.tokens(*self.shards.find(row))
+            samples.append({"place": place, "tokens": pieces(tokenizer, ids, labels)})
+        return samples
+
+    def _places(self, rows: Sequence[int]) -> list[str]:
+        place = "SELECT file || ':' || line FROM rows WHERE row = ?"
+        return [self.index.ask(place, row)[0][0] for row in rows]
+
+    def _text(self, row: int) -> str:
+        return cut(self.shards.prompt(*self.shards.find(row)))
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
+
+
+def pieces(tokenizer: Tokenizer, ids: list[int], labels: list[int]) -> list[tuple[str, int]]:
+    """What each token adds to the text, and whether it is trained (0 or 1).
+
+    Tokens that only together make a letter come out as one.
+    """
+    from tokenizers.decoders import DecodeStream
+
+    stream = DecodeStream(skip_special_tokens=False)
+    made: list[tuple[str, int]] = []
+    for token, label in zip(ids, labels, strict=True):
+        text = stream.step(tokenizer, token)
+        if text:
+            made.append((text, int(label != IGNORE)))
+    return made

@@ -1,0 +1,298 @@
+"""From dataset.yaml and files of any size to training rows and a report of them.
+
+One way for a hundred rows and for millions: rows stream in, shards of a thousand are rendered and
+written, an index on the disk decides what is kept and where it goes, and the kept rows stream
+into the published files in the order they were read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.read import Reading
+from phi3scaffold.rows.spec import DatasetSpec
+from phi3scaffold.runtime.data import near
+from phi3scaffold.runtime.data.crew import Crew, worth
+from phi3scaffold.runtime.data.facts import Facts
+from phi3scaffold.runtime.data.index import COLUMNS, Index
+from phi3scaffold.runtime.data.prepared import (
+    DROPPED,
+    HELD_OUT,
+    REPORT,
+    TRAIN,
+    file_of,
+    schema,
+)
+from phi3scaffold.runtime.data.shards import Batch, Shards, batches, name_of
+from phi3scaffold.runtime.data.split import hold_out, mixed
+from phi3scaffold.runtime.pipeline.run import peak_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Emit = Callable[[dict[str, Any]], None]
+# Shares of the time: rendering, comparing, writing.
+RENDERING, COMPARING, WRITING = 0.85, 0.10, 0.05
+TELL_EVERY = 0.2  # seconds
+COMPARED = 4096  # prompts whose shingles are kept in memory
+
+
+def prepare(
+    spec: DatasetSpec,
+    tokenizer: Path,
+    out: Path,
+    scratch: Path,
+    emit: Emit,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Write the training rows and their report into `out`.
+
+    Args:
+        spec: dataset.yaml.
+        tokenizer: the folder of the model's tokenizer files.
+        out: an empty folder: gets train.arrow, held-out.arrow, dropped.jsonl and report.json, the
+            same bytes for the same input.
+        scratch: where finished work lies, so that a killed run goes on from there. It must belong
+            to just these inputs and versions. The caller removes it when `out` is published, or
+            something was wrong with the rows.
+        emit: takes progress events.
+        workers: how many processes work; as many as are worth it by default.
+
+    Returns:
+        The report (see facts.py), with ``seconds``, ``rows_per_second`` and ``peak_bytes`` (of all
+        processes).
+
+    Raises:
+        ScaffoldError: the first row that is wrong, in order of the files; or a side of the split
+            is left without rows, or without a second label.
+    """
+    started = time.monotonic()
+    scratch.mkdir(parents=True, exist_ok=True)
+    run = _Run(spec, tokenizer, scratch, emit)
+    try:
+        report = run.all(out, workers)
+    finally:
+        run.index.close()
+    seconds = time.monotonic() - started
+    read = report["rows"]["read"]
+    return report | {
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(read / seconds),
+        "peak_bytes": sum({**run.peaks, os.getpid(): peak_bytes()}.values()),
+    }
+
+
+class _Run:
+    """One preparation, phase by phase."""
+
+    def __init__(self, spec: DatasetSpec, tokenizer: Path, scratch: Path, emit: Emit) -> None:
+        self.spec, self.tokenizer, self.scratch = spec, tokenizer, scratch
+        self.sources = [(Reading(spec.train), TRAIN)]
+        if isinstance(spec.held_out, tuple):
+            self.sources.append((Reading(spec.held_out), HELD_OUT))
+        self.size = sum(reading.bytes_total for reading, _ in self.sources)
+        self.progress = _Progress(emit)
+        self.shards = Shards(scratch)
+        self.index = Index(scratch / "index.sqlite")
+        self.columns: dict[str, None] = {}
+        self.counts: Counter[tuple[int, str]] = Counter()  # (side, file) -> rows
+        self.peaks: dict[int, int] = {}  # process -> the most memory it ever had
+
+    def all(self, out: Path, workers: int | None) -> dict[str, Any]:
+        count = worth(self.size) if workers is None else workers
+        with Crew(self.spec, self.tokenizer, self.scratch, count) as crew:
+            self.render(crew)
+            self.index.drop_doubles()
+            self.index.drop_leaks()
+            checked = self.compare(crew)
+        if isinstance(self.spec.held_out, float):
+            groups = self.index.groups()
+            held = hold_out(groups, self.spec.held_out, self.spec.seed)
+            self.index.split(groups.ids[held].tolist())
+        self.refuse_empty_sides()
+        self.write(out)
+        facts = Facts(self.spec, self.tokenizer, self.index, self.shards)
+        report = facts.report(self.files(), list(self.columns), checked)
+        text = json.dumps(report, ensure_ascii=False, indent=1)
+        (out / REPORT).write_text(text + "\n", encoding="utf-8", newline="\n")
+        return report
+
+    def render(self, crew: Crew) -> None:
+        """Make the shards, and the index of what is in them."""
+        sides = self.batches()
+        given: list[tuple[Batch, bool | None]] = []  # handed out, not yet back
+
+        def tasks() -> Iterator[tuple[Batch]]:
+            for batch, held in sides:
+                given.append((batch, held))
+                yield (batch,)
+
+        rows = 0
+        for process, peak in crew.do("make", tasks()):
+            batch, held = given.pop(0)
+            table = self.shards.read(batch.number, COLUMNS)
+            self.index.add(self.shards.add(table.num_rows), held, table.to_pydict())
+            self.columns.update(dict.fromkeys(json.loads(table.schema.metadata[b"columns"])))
+            self.peaks[process] = peak
+            side = 0 if held is None else int(held)
+            self.counts.update((side, file) for file in table.column("file").to_pylist())
+            rows += table.num_rows
+            done = sum(reading.bytes_done for reading, _ in self.sources) / max(1, self.size)
+            self.progress.tell(0, RENDERING, done, f"{rows:,} rows")
+
+    def batches(self) -> Iterator[tuple[Batch, bool | None]]:
+        number = 0
+        for reading, side in self.sources:
+            held = None if len(self.sources) == 1 else side == HELD_OUT
+            for batch in batches(iter(reading), number):
+                number = batch.number + 1
+                yield batch, held
+
+    def compare(self, crew: Crew) -> dict[str, int]:
+        """Group the prompts that are nearly the same; how many rows were looked at, of how many."""
+        import numpy as np
+
+        prompts, rows, counts = self.index.prompts()
+        ranked = np.argsort(mixed(prompts, self.spec.seed))
+        looked_at = [
+            self.shards.prompt(*self.shards.find(row))
+            for row in rows[ranked[: near.COMMON_LOOKED_AT]].tolist()
+        ]
+        common = near.common_shingles(looked_at)
+        sample = ranked[: near.MOST]
+        sample = sample[np.argsort(rows[sample])]  # as they lie in the shards
+        places, signed = self.sign(crew, rows[sample], common)
+        order = np.argsort(prompts[sample[places]])  # whatever the order of the rows
+        compared = sample[places[order]]
+
+        @lru_cache(COMPARED)
+        def shingles_of(place: int) -> np.ndarray:
+            where = self.shards.find(int(rows[compared[place]]))
+            return near.shingles(self.shards.prompt(*where), common)
+
+        def tell(band: int, of: int) -> None:
+            self.progress.tell(RENDERING + COMPARING / 2, COMPARING / 2, band / of, "comparing")
+
+        groups = near.near_groups(signed[order], shingles_of, tell)
+        self.index.add_near(prompts[compared[group]].tolist() for group in groups)
+        return {"checked": int(counts[sample].sum()), "of": int(counts.sum())}
+
+    def sign(
+        self, crew: Crew, rows: np.ndarray, common: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The signatures of the prompts of `rows` (sorted): places among them, and signatures."""
+        import numpy as np
+
+        numbers = np.searchsorted(self.shards.starts, rows, "right") - 1
+        shards, begins = np.unique(numbers, return_index=True)
+        ends = [*begins[1:].tolist(), len(rows)]
+        tasks = (
+            (int(number), (rows[begin:end] - self.shards.starts[number]).tolist(), common)
+            for number, begin, end in zip(shards, begins, ends, strict=True)
+        )
+        places: list[np.ndarray] = []
+        signed: list[np.ndarray] = []
+        for done, (found, made) in enumerate(crew.do("sign", tasks)):
+            places.append(begins[done] + found)
+            signed.append(made)
+            share = (done + 1) / len(shards)
+            self.progress.tell(RENDERING, COMPARING / 2, share, "comparing")
+        if not signed:
+            return np.empty(0, np.int64), np.empty((0, near.PERMUTATIONS), np.uint32)
+        return np.concatenate(places), np.concatenate(signed)
+
+    def refuse_empty_sides(self) -> None:
+        """Raises ScaffoldError: a side has no row, or the training rows only one label."""
+        yaml = self.spec.path
+        for held, side in enumerate(("train", "held_out")):
+            kept = "SELECT 1 FROM rows WHERE reason IS NULL AND held = ? LIMIT 1"
+            if not self.index.ask(kept, held):
+                raise ScaffoldError(
+                    f"No row is left for {side}{self.told_dropped()}.",
+                    where=f"{yaml}: files.{side}",
+                    fix="add rows, or mend those"
+                    if isinstance(self.spec.held_out, tuple)
+                    else "add rows with other prompts, or give held-out rows in a file",
+                )
+        if self.spec.task == "classify":
+            labels = "SELECT DISTINCT label FROM rows WHERE reason IS NULL AND held = 0 LIMIT 2"
+            found = self.index.ask(labels)
+            if len(found) < 2:
+                raise ScaffoldError(
+                    f"Every training row has the same label, {found[0][0]!r:.100}: "
+                    "there is nothing to learn.",
+                    where=self.spec.train[0],
+                    fix="add rows of at least one other label",
+                )
+
+    def told_dropped(self) -> str:
+        counts = "SELECT reason, COUNT(*) FROM rows WHERE reason IS NOT NULL GROUP BY reason"
+        told = ", ".join(f"{count} dropped: {reason}" for reason, count in self.index.ask(counts))
+        return f" ({told})" if told else ""
+
+    def write(self, out: Path) -> None:
+        """The kept rows in the order they were read, and the others with their reasons."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        names = ["file", "line", "conversation", "input_ids", "labels"]
+        with contextlib.ExitStack() as stack:
+            sides = [
+                stack.enter_context(pa.OSFile(str(out / file_of(side)), "wb"))
+                for side in (TRAIN, HELD_OUT)
+            ]
+            writers = [stack.enter_context(pa.ipc.new_file(side, schema())) for side in sides]
+            for number, start in enumerate(self.shards.starts[:-1]):
+                table = self.shards.read(number, names)
+                line = table.column("line").cast(pa.string())
+                place = pc.binary_join_element_wise(table.column("file"), line, ":")
+                table = table.select(names[2:]).add_column(0, schema().field("place"), place)
+                side_of = self.index.sides(start, table.num_rows)
+                for side, writer in enumerate(writers):
+                    kept = table.filter(pa.array(side_of == side))
+                    if kept.num_rows:
+                        writer.write_table(kept.cast(schema()).combine_chunks())
+                done = (number + 1) / len(self.shards.starts)
+                self.progress.tell(RENDERING + COMPARING, WRITING, done, "writing")
+        gone = "SELECT file, line, reason FROM rows WHERE reason IS NOT NULL ORDER BY row"
+        with (out / DROPPED).open("w", encoding="utf-8", newline="\n") as lines:
+            for file, line, reason in self.index.stream(gone):
+                told = {"place": f"{file}:{line}", "file": file, "line": line, "reason": reason}
+                lines.write(json.dumps(told, ensure_ascii=False) + "\n")
+
+    def files(self) -> list[dict[str, Any]]:
+        """What was read: name, side, rows, bytes on the disk."""
+        return [
+            {
+                "name": name_of(file, self.spec.path),
+                "split": side.replace("-", "_"),
+                "rows": self.counts[held, name_of(file, self.spec.path)],
+                "bytes": file.stat().st_size,
+            }
+            for held, (reading, side) in enumerate(self.sources)
+            for file in reading.files
+        ]
+
+
+class _Progress:
+    """One bar for all phases, in thousandths of the time."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit, self._last = emit, 0.0
+
+    def tell(self, before: float, share: float, done: float, told: str) -> None:
+        """A phase that takes `share` of the time, with `before` behind it, is `done` (0 to 1)."""
+        now = time.monotonic()
+        if now - self._last >= TELL_EVERY:
+            self._last = now
+            step = round(1000 * (before + share * min(1.0, done)))
+            self._emit({"kind": "step", "step": step, "of": 1000, "told": told})

@@ -1,0 +1,122 @@
+"""Prepared rows on the disk: Arrow files, mapped into memory, never read whole."""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.rows.turns import Conversation
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+TRAIN = "train"
+HELD_OUT = "held-out"
+DROPPED = "dropped.jsonl"
+REPORT = "report.json"
+PAGE = "report.html"
+
+
+def file_of(split: str) -> str:
+    return f"{split}.arrow"
+
+
+def schema() -> pa.Schema:
+    """The columns of a prepared file, one row a conversation."""
+    import pyarrow as pa
+
+    ids = pa.list_(pa.int32())
+    return pa.schema(
+        [
+            pa.field("place", pa.string()),  # file:line
+            pa.field("conversation", pa.string()),  # JSON: {"messages", "values"}
+            pa.field("input_ids", ids),
+            pa.field("labels", ids),  # of the same length; IGNORE where nothing is trained
+        ]
+    )
+
+
+def pack_conversation(row: Conversation) -> str:
+    return json.dumps({"messages": row.messages, "values": row.values}, ensure_ascii=False)
+
+
+class Prepared(Sequence[Any]):
+    """One side of the split, as `prepare` wrote it.
+
+    ``prepared[i]`` is ``(input_ids, labels)``: two int32 arrays of the row's length, views of the
+    mapped file that cannot be written to.
+
+    Args:
+        folder: the published data folder.
+        split: `TRAIN` or `HELD_OUT`.
+
+    Attributes:
+        folder: as given.
+        lengths: int32, the tokens of each row.
+
+    Raises:
+        ScaffoldError: it is not there.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        import numpy as np
+        import pyarrow as pa
+
+        self.folder = folder
+        path = folder / file_of(split)
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        except (FileNotFoundError, pa.ArrowInvalid):
+            raise ScaffoldError(
+                "The prepared rows are not there.",
+                where=path,
+                fix="phi3scaffold data",
+                exit_code=FAILED_RUN,
+            ) from None
+        self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        self._starts = [0]
+        for batch in self._batches:
+            self._starts.append(self._starts[-1] + batch.num_rows)
+        self._ids = [_flat(batch.column("input_ids")) for batch in self._batches]
+        self._labels = [_flat(batch.column("labels")) for batch in self._batches]
+        sizes = [np.diff(offsets) for offsets, _ in self._ids]
+        self.lengths: np.ndarray = np.concatenate([np.empty(0, np.int32), *sizes])
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: Any) -> Any:
+        batch, row = self._find(index)
+        return _cut(self._ids[batch], row), _cut(self._labels[batch], row)
+
+    def place(self, index: int) -> str:
+        batch, row = self._find(index)
+        return str(self._batches[batch].column("place")[row])
+
+    def conversation(self, index: int) -> Conversation:
+        batch, row = self._find(index)
+        told = json.loads(str(self._batches[batch].column("conversation")[row]))
+        return Conversation(self.place(index), told["messages"], told["values"])
+
+    def _find(self, index: int) -> tuple[int, int]:
+        """The batch, and the row in it."""
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(index)
+        batch = bisect.bisect_right(self._starts, position) - 1
+        return batch, position - self._starts[batch]
+
+
+def _flat(column: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A list column as (offsets, values), without a copy."""
+    return column.offsets.to_numpy(), column.values.to_numpy()
+
+
+def _cut(flat: tuple[np.ndarray, np.ndarray], row: int) -> np.ndarray:
+    offsets, values = flat
+    return values[offsets[row] : offsets[row + 1]]

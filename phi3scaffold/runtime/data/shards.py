@@ -1,0 +1,281 @@
+"""A thousand rows at a time: rendered, hashed, looked through for secrets, written to a file.
+
+A shard is finished or not there, so a killed run begins where it stopped.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.files import shown
+from phi3scaffold.rows.read import Row
+from phi3scaffold.rows.spec import DatasetSpec
+from phi3scaffold.rows.turns import Conversation, Dropped, conversation
+from phi3scaffold.runtime.data import near, private
+from phi3scaffold.runtime.data.index import COLUMNS
+from phi3scaffold.runtime.data.prepared import pack_conversation, schema
+from phi3scaffold.runtime.data.render import IGNORE, Rendered, Renderer
+from phi3scaffold.runtime.pipeline.run import peak_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+ROWS = 1000  # of a shard at most
+LETTERS = 8 << 20  # of a shard at most, unless a single row has more
+OPEN = 64  # shards that are kept mapped
+
+
+class Batch(NamedTuple):
+    """Consecutive rows that become one shard; `number` counts shards from 0."""
+
+    number: int
+    rows: list[Row]
+
+
+def batches(rows: Iterator[Row], first: int) -> Iterator[Batch]:
+    """The rows in batches, numbered from `first`, the same however often they are read.
+
+    Raises:
+        ScaffoldError: what reading a row raises; the rows before it come out first, since there
+            may be something wrong with them too.
+    """
+    numbers = itertools.count(first)
+    taken: list[Row] = []
+    letters = 0
+    failed: ScaffoldError | None = None
+    while failed is None:
+        try:
+            row = next(rows, None)
+        except ScaffoldError as error:
+            row, failed = None, error
+        if row is None:
+            break
+        taken.append(row)
+        letters += _letters(row.values)
+        if len(taken) == ROWS or letters >= LETTERS:
+            yield Batch(next(numbers), taken)
+            taken, letters = [], 0
+    if taken:
+        yield Batch(next(numbers), taken)
+    if failed is not None:
+        raise failed
+
+
+def _letters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_letters, value.values()))
+    return sum(map(_letters, value)) if isinstance(value, list) else 8
+
+
+class Maker:
+    """Makes shards; one in each process that works on them.
+
+    Args:
+        spec: what the rows are.
+        tokenizer: the folder of the tokenizer's files.
+        folder: where the shards go.
+    """
+
+    def __init__(self, spec: DatasetSpec, tokenizer: Path, folder: Path) -> None:
+        self._spec = spec
+        self._shards = Shards(folder)
+        self._renderer = Renderer(tokenizer, spec.max_tokens, spec.long_rows, spec.user)
+
+    def make(self, batch: Batch) -> tuple[int, int]:
+        """Write the batch's shard, unless it is there.
+
+        Returns:
+            This process, and the most memory it ever had in bytes.
+
+        Raises:
+            ScaffoldError: the first row that is wrong.
+        """
+        if not self._shards.is_finished(batch):
+            path = self._shards.path(batch.number)
+            part = path.with_name(f"{path.name}.{os.getpid()}")
+            _write(self._table(batch.rows), part)
+            part.replace(path)
+        return os.getpid(), peak_bytes()
+
+    def sign(
+        self, number: int, rows: Sequence[int], common: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`near.signatures` of the prompts of some rows of a shard."""
+        return near.signatures([self._shards.prompt(number, row) for row in rows], common)
+
+    def _table(self, rows: Sequence[Row]) -> pa.Table:
+        import pyarrow as pa
+
+        entries = list(map(self._entry, rows, self._rendered(rows)))
+        columns = [
+            pa.array([entry.get(field.name) for entry in entries], field.type)
+            for field in _schema()
+        ]
+        names = dict.fromkeys(itertools.chain.from_iterable(row.values for row in rows))
+        schema = _schema().with_metadata({"columns": json.dumps([str(name) for name in names])})
+        return pa.Table.from_arrays(columns, schema=schema)
+
+    def _rendered(self, rows: Sequence[Row]) -> Iterator[tuple[Conversation | None, Any]]:
+        """For each row its conversation and what was rendered of it, or None and why it is dropped.
+
+        Raises:
+            ScaffoldError: the first row that is wrong.
+        """
+        made: list[Conversation | Dropped] = []
+        failed: ScaffoldError | None = None
+        for row in rows:
+            try:
+                made.append(conversation(row, self._spec))
+            except ScaffoldError as error:
+                failed = error
+                break
+        rendered = iter(self._render([row for row in made if isinstance(row, Conversation)]))
+        if failed is not None:
+            raise failed
+        for told in made:
+            yield (told, next(rendered)) if isinstance(told, Conversation) else (None, told)
+
+    def _render(self, rows: list[Conversation]) -> list[Rendered | Dropped]:
+        try:
+            return self._renderer.render(rows)
+        except ScaffoldError:
+            for row in rows:  # a batch is checked for one thing after the other: find the first row
+                self._renderer.render([row])
+            raise
+
+    def _entry(self, row: Row, pair: tuple[Conversation | None, Any]) -> dict[str, Any]:
+        told, made = pair
+        entry: dict[str, Any] = {"file": name_of(row.file, self._spec.path), "line": row.line}
+        if told is None or isinstance(made, Dropped):
+            return entry | {"reason": made.reason, "too_long": told is not None}
+        asked = [turn["content"] for turn in told.messages if turn["role"] != "assistant"]
+        answers = [turn["content"] for turn in told.messages if turn["role"] == "assistant"]
+        trained = len(made.labels) - made.labels.count(IGNORE)
+        found = private.find("\n".join((*asked, *answers)))
+        return entry | {
+            "prompt": _hash(asked),
+            "whole": _hash([turn["content"] for turn in told.messages]),
+            "answer": _hash(answers),
+            "label": told.answer if self._spec.task == "classify" else None,
+            "tokens": len(made.input_ids),
+            "trained": trained,
+            "truncated": made.truncated,
+            "private": "\n".join(sorted(found)) or None,
+            "too_long": False,
+            "conversation": pack_conversation(made.conversation),
+            "input_ids": made.input_ids,
+            "labels": made.labels,
+        }
+
+
+class Shards:
+    """The finished shards of a folder.
+
+    Attributes:
+        starts: the number of the first row of each shard that was added, and of what comes next.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open = lru_cache(OPEN)(self._map)
+        self.starts = [0]
+
+    def add(self, rows: int) -> int:
+        """The next shard has so many rows; returns the number of its first row."""
+        self.starts.append(self.starts[-1] + rows)
+        return self.starts[-2]
+
+    def find(self, row: int) -> tuple[int, int]:
+        """The shard that a row is in, and its place there."""
+        number = bisect.bisect_right(self.starts, row) - 1
+        return number, row - self.starts[number]
+
+    def path(self, number: int) -> Path:
+        return self._folder / f"{number:06}.arrow"
+
+    def is_finished(self, batch: Batch) -> bool:
+        import pyarrow as pa
+
+        try:
+            return self.read(batch.number, ["line"]).num_rows == len(batch.rows)
+        except (FileNotFoundError, pa.ArrowInvalid):
+            return False
+
+    def read(self, number: int, columns: Sequence[str]) -> pa.Table:
+        """Some columns of a shard, mapped; nothing of the others is read."""
+        import pyarrow as pa
+
+        fields = [_schema().get_field_index(name) for name in columns]
+        options = pa.ipc.IpcReadOptions(included_fields=fields)
+        with pa.memory_map(str(self.path(number))) as source:
+            return pa.ipc.open_file(source, options=options).read_all()
+
+    def told(self, number: int, row: int) -> dict[str, Any]:
+        """A row's conversation: ``{"messages", "values"}``."""
+        return dict(json.loads(str(self._open(number)[row])))
+
+    def prompt(self, number: int, row: int) -> str:
+        """What the user says there: the columns' own words, without the turn around them."""
+        told = self.told(number, row)
+        asked = [turn["content"] for turn in told["messages"] if turn["role"] == "user"]
+        return "\n".join(told["values"].values() or asked)
+
+    def answer(self, number: int, row: int) -> str:
+        return str(self.told(number, row)["messages"][-1]["content"])
+
+    def tokens(self, number: int, row: int) -> tuple[list[int], list[int]]:
+        """A row's input ids and labels."""
+        table = self.read(number, ["input_ids", "labels"]).slice(row, 1)
+        return table.column(0)[0].as_py(), table.column(1)[0].as_py()
+
+    def _map(self, number: int) -> pa.ChunkedArray:
+        return self.read(number, ["conversation"]).column("conversation")
+
+
+@cache
+def _schema() -> pa.Schema:
+    """The columns of a shard, whose last three are what is published of the kept rows."""
+    import pyarrow as pa
+
+    kinds: dict[str, Any] = dict.fromkeys(COLUMNS, pa.string())
+    kinds |= dict.fromkeys(("line", "prompt", "whole", "answer"), pa.int64())
+    kinds |= dict.fromkeys(("tokens", "trained"), pa.int32())
+    kinds |= dict.fromkeys(("truncated", "too_long"), pa.bool_())
+    published = [schema().field(name) for name in ("conversation", "input_ids", "labels")]
+    return pa.schema([*map(pa.field, kinds, kinds.values()), *published])
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    import pyarrow as pa
+
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+@lru_cache(maxsize=4096)
+def name_of(file: Path, spec: Path) -> str:
+    """How reports name a file: from dataset.yaml's folder or the project's, where it lies there."""
+    datasets = spec.parent.absolute()
+    for folder in (datasets, datasets.parent):
+        if file.is_relative_to(folder):
+            return file.relative_to(folder).as_posix()
+    return shown(file)
+
+
+def _hash(texts: Sequence[str]) -> int:
+    """64 bits of texts: lower case, white space collapsed."""
+    whole = "\x1f".join(map(near.normalised, texts)).encode("utf-8", "surrogatepass")
+    made = hashlib.blake2b(whole, digest_size=8).digest()
+    return int.from_bytes(made, "little", signed=True)
