@@ -10,6 +10,7 @@ from phi3scaffold.errors import ScaffoldError
 
 MARKER = "project.yaml"
 TINY = "tiny"
+DEMONSTRATION = "demonstration model: it proves the pipeline, and is not for use"
 TARGETS = ("cpu", "cuda", "directml", "aml", "arc")
 
 

@@ -25,6 +25,19 @@ def scratch_for(folder: Path, scratch_root: Path) -> Path:
     return room
 
 
+def kept_for(folder: Path, root: Path, fingerprint: str) -> Path:
+    """Where a stage may keep finished pieces of `folder` that outlive a killed run.
+
+    They belong to one fingerprint; what others left behind is removed.
+    """
+    kept = root / f".{folder.name}-partial" / fingerprint[:16]
+    if kept.parent.exists():
+        for other in kept.parent.iterdir():
+            if other != kept:
+                shutil.rmtree(other)
+    return kept
+
+
 def publish(made: Path, folder: Path, scratch_root: Path) -> None:
     """Move `made` to `folder`, replacing what was there."""
     _flush(made / manifest.NAME)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.pipeline import manifest, publish
 from phi3scaffold.runtime.pipeline.hashing import StatCache
@@ -48,9 +48,7 @@ def run_pipeline(
             keep_last_log(project)
             while remaining:
                 stage = stages[remaining[0]]
-                with _cache(project) as cache:
-                    fresh = is_fresh(stage, project, stages, cache)
-                if fresh:
+                if is_up_to_date(stage, project, stages):
                     _skip(stage, project, emit)
                 elif stage.needs_torch:
                     check_room(project, [stages[name] for name in remaining])
@@ -69,12 +67,16 @@ def run_here(project: Project, names: Sequence[str], stages: dict[str, Stage], e
     """Run stages in this process, fresh ones skipped; the caller holds the lock."""
     for name in names:
         stage = stages[name]
-        with _cache(project) as cache:
-            fresh = is_fresh(stage, project, stages, cache)
-        if fresh:
+        if is_up_to_date(stage, project, stages):
             _skip(stage, project, emit)
         else:
             run_stage(stage, project, stages, emit)
+
+
+def is_up_to_date(stage: Stage, project: Project, stages: dict[str, Stage]) -> bool:
+    """See `is_fresh`; through the project's own cache of hashes."""
+    with _cache(project) as cache:
+        return is_fresh(stage, project, stages, cache)
 
 
 def run_stage(stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit) -> None:
@@ -86,10 +88,17 @@ def run_stage(stage: Stage, project: Project, stages: dict[str, Stage], emit: Em
     with _cache(project) as cache:
         inputs = describe_inputs(stage, project, stages, cache)
         out = publish.scratch_for(stage.folder(project), scratch(project))
-        facts = stage.run(Context(project=project, out=out, emit=emit))
+        decided_by = fingerprint(stage, inputs)
+        kept = publish.kept_for(stage.folder(project), project.gen, decided_by)
+        try:
+            facts = stage.run(Context(project=project, out=out, kept=kept, emit=emit))
+        except ScaffoldError as error:
+            if error.exit_code == USER_MISTAKE:  # other inputs come next
+                shutil.rmtree(kept.parent, ignore_errors=True)
+            raise
         made = manifest.Manifest(
             stage=stage.name,
-            fingerprint=fingerprint(stage, inputs),
+            fingerprint=decided_by,
             inputs=inputs,
             versions=versions(stage.packages),
             files=manifest.list_files(out, cache),
@@ -100,6 +109,7 @@ def run_stage(stage: Stage, project: Project, stages: dict[str, Stage], emit: Em
         manifest.write(out, made)
         publish.publish(out, stage.folder(project), scratch(project))
         cache.moved(out, stage.folder(project))
+        shutil.rmtree(kept.parent, ignore_errors=True)
     emit(
         {
             "kind": "stage",

@@ -32,11 +32,15 @@ class Context:
     Attributes:
         project: the project.
         out: an empty folder; what lies in it afterwards is published.
+        kept: a folder that outlives a killed run, for pieces that need not be made twice; the
+            same inputs and versions find it again. It may not exist yet, and goes when the stage
+            is published or the user has to mend something.
         emit: takes progress events, such as ``{"kind": "step", "step": 3, "of": 10}``.
     """
 
     project: Project
     out: Path
+    kept: Path
     emit: Emit
 
 

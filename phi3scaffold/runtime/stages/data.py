@@ -1,21 +1,17 @@
-"""`phi3scaffold data`: read, check and split the rows."""
+"""`phi3scaffold data`: read, check, render and split the rows, and say what they are."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.project import Project
+from phi3scaffold.project import DEMONSTRATION, Project
 from phi3scaffold.rows.spec import load_spec
 from phi3scaffold.rows.turns import Conversation
-from phi3scaffold.runtime.data.split import load_splits
+from phi3scaffold.runtime.data.prepared import HELD_OUT, PAGE, Prepared
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 
-TRAIN = "train.jsonl"
-HELD_OUT = "held-out.jsonl"
-DROPPED = "dropped.jsonl"
+ROOM = 8  # bytes of disk for a byte of rows: shards and result, ids and labels and texts
 
 
 def folder(project: Project) -> Path:
@@ -27,45 +23,37 @@ def inputs(project: Project) -> Inputs:
     return Inputs(files=(project.dataset_yaml, *spec.files))
 
 
+def room(project: Project) -> int:
+    spec = load_spec(project.dataset_yaml)
+    return ROOM * sum(file.stat().st_size for file in spec.files)
+
+
 def run(context: Context) -> dict[str, Any]:
-    """Write the conversations of both sides and the dropped rows, one JSON object a line."""
-    spec = load_spec(context.project.dataset_yaml)
-    splits = load_splits(spec)
-    _write(context.out / TRAIN, map(_record, splits.train))
-    _write(context.out / HELD_OUT, map(_record, splits.held_out))
-    dropped = [{"place": row.place, "reason": row.reason} for row in splits.dropped]
-    _write(context.out / DROPPED, dropped)
-    facts: dict[str, Any] = {
+    """Write both sides, the dropped rows and the report: see `prepare`."""
+    from phi3scaffold.runtime.data import page
+    from phi3scaffold.runtime.data.prepare import prepare
+
+    project = context.project
+    spec = load_spec(project.dataset_yaml)
+    report = prepare(spec, project.tokenizer, context.out, context.kept, context.emit)
+    page.write(report, context.out / PAGE, DEMONSTRATION if project.is_demonstration else "")
+    facts = {
         "task": spec.task,
-        "train": len(splits.train),
-        "held_out": len(splits.held_out),
-        "dropped": dict(Counter(row["reason"] for row in dropped)),
+        "train": report["rows"]["train"],
+        "held_out": report["rows"]["held_out"],
+        "dropped": report["dropped"],
+        **{name: report[name] for name in ("seconds", "rows_per_second", "peak_bytes")},
     }
-    if spec.task == "classify":
-        facts["labels"] = dict(sorted(Counter(row.answer for row in splits.train).items()))
+    if report["labels"]:
+        facts["labels"] = dict(sorted(report["labels"]["train"].items()))
     return facts
-
-
-def _record(row: Conversation) -> dict[str, Any]:
-    return {"place": row.place, "messages": row.messages, "values": row.values}
-
-
-def _write(path: Path, records: Any) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as lines:
-        for record in records:
-            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def read_held_out(project: Project, most: int | None = None) -> list[Conversation]:
     """The held-out conversations of the published data folder, at most `most`."""
-    rows: list[Conversation] = []
-    with (folder(project) / HELD_OUT).open(encoding="utf-8") as lines:
-        for line in lines:
-            if most is not None and len(rows) >= most:
-                break
-            record = json.loads(line)
-            rows.append(Conversation(record["place"], record["messages"], record["values"]))
-    return rows
+    rows = Prepared(folder(project), HELD_OUT)
+    count = len(rows) if most is None else min(most, len(rows))
+    return [rows.conversation(index) for index in range(count)]
 
 
 STAGE = Stage(
@@ -74,4 +62,8 @@ STAGE = Stage(
     folder=folder,
     inputs=inputs,
     run=run,
+    after=("tokenizer",),
+    packages=("transformers", "tokenizers", "pyarrow", "numpy", "datasketch"),
+    needs_torch=True,
+    room=room,
 )
