@@ -19,6 +19,7 @@ HEAVY = (
     "accelerate",
     "bitsandbytes",
     "datasets",
+    "matplotlib",
     "numpy",
     "olive",
     "onnx",

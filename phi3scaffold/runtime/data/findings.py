@@ -1,0 +1,207 @@
+"""What a look at the rows has to tell, in words: the same in the terminal and on the page."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from phi3scaffold.runtime.page.text import count, share
+
+Run = tuple[str, int]  # a piece of a rendered row, and 1 where it is trained
+RUNS = 8  # of a sample that are shown: four questions and their answers
+GAP = " … "  # where something is left out
+
+
+class Example(NamedTuple):
+    """Rows side by side.
+
+    Attributes:
+        text: what they have in common, or None.
+        sides: (heading, what one of them says, or None where it says `text`).
+    """
+
+    text: str | None
+    sides: list[tuple[str, str | None]]
+
+
+class Finding(NamedTuple):
+    """One thing to know about the rows.
+
+    Attributes:
+        name: of one or two words.
+        told: one sentence.
+        warn: whether a person should do something about it.
+        counts: (what, rows, places) where one sentence is several counts.
+        examples: at most five.
+    """
+
+    name: str
+    told: str
+    warn: bool = False
+    counts: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+def findings(report: dict[str, Any]) -> list[Finding]:
+    """Everything that was found in the rows, what needs doing first; nothing that is not there."""
+    every = [
+        *_private(report),
+        *_conflicts(report),
+        *_labels(report),
+        *_leaks(report),
+        *_near(report),
+        *_too_long(report),
+        *_duplicates(report),
+        *_dropped(report),
+    ]
+    return sorted(every, key=lambda finding: not finding.warn)
+
+
+def not_found(report: dict[str, Any]) -> str:
+    """What was looked for and is not there, in one line; empty where all of it is."""
+    rows = {
+        "duplicates": report["duplicates"]["rows"],
+        "near duplicates": report["near_duplicates"]["rows"],
+        "conflicting answers": report["conflicts"]["rows"],
+        "leaks from train to held out": report["leaks"]["rows"],
+        "secrets or personal data": len(report["private"]),
+    }
+    clean = [name for name, number in rows.items() if not number]
+    if not clean:
+        return ""
+    return f"no {', '.join(clean[:-1])} or {clean[-1]}" if clean[1:] else f"no {clean[0]}"
+
+
+def _private(report: dict[str, Any]) -> list[Finding]:
+    found = report["private"]
+    counts = tuple((kind, entry["rows"], tuple(entry["places"])) for kind, entry in found.items())
+    told = "likely secrets or personal data: a model may repeat what it was trained on"
+    return [Finding("private", told, warn=True, counts=counts)] if counts else []
+
+
+def _conflicts(report: dict[str, Any]) -> list[Finding]:
+    found = report["conflicts"]
+    if not found["prompts"]:
+        return []
+    examples = tuple(
+        Example(shown["text"], [(", ".join(places), answer) for answer, places in _answers(shown)])
+        for shown in found["examples"]
+    )
+    told = f"{count(found['prompts'], 'prompt has', 'prompts have')} different answers"
+    return [Finding("conflicts", f"{told}, in {count(found['rows'], 'row')}", True, (), examples)]
+
+
+def _answers(shown: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    return list(shown["answers"].items())
+
+
+def _labels(report: dict[str, Any]) -> list[Finding]:
+    """A label on one side only is not learnt, or not measured."""
+    labels = report["labels"] or {"train": {}, "held_out": {}}
+    train, held_out = set(labels["train"]), set(labels["held_out"])
+    told = []
+    if held_out - train:
+        told.append(f"never trained: {', '.join(sorted(held_out - train))}")
+    if train - held_out:
+        told.append(f"never held out: {', '.join(sorted(train - held_out))}")
+    return [Finding("labels", "; ".join(told), warn=True)] if told else []
+
+
+def _leaks(report: dict[str, Any]) -> list[Finding]:
+    found = report["leaks"]
+    if not found["rows"]:
+        return []
+    told = (
+        f"{count(found['rows'], 'held-out row stands', 'held-out rows stand')} in train, too, "
+        "and would be known by heart: left out"
+    )
+    return [Finding("leaks", told, True, (), _same(found["examples"]))]
+
+
+def _near(report: dict[str, Any]) -> list[Finding]:
+    found = report["near_duplicates"]
+    told = []
+    if found["groups"]:
+        told.append(
+            f"{count(found['rows'], 'row')} in {count(found['groups'], 'group')}, "
+            f"alike by {found['threshold']:.0%} or more"
+        )
+    if found["across_splits"]:
+        told.append(
+            f"{count(found['across_splits'], 'held-out row has', 'held-out rows have')} "
+            "a twin in train"
+        )
+    if found["checked"] < found["of"]:
+        told.append(f"looked for in {count(found['checked'])} of {count(found['of'])} rows")
+    examples = tuple(
+        Example(None, list(zip(shown["places"], shown["texts"], strict=True)))
+        for shown in found["examples"]
+    )
+    warn = bool(found["across_splits"])
+    return [Finding("near duplicates", "; ".join(told), warn, (), examples)] if told else []
+
+
+def _too_long(report: dict[str, Any]) -> list[Finding]:
+    tokens, read = report["tokens"], report["rows"]["read"]
+    told = []
+    if tokens["truncated"]:
+        told.append(
+            f"{count(tokens['truncated'], 'row')} ({share(tokens['truncated'], read)}) lost the "
+            f"beginning of the prompt to fit into {count(tokens['limit'])} tokens"
+        )
+    if tokens["too_long"]:
+        told.append(
+            f"{count(tokens['too_long'], 'row')} ({share(tokens['too_long'], read)}) "
+            f"of more than {count(tokens['limit'])} tokens: left out"
+        )
+    warn = bool(tokens["too_long"])  # the others are as the user wanted them
+    return [Finding("long rows", "; ".join(told), warn)] if told else []
+
+
+def _duplicates(report: dict[str, Any]) -> list[Finding]:
+    found = report["duplicates"]
+    if not found["rows"]:
+        return []
+    told = (
+        f"{count(found['rows'], 'row is', 'rows are')} the same as an earlier one: the first stays"
+    )
+    return [Finding("duplicates", told, False, (), _same(found["examples"]))]
+
+
+def _same(examples: list[dict[str, Any]]) -> tuple[Example, ...]:
+    return tuple(
+        Example(shown["text"], [(place, None) for place in shown["places"]]) for shown in examples
+    )
+
+
+def _dropped(report: dict[str, Any]) -> list[Finding]:
+    reasons = [f"{reason} ({count(rows)})" for reason, rows in report["dropped"].items()]
+    told = f"{count(report['rows']['dropped'], 'row')}: {', '.join(reasons)}"
+    return [Finding("left out", f"{told}; dropped.jsonl lists them")] if reasons else []
+
+
+def trained_of(tokens: list[Run]) -> str:
+    """How many of a sample's tokens are trained, in words."""
+    return f"{count(len(tokens), 'token')}, {count(sum(t for _, t in tokens))} trained"
+
+
+def fit(tokens: list[Run], most: int) -> list[Run]:
+    """A sample's tokens as runs of about `most` letters together; long runs lose their middle."""
+    runs: list[Run] = []
+    for text, trained in tokens:
+        if runs and runs[-1][1] == trained:
+            text = runs.pop()[0] + text
+        runs.append((text, trained))
+    if len(runs) > RUNS:
+        runs = [*runs[: RUNS // 2], (GAP, 0), *runs[-RUNS // 2 :]]
+    left, longest = most, 0
+    for done, size in enumerate(sorted(len(text) for text, _ in runs)):
+        longest = min(size, left // (len(runs) - done))
+        left -= longest
+    return [(_shorter(text, longest), trained) for text, trained in runs]
+
+
+def _shorter(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    half = max(1, (longest - len(GAP)) // 2)
+    return f"{text[:half]}{GAP}{text[-half:]}"
