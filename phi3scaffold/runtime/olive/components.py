@@ -1,4 +1,4 @@
-"""Data components that Olive finds by name: the rows of dataset.yaml, rendered with their labels.
+"""Data components that Olive finds by name: the prepared rows, with their labels.
 
 Importing this module registers them; fine-tuning/user_script.py of a generated project does just
 that, so stock `olive run` trains on the same tokens and labels as `phi3scaffold finetune`.
@@ -12,63 +12,80 @@ from typing import TYPE_CHECKING, Any
 from olive.data.registry import Registry
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import find_project
 from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.rows.turns import Conversation
-from phi3scaffold.runtime.data.render import Rendered, Renderer
-from phi3scaffold.runtime.data.split import load_splits
+from phi3scaffold.runtime.data.prepared import HELD_OUT, TRAIN, Prepared
 
 if TYPE_CHECKING:
+    import torch
     from torch.utils.data import Dataset
 
 
-class Rows(list[Conversation]):
-    """The conversations of one split, with the limit that rendering needs."""
-
-    def __init__(self, rows: list[Conversation], max_tokens: int) -> None:
-        super().__init__(rows)
-        self.max_tokens = max_tokens
-
-
 @Registry.register_dataset("phi3scaffold_rows")
-def phi3scaffold_rows(dataset: str, split: str, **_: Any) -> Rows:
-    """Load one split (``train`` or ``held_out``) of a dataset.yaml."""
-    spec = load_spec(Path(dataset))
-    splits = load_splits(spec)
-    return Rows(splits.train if split == "train" else splits.held_out, spec.max_tokens)
+def phi3scaffold_rows(dataset: str, split: str, **_: Any) -> Prepared:
+    """One split (``train`` or ``held_out``) of the rows that a project's dataset.yaml names.
+
+    Raises:
+        ScaffoldError: they were not prepared yet, or have changed since.
+    """
+    from phi3scaffold.runtime.graph import STAGES
+    from phi3scaffold.runtime.pipeline.run import is_up_to_date
+
+    project = find_project(Path(dataset).resolve().parent)
+    stage = STAGES["data"]
+    if not is_up_to_date(stage, project, STAGES):
+        raise ScaffoldError(
+            "The rows were not prepared, or have changed since.",
+            where=dataset,
+            fix="run: phi3scaffold data",
+        )
+    return Prepared(stage.folder(project), TRAIN if split == "train" else HELD_OUT)
 
 
 @Registry.register_pre_process("phi3scaffold_turns")
-def phi3scaffold_turns(dataset: Rows, model_name: str, **_: Any) -> Dataset:
-    """Render the rows: samples of ``(inputs, labels)``, labels -100 except on answers.
+def phi3scaffold_turns(dataset: Prepared, model_name: str, **_: Any) -> Dataset:
+    """The rows as samples of ``(inputs, labels)``, labels -100 except on answers.
 
     Args:
         dataset: what `phi3scaffold_rows` returned.
         model_name: the model's folder; Olive fills it in from the input model.
+
+    Raises:
+        ScaffoldError: the rows were rendered with another tokenizer than the model's.
     """
-    import torch
-
-    made = Renderer(Path(model_name), dataset.max_tokens).render(dataset)
-    samples = [row for row in made if isinstance(row, Rendered)]
-    dropped = [row for row in made if not isinstance(row, Rendered)]
-    if not samples:
+    project = find_project(dataset.folder)
+    mine, its = project.tokenizer / "tokenizer.json", Path(model_name) / "tokenizer.json"
+    if its.is_file() and mine.read_bytes() != its.read_bytes():
         raise ScaffoldError(
-            f"No row is left to train on: all {len(dropped)} are {dropped[0].reason}.",
-            where="datasets/dataset.yaml: max_tokens",
-            fix="raise max_tokens, or shorten the rows",
+            "The rows were rendered with another tokenizer than this model's.",
+            where=its,
+            fix="let input_model.model_path be model-cache/base",
         )
-    return Samples(
-        [
-            (
-                {
-                    "input_ids": torch.tensor(sample.input_ids),
-                    "attention_mask": torch.ones(len(sample.input_ids), dtype=torch.long),
-                },
-                torch.tensor(sample.labels),
-            )
-            for sample in samples
-        ]
-    )
+    return Samples(dataset, load_spec(project.dataset_yaml).max_tokens)
 
 
-class Samples(list):  # what Olive asks for: __len__ and __getitem__
-    """Samples as Olive's containers take them: ``({input_ids, attention_mask}, labels)``."""
+class Samples:  # what Olive asks of a dataset: __len__ and __getitem__
+    """Prepared rows as Olive's containers take them: ``({input_ids, attention_mask}, labels)``.
+
+    Attributes:
+        tokens: of all rows.
+        max_tokens: the most that a row may have.
+    """
+
+    def __init__(self, rows: Prepared, max_tokens: int) -> None:
+        self.rows = rows
+        self.tokens = int(rows.lengths.sum())
+        self.max_tokens = max_tokens
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        import torch
+
+        if index >= len(self):
+            raise IndexError(index)
+        ids, labels = self.rows[index]
+        inputs = torch.tensor(ids, dtype=torch.long)
+        mask = torch.ones(len(ids), dtype=torch.long)
+        return {"input_ids": inputs, "attention_mask": mask}, torch.tensor(labels, dtype=torch.long)

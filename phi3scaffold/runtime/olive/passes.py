@@ -1,32 +1,27 @@
 """Olive's training passes with a better Trainer, under the same names.
 
-Olive's LoRA pass hard-codes `transformers.Trainer`. These subclasses keep everything of theirs
-(configuration, quantization, adapters) and train with `AnswerTrainer`: logits only where there is
-a label, progress events, and a stop when the loss is not a number. `package_config` puts them in
-the place of Olive's own.
+Olive's LoRA pass hard-codes `transformers.Trainer` and its collator. These subclasses keep
+everything else of theirs (configuration, quantization, adapters) and train with `AnswerTrainer`.
+`package_config` puts them in the place of Olive's own.
 """
 
 from __future__ import annotations
 
 import copy
+import logging
 import math
-import time
-from collections.abc import Callable
-from functools import partial
+import platform
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 import transformers
 from olive.model import HfModelHandler
-from olive.passes.pytorch.lora import LoRA as OliveLoRA
-from olive.passes.pytorch.lora import QLoRA as OliveQLoRA
+from olive.passes.pytorch import lora as olive
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.runtime.olive.trainer import AnswerTrainer, Progress, ReportSteps
 
-PASSES = {"lora": "LoRA", "qlora": "QLoRA"}
-
-Progress = Callable[[dict[str, Any]], None]
+logger = logging.getLogger(__name__)
 
 
 class _Run:
@@ -48,92 +43,23 @@ def training_history() -> list[dict[str, Any]]:
 
 
 def trained_tokens() -> int:
-    """Tokens the last training saw, padding left out."""
+    """Tokens of rows that the last training saw; none of them is padding."""
     return _Run.tokens
 
 
-class AnswerTrainer(transformers.Trainer):
-    """A Trainer that multiplies by the vocabulary only where there is a label.
-
-    For a prompt of P tokens and an answer of A, `lm_head` sees A rows instead of P + A: the same
-    loss, a fraction of the time and memory with a large vocabulary.
-    """
-
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """Mean cross entropy over the labels of the batch (labels: batch x length, -100 out)."""
-        labels = inputs.pop("labels")
-        causal_lm = self.accelerator.unwrap_model(model).get_base_model()
-        hidden = causal_lm.model(**inputs, use_cache=False).last_hidden_state
-        targets = labels[:, 1:]
-        trained = targets != -100
-        logits = causal_lm.lm_head(hidden[:, :-1][trained]).float()
-        loss = torch.nn.functional.cross_entropy(logits, targets[trained])
-        return (loss, {"logits": logits}) if return_outputs else loss
-
-    def prediction_step(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        prediction_loss_only: bool,
-        ignore_keys: Any = None,
-    ) -> tuple[torch.Tensor, None, None]:
-        """Held-out loss by the same rule; no logits are kept."""
-        with torch.no_grad():
-            loss = self.compute_loss(model, self._prepare_inputs(inputs))
-        return loss.detach(), None, None
-
-
-class ReportSteps(transformers.TrainerCallback):
-    """Tells the pipeline where the training stands, and stops it when the loss breaks."""
-
-    def __init__(self, progress: Progress, tokens_per_step: float) -> None:
-        self.progress = progress
-        self.tokens_per_step = tokens_per_step
-        self.started = time.monotonic()
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.started = time.monotonic()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        loss = next((e["loss"] for e in reversed(state.log_history) if "loss" in e), None)
-        seconds = max(time.monotonic() - self.started, 1e-9)
-        self.progress(
-            {
-                "kind": "step",
-                "step": state.global_step,
-                "of": state.max_steps,
-                "loss": loss,
-                "tokens_per_second": self.tokens_per_step * state.global_step / seconds,
-            }
-        )
-
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
-    ) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss):
-            raise ScaffoldError(
-                f"The loss is {loss} at step {state.global_step}.",
-                where="fine-tuning/olive-config.json: learning_rate",
-                fix="lower the learning rate, or train in float32",
-                exit_code=FAILED_RUN,
-            )
-
-
 class _Trained:
-    """What both passes share: the training itself."""
+    """What all passes share: the training itself."""
 
-    collate_batch: Callable[..., dict[str, torch.Tensor]]  # Olive's
+    def load_base_pytorch_model(self, model_handler: Any, config: Any, **kwargs: Any) -> Any:
+        """Olive's, in float32 where bfloat16 would have to be emulated."""
+        if config.torch_dtype == "bfloat16" and not has_bfloat16(bool(_setting(config, "use_cpu"))):
+            logger.warning("No bfloat16 in this processor: training in float32, twice the memory.")
+            config.torch_dtype = "float32"
+        return super().load_base_pytorch_model(model_handler, config, **kwargs)  # type: ignore[misc]
 
     def init_adapters(self, model: Any, config: Any, **kwargs: Any) -> Any:
         """Olive's, from the training arguments' seed: else every run begins elsewhere."""
-        transformers.set_seed((config.training_args.extra_args or {}).get("seed", 42))
+        transformers.set_seed(_setting(config, "seed") or 42)
         return super().init_adapters(model, config, **kwargs)  # type: ignore[misc]
 
     def train_and_save_new_model(
@@ -149,25 +75,27 @@ class _Trained:
         Raises:
             ScaffoldError: the loss is not a number (exit code 1).
         """
-        train, held_out = (
-            [{**inputs, "labels": labels} for inputs, labels in dataset] if dataset else None
-            for dataset in map(_rendered, (config.train_data_config, config.eval_data_config))
-        )
+        train = _rows(config.train_data_config)
         assert train is not None
+        held_out = _rows(config.eval_data_config)
         arguments = config.training_args
         arguments.eval_strategy = (arguments.eval_strategy or "epoch") if held_out else "no"
         arguments.output_dir = arguments.output_dir or str(Path(output_model_path) / "trainer")
+        if config.torch_dtype == "bfloat16":
+            arguments.extra_args["bf16"] = True  # Olive loads the weights so, and no more
         arguments = arguments.create_training_args()
         arguments.disable_tqdm = True
         arguments.remove_unused_columns = False
-        useful = sum(int(sample["attention_mask"].sum()) for sample in train)
-        per_step = useful / max(1, math.ceil(len(train) / _rows_per_step(arguments)))
+        rows_per_step = (
+            arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+        )
+        per_step = train.tokens / max(1, math.ceil(len(train) / rows_per_step))
         trainer = AnswerTrainer(
             model=model,
             args=arguments,
             train_dataset=train,
             eval_dataset=held_out,
-            data_collator=partial(self.collate_batch, tokenizer=tokenizer),
+            max_tokens=train.max_tokens,
             callbacks=[ReportSteps(_Run.progress, per_step)],
         )
         checkpoint = transformers.trainer_utils.get_last_checkpoint(arguments.output_dir)
@@ -180,24 +108,74 @@ class _Trained:
         return output_model
 
 
-def _rendered(data_config: Any) -> list[tuple[dict[str, Any], Any]] | None:
+def _setting(config: Any, name: str) -> Any:
+    """A training argument that Olive has no field of its own for."""
+    return (config.training_args.extra_args or {}).get(name)
+
+
+class _Rows(torch.utils.data.Dataset):
+    """What the Trainer takes, from what a data config's components made.
+
+    Attributes:
+        tokens: of all rows.
+        max_tokens: the most that a row may have.
+    """
+
+    def __init__(self, samples: Any) -> None:
+        self.samples = samples
+        self.tokens = samples.tokens
+        self.max_tokens = samples.max_tokens
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        inputs, labels = self.samples[index]
+        return {"input_ids": inputs["input_ids"], "labels": labels}
+
+
+def _rows(data_config: Any) -> _Rows | None:
     """The samples of a data config, past Olive's copy into an on-disk dataset."""
     if not data_config:
         return None
     container = data_config.to_data_container()
-    return list(container.pre_process(container.load_dataset()))
+    return _Rows(container.pre_process(container.load_dataset()))
 
 
-def _rows_per_step(arguments: transformers.TrainingArguments) -> int:
-    return arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+def has_bfloat16(use_cpu: bool) -> bool:
+    """Whether what trains multiplies bfloat16 by itself; emulated, it is many times slower."""
+    if torch.cuda.is_available() and not use_cpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-class LoRA(_Trained, OliveLoRA):
+class LoRA(_Trained, olive.LoRA):
     """Olive's LoRA (https://arxiv.org/abs/2106.09685), trained by `AnswerTrainer`."""
 
 
-class QLoRA(_Trained, OliveQLoRA):
+class QLoRA(_Trained, olive.QLoRA):
     """Olive's QLoRA (https://arxiv.org/abs/2305.14314), trained by `AnswerTrainer`."""
+
+
+class DoRA(_Trained, olive.DoRA):
+    """Olive's DoRA (https://arxiv.org/abs/2402.09353), trained by `AnswerTrainer`."""
+
+
+class LoftQ(_Trained, olive.LoftQ):
+    """Olive's LoftQ (https://arxiv.org/abs/2310.08659), trained by `AnswerTrainer`."""
+
+
+class LoHa(_Trained, olive.LoHa):
+    """Olive's LoHa (https://arxiv.org/abs/2108.06098), trained by `AnswerTrainer`."""
+
+
+class LoKr(_Trained, olive.LoKr):
+    """Olive's LoKr (https://arxiv.org/abs/2309.14859), trained by `AnswerTrainer`."""
+
+
+PASSES = (LoRA, QLoRA, DoRA, LoftQ, LoHa, LoKr)
 
 
 def package_config() -> Any:
@@ -205,7 +183,8 @@ def package_config() -> Any:
     from olive.package_config import OlivePackageConfig
 
     config = copy.deepcopy(OlivePackageConfig.load_default_config())
-    for key, name in PASSES.items():
-        entry = config.passes[key]
-        config.passes[key] = entry.model_copy(update={"module_path": f"{__name__}.{name}"})
+    for ours in PASSES:
+        key = ours.__name__.lower()
+        path = f"{__name__}.{ours.__name__}"
+        config.passes[key] = config.passes[key].model_copy(update={"module_path": path})
     return config

@@ -59,12 +59,13 @@ class AnswerTrainer(transformers.Trainer):
         """Cross entropy over the labels ([1, T], -100 left out), divided by the step's labels."""
         targets = inputs["labels"][0, 1:]
         asked = (targets != IGNORE).nonzero()[:, 0]
-        outputs = model(
-            input_ids=inputs["input_ids"],
-            position_ids=inputs["position_ids"],
-            use_cache=False,
-            logits_to_keep=asked,
-        )
+        with self.accelerator.autocast():
+            outputs = model(
+                input_ids=inputs["input_ids"],
+                position_ids=inputs["position_ids"],
+                use_cache=False,
+                logits_to_keep=asked,
+            )
         loss = torch.nn.functional.cross_entropy(
             outputs.logits[0].float(), targets[asked], reduction="sum"
         )
@@ -81,7 +82,7 @@ class AnswerTrainer(transformers.Trainer):
         """Held-out loss by the same rule; no logits are kept."""
         inputs = self._prepare_inputs(inputs)
         count = (inputs["labels"][:, 1:] != IGNORE).sum()
-        with torch.no_grad(), self.compute_loss_context_manager():
+        with torch.no_grad():
             losses = [self.compute_loss(model, p, num_items_in_batch=count) for p in packs(inputs)]
         return torch.stack(losses).sum().detach(), None, None
 
