@@ -9,7 +9,7 @@ from phi3scaffold.cli import Verb, main
 VERBS = {
     "new": Verb("phi3scaffold.cli.new", "make a project"),
     "models": Verb("phi3scaffold.cli.models", "list the models it knows"),
-    "data": Verb("phi3scaffold.cli.stage", "read, check, split and render the rows"),
+    "data": Verb("phi3scaffold.cli.data", "check and prepare the rows, and show what they are"),
     "model": Verb("phi3scaffold.cli.stage", "fetch the base model into model-cache/"),
     "finetune": Verb("phi3scaffold.cli.stage", "train the adapter"),
     "merge": Verb("phi3scaffold.cli.stage", "fold the adapter into the weights"),

@@ -48,3 +48,12 @@ def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_qlora_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The QLoRA project. Read it; a test that changes something copies it first."""
     return trained(tmp_path_factory.mktemp("qlora"), "qlora")
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The project of tests/support/planted.py after `data`, and what that printed. Read only."""
+    from tests.support.planted import plant
+
+    folder = plant(tmp_path_factory.mktemp("planted"))
+    return folder, command("data", cwd=folder).stdout

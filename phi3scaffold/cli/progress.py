@@ -9,26 +9,26 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from phi3scaffold.project import Project
+from phi3scaffold.project import DEMONSTRATION, Project
 
 Emit = Callable[[dict[str, Any]], None]
-DEMONSTRATION = "demonstration model: it proves the pipeline, and is not for use"
 SOON = 2.0  # seconds; what is over sooner needs no forecast
 COUNTED = ("step", "bytes")  # events that say how far a stage is
 PLAIN_EVERY = 10.0  # seconds between two lines of one stage where there is no terminal
 
 
 @contextlib.contextmanager
-def show_progress(project: Project) -> Iterator[Emit]:
+def show_progress(project: Project, *, summary: bool = True) -> Iterator[Emit]:
     """A sink for the pipeline's events; the summary is printed when the block ends well."""
-    summary = Summary(project)
+    told = Summary(project)
     if sys.stdout.isatty():
-        shown: Any = _terminal(summary)
+        shown: Any = _terminal(told)
     else:
-        shown = _plain(summary)
+        shown = _plain(told)
     with shown as emit:
         yield emit
-    summary.print()
+    if summary:
+        told.print()
 
 
 class Summary:
@@ -181,7 +181,8 @@ def _plain(summary: Summary) -> Iterator[Emit]:
                 print(f"{event['stage']}: up to date", flush=True)
             else:
                 told = describe(event["stage"], event.get("facts") or {})
-                print(f"{event['stage']}: done in {event['seconds']:.1f} s  {told}", flush=True)
+                line = f"{event['stage']}: done in {event['seconds']:.1f} s  {told}"
+                print(line.rstrip(), flush=True)
         elif event["kind"] in COUNTED and now - last[1] >= PLAIN_EVERY:
             last[1] = now
             print(f"  {_told(event)}{_left(event, now - last[0])}", flush=True)
@@ -204,6 +205,8 @@ def _left(event: dict[str, Any], seconds: float) -> str:
 def _told(event: dict[str, Any]) -> str:
     if event["kind"] == "bytes":
         return f"{event['what']}: {gib(event['done'])} of {gib(event['of'])}"
+    if event.get("told"):  # its steps are only shares of the time
+        return str(event["told"])
     parts = [f"{event['step']}/{event['of']}"]
     if event.get("form"):
         parts.append(str(event["form"]))

@@ -1,4 +1,4 @@
-"""`phi3scaffold data|model|finetune|merge|export|evaluate|run`: bring stages up to date."""
+"""`phi3scaffold model|finetune|merge|export|evaluate|run`: bring stages up to date."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the stage that was typed, and what it needs, skipping what is up to date."""
+    bring_up_to_date(args)
+    return 0
+
+
+def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Project:
+    """Run the stage of `args.verb` and those before it; with `summary`, say what came out."""
     from dataclasses import replace
     from pathlib import Path
 
@@ -39,18 +45,6 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.runtime.graph import STAGES, up_to
     from phi3scaffold.runtime.pipeline.run import run_pipeline
 
-    with show_progress(project) as emit:
+    with show_progress(project, summary=summary) as emit:
         run_pipeline(project, up_to(verb), STAGES, emit)
-    if verb == "data":
-        _show_first_row(project)
-    return 0
-
-
-def _show_first_row(project: Project) -> None:
-    from phi3scaffold.runtime.stages.data import read_held_out
-
-    row = read_held_out(project, 1)[0]
-    print(f"the first held-out row, {row.place}, as a conversation")
-    for message in row.messages:
-        text = message["content"].replace("\n", "\n             ")
-        print(f"  {message['role']:<9}  {text}")
+    return project

@@ -65,10 +65,7 @@ def not_found(report: dict[str, Any]) -> str:
         "leaks from train to held out": report["leaks"]["rows"],
         "secrets or personal data": len(report["private"]),
     }
-    clean = [name for name, number in rows.items() if not number]
-    if not clean:
-        return ""
-    return f"no {', '.join(clean[:-1])} or {clean[-1]}" if clean[1:] else f"no {clean[0]}"
+    return ", ".join(name for name, number in rows.items() if not number)
 
 
 def _private(report: dict[str, Any]) -> list[Finding]:

@@ -152,5 +152,5 @@ def _svg(figure: Figure, title: str, describe: str) -> Markup:
         text = re.sub(pattern, "", text)
     for drawn_in, meant in COLOURS.items():
         text = text.replace(drawn_in, meant)
-    named = f"<title>{escape(title)}</title><desc>{escape(describe)}</desc>"
+    named = f"<title>{escape(title)}</title><desc>{escape(visible(describe))}</desc>"
     return Markup(f'<svg {box[0]} role="img">{named}{text}')

@@ -1,0 +1,257 @@
+"""`phi3scaffold data`: what a person sees of the rows, in a terminal and without one."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phi3scaffold.cli import data
+from tests.support.planted import ACROSS, DOUBTFUL, EMAIL, KEY, LEAKED, TWICE
+
+ESCAPE = "\x1b"
+
+
+@pytest.fixture
+def report(planted: tuple[Path, str]) -> dict[str, Any]:
+    """The planted project's report.json, to change at will."""
+    path = planted[0] / "gen-model" / "data" / "report.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def section(printed: str, name: str) -> str:
+    """What stands beside a name on the left, its lines joined."""
+    lines = printed.splitlines()
+    start = next((n for n, line in enumerate(lines) if line[: data.NAME].strip() == name), None)
+    assert start is not None, f"{name} is not in:\n{printed}"
+    end = next((n for n in range(start + 1, len(lines)) if lines[n][: data.NAME].strip()), None)
+    return " ".join(line[data.NAME :].strip() for line in lines[start:end])
+
+
+def shown(report: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
+    data.show(report, Path("gen-model/data"))
+    return capsys.readouterr().out
+
+
+def in_terminal(project: Path, columns: int, **environment: str) -> str:
+    """What `phi3scaffold data` writes to a terminal of so many columns."""
+    master, slave = pty.openpty()
+    env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    env |= {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "45", **environment}
+    command = [sys.executable, "-m", "phi3scaffold", "data"]
+    process = subprocess.Popen(command, cwd=project, stdout=slave, stderr=slave, env=env)
+    os.close(slave)
+    written = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        written += piece
+    os.close(master)
+    assert process.wait() == 0, written.decode()
+    return written.decode()
+
+
+def test_rows_files_form_and_labels(planted: tuple[Path, str]) -> None:
+    printed = planted[1]
+    rows = section(printed, "rows")
+    assert "13 to train, 3 held out; 4 of 20 left out" in rows
+    assert "train.jsonl (16 rows, " in rows and "held-out.jsonl (4 rows, " in rows
+    assert section(printed, "form") == "classify: {phrase}↵Tone: -> {tone}"
+    labels = section(printed, "labels")
+    assert "6 (46.2%), 2 held out" in labels and "odd   ████ 1 (7.7%)" in labels
+
+
+def test_lengths_and_their_histogram(planted: tuple[Path, str], report: dict[str, Any]) -> None:
+    told = section(planted[1], "tokens")
+    train = report["tokens"]["train"]
+    assert f"median {train['median']}, 95% up to {train['p95']}" in told
+    assert f"longest {train['longest']} (limit 100)" in told
+    assert f"{train['trained']} of them trained" in told
+    assert "██" in told and "a bar" in told
+
+
+def test_what_is_planted_is_found_with_its_place(planted: tuple[Path, str]) -> None:
+    printed = planted[1]
+    private = section(printed, "! private")
+    assert "access key (AWS): 1 row, train.jsonl:10" in private
+    assert "email address: 1 row, train.jsonl:9" in private
+    conflicts = section(printed, "! conflicts")
+    assert conflicts.startswith("1 prompt has different answers, in 2 rows")
+    assert f"train.jsonl:7 joy, train.jsonl:8 fear: {DOUBTFUL}" in conflicts
+    assert section(printed, "! labels") == "never held out: odd"
+    leaks = section(printed, "! leaks")
+    assert leaks.startswith("1 held-out row") and f"held-out.jsonl:1: {LEAKED[:20]}" in leaks
+    near = section(printed, "! near duplicates")
+    assert near.startswith("4 rows in 2 groups, alike by 80% or more; 1 held-out row has a twin")
+    assert f"train.jsonl:6: {ACROSS[0][:40]}" in near and "held-out.jsonl:2: " in near
+    assert "1 row (5%) of more than 100 tokens" in section(printed, "! long rows")
+    twice = section(printed, "duplicates")
+    assert twice.startswith("1 row is the same") and "train.jsonl:1, train.jsonl:2" in twice
+    assert TWICE[:30] in twice
+
+
+def test_every_reason_is_counted_and_the_list_named(planted: tuple[Path, str]) -> None:
+    left_out = section(planted[1], "left out")
+    assert left_out.startswith("4 rows: ") and "dropped.jsonl lists them" in left_out
+    for reason in ("empty answer (1)", "longer than 100 tokens", "the same as an earlier row (1)"):
+        assert reason in left_out
+    assert "report.html; beside it report.json and dropped.jsonl" in section(planted[1], "more")
+
+
+def test_without_a_terminal_trained_tokens_stand_between_marks(planted: tuple[Path, str]) -> None:
+    """The planted row holds `[[`, so the marks are others."""
+    printed = planted[1]
+    samples = section(printed, "samples")
+    assert "{{trained}} tokens are marked" in samples
+    for answer in ("fear", "joy", "odd"):
+        assert f"<|assistant|>↵{{{{{answer}<|end|>}}}}" in samples
+    assert samples.count("{{") == samples.count("}}") == 4
+    assert ESCAPE not in printed
+    assert all(len(line) <= data.WIDTH and line == line.rstrip() for line in printed.splitlines())
+
+
+def test_no_text_of_a_row_reaches_the_terminal_as_a_command(planted: tuple[Path, str]) -> None:
+    printed = planted[1]
+    assert "\\x1b[2J \\u202e $x$" in printed
+    assert "\u202e" not in printed
+
+
+def test_secrets_stand_in_no_warning(planted: tuple[Path, str]) -> None:
+    for found in (KEY, EMAIL):
+        assert found not in section(planted[1], "! private")
+
+
+def test_an_unchanged_project_is_shown_again_at_once(planted: tuple[Path, str]) -> None:
+    """The same look, with nothing heavy imported."""
+    code = (
+        "import sys\n"
+        "from phi3scaffold.__main__ import VERBS\n"
+        "from phi3scaffold.cli import main\n"
+        "assert main(VERBS, ['data']) == 0\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'pyarrow', 'jinja2'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=planted[0], capture_output=True, text=True, timeout=5
+    )
+    assert done.returncode == 0, done.stderr
+    look = planted[1][planted[1].index("rows  ") :]
+    assert done.stdout == f"tokenizer: up to date\ndata: up to date\n{look}"
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_in_a_terminal_it_fits_and_trained_tokens_are_coloured(
+    columns: int, planted: tuple[Path, str]
+) -> None:
+    written = in_terminal(planted[0], columns)
+    assert f"{ESCAPE}[1;4;32modd<|end|>{ESCAPE}[0m" in written
+    assert "{{" not in written and written.count("[[") == 1  # the row's own
+    plain = data_only(written)
+    assert max(map(len, plain)) <= columns
+    assert len(plain) <= 50  # everything that can be found is in these rows
+
+
+def data_only(written: str) -> list[str]:
+    """The lines without colours."""
+    from rich.text import Text
+
+    return [line.rstrip() for line in Text.from_ansi(written).plain.splitlines()]
+
+
+def test_no_color_leaves_the_underline(planted: tuple[Path, str]) -> None:
+    written = in_terminal(planted[0], 100, NO_COLOR="1")
+    assert f"{ESCAPE}[1;4modd<|end|>{ESCAPE}[0m" in written
+    assert "[32m" not in written and "[36m" not in written
+
+
+def test_a_terminal_that_knows_no_styles_gets_marks(planted: tuple[Path, str]) -> None:
+    written = in_terminal(planted[0], 100, TERM="dumb")
+    assert "{{odd<|end|>}}" in written and ESCAPE not in written
+
+
+def test_rows_with_nothing_wrong_say_so_in_one_line(report: dict[str, Any], capsys) -> None:
+    clean(report)
+    printed = shown(report, capsys)
+    assert "!" not in "".join(line[: data.NAME] for line in printed.splitlines())
+    assert section(printed, "not found") == (
+        "duplicates, near duplicates, conflicting answers, leaks from train to held out, "
+        "secrets or personal data"
+    )
+    assert section(printed, "rows").startswith("13 to train, 3 held out train.jsonl")
+    assert section(printed, "more").endswith("report.html; beside it report.json")
+    for name in ("left out", "duplicates", "long rows"):
+        assert f"\n{name}" not in printed
+
+
+def clean(report: dict[str, Any]) -> None:
+    """Take out of a report what was found."""
+    for name, counts in (
+        ("duplicates", ("rows",)),
+        ("near_duplicates", ("rows", "groups", "across_splits")),
+        ("conflicts", ("rows", "prompts")),
+        ("leaks", ("rows",)),
+    ):
+        report[name] |= {**dict.fromkeys(counts, 0), "examples": []}
+    report |= {"private": {}, "dropped": {}}
+    report["rows"] |= {"read": 16, "dropped": 0}
+    report["labels"]["held_out"]["odd"] = 1
+    report["tokens"]["too_long"] = 0
+
+
+def test_a_sample_of_the_rows_is_said(report: dict[str, Any], capsys) -> None:
+    clean(report)
+    report["near_duplicates"] |= {"checked": 100_000, "of": 1_000_000}
+    told = section(shown(report, capsys), "near duplicates")
+    assert told == "looked for in 100,000 of 1,000,000 rows"
+
+
+def test_truncated_rows_are_told_and_are_no_warning(report: dict[str, Any], capsys) -> None:
+    clean(report)
+    report["tokens"]["truncated"] = 2
+    told = section(shown(report, capsys), "long rows")
+    assert told.startswith("2 rows (12.5%) lost the beginning of the prompt to fit into 100")
+
+
+def test_many_labels_and_files_stay_on_the_screen(report: dict[str, Any], capsys) -> None:
+    clean(report)
+    many = {f"label {n}": 900 - n for n in range(500)}
+    report["labels"] = {"train": many, "held_out": many}
+    report["files"] *= 20
+    printed = shown(report, capsys)
+    assert "494 labels more, the rarest with 401 rows" in section(printed, "labels")
+    assert "37 more files" in section(printed, "rows")
+    assert len(printed.splitlines()) < 40
+
+
+def test_a_long_conversation_keeps_every_answer_in_sight(report: dict[str, Any], capsys) -> None:
+    clean(report)
+    turns = [["<|user|>" + "why " * 500, 0], ["because" * 100 + "<|end|>", 1]] * 3
+    report["samples"] = [{"place": "chat.jsonl:1", "tokens": turns}]
+    samples = section(shown(report, capsys), "samples")
+    assert samples.count("[[") == 4 and "<|end|>]]" in samples  # the legend's, and three answers
+    assert len(samples) < 450
+
+
+def test_an_output_that_is_not_unicode(planted: tuple[Path, str]) -> None:
+    """As on Windows, with the output in a file."""
+    env = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "phi3scaffold", "data"],
+        cwd=planted[0],
+        env=env,
+        capture_output=True,
+        check=True,
+    )
+    printed = done.stdout.decode("cp1252")
+    assert "form              classify: {phrase}\\nTone: -> {tone}" in printed
+    assert "odd   #### 1" in printed and "█" not in printed
