@@ -56,6 +56,11 @@ def read_held_out(project: Project, most: int | None = None) -> list[Conversatio
     return [rows.conversation(index) for index in range(count)]
 
 
+def held_out_rows(project: Project) -> int:
+    """How many held-out rows there are."""
+    return len(Prepared(folder(project), HELD_OUT))
+
+
 STAGE = Stage(
     name="data",
     title="reading the rows",

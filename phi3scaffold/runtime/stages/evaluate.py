@@ -6,11 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
-from phi3scaffold.rows.turns import Conversation, Dropped
+from phi3scaffold.rows.turns import Conversation
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
-from phi3scaffold.runtime.stages.data import read_held_out
+from phi3scaffold.runtime.stages.data import held_out_rows, read_held_out
 
 if TYPE_CHECKING:
     from phi3scaffold.runtime.forms.form import Form
@@ -31,7 +30,7 @@ def run(context: Context) -> dict[str, Any]:
     from phi3scaffold.runtime.forms.genai import missing_provider
 
     project = context.project
-    rows, too_long = _that_fit(project)
+    rows = read_held_out(project, project.evaluate_rows)
     missing = missing_provider(project.onnx)
     asked = [name for name in FORMS if not (name == "onnx" and missing)]
     answers: dict[str, list[str]] = {}
@@ -50,8 +49,7 @@ def run(context: Context) -> dict[str, Any]:
         rungs[name]["other_prompt"] = sum(mine != its for mine, its in pairs) / len(rows)
     metrics = {
         "rows": len(rows),
-        "held_out": len(read_held_out(project)),
-        "too_long": too_long,
+        "held_out": held_out_rows(project),
         "demonstration": project.is_demonstration,
         "forms": rungs,
         "not_measured": {"onnx": f"built for {missing}, which is not here"} if missing else {},
@@ -63,29 +61,6 @@ def run(context: Context) -> dict[str, Any]:
             record = {"place": row.place, "expected": row.answer, **said}
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
     return metrics
-
-
-def _that_fit(project: Project) -> tuple[list[Conversation], int]:
-    """The held-out rows to ask, by the rule that the training rows had to meet; how many did not.
-
-    Raises:
-        ScaffoldError: a row holds a control token, or none is short enough.
-    """
-    from phi3scaffold.rows.spec import load_spec
-    from phi3scaffold.runtime.data.render import Renderer
-
-    rows = read_held_out(project, project.evaluate_rows)
-    spec = load_spec(project.dataset_yaml)
-    made = Renderer(project.base, spec.max_tokens).render(rows)
-    gone = {row.place for row in made if isinstance(row, Dropped)}
-    kept = [row for row in rows if row.place not in gone]
-    if not kept:
-        raise ScaffoldError(
-            f"Every held-out row is longer than {spec.max_tokens} tokens.",
-            where=f"{spec.path}: max_tokens",
-            fix="raise max_tokens, or shorten the rows",
-        )
-    return kept, len(gone)
 
 
 def _ask(form: Form, prompts: Sequence[list[int]], context: Context) -> list[str]:
