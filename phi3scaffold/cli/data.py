@@ -55,7 +55,7 @@ def show(report: dict[str, Any], folder: Path, note: str = "") -> None:
     from rich.text import Text
 
     glyphs = UNICODE
-    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+    if not (sys.stdout.encoding or "utf").lower().startswith("utf"):
         glyphs = ASCII
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     console = Console(highlight=False, markup=False, emoji=False)
