@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, NEEDED)), reason=f"needs {', '.join(NEEDED)}"
 )
 NAMES = list(FEATURES)
+WITHOUT_SYSTEM = ("phi-3-medium-4k", "phi-3-medium-128k")  # their chat templates have none
 TEXTS = (
     "I am not angry with you at all.",
     "  two  spaces\n\nand\ta tab, then a newline\n",
@@ -99,7 +100,7 @@ def run_stages(base: Path, folder: Path, algo: str, export: bool) -> Made:
     answers = {"model": str(base), "algo": algo}
     project = load_project(new(folder / "project", answers, git=False, wheel=False))
     shorten(project)
-    stages = ["data", "model", "finetune", "merge", *(["export"] if export else [])]
+    stages = ["tokenizer", "data", "model", "finetune", "merge", *(["export"] if export else [])]
     run_here(project, stages, STAGES, lambda event: None)
     return Made(base.name, FEATURES[base.name], project)
 
@@ -225,20 +226,56 @@ def test_int4_answers_like_the_merged_model(lora: Made) -> None:
         assert 0 <= answer.get_next_tokens()[0] < lora.features.vocab
 
 
-def test_every_form_reads_the_same_tokens(lora: Made) -> None:
+def conversations(system: bool) -> list[list[dict[str, str]]]:
+    """One question each; with a system prompt, where the template has one; after two turns."""
+    asked = [[{"role": "user", "content": text}] for text in TEXTS]
+    before = [{"role": "user", "content": TEXTS[1]}, {"role": "assistant", "content": TEXTS[4]}]
+    asked += [[*before, *turns] for turns in asked[:3]]
+    if system:
+        asked += [[{"role": "system", "content": "Be brief."}, *turns] for turns in asked]
+    return asked
+
+
+def test_every_form_asks_the_tokens_that_were_trained(lora: Made) -> None:
+    """Up to the first trained token a row is what each form asks, GenAI's tokenizer included."""
+    from phi3scaffold.rows.turns import Conversation
+    from phi3scaffold.runtime.data.render import IGNORE, Rendered, Renderer
     from phi3scaffold.runtime.forms import open_form
 
+    renderer = Renderer(lora.project.tokenizer, 4096)
+    asked = conversations(system=lora.name not in WITHOUT_SYSTEM)
+    answer = {"role": "assistant", "content": "yes"}
+    rows = [Conversation("row", [*turns, answer], {}) for turns in asked]
+    trained = []
+    for row in renderer.render(rows):
+        assert isinstance(row, Rendered)
+        end = len(row.labels) - row.labels[::-1].index(IGNORE)  # the last answer begins here
+        trained.append(row.input_ids[:end])
+        assert row.labels[-1] in lora.features.stop_ids
     forms = [open_form(name, lora.project) for name in ("base", "adapter", "merged", "onnx")]
     try:
-        for text in TEXTS:
-            messages = [{"role": "user", "content": text}]
-            first, *others = [form.encode(messages) for form in forms]
-            assert all(other == first for other in others), text
+        for turns, expected in zip(asked, trained, strict=True):
+            for form in forms:
+                assert form.encode(turns) == expected, (form.name, turns)
         assert len({form.prompt.stop for form in forms}) == 1
         assert set(lora.features.stop_ids) <= set(forms[-1].prompt.stop)
         settings = read_json(lora.project.onnx / "genai_config.json")["model"]
         assert set(lora.features.stop_ids) <= set(settings["eos_token_id"])
-        assert len(forms[-1].generate([forms[-1].encode(messages)], 3)[0]) <= 3
+        assert len(forms[-1].generate([expected], 3)[0]) <= 3
     finally:
         for form in forms:
             form.close()
+
+
+def test_a_template_without_a_system_turn_says_so(base: Path) -> None:
+    from phi3scaffold.errors import ScaffoldError
+    from phi3scaffold.rows.turns import Conversation
+    from phi3scaffold.runtime.data.render import Renderer
+
+    turns = [{"role": "system", "content": "Be brief."}, *conversations(False)[0]]
+    row = Conversation("row", [*turns, {"role": "assistant", "content": "yes"}], {})
+    if base.name in WITHOUT_SYSTEM:
+        with pytest.raises(ScaffoldError, match="leaves system prompts out"):
+            Renderer(base, 4096).render([row])
+    else:
+        assert Renderer(base, 4096).render([row])
