@@ -76,20 +76,26 @@ def signatures(texts: Iterable[str], common: np.ndarray) -> tuple[np.ndarray, np
         Their places (int64), and uint32 of shape (as many, `PERMUTATIONS`).
     """
     import numpy as np
-    from datasketch import MinHash
 
     places, made = [], [np.empty((0, PERMUTATIONS), np.uint32)]
     for place, text in enumerate(texts):
         found = shingles(text, common)
-        if len(found) < FEWEST:
-            continue
-        sketch = MinHash(hashfunc=int, permutations=_permutations(), scheme="affine32")
-        high = (found >> np.uint64(32)).tolist()  # 32 bits of each hash, as the scheme asks
-        for start in range(0, len(high), CHUNK):
-            sketch.update_batch(high[start : start + CHUNK])
-        places.append(place)
-        made.append(sketch.hashvalues[None])
+        if len(found) >= FEWEST:
+            places.append(place)
+            made.append(sketch(found)[None])
     return np.array(places, np.int64), np.concatenate(made)
+
+
+def sketch(found: np.ndarray) -> np.ndarray:
+    """The MinHash of some shingles: uint32, `PERMUTATIONS` long."""
+    import numpy as np
+    from datasketch import MinHash
+
+    made = MinHash(hashfunc=int, permutations=_permutations(), scheme="affine32")
+    high = (found >> np.uint64(32)).tolist()  # 32 bits of each hash, as the scheme asks
+    for start in range(0, len(high), CHUNK):
+        made.update_batch(high[start : start + CHUNK])
+    return made.hashvalues
 
 
 @cache

@@ -1,0 +1,111 @@
+"""Much data: workers, kill -9, and going on where a run was killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from phi3scaffold.errors import ScaffoldError
+
+from .conftest import CLASSIFY, labelled, run, write
+
+ROWS = 8_000
+KILLED = """
+import sys
+from pathlib import Path
+from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.runtime.data.prepare import prepare
+from phi3scaffold.tiny import MODEL_DIR
+if __name__ == "__main__":
+    yaml, out, scratch = map(Path, sys.argv[1:])
+    out.mkdir()
+    prepare(load_spec(yaml), MODEL_DIR, out, scratch, lambda event: None, 2)
+"""
+
+
+@pytest.fixture(scope="module")
+def yaml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows = labelled(ROWS - 200)
+    copies = [dict(row, phrase=row["phrase"] + ".") for row in rows[:100]]
+    return write(tmp_path_factory.mktemp("many"), CLASSIFY, train=[*rows, *rows[:100], *copies])
+
+
+@pytest.fixture(scope="module")
+def alone(yaml: Path) -> dict[str, bytes]:
+    """What one process makes of it, without a stop."""
+    made = run(yaml, yaml.parent / "alone", yaml.parent / "alone-scratch")
+    assert made.report["near_duplicates"]["groups"] == 100
+    return made.bytes
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a POSIX signal")
+def test_a_killed_run_goes_on_where_it_stopped(
+    yaml: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Two workers are killed with their parent; the second run is the same to the byte."""
+    script, scratch = tmp_path / "killed.py", tmp_path / "scratch"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(yaml), str(tmp_path / "out"), str(scratch)]
+    process = subprocess.Popen(command)
+    while len(list(scratch.glob("*.arrow"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(workers) >= 2
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive  # a worker does not outlive its parent
+    assert not list((tmp_path / "out").iterdir())
+    finished = {file: file.stat() for file in scratch.glob("*.arrow")}
+    assert 2 <= len(finished) < ROWS / 1000
+    made = run(yaml, tmp_path / "again", scratch)
+    assert made.bytes == alone
+    for file, before in finished.items():
+        after = file.stat()
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_shard_that_was_cut_off_is_made_again(
+    yaml: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    for file in (yaml.parent / "alone-scratch").glob("*.arrow"):
+        (scratch / file.name).write_bytes(file.read_bytes())
+    whole = scratch / "000004.arrow"
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert run(yaml, tmp_path / "out", scratch).bytes == alone
+
+
+def test_workers_tell_the_first_bad_row(yaml: Path, tmp_path: Path) -> None:
+    """One of a later batch, which comes up sooner, must not be told instead."""
+    rows = labelled(4000)
+    rows[1500]["phrase"] = "<|end|>"
+    rows[2000] = {}
+    bad = write(tmp_path / "bad", CLASSIFY, train=rows)
+    with pytest.raises(ScaffoldError, match="forge a turn") as caught:
+        run(bad, tmp_path / "out", tmp_path / "scratch", workers=2)
+    assert caught.value.where == f"{bad.parent / 'train.jsonl'}:1501"
+    assert caught.value.exit_code == 2
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_worker_that_is_killed_is_said(yaml: Path, tmp_path: Path) -> None:
+    def kill_one(event: dict) -> None:
+        if workers := psutil.Process().children():
+            workers[-1].kill()
+
+    from phi3scaffold.rows.spec import load_spec
+    from phi3scaffold.runtime.data.prepare import prepare
+    from phi3scaffold.tiny import MODEL_DIR
+
+    with pytest.raises(ScaffoldError, match="ended from outside") as caught:
+        prepare(load_spec(yaml), MODEL_DIR, tmp_path, tmp_path / "scratch", kill_one, 1)
+    assert caught.value.exit_code == 1
