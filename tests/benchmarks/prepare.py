@@ -102,7 +102,11 @@ def olive_here(folder: Path) -> dict[str, Any]:
     config = DataConfig(
         name="rows",
         type="HuggingfaceContainer",
-        load_dataset_config={"data_name": "json", "data_files": str(folder / "rows.jsonl")},
+        load_dataset_config={
+            "data_name": "json",
+            "data_files": str(folder / "rows.jsonl"),
+            "split": "train",
+        },
         pre_process_data_config={
             "model_name": str(MODEL_DIR),
             "task": "text-generation",

@@ -192,6 +192,8 @@ class _Run:
         """The signatures of the prompts of `rows` (sorted): places among them, and signatures."""
         import numpy as np
 
+        if not len(rows):  # every row was dropped
+            return np.empty(0, np.int64), np.empty((0, near.PERMUTATIONS), np.uint32)
         numbers = np.searchsorted(self.shards.starts, rows, "right") - 1
         shards, begins = np.unique(numbers, return_index=True)
         ends = [*begins[1:].tolist(), len(rows)]
