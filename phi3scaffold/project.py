@@ -150,15 +150,25 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ScaffoldError("The file is missing.", where=path) from None
     except UnicodeDecodeError as error:
-        raise ScaffoldError(f"Not UTF-8: {error.reason}.", where=path) from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise ScaffoldError(f"Not valid YAML: {error.problem}.", where=f"{path}{line}") from None
+        raise ScaffoldError(
+            f"Not UTF-8: {error.reason}.", where=path, fix="save it as UTF-8"
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
+        mark = getattr(error, "problem_mark", None)
+        why = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ScaffoldError(
+            f"Not valid YAML: {why}.",
+            where=f"{path}:{mark.line + 1}" if mark else path,
+            fix="mend that line: blanks before keys, no tabs; quotes around texts with : { # or [",
+        ) from None
     return _mapping(content, "the file", path)
 
 
 def _mapping(value: Any, name: str, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ScaffoldError(f"{name} must be a mapping of keys to values.", where=path)
+        raise ScaffoldError(
+            f"{name[:1].upper()}{name[1:]} must be a mapping of keys to values.",
+            where=path,
+            fix="write KEY: VALUE, one on each line",
+        )
     return value

@@ -93,15 +93,10 @@ def download(address: str) -> Path:
     """The file behind ``hf://datasets/owner/name@commit/path``, in the hub's cache.
 
     Raises:
-        ScaffoldError: the address is wrong, or the file cannot be had.
+        ScaffoldError: the file cannot be had.
     """
     parts = ADDRESS.fullmatch(address)
-    if parts is None:
-        raise ScaffoldError(
-            "The address on the hub is not complete.",
-            where=address,
-            fix="hf://datasets/owner/name@commit/path, the commit in full (40 hex digits)",
-        )
+    assert parts is not None, address
     hub = _hub()
     with explained(_asked(parts["repo"], parts["commit"])):
         return Path(

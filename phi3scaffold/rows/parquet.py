@@ -35,7 +35,9 @@ def rows(file: Path, meter: Meter) -> Iterator[tuple[int, dict[str, Any]]]:
                             values[column] = _label(values[column], of)
                         yield number, values
                     meter.done = size * number // max(1, table.metadata.num_rows)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise  # the disk's, not the file's
             raise ScaffoldError(
                 f"Not a valid parquet file: {str(error).splitlines()[0].rstrip('.')}.",
                 where=f"{shown(file)}:{number + 1}" if number else shown(file),

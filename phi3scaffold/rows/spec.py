@@ -11,7 +11,8 @@ from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import read_yaml
-from phi3scaffold.rows.files import HUB, data_files
+from phi3scaffold.rows.files import data_files
+from phi3scaffold.rows.hub import ADDRESS
 
 TASKS = ("classify", "qa", "chat")
 ROLES = ("system", "user", "assistant")
@@ -146,7 +147,21 @@ def _sources(value: Any, path: Path, key: str) -> Sources:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise _wrong(path, key, f"{twice} is given twice.", "name each file once")
-    return tuple(name if name.startswith(HUB) else _inside(name, path, key) for name in names)
+    return tuple(
+        _address(name, path, key) if name.startswith("hf://") else _inside(name, path, key)
+        for name in names
+    )
+
+
+def _address(name: str, path: Path, key: str) -> str:
+    if not ADDRESS.fullmatch(name):
+        raise _wrong(
+            path,
+            key,
+            f"{name} is no complete address of a file on the hub.",
+            "hf://datasets/OWNER/NAME@COMMIT/PATH, the commit in full (40 hex digits)",
+        )
+    return name
 
 
 def _inside(name: str, path: Path, key: str) -> Path:
@@ -220,7 +235,7 @@ def _two_turns(turns: Any, path: Path) -> tuple[str, str]:
     for index, role in enumerate(("user", "assistant")):
         turn = turns[index]
         if not isinstance(turn, dict) or not isinstance(turn.get(role), str) or len(turn) > 1:
-            raise _wrong(path, f"turns[{index}]", f"It must be a {role} turn.", TURNS)
+            raise _wrong(path, f"turns[{index}]", f"It must be the {role}'s turn.", TURNS)
         if not columns_of(turn[role]):
             raise _wrong(path, f"turns[{index}].{role}", "The turn names no {column}.", TURNS)
         texts.append(turn[role])

@@ -246,8 +246,14 @@ def _lines(file: Path, stream: io.TextIOWrapper) -> Iterator[str]:
 
 
 def _delimiter(header: str) -> str:
-    """What parts the first line into the most columns."""
-    return max(",;\t", key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+    """What parts the first line into the most columns, without cutting through quotes."""
+
+    def columns(mark: str) -> tuple[bool, int]:
+        names = next(csv.reader([header], delimiter=mark), [])
+        return not any('"' in name for name in names), len(names)
+
+    mark = max("\t,;", key=columns)  # the first of equals
+    return mark if columns(mark)[1] > 1 else ","
 
 
 def _header(record: list[str], file: Path, line: int) -> list[str]:

@@ -1,0 +1,91 @@
+"""Bad rows: what is read, and cannot become a conversation."""
+
+from __future__ import annotations
+
+from tests.rows.bad import (
+    CHAT,
+    CLASSIFY,
+    PAIRS,
+    QA,
+    SHAREGPT,
+    TONES,
+    TURNS,
+    Case,
+    lines,
+    value,
+)
+
+VALUES = [
+    value("a number", {"question": "a", "answer": 3}, "the number 3, not text", "in quotes"),
+    value("a fraction", {"question": 0.5, "answer": "b"}, "the number 0.5", "in quotes"),
+    value("true", {"question": "a", "answer": True}, "true or false, not text", "in quotes"),
+    value("a list", {"question": ["a"], "answer": "b"}, "a list, not text", "a column of its own"),
+    value("an object", {"question": "a", "answer": {"text": ["b"]}}, "an object, not",
+        "of its own"),
+    value("a near name", {"questions": "a", "answer": "b"}, "'question'", "mean 'questions'?"),
+    value("a capital", {"Question": "a", "answer": "b"}, "lacks the column", "mean 'Question'?"),
+    value("a missing column", {"question": "a"}, "'answer'; it has: question", "mend the row"),
+    value("no columns", {}, "it has: none", "mend the row"),
+    value("a label nearly right", {"phrase": "a", "tone": "jou"}, "'jou'", "mean 'joy'?", CLASSIFY),
+    value("a label's capital", {"phrase": "a", "tone": "Joy "}, "'Joy '", "mean 'joy'?", CLASSIFY),
+    value("another label", {"phrase": "a", "tone": "calm"}, "joy, fear", "add the label", CLASSIFY),
+    value("a number as a label", {"phrase": "a", "tone": 1}, "the number 1", "quotes", CLASSIFY),
+]  # fmt: skip
+
+TALK = [
+    value("no list", {"messages": "Hi"}, "text, not a list of turns", '"role": "user"', CHAT),
+    value("null", {"messages": None}, "null, not a list of turns", '"role": "user"', CHAT),
+    value("no turns", {"messages": []}, "has no turns", "take the row out", CHAT),
+    value("a near column", {"message": TURNS}, "'messages'", "mean 'message'? Mend mess", CHAT),
+    value("a turn of text", {"messages": ["Hi"]}, "The turn is text", '"role": "user"', CHAT, 1),
+    value("no role", {"messages": [{"content": "a"}]}, "lacks 'role'", '"role": "user"', CHAT, 1),
+    value("a near key", {"messages": [{"roles": "user"}]}, "lacks 'role'", "'roles'?", CHAT, 1),
+    value("no content", {"messages": [{"role": "user"}]}, "lacks 'content'", "mend mess", CHAT, 1),
+    value("a tool", {"messages": [TURNS[0], {"role": "tool", "content": "a"}]},
+        "Nobody is called 'tool'", "messages.names", CHAT, 2),
+    value("a number as role", {"messages": [{"role": 1, "content": "a"}]}, "Nobody is called 1",
+        "messages.names", CHAT, 1),
+    value("parts of content", {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+        "a list, not text", "in quotes", CHAT, 1),
+    value("twice the user", {"messages": [TURNS[0]] * 2}, "stands user, not", "join", CHAT, 2),
+    value("the answer first", {"messages": TURNS[::-1]}, "stands assistant", "join", CHAT, 1),
+    value("no answer", {"messages": [*TURNS, TURNS[0]]}, "must end with", "add the answer", CHAT),
+    value("a late system turn", {"messages": [*TURNS, {"role": "system", "content": "a"}]},
+        "stands system, not user", "join", CHAT, 3),
+    value("only a system turn", {"messages": [{"role": "system", "content": "a"}]}, "has no turns",
+        "take the row out", CHAT),
+    value("an unknown speaker", {"conversations": [{"from": "bing", "value": "a"}]},
+        "'bing' here; known are: human, gpt", "messages.names", SHAREGPT, 1),
+    value("OpenAI's keys", {"conversations": TURNS}, "lacks 'from'; it has: role, content",
+        "mend messages", SHAREGPT, 1),
+    value("a near column of ShareGPT", {"conversation": []}, "'conversations'",
+        "mean 'conversation'?", SHAREGPT),
+    value("a number said", {"conversations": [{"from": "human", "value": 4}]},
+        "the number 4, not text", "in quotes", SHAREGPT, 1),
+]  # fmt: skip
+
+SIDES = [
+    Case("one row", "rows.jsonl", lines(PAIRS[:1]), "No row is left for", ": files.held_out",
+        "add rows"),
+    Case("one label", "rows.jsonl", lines([{**row, "tone": "joy"} for row in TONES]),
+        "the same label, 'joy'", "rows.jsonl", "at least one other label", CLASSIFY),
+    Case("all the same", "rows.jsonl", lines(PAIRS[:1] * 4), "3 dropped", ": files.held_out",
+        "add rows"),
+    Case("only empty answers", "rows.jsonl", lines([{"question": "a", "answer": " "}] * 4),
+        "4 dropped: empty answer", ": files.train", "add rows"),
+    Case("only empty prompts", "rows.jsonl", lines([{"question": None, "answer": "a"}] * 4),
+        "4 dropped: empty prompt", ": files.train", "add rows"),
+    Case("nothing is short enough", "rows.jsonl", lines(PAIRS), "3 dropped: longer than 2 tokens",
+        ": files.train", "add rows", QA + "max_tokens: 2\n"),
+    Case("held-out rows that are trained on", "rows.jsonl", lines(PAIRS),
+        "No row is left for held_out", ": files.held_out", "add rows",
+        QA.replace("0.25", "[again.jsonl]")),
+    Case("broken held-out rows", "rows.jsonl", lines(PAIRS), "lacks the column 'answer'",
+        "bad.jsonl:2", "mend the row", QA.replace("0.25", "[bad.jsonl]")),
+]  # fmt: skip
+
+# What the last two refer to.
+ALSO = {
+    "again.jsonl": lines(PAIRS),
+    "bad.jsonl": lines([{"question": "x", "answer": "y"}, {"question": "z"}]),
+}
