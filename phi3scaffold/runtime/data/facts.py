@@ -184,7 +184,7 @@ class Facts:
         told: dict[str, Any] = {}
         having = f"FROM rows WHERE {KEPT} AND private = ?"
         for (kinds,) in self.index.ask(
-            f"SELECT DISTINCT private FROM rows WHERE {KEPT} AND private IS NOT NULL ORDER BY 1"
+            f"SELECT DISTINCT private FROM rows WHERE {KEPT} AND private != '' ORDER BY 1"
         ):
             ((count,),) = self.index.ask(f"SELECT COUNT(*) {having}", kinds)
             rows = self.index.ask(f"SELECT row {having} ORDER BY row LIMIT {EXAMPLES}", kinds)

@@ -34,7 +34,7 @@ CREATE TABLE rows (
   trained INTEGER,          -- tokens with a label
   truncated INTEGER,
   too_long INTEGER,         -- dropped for that
-  private TEXT,             -- kinds of likely secrets, one a line; NULL for none
+  private TEXT,             -- kinds of likely secrets, one a line
   reason TEXT               -- why it was dropped; NULL where it is kept
 );
 CREATE TABLE doubles (row INTEGER PRIMARY KEY, first INTEGER);
@@ -68,15 +68,15 @@ class Index:
         Args:
             start: the number of the first.
             held: their side, where the user gave it.
-            columns: `COLUMNS` and a value for each row.
+            columns: `COLUMNS` and a value for each row; the last, `reason`, "" where it is kept.
         """
         count = len(columns["line"])
         values = zip(range(start, start + count), *(columns[c] for c in COLUMNS), strict=True)
-        names, marks = ", ".join(COLUMNS), ", ".join("?" * (len(COLUMNS) + 1))
+        names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
         side = "NULL" if held is None else str(int(held))
         self._base.execute("BEGIN")
         self._base.executemany(
-            f"INSERT INTO rows (held, row, {names}) VALUES ({side}, {marks})", values
+            f"INSERT INTO rows (held, row, {names}) VALUES ({side}, {marks}, NULLIF(?, ''))", values
         )
         self._base.execute("COMMIT")
 

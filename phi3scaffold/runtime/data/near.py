@@ -56,7 +56,9 @@ def shingles(text: str, common: np.ndarray | None = None) -> np.ndarray:
     for offset in range(LETTERS):
         hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + letters[offset : offset + count]
     found = np.unique(hashes)
-    return found if common is None or not len(common) else np.setdiff1d(found, common, True)
+    if common is None or not len(common):
+        return found
+    return found[common[np.searchsorted(common[:-1], found)] != found]
 
 
 def common_shingles(texts: Sequence[str]) -> np.ndarray:

@@ -32,7 +32,7 @@ from phi3scaffold.runtime.data.prepared import (
     file_of,
     schema,
 )
-from phi3scaffold.runtime.data.shards import Batch, Shards, batches, name_of
+from phi3scaffold.runtime.data.shards import Batch, Shards, batches, mask, name_of
 from phi3scaffold.runtime.data.split import hold_out, mixed
 from phi3scaffold.runtime.pipeline.run import peak_bytes
 
@@ -244,25 +244,20 @@ class _Run:
     def write(self, out: Path) -> None:
         """The kept rows in the order they were read, and the others with their reasons."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
-        names = ["file", "line", "conversation", "input_ids", "labels"]
         with contextlib.ExitStack() as stack:
-            sides = [
+            files = [
                 stack.enter_context(pa.OSFile(str(out / file_of(side)), "wb"))
                 for side in (TRAIN, HELD_OUT)
             ]
-            writers = [stack.enter_context(pa.ipc.new_file(side, schema())) for side in sides]
+            writers = [stack.enter_context(pa.ipc.new_file(file, schema())) for file in files]
             for number, start in enumerate(self.shards.starts[:-1]):
-                table = self.shards.read(number, names)
-                line = table.column("line").cast(pa.string())
-                place = pc.binary_join_element_wise(table.column("file"), line, ":")
-                table = table.select(names[2:]).add_column(0, schema().field("place"), place)
-                side_of = self.index.sides(start, table.num_rows)
+                table = self.shards.read(number, schema().names).replace_schema_metadata()
+                sides = self.index.sides(start, table.num_rows)
                 for side, writer in enumerate(writers):
-                    kept = table.filter(pa.array(side_of == side))
+                    kept = table.filter(mask(sides == side))
                     if kept.num_rows:
-                        writer.write_table(kept.cast(schema()).combine_chunks())
+                        writer.write_table(kept.combine_chunks())
                 done = (number + 1) / len(self.shards.starts)
                 self.progress.tell(RENDERING + COMPARING, WRITING, done, "writing")
         gone = "SELECT file, line, reason FROM rows WHERE reason IS NOT NULL ORDER BY row"
