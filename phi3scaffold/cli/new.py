@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             text += f" (default: {question.default})"
         metavar = "|".join(question.choices) if question.choices else None
         if question.name == "data":
-            metavar = "FILE|FOLDER|OWNER/NAME"
+            metavar = "ROWS"
         parser.add_argument(question.flag, metavar=metavar, help=text)
     parser.add_argument("--defaults", action="store_true", help="ask nothing; take the defaults")
     parser.add_argument("--no-git", action="store_true", help="make no repository and no commit")
