@@ -67,3 +67,11 @@ def packs(batch: dict[str, Any]) -> Iterator[dict[str, torch.Tensor]]:
     for end in batch["ends"].tolist():
         yield {name: batch[name][:, begin:end] for name in ("input_ids", "position_ids", "labels")}
         begin = end
+
+
+def row_bounds(position_ids: torch.Tensor) -> torch.Tensor:
+    """Where the rows of a pack [1, T] begin, and T: [rows + 1], int32."""
+    import torch
+
+    starts = (position_ids[0] == 0).nonzero()[:, 0]
+    return torch.cat([starts, starts.new_tensor([position_ids.shape[1]])]).int()

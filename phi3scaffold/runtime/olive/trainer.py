@@ -13,7 +13,8 @@ import torch
 import transformers
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.runtime.data.pack import IGNORE, pack, packs
+from phi3scaffold.runtime.data.pack import IGNORE, pack, packs, row_bounds
+from phi3scaffold.runtime.olive import attention
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -33,6 +34,8 @@ class AnswerTrainer(transformers.Trainer):
 
     def __init__(self, *, max_tokens: int, **settings: Any) -> None:
         super().__init__(**settings, data_collator=partial(pack, limit=max_tokens))
+        if self.args.device.type == "cpu":
+            self.model.get_base_model().set_attn_implementation(attention.NAME)
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by all labels of the step
 
     def training_step(
@@ -63,6 +66,7 @@ class AnswerTrainer(transformers.Trainer):
             outputs = model(
                 input_ids=inputs["input_ids"],
                 position_ids=inputs["position_ids"],
+                cu_seq_lens_q=row_bounds(inputs["position_ids"]),
                 use_cache=False,
                 logits_to_keep=asked,
             )

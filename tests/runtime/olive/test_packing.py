@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from phi3scaffold.runtime import environment
-from phi3scaffold.runtime.data.pack import IGNORE, bins
+from phi3scaffold.runtime.data.pack import IGNORE, bins, row_bounds
 from phi3scaffold.tiny import MODEL_DIR
 from tests.support.random_models import make
 
@@ -73,7 +73,13 @@ def rows(count: int = 6, seed: int = 0) -> list[dict[str, Any]]:
     return made
 
 
-def trainer(model: Any, folder: Path, max_tokens: int) -> Any:
+@pytest.fixture(params=["row by row", "mask"])
+def attention(request: pytest.FixtureRequest) -> str:
+    """How attention is kept inside each row: as on a CPU, as on a GPU."""
+    return str(request.param)
+
+
+def trainer(model: Any, folder: Path, max_tokens: int, attention: str = "row by row") -> Any:
     import transformers
 
     from phi3scaffold.runtime.olive.trainer import AnswerTrainer
@@ -81,7 +87,10 @@ def trainer(model: Any, folder: Path, max_tokens: int) -> Any:
     arguments = transformers.TrainingArguments(
         output_dir=str(folder), use_cpu=True, report_to=[], disable_tqdm=True
     )
-    return AnswerTrainer(model=model, args=arguments, max_tokens=max_tokens)
+    made = AnswerTrainer(model=model, args=arguments, max_tokens=max_tokens)
+    if attention == "mask":
+        model.get_base_model().set_attn_implementation("sdpa")
+    return made
 
 
 def gradients(model: Any) -> dict[str, Any]:
@@ -93,6 +102,8 @@ def gradients(model: Any) -> dict[str, Any]:
 def padded(model: Any, batch: list[dict[str, Any]]) -> float:
     """The loss as transformers itself computes it over padded rows; leaves the gradients."""
     import torch
+
+    model.get_base_model().set_attn_implementation("sdpa")
 
     width = max(len(row["input_ids"]) for row in batch)
     ids = torch.zeros((len(batch), width), dtype=torch.long)
@@ -107,7 +118,7 @@ def padded(model: Any, batch: list[dict[str, Any]]) -> float:
 
 
 @pytest.mark.parametrize("limit", [60, 10_000])
-def test_packed_and_padded_agree(model: Any, tmp_path: Path, limit: int) -> None:
+def test_packed_and_padded_agree(model: Any, tmp_path: Path, limit: int, attention: str) -> None:
     """Losses to 1e-5, however many rows a forward pass takes; gradients as well."""
     import torch
 
@@ -115,7 +126,7 @@ def test_packed_and_padded_agree(model: Any, tmp_path: Path, limit: int) -> None
     model.train()
     expected = padded(model, batch)
     wanted = gradients(model)
-    ours = trainer(model, tmp_path, limit)
+    ours = trainer(model, tmp_path, limit, attention)
     packed = ours.data_collator(batch)
     count = (packed["labels"][..., 1:] != IGNORE).sum()
     loss = ours.training_step(model, packed, count)
@@ -129,16 +140,17 @@ def test_packed_and_padded_agree(model: Any, tmp_path: Path, limit: int) -> None
 
 def test_the_held_out_loss_is_the_same_too(model: Any, tmp_path: Path) -> None:
     batch = rows(seed=3)
+    expected = padded(model, batch)
     ours = trainer(model, tmp_path, 100)
     loss, _, _ = ours.prediction_step(model, ours.data_collator(batch), True)
-    assert float(loss) == pytest.approx(padded(model, batch), abs=1e-5)
+    assert float(loss) == pytest.approx(expected, abs=1e-5)
 
 
-def test_attention_stays_inside_each_row(model: Any, tmp_path: Path) -> None:
+def test_attention_stays_inside_each_row(model: Any, tmp_path: Path, attention: str) -> None:
     """Another row's words change nothing for this one."""
     import torch
 
-    ours = trainer(model, tmp_path, 10_000)
+    ours = trainer(model, tmp_path, 10_000, attention)
     batch = rows()
     kept = min(batch, key=lambda row: len(row["input_ids"]))  # packed behind all others
     changed = [
@@ -148,7 +160,10 @@ def test_attention_stays_inside_each_row(model: Any, tmp_path: Path) -> None:
     with torch.no_grad():
         one, other = (
             model(
-                input_ids=packed["input_ids"], position_ids=packed["position_ids"], use_cache=False
+                input_ids=packed["input_ids"],
+                position_ids=packed["position_ids"],
+                cu_seq_lens_q=row_bounds(packed["position_ids"]),
+                use_cache=False,
             ).logits[0]
             for packed in map(ours.data_collator, (batch, changed))
         )
@@ -179,3 +194,20 @@ def test_nothing_is_computed_that_no_row_has(model: Any, tmp_path: Path) -> None
     assert max(lengths) <= 100
     assert sum(lengths) == sum(len(row["input_ids"]) for row in batch)
     assert sum(asked) == sum(int((row["labels"][1:] != IGNORE).sum()) for row in batch)
+
+
+def test_a_row_longer_than_the_window_looks_no_further(tmp_path: Path) -> None:
+    """Phi-3-mini's window is 2,047 tokens; here it is 5."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32, sliding_window=5)
+    model = get_peft_model(base, LoraConfig(r=2, target_modules=["o_proj"], task_type="CAUSAL_LM"))
+    batch = rows()
+    expected = padded(model, batch)
+    ours = trainer(model, tmp_path, 100)
+    loss, _, _ = ours.prediction_step(model, ours.data_collator(batch), True)
+    assert float(loss) == pytest.approx(expected, abs=1e-5)
+    base.config.sliding_window = None
+    assert padded(model, batch) != pytest.approx(expected, abs=1e-3)
