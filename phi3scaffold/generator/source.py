@@ -49,7 +49,11 @@ def fitting_task(data: str) -> str:
     if hub.is_hub_id(data):
         there = hub.find(data)
         return task_of([there.address(name) for name in there.splits.train])
-    return task_of([_existing(data)])
+    path = _existing(data)
+    if not path.is_dir():
+        return task_of([path])
+    files, splits = _in_folder(path)
+    return task_of([files[name] for name in splits.train])
 
 
 def user_rows(data: str | Path, task: str | None) -> Source:
@@ -86,12 +90,16 @@ def _from_file(path: Path, task: str | None) -> Source:
     return Source(found.task, answer, f"{path.name}: {found.said}", {name: path})
 
 
-def _from_folder(folder: Path, task: str | None) -> Source:
+def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
+    """The files by their names below the folder, and by split where they say one."""
     files = {path.relative_to(folder).as_posix(): path for path in data_files([folder])}
-    name = _plain(folder.resolve().name)
     splits = by_name(files)
-    if not splits.train or not splits.held_out:
-        splits = Splits(tuple(files), {})
+    return files, splits if splits.train and splits.held_out else Splits(tuple(files), {})
+
+
+def _from_folder(folder: Path, task: str | None) -> Source:
+    files, splits = _in_folder(folder)
+    name = _plain(folder.resolve().name)
     found, answer, said, used = _split(splits, files.__getitem__, f"{name}/{{}}".format, task)
     if len(used) == len(splits.train) == len(files):
         answer["train"] = [name]
