@@ -50,13 +50,13 @@ def is_gz(file: Path) -> bool:
 
 @lru_cache(maxsize=4096)
 def shown(file: Path) -> str:
-    """How messages and reports name a file: a file in the hub's cache by its address on the hub."""
+    """How messages and reports name a file: one in the hub's cache by its address, shortened."""
     text = str(file)
     cached = CACHED.fullmatch(text) if "datasets--" in text else None
     if cached is None:
         return text
     repo = cached["repo"].replace("--", "/", 1)
-    return f"{HUB}{repo}@{cached['commit']}/{cached['path'].replace(os.sep, '/')}"
+    return f"{HUB}{repo}@{cached['commit'][:12]}/{cached['path'].replace(os.sep, '/')}"
 
 
 def data_files(sources: Iterable[Path | str]) -> tuple[Path, ...]:

@@ -235,8 +235,9 @@ def test_a_project_keeps_the_commit_and_reads_offline(tmp_path: Path, hub: HubSe
     )
     assert done.returncode == 0, done.stderr
     read, files = json.loads(done.stdout)
-    assert read[0] == [f"{train}:1", {"text": "Good.", "label": "pos"}]
-    assert read[-1] == [f"{held_out}:2", {"text": "Bad.", "label": "neg"}]
+    first, last = (name.replace(commit, commit[:12]) for name in (train, held_out))
+    assert read[0] == [f"{first}:1", {"text": "Good.", "label": "pos"}]
+    assert read[-1] == [f"{last}:2", {"text": "Bad.", "label": "neg"}]
     assert (len(read), files, hub.requests) == (8, [], [])
 
 
