@@ -1,13 +1,13 @@
 """Attention over packed rows: one call of SDPA a row, so that no row looks at another.
 
 transformers can do the same with a mask, but then every token is multiplied with every other one
-of the pack: of 16 rows, fifteen sixteenths of that work are thrown away. On a GPU many small calls
-cost more than they save, and the mask stays.
+of the pack: of 16 rows, fifteen sixteenths of that work are thrown away. SDPA's backward on a CPU
+is also three times faster in float32 than in bfloat16, so attention alone is computed in that. On a
+GPU many small calls cost more than they save, and the mask stays.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -45,22 +45,35 @@ def attend_row_by_row(
         [1, T, heads, head size].
     """
     shared = query.shape[1] // key.shape[1]
-    bounds = cu_seq_lens_q.tolist()
-    rows = []
-    for begin, end in pairwise(bounds):
-        mask = _window(end - begin, sliding_window, query.device)
-        rows.append(
-            torch.nn.functional.scaled_dot_product_attention(
-                query[:, :, begin:end],
-                repeat_kv(key[:, :, begin:end], shared),
-                repeat_kv(value[:, :, begin:end], shared),
-                attn_mask=mask,
-                dropout_p=dropout,
-                is_causal=mask is None,
-                scale=scaling,
-            )
-        )
-    return torch.cat(rows, dim=2).transpose(1, 2).contiguous(), None
+    lengths = cu_seq_lens_q.diff().tolist()
+    each = (states.float().split(lengths, dim=2) for states in (query, key, value))
+    with torch.autocast(query.device.type, enabled=False):
+        rows = [
+            _attend(q, k, v, shared, dropout, scaling, sliding_window)
+            for q, k, v in zip(*each, strict=True)
+        ]
+    return torch.cat(rows, dim=2).to(query.dtype).transpose(1, 2).contiguous(), None
+
+
+def _attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    shared: int,
+    dropout: float,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    mask = _window(query.shape[2], window, query.device)
+    return torch.nn.functional.scaled_dot_product_attention(
+        query,
+        repeat_kv(key, shared),
+        repeat_kv(value, shared),
+        attn_mask=mask,
+        dropout_p=dropout,
+        is_causal=mask is None,
+        scale=scaling,
+    )
 
 
 def _window(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
