@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.olive.config import project_config
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
@@ -38,6 +39,12 @@ def run(context: Context) -> dict[str, Any]:
 
     project = context.project
     config = project_config(project)
+    if config.algo.lower() == "loftq":
+        raise ScaffoldError(
+            "LoftQ also changes the base model's weights, which every form here keeps.",
+            where=f"{config.path}: passes.{config.names_for('finetune')[0]}.type",
+            fix="QLoRA, or LoRA",
+        )
     keep_scratch_inside(context.out.parent)
     passes.report_to(context.emit)
     made = context.out.parent / "finetune-olive"

@@ -1,0 +1,109 @@
+"""Every training pass of Olive is ours under its own name: packed, merged as it is."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import load_project
+from phi3scaffold.runtime import environment
+
+environment.prepare()  # before torch: its threads sleep while they wait
+NEEDED = ("torch", "olive", "peft")
+pytestmark = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, NEEDED)), reason=f"needs {', '.join(NEEDED)}"
+)
+KEYS = {  # beside r, alpha and target_modules
+    "LoRA": {},
+    "QLoRA": {"quant_type": "nf4"},
+    "DoRA": {},
+    "LoHa": {},
+    "LoKr": {},
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """These matrices are small: a second thread waits more than it works."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def project_with(tiny_project: Path, folder: Path, kind: str, dtype: str = "bfloat16") -> Path:
+    """A copy of the trained project whose training pass is `kind`, of two steps."""
+    root = Path(shutil.copytree(tiny_project, folder / "proj", symlinks=True))
+    path = root / "fine-tuning" / "olive-config.json"
+    config: dict[str, Any] = json.loads(path.read_text())
+    old = config["passes"]["finetune"]
+    config["passes"]["finetune"] = {
+        "type": kind,
+        "r": 4,
+        "alpha": 8,
+        **({} if kind in ("QLoRA", "LoftQ") else {"target_modules": old["target_modules"]}),
+        **KEYS.get(kind, {}),
+        "torch_dtype": dtype,
+        "train_data_config": "train",
+        **({"eval_data_config": "held_out"} if kind == "LoKr" else {}),
+        "training_args": {**old["training_args"], "max_steps": 2},
+    }
+    path.write_text(json.dumps(config))
+    return root
+
+
+def run(root: Path, *stages: str) -> dict[str, Any]:
+    """Run the stages; returns what the finetune stage said."""
+    from phi3scaffold.runtime.graph import STAGES
+    from phi3scaffold.runtime.pipeline.run import run_here
+
+    run_here(load_project(root), stages, STAGES, lambda event: None)
+    return json.loads((root / "gen-model" / "adapter" / "manifest.json").read_text())["facts"]
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_it_trains_packed_rows_and_merges(kind: str, tiny_project: Path, tmp_path: Path) -> None:
+    root = project_with(tiny_project, tmp_path, kind)
+    facts = run(root, "finetune", "merge")
+    assert facts["algo"] == kind
+    assert facts["steps"] == 2
+    assert 300 < facts["tokens"] < 2 * 16 * 256  # counted by our Trainer alone: no padding
+    history = json.loads((root / "gen-model" / "adapter" / "history.json").read_text())
+    assert any("eval_loss" in entry for entry in history) == (kind == "LoKr")
+    assert (root / "gen-model" / "merged" / "model.safetensors").is_file()
+
+
+def test_loftq_is_refused_since_it_changes_the_base(tiny_project: Path, tmp_path: Path) -> None:
+    root = project_with(tiny_project, tmp_path, "LoftQ")
+    with pytest.raises(ScaffoldError, match="LoftQ also changes the base") as caught:
+        run(root, "finetune")
+    assert caught.value.exit_code == 2
+
+
+def test_bfloat16_and_float32_begin_alike(
+    tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where the processor has no bfloat16, float32 takes its place."""
+    from phi3scaffold.runtime.olive import passes
+
+    losses = {}
+    for name, dtype, native in (
+        ("16", "bfloat16", True),
+        ("32", "float32", True),
+        ("without", "bfloat16", False),
+    ):
+        monkeypatch.setattr(passes, "has_bfloat16", lambda use_cpu, native=native: native)
+        losses[name] = run(project_with(tiny_project, tmp_path / name, "LoRA", dtype), "finetune")
+    first = {name: facts["first_loss"] for name, facts in losses.items()}
+    assert first["16"] == pytest.approx(first["32"], rel=0.02)
+    assert first["16"] != first["32"]
+    assert first["without"] == first["32"]
