@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -76,17 +76,6 @@ def conversation(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
     if spec.messages:
         return _whole(row, spec, spec.messages)
     return _filled(row, spec)
-
-
-def conversations(
-    rows: Iterable[Row], spec: DatasetSpec
-) -> tuple[list[Conversation], list[Dropped]]:
-    """Every row as a conversation, or dropped: see `conversation`."""
-    made = [conversation(row, spec) for row in rows]
-    return (
-        [row for row in made if isinstance(row, Conversation)],
-        [row for row in made if isinstance(row, Dropped)],
-    )
 
 
 def _filled(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
