@@ -146,7 +146,7 @@ def test_a_killed_run_leaves_its_bytes_to_the_next(tmp_path: Path, hub: HubServe
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(tmp_path / "hf-home"),
     }
-    command = [sys.executable, "-c", FETCH, str(tmp_path), str(tmp_path / "killed")]
+    command = [sys.executable, "-c", FETCH, str(tmp_path), str(tmp_path / "killed"), "whole"]
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as process:
         folder = project.base.parent / f"{model.PARTIAL}{commit}"
         part = folder / "model.safetensors.part"
