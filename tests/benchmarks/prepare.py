@@ -29,7 +29,7 @@ from typing import Any
 LIMIT = 1.5 * 2**30  # bytes: the goal for the peak
 GROWTH = 300  # bytes a row: the goal for its growth
 SPEED = 8000  # rows a second: the goal, on two cores
-EVERY = 0.25  # seconds between two looks at the memory
+EVERY = 1.0  # seconds between two looks at the memory, which cost some time themselves
 MAX_TOKENS = 512
 TEMPLATE = "<|user|>\n{question}<|end|>\n<|assistant|>\n{answer}<|end|>\n"
 YAML = f"""task: qa
@@ -140,13 +140,17 @@ def measured(system: str, folder: Path) -> dict[str, Any]:
     command = [sys.executable, __file__, "--only", system, str(folder), str(found)]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     peaks = {"pss": 0, "rss": 0, "processes": 0}
+    before = os.times()
     while process.poll() is None:
         look(process.pid, peaks)
         time.sleep(EVERY)
+    after = os.times()
+    worked = after.children_user + after.children_system
+    worked -= before.children_user + before.children_system
     if process.returncode:
         assert process.stderr is not None
         raise RuntimeError(process.stderr.read()[-4000:])
-    return {**json.loads(found.read_text(encoding="utf-8")), **peaks}
+    return {**json.loads(found.read_text(encoding="utf-8")), **peaks, "worked": worked}
 
 
 def look(root: int, peaks: dict[str, int]) -> None:
@@ -190,7 +194,7 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(f"{cores} cores, load {os.getloadavg()[0]:.1f} before, Python {sys.version.split()[0]}")
     print(
-        f"{'':<14}{'rows':>10}{'MB':>7}{'seconds':>9}{'rows/s':>8}"
+        f"{'':<14}{'rows':>10}{'MB':>7}{'seconds':>9}{'rows/s':>8}{'CPU s':>8}"
         f"{'PSS MiB':>9}{'RSS MiB':>9}{'processes':>11}"
     )
     peaks: dict[str, dict[int, int]] = {}
@@ -203,7 +207,7 @@ def main() -> None:
         peaks.setdefault(system, {})[count] = told["pss"]
         print(
             f"{system:<14}{count:>10,}{size / 1e6:>7.0f}{told['seconds']:>9.1f}"
-            f"{count / told['seconds']:>8.0f}{told['pss'] / 2**20:>9.0f}"
+            f"{count / told['seconds']:>8.0f}{told['worked']:>8.1f}{told['pss'] / 2**20:>9.0f}"
             f"{told['rss'] / 2**20:>9.0f}{told['processes']:>11}",
             flush=True,
         )

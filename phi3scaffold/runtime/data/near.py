@@ -108,12 +108,17 @@ def _permutations() -> Any:
 
 
 def near_groups(
-    signed: np.ndarray, shingles_of: Callable[[int], np.ndarray], tell: Callable[[int, int], None]
+    signed: np.ndarray,
+    names: np.ndarray,
+    shingles_of: Callable[[int], np.ndarray],
+    tell: Callable[[int, int], None],
 ) -> Iterator[list[int]]:
     """The groups of prompts that are nearly the same, each of at least two; linked by neighbours.
 
     Args:
         signed: uint32 of shape (prompts, `PERMUTATIONS`).
+        names: a number for each prompt that only its content decides; the prompts' order then
+            decides nothing.
         shingles_of: gives the shingles of the prompt at a place.
         tell: called with (bands done, bands).
     """
@@ -130,7 +135,7 @@ def near_groups(
     keys = _band_keys(signed)
     looked = [0] * len(signed)
     for band in range(BANDS):
-        for one, other in _candidates(signed, keys[band], keys[(band + 1) % BANDS]):
+        for one, other in _candidates(signed, keys[band], keys[(band + 1) % BANDS], names):
             first, second = root(one), root(other)
             if first == second or max(looked[one], looked[other]) == LOOKS:
                 continue
@@ -160,16 +165,16 @@ def _band_keys(signed: np.ndarray) -> np.ndarray:
 
 
 def _candidates(
-    signed: np.ndarray, key: np.ndarray, next_key: np.ndarray
+    signed: np.ndarray, key: np.ndarray, next_key: np.ndarray, names: np.ndarray
 ) -> Iterator[tuple[int, int]]:
     """Pairs of prompts in one bucket of a band whose signatures agree well enough.
 
     Linear in the prompts however full a bucket is: each is paired with the bucket's first, and
-    with its neighbours when the bucket is sorted by the next band.
+    with its neighbours when the bucket is sorted by the next band and by name.
     """
     import numpy as np
 
-    order = np.lexsort((next_key, key))
+    order = np.lexsort((names, next_key, key))
     ranked = key[order]
     starts = np.concatenate([[True], ranked[1:] != ranked[:-1]])
     first = order[np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))]

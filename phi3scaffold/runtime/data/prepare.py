@@ -171,8 +171,7 @@ class _Run:
         sample = ranked[: near.MOST]
         sample = sample[np.argsort(rows[sample])]  # as they lie in the shards
         places, signed = self.sign(crew, rows[sample], common)
-        order = np.argsort(prompts[sample[places]])  # whatever the order of the rows
-        compared = sample[places[order]]
+        compared = sample[places]
 
         @lru_cache(COMPARED)
         def shingles_of(place: int) -> np.ndarray:
@@ -182,7 +181,7 @@ class _Run:
         def tell(band: int, of: int) -> None:
             self.progress.tell(RENDERING + COMPARING / 2, COMPARING / 2, band / of, "comparing")
 
-        groups = near.near_groups(signed[order], shingles_of, tell)
+        groups = near.near_groups(signed, prompts[compared], shingles_of, tell)
         self.index.add_near(prompts[compared[group]].tolist() for group in groups)
         return {"checked": int(counts[sample].sum()), "of": int(counts.sum())}
 
@@ -192,25 +191,22 @@ class _Run:
         """The signatures of the prompts of `rows` (sorted): places among them, and signatures."""
         import numpy as np
 
-        if not len(rows):  # every row was dropped
-            return np.empty(0, np.int64), np.empty((0, near.PERMUTATIONS), np.uint32)
         numbers = np.searchsorted(self.shards.starts, rows, "right") - 1
         shards, begins = np.unique(numbers, return_index=True)
-        ends = [*begins[1:].tolist(), len(rows)]
         tasks = (
-            (int(number), (rows[begin:end] - self.shards.starts[number]).tolist(), common)
-            for number, begin, end in zip(shards, begins, ends, strict=True)
+            (int(number), (part - self.shards.starts[number]).tolist(), common)
+            for number, part in zip(shards, np.split(rows, begins[1:]), strict=False)
         )
-        places: list[np.ndarray] = []
-        signed: list[np.ndarray] = []
+        places = np.empty(len(rows), np.int64)
+        signed = np.empty((len(rows), near.PERMUTATIONS), np.uint32)
+        filled = 0
         for done, (found, made) in enumerate(crew.do("sign", tasks)):
-            places.append(begins[done] + found)
-            signed.append(made)
+            places[filled : filled + len(found)] = begins[done] + found
+            signed[filled : filled + len(found)] = made
+            filled += len(found)
             share = (done + 1) / len(shards)
             self.progress.tell(RENDERING, COMPARING / 2, share, "comparing")
-        if not signed:
-            return np.empty(0, np.int64), np.empty((0, near.PERMUTATIONS), np.uint32)
-        return np.concatenate(places), np.concatenate(signed)
+        return places[:filled], signed[:filled]
 
     def refuse_empty_sides(self) -> None:
         """Raises ScaffoldError: a side has no row, or the training rows only one label."""

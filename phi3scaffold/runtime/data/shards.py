@@ -71,12 +71,14 @@ def batches(rows: Iterator[Row], first: int) -> Iterator[Batch]:
         raise failed
 
 
-def _letters(value: Any) -> int:
+def _letters(value: Any, depth: int = 4) -> int:
+    """About how large a row is; conversations are lists of objects, and deeper nobody looks."""
     if isinstance(value, str):
         return len(value)
-    if isinstance(value, dict):
-        return sum(map(_letters, value.values()))
-    return sum(map(_letters, value)) if isinstance(value, list) else 8
+    if depth and isinstance(value, (dict, list)):
+        parts = value.values() if isinstance(value, dict) else value
+        return sum(_letters(part, depth - 1) for part in parts)
+    return 8
 
 
 class Maker:

@@ -102,6 +102,6 @@ def test_of_pairs_above_the_threshold_hardly_any_is_missed(share: float) -> None
         sets += [np.concatenate([both, one[:apart]]), np.concatenate([both, other[:apart]])]
     sets = [np.sort(found) for found in sets]
     signed = np.concatenate([near.sketch(found)[None] for found in sets])
-    groups = list(near.near_groups(signed, sets.__getitem__, lambda band, of: None))
+    groups = list(near.near_groups(signed, np.arange(600), sets.__getitem__, lambda band, of: None))
     assert all(len(group) == 2 and group[1] == group[0] + 1 for group in groups)
     assert len(groups) >= 0.98 * 300
