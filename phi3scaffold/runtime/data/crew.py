@@ -17,7 +17,7 @@ from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.rows.spec import DatasetSpec
 from phi3scaffold.runtime.data.shards import Maker
 
-WORTH = 16 << 20  # bytes of rows; below that a worker starts slower than it helps
+WORTH = 8 << 20  # bytes of rows; below that a worker starts slower than it helps
 AHEAD = 3  # tasks given out for each worker, so that none ever waits
 
 _maker: Maker | None = None  # a worker's own

@@ -82,6 +82,7 @@ def prepare(
         report = run.all(out, workers)
     finally:
         run.index.close()
+        run.shards.close()
     seconds = time.monotonic() - started
     read = report["rows"]["read"]
     return report | {

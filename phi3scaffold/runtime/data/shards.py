@@ -191,6 +191,10 @@ class Shards:
         self._open = lru_cache(OPEN)(self._map)
         self.starts = [0]
 
+    def close(self) -> None:
+        """Let go of the files: Windows removes none that is mapped."""
+        self._open.cache_clear()
+
     def add(self, rows: int) -> int:
         """The next shard has so many rows; returns the number of its first row."""
         self.starts.append(self.starts[-1] + rows)
