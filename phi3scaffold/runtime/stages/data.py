@@ -11,7 +11,7 @@ from phi3scaffold.rows.turns import Conversation
 from phi3scaffold.runtime.data.prepared import HELD_OUT, PAGE, Prepared
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 
-ROOM = 8  # bytes of disk for a byte of rows: shards and result, ids and labels and texts
+ROOM = 12  # bytes of disk for a byte of rows: shards and result hold ids, labels and texts
 
 
 def folder(project: Project) -> Path:
