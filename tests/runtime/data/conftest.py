@@ -90,10 +90,12 @@ def write(folder: Path, yaml: str = CLASSIFY, **files: Rows) -> Path:
     return folder / "dataset.yaml"
 
 
-def run(yaml: Path, out: Path, scratch: Path, workers: int | None = 0) -> Made:
+def run(
+    yaml: Path, out: Path, scratch: Path, workers: int | None = 0, tokenizer: Path = MODEL_DIR
+) -> Made:
     out.mkdir()
     events: list[dict[str, Any]] = []
-    report = prepare(load_spec(yaml), MODEL_DIR, out, scratch, events.append, workers)
+    report = prepare(load_spec(yaml), tokenizer, out, scratch, events.append, workers)
     return Made(out, report, events)
 
 

@@ -85,11 +85,13 @@ def test_a_shard_that_was_cut_off_is_made_again(
 
 
 def test_workers_tell_the_first_bad_row(yaml: Path, tmp_path: Path) -> None:
-    """One of a later batch, which comes up sooner, must not be told instead."""
-    rows = labelled(4000)
+    """Not one of a later batch, which comes up sooner, nor what cannot even be read."""
+    rows = labelled(3000)
     rows[1500]["phrase"] = "<|end|>"
     rows[2000] = {}
     bad = write(tmp_path / "bad", CLASSIFY, train=rows)
+    with (bad.parent / "train.jsonl").open("a") as lines:
+        lines.write("{")
     with pytest.raises(ScaffoldError, match="forge a turn") as caught:
         run(bad, tmp_path / "out", tmp_path / "scratch", workers=2)
     assert caught.value.where == f"{bad.parent / 'train.jsonl'}:1501"

@@ -68,17 +68,17 @@ def test_across_given_files_they_are_told(make) -> None:
 
 
 def test_short_prompts_are_compared_exactly_only(make) -> None:
-    rows = [{"phrase": f"is it {n}?", "tone": "joy"} for n in range(100, 160)]
+    """However often it is said, the same few letters in a row are little to go by."""
+    rows = [{"phrase": " ".join(["ha"] * count), "tone": "joy"} for count in range(3, 19)]
     assert make(rows, QA).report["near_duplicates"]["groups"] == 0
 
 
 def test_what_stands_in_every_prompt_does_not_make_them_alike(make) -> None:
     """An instruction that never changes, far longer than what does."""
-    rows = [
-        {"phrase": f"Read the sentence below and say how it sounds to you, in a word: {text}"}
-        for text in different(60, words=7)
-    ]
-    made = make([dict(row, tone="joy") for row in rows], QA)
+    always = " ".join(different(1, 99, words=90))
+    texts = [f"{always} {text}" for text in different(60)]
+    assert jaccard(texts[0], texts[1]) > near.THRESHOLD
+    made = make([{"phrase": text, "tone": "joy"} for text in texts], QA)
     assert made.report["near_duplicates"]["groups"] == 0
     assert made.report["rows"]["held_out"] == 15
 

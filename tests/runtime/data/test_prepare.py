@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,20 @@ def test_the_first_bad_row_is_the_one_that_is_told(tmp_path: Path, name: str) ->
     assert str(caught.value.where).endswith("train.jsonl:21")
     assert caught.value.exit_code == 2
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_the_first_bad_row_is_told_whatever_is_looked_at_first(tmp_path: Path) -> None:
+    """Control tokens are looked for in many rows at once, before any of them is rendered."""
+    model = shutil.copytree(MODEL_DIR, tmp_path / "model")
+    template = model / "chat_template.jinja"
+    silent = template.read_text().replace("message['content']", "message['content'] | trim('joy')")
+    assert silent != template.read_text()
+    template.write_text(silent)
+    rows = [*labelled(3)[1:], {"phrase": "a", "tone": "joy"}, FORGED]
+    yaml = write(tmp_path / "datasets", train=rows)
+    with pytest.raises(ScaffoldError, match="renders to nothing") as caught:
+        run(yaml, tmp_path / "out", tmp_path / "scratch", tokenizer=model)
+    assert str(caught.value.where).endswith("train.jsonl:3")
 
 
 def test_progress_goes_forward_and_ends_below_the_end(make) -> None:
