@@ -34,7 +34,7 @@ HEAVY = (
 # Subclasses of Olive's classes need them at module level; they are imported inside functions.
 IMPORTED_LATE = tuple(
     f"phi3scaffold.runtime.olive.{name}"
-    for name in ("attention", "components", "passes", "trainer")
+    for name in ("attention", "components", "fused", "passes", "trainer")
 )
 # `--help` answers at once: tens of milliseconds each.
 SLOW = ("copier", "huggingface_hub", "jinja2", "rich", "yaml")

@@ -15,6 +15,7 @@ import transformers
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.runtime.data.pack import IGNORE, pack, packs, row_bounds
 from phi3scaffold.runtime.olive import attention
+from phi3scaffold.runtime.olive.fused import fuse
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -36,6 +37,7 @@ class AnswerTrainer(transformers.Trainer):
         super().__init__(**settings, data_collator=partial(pack, limit=max_tokens))
         if self.args.device.type == "cpu":
             self.model.get_base_model().set_attn_implementation(attention.NAME)
+            fuse(self.model)
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by all labels of the step
 
     def training_step(

@@ -75,13 +75,14 @@ def rows(count: int = 6, seed: int = 0) -> list[dict[str, Any]]:
 
 @pytest.fixture(params=["row by row", "mask"])
 def attention(request: pytest.FixtureRequest) -> str:
-    """How attention is kept inside each row: as on a CPU, as on a GPU."""
+    """How attention is kept inside each row: as on a CPU (adapters fused, too), as on a GPU."""
     return str(request.param)
 
 
 def trainer(model: Any, folder: Path, max_tokens: int, attention: str = "row by row") -> Any:
     import transformers
 
+    from phi3scaffold.runtime.olive.fused import unfuse
     from phi3scaffold.runtime.olive.trainer import AnswerTrainer
 
     arguments = transformers.TrainingArguments(
@@ -89,6 +90,7 @@ def trainer(model: Any, folder: Path, max_tokens: int, attention: str = "row by 
     )
     made = AnswerTrainer(model=model, args=arguments, max_tokens=max_tokens)
     if attention == "mask":
+        unfuse(model)
         model.get_base_model().set_attn_implementation("sdpa")
     return made
 
@@ -103,6 +105,9 @@ def padded(model: Any, batch: list[dict[str, Any]]) -> float:
     """The loss as transformers itself computes it over padded rows; leaves the gradients."""
     import torch
 
+    from phi3scaffold.runtime.olive.fused import unfuse
+
+    unfuse(model)
     model.get_base_model().set_attn_implementation("sdpa")
 
     width = max(len(row["input_ids"]) for row in batch)
@@ -211,3 +216,45 @@ def test_a_row_longer_than_the_window_looks_no_further(tmp_path: Path) -> None:
     assert float(loss) == pytest.approx(expected, abs=1e-5)
     base.config.sliding_window = None
     assert padded(model, batch) != pytest.approx(expected, abs=1e-3)
+
+
+def test_dropout_of_a_fused_layer_is_the_adapters_own() -> None:
+    """The frozen part stays whole; of the adapter's input the share is left out, scaled up."""
+    import torch
+
+    from phi3scaffold.runtime.olive.fused import _Adapted
+
+    torch.manual_seed(1)
+    x = torch.randn(50, 24, dtype=torch.double, requires_grad=True)
+    weight = torch.randn(16, 24, dtype=torch.double)
+    a = torch.randn(4, 24, dtype=torch.double, requires_grad=True)
+    b = torch.randn(16, 4, dtype=torch.double, requires_grad=True)
+    keep = torch.nn.functional.dropout(torch.ones(50, 24, dtype=torch.double), 0.3)
+    found = _Adapted.apply(x, weight, a, b, 0.5, keep)
+    expected = x @ weight.t() + 0.5 * (x * keep) @ a.t() @ b.t()
+    assert torch.allclose(found, expected)
+    factors = torch.randn_like(found)
+    wanted = torch.autograd.grad((expected * factors).sum(), (x, a, b))
+    given = torch.autograd.grad((found * factors).sum(), (x, a, b))
+    for one, other in zip(given, wanted, strict=True):
+        assert torch.allclose(one.double(), other, atol=1e-4)
+
+
+def test_fused_layers_drop_out_only_in_training(model: Any) -> None:
+    import torch
+
+    from phi3scaffold.runtime.olive.fused import fuse, unfuse
+
+    layer = model.get_base_model().model.layers[0].self_attn.o_proj
+    layer.lora_dropout["default"] = torch.nn.Dropout(0.5)
+    x = torch.randn(1, 7, layer.in_features)
+    try:
+        fuse(model)
+        model.train()
+        assert not torch.equal(layer(x), layer(x))
+        model.eval()
+        fused = layer(x)
+        unfuse(model)
+        assert torch.allclose(fused, layer(x), atol=1e-6)
+    finally:
+        layer.lora_dropout["default"] = torch.nn.Identity()
