@@ -28,6 +28,7 @@ RESOLVES = [
     ("train,cpu,dev", LINUX_ARM),
     ("train,cpu,dev", MAC),
     ("train,cpu,dev", WINDOWS),
+    ("train,cpu,bench", LINUX),
     ("train,cuda", LINUX),
     ("train,cuda", WINDOWS),
     ("directml", WINDOWS),  # the infer environment; the build environment is train,cpu
@@ -64,7 +65,7 @@ def test_every_pin_is_exact() -> None:
 
 
 def test_the_extras_are_the_ones_that_are_documented() -> None:
-    assert set(EXTRAS) == {"train", *ONE_OF, "aml", "dev"}
+    assert set(EXTRAS) == {"train", *ONE_OF, "aml", "bench", "dev"}
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for extra in EXTRAS:
         assert f"`[{extra}]`" in contributing, extra
