@@ -198,15 +198,19 @@ class Facts:
         }
 
     def _samples(self) -> list[dict[str, Any]]:
-        """Rows to train as the model reads them, chosen by the seed; of different labels."""
+        """Rows to train as the model reads them, chosen by the seed; of different labels.
+
+        Rows that may hold a secret come last: a report is shown to other people.
+        """
         import numpy as np
         from tokenizers import Tokenizer
 
         found = self.index.array(
-            f"SELECT row, whole FROM rows WHERE {KEPT} AND held = 0",
-            [("row", "i8"), ("whole", "i8")],
+            f"SELECT row, whole, private != '' FROM rows WHERE {KEPT} AND held = 0",
+            [("row", "i8"), ("whole", "i8"), ("private", "i1")],
         )
-        ranked = found["row"][np.argsort(mixed(found["whole"], self.spec.seed))].tolist()
+        order = np.lexsort((mixed(found["whole"], self.spec.seed), found["private"]))
+        ranked = found["row"][order].tolist()
         of_label: dict[str, int] = {}
         for row in ranked[:LOOKED_AT]:
             ((label,),) = self.index.ask("SELECT label FROM rows WHERE row = ?", row)

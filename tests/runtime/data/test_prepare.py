@@ -229,3 +229,27 @@ def test_progress_goes_forward_and_ends_below_the_end(make) -> None:
     assert steps == sorted(steps)
     assert {(event["kind"], event["of"]) for event in events} == {("step", 1000)}
     assert 0 < steps[0] <= steps[-1] <= 1000
+
+
+def test_nothing_is_prepared_when_a_row_has_no_trained_token(tmp_path: Path) -> None:
+    """Here a chat template leaves out what some assistants say; the row is named."""
+    tokenizer = Path(shutil.copytree(MODEL_DIR, tmp_path / "tokenizer"))
+    (tokenizer / "chat_template.jinja").write_text(
+        "{% for m in messages %}<|{{ m['role'] }}|>\n{{ '' if m['content'] == 'calm' else "
+        "m['content'] }}<|end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+    )
+    spec = write(tmp_path / "datasets", train=labelled(30))
+    with pytest.raises(ScaffoldError, match="no trained token") as caught:
+        run(spec, tmp_path / "out", tmp_path / "scratch", tokenizer=tokenizer)
+    assert caught.value.where == f"{tmp_path / 'datasets' / 'train.jsonl'}:3"
+    assert caught.value.exit_code == 2
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_samples_are_of_rows_without_a_likely_secret(make) -> None:
+    rows = labelled(30)
+    for row in rows[:-3]:
+        row["phrase"] += " jane.roe@example.com"
+    places = {sample["place"] for sample in make(rows).report["samples"]}
+    assert places & {f"train.jsonl:{line}" for line in (28, 29, 30)}
