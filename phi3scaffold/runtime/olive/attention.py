@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import repeat_kv
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 NAME = "phi3scaffold_rows"
 
@@ -22,20 +23,20 @@ def attend_row_by_row(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: None,
+    attention_mask: torch.Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
     sliding_window: int | None = None,
     *,
-    cu_seq_lens_q: torch.Tensor,
-    **_: Any,
+    cu_seq_lens_q: torch.Tensor | None = None,
+    **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention inside each row.
+    """Causal attention inside each row; without row bounds (while generating), SDPA's own.
 
     Args:
         module: the attention layer, which knows how many queries share a key.
         query: [1, heads, T, head size]; `key` and `value` have [1, key heads, T, head size].
-        attention_mask: none.
+        attention_mask: none for packed rows.
         dropout: the share of weights left out.
         scaling: of the scores.
         sliding_window: how many tokens back a token looks, or None.
@@ -44,6 +45,11 @@ def attend_row_by_row(
     Returns:
         [1, T, heads, head size].
     """
+    if cu_seq_lens_q is None:
+        settings = {"dropout": dropout, "scaling": scaling, "sliding_window": sliding_window}
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, **settings, **others
+        )
     shared = query.shape[1] // key.shape[1]
     lengths = cu_seq_lens_q.diff().tolist()
     each = (states.float().split(lengths, dim=2) for states in (query, key, value))
@@ -84,5 +90,14 @@ def _window(length: int, window: int | None, device: torch.device) -> torch.Tens
     return (back >= 0) & (back < window)
 
 
+def _mask(
+    *args: Any, attention_mask: torch.Tensor | None = None, **settings: Any
+) -> torch.Tensor | None:
+    """No mask where nothing is padded: packed rows need none."""
+    if attention_mask is None:
+        return None
+    return sdpa_mask(*args, attention_mask=attention_mask, **settings)
+
+
 AttentionInterface.register(NAME, attend_row_by_row)
-AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)
+AttentionMaskInterface.register(NAME, _mask)

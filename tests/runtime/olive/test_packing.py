@@ -258,3 +258,18 @@ def test_fused_layers_drop_out_only_in_training(model: Any) -> None:
         assert torch.allclose(fused, layer(x), atol=1e-6)
     finally:
         layer.lora_dropout["default"] = torch.nn.Identity()
+
+
+def test_a_model_in_training_can_still_generate(model: Any, tmp_path: Path) -> None:
+    """A padded batch, as a callback would ask it: the tokens that the plain model gives."""
+    import torch
+
+    ids = torch.randint(5, 400, (2, 9), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones_like(ids)
+    mask[0, :4] = 0
+    model.eval()
+    asked = {"input_ids": ids, "attention_mask": mask, "max_new_tokens": 5, "do_sample": False}
+    padded(model, rows())  # the plain model's attention
+    expected = model.generate(**asked, pad_token_id=0)
+    trainer(model, tmp_path, 100)
+    assert torch.equal(model.generate(**asked, pad_token_id=0), expected)
