@@ -17,24 +17,27 @@ from phi3scaffold.runtime.data.pack import IGNORE, pack, packs, row_bounds
 from phi3scaffold.runtime.olive import attention
 from phi3scaffold.runtime.olive.fused import fuse
 
+# Tokens of a forward pass, where no row is longer: fewer, and the processor waits for memory.
+PASS = 1024
+
 Progress = Callable[[dict[str, Any]], None]
 
 
 class AnswerTrainer(transformers.Trainer):
     """A Trainer that computes no padding, and multiplies by the vocabulary only for labels.
 
-    The rows of a batch are packed; a forward pass takes at most `max_tokens` of them, so memory
-    does not grow with the batch. The loss is the mean over all labels of a step, the same as that
-    of the padded rows. For a prompt of P tokens and an answer of A, `lm_head` sees A rows instead
-    of P + A.
+    The rows of a batch are packed; a forward pass takes as many of them as have `PASS` tokens, or
+    one row of at most `max_tokens`, so memory does not grow with the batch. The loss is the mean
+    over all labels of a step, the same as that of the padded rows. For a prompt of P tokens and an
+    answer of A, `lm_head` sees A rows instead of P + A.
 
     Args:
-        max_tokens: the most tokens of one forward pass.
+        max_tokens: the most tokens of one row.
         settings: as `transformers.Trainer` takes them.
     """
 
     def __init__(self, *, max_tokens: int, **settings: Any) -> None:
-        super().__init__(**settings, data_collator=partial(pack, limit=max_tokens))
+        super().__init__(**settings, data_collator=partial(pack, limit=max(max_tokens, PASS)))
         if self.args.device.type == "cpu":
             self.model.get_base_model().set_attn_implementation(attention.NAME)
             fuse(self.model)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from phi3scaffold.runtime import environment
-from phi3scaffold.runtime.data.pack import IGNORE, bins, row_bounds
+from phi3scaffold.runtime.data.pack import IGNORE, MULTIPLE, bins, pack, row_bounds
 from phi3scaffold.tiny import MODEL_DIR
 from tests.support.random_models import make
 
@@ -89,6 +90,7 @@ def trainer(model: Any, folder: Path, max_tokens: int, attention: str = "row by 
         output_dir=str(folder), use_cpu=True, report_to=[], disable_tqdm=True
     )
     made = AnswerTrainer(model=model, args=arguments, max_tokens=max_tokens)
+    made.data_collator = partial(pack, limit=max_tokens)  # smaller passes than it would choose
     if attention == "mask":
         unfuse(model)
         model.get_base_model().set_attn_implementation("sdpa")
@@ -157,11 +159,12 @@ def test_attention_stays_inside_each_row(model: Any, tmp_path: Path, attention: 
 
     ours = trainer(model, tmp_path, 10_000, attention)
     batch = rows()
-    kept = min(batch, key=lambda row: len(row["input_ids"]))  # packed behind all others
+    kept = min(batch, key=lambda row: len(row["input_ids"]))  # packed behind all other rows
     changed = [
         row if row is kept else {**row, "input_ids": (row["input_ids"] + 1) % 400} for row in batch
     ]
-    length = len(kept["input_ids"])
+    end = sum(len(row["input_ids"]) for row in batch)  # behind it is only what fills up
+    begin = end - len(kept["input_ids"])
     with torch.no_grad():
         one, other = (
             model(
@@ -172,12 +175,12 @@ def test_attention_stays_inside_each_row(model: Any, tmp_path: Path, attention: 
             ).logits[0]
             for packed in map(ours.data_collator, (batch, changed))
         )
-    assert torch.allclose(one[-length:], other[-length:], atol=1e-5)
-    assert not torch.allclose(one[:-length], other[:-length], atol=1e-3)
+    assert torch.allclose(one[begin:end], other[begin:end], atol=1e-5)
+    assert not torch.allclose(one[:begin], other[:begin], atol=1e-3)
 
 
 def test_nothing_is_computed_that_no_row_has(model: Any, tmp_path: Path) -> None:
-    """Forward passes keep the limit, hold no padding, and ask the vocabulary only for labels."""
+    """Forward passes keep the limit, are filled up to a multiple, ask the vocabulary for labels."""
     import torch
 
     batch = rows()
@@ -196,8 +199,11 @@ def test_nothing_is_computed_that_no_row_has(model: Any, tmp_path: Path) -> None
         ours.prediction_step(model, ours.data_collator(batch), True)
     for hook in hooks:
         hook.remove()
-    assert max(lengths) <= 100
-    assert sum(lengths) == sum(len(row["input_ids"]) for row in batch)
+    assert len(lengths) > 1
+    assert max(lengths) <= 100 + MULTIPLE
+    assert all(length % MULTIPLE == 0 for length in lengths)
+    filled = sum(lengths) - sum(len(row["input_ids"]) for row in batch)
+    assert 0 <= filled < MULTIPLE * len(lengths)
     assert sum(asked) == sum(int((row["labels"][1:] != IGNORE).sum()) for row in batch)
 
 
