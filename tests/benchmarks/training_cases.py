@@ -46,6 +46,7 @@ def make(setting: str, folder: Path) -> None:
         run(*words, "--model", str(folder / "model"), *data)
         train_on_all(project)
         user, answer = "{question}", "{answer}"
+    run("data", cwd=project)
     run("model", cwd=project)
     rows = rendered(project)
     (folder / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
@@ -58,7 +59,7 @@ def make(setting: str, folder: Path) -> None:
         "text": str(text),
         "text_template": template,
         "whole_cookbook": setting == "tiny",
-        "useful_share": shares(base, text, template, rows["train"]),
+        "joined_share": joined_share(base, text, template, rows["train"]),
     }
     (folder / "case.json").write_text(json.dumps(case), encoding="utf-8")
 
@@ -88,10 +89,10 @@ def rendered(project: Path) -> dict[str, list[tuple[list[int], list[int]]]]:
     return found
 
 
-def shares(
+def joined_share(
     base: Path, text: Path, template: str, rows: list[tuple[list[int], list[int]]]
-) -> dict[str, float]:
-    """Of the unpadded tokens that each system computes, the share that belongs to the rows.
+) -> float:
+    """Of the tokens that Olive's `join` makes of the rows, the share that belongs to the rows.
 
     Also asserts that stock Olive's text, without its own special tokens, is our rows' tokens.
     """
@@ -109,10 +110,7 @@ def shares(
     between = encode("\n\n")
     bos, eos = tokenizer.bos_token, tokenizer.eos_token
     joined = sum(len(encode(f"{bos} {text} {eos}")) + len(between) for text in texts)
-    share = sum(len(ids) for ids, _ in rows) / joined
-    return dict.fromkeys(("ours", "olive-rows", "olive-padded", "trl", "trl-tuned"), 1.0) | {
-        "olive": share
-    }
+    return sum(len(ids) for ids, _ in rows) / joined
 
 
 def random_phi3(folder: Path) -> None:

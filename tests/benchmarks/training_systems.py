@@ -55,7 +55,7 @@ class Case:
     max_steps: int | None
     whole_cookbook: bool
     evaluate_every: int
-    useful_share: dict[str, float]
+    joined_share: float
 
     def __init__(self, path: Path) -> None:
         self.__dict__.update(json.loads(path.read_text(encoding="utf-8")))
@@ -79,7 +79,7 @@ class Clock:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.found: dict[str, Any] = {"computed_tokens": 0, "unpadded_tokens": 0, "points": []}
+        self.found: dict[str, Any] = {"computed_tokens": 0, "padding": 0, "points": []}
         self.paused = 0.0
         self.started = self.cpu_started = 0.0
 
@@ -105,7 +105,7 @@ class Clock:
                 ended = time.perf_counter()
                 clock.found["train_seconds"] = ended - clock.started - clock.paused
                 clock.found["cpu_seconds"] = time.process_time() - clock.cpu_started
-                clock.found["steps"] = state.global_step
+                clock.found |= {"steps": state.global_step, "epochs": state.epoch}
                 clock.found["peak_bytes"] = peak_bytes()
                 if every := clock.case.evaluate_every:
                     if state.global_step % every:
@@ -115,14 +115,14 @@ class Clock:
         return Feed
 
     def count(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        """Tokens of a training batch: all that are computed, and those that are no padding."""
+        """Tokens of a training batch: all that are computed, and those that a mask leaves out."""
         if not module.training:
             return
         ids = kwargs.get("input_ids", args[0] if args else None)
         mask = kwargs.get("attention_mask")
-        padded = hasattr(mask, "shape") and mask.shape == ids.shape
         self.found["computed_tokens"] += ids.numel()
-        self.found["unpadded_tokens"] += int(mask.sum()) if padded else ids.numel()
+        if mask is not None and mask.shape == ids.shape:
+            self.found["padding"] += ids.numel() - int(mask.sum())
 
     def point(self, model: Any, step: int) -> None:
         """Measure accuracy now, with the clock stopped."""
@@ -147,8 +147,9 @@ def held_out_accuracy(model: Any, rows: list[tuple[list[int], list[int]]]) -> fl
     import torch
 
     inner = causal_lm(model)
-    was_training = model.training
+    was_training, attention = model.training, inner.config._attn_implementation
     model.eval()
+    inner.set_attn_implementation("sdpa")  # the one in place may take packed rows alone
     right = 0
     rows = sorted(rows, key=lambda row: len(row[0]))
     with torch.no_grad():
@@ -164,6 +165,7 @@ def held_out_accuracy(model: Any, rows: list[tuple[list[int], list[int]]]) -> fl
             wrong = torch.zeros(asked.shape, dtype=torch.bool)
             wrong[asked] = chosen != labels[:, 1:][asked]
             right += int((~wrong.any(1)).sum())
+    inner.set_attn_implementation(attention)
     model.train(was_training)
     return right / len(rows)
 
@@ -340,12 +342,15 @@ def main(given: Path, result: Path) -> None:
     transformers.trainer.DEFAULT_CALLBACKS.append(clock.callback())
     SYSTEMS[case.system](case)
     found = clock.found
-    passes = found["unpadded_tokens"] * case.useful_share[case.system]
-    found["useful_tokens"] = passes
-    epoch = sum(len(ids) for ids, _ in case.rows_of["train"])
-    answers = sum(sum(x != IGNORE for x in labels) for _, labels in case.rows_of["train"])
-    found["answer_tokens"] = passes * answers / epoch
-    found["epochs"] = passes / epoch
+    rows = case.rows_of["train"]
+    epoch = sum(len(ids) for ids, _ in rows)
+    answers = sum(label != IGNORE for _, labels in rows for label in labels)
+    if case.system.startswith("olive"):
+        share = case.joined_share if case.system == "olive" else 1
+        useful = (found["computed_tokens"] - found["padding"]) * share
+    else:  # whole rows go through, whatever stands beside them
+        useful = found["epochs"] * epoch
+    found |= {"useful_tokens": useful, "answer_tokens": useful * answers / epoch}
     result.write_text(json.dumps(found), encoding="utf-8")
 
 
