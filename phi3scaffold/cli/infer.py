@@ -169,21 +169,23 @@ def _standard_input(stream: TextIO | None = None) -> str | None:
 
 def _held_out_row(project: Project) -> tuple[Messages, str]:
     """The first held-out row: its turns up to the last answer, and that answer."""
-    path = project.gen / "data" / "held-out.jsonl"
-    try:
-        with path.open(encoding="utf-8") as rows:
-            *messages, answer = json.loads(next(rows))["messages"]
-            return messages, answer["content"]
-    except FileNotFoundError:
+    from phi3scaffold.runtime.data.prepared import HELD_OUT, Prepared, file_of
+    from phi3scaffold.runtime.stages import data
+
+    path = data.folder(project) / file_of(HELD_OUT)
+    if not path.is_file():
         raise ScaffoldError(
             "There is no text to answer, and no held-out row to take instead.",
             where=path,
             fix='give a text: phi3scaffold infer "..."; or run: phi3scaffold data',
-        ) from None
-    except (StopIteration, ValueError, KeyError, TypeError):
+        )
+    try:
+        *messages, answer = Prepared(path.parent, HELD_OUT).conversation(0).messages
+    except (ScaffoldError, IndexError, ValueError):
         raise ScaffoldError(
             "The held-out rows cannot be read.", where=path, fix="run: phi3scaffold data"
         ) from None
+    return messages, answer["content"]
 
 
 def _indented(text: str) -> str:

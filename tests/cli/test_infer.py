@@ -10,10 +10,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import infer, main
+from phi3scaffold.rows.turns import Conversation
+from phi3scaffold.runtime.data.prepared import HELD_OUT, file_of, pack_conversation, schema
 from phi3scaffold.runtime.forms.form import Form
 from phi3scaffold.runtime.prompt import Prompt
 
@@ -81,9 +84,16 @@ def held_out(project: Path) -> None:
         {"role": "user", "content": "two\nlines"},
         {"role": "assistant", "content": "TWO"},
     ]
-    (project / "gen-model" / "data").mkdir(parents=True)
-    path = project / "gen-model" / "data" / "held-out.jsonl"
-    path.write_text(json.dumps({"messages": messages}) + "\n")
+    path = project / "gen-model" / "data" / file_of(HELD_OUT)
+    path.parent.mkdir(parents=True)
+    row = {
+        "place": "rows.jsonl:1",
+        "conversation": pack_conversation(Conversation("rows.jsonl:1", messages, {})),
+        "input_ids": [1, 2],
+        "labels": [-100, 2],
+    }
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema()) as writer:
+        writer.write_table(pa.Table.from_pylist([row], schema()))
 
 
 def test_the_answer_alone_is_on_standard_output(use, capsys) -> None:
@@ -118,11 +128,11 @@ def test_without_a_text_and_a_row_the_message_says_what_to_do(use, capsys) -> No
     assert "no text to answer" in err and "phi3scaffold data" in err
 
 
-@pytest.mark.parametrize("content", ["", "{\n", '{"messages": []}\n', "[]\n"])
-def test_damaged_held_out_rows_are_a_message(content: str, use, project: Path, capsys) -> None:
+@pytest.mark.parametrize("content", [b"", b"no arrow"])
+def test_damaged_held_out_rows_are_a_message(content: bytes, use, project: Path, capsys) -> None:
     use(QA)
     held_out(project)
-    (project / "gen-model" / "data" / "held-out.jsonl").write_text(content)
+    (project / "gen-model" / "data" / file_of(HELD_OUT)).write_bytes(content)
     assert main(VERBS, ["infer"]) == 2
     assert "cannot be read" in capsys.readouterr().err
 

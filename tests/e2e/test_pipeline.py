@@ -85,6 +85,13 @@ def test_an_unchanged_project_is_left_alone(tiny_project: Path) -> None:
     assert (tiny_project / "gen-model" / "adapter" / "manifest.json").stat().st_mtime_ns == before
 
 
+def test_the_first_held_out_row_is_answered(tiny_project: Path) -> None:
+    """What `make infer` asks where no text was given."""
+    done = command("infer", "--example", cwd=tiny_project)
+    assert done.stdout.strip() in ("joy", "fear", "sadness", "surprise")
+    assert "Tone:" in done.stderr
+
+
 def test_a_changed_row_is_trained_again(copied: Path) -> None:
     shorten(copied, 2)
     command("finetune", cwd=copied)
