@@ -145,8 +145,13 @@ def keep_last_log(project: Project) -> None:
 
 
 def is_heavy(project: Project) -> bool:
-    """Whether the base model's weights are too large to share a process with other stages."""
-    return project.base_bytes > HEAVY_BYTES
+    """Whether the base model's weights are too large to share a process with other stages.
+
+    Before they are there only the embedded model's are known to be small.
+    """
+    if project.base_bytes:
+        return project.base_bytes > HEAVY_BYTES
+    return not project.is_demonstration
 
 
 def check_room(project: Project, stages: Sequence[Stage]) -> None:

@@ -174,3 +174,23 @@ def test_a_disk_that_is_too_small_is_said_before_anything_runs(project: Project)
         run_pipeline(project, ["first"], {"first": huge}, lambda event: None)
     assert caught.value.exit_code == 2
     assert not (project.root / "first").exists()
+
+
+def test_stages_share_a_process_only_where_the_weights_are_known_to_be_small(
+    tmp_path: Path,
+) -> None:
+    """Stages before the download must not take the later ones along into their process."""
+    from phi3scaffold.project import Project
+    from phi3scaffold.runtime.pipeline.run import HEAVY_BYTES, is_heavy
+
+    def project(model: str) -> Project:
+        return Project(tmp_path, model, "main", "cpu", 10)
+
+    assert not is_heavy(project("tiny"))
+    assert is_heavy(project("microsoft/Phi-3-mini-4k-instruct"))
+    weights = tmp_path / "model-cache" / "base" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    for size, heavy in ((10, False), (HEAVY_BYTES + 1, True)):
+        with weights.open("wb") as stream:
+            stream.truncate(size)
+        assert is_heavy(project("someone/a-model")) is heavy
