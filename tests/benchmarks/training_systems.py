@@ -236,14 +236,19 @@ def stock_olive(case: Case, settings: dict[str, Any], pre_process: dict[str, Any
     assert outcome.has_output_model(), "Olive wrote nothing"
 
 
-def olive(case: Case) -> None:
+def olive(case: Case, **changed: Any) -> None:
     """The cookbook's settings under their names of 0.13. torch_dtype is Olive's default there."""
-    arguments = dict(COOKBOOK["training_args"])
+    arguments = {**COOKBOOK["training_args"], **changed}
     if not case.whole_cookbook:
         del arguments["max_steps"]
         arguments["num_train_epochs"] = case.epochs
     settings = {**COOKBOOK["pass"], "training_args": arguments}
     stock_olive(case, settings, COOKBOOK["pre_process"])
+
+
+def olive_rate(case: Case) -> None:
+    """The cookbook's settings with the project's learning rate, which suits the model better."""
+    olive(case, learning_rate=case.ours["training_args"]["learning_rate"])
 
 
 def olive_rows(case: Case, **pre_process: Any) -> None:
@@ -324,6 +329,7 @@ def trl_tuned(case: Case) -> None:
 SYSTEMS = {
     "ours": ours,
     "olive": olive,
+    "olive-rate": olive_rate,
     "olive-rows": olive_rows,
     "olive-padded": olive_padded,
     "trl": trl_default,
@@ -346,7 +352,7 @@ def main(given: Path, result: Path) -> None:
     epoch = sum(len(ids) for ids, _ in rows)
     answers = sum(label != IGNORE for _, labels in rows for label in labels)
     if case.system.startswith("olive"):
-        share = case.joined_share if case.system == "olive" else 1
+        share = case.joined_share if case.system in ("olive", "olive-rate") else 1
         useful = (found["computed_tokens"] - found["padding"]) * share
     else:  # whole rows go through, whatever stands beside them
         useful = found["epochs"] * epoch
