@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import abc
 import json
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.prompt import Prompt, special_tokens
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Tokens (prompts and room for answers) that one batch may hold. A full-size Phi-3-mini keeps
 # 0.4 to 0.8 MB for each, so this bounds a batch at some 1.6 GB; a small model does not notice.
@@ -86,6 +91,43 @@ class Form(abc.ABC):
                 answers[row] = ids[:end]
         return [answers[row] for row in range(len(batch))]
 
+    def time_tokens(self, ids: Sequence[int], count: int) -> list[float]:
+        """Seconds until each of `count` new tokens was there, whether or not the answer ended.
+
+        Fewer where the context is full.
+        """
+        room = self.room([ids], count)
+        start = time.perf_counter()
+        return [time.perf_counter() - start for _ in self._tokens(list(ids), room, room)]
+
+    def score(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
+    ) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """The logits behind which each continuation's tokens would have been chosen.
+
+        Each prompt is read once, however many continuations it has.
+
+        Args:
+            prompts: token ids of every prompt, each of its own length.
+            continuations: for each prompt its continuations as token ids, the token that ends
+                the turn included; each of its own length C of at least 1.
+
+        Yields:
+            A row's number and, for each of its continuations, a float32 array of shape
+            [C, vocabulary]: entry j predicts the continuation's token j. Rows in any order.
+
+        Raises:
+            ScaffoldError: a prompt with its continuation is longer than the context.
+        """
+        longest = max((len(ids) for row in continuations for ids in row), default=1)
+        self.room(prompts, longest)
+        for rows in self._groups(prompts, longest):
+            found = self._score(
+                [list(prompts[row]) for row in rows],
+                [[list(ids) for ids in continuations[row]] for row in rows],
+            )
+            yield from zip(rows, found, strict=True)
+
     def room(self, batch: Sequence[Sequence[int]], max_new_tokens: int) -> int:
         """How many new tokens fit behind every prompt: at most `max_new_tokens`.
 
@@ -125,12 +167,21 @@ class Form(abc.ABC):
         """Render by the folder's own chat template, then tokenize with nothing added."""
 
     @abc.abstractmethod
-    def _tokens(self, ids: list[int], room: int) -> Iterator[int]:
-        """At most `room` new ids; may include and go past a stop id."""
+    def _tokens(self, ids: list[int], room: int, least: int = 0) -> Iterator[int]:
+        """At most `room` new ids, at least `least` before the model may end its answer itself.
+
+        May include and go past a stop id.
+        """
 
     @abc.abstractmethod
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
         """At most `room` new ids for every prompt; may include and go past a stop id."""
+
+    @abc.abstractmethod
+    def _score(
+        self, prompts: list[list[int]], continuations: list[list[list[int]]]
+    ) -> list[list[np.ndarray]]:
+        """See `score`, for prompts that run together."""
 
     def _groups(self, batch: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:
         """Rows to run together: of about one length, and few enough for the memory."""

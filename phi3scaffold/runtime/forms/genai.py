@@ -7,13 +7,16 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.environment import physical_cores
 from phi3scaffold.runtime.forms.form import Form, read_json
 from phi3scaffold.runtime.prompt import Prompt
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class GenaiForm(Form):
@@ -67,8 +70,8 @@ class GenaiForm(Form):
             text = self._eaters.sub(r"\1", text)
         return [int(token) for token in self._tokenizer.encode(text)]
 
-    def _tokens(self, ids: list[int], room: int) -> Iterator[int]:
-        for row in self._steps([ids], room):
+    def _tokens(self, ids: list[int], room: int, least: int = 0) -> Iterator[int]:
+        for row in self._steps([ids], room, least):
             yield row[0]
 
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
@@ -87,21 +90,52 @@ class GenaiForm(Form):
         # the graph's attention counts positions from the left edge, so padding would shift them
         return length == longest
 
-    def _steps(self, batch: list[list[int]], room: int) -> Iterator[list[int]]:
+    def _steps(self, batch: list[list[int]], room: int, least: int = 0) -> Iterator[list[int]]:
         """Prompts of one length L, [rows, L]: the next id of every row, at most `room` times."""
+        generator = self._generator(batch, room, least)
+        while not generator.is_done():
+            generator.generate_next_token()
+            yield [int(token) for token in generator.get_next_tokens()]
+
+    def _score(
+        self, prompts: list[list[int]], continuations: list[list[list[int]]]
+    ) -> list[list[np.ndarray]]:
+        """Row by row: tokens can be appended and taken back only where one row runs alone."""
+        import numpy as np
+
+        found = []
+        for prompt, rows in zip(prompts, continuations, strict=True):
+            generator = self._generator([prompt], max(map(len, rows)))
+            first = np.array(generator.get_logits(), dtype=np.float32).reshape(1, -1)
+            logits = []
+            for ids in rows:
+                if len(ids) > 1:
+                    generator.append_tokens(np.array([ids[:-1]], dtype=np.int32))
+                    rest = np.array(generator.get_output("logits")[0], dtype=np.float32)
+                    generator.rewind_to(len(prompt))
+                    logits.append(np.concatenate([first, rest]))
+                else:
+                    logits.append(first)
+            found.append(logits)
+        return found
+
+    def _generator(self, batch: list[list[int]], room: int, least: int = 0) -> Any:
+        """A greedy generator that has read prompts of one length; at least `least` new tokens."""
         import numpy as np
 
         ids = np.array(batch, dtype=np.int32)
         params = self._genai.GeneratorParams(self._model)
         # max_length sets the size of the key-value cache: no more than is needed
         params.set_search_options(
-            batch_size=len(batch), max_length=ids.shape[1] + room, do_sample=False, num_beams=1
+            batch_size=len(batch),
+            min_length=ids.shape[1] + least if least else 0,
+            max_length=ids.shape[1] + room,
+            do_sample=False,
+            num_beams=1,
         )
         generator = self._genai.Generator(self._model, params)
         generator.append_tokens(ids)
-        while not generator.is_done():
-            generator.generate_next_token()
-            yield [int(token) for token in generator.get_next_tokens()]
+        return generator
 
 
 def missing_provider(folder: Path) -> str | None:

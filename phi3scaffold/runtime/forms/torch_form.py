@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import queue
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.forms.form import Form, read_json
+from phi3scaffold.runtime.forms.form import BATCH_TOKENS, Form, read_json
 from phi3scaffold.runtime.prompt import Prompt
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SMALL = 512 * 2**20  # bytes of weights on disk
 
@@ -96,7 +100,7 @@ class TorchForm(Form):
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
         return self._run(batch, room).tolist()
 
-    def _tokens(self, ids: list[int], room: int) -> Iterator[int]:
+    def _tokens(self, ids: list[int], room: int, least: int = 0) -> Iterator[int]:
         """Generation runs in a thread of its own and stops when this iterator is given up."""
         from transformers.generation import StoppingCriteria
         from transformers.generation.streamers import BaseStreamer
@@ -125,7 +129,10 @@ class TorchForm(Form):
 
         def work() -> None:
             try:
-                self._run([ids], room, streamer=Feed(), stopping_criteria=[GivenUp()])
+                stops = [GivenUp()]
+                self._run(
+                    [ids], room, streamer=Feed(), stopping_criteria=stops, min_new_tokens=least
+                )
                 found.put(None)
             except BaseException as error:  # noqa: BLE001 - it is raised where the words are read
                 found.put(error)
@@ -152,19 +159,77 @@ class TorchForm(Form):
         """Greedy continuation of left-padded prompts: ids of shape [rows, new]."""
         import torch
 
-        width = max(map(len, batch))
-        pad = self._options.pad_token_id
-        ids = [[pad] * (width - len(row)) + row for row in batch]
-        mask = [[0] * (width - len(row)) + [1] * len(row) for row in batch]
+        ids, mask = self._padded(batch, left=True)
         with torch.inference_mode():
             out = self._model.generate(
-                input_ids=torch.tensor(ids, device=self._device),
-                attention_mask=torch.tensor(mask, device=self._device),
+                input_ids=ids,
+                attention_mask=mask,
                 generation_config=self._options,
                 max_new_tokens=room,
                 **more,
             )
-        return out[:, width:]
+        return out[:, ids.shape[1] :]
+
+    def _score(
+        self, prompts: list[list[int]], continuations: list[list[list[int]]]
+    ) -> list[list[np.ndarray]]:
+        """The prompts once, all together; then their continuations over copies of the cache."""
+        import torch
+
+        ids, mask = self._padded(prompts, left=True)
+        places = [
+            (row, number) for row, each in enumerate(continuations) for number in range(len(each))
+        ]
+        found: list[list[Any]] = [[None] * len(each) for each in continuations]
+        with torch.inference_mode():
+            seen = self._model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            first = seen.logits[:, -1:].float()
+            longest = max(len(ids) for each in continuations for ids in each)
+            many = max(1, BATCH_TOKENS // (ids.shape[1] + longest))
+            for start in range(0, len(places), many):
+                chunk = places[start : start + many]
+                rows = torch.tensor([row for row, _ in chunk], device=self._device)
+                texts = [continuations[row][number] for row, number in chunk]
+                logits = [first[rows]]
+                if max(map(len, texts)) > 1:
+                    rest, there = self._padded([text[:-1] for text in texts], left=False)
+                    cache = copy.deepcopy(seen.past_key_values)
+                    cache.batch_select_indices(rows)
+                    before = mask[rows]
+                    positions = before.sum(1, keepdim=True) + torch.arange(
+                        rest.shape[1], device=self._device
+                    )
+                    logits.append(
+                        self._model(
+                            input_ids=rest,
+                            attention_mask=torch.cat([before, there], dim=1),
+                            position_ids=positions,
+                            past_key_values=cache,
+                            use_cache=True,
+                        ).logits.float()
+                    )
+                whole = torch.cat(logits, dim=1).cpu().numpy()
+                for (row, number), text, its in zip(chunk, texts, whole, strict=True):
+                    found[row][number] = its[: len(text)].copy()
+        return found
+
+    def _padded(self, batch: list[list[int]], left: bool) -> tuple[Any, Any]:
+        """Ids and attention mask, both [rows, longest]."""
+        import torch
+
+        width = max(map(len, batch))
+        ids, mask = [], []
+        for row in batch:
+            fill, none = [self._options.pad_token_id] * (width - len(row)), [0] * (width - len(row))
+            ids.append(fill + row if left else row + fill)
+            mask.append(none + [1] * len(row) if left else [1] * len(row) + none)
+        return torch.tensor(ids, device=self._device), torch.tensor(mask, device=self._device)
 
 
 def dtype_and_device(folder: Path) -> tuple[Any, str]:

@@ -51,6 +51,38 @@ def test_all_forms_make_the_prompt_tokens_of_training(
     assert len(made["onnx"]) > 4
 
 
+def test_scores_are_the_logits_behind_each_token(form: Form) -> None:
+    """Of many prompts and continuations at once as of each alone, and greedy is their maximum."""
+    prompts = [form.encode(form.prompt.messages(text)) for text in PROMPTS]
+    answers = form.generate(prompts, 6)
+    continuations = [[ids, [7], [9, 11, 13]] for ids in answers]
+    scored = dict(form.score(prompts, continuations))
+    assert sorted(scored) == list(range(len(prompts)))
+    for row, prompt in enumerate(prompts):
+        assert [len(logits) for logits in scored[row]] == [6, 1, 3]
+        assert scored[row][0].argmax(-1).tolist() == answers[row]
+        for ids, logits in zip(continuations[row], scored[row], strict=True):
+            ((_, (alone,)),) = form.score([prompt], [[ids]])
+            assert abs(logits - alone).max() < 1e-4
+            ((_, (behind,)),) = form.score([prompt + ids[:-1]], [[ids[-1:]]])
+            assert abs(logits[-1:] - behind).max() < 1e-4
+
+
+def test_timed_tokens_do_not_end_with_the_answer(form: Form) -> None:
+    """The time of a token is asked of models whose answers are two tokens long."""
+    ids = form.encode(form.prompt.messages("hi"))
+    first = next(form.tokens(ids, 1))
+    before, form._stop = form._stop, form._stop | {first}
+    try:
+        assert form.generate([ids], 5) == [[]]
+        seconds = form.time_tokens(ids, 5)
+    finally:
+        form._stop = before
+    assert len(seconds) == 5
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+
+
 def test_a_batch_answers_as_one_at_a_time(form: Form) -> None:
     prompts = [form.encode(form.prompt.messages(text)) for text in PROMPTS]
     alone = [list(form.tokens(ids, 10)) for ids in prompts]
