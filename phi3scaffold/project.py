@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ MARKER = "project.yaml"
 TINY = "tiny"
 DEMONSTRATION = "demonstration model: it proves the pipeline, and is not for use"
 TARGETS = ("cpu", "cuda", "directml", "aml", "arc")
+ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # also a folder's name
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Project:
         target: where the pipeline runs, one of `TARGETS`.
         evaluate_rows: how many held-out rows the evaluation asks each form.
         local: run on this machine's CPU, whatever the target.
+        adapters: (name, folder) of the PEFT adapters to swap over one ONNX base, in file order.
     """
 
     root: Path
@@ -33,6 +36,17 @@ class Project:
     target: str
     evaluate_rows: int
     local: bool = False
+    adapters: tuple[tuple[str, Path], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-able values; `from_json` gives the same project again."""
+        adapters = [[name, str(folder)] for name, folder in self.adapters]
+        return {**asdict(self), "root": str(self.root), "adapters": adapters}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Project:
+        adapters = tuple((name, Path(folder)) for name, folder in values["adapters"])
+        return cls(**{**values, "root": Path(values["root"]), "adapters": adapters})
 
     @property
     def is_demonstration(self) -> bool:
@@ -83,6 +97,10 @@ class Project:
     @property
     def onnx(self) -> Path:
         return self.gen / "onnx"
+
+    @property
+    def onnx_adapter(self) -> Path:
+        return self.gen / "onnx-adapter"
 
     @property
     def report(self) -> Path:
@@ -138,7 +156,29 @@ def load_project(root: Path) -> Project:
         revision=str(model.get("revision", "main")),
         target=target,
         evaluate_rows=rows,
+        adapters=_adapters(settings.get("adapters"), path),
     )
+
+
+def _adapters(value: Any, path: Path) -> tuple[tuple[str, Path], ...]:
+    """The mapping `adapters` of project.yaml: name -> folder, relative to the project."""
+    found = []
+    mapping = {} if value is None else value  # every line of it may be commented out
+    for name, folder in _mapping(mapping, "adapters", path).items():
+        if not isinstance(name, str) or not ADAPTER_NAME.fullmatch(name):
+            raise ScaffoldError(
+                f"An adapter cannot be called {name!r}.",
+                where=f"{path}: adapters",
+                fix="letters, digits, and within it also _ . -",
+            )
+        if not isinstance(folder, str) or not folder.strip():
+            raise ScaffoldError(
+                f"The adapter {name} needs a folder, not {folder!r}.",
+                where=f"{path}: adapters.{name}",
+                fix="a PEFT adapter's folder, such as gen-model/adapter",
+            )
+        found.append((name, (path.parent / Path(folder).expanduser()).resolve()))
+    return tuple(found)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

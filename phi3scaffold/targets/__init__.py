@@ -24,6 +24,12 @@ def check_target(project: Project, verb: str) -> None:
             where=f"{project.root / 'project.yaml'}: target",
             fix=f"run it here, on the CPU: {local}",
         )
+    if project.target == "directml" and project.adapters:  # onnxruntime issue 23503
+        raise ScaffoldError(
+            "Adapters cannot be swapped on DirectML: ONNX Runtime fails there.",
+            where=f"{project.root / 'project.yaml'}: adapters",
+            fix=f"take them out: the merged model in gen-model/onnx runs there; or {local}",
+        )
     if project.target == "cuda":
         _need_cuda(project, local)
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ def run_in_child(project: Project, names: Sequence[str], emit: Emit) -> None:
     environment.prepare()
     log = log_file(project)
     log.parent.mkdir(parents=True, exist_ok=True)
-    work = json.dumps({"project": {**asdict(project), "root": str(project.root)}, "names": names})
+    work = json.dumps({"project": project.to_json(), "names": names})
     error: ScaffoldError | None = None
     with log.open("a", encoding="utf-8") as stream:
         process = subprocess.Popen(
@@ -86,7 +85,7 @@ def main(work: str) -> None:
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     given = json.loads(work)
-    project = Project(**{**given["project"], "root": Path(given["project"]["root"])})
+    project = Project.from_json(given["project"])
 
     def emit(event: dict[str, Any]) -> None:
         try:

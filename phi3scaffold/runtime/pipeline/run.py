@@ -32,7 +32,8 @@ def run_pipeline(
 
     Args:
         project: the project.
-        wanted: stage names; every stage before a wanted one must be wanted too.
+        wanted: stage names; every stage before a wanted one must be wanted too. Those that this
+            project does not have are left out.
         stages: the graph, in order.
         emit: takes progress events.
 
@@ -44,7 +45,7 @@ def run_pipeline(
     with only_run(project):
         publish.recover([s.folder(project) for s in stages.values()], scratch(project))
         try:
-            remaining = list(wanted)
+            remaining = [name for name in wanted if stages[name].wanted(project)]
             keep_last_log(project)
             while remaining:
                 stage = stages[remaining[0]]

@@ -59,6 +59,8 @@ class Stage:
         needs_torch: whether it runs in a child process, so that its memory comes back.
         room: bytes of disk it needs at most, scratch and result; checked before it starts.
         seconds: about how long it takes, where it cannot count steps; 0 where it can, or is quick.
+        wanted: whether this project has it at all; left out silently where not, also as one that
+            another stage reads from.
     """
 
     name: str
@@ -71,6 +73,11 @@ class Stage:
     needs_torch: bool = False
     room: Callable[[Project], int] = lambda project: 0
     seconds: Callable[[Project], float] = lambda project: 0.0
+    wanted: Callable[[Project], bool] = lambda project: True
+
+    def reads_from(self, project: Project, stages: dict[str, Stage]) -> list[Stage]:
+        """The stages of `after` that this project has."""
+        return [stages[name] for name in self.after if stages[name].wanted(project)]
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str | None]:
@@ -99,16 +106,16 @@ def describe_inputs(
             found[_name(file, project)] = cache.sha256(file)
         except FileNotFoundError:
             raise ScaffoldError("A file is missing.", where=file) from None
-    for name in stage.after:
-        upstream = manifest.read(stages[name].folder(project))
+    for before in stage.reads_from(project, stages):
+        upstream = manifest.read(before.folder(project))
         if upstream is None:
             raise ScaffoldError(
-                f"The stage {stage.name} needs what {name} makes, and it is not there.",
-                where=stages[name].folder(project),
-                fix=f"phi3scaffold {name}",
+                f"The stage {stage.name} needs what {before.name} makes, and it is not there.",
+                where=before.folder(project),
+                fix=f"phi3scaffold {before.name}",
                 exit_code=FAILED_RUN,
             )
-        found[f"stage:{name}"] = upstream.content
+        found[f"stage:{before.name}"] = upstream.content
     return found
 
 
@@ -120,7 +127,8 @@ def is_fresh(stage: Stage, project: Project, stages: dict[str, Stage], cache: St
     """Whether the published folder is what the stage would make now, every file unchanged."""
     folder = stage.folder(project)
     made = manifest.read(folder)
-    if made is None or any(manifest.read(stages[n].folder(project)) is None for n in stage.after):
+    upstream = stage.reads_from(project, stages)
+    if made is None or any(manifest.read(before.folder(project)) is None for before in upstream):
         return False
     if made.fingerprint != fingerprint(stage, describe_inputs(stage, project, stages, cache)):
         return False

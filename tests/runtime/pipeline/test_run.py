@@ -55,7 +55,7 @@ STAGES = {
 }
 
 
-def run(project: Project) -> dict[str, str]:
+def run(project: Project, stages: dict[str, Stage] = STAGES) -> dict[str, str]:
     """stage -> how it ended."""
     states: dict[str, str] = {}
 
@@ -63,7 +63,7 @@ def run(project: Project) -> dict[str, str]:
         if event["kind"] == "stage" and event["state"] != "start":
             states[event["stage"]] = event["state"]
 
-    run_pipeline(project, list(STAGES), STAGES, emit)
+    run_pipeline(project, list(stages), stages, emit)
     return states
 
 
@@ -102,6 +102,22 @@ def test_a_damaged_result_is_made_again(project: Project, damage: str) -> None:
         (project.root / "first" / manifest.NAME).write_text("{")
     assert run(project)["first"] == "done"
     assert target.read_text() == "one"
+
+
+def test_a_stage_that_the_project_does_not_have_is_left_out(project: Project) -> None:
+    """Also as the one before another; once the project has it, what reads from it is stale."""
+    has = False
+
+    def stages() -> dict[str, Stage]:
+        first = dataclasses.replace(STAGES["first"], wanted=lambda project: has)
+        second = dataclasses.replace(STAGES["second"], run=lambda context: {})
+        return {"first": first, "second": second}
+
+    assert run(project, stages()) == {"second": "done"}
+    assert run(project, stages()) == {"second": "fresh"}
+    assert not (project.root / "first").exists()
+    has = True
+    assert run(project, stages()) == {"first": "done", "second": "done"}
 
 
 def test_a_failed_stage_keeps_the_last_result(project: Project) -> None:
