@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     if sys.stdin.isatty():
         with contextlib.suppress(ImportError):  # Windows
             import readline  # noqa: F401 - importing it gives input() its editing and history
-    with open_with_remark(args.form, find_project()) as form:
+    with open_with_remark(args, find_project()) as form:
         limit = args.max_new_tokens or form.prompt.max_new_tokens
         remembers = form.prompt.task == "chat"
         print(HELP if remembers else f"{HELP}; each prompt stands alone", file=sys.stderr)

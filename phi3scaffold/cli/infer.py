@@ -56,6 +56,11 @@ def add_form_arguments(parser: argparse.ArgumentParser) -> None:
         help="which form of the model answers (default: onnx, the one that ships)",
     )
     parser.add_argument(
+        "--adapter",
+        metavar="NAME",
+        help="which adapter of project.yaml answers, with --form onnx-adapter (default: the first)",
+    )
+    parser.add_argument(
         "--max-new-tokens",
         type=_at_least_one,
         metavar="N",
@@ -76,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if text is None and not columns and not args.example:
         text = _standard_input()
     row = None if columns or text is not None else _held_out_row(project)
-    with open_with_remark(args.form, project) as form:
+    with open_with_remark(args, project) as form:
         expected = None
         if row is not None:
             messages, expected = row
@@ -96,17 +101,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def open_with_remark(name: str, project: Project) -> Iterator[Form]:
+def open_with_remark(args: argparse.Namespace, project: Project) -> Iterator[Form]:
     """The form; on stderr, that it is being loaded (in a terminal) and what kind of model it is."""
+    if args.adapter and args.form != "onnx-adapter":
+        raise ScaffoldError(
+            f"--adapter is for the form whose adapters can be swapped, not for {args.form}.",
+            fix=f"--form onnx-adapter --adapter {args.adapter}",
+        )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # an answer may hold a character that this terminal's encoding lacks
             stream.reconfigure(errors="replace")
     terminal = sys.stderr.isatty()
     if terminal:
-        print(f"loading the {name} form ...", end="", file=sys.stderr, flush=True)
+        print(f"loading the {args.form} form ...", end="", file=sys.stderr, flush=True)
     try:
-        form = open_form(name, project)
+        form = open_form(args.form, project, adapter=args.adapter)
     finally:
         if terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
@@ -127,6 +137,7 @@ def _object(form: Form, messages: Messages, expected: str | None, limit: int) ->
     seconds = time.perf_counter() - start
     found: dict[str, object] = {
         "form": form.name,
+        **({"adapter": form.adapter} if form.adapter else {}),
         "model": form.prompt.model,
         "demonstration": form.prompt.demonstration,
         "messages": messages,

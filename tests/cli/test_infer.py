@@ -55,6 +55,9 @@ class Echo(Form):
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
         return [list(self._tokens(ids, room)) for ids in batch]
 
+    def _score(self, prompts, continuations):
+        raise NotImplementedError
+
     def close(self) -> None:
         pass
 
@@ -73,7 +76,7 @@ def use(project: Path, monkeypatch: pytest.MonkeyPatch):
 
     def use(prompt: Prompt, **options: int) -> Echo:
         form = Echo(prompt, **options)
-        monkeypatch.setattr(infer, "open_form", lambda name, project: form)
+        monkeypatch.setattr(infer, "open_form", lambda name, project, adapter: form)
         return form
 
     return use
@@ -170,6 +173,13 @@ def test_mistakes_are_one_message(arguments: list[str], message: str, use, capsy
     assert main(VERBS, ["infer", *arguments]) == 2
     out, err = capsys.readouterr()
     assert message in err and "Traceback" not in err and not out.strip()
+
+
+def test_an_adapter_is_chosen_for_the_form_that_can_swap_it(use, project: Path, capsys) -> None:
+    use(QA)
+    assert main(VERBS, ["infer", "--adapter", "tone", "x"]) == 2
+    assert "--form onnx-adapter --adapter tone" in capsys.readouterr().err
+    assert main(VERBS, ["infer", "--form", "onnx-adapter", "--adapter", "tone", "x"]) == 0
 
 
 @pytest.mark.parametrize("option", [["--form", "gguf"], ["--max-new-tokens", "0"]])

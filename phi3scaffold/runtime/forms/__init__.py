@@ -1,7 +1,8 @@
 """The forms a model comes in, from the base to what ships; each answers in the same way.
 
-`base`, `adapter` (PEFT over the base), `merged` (transformers) and `onnx` (ONNX Runtime GenAI).
-Opening one imports only what that form needs: `onnx` imports neither torch nor transformers.
+`base`, `adapter` (PEFT over the base), `merged` (transformers), `onnx` and `onnx-adapter` (ONNX
+Runtime GenAI: the merged model; adapters to swap over one base). Opening one imports only what that
+form needs: the last two import neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from phi3scaffold.runtime.environment import prepare
 from phi3scaffold.runtime.forms.form import Form
 from phi3scaffold.runtime.prompt import FILE, Prompt
 
-FORMS = ("onnx", "merged", "adapter", "base")
+FORMS = ("onnx", "onnx-adapter", "merged", "adapter", "base")
 
 # What shows that a form is whole, and the verb that makes it.
 _MARKS = {
@@ -22,6 +23,7 @@ _MARKS = {
     "adapter": ("adapter_config.json", "finetune"),
     "merged": ("config.json", "merge"),
     "onnx": ("genai_config.json", "export"),
+    "onnx-adapter": ("genai_config.json", "adapters"),
 }
 
 
@@ -31,6 +33,7 @@ def open_form(
     *,
     base: Path | None = None,
     prompt: Prompt | None = None,
+    adapter: str | None = None,
 ) -> Form:
     """Load one form; close it, or use it in a `with`, to give its memory back.
 
@@ -40,6 +43,7 @@ def open_form(
         base: the base model's folder, which `adapter` needs where `where` is a folder.
         prompt: used instead of the prompt.json beside the form. The base has none of its own:
             without this it is asked with the prompt of the project's newest form.
+        adapter: for `onnx-adapter`, which of project.yaml's adapters answers; default: the first.
 
     Raises:
         ScaffoldError: the form was not made yet (naming the verb that makes it), is damaged, or
@@ -49,16 +53,26 @@ def open_form(
         raise ScaffoldError(f"Unknown form {name!r}.", fix=f"one of: {', '.join(FORMS)}")
     if isinstance(where, Project):
         base = base or where.base
-        folder = {"base": where.base, "adapter": where.adapter, "merged": where.merged}.get(
-            name, where.onnx
-        )
+        folder = {
+            "base": where.base,
+            "adapter": where.adapter,
+            "merged": where.merged,
+            "onnx": where.onnx,
+            "onnx-adapter": where.onnx_adapter,
+        }[name]
+        if adapter is None and where.adapters:
+            adapter = where.adapters[0][0]
         if name == "base" and prompt is None:
             prompt = _any_prompt(where)
     else:
         folder = where
     check_made(name, folder)
-    prompt = prompt or Prompt.load(folder)
     prepare()
+    if name == "onnx-adapter":
+        from phi3scaffold.runtime.forms.genai_adapter import GenaiAdapterForm
+
+        return GenaiAdapterForm(folder, adapter, prompt)
+    prompt = prompt or Prompt.load(folder)
     if name == "onnx":
         from phi3scaffold.runtime.forms.genai import GenaiForm
 

@@ -35,7 +35,10 @@ class Form(abc.ABC):
         prompt: how a user's text becomes messages, and where an answer stops.
         context: how many tokens prompt and answer may have together.
         special_tokens: the control tokens that no text may contain.
+        adapter: the adapter in use, where several can be swapped; else None.
     """
+
+    adapter: str | None = None
 
     def __init__(self, name: str, folder: Path, prompt: Prompt, context: int) -> None:
         self.name = name

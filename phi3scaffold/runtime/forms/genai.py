@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 class GenaiForm(Form):
     """A folder with genai_config.json, the graph and its tokenizer."""
 
-    def __init__(self, folder: Path, prompt: Prompt) -> None:
+    def __init__(self, folder: Path, prompt: Prompt, name: str = "onnx") -> None:
         settings = read_json(folder / "genai_config.json").get("model", {})
-        super().__init__("onnx", folder, prompt, int(settings.get("context_length", 4096)))
+        super().__init__(name, folder, prompt, int(settings.get("context_length", 4096)))
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import: it is on by default
         try:
             import onnxruntime_genai
         except ImportError as error:
             raise ScaffoldError(
-                f"The onnx form needs a package that is not installed: {error.name or error}.",
+                f"The {name} form needs a package that is not installed: {error.name or error}.",
                 fix="pip install 'phi3scaffold[cpu]' (or [cuda], [directml]: one of them), "
                 "or make setup in the project",
             ) from None
@@ -134,8 +134,12 @@ class GenaiForm(Form):
             num_beams=1,
         )
         generator = self._genai.Generator(self._model, params)
+        self._before_reading(generator)
         generator.append_tokens(ids)
         return generator
+
+    def _before_reading(self, generator: Any) -> None:
+        """What is set on a generator before its first token."""
 
 
 def missing_provider(folder: Path) -> str | None:
@@ -172,7 +176,7 @@ def _hint(settings: dict) -> str:
             f"the model was built for {', '.join(names)}: this needs that hardware, its driver "
             "and its package; for the CPU, make a project with --target cpu"
         )
-    return "make it again: phi3scaffold export"
+    return "make it again: phi3scaffold run"
 
 
 def _providers(settings: dict) -> list[str]:

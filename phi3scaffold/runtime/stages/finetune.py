@@ -9,10 +9,14 @@ from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
+from phi3scaffold.runtime.model_folder import is_weights
 from phi3scaffold.runtime.olive.config import project_config
+from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.runtime.pipeline.hashing import digest
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 
 HISTORY = "history.json"
+BASE = "base_weights"  # the fact that says over which weights an adapter was trained
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -66,7 +70,17 @@ def run(context: Context) -> dict[str, Any]:
         "last_loss": losses[-1] if losses else None,
         "train_seconds": summary.get("train_runtime"),
         "tokens": passes.trained_tokens(),
+        BASE: base_weights(project),
     }
+
+
+def base_weights(project: Project) -> str | None:
+    """A hash over the base model's weights alone; None where it has no manifest."""
+    made = manifest.read(project.base)
+    if made is None:
+        return None
+    weights = {name: f["sha256"] for name, f in made.files.items() if is_weights(name)}
+    return digest(weights)
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

@@ -9,6 +9,10 @@ import json
 import shutil
 from pathlib import Path
 
+from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, WEIGHTS
+from phi3scaffold.runtime.onnx.adapter_file import read_lora, write_lora
+from phi3scaffold.runtime.onnx.lora_inputs import add_lora_inputs, lora_slots
+
 TEXT = (
     "The quick brown fox jumps over the lazy dog. It's a small world, isn't it? "
     "She said: yes! He asked, why not? Tone: joy, sadness, fear, surprise. 0123456789\n"
@@ -22,16 +26,20 @@ TEMPLATE = (
 
 
 def make_forms(root: Path) -> Path:
-    """A project folder at `root` with base, adapter, merged and int4 ONNX forms; returns it."""
+    """A project folder at `root` with a model in every form; returns it."""
     base, gen = root / "model-cache" / "base", root / "gen-model"
     _base(base)
     _adapter(base, gen / "adapter")
     _merged(base, gen / "adapter", gen / "merged")
     _onnx(gen / "merged", gen / "onnx", root / "scratch")
+    _onnx(base, gen / "onnx-adapter", root / "scratch-adapter")
+    _to_swap(gen / "adapter", gen / "onnx-adapter")
     stop = json.loads((base / "generation_config.json").read_text())["eos_token_id"]
-    for form in ("adapter", "merged", "onnx"):
+    for form in ("adapter", "merged", "onnx", f"onnx-adapter/{ADAPTERS}/mine"):
         (gen / form / "prompt.json").write_text(json.dumps(prompt(stop)))
-    (root / "project.yaml").write_text("model: {id: tiny}\ntarget: cpu\n")
+    (root / "project.yaml").write_text(
+        "model: {id: tiny}\ntarget: cpu\nadapters: {mine: gen-model/adapter}\n"
+    )
     return root
 
 
@@ -154,6 +162,13 @@ def _onnx(merged: Path, folder: Path, scratch: Path) -> None:
     folder.mkdir(parents=True)
     for path in Path(built.model_path).parent.iterdir():
         shutil.copy(path, folder)
+
+
+def _to_swap(adapter: Path, folder: Path) -> None:
+    add_lora_inputs(folder / "model.onnx")
+    slots = lora_slots(folder / "model.onnx")
+    (folder / ADAPTERS / "mine").mkdir(parents=True)
+    write_lora(read_lora(adapter, slots), slots, folder / ADAPTERS / "mine" / WEIGHTS)
 
 
 def _copy_tokenizer(source: Path, folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""What is done to ONNX graphs after ModelBuilder has made them."""

@@ -1,0 +1,159 @@
+"""From a PEFT adapter's folder to an .onnx_adapter file for a graph with LoRA inputs."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.runtime.forms.form import read_json
+from phi3scaffold.runtime.onnx.lora_inputs import A, B, Slot
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+# Of PEFT's LoRA settings those that make an adapter more than A and B over an unchanged base.
+MORE_THAN_A_AND_B = (
+    "alora_invocation_tokens",
+    "layer_replication",
+    "lora_bias",
+    "modules_to_save",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_dora",
+    "use_qalora",
+)
+# Of its ways to begin training those that leave the base as it is; PiSSA, LoftQ and others do not.
+BEGINNINGS = (True, False, "gaussian", "orthogonal", "eva")
+
+
+@dataclass(frozen=True)
+class Lora:
+    """One adapter, ready for the graph.
+
+    Attributes:
+        tensors: graph input -> A [features_in, rank] or B [rank, features_out], alpha / rank in B.
+        ranks: every rank that occurs.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    ranks: tuple[int, ...]
+
+
+def read_lora(folder: Path, slots: dict[str, Slot]) -> Lora:
+    """Read a PEFT adapter and fit it to the graph's inputs.
+
+    Args:
+        folder: adapter_config.json and adapter_model.safetensors.
+        slots: what the graph takes, see `lora_inputs.lora_slots`.
+
+    Raises:
+        ScaffoldError: it is no LoRA adapter, or more than one (DoRA, biases, whole modules), or was
+            not trained on a base of this shape.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    config = read_json(folder / CONFIG)
+    _check_kind(config, folder)
+    try:
+        found = load_file(folder / WEIGHTS)
+    except FileNotFoundError:
+        raise ScaffoldError(
+            "The adapter has no weights as safetensors; nothing else is loaded.",
+            where=folder / WEIGHTS,
+        ) from None
+    except (SafetensorError, OSError) as error:
+        raise ScaffoldError(
+            f"The adapter's weights cannot be read: {error}.", where=folder / WEIGHTS
+        ) from None
+    tensors, ranks = {}, set()
+    for key in found:
+        module = key.removeprefix(PREFIX).removesuffix(A).removesuffix(B)
+        if key not in (f"{PREFIX}{module}{A}", f"{PREFIX}{module}{B}") or module not in slots:
+            raise ScaffoldError(
+                f"The adapter holds {key}, which cannot be swapped.",
+                where=folder / WEIGHTS,
+                fix="target_modules of the training pass: some of "
+                + ", ".join(sorted({name.rpartition(".")[2] for name in slots})),
+            )
+    for module, slot in slots.items():
+        a, b = (found.get(f"{PREFIX}{module}{suffix}") for suffix in (A, B))
+        if a is None and b is None:
+            continue
+        fits = (
+            a is not None
+            and b is not None
+            and a.shape == (b.shape[1], slot.features_in)
+            and b.shape[0] == slot.features_out
+        )
+        if a is None or b is None or not fits:
+            raise ScaffoldError(
+                f"The adapter does not fit this base: {module} has "
+                f"{slot.features_in} inputs and {slot.features_out} outputs here.",
+                where=folder / WEIGHTS,
+                fix="only adapters that were trained on this project's base can be swapped over it",
+            )
+        rank = a.shape[0]
+        ranks.add(rank)
+        tensors[module + A] = a.float().T.contiguous()
+        tensors[module + B] = (b.float() * _scale(config, module, rank)).T.contiguous()
+    if not tensors:
+        raise ScaffoldError("The adapter holds no weights.", where=folder / WEIGHTS)
+    return Lora(tensors, tuple(sorted(ranks)))
+
+
+def write_lora(lora: Lora, slots: dict[str, Slot], path: Path) -> None:
+    """Write it in the element type of the graph's activations, for ONNX Runtime's adapters."""
+    import onnxruntime
+    import torch
+    from onnx import TensorProto
+
+    types = {
+        TensorProto.FLOAT: torch.float32,
+        TensorProto.FLOAT16: torch.float16,
+        TensorProto.BFLOAT16: torch.bfloat16,
+    }
+    values = {}
+    for name, tensor in lora.tensors.items():
+        element = slots[name.removesuffix(A).removesuffix(B)].element
+        typed = tensor.to(types[element])
+        array = (typed.view(torch.uint16) if element == TensorProto.BFLOAT16 else typed).numpy()
+        values[name] = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, element)
+    made = onnxruntime.AdapterFormat()
+    made.set_parameters(values)
+    made.export_adapter(str(path))
+
+
+def _check_kind(config: dict[str, Any], folder: Path) -> None:
+    where = folder / CONFIG
+    kind = str(config.get("peft_type"))
+    more = [key for key in MORE_THAN_A_AND_B if config.get(key)]
+    if config.get("bias", "none") != "none":
+        more.append("bias")
+    if config.get("init_lora_weights", True) not in BEGINNINGS:
+        more.append("init_lora_weights")
+    if kind == "LORA" and not more:
+        return
+    raise ScaffoldError(
+        f"Only plain LoRA adapters can be swapped, and this one is {kind}"
+        + (f" with {', '.join(more)}." if more else "."),
+        where=f"{where}: {more[0] if kind == 'LORA' else 'peft_type'}",
+        fix="use its merged model (gen-model/onnx), or train with LoRA or QLoRA",
+    )
+
+
+def _scale(config: dict[str, Any], module: str, rank: int) -> float:
+    """alpha / r, or alpha / sqrt(r) for rank-stabilized LoRA (Kalajdzievski, arXiv:2312.03732)."""
+    patterns = config.get("alpha_pattern") or {}
+    own = (key for key in patterns if re.fullmatch(rf"(.*\.)?({key})", module))  # as PEFT does
+    key = next(own, None)
+    alpha = float(config.get("lora_alpha", 8) if key is None else patterns[key])
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
