@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.limits import read_limits
 
 MARKER = "project.yaml"
 TINY = "tiny"
@@ -28,6 +29,7 @@ class Project:
         evaluate_rows: how many held-out rows the evaluation asks each form.
         local: run on this machine's CPU, whatever the target.
         adapters: (name, folder) of the PEFT adapters to swap over one ONNX base, in file order.
+        gate: the limits that project.yaml sets, as (name, value); None switches one off.
     """
 
     root: Path
@@ -37,6 +39,7 @@ class Project:
     evaluate_rows: int
     local: bool = False
     adapters: tuple[tuple[str, Path], ...] = ()
+    gate: tuple[tuple[str, float | None], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-able values; `from_json` gives the same project again."""
@@ -46,7 +49,9 @@ class Project:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Project:
         adapters = tuple((name, Path(folder)) for name, folder in values["adapters"])
-        return cls(**{**values, "root": Path(values["root"]), "adapters": adapters})
+        gate = tuple((key, limit) for key, limit in values["gate"])
+        root = Path(values["root"])
+        return cls(**{**values, "root": root, "adapters": adapters, "gate": gate})
 
     @property
     def is_demonstration(self) -> bool:
@@ -106,6 +111,10 @@ class Project:
     def report(self) -> Path:
         return self.gen / "report"
 
+    @property
+    def release(self) -> Path:
+        return self.gen / "release"
+
 
 def find_project(start: Path | None = None) -> Project:
     """The project that `start` (default: the current folder) lies in.
@@ -157,6 +166,7 @@ def load_project(root: Path) -> Project:
         target=target,
         evaluate_rows=rows,
         adapters=_adapters(settings.get("adapters"), path),
+        gate=tuple(read_limits(settings.get("gate") or {}, f"{path}: gate").items()),
     )
 
 

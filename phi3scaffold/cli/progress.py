@@ -9,26 +9,36 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from phi3scaffold.cli.ladder import gate, ladder
+from phi3scaffold.cli.units import binary, decimal
 from phi3scaffold.project import DEMONSTRATION, Project
 
 Emit = Callable[[dict[str, Any]], None]
 SOON = 2.0  # seconds; what is over sooner needs no forecast
 COUNTED = ("step", "bytes")  # events that say how far a stage is
+SILENT = ("tokenizer", "gate")  # stages with nothing of their own to sum up
 PLAIN_EVERY = 10.0  # seconds between two lines of one stage where there is no terminal
 
 
 @contextlib.contextmanager
 def show_progress(project: Project, *, summary: bool = True) -> Iterator[Emit]:
-    """A sink for the pipeline's events; the summary is printed when the block ends well."""
+    """A sink for the pipeline's events.
+
+    The summary is printed when the block ends well, and when the gate is what ended it.
+    """
     told = Summary(project)
     if sys.stdout.isatty():
         shown: Any = _terminal(told)
     else:
         shown = _plain(told)
-    with shown as emit:
-        yield emit
-    if summary:
-        told.print()
+    ended = False
+    try:
+        with shown as emit:
+            yield emit
+        ended = True
+    finally:
+        if summary and (ended or "gate" in told.facts):
+            told.print()
 
 
 class Summary:
@@ -50,12 +60,15 @@ class Summary:
     def lines(self) -> list[str]:
         lines = []
         for name, seconds in self.seconds.items():
+            if name in SILENT:
+                continue
             took = "up to date" if seconds is None else f"{seconds:.1f} s"
             if self.peak[name]:
-                took += f", {gib(self.peak[name])} at most"
+                took += f", {binary(self.peak[name])} at most"
             told = describe(name, self.facts[name])
             lines.append(f"  {name:<9} {took:<24} {told}".rstrip())
         lines += ladder(self.facts.get("evaluate", {}))
+        lines += gate(self.facts.get("gate", {}))
         if self.project.is_demonstration:
             lines.append(f"  note: {DEMONSTRATION}")
         return lines
@@ -79,27 +92,10 @@ def describe(stage: str, facts: dict[str, Any]) -> str:
             told += f", {facts['tokens'] / facts['train_seconds']:.0f} tokens/s"
         return told
     if stage == "export" and facts:
-        return f"{facts['precision']}, {facts['bytes'] / 1e6:.1f} MB"
+        return f"{facts['precision']}, {decimal(facts['bytes'])}"
+    if stage == "gate" and facts:
+        return "released" if facts["released"] else "not released"
     return ""
-
-
-def ladder(metrics: dict[str, Any]) -> list[str]:
-    """The forms' accuracy on the held-out rows, one rung a line."""
-    if not metrics:
-        return []
-    lines = [f"answers to {metrics['rows']} of {metrics['held_out']} held-out rows"]
-    for name, rung in metrics["forms"].items():
-        told = f"  {name:<9} {rung['accuracy']:6.1%} right"
-        if name not in ("base", "adapter"):
-            told += f", {rung['agreement']:.1%} the same as the adapter"
-        if rung.get("invalid"):
-            told += f", {rung['invalid']:.1%} not a label"
-        if rung.get("other_prompt"):
-            told += f", {rung['other_prompt']:.1%} of the prompts tokenized differently"
-        lines.append(told)
-    for name, why in metrics.get("not_measured", {}).items():
-        lines.append(f"  {name:<9} not measured: {why}")
-    return lines
 
 
 @contextlib.contextmanager
@@ -204,7 +200,7 @@ def _left(event: dict[str, Any], seconds: float) -> str:
 
 def _told(event: dict[str, Any]) -> str:
     if event["kind"] == "bytes":
-        return f"{event['what']}: {gib(event['done'])} of {gib(event['of'])}"
+        return f"{event['what']}: {binary(event['done'])} of {binary(event['of'])}"
     if event.get("told"):  # its steps are only shares of the time
         return str(event["told"])
     parts = [f"{event['step']}/{event['of']}"]
@@ -215,8 +211,3 @@ def _told(event: dict[str, Any]) -> str:
     if event.get("tokens_per_second"):
         parts.append(f"{event['tokens_per_second']:.0f} tokens/s")
     return ", ".join(parts)
-
-
-def gib(count: float) -> str:
-    """Bytes in words: MiB below one GiB."""
-    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

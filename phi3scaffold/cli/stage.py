@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from phi3scaffold.project import Project
 
-LAST = "evaluate"
+LAST = {"run": "gate", "evaluate": "gate"}  # verbs that end at another stage than their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +39,11 @@ def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Proje
     environment.prepare()
     project = find_project(Path(args.project) if args.project else None)
     project = replace(project, local=args.local)
-    verb = LAST if args.verb == "run" else args.verb
     check_target(project, args.verb)
 
     from phi3scaffold.runtime.graph import STAGES, up_to
     from phi3scaffold.runtime.pipeline.run import run_pipeline
 
     with show_progress(project, summary=summary) as emit:
-        run_pipeline(project, up_to(verb), STAGES, emit)
+        run_pipeline(project, up_to(LAST.get(args.verb, args.verb)), STAGES, emit)
     return project

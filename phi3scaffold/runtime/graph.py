@@ -1,9 +1,18 @@
-"""The pipeline's graph: tokenizer -> data -> model -> finetune -> merge -> export -> evaluate."""
+"""The graph: tokenizer -> data -> model -> finetune -> merge -> export -> evaluate -> gate."""
 
 from __future__ import annotations
 
 from phi3scaffold.runtime.pipeline.stage import Stage
-from phi3scaffold.runtime.stages import data, evaluate, export, finetune, merge, model, tokenizer
+from phi3scaffold.runtime.stages import (
+    data,
+    evaluate,
+    export,
+    finetune,
+    gate,
+    merge,
+    model,
+    tokenizer,
+)
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -15,6 +24,7 @@ STAGES: dict[str, Stage] = {
         merge.STAGE,
         export.STAGE,
         evaluate.STAGE,
+        gate.STAGE,
     )
 }
 

@@ -62,14 +62,14 @@ def run_in_child(project: Project, names: Sequence[str], emit: Emit) -> None:
         raise error
     if process.returncode:
         raise ScaffoldError(
-            f"The stage was ended from outside ({_why(process.returncode)}).",
+            f"The stage was ended from outside ({why_it_ended(process.returncode)}).",
             where=log,
             fix="if memory ran out: a smaller max_tokens or batch size, or close other programs",
             exit_code=FAILED_RUN,
         )
 
 
-def _why(code: int) -> str:
+def why_it_ended(code: int) -> str:
     if code < 0:
         with contextlib.suppress(ValueError):
             return signal.Signals(-code).name
@@ -97,7 +97,7 @@ def main(work: str) -> None:
         run_here(project, given["names"], STAGES, emit)
     except BaseException as error:  # noqa: BLE001 (the parent tells it)
         traceback.print_exc()
-        told = _told(error, log_file(project))
+        told = describe_error(error, log_file(project))
         emit({"kind": "error", "error": told})
     sys.stdout.flush()
     sys.stderr.flush()
@@ -106,7 +106,7 @@ def main(work: str) -> None:
     os._exit(0)
 
 
-def _told(error: BaseException, log: Path) -> dict[str, Any]:
+def describe_error(error: BaseException, log: Path) -> dict[str, Any]:
     """The error as `ScaffoldError`'s arguments; one we did not foresee names the log."""
     if isinstance(error, OSError):
         error = describe_os_error(error)

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
 from phi3scaffold.project import Project
@@ -121,12 +122,20 @@ def run_stage(stage: Stage, project: Project, stages: dict[str, Stage], emit: Em
             "facts": facts,
         }
     )
+    _judge(stage, facts)
+
+
+def _judge(stage: Stage, facts: dict[str, Any]) -> None:
+    error = stage.judge(facts)
+    if error is not None:
+        raise error
 
 
 def _skip(stage: Stage, project: Project, emit: Emit) -> None:
     made = manifest.read(stage.folder(project))
     facts = made.facts if made else {}
     emit({"kind": "stage", "stage": stage.name, "state": "fresh", "facts": facts})
+    _judge(stage, facts)
 
 
 def scratch(project: Project) -> Path:

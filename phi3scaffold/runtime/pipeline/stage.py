@@ -61,6 +61,8 @@ class Stage:
         seconds: about how long it takes, where it cannot count steps; 0 where it can, or is quick.
         wanted: whether this project has it at all; left out silently where not, also as one that
             another stage reads from.
+        judge: from the facts, the error that a published result may still be; it is raised after
+            publishing, and again by every run that finds the result up to date.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Stage:
     room: Callable[[Project], int] = lambda project: 0
     seconds: Callable[[Project], float] = lambda project: 0.0
     wanted: Callable[[Project], bool] = lambda project: True
+    judge: Callable[[dict[str, Any]], ScaffoldError | None] = lambda facts: None
 
     def reads_from(self, project: Project, stages: dict[str, Stage]) -> list[Stage]:
         """The stages of `after` that this project has."""

@@ -7,8 +7,7 @@ from typing import Any
 
 from phi3scaffold.project import DEMONSTRATION, Project
 from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.rows.turns import Conversation
-from phi3scaffold.runtime.data.prepared import HELD_OUT, PAGE, Prepared
+from phi3scaffold.runtime.data.prepared import PAGE
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 
 ROOM = 12  # bytes of disk for a byte of rows: shards and result hold ids, labels and texts
@@ -47,18 +46,6 @@ def run(context: Context) -> dict[str, Any]:
     if report["labels"]:
         facts["labels"] = dict(sorted(report["labels"]["train"].items()))
     return facts
-
-
-def read_held_out(project: Project, most: int | None = None) -> list[Conversation]:
-    """The held-out conversations of the published data folder, at most `most`."""
-    rows = Prepared(folder(project), HELD_OUT)
-    count = len(rows) if most is None else min(most, len(rows))
-    return [rows.conversation(index) for index in range(count)]
-
-
-def held_out_rows(project: Project) -> int:
-    """How many held-out rows there are."""
-    return len(Prepared(folder(project), HELD_OUT))
 
 
 STAGE = Stage(

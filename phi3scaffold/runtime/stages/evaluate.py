@@ -1,23 +1,21 @@
-"""`phi3scaffold evaluate`: ask every form the held-out rows and count the right answers."""
+"""`phi3scaffold evaluate`: the ladder base -> adapter -> merged -> ONNX on the held-out rows."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from phi3scaffold.project import Project
-from phi3scaffold.rows.turns import Conversation
+from phi3scaffold.runtime.evaluation.questions import Questions
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
-from phi3scaffold.runtime.stages.data import held_out_rows, read_held_out
+from phi3scaffold.runtime.stages import data
 
-if TYPE_CHECKING:
-    from phi3scaffold.runtime.forms.form import Form
-
-FORMS = ("base", "adapter", "onnx")
+# In the order they are measured; the adapter first, since the others are compared with it.
+FORMS = ("adapter", "base", "merged", "onnx")
+SHOWN = ("base", "adapter", "merged", "onnx")
 METRICS = "metrics.json"
 ANSWERS = "answers.jsonl"
-BATCH = 16
 
 
 def inputs(project: Project) -> Inputs:
@@ -25,79 +23,55 @@ def inputs(project: Project) -> Inputs:
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Write metrics.json (a rung a form) and answers.jsonl (a row a line)."""
-    from phi3scaffold.runtime.forms import open_form
+    """Write metrics.json (see `evaluation.rungs.rung`) and answers.jsonl (a row a line)."""
+    from phi3scaffold.rows.spec import load_spec
+    from phi3scaffold.runtime.evaluation.baselines import baselines
+    from phi3scaffold.runtime.evaluation.ladder import climb
+    from phi3scaffold.runtime.evaluation.measure import Subject
+    from phi3scaffold.runtime.evaluation.questions import questions
     from phi3scaffold.runtime.forms.genai import missing_provider
+    from phi3scaffold.runtime.pipeline.run import log_file
 
     project = context.project
-    rows = read_held_out(project, project.evaluate_rows)
+    rows = data.folder(project)
+    asked = questions(rows, load_spec(project.dataset_yaml), project.evaluate_rows)
     missing = missing_provider(project.onnx)
-    asked = [name for name in FORMS if not (name == "onnx" and missing)]
-    answers: dict[str, list[str]] = {}
-    prompts: dict[str, list[list[int]]] = {}
-    for name in asked:
-        form = open_form(name, project)
-        try:
-            prompts[name] = [form.encode(row.messages[:-1]) for row in rows]
-            answers[name] = _ask(form, prompts[name], context)
-        finally:
-            form.close()
-    labels = form.prompt.labels
-    rungs = {name: score(rows, answers[name], answers["adapter"], labels) for name in asked}
-    for name in asked:
-        pairs = zip(prompts[name], prompts["adapter"], strict=True)
-        rungs[name]["other_prompt"] = sum(mine != its for mine, its in pairs) / len(rows)
+    subjects = [Subject(name, project) for name in FORMS if not (name == "onnx" and missing)]
+    rungs, answers = climb(subjects, asked, context.emit, context.out.parent, log_file(project))
+    for name, rung in rungs.items():
+        rung["disk_bytes"] = disk_bytes(project, name)
     metrics = {
-        "rows": len(rows),
-        "held_out": held_out_rows(project),
+        "task": load_spec(project.dataset_yaml).task,
+        "model": project.model_id,
         "demonstration": project.is_demonstration,
-        "forms": rungs,
+        "rows": len(asked.rows),
+        "held_out": asked.held_out,
+        "labels": asked.labels,
+        "forms": {name: rungs[name] for name in SHOWN if name in rungs},
+        "baselines": baselines(rows, asked),
         "not_measured": {"onnx": f"built for {missing}, which is not here"} if missing else {},
     }
     (context.out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    with (context.out / ANSWERS).open("w", encoding="utf-8", newline="\n") as lines:
-        for index, row in enumerate(rows):
-            said = {name: answers[name][index] for name in asked}
-            record = {"place": row.place, "expected": row.answer, **said}
-            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+    write_answers(context.out / ANSWERS, asked, answers)
     return metrics
 
 
-def _ask(form: Form, prompts: Sequence[list[int]], context: Context) -> list[str]:
-    """Greedy answers to all prompts, in order; prompts of like length go together."""
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    said = [""] * len(prompts)
-    for start in range(0, len(order), BATCH):
-        batch = order[start : start + BATCH]
-        made = form.generate([prompts[i] for i in batch], form.prompt.max_new_tokens)
-        for index, ids in zip(batch, made, strict=True):
-            said[index] = form.decode(ids).strip()
-        done = min(start + BATCH, len(order))
-        context.emit({"kind": "step", "step": done, "of": len(order), "form": form.name})
-    return said
+def write_answers(path: Path, asked: Questions, answers: dict[str, list[str]]) -> None:
+    """A row a line: where it stands, the right answer, and what each form said."""
+    with path.open("w", encoding="utf-8", newline="\n") as lines:
+        for index, row in enumerate(asked.rows):
+            said = {name: answers[name][index] for name in SHOWN if name in answers}
+            record = {"place": row.place, "expected": row.answer.strip(), **said}
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def score(
-    rows: Sequence[Conversation],
-    said: Sequence[str],
-    adapter: Sequence[str],
-    labels: Sequence[str],
-) -> dict[str, float]:
-    """Shares between 0 and 1.
-
-    Returns:
-        ``accuracy``: answers equal to the expected one; ``agreement``: equal to the adapter's;
-        for a classification ``invalid``: answers that are none of the labels.
-        (`run` adds ``other_prompt``: prompts whose token ids are not the adapter's.)
-    """
-    count = len(rows)
-    rung = {
-        "accuracy": sum(s == row.answer.strip() for s, row in zip(said, rows, strict=True)) / count,
-        "agreement": sum(s == a for s, a in zip(said, adapter, strict=True)) / count,
-    }
-    if labels:
-        rung["invalid"] = sum(s not in labels for s in said) / count
-    return rung
+def disk_bytes(project: Project, form: str) -> int:
+    """What a form needs on the disk to answer; an adapter needs its base, too."""
+    folders = {"base": [project.base], "adapter": [project.base, project.adapter]}
+    chosen = folders.get(form, [project.merged if form == "merged" else project.onnx])
+    return sum(
+        path.stat().st_size for folder in chosen for path in folder.rglob("*") if path.is_file()
+    )
 
 
 STAGE = Stage(
@@ -106,7 +80,6 @@ STAGE = Stage(
     folder=lambda project: project.report,
     inputs=inputs,
     run=run,
-    after=("data", "model", "finetune", "export"),
-    packages=("torch", "transformers", "peft", "onnxruntime", "onnxruntime-genai"),
-    needs_torch=True,
+    after=("data", "model", "finetune", "merge", "export"),
+    packages=("torch", "transformers", "peft", "onnxruntime", "onnxruntime-genai", "scikit-learn"),
 )

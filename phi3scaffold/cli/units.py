@@ -1,0 +1,13 @@
+"""Bytes in words."""
+
+from __future__ import annotations
+
+
+def binary(count: float) -> str:
+    """Of memory: ``451 MiB``, ``7.82 GiB``."""
+    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def decimal(count: float) -> str:
+    """Of files, as disks are sold: ``5.8 MB``, ``2.83 GB``."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,50 @@
+"""Every form the same questions, each compared with the first one: the adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.runtime.evaluation.alone import measure_alone
+from phi3scaffold.runtime.evaluation.measure import Emit, Measured, Reference, Subject
+from phi3scaffold.runtime.evaluation.questions import Questions
+from phi3scaffold.runtime.evaluation.rungs import rung
+
+
+def climb(
+    subjects: Sequence[Subject], asked: Questions, emit: Emit, scratch: Path, log: Path
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+    """Measure the subjects one after the other, each in a process of its own.
+
+    Args:
+        subjects: the forms; the first is what the others are compared with.
+        asked: the questions.
+        emit: takes progress events.
+        scratch: a folder for the first one's logits.
+        log: takes what the libraries say.
+
+    Returns:
+        form -> its numbers (see `rung`), and form -> its answers, a text a row.
+
+    Raises:
+        ScaffoldError: a form cannot be opened, or its process died.
+    """
+    first: Measured | None = None
+    reference: Reference | None = None
+    rungs: dict[str, dict[str, Any]] = {}
+    answers: dict[str, list[str]] = {}
+    logits = scratch / "logits.npy"
+    for number, subject in enumerate(subjects):
+
+        def told(event: dict[str, Any], number: int = number) -> None:
+            of = event["of"] * len(subjects)
+            emit({**event, "step": event["step"] + event["of"] * number, "of": of})
+
+        saved = None if first else logits
+        made = measure_alone(subject, asked, told, log, reference=reference, save_logits=saved)
+        if first is None:
+            first, reference = made, made.as_reference(logits, asked.end)
+        rungs[subject.form] = rung(made, asked, first)
+        answers[subject.form] = made.answers
+    return rungs, answers
