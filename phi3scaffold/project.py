@@ -13,6 +13,7 @@ from phi3scaffold.limits import read_limits
 MARKER = "project.yaml"
 TINY = "tiny"
 DEMONSTRATION = "demonstration model: it proves the pipeline, and is not for use"
+MERGE_BASES = ("original", "nf4")
 TARGETS = ("cpu", "cuda", "directml", "aml", "arc")
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # also a folder's name
 
@@ -27,6 +28,7 @@ class Project:
         revision: branch, tag or commit on the hub.
         target: where the pipeline runs, one of `TARGETS`.
         evaluate_rows: how many held-out rows the evaluation asks each form.
+        merge_base: what a QLoRA adapter is merged into, one of `MERGE_BASES`.
         local: run on this machine's CPU, whatever the target.
         adapters: (name, folder) of the PEFT adapters to swap over one ONNX base, in file order.
         gate: the limits that project.yaml sets, as (name, value); None switches one off.
@@ -37,6 +39,7 @@ class Project:
     revision: str
     target: str
     evaluate_rows: int
+    merge_base: str = "original"
     local: bool = False
     adapters: tuple[tuple[str, Path], ...] = ()
     gate: tuple[tuple[str, float | None], ...] = ()
@@ -159,6 +162,13 @@ def load_project(root: Path) -> Project:
             f"evaluate.rows must be a whole number of at least 1, not {rows!r}.",
             where=f"{path}: evaluate.rows",
         )
+    merge_base = settings.get("merge_base", "original")
+    if merge_base not in MERGE_BASES:
+        raise ScaffoldError(
+            f"Unknown merge_base {merge_base!r}.",
+            where=f"{path}: merge_base",
+            fix=f"one of: {', '.join(MERGE_BASES)}",
+        )
     return Project(
         root=root,
         model_id=model_id,
@@ -167,6 +177,7 @@ def load_project(root: Path) -> Project:
         evaluate_rows=rows,
         adapters=_adapters(settings.get("adapters"), path),
         gate=tuple(read_limits(settings.get("gate") or {}, f"{path}: gate").items()),
+        merge_base=merge_base,
     )
 
 

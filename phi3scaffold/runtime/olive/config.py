@@ -66,6 +66,27 @@ class OliveConfig:
             "input_model": self.content.get("input_model"),
         }
 
+    def nf4_base(self) -> dict[str, Any]:
+        """What decides the NF4 base of a QLoRA pass: its ``double_quant`` and ``torch_dtype``.
+
+        Raises:
+            ScaffoldError: the training pass has no NF4 base.
+        """
+        name = self.names_for("finetune")[0]
+        settings = self.passes[name]
+        kind = settings.get("quant_type", "nf4")
+        if self.algo.lower() != "qlora" or kind != "nf4":
+            has = "16-bit weights" if self.algo.lower() != "qlora" else f"a base in {kind}"
+            raise ScaffoldError(
+                f"merge_base is nf4, and {self.algo} trained its adapter over {has}.",
+                where=f"{self.path}: passes.{name}",
+                fix="in project.yaml: merge_base: original",
+            )
+        return {
+            "double_quant": settings.get("double_quant", False),
+            "torch_dtype": settings.get("torch_dtype", "bfloat16"),
+        }
+
     @property
     def algo(self) -> str:
         """The training pass's type as written, e.g. ``QLoRA``."""

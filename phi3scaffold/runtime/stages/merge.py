@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,33 @@ from phi3scaffold.runtime.stages.finetune import copy_tokenizer
 
 
 def inputs(project: Project) -> Inputs:
-    return Inputs(settings=project_config(project).settings_for("merge"))
+    config = project_config(project)
+    settings = config.settings_for("merge") | {"merge_base": project.merge_base}
+    if project.merge_base == "nf4":
+        settings |= config.nf4_base()
+    return Inputs(settings=settings)
 
 
 def run(context: Context) -> dict[str, Any]:
     """Write a transformers model folder that needs no adapter, its stop ids made right."""
+    from phi3scaffold.runtime.olive.nf4 import round_base
     from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
     from phi3scaffold.runtime.prompt import FILE, Prompt
 
     project = context.project
     config = project_config(project)
     keep_scratch_inside(context.out.parent)
-    model = hf_model(project.base, project.adapter, torch_dtype="auto")
+    base, scratch = project.base, context.out.parent / "merge-base"
+    if project.merge_base == "nf4":
+        round_base(base, project.adapter, config.nf4_base(), scratch)
+        base = scratch
+    model = hf_model(base, project.adapter, torch_dtype="auto")
     run_passes(config, project.root, config.names_for("merge"), model, context.out)
+    shutil.rmtree(scratch, ignore_errors=True)
     copy_tokenizer(project.base, context.out)
     (context.out / FILE).write_bytes((project.adapter / FILE).read_bytes())
     set_stop_ids(context.out / "generation_config.json", Prompt.load(context.out).stop)
-    return {}
+    return {"merge_base": project.merge_base}
 
 
 def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
@@ -39,6 +50,11 @@ def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
         content = json.loads(generation_config.read_text(encoding="utf-8"))
     content["eos_token_id"] = list(stop)
     generation_config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def room(project: Project) -> int:
+    """The merged model, and before it the NF4 base in 16 bits."""
+    return project.base_bytes * (2 if project.merge_base == "nf4" else 1)
 
 
 SECONDS_PER_GB = 12.0  # of 16-bit weights, on two cores of 2024
@@ -51,8 +67,8 @@ STAGE = Stage(
     inputs=inputs,
     run=run,
     after=("model", "finetune"),
-    packages=("torch", "transformers", "peft", "olive-ai"),
+    packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
     needs_torch=True,
     seconds=lambda project: project.base_bytes / 1e9 * SECONDS_PER_GB,
-    room=lambda project: project.base_bytes,
+    room=room,
 )
