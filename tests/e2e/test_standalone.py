@@ -18,6 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from phi3scaffold.project import Project, load_project
+from phi3scaffold.runtime import nf4
 from phi3scaffold.runtime.forms import open_form
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +93,25 @@ def test_a_script_and_a_form_are_all_it_needs(
     ids, answer = expected[form][1]
     assert json.loads(out.read_text()) == ids
     assert done.stdout.strip() == answer.strip()
+
+
+def test_qloras_adapter_answers_over_the_base_it_was_trained_on(
+    tiny_qlora_project: Path, tmp_path: Path
+) -> None:
+    """Script and form round the base to NF4, as training did; over another it answers else."""
+    project = load_project(tiny_qlora_project)
+    alone = take_along("adapter", project, tmp_path)
+    site = only(requirements("adapter"), tmp_path / "site")
+    with open_form("adapter", project) as form:
+        ids = form.encode(form.prompt.messages(TEXTS[1]))
+        expected = form.decode(form.generate([ids], 12)[0]).strip()
+        ((_, (rounded,)),) = form.score([ids], [[7]])
+    command = [sys.executable, "-S", str(alone), TEXTS[1], "--max-new-tokens", "12"]
+    assert run(command, site, tmp_path).stdout.strip() == expected
+    (tmp_path / "gen-model" / "adapter" / nf4.FILE).unlink()
+    with open_form("adapter", tmp_path / "gen-model" / "adapter", base=project.base) as form:
+        ((_, (original,)),) = form.score([ids], [[7]])
+    assert abs(rounded - original).max() > 0.05
 
 
 @pytest.mark.parametrize("form", ["onnx", "adapter"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.rows.turns import Message
+from phi3scaffold.runtime import nf4
 from phi3scaffold.runtime.forms.form import BATCH_TOKENS, Form, read_json
 from phi3scaffold.runtime.prompt import Prompt
 
@@ -23,7 +24,7 @@ SMALL = 512 * 2**20  # bytes of weights on disk
 
 
 class TorchForm(Form):
-    """A model folder, with an adapter folder over it or not.
+    """A model folder, with an adapter folder over it or not: over the base it was trained on.
 
     Local files only, safetensors only, and never code that lies beside the weights.
     """
@@ -69,6 +70,8 @@ class TorchForm(Form):
             if adapter:
                 with warnings.catch_warnings(action="ignore", category=FutureWarning):
                     model = PeftModel.from_pretrained(model, str(adapter))
+                if (adapter / nf4.FILE).is_file():
+                    nf4.round_layers(model, read_json(adapter / nf4.FILE))
             self._tokenizer = AutoTokenizer.from_pretrained(
                 words, local_files_only=True, trust_remote_code=False
             )

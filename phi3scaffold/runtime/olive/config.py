@@ -66,6 +66,12 @@ class OliveConfig:
             "input_model": self.content.get("input_model"),
         }
 
+    @property
+    def has_nf4_base(self) -> bool:
+        """Whether the adapter is trained over a base rounded to NF4."""
+        settings = self.passes[self.names_for("finetune")[0]]
+        return self.algo.lower() == "qlora" and settings.get("quant_type", "nf4") == "nf4"
+
     def nf4_base(self) -> dict[str, Any]:
         """What decides the NF4 base of a QLoRA pass: its ``double_quant`` and ``torch_dtype``.
 
@@ -74,9 +80,9 @@ class OliveConfig:
         """
         name = self.names_for("finetune")[0]
         settings = self.passes[name]
-        kind = settings.get("quant_type", "nf4")
-        if self.algo.lower() != "qlora" or kind != "nf4":
-            has = "16-bit weights" if self.algo.lower() != "qlora" else f"a base in {kind}"
+        if not self.has_nf4_base:
+            kind = settings.get("quant_type")
+            has = f"a base in {kind}" if self.algo.lower() == "qlora" else "16-bit weights"
             raise ScaffoldError(
                 f"merge_base is nf4, and {self.algo} trained its adapter over {has}.",
                 where=f"{self.path}: passes.{name}",

@@ -9,6 +9,7 @@ from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
+from phi3scaffold.runtime import nf4
 from phi3scaffold.runtime.model_folder import is_weights
 from phi3scaffold.runtime.olive.config import project_config
 from phi3scaffold.runtime.pipeline import manifest
@@ -59,6 +60,9 @@ def run(context: Context) -> dict[str, Any]:
     shutil.rmtree(made)
     copy_tokenizer(project.base, context.out)
     write_prompt(project, context.out)
+    if config.has_nf4_base:
+        text = json.dumps({"quant_type": "nf4", **config.nf4_base()}, indent=1)
+        (context.out / nf4.FILE).write_text(text + "\n", encoding="utf-8")
     history = passes.training_history()
     (context.out / HISTORY).write_text(json.dumps(history, indent=1), encoding="utf-8")
     losses = [entry["loss"] for entry in history if "loss" in entry]

@@ -23,7 +23,7 @@ def inputs(project: Project) -> Inputs:
 
 def run(context: Context) -> dict[str, Any]:
     """Write a transformers model folder that needs no adapter, its stop ids made right."""
-    from phi3scaffold.runtime.olive.nf4 import round_base
+    from phi3scaffold.runtime.nf4 import round_base
     from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
     from phi3scaffold.runtime.prompt import FILE, Prompt
 

@@ -34,6 +34,9 @@ def main():
         dtype = "float16"
     model = AutoModelForCausalLM.from_pretrained(args.base, dtype=dtype, use_safetensors=True)
     model = PeftModel.from_pretrained(model, str(args.model))
+    rounding = args.model / "quantization.json"
+    if rounding.is_file():
+        round_base(model, json.loads(rounding.read_text(encoding="utf-8")))
     model = model.to("cuda" if cuda else "cpu").eval()
 
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -46,6 +49,23 @@ def main():
         pad_token_id=prompt["stop"][0],
         streamer=TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True),
     )
+
+
+def round_base(model, settings):
+    """QLoRA trained over four-bit weights: over others the adapter would not answer the same."""
+    import torch
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    for module in model.modules():
+        if hasattr(module, "lora_A") and hasattr(module, "base_layer"):
+            weight = module.base_layer.weight
+            four_bits, state = quantize_4bit(
+                weight.data.to(getattr(torch, settings["torch_dtype"])),
+                blocksize=64,
+                compress_statistics=settings["double_quant"],
+                quant_type=settings["quant_type"],
+            )
+            weight.data = dequantize_4bit(four_bits, state).to(weight.dtype)
 
 
 def fill(prompt, texts, folder):

@@ -1,9 +1,9 @@
 """The base model as QLoRA saw it: its 4-bit layers rounded to NF4 and back.
 
 QLoRA (https://arxiv.org/abs/2305.14314) trains an adapter over a base that bitsandbytes holds in
-four bits, and the adapter learns to make up for that rounding. Merged into the original weights it
-makes up for an error that is not there. This writes the rounded weights in 16 bits again, for the
-adapter to be merged into.
+four bits, and the adapter learns to make up for that rounding. Over the original weights it makes
+up for an error that is not there. So the rounded weights, in 16 bits again, are what it is measured
+over, and what it may be merged into.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from phi3scaffold.runtime.pipeline.manifest import NAME as MANIFEST
 if TYPE_CHECKING:
     import torch
 
+FILE = "quantization.json"  # beside an adapter whose base was rounded when it was trained
 BLOCK = 64  # weights that share a scale: bitsandbytes' own for 4-bit layers
 
 
@@ -58,6 +59,19 @@ def round_base(base: Path, adapter: Path, settings: dict[str, Any], out: Path) -
             where=adapter,
             exit_code=FAILED_RUN,
         )
+
+
+def round_layers(model: Any, settings: dict[str, Any]) -> None:
+    """Round the layers under a PEFT model's adapters, in place, one at a time.
+
+    Args:
+        model: a `peft.PeftModel` over the original weights.
+        settings: as for `round_base`, or from an adapter's `FILE`.
+    """
+    for module in model.modules():
+        if hasattr(module, "lora_A") and hasattr(module, "base_layer"):
+            weight = module.base_layer.weight
+            weight.data = _rounded(weight.data, settings)
 
 
 def _adapted(adapter: Path) -> set[str]:

@@ -12,7 +12,7 @@ import pytest
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import load_project
 from phi3scaffold.runtime.graph import STAGES
-from phi3scaffold.runtime.olive.nf4 import round_base
+from phi3scaffold.runtime.nf4 import round_base
 from phi3scaffold.runtime.pipeline.run import is_up_to_date
 from tests.conftest import command
 
