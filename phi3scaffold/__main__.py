@@ -14,6 +14,7 @@ VERBS = {
     "finetune": Verb("phi3scaffold.cli.stage", "train the adapter"),
     "merge": Verb("phi3scaffold.cli.stage", "fold the adapter into the weights"),
     "export": Verb("phi3scaffold.cli.stage", "quantize and convert to ONNX"),
+    "adapters": Verb("phi3scaffold.cli.stage", "make one ONNX base with adapters to swap over it"),
     "evaluate": Verb("phi3scaffold.cli.stage", "measure every form on the held-out rows"),
     "run": Verb("phi3scaffold.cli.stage", "everything up to a short evaluation"),
     "infer": Verb("phi3scaffold.cli.infer", "answer one prompt"),

@@ -1,9 +1,10 @@
-"""The graph: tokenizer -> data -> model -> finetune -> merge -> export -> evaluate -> gate."""
+"""The graph: tokenizer, data, model, finetune, merge, export, (adapters,) evaluate, gate."""
 
 from __future__ import annotations
 
 from phi3scaffold.runtime.pipeline.stage import Stage
 from phi3scaffold.runtime.stages import (
+    adapters,
     data,
     evaluate,
     export,
@@ -23,6 +24,7 @@ STAGES: dict[str, Stage] = {
         finetune.STAGE,
         merge.STAGE,
         export.STAGE,
+        adapters.STAGE,
         evaluate.STAGE,
         gate.STAGE,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
-from phi3scaffold.project import Project
+from phi3scaffold.project import MARKER, Project
 from phi3scaffold.runtime.pipeline import manifest, publish
 from phi3scaffold.runtime.pipeline.hashing import StatCache
 from phi3scaffold.runtime.pipeline.stage import (
@@ -43,10 +43,18 @@ def run_pipeline(
     """
     from phi3scaffold.runtime.pipeline.child import run_in_child
 
+    if not stages[wanted[-1]].wanted(project):
+        raise ScaffoldError(
+            f"This project has nothing to do for {wanted[-1]}.",
+            where=project.root / MARKER,
+            fix=f"say there what should be made, under {wanted[-1]}:",
+        )
+    remaining = [name for name in wanted if stages[name].wanted(project)]
+    for name in remaining:
+        stages[name].check(project)
     with only_run(project):
         publish.recover([s.folder(project) for s in stages.values()], scratch(project))
         try:
-            remaining = [name for name in wanted if stages[name].wanted(project)]
             keep_last_log(project)
             while remaining:
                 stage = stages[remaining[0]]

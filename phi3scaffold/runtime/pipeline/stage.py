@@ -63,6 +63,7 @@ class Stage:
             another stage reads from.
         judge: from the facts, the error that a published result may still be; it is raised after
             publishing, and again by every run that finds the result up to date.
+        check: raises ScaffoldError for what can be known to be wrong before any stage runs.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Stage:
     seconds: Callable[[Project], float] = lambda project: 0.0
     wanted: Callable[[Project], bool] = lambda project: True
     judge: Callable[[dict[str, Any]], ScaffoldError | None] = lambda facts: None
+    check: Callable[[Project], None] = lambda project: None
 
     def reads_from(self, project: Project, stages: dict[str, Stage]) -> list[Stage]:
         """The stages of `after` that this project has."""

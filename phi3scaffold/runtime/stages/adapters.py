@@ -1,0 +1,158 @@
+"""`phi3scaffold adapters`: one ONNX base, and the adapters of project.yaml to swap over it.
+
+The base is quantized and converted by the passes that export the merged model; its graph then gets
+inputs for an adapter (runtime/onnx/lora_inputs.py says why not by Olive's own passes). The adapters
+stay in the graph's float type: only the base loses by the quantization.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, WEIGHTS
+from phi3scaffold.runtime.model_folder import take_over
+from phi3scaffold.runtime.olive.config import project_config
+from phi3scaffold.runtime.onnx import adapter_file
+from phi3scaffold.runtime.onnx.lora_inputs import Slot
+from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.runtime.pipeline.hashing import digest
+from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage, versions
+from phi3scaffold.runtime.stages import export
+from phi3scaffold.runtime.stages.finetune import BASE, base_weights, copy_tokenizer
+
+GRAPH = "model.onnx"
+
+
+def inputs(project: Project) -> Inputs:
+    from phi3scaffold.runtime.prompt import FILE as PROMPT
+
+    check(project)
+    names = (adapter_file.CONFIG, adapter_file.WEIGHTS, PROMPT)
+    files = [folder / name for _, folder in project.adapters for name in names]
+    return Inputs(
+        files=tuple(file for file in files if file.is_file()),
+        settings={
+            "export": project_config(project).settings_for("export"),
+            "adapters": {name: str(folder) for name, folder in project.adapters},
+        },
+    )
+
+
+def check(project: Project) -> None:
+    """Raise ScaffoldError where a folder, other than the one `finetune` makes, is no adapter."""
+    for name, folder in project.adapters:
+        if not (folder / adapter_file.CONFIG).is_file() and folder != project.adapter:
+            raise ScaffoldError(
+                f"The adapter {name} is not there: the folder has no {adapter_file.CONFIG}.",
+                where=f"{project.root / 'project.yaml'}: adapters.{name}: {folder}",
+                fix="name the folder of a PEFT adapter, or take the line out",
+            )
+
+
+def run(context: Context) -> dict[str, Any]:
+    """Write the base with inputs for an adapter, and each adapter's weights and prompt."""
+    from phi3scaffold.runtime.onnx.lora_inputs import lora_slots
+
+    project, out = context.project, context.out
+    for name, folder in project.adapters:
+        _check_base(project, name, folder)
+    decided_by = _base_decided_by(project)
+    if not _take_last_base(project, decided_by, out):
+        _make_base(project, out)
+    slots = lora_slots(out / GRAPH)
+    made = {
+        name: _add(project, folder, out / ADAPTERS / name, slots)
+        for name, folder in project.adapters
+    }
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    precision = project_config(project).precision
+    return {"precision": precision, "bytes": size, "adapters": made, "base": decided_by}
+
+
+def _make_base(project: Project, out: Path) -> None:
+    """Quantize and convert the base; its turn ends where the trained one's does."""
+    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
+    from phi3scaffold.runtime.onnx.lora_inputs import add_lora_inputs
+    from phi3scaffold.runtime.prompt import Prompt
+
+    config = project_config(project)
+    keep_scratch_inside(out.parent)
+    run_passes(config, project.root, config.names_for("export"), hf_model(project.base), out)
+    copy_tokenizer(project.base, out)
+    path = out / export.GENAI_CONFIG
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["model"]["eos_token_id"] = list(Prompt.load(project.adapter).stop)
+    path.write_text(json.dumps(settings, indent=4) + "\n", encoding="utf-8")
+    add_lora_inputs(out / GRAPH)
+
+
+def _base_decided_by(project: Project) -> str:
+    """A hash over what decides the model without its adapters."""
+    base = manifest.read(project.base)
+    settings = project_config(project).settings_for("export")
+    return digest([settings, base and base.content, versions(STAGE.packages)])
+
+
+def _take_last_base(project: Project, decided_by: str, out: Path) -> bool:
+    """Link the model from the last result where only adapters have changed since; whether so."""
+    last = project.onnx_adapter
+    made = manifest.read(last)
+    if made is None or made.facts.get("base") != decided_by:
+        return False
+    files = {last / name: entry for name, entry in made.files.items() if "/" not in name}
+    for file, entry in files.items():
+        try:
+            with file.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError:
+            return False
+        if found != entry["sha256"]:
+            return False
+    take_over(files, out)
+    return True
+
+
+def _add(project: Project, folder: Path, target: Path, slots: dict[str, Slot]) -> dict[str, Any]:
+    """Write one adapter; returns what it is."""
+    from phi3scaffold.runtime.prompt import FILE, Prompt
+
+    lora = adapter_file.read_lora(folder, slots)
+    target.mkdir(parents=True)
+    adapter_file.write_lora(lora, slots, target / WEIGHTS)
+    own = (folder / FILE).is_file()  # an adapter that PEFT saved alone is asked as this project's
+    Prompt.load(folder if own else project.adapter).save(target)
+    return {"ranks": lora.ranks, "modules": len(lora.tensors) // 2}
+
+
+def _check_base(project: Project, name: str, folder: Path) -> None:
+    """Refuse an adapter that `finetune` says was trained over other weights."""
+    made = manifest.read(folder)
+    trained_on = made and made.facts.get(BASE)
+    if trained_on and trained_on != base_weights(project):
+        raise ScaffoldError(
+            f"The adapter {name} was trained over another base model.",
+            where=folder,
+            fix="only adapters of one base can be swapped over it: train it on this project's, "
+            f"{project.model_id}",
+        )
+
+
+STAGE = Stage(
+    name="adapters",
+    title="making the ONNX base for the adapters",
+    folder=lambda project: project.onnx_adapter,
+    inputs=inputs,
+    run=run,
+    after=("model", "finetune"),
+    packages=("torch", "transformers", "olive-ai", "onnx", "onnxruntime", "onnxruntime-genai"),
+    needs_torch=True,
+    seconds=export.STAGE.seconds,
+    room=export.room,
+    wanted=lambda project: bool(project.adapters),
+    check=check,
+)
