@@ -28,12 +28,12 @@ TEMPLATE = (
 def make_forms(root: Path) -> Path:
     """A project folder at `root` with a model in every form; returns it."""
     base, gen = root / "model-cache" / "base", root / "gen-model"
-    _base(base)
-    _adapter(base, gen / "adapter")
+    make_base(base)
+    make_adapter(base, gen / "adapter")
     _merged(base, gen / "adapter", gen / "merged")
-    _onnx(gen / "merged", gen / "onnx", root / "scratch")
-    _onnx(base, gen / "onnx-adapter", root / "scratch-adapter")
-    _to_swap(gen / "adapter", gen / "onnx-adapter")
+    make_onnx(gen / "merged", gen / "onnx", root / "scratch")
+    make_onnx(base, gen / "onnx-adapter", root / "scratch-adapter")
+    make_swappable(gen / "onnx-adapter", mine=gen / "adapter")
     stop = json.loads((base / "generation_config.json").read_text())["eos_token_id"]
     for form in ("adapter", "merged", "onnx", f"onnx-adapter/{ADAPTERS}/mine"):
         (gen / form / "prompt.json").write_text(json.dumps(prompt(stop)))
@@ -57,7 +57,8 @@ def prompt(stop: list[int]) -> dict:
     }
 
 
-def _base(folder: Path) -> None:
+def make_base(folder: Path, **shape: object) -> None:
+    """A random Phi-3 with a tokenizer; `shape` is more of Phi3Config."""
     import torch
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import GenerationConfig, Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
@@ -86,22 +87,21 @@ def _base(folder: Path) -> None:
     )
     eos = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<|end|>"])
     torch.manual_seed(7)
-    model = Phi3ForCausalLM(
-        Phi3Config(
-            vocab_size=384,
-            hidden_size=128,
-            intermediate_size=256,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-            max_position_embeddings=512,
-            original_max_position_embeddings=512,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=eos[0],
-            pad_token_id=eos[0],
-            initializer_range=0.2,  # far from uniform, so that no two tokens tie
-        )
-    ).to(torch.bfloat16)
+    config: dict = {
+        "vocab_size": 384,
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "original_max_position_embeddings": 512,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": eos[0],
+        "pad_token_id": eos[0],
+        "initializer_range": 0.2,  # far from uniform, so that no two tokens tie
+    }
+    model = Phi3ForCausalLM(Phi3Config(**{**config, **shape})).to(torch.bfloat16)
     _speak_plainly(model, tokenizer)
     model.generation_config = GenerationConfig(eos_token_id=eos, pad_token_id=eos[0])
     model.save_pretrained(folder)
@@ -119,19 +119,21 @@ def _speak_plainly(model, tokenizer) -> None:
                 model.lm_head.weight[token] = 0
 
 
-def _adapter(base: Path, folder: Path) -> None:
+def make_adapter(base: Path, folder: Path, **more: object) -> None:
+    """A random LoRA adapter over all four modules; `more` is more of LoraConfig."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(8)
-    config = LoraConfig(
-        r=4,
-        lora_alpha=8,
-        target_modules=["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
-        init_lora_weights=False,  # so that the adapter changes what the model says
-        task_type="CAUSAL_LM",
-    )
+    config: dict = {
+        "r": 4,
+        "lora_alpha": 8,
+        "target_modules": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
+        "init_lora_weights": False,  # so that the adapter changes what the model says
+        "task_type": "CAUSAL_LM",
+    }
+    config = LoraConfig(**{**config, **more})
     get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).save_pretrained(folder)
     _copy_tokenizer(base, folder)
 
@@ -145,7 +147,10 @@ def _merged(base: Path, adapter: Path, folder: Path) -> None:
     _copy_tokenizer(base, folder)
 
 
-def _onnx(merged: Path, folder: Path, scratch: Path) -> None:
+def make_onnx(
+    source: Path, folder: Path, scratch: Path, precision: str = "int4", **build: object
+) -> None:
+    """Olive's ONNX model of a model folder; int4 by way of Rtn, as the pipeline does it."""
     from olive.hardware.accelerator import AcceleratorSpec
     from olive.model import HfModelHandler
     from olive.passes.olive_pass import create_pass_from_dict
@@ -153,22 +158,26 @@ def _onnx(merged: Path, folder: Path, scratch: Path) -> None:
     from olive.passes.pytorch.rtn import Rtn
 
     on = AcceleratorSpec("cpu", "CPUExecutionProvider")
-    config = {"bits": 4, "group_size": 32, "lm_head": True}
-    rtn = create_pass_from_dict(Rtn, config, disable_search=True, accelerator_spec=on)
-    model = rtn.run(HfModelHandler(model_path=str(merged)), str(scratch / "rtn"))
-    config = {"precision": "int4", "extra_options": {"hf_remote": False}}
-    build = create_pass_from_dict(ModelBuilder, config, disable_search=True, accelerator_spec=on)
-    built = build.run(model, str(scratch / "onnx"))
+    model = HfModelHandler(model_path=str(source))
+    if precision == "int4":
+        config: dict = {"bits": 4, "group_size": 32, "lm_head": True}
+        rtn = create_pass_from_dict(Rtn, config, disable_search=True, accelerator_spec=on)
+        model = rtn.run(model, str(scratch / "rtn"))
+    config = {"precision": precision, "extra_options": {"hf_remote": False}, **build}
+    builder = create_pass_from_dict(ModelBuilder, config, disable_search=True, accelerator_spec=on)
+    built = builder.run(model, str(scratch / "onnx"))
     folder.mkdir(parents=True)
     for path in Path(built.model_path).parent.iterdir():
         shutil.copy(path, folder)
 
 
-def _to_swap(adapter: Path, folder: Path) -> None:
+def make_swappable(folder: Path, **adapters: Path) -> None:
+    """Give an ONNX base inputs for adapters, and these adapters, without their prompts."""
     add_lora_inputs(folder / "model.onnx")
     slots = lora_slots(folder / "model.onnx")
-    (folder / ADAPTERS / "mine").mkdir(parents=True)
-    write_lora(read_lora(adapter, slots), slots, folder / ADAPTERS / "mine" / WEIGHTS)
+    for name, adapter in adapters.items():
+        (folder / ADAPTERS / name).mkdir(parents=True)
+        write_lora(read_lora(adapter, slots), slots, folder / ADAPTERS / name / WEIGHTS)
 
 
 def _copy_tokenizer(source: Path, folder: Path) -> None:
