@@ -111,6 +111,10 @@ class Project:
         return self.gen / "onnx-adapter"
 
     @property
+    def onnx_base(self) -> Path:
+        return self.gen / "onnx-base"
+
+    @property
     def report(self) -> Path:
         return self.gen / "report"
 

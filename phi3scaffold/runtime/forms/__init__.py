@@ -1,21 +1,22 @@
 """The forms a model comes in, from the base to what ships; each answers in the same way.
 
-`base`, `adapter` (PEFT over the base), `merged` (transformers), `onnx` and `onnx-adapter` (ONNX
-Runtime GenAI: the merged model; adapters to swap over one base). Opening one imports only what that
-form needs: the last two import neither torch nor transformers.
+`base`, `adapter` (PEFT over the base), `merged` (transformers), and with ONNX Runtime GenAI `onnx`
+(the merged model), `onnx-adapter` (adapters to swap over one base), `onnx-base` (the base alone).
+Opening one imports only what that form needs: the last three import neither torch nor transformers.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.environment import prepare
 from phi3scaffold.runtime.forms.form import Form
+from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.prompt import FILE, Prompt
 
-FORMS = ("onnx", "onnx-adapter", "merged", "adapter", "base")
+FORMS = ("onnx", "onnx-adapter", "onnx-base", "merged", "adapter", "base")
 
 # What shows that a form is whole, and the verb that makes it.
 _MARKS = {
@@ -24,6 +25,7 @@ _MARKS = {
     "merged": ("config.json", "merge"),
     "onnx": ("genai_config.json", "export"),
     "onnx-adapter": ("genai_config.json", "adapters"),
+    "onnx-base": ("genai_config.json", "export --base"),
 }
 
 
@@ -59,6 +61,7 @@ def open_form(
             "merged": where.merged,
             "onnx": where.onnx,
             "onnx-adapter": where.onnx_adapter,
+            "onnx-base": where.onnx_base,
         }[name]
         if adapter is None and where.adapters:
             adapter = where.adapters[0][0]
@@ -73,10 +76,10 @@ def open_form(
 
         return GenaiAdapterForm(folder, adapter, prompt)
     prompt = prompt or Prompt.load(folder)
-    if name == "onnx":
+    if name in ("onnx", "onnx-base"):
         from phi3scaffold.runtime.forms.genai import GenaiForm
 
-        return GenaiForm(folder, prompt)
+        return GenaiForm(folder, prompt, name)
     from phi3scaffold.runtime.forms.torch_form import TorchForm
 
     if name != "adapter":
@@ -88,7 +91,12 @@ def open_form(
 
 
 def check_made(name: str, folder: Path) -> None:
-    """Raise ScaffoldError, naming the verb that makes it, unless the form lies in `folder`."""
+    """Refuse a form that is not there, or not there whole.
+
+    Raises:
+        ScaffoldError: it was not made yet (naming the verb that makes it); or a file is missing or
+            of another size than the folder's manifest says (exit code 1).
+    """
     mark, verb = _MARKS[name]
     if not (folder / mark).is_file():
         raise ScaffoldError(
@@ -96,6 +104,17 @@ def check_made(name: str, folder: Path) -> None:
             where=folder,
             fix=f"run: phi3scaffold {verb}   (everything at once: phi3scaffold run)",
         )
+    made = manifest.read(folder)
+    for file, entry in made.files.items() if made else ():
+        path = folder / file
+        if not path.is_file() or path.stat().st_size != entry["bytes"]:
+            what = "is missing" if not path.is_file() else "is not as long as it was made"
+            raise ScaffoldError(
+                f"The {name} form is not whole: {file} {what}.",
+                where=path,
+                fix=f"make it again: phi3scaffold {verb}",
+                exit_code=FAILED_RUN,
+            )
 
 
 def _any_prompt(project: Project) -> Prompt:

@@ -8,7 +8,6 @@ stay in the graph's float type: only the base loses by the quantization.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.hashing import digest
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage, versions
 from phi3scaffold.runtime.stages import export
-from phi3scaffold.runtime.stages.finetune import BASE, base_weights, copy_tokenizer
+from phi3scaffold.runtime.stages.finetune import BASE, base_weights
 
 GRAPH = "model.onnx"
 
@@ -56,14 +55,15 @@ def check(project: Project) -> None:
 
 def run(context: Context) -> dict[str, Any]:
     """Write the base with inputs for an adapter, and each adapter's weights and prompt."""
-    from phi3scaffold.runtime.onnx.lora_inputs import lora_slots
+    from phi3scaffold.runtime.onnx.lora_inputs import add_lora_inputs, lora_slots
 
     project, out = context.project, context.out
     for name, folder in project.adapters:
         _check_base(project, name, folder)
     decided_by = _base_decided_by(project)
     if not _take_last_base(project, decided_by, out):
-        _make_base(project, out)
+        export.convert_base(project, out)
+        add_lora_inputs(out / GRAPH)
     slots = lora_slots(out / GRAPH)
     made = {
         name: _add(project, folder, out / ADAPTERS / name, slots)
@@ -72,23 +72,6 @@ def run(context: Context) -> dict[str, Any]:
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     precision = project_config(project).precision
     return {"precision": precision, "bytes": size, "adapters": made, "base": decided_by}
-
-
-def _make_base(project: Project, out: Path) -> None:
-    """Quantize and convert the base; its turn ends where the trained one's does."""
-    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
-    from phi3scaffold.runtime.onnx.lora_inputs import add_lora_inputs
-    from phi3scaffold.runtime.prompt import Prompt
-
-    config = project_config(project)
-    keep_scratch_inside(out.parent)
-    run_passes(config, project.root, config.names_for("export"), hf_model(project.base), out)
-    copy_tokenizer(project.base, out)
-    path = out / export.GENAI_CONFIG
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    settings["model"]["eos_token_id"] = list(Prompt.load(project.adapter).stop)
-    path.write_text(json.dumps(settings, indent=4) + "\n", encoding="utf-8")
-    add_lora_inputs(out / GRAPH)
 
 
 def _base_decided_by(project: Project) -> str:

@@ -12,14 +12,21 @@ from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.runtime.stages import data
 
 # In the order they are measured; the adapter first, since the others are compared with it.
-FORMS = ("adapter", "base", "merged", "onnx")
-SHOWN = ("base", "adapter", "merged", "onnx")
+FORMS = ("adapter", "base", "merged", "onnx", "onnx-adapter")
+SHOWN = ("base", "adapter", "merged", "onnx", "onnx-adapter")
 METRICS = "metrics.json"
 ANSWERS = "answers.jsonl"
 
 
 def inputs(project: Project) -> Inputs:
-    return Inputs(settings={"rows": project.evaluate_rows, "forms": FORMS})
+    return Inputs(
+        settings={"rows": project.evaluate_rows, "forms": FORMS, "swapped": _own(project)}
+    )
+
+
+def _own(project: Project) -> str | None:
+    """The name under which this project's adapter is swapped over the ONNX base, if it is."""
+    return next((name for name, folder in project.adapters if folder == project.adapter), None)
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -36,7 +43,14 @@ def run(context: Context) -> dict[str, Any]:
     rows = data.folder(project)
     asked = questions(rows, load_spec(project.dataset_yaml), project.evaluate_rows)
     missing = missing_provider(project.onnx)
-    subjects = [Subject(name, project) for name in FORMS if not (name == "onnx" and missing)]
+    absent = ["onnx", "onnx-adapter"] if missing else []
+    if _own(project) is None:
+        absent.append("onnx-adapter")
+    subjects = [
+        Subject(name, project, adapter=_own(project) if name == "onnx-adapter" else None)
+        for name in FORMS
+        if name not in absent
+    ]
     rungs, answers = climb(subjects, asked, context.emit, context.out.parent, log_file(project))
     for name, rung in rungs.items():
         rung["disk_bytes"] = disk_bytes(project, name)
@@ -67,11 +81,15 @@ def write_answers(path: Path, asked: Questions, answers: dict[str, list[str]]) -
 
 def disk_bytes(project: Project, form: str) -> int:
     """What a form needs on the disk to answer; an adapter needs its base, too."""
-    folders = {"base": [project.base], "adapter": [project.base, project.adapter]}
-    chosen = folders.get(form, [project.merged if form == "merged" else project.onnx])
-    return sum(
-        path.stat().st_size for folder in chosen for path in folder.rglob("*") if path.is_file()
-    )
+    folders = {
+        "base": [project.base],
+        "adapter": [project.base, project.adapter],
+        "merged": [project.merged],
+        "onnx": [project.onnx],
+        "onnx-adapter": [project.onnx_adapter],
+    }[form]
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files)
 
 
 STAGE = Stage(
@@ -80,6 +98,6 @@ STAGE = Stage(
     folder=lambda project: project.report,
     inputs=inputs,
     run=run,
-    after=("data", "model", "finetune", "merge", "export"),
+    after=("data", "model", "finetune", "merge", "export", "adapters"),
     packages=("torch", "transformers", "peft", "onnxruntime", "onnxruntime-genai", "scikit-learn"),
 )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project import Project
+from phi3scaffold.runtime.form_files import (
+    GENAI_CONFIG,
+    check_stop_ids,
+    copy_tokenizer,
+    project_prompt,
+    set_genai_stop_ids,
+)
 from phi3scaffold.runtime.olive.config import project_config
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
-from phi3scaffold.runtime.stages.finetune import copy_tokenizer
-
-GENAI_CONFIG = "genai_config.json"
 
 
 def inputs(project: Project) -> Inputs:
@@ -32,21 +34,26 @@ def run(context: Context) -> dict[str, Any]:
     # ModelBuilder saves the tokenizer under a class that older ONNX Runtime GenAI does not know
     copy_tokenizer(project.base, context.out)
     (context.out / FILE).write_bytes((project.merged / FILE).read_bytes())
-    _check_stop_ids(context.out / GENAI_CONFIG, Prompt.load(context.out).stop)
+    check_stop_ids(context.out / GENAI_CONFIG, Prompt.load(context.out).stop)
     size = sum(file.stat().st_size for file in context.out.iterdir())
     return {"precision": config.precision, "bytes": size}
 
 
-def _check_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
-    """An ONNX model that does not know the end of the turn would talk on forever."""
-    found = json.loads(genai_config.read_text(encoding="utf-8"))["model"]["eos_token_id"]
-    found = found if isinstance(found, list) else [found]
-    if not set(stop) <= set(found):
-        raise ScaffoldError(
-            f"The ONNX model stops at {found}, the trained one at {list(stop)}.",
-            where=genai_config,
-            exit_code=FAILED_RUN,
-        )
+def convert_base(project: Project, out: Path) -> None:
+    """Quantize and convert the base as `run` does the merged model; its turn ends in the same way.
+
+    Args:
+        out: an empty folder on the project's disk.
+    """
+    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
+
+    config = project_config(project)
+    keep_scratch_inside(out.parent)
+    run_passes(config, project.root, config.names_for("export"), hf_model(project.base), out)
+    copy_tokenizer(project.base, out)
+    prompt = project_prompt(project)
+    prompt.save(out)
+    set_genai_stop_ids(out / GENAI_CONFIG, prompt.stop)
 
 
 # Bytes of ONNX and of the quantized checkpoint before it, as multiples of the 16-bit weights.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime import nf4
+from phi3scaffold.runtime.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.runtime.model_folder import is_weights
 from phi3scaffold.runtime.olive.config import project_config
 from phi3scaffold.runtime.pipeline import manifest
@@ -18,16 +18,6 @@ from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 
 HISTORY = "history.json"
 BASE = "base_weights"  # the fact that says over which weights an adapter was trained
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-)
 
 
 def inputs(project: Project) -> Inputs:
@@ -59,7 +49,7 @@ def run(context: Context) -> dict[str, Any]:
             file.rename(context.out / file.name)
     shutil.rmtree(made)
     copy_tokenizer(project.base, context.out)
-    write_prompt(project, context.out)
+    project_prompt(project).save(context.out)
     if config.has_nf4_base:
         text = json.dumps({"quant_type": "nf4", **config.nf4_base()}, indent=1)
         (context.out / nf4.FILE).write_text(text + "\n", encoding="utf-8")
@@ -85,37 +75,6 @@ def base_weights(project: Project) -> str | None:
         return None
     weights = {name: f["sha256"] for name, f in made.files.items() if is_weights(name)}
     return digest(weights)
-
-
-def copy_tokenizer(source: Path, target: Path) -> None:
-    """Every form carries its tokenizer and chat template, byte for byte the base model's."""
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
-
-
-def write_prompt(project: Project, target: Path) -> None:
-    """Every form carries the prompt it was trained with: prompt.json."""
-    from phi3scaffold.rows.spec import load_spec
-    from phi3scaffold.rows.turns import columns_of
-    from phi3scaffold.runtime.data.render import load_tokenizer, stop_ids
-    from phi3scaffold.runtime.prompt import Prompt
-
-    spec = load_spec(project.dataset_yaml)
-    user = "{message}" if spec.messages else spec.user
-    tokenizer = load_tokenizer(project.base)
-    longest = max((len(tokenizer.encode(label)) for label in spec.labels), default=127)
-    Prompt(
-        task=spec.task,
-        user=user,
-        columns=columns_of(user),
-        stop=tuple(stop_ids(tokenizer, project.base)),
-        system=spec.system,
-        labels=spec.labels,
-        max_new_tokens=longest + 1,
-        demonstration=project.is_demonstration,
-        model=project.model_id,
-    ).save(target)
 
 
 STAGE = Stage(

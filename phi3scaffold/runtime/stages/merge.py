@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project import Project
+from phi3scaffold.runtime.form_files import copy_tokenizer, set_stop_ids
 from phi3scaffold.runtime.olive.config import project_config
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
-from phi3scaffold.runtime.stages.finetune import copy_tokenizer
 
 
 def inputs(project: Project) -> Inputs:
@@ -41,15 +39,6 @@ def run(context: Context) -> dict[str, Any]:
     (context.out / FILE).write_bytes((project.adapter / FILE).read_bytes())
     set_stop_ids(context.out / "generation_config.json", Prompt.load(context.out).stop)
     return {"merge_base": project.merge_base}
-
-
-def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
-    """Generation stops at the end of the turn too; the hub's files often know only end of text."""
-    content: dict[str, Any] = {}
-    if generation_config.is_file():
-        content = json.loads(generation_config.read_text(encoding="utf-8"))
-    content["eos_token_id"] = list(stop)
-    generation_config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def room(project: Project) -> int:

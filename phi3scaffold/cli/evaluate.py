@@ -1,0 +1,62 @@
+"""`phi3scaffold evaluate`: the project's forms, or a model folder that came from elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from phi3scaffold.cli import stage
+from phi3scaffold.cli.ladder import ladder
+from phi3scaffold.errors import ScaffoldError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    stage.add_arguments(parser)
+    parser.epilog = "example: phi3scaffold evaluate --model ../other/gen-model/onnx"
+    parser.add_argument(
+        "--model",
+        metavar="DIR",
+        help="measure this model folder (ONNX, transformers or PEFT) on the project's held-out "
+        "rows instead of the project's own forms; the project stays as it is",
+    )
+    parser.add_argument("--json", action="store_true", help="with --model: print the numbers")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.model is None:
+        if args.json:
+            raise ScaffoldError(
+                "--json is for --model.", fix="the project's are in gen-model/report/metrics.json"
+            )
+        return stage.run(args)
+    metrics = _evaluate_folder(args)
+    if args.json:
+        print(json.dumps(metrics, indent=1))
+    else:
+        print("\n".join(ladder(metrics)))
+    return 0
+
+
+def _evaluate_folder(args: argparse.Namespace) -> dict[str, Any]:
+    """Its progress goes to standard error: the numbers alone are the output."""
+    import contextlib
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    from phi3scaffold.cli.progress import show_progress
+    from phi3scaffold.runtime.evaluation.given import evaluate_folder, form_of
+
+    folder = Path(args.model).resolve()
+    form_of(folder)  # before anything is prepared
+    with contextlib.redirect_stdout(sys.stderr):
+        prepare = argparse.Namespace(**{**vars(args), "verb": "data"})
+        project = stage.bring_up_to_date(prepare, summary=False)
+        with (
+            show_progress(project, summary=False) as emit,
+            tempfile.TemporaryDirectory() as scratch,
+        ):
+            told = {"stage": "evaluate", "state": "start", "title": "asking the model"}
+            emit({"kind": "stage", "about": 0.0, **told})
+            return evaluate_folder(project, folder, emit, Path(scratch))

@@ -1,0 +1,23 @@
+"""`phi3scaffold export`: the merged model as ONNX, or the base model with no fine-tuning."""
+
+from __future__ import annotations
+
+import argparse
+
+from phi3scaffold.cli import stage
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    stage.add_arguments(parser)
+    parser.epilog = "example: phi3scaffold export --base && phi3scaffold infer --form onnx-base"
+    parser.add_argument(
+        "--base",
+        action="store_true",
+        help="quantize and convert the base model into gen-model/onnx-base; nothing is trained",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.base:
+        args.verb = "export-base"
+    return stage.run(args)

@@ -1,0 +1,37 @@
+"""`phi3scaffold export --base`: quantize and convert the base model, with no fine-tuning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.olive.config import project_config
+from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.runtime.stages import export
+
+
+def inputs(project: Project) -> Inputs:
+    return Inputs(
+        files=(project.dataset_yaml,), settings=project_config(project).settings_for("export")
+    )
+
+
+def run(context: Context) -> dict[str, Any]:
+    """Write a folder that ONNX Runtime GenAI opens, asked with the project's prompt."""
+    export.convert_base(context.project, context.out)
+    size = sum(file.stat().st_size for file in context.out.iterdir())
+    return {"precision": project_config(context.project).precision, "bytes": size}
+
+
+STAGE = Stage(
+    name="export-base",
+    title="quantizing the base and converting it to ONNX",
+    folder=lambda project: project.onnx_base,
+    inputs=inputs,
+    run=run,
+    after=("model",),
+    packages=export.STAGE.packages,
+    needs_torch=True,
+    seconds=export.STAGE.seconds,
+    room=export.room,
+)
