@@ -6,6 +6,7 @@ that, so stock `olive run` trains on the same tokens and labels as `phi3scaffold
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +44,15 @@ def phi3scaffold_rows(dataset: str, split: str, **_: Any) -> Prepared:
 
 
 @Registry.register_pre_process("phi3scaffold_turns")
-def phi3scaffold_turns(dataset: Prepared, model_name: str, **_: Any) -> Dataset:
+def phi3scaffold_turns(
+    dataset: Prepared, model_name: str, max_samples: int | None = None, **_: Any
+) -> Dataset:
     """The rows as samples of ``(inputs, labels)``, labels -100 except on answers.
 
     Args:
         dataset: what `phi3scaffold_rows` returned.
         model_name: the model's folder; Olive fills it in from the input model.
+        max_samples: only so many rows, spread evenly over all (a quantizer looks at a few).
 
     Raises:
         ScaffoldError: the rows were rendered with another tokenizer than the model's.
@@ -61,7 +65,7 @@ def phi3scaffold_turns(dataset: Prepared, model_name: str, **_: Any) -> Dataset:
             where=its,
             fix="let input_model.model_path be model-cache/base",
         )
-    return Samples(dataset, load_spec(project.dataset_yaml).max_tokens)
+    return Samples(dataset, load_spec(project.dataset_yaml).max_tokens, max_samples)
 
 
 class Samples:  # what Olive asks of a dataset: __len__ and __getitem__
@@ -72,20 +76,23 @@ class Samples:  # what Olive asks of a dataset: __len__ and __getitem__
         max_tokens: the most that a row may have.
     """
 
-    def __init__(self, rows: Prepared, max_tokens: int) -> None:
+    def __init__(self, rows: Prepared, max_tokens: int, most: int | None = None) -> None:
         self.rows = rows
-        self.tokens = int(rows.lengths.sum())
+        self.chosen: Sequence[int] = range(len(rows))
+        if most is not None and most < len(rows):
+            self.chosen = [index * len(rows) // most for index in range(most)]
+        self.tokens = int(rows.lengths[self.chosen].sum())
         self.max_tokens = max_tokens
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.chosen)
 
     def __getitem__(self, index: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         import torch
 
         if index >= len(self):
             raise IndexError(index)
-        ids, labels = self.rows[index]
+        ids, labels = self.rows[self.chosen[index]]
         inputs = torch.tensor(ids, dtype=torch.long)
         mask = torch.ones(len(ids), dtype=torch.long)
         return {"input_ids": inputs, "attention_mask": mask}, torch.tensor(labels, dtype=torch.long)

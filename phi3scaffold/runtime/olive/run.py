@@ -96,13 +96,20 @@ def run_passes(
         settings = run_config.passes[name][0]
         pass_ = _generate(settings, accelerator)
         with _inside(root):
-            model = pass_.run(model, str(folder))
-        if not any(folder.iterdir()):
+            made = pass_.run(model, str(folder))
+        wrote = any(folder.iterdir())
+        # SelectiveMixedPrecision writes nothing: it notes something for the passes after it
+        handed_on = made.model_path == model.model_path and not last
+        model = made
+        if not wrote and not handed_on:
             raise ScaffoldError(
                 f"Olive's pass {name} ({settings.type}) wrote nothing.",
                 where=f"{config.path}: passes.{name}",
                 exit_code=FAILED_RUN,
             )
+        if not wrote:
+            folder.rmdir()
+            continue
         if previous is not None:
             shutil.rmtree(previous)
         previous = None if last else folder

@@ -1,0 +1,333 @@
+"""Which quantizer, which merge: what each loses and costs, on `tiny` and on a larger model.
+
+    python tests/benchmarks/larger_model.py --out LARGER          # once, about 40 minutes
+    python tests/benchmarks/quantization.py FOLDER --larger LARGER [--seeds 1 2 3] [--rows 220]
+
+FOLDER keeps a project for each model, algorithm and seed, and in results/ a JSON file a cell: a
+run that was stopped goes on where it was, and a cell whose file is deleted is measured again. The
+tables go to FOLDER/table.md. Two questions:
+
+- LoRA, merged, then every quantizer of `QUANTIZERS`;
+- QLoRA in three ways: merged into the NF4 base that it was trained over (dequantized), merged into
+  the original weights, and kept in float beside an int4 base (the form onnx-adapter).
+
+Every cell is built in a process of its own (forked from one that has only imported torch and Olive,
+so that these are in its peak memory and not in its seconds) and measured in another one by
+`phi3scaffold.runtime.evaluation`, as `phi3scaffold evaluate` does: greedy answers of ONNX Runtime
+GenAI on held-out rows, perplexity of the right answers, and the Kullback-Leibler divergence from
+the trained adapter over the base that it was trained on (for QLoRA that is the NF4 base).
+
+The seed is the fine-tuning's. Medians, with the least and the most. Accuracy of 220 rows is known
+to about two points; the KL divergence is what tells the quantizers apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from quantization_table import write_table
+
+from phi3scaffold.project import Project, load_project
+from phi3scaffold.runtime.environment import prepare
+
+HEAD = {"lm_head": {"bits": 8}}
+BUILD = {
+    "type": "ModelBuilder",
+    "precision": "int4",
+    "int4_accuracy_level": 4,
+    "extra_options": {"hf_remote": False},
+}
+CALIBRATION = {
+    "name": "calibration",
+    "type": "HuggingfaceContainer",
+    "user_script": "fine-tuning/user_script.py",
+    "load_dataset_config": {
+        "type": "phi3scaffold_rows",
+        "dataset": "datasets/dataset.yaml",
+        "split": "train",
+    },
+    "pre_process_data_config": {"type": "phi3scaffold_turns", "max_samples": 128},
+}
+
+
+def olive(kind: str, block: int, head: bool = True, **more: Any) -> dict[str, Any]:
+    """A 4-bit quantizer of Olive's; `head`: the output layer in 8 bits instead of 4."""
+    settings = {"type": kind, "bits": 4, "group_size": block, "sym": False, "lm_head": True, **more}
+    if kind == "Gptq":
+        settings["data_config"] = "calibration"
+    return settings | ({"overrides": HEAD} if head else {})
+
+
+def mixed(algorithm: str, **more: Any) -> dict[str, Any]:
+    """What gives the sensitive layers 8 bits, the output layer among them."""
+    return {"type": "SelectiveMixedPrecision", "algorithm": algorithm, **more}
+
+
+def builder(algorithm: str, block: int) -> list[dict[str, Any]]:
+    """ModelBuilder's own quantization of 16-bit weights."""
+    return [BUILD | {"int4_algo_config": algorithm, "int4_block_size": block}]
+
+
+#: Name -> the passes behind the merge. The first is the default before this was measured.
+QUANTIZERS: dict[str, list[dict[str, Any]]] = {
+    "Rtn 32, int8 head": [olive("Rtn", 32), BUILD],
+    "Rtn 32, int4 head": [olive("Rtn", 32, head=False), BUILD],
+    "Rtn 128, int8 head": [olive("Rtn", 128), BUILD],
+    "Rtn 32, int8 head, int4 embeddings": [olive("Rtn", 32, embeds=True), BUILD],
+    "KQuant 32, int8 head": [olive("KQuant", 32), BUILD],
+    "KQuant 128, int8 head": [olive("KQuant", 128), BUILD],
+    "Gptq 32, int8 head": [olive("Gptq", 32), BUILD],
+    "Gptq 128, int8 head": [olive("Gptq", 128), BUILD],
+    "k_quant_mixed, Rtn 32": [mixed("k_quant_mixed"), olive("Rtn", 32, head=False), BUILD],
+    "k_quant_mixed, KQuant 32": [mixed("k_quant_mixed"), olive("KQuant", 32, head=False), BUILD],
+    "k_quant_mixed, Gptq 32": [mixed("k_quant_mixed"), olive("Gptq", 32, head=False), BUILD],
+    "k_quant_down, KQuant 32": [mixed("k_quant_down"), olive("KQuant", 32, head=False), BUILD],
+    "snr 0.8, KQuant 32": [
+        mixed("snr", ratio=0.8, group_size=32),
+        olive("KQuant", 32, head=False),
+        BUILD,
+    ],
+    "ModelBuilder rtn 32": builder("rtn", 32),
+    "ModelBuilder rtn 128": builder("rtn", 128),
+    "ModelBuilder rtn_last 32": builder("rtn_last", 32),
+    "ModelBuilder k_quant 32": builder("k_quant", 32),
+    "ModelBuilder k_quant 128": builder("k_quant", 128),
+    "ModelBuilder k_quant_mixed 32": builder("k_quant_mixed", 32),
+    "Rtn 32, all int8": [olive("Rtn", 32, head=False, bits=8), BUILD],
+    "fp32": [BUILD | {"precision": "fp32"}],
+}
+#: Those that the larger model is spared: they differ little from another, or only in size.
+TINY_ONLY = (
+    "k_quant_down, KQuant 32",
+    "snr 0.8, KQuant 32",
+    "KQuant 128, int8 head",
+    "ModelBuilder rtn 128",
+    "ModelBuilder rtn_last 32",
+    "ModelBuilder k_quant_mixed 32",
+    "ModelBuilder k_quant 128",
+    "Gptq 128, int8 head",
+)
+#: What QLoRA's three ways are measured with.
+FOR_QLORA = ("Rtn 32, int8 head", "k_quant_mixed, KQuant 32")
+WAYS = ("nf4", "original", "adapter")
+#: What the larger model is trained with; tiny is trained as a new project has it.
+LARGER_TRAINING = {
+    "num_train_epochs": 1,
+    "learning_rate": 1e-3,
+    "gradient_checkpointing": False,
+}
+
+
+def make_project(folder: Path, name: str, model: str, algo: str, seed: int) -> Project:
+    """A project whose adapter is trained and merged; for QLoRA the merged models in `merged-*`."""
+    root = folder / f"{name}-{algo}-{seed}"
+    bases = ("original", "nf4") if algo == "qlora" else ("original",)
+    if all((root / f"merged-{base}" / "config.json").is_file() for base in bases):
+        return load_project(root)
+    shutil.rmtree(root, ignore_errors=True)
+    answers = ("--algo", algo, "--target", "cpu", "--task", "classify", "--model", model)
+    phi3scaffold("new", str(root), *answers, "--no-git", "--defaults", cwd=folder)
+    path = root / "fine-tuning" / "olive-config.json"
+    content = json.loads(path.read_text())
+    training = content["passes"]["finetune"]
+    training["training_args"]["seed"] = seed
+    if name != "tiny":
+        training["training_args"] |= LARGER_TRAINING
+        training["lora_dropout"] = 0.0
+    path.write_text(json.dumps(content, indent=2))
+    settings = root / "project.yaml"
+    lines = [line for line in settings.read_text().splitlines() if "merge_base" not in line]
+    for base in bases:
+        chosen = [f"merge_base: {base}"] if algo == "qlora" else []
+        settings.write_text("\n".join([*lines, *chosen]) + "\n")
+        phi3scaffold("merge", cwd=root)
+        shutil.copytree(root / "gen-model" / "merged", root / f"merged-{base}")
+    return load_project(root)
+
+
+def phi3scaffold(*words: str, cwd: Path) -> None:
+    """Run one command line. Raises CalledProcessError where it fails."""
+    subprocess.run([sys.executable, "-m", "phi3scaffold", *words], cwd=cwd, check=True)
+
+
+def alone(work: Any, *arguments: Any) -> dict[str, Any]:
+    """Run `work` in a forked process; what it returns, with its seconds and peak memory.
+
+    A failure is a result, too: ``{"error": ...}``.
+    """
+    from phi3scaffold.runtime.pipeline.run import peak_bytes
+
+    context = multiprocessing.get_context("fork")
+    ours, its = context.Pipe(duplex=False)
+
+    def run() -> None:
+        began = time.monotonic()
+        try:
+            made = work(*arguments)
+        except BaseException as error:  # noqa: BLE001 (what does not run stands in the table)
+            traceback.print_exc()
+            made = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+        seconds = time.monotonic() - began
+        its.send({**made, "build_seconds": seconds, "build_peak_bytes": peak_bytes()})
+        os._exit(0)
+
+    process = context.Process(target=run)
+    process.start()
+    its.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        return {"error": "the process was ended from outside"}
+    finally:
+        process.join()
+
+
+def build(project: Project, quantizer: str, way: str, out: Path) -> dict[str, Any]:
+    """Quantize and convert as the stages export and adapters do; the bytes of what was made."""
+    from phi3scaffold.runtime.olive.config import OliveConfig, project_config
+    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
+    from phi3scaffold.runtime.stages.finetune import copy_tokenizer, write_prompt
+
+    keep_scratch_inside(out.parent)
+    config = project_config(project)
+    content = copy.deepcopy(config.content)
+    names = [f"pass{number}" for number in range(len(QUANTIZERS[quantizer]))]
+    content["passes"] = dict(zip(names, copy.deepcopy(QUANTIZERS[quantizer]), strict=True))
+    content["data_configs"].append(CALIBRATION)
+    config = OliveConfig(config.path, content, content["passes"])
+    source = project.base if way == "adapter" else project.root / f"merged-{way}"
+    out.mkdir(parents=True)
+    run_passes(config, project.root, tuple(names), hf_model(source), out)
+    copy_tokenizer(project.base, out)
+    write_prompt(project, out)
+    if way == "adapter":
+        add_adapter(project, out)
+    files = [file for file in out.rglob("*") if file.suffix in (".onnx", ".data", ".onnx_adapter")]
+    return {"bytes": sum(file.stat().st_size for file in files)}
+
+
+def add_adapter(project: Project, out: Path) -> None:
+    """Inputs for an adapter in the graph, and the project's own as one."""
+    from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, WEIGHTS
+    from phi3scaffold.runtime.onnx.adapter_file import read_lora, write_lora
+    from phi3scaffold.runtime.onnx.lora_inputs import add_lora_inputs, lora_slots
+    from phi3scaffold.runtime.prompt import Prompt
+
+    prompt, genai = Prompt.load(project.adapter), out / "genai_config.json"
+    settings = json.loads(genai.read_text())
+    settings["model"]["eos_token_id"] = list(prompt.stop)
+    genai.write_text(json.dumps(settings))
+    add_lora_inputs(out / "model.onnx")
+    slots = lora_slots(out / "model.onnx")
+    place = out / ADAPTERS / "mine"
+    place.mkdir(parents=True)
+    write_lora(read_lora(project.adapter, slots), slots, place / WEIGHTS)
+    prompt.save(place)
+
+
+def reference(project: Project, asked: Any, log: Path) -> tuple[Any, Any, dict[str, Any]]:
+    """The trained adapter over the base that it was trained on: what the others are held to.
+
+    Returns:
+        What it did, as `measure` has it; the same to compare others with; its rung.
+    """
+    from phi3scaffold.runtime.evaluation.alone import measure_alone
+    from phi3scaffold.runtime.evaluation.measure import Measured, Subject
+    from phi3scaffold.runtime.evaluation.rungs import rung
+
+    kept, logits = project.root / "reference.json", project.root / "reference.npy"
+    if kept.is_file():
+        did = Measured(**json.loads(kept.read_text()))
+    else:
+        subject = Subject("adapter", project.adapter, base=project.base)
+        did = measure_alone(subject, asked, lambda event: None, log, save_logits=logits)
+        kept.write_text(json.dumps(vars(did)))
+    return did, did.as_reference(logits, asked.end), rung(did, asked, None)
+
+
+def measure_cells(folder: Path, name: str, project: Project, rows: int, cells: Any) -> None:
+    """Build and measure every (way, quantizer) of a project that has no result yet."""
+    from phi3scaffold.rows.spec import load_spec
+    from phi3scaffold.runtime.evaluation.alone import measure_alone
+    from phi3scaffold.runtime.evaluation.measure import Subject
+    from phi3scaffold.runtime.evaluation.questions import questions
+    from phi3scaffold.runtime.evaluation.rungs import rung
+    from phi3scaffold.runtime.stages import data
+
+    _, algo, seed = project.root.name.rsplit("-", 2)
+    results, log = folder / "results", folder / "log.txt"
+    results.mkdir(exist_ok=True)
+    asked = questions(data.folder(project), load_spec(project.dataset_yaml), rows)
+    did, held_to, own = reference(project, asked, log)
+    facts = {"model": name, "algo": algo, "seed": int(seed), "rows": len(asked.rows)}
+    write_json(results / f"{name}-{algo}-{seed}.json", {**facts, "way": "trained", **own})
+    for way, quantizer in cells:
+        slug = "".join(c if c.isalnum() else "_" for c in f"{way} {quantizer}")
+        path, out = results / f"{name}-{algo}-{seed}-{slug}.json", project.root / "built" / "onnx"
+        if path.is_file():
+            continue
+        shutil.rmtree(out.parent, ignore_errors=True)
+        made = alone(build, project, quantizer, way, out)
+        if "error" not in made:
+            subject = Subject("onnx-adapter" if way == "adapter" else "onnx", out)
+            found = measure_alone(subject, asked, lambda event: None, log, reference=held_to)
+            made |= rung(found, asked, did)
+        write_json(path, {**facts, "way": way, "quantizer": quantizer, **made})
+        told = [made.get(key) for key in ("error", "accuracy", "kl_divergence", "build_seconds")]
+        print(path.stem, *told, flush=True)
+    shutil.rmtree(project.root / "built", ignore_errors=True)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1))
+    part.replace(path)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--larger", type=Path, help="the larger model; without it, only tiny")
+    parser.add_argument("--only", choices=("tiny", "larger"), help="measure only this one now")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--rows", type=int, default=220)
+    parser.add_argument("--for-qlora", nargs="+", default=FOR_QLORA, choices=QUANTIZERS)
+    options = parser.parse_args()
+    prepare()
+    import olive.passes.onnx.model_builder
+    import olive.passes.pytorch.quant_utils  # noqa: F401 (imported before the forks)
+
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    models = {"tiny": "tiny"}
+    if options.larger:
+        models["larger"] = str(options.larger.resolve())
+    if options.only:
+        models = {options.only: models[options.only]}
+    for seed in options.seeds:
+        for name, model in models.items():
+            spared = TINY_ONLY if name != "tiny" else ()
+            lora = [("original", each) for each in QUANTIZERS if each not in spared]
+            qlora = [(way, each) for each in options.for_qlora for way in WAYS]
+            for algo, cells in (("lora", lora), ("qlora", qlora)):
+                project = make_project(folder, name, model, algo, seed)
+                measure_cells(folder, name, project, options.rows, cells)
+                write_table(folder / "results", folder / "table.md")
+    print((folder / "table.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
