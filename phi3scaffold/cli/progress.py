@@ -93,6 +93,9 @@ def describe(stage: str, facts: dict[str, Any]) -> str:
         return told
     if stage == "export" and facts:
         return f"{facts['precision']}, {decimal(facts['bytes'])}"
+    if stage == "adapters" and facts:
+        names = ", ".join(facts["adapters"])
+        return f"{names} over one {facts['precision']} base, {decimal(facts['bytes'])}"
     if stage == "gate" and facts:
         return "released" if facts["released"] else "not released"
     return ""

@@ -37,9 +37,15 @@ def inputs(project: Project) -> Inputs:
         files=tuple(file for file in files if file.is_file()),
         settings={
             "export": project_config(project).settings_for("export"),
-            "adapters": {name: str(folder) for name, folder in project.adapters},
+            "adapters": {name: _place(project, folder) for name, folder in project.adapters},
         },
     )
+
+
+def _place(project: Project, folder: Path) -> str:
+    """A project that is moved keeps its results."""
+    inside = folder.is_relative_to(project.root)
+    return folder.relative_to(project.root).as_posix() if inside else str(folder)
 
 
 def check(project: Project) -> None:
@@ -56,6 +62,7 @@ def check(project: Project) -> None:
 def run(context: Context) -> dict[str, Any]:
     """Write the base with inputs for an adapter, and each adapter's weights and prompt."""
     from phi3scaffold.runtime.onnx.lora_inputs import add_lora_inputs, lora_slots
+    from phi3scaffold.runtime.prompt import FILE
 
     project, out = context.project, context.out
     for name, folder in project.adapters:
@@ -63,6 +70,7 @@ def run(context: Context) -> dict[str, Any]:
     decided_by = _base_decided_by(project)
     if not _take_last_base(project, decided_by, out):
         export.convert_base(project, out)
+        (out / FILE).unlink()  # each adapter has a prompt of its own
         add_lora_inputs(out / GRAPH)
     slots = lora_slots(out / GRAPH)
     made = {

@@ -32,10 +32,11 @@ def make_forms(root: Path) -> Path:
     make_adapter(base, gen / "adapter")
     _merged(base, gen / "adapter", gen / "merged")
     make_onnx(gen / "merged", gen / "onnx", root / "scratch")
-    make_onnx(base, gen / "onnx-adapter", root / "scratch-adapter")
+    make_onnx(base, gen / "onnx-base", root / "scratch-base")
+    shutil.copytree(gen / "onnx-base", gen / "onnx-adapter")
     make_swappable(gen / "onnx-adapter", mine=gen / "adapter")
     stop = json.loads((base / "generation_config.json").read_text())["eos_token_id"]
-    for form in ("adapter", "merged", "onnx", f"onnx-adapter/{ADAPTERS}/mine"):
+    for form in ("adapter", "merged", "onnx", "onnx-base", f"onnx-adapter/{ADAPTERS}/mine"):
         (gen / form / "prompt.json").write_text(json.dumps(prompt(stop)))
     (root / "project.yaml").write_text(
         "model: {id: tiny}\ntarget: cpu\nadapters: {mine: gen-model/adapter}\n"
