@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from phi3scaffold.generator.requirements import constraints
+from phi3scaffold.limits import LIMITS
 from tests.template.conftest import Made
 
 FILES = [
@@ -220,3 +221,12 @@ def test_tasks_call_the_same_verbs(made: Made) -> None:
         if task["type"] == "process" and task["command"].endswith("phi3scaffold"):
             called = task["args"][0]
             assert called == {"finetune": "run"}.get(task["label"].partition(":")[0], called)
+
+
+def test_the_gate_says_the_limits_that_hold_anyway(made: Made) -> None:
+    """project.yaml shows every limit that its task has, at its default."""
+    gate = yaml.safe_load((made.root / "project.yaml").read_text(encoding="utf-8"))["gate"]
+    defaults = {key: limit.default for key, limit in LIMITS.items()}
+    if made.answers["task"] != "classify":
+        del defaults["over_majority"]
+    assert gate == defaults

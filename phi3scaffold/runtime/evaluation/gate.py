@@ -116,20 +116,22 @@ def check(metrics: Mapping[str, Any], limits: Mapping[str, float | None]) -> lis
     found = []
     for key, limit in LIMITS.items():
         allowed = limits.get(key, limit.default)
-        if allowed is not None:
-            found.append(_check(key, float(allowed), metrics))
+        checked = None if allowed is None else _check(key, float(allowed), metrics)
+        if checked:
+            found.append(checked)
     found.extend(_baseline(metrics))
     return found
 
 
-def _check(key: str, allowed: float, metrics: Mapping[str, Any]) -> Check:
+def _check(key: str, allowed: float, metrics: Mapping[str, Any]) -> Check | None:
+    """One limit; None where it does not apply, such as labels' to free answers."""
     rule, limit, forms = RULES[key], LIMITS[key], metrics["forms"]
 
     def told(verdict: str, rung: str | None, value: float | None, why: str = "") -> Check:
         its = (key, limit.what, limit.unit, allowed, limit.most)
         return Check(*its, verdict, rung, value, why)
 
-    last = told(UNKNOWN, None, None, "none of its forms was measured")
+    last: Check | None = None
     row = 1 / metrics["rows"] if rule.rows else 0.0
     for name in rule.rungs:
         if name in metrics["not_measured"]:

@@ -1,0 +1,138 @@
+"""Each rung of the ladder broken on purpose: the gate says which, and nothing is released."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import command
+
+ROWS = 60
+
+
+def corrupted_adapter(project: Path) -> None:
+    """Noise instead of what was learned."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    file = project / "gen-model" / "adapter" / "adapter_model.safetensors"
+    torch.manual_seed(0)
+    noise = {name: torch.randn_like(weight) * 0.1 for name, weight in load_file(file).items()}
+    save_file(noise, file, {"format": "pt"})
+    as_if_made_so(file)
+
+
+def wrong_merge(project: Path) -> None:
+    """The merged model is the base: the adapter was lost on the way."""
+    file = project / "gen-model" / "merged" / "model.safetensors"
+    shutil.copyfile(project / "model-cache" / "base" / "model.safetensors", file)
+    as_if_made_so(file)
+
+
+def wrong_end_of_turn(project: Path) -> None:
+    """The ONNX model does not know the id that ends its answers."""
+    folder = project / "gen-model" / "onnx"
+    prompt = json.loads((folder / "prompt.json").read_text())
+    prompt["stop"] = [0]
+    (folder / "prompt.json").write_text(json.dumps(prompt))
+    genai = json.loads((folder / "genai_config.json").read_text())
+    genai["model"]["eos_token_id"] = [0]
+    (folder / "genai_config.json").write_text(json.dumps(genai))
+    as_if_made_so(folder / "prompt.json", folder / "genai_config.json")
+
+
+def bad_quantization(project: Path) -> None:
+    """Two bits: what a user may try to save space with."""
+    path = project / "fine-tuning" / "olive-config.json"
+    config = json.loads(path.read_text())
+    for settings in config["passes"].values():
+        if settings["type"] == "Rtn":
+            settings.update(bits=2, group_size=128)
+            settings.pop("overrides", None)
+    path.write_text(json.dumps(config))
+
+
+def as_if_made_so(*files: Path) -> None:
+    """Let the manifest say that the stage itself wrote these files."""
+    path = files[0].parent / "manifest.json"
+    made = json.loads(path.read_text())
+    for file in files:
+        content = file.read_bytes()
+        made["files"][file.name] = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+        }
+    path.write_text(json.dumps(made))
+
+
+@pytest.fixture
+def copied(tiny_project: Path, tmp_path: Path) -> Path:
+    project = Path(shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True))
+    settings = project / "project.yaml"
+    settings.write_text(re.sub(r"rows: \d+", f"rows: {ROWS}", settings.read_text()))
+    return project
+
+
+def release(project: Path) -> dict:
+    return json.loads((project / "gen-model" / "release" / "release.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("harm", "rung", "limit"),
+    [
+        (corrupted_adapter, "adapter", "over_majority"),
+        (wrong_merge, "merged", "accuracy_lost"),
+        (wrong_end_of_turn, "onnx", "unfinished"),
+        (bad_quantization, "onnx", "accuracy_lost"),
+    ],
+)
+def test_what_is_broken_is_caught_at_its_rung(
+    harm: Callable[[Path], None], rung: str, limit: str, copied: Path
+) -> None:
+    assert release(copied)["released"]
+    harm(copied)
+    done = command("run", cwd=copied, check=False)
+    assert done.returncode == 1, done.stderr
+    assert f"The gate is broken, at the {rung} form" in done.stderr
+    assert "fix:" in done.stderr and "Traceback" not in done.stderr
+    assert re.search(rf"broken +{limit} .* at {rung}$", done.stdout, re.M)
+    assert "gate: not released" in done.stdout
+    assert "right" in done.stdout  # the ladder is shown all the same
+    found = release(copied)
+    assert not found["released"]
+    broken = {
+        check["key"]: check["rung"] for check in found["checks"] if check["verdict"] == "broken"
+    }
+    assert broken[limit] == rung
+    again = command("run", cwd=copied, check=False)  # nothing is made again, and it is no better
+    assert again.returncode == 1
+    assert "evaluate: up to date" in again.stdout
+
+
+def test_a_limit_is_looked_at_again_without_measuring(copied: Path) -> None:
+    command("run", cwd=copied)
+    settings = copied / "project.yaml"
+    plain = settings.read_text()
+    settings.write_text(plain.replace("size_mb: null", "size_mb: 1"))
+    done = command("run", cwd=copied, check=False)
+    assert done.returncode == 1
+    assert "evaluate: up to date" in done.stdout
+    assert re.search(r"broken +size_mb .* at onnx$", done.stdout, re.M)
+    settings.write_text(plain)
+    assert "gate: released" in command("run", cwd=copied).stdout
+
+
+def test_a_small_held_out_split_says_so(copied: Path) -> None:
+    settings = copied / "project.yaml"
+    settings.write_text(settings.read_text().replace(f"rows: {ROWS}", "rows: 8"))
+    done = command("run", cwd=copied)
+    assert "8 rows are too few to tell forms apart" in done.stdout
+    metrics = json.loads((copied / "gen-model" / "report" / "metrics.json").read_text())
+    low, high = metrics["forms"]["adapter"]["accuracy_interval"]
+    assert high - low > 0.25

@@ -1,0 +1,97 @@
+"""A rung's numbers, against values worked out by hand or with the definition itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from phi3scaffold.rows.turns import Conversation
+from phi3scaffold.runtime.evaluation.measure import Measured
+from phi3scaffold.runtime.evaluation.questions import Questions
+from phi3scaffold.runtime.evaluation.rungs import rouge_l, rung, share
+
+
+def asked(expected: list[str], labels: tuple[str, ...] = ("joy", "fear")) -> Questions:
+    turns = [
+        [{"role": "user", "content": "?"}, {"role": "assistant", "content": e}] for e in expected
+    ]
+    return Questions(
+        rows=tuple(Conversation(f"rows:{i}", turn, {}) for i, turn in enumerate(turns)),
+        answers=tuple((5, 6) for _ in expected),
+        labels=labels,
+        label_ids=tuple((5, n) for n in range(len(labels))),
+        room=20,
+        held_out=len(expected),
+    )
+
+
+def measured(answers: list[str], **other: Any) -> Measured:
+    count = len(answers)
+    values: dict[str, Any] = {
+        "answers": answers,
+        "answer_ids": [[5]] * count,
+        "ended": [True] * count,
+        "prompts": [[1, 2]] * count,
+        "log_likelihood": [-2.0] * count,
+        "likeliest": [0] * count,
+        "agreed": [1] * count,
+        "agreed_of": [2] * count,
+        "kl": 0.5,
+        "max_logit_difference": 1.5,
+        "compared": 7,
+        "first_token_seconds": 0.1,
+        "tokens_per_second": 10.0,
+        "peak_bytes": 3,
+    }
+    return Measured(**{**values, **other})
+
+
+def test_a_classification() -> None:
+    questions = asked(["joy", "joy", "fear", "fear"])
+    made = measured(
+        ["joy", "fear", "fear", "Fear!"], likeliest=[0, 0, 1, 0], ended=[True] * 3 + [False]
+    )
+    found = rung(made, questions, measured(["joy", "joy", "fear", "fear"]))
+    assert found["accuracy"] == 0.5
+    assert found["confusion"] == [[1, 1, 0], [0, 1, 1]]
+    assert found["invalid"] == 0.25
+    # joy: precision 1, recall 1/2; fear: precision 1/2, recall 1/2
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert found["likelihood_accuracy"] == 0.75
+    assert found["perplexity"] == pytest.approx(math.e)  # 8 nats over 8 tokens
+    assert found["unfinished"] == 0.25
+    assert found["same_answer"] == 0.5
+    assert found["agreement"] == 0.5
+    assert found["other_prompt"] == 0.0
+
+
+def test_free_answers() -> None:
+    questions = asked(["the cat sat", "no"], labels=())
+    found = rung(measured(["the cat sat down", "no"], likeliest=[]), questions, None)
+    assert found["exact_match"] == 0.5
+    assert found["rouge_l"] == pytest.approx((6 / 7 + 1) / 2)
+    assert not {"accuracy", "macro_f1", "same_answer"} & set(found)
+
+
+def test_a_prompt_read_otherwise_is_counted() -> None:
+    made = measured(["joy", "fear"], prompts=[[1, 2], [1, 3]])
+    found = rung(made, asked(["joy", "fear"]), measured(["joy", "fear"]))
+    assert found["other_prompt"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "low", "high"),
+    # R's binom.confint(x, n, methods = "wilson")
+    [(0, 10, 0.0, 0.2775), (9, 10, 0.5958, 0.9821), (50, 100, 0.4038, 0.5962)],
+)
+def test_the_interval_is_wilsons(right: int, of: int, low: float, high: float) -> None:
+    found = share([True] * right + [False] * (of - right))
+    assert found["accuracy_interval"] == pytest.approx([low, high], abs=1e-4)
+
+
+def test_rouge_counts_words_in_any_script() -> None:
+    assert rouge_l(["Größe zählt"], ["größe zählt!"]) == 1.0
+    assert rouge_l(["今日は雨"], ["今日は晴"]) == pytest.approx(0.75)
+    assert rouge_l([""], ["something"]) == 0.0
