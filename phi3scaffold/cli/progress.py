@@ -142,6 +142,8 @@ def _terminal(summary: Summary) -> Iterator[Emit]:
                 task = progress.tasks[progress.task_ids.index(tasks[name])]
                 total = task.total or 1
                 progress.update(tasks[name], total=total, completed=total, told="")
+        elif event["kind"] == "note":
+            progress.console.print(f"{event['stage']}: {event['text']}", markup=False)
         elif event["kind"] in COUNTED and current:
             progress.update(
                 tasks[current[0]], total=event["of"], completed=_done(event), told=_told(event)
@@ -182,6 +184,8 @@ def _plain(summary: Summary) -> Iterator[Emit]:
                 told = describe(event["stage"], event.get("facts") or {})
                 line = f"{event['stage']}: done in {event['seconds']:.1f} s  {told}"
                 print(line.rstrip(), flush=True)
+        elif event["kind"] == "note":
+            print(f"{event['stage']}: {event['text']}", flush=True)
         elif event["kind"] in COUNTED and now - last[1] >= PLAIN_EVERY:
             last[1] = now
             print(f"  {_told(event)}{_left(event, now - last[0])}", flush=True)

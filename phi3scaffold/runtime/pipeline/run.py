@@ -99,6 +99,11 @@ def run_stage(stage: Stage, project: Project, stages: dict[str, Stage], emit: Em
         inputs = describe_inputs(stage, project, stages, cache)
         out = publish.scratch_for(stage.folder(project), scratch(project))
         decided_by = fingerprint(stage, inputs)
+        last = manifest.read(stage.folder(project))
+        if last and last.fingerprint == decided_by:  # nothing else can be why it is made again
+            changed = manifest.first_difference(stage.folder(project), last, cache)
+            told = f"{changed} has changed since it was made, or is gone: making it again"
+            emit({"kind": "note", "stage": stage.name, "text": told})
         kept = publish.kept_for(stage.folder(project), project.gen, decided_by)
         try:
             facts = stage.run(Context(project=project, out=out, kept=kept, emit=emit))

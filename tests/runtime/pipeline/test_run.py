@@ -72,6 +72,35 @@ def test_a_second_run_does_nothing(project: Project) -> None:
     assert run(project) == {"first": "fresh", "second": "fresh"}
 
 
+def test_a_result_that_somebody_changed_is_made_again_and_said(project: Project) -> None:
+    run(project)
+    (project.root / "first" / "copy").write_text("ONE")
+    notes = []
+    run_pipeline(project, list(STAGES), STAGES, lambda e: notes.append(e.get("text")))
+    assert [text for text in notes if text] == [
+        "copy has changed since it was made, or is gone: making it again"
+    ]
+    assert (project.root / "first" / "copy").read_text() == "one"
+    (project.root / "rows").write_text("two")  # no note where the inputs are why
+    notes.clear()
+    run_pipeline(project, list(STAGES), STAGES, lambda e: notes.append(e.get("text")))
+    assert not any(notes)
+
+
+def test_what_is_published_may_still_be_an_error(project: Project) -> None:
+    """Such as a broken gate: its result stays, and every run ends with the error."""
+    judged = dataclasses.replace(
+        STAGES["first"],
+        judge=lambda facts: ScaffoldError("too short") if facts["length"] < 4 else None,
+    )
+    for _ in range(2):
+        with pytest.raises(ScaffoldError, match="too short"):
+            run(project, {"first": judged})
+        assert (project.root / "first" / "copy").read_text() == "one"
+    (project.root / "rows").write_text("three")
+    assert run(project, {"first": judged}) == {"first": "done"}
+
+
 def test_a_changed_input_runs_again(project: Project) -> None:
     run(project)
     (project.root / "rows").write_text("two")
