@@ -126,6 +126,12 @@ def test_what_is_wrong_is_said_before_anything_runs(tiny_project: Path, tmp_path
     done = command("run", cwd=root, check=False)
     assert done.returncode == 2 and not done.stdout
     assert "The adapter far is not there" in done.stderr
+    olive = root / "fine-tuning" / "olive-config.json"
+    kept = olive.read_text(encoding="utf-8")
+    olive.write_text(kept.replace('"type": "LoRA"', '"type": "DoRA"'), encoding="utf-8")
+    done = command("run", cwd=root, check=False)
+    assert done.returncode == 2 and "this project trains by DoRA" in done.stderr
+    olive.write_text(kept, encoding="utf-8")
     settings = (root / "project.yaml").read_text(encoding="utf-8")
     (root / "project.yaml").write_text(settings.replace("target: cpu", "target: directml"))
     done = command("run", cwd=root, check=False)

@@ -61,8 +61,7 @@ def read_lora(folder: Path, slots: dict[str, Slot]) -> Lora:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    config = read_json(folder / CONFIG)
-    _check_kind(config, folder)
+    config = check_kind(folder)
     try:
         found = load_file(folder / WEIGHTS)
     except FileNotFoundError:
@@ -132,8 +131,9 @@ def write_lora(lora: Lora, slots: dict[str, Slot], path: Path) -> None:
     made.export_adapter(str(path))
 
 
-def _check_kind(config: dict[str, Any], folder: Path) -> None:
-    where = folder / CONFIG
+def check_kind(folder: Path) -> dict[str, Any]:
+    """An adapter's settings. Raises ScaffoldError where it is more than A and B over its base."""
+    config = read_json(folder / CONFIG)
     kind = str(config.get("peft_type"))
     more = [key for key in MORE_THAN_A_AND_B if config.get(key)]
     if config.get("bias", "none") != "none":
@@ -141,11 +141,11 @@ def _check_kind(config: dict[str, Any], folder: Path) -> None:
     if config.get("init_lora_weights", True) not in BEGINNINGS:
         more.append("init_lora_weights")
     if kind == "LORA" and not more:
-        return
+        return config
     raise ScaffoldError(
         f"Only plain LoRA adapters can be swapped, and this one is {kind}"
         + (f" with {', '.join(more)}." if more else "."),
-        where=f"{where}: {more[0] if kind == 'LORA' else 'peft_type'}",
+        where=f"{folder / CONFIG}: {more[0] if kind == 'LORA' else 'peft_type'}",
         fix="use its merged model (gen-model/onnx), or train with LoRA or QLoRA",
     )
 

@@ -25,6 +25,7 @@ from phi3scaffold.runtime.stages import export
 from phi3scaffold.runtime.stages.finetune import BASE, base_weights
 
 GRAPH = "model.onnx"
+PLAIN = ("lora", "qlora")
 
 
 def inputs(project: Project) -> Inputs:
@@ -49,14 +50,29 @@ def _place(project: Project, folder: Path) -> str:
 
 
 def check(project: Project) -> None:
-    """Raise ScaffoldError where a folder, other than the one `finetune` makes, is no adapter."""
+    """Raise ScaffoldError where something other than a plain LoRA adapter is named.
+
+    The project's own is judged by the pass that trains it, since it may be made anew.
+    """
     for name, folder in project.adapters:
-        if not (folder / adapter_file.CONFIG).is_file() and folder != project.adapter:
+        place = f"{project.root / 'project.yaml'}: adapters.{name}: {folder}"
+        config = project_config(project)
+        if folder == project.adapter and config.algo.lower() not in PLAIN:
+            raise ScaffoldError(
+                f"Only LoRA's and QLoRA's adapters can be swapped; this project trains by "
+                f"{config.algo}.",
+                where=place,
+                fix="use its merged model (gen-model/onnx), and take the line out",
+            )
+        if folder == project.adapter:
+            continue
+        if not (folder / adapter_file.CONFIG).is_file():
             raise ScaffoldError(
                 f"The adapter {name} is not there: the folder has no {adapter_file.CONFIG}.",
-                where=f"{project.root / 'project.yaml'}: adapters.{name}: {folder}",
+                where=place,
                 fix="name the folder of a PEFT adapter, or take the line out",
             )
+        adapter_file.check_kind(folder)
 
 
 def run(context: Context) -> dict[str, Any]:
