@@ -99,9 +99,7 @@ def _refused(error: Exception) -> ScaffoldError:
     )
     if match is None:
         return ScaffoldError(f"The template cannot be rendered: {text}")
-    name, reason = match.groups()
-    what, _, fix = reason.strip().partition("; ")
-    return ScaffoldError(what[:1].upper() + what[1:] + ".", where=f"--{name}", fix=fix or None)
+    return template.refusal(*match.groups())
 
 
 @contextmanager

@@ -5,7 +5,7 @@ In a wheel the template is package data; in a checkout it is the folder beside t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ class Question:
         help: one line; it names the flag.
         default: as written, which may be a Jinja text.
         choices: allowed values, empty where any text goes.
+        refused: values that exist and cannot work here -> why; shown, and never accepted.
     """
 
     name: str
     help: str
     default: Any
     choices: tuple[str, ...]
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def flag(self) -> str:
@@ -75,10 +77,14 @@ def questions() -> dict[str, Question]:
     for name, details in config().items():
         if name.startswith("_") or details.get("when") is False or details.get("ask") is False:
             continue
-        choices = details.get("choices", {})
-        values = choices.values() if isinstance(choices, dict) else choices
+        choices = details.get("choices", {}).values()
+        extended = [choice for choice in choices if isinstance(choice, dict)]
         asked[name] = Question(
-            name, details["help"], details.get("default"), tuple(str(value) for value in values)
+            name,
+            details["help"],
+            details.get("default"),
+            tuple(str(choice) for choice in choices if choice not in extended),
+            {choice["value"]: choice["validator"] for choice in extended},
         )
     return asked
 
@@ -87,7 +93,7 @@ def check_choices(answers: dict[str, Any]) -> None:
     """Refuse unknown keys and unknown values (copier ignores the first silently).
 
     Raises:
-        ScaffoldError: names the flag and the values it takes.
+        ScaffoldError: names the flag and the values it takes, or why the value is refused.
     """
     asked = questions()
     for name, value in answers.items():
@@ -95,6 +101,8 @@ def check_choices(answers: dict[str, Any]) -> None:
             raise ScaffoldError(
                 f"Unknown option {name!r}.", fix=f"the options are: {', '.join(asked)}"
             )
+        if value in asked[name].refused:
+            raise refusal(name, asked[name].refused[value])
         choices = asked[name].choices
         if choices and value not in choices:
             raise ScaffoldError(
@@ -102,3 +110,9 @@ def check_choices(answers: dict[str, Any]) -> None:
                 where=asked[name].flag,
                 fix=f"one of: {', '.join(choices)}",
             )
+
+
+def refusal(name: str, reason: str) -> ScaffoldError:
+    """What a validator of copier.yml says, ``what; remedy``, as an error at the flag."""
+    what, _, fix = reason.strip().partition("; ")
+    return ScaffoldError(what[:1].upper() + what[1:] + ".", where=f"--{name}", fix=fix or None)

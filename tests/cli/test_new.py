@@ -57,7 +57,8 @@ LLAMA = '{"architectures": ["LlamaForCausalLM"]}'
 
 # options, what the message must hold
 REFUSED: list[tuple[str, list[str], list[str]]] = [
-    ("algo", ["--algo", "dora"], ["--algo", "'dora'", "lora, qlora"]),
+    ("algo", ["--algo", "ia3"], ["--algo", "'ia3'", "lora, qlora, dora, loha, lokr"]),
+    ("algo that cannot run", ["--algo", "loftq"], ["--algo", "NVIDIA GPU", "use qlora"]),
     ("target", ["--target", "rocm"], ["--target", "cpu, cuda, directml, aml, arc"]),
     ("task", ["--task", "translate"], ["--task", "classify, qa, chat"]),
     ("precision", ["--precision", "int2"], ["--precision", "int4, int8, fp16, fp32"]),

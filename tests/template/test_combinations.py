@@ -126,7 +126,7 @@ def test_every_file_says_the_same(made: Made) -> None:
     assert accelerator["device"] == ("cpu" if answers["target"] == "cpu" else "gpu")
     training = olive["passes"]["finetune"]
     assert training["type"].lower() == answers["algo"]
-    assert ("target_modules" in training) is (answers["algo"] == "lora")
+    assert ("target_modules" in training) is (answers["algo"] != "qlora")
     on_cpu = answers["target"] in ("cpu", "directml")
     assert training["training_args"].get("use_cpu", False) is on_cpu
     project = yaml.safe_load((root / "project.yaml").read_text())

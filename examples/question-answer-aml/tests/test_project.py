@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TRAINING = ("LoRA", "QLoRA")
+TRAINING = ("LoRA", "QLoRA", "DoRA", "LoHa", "LoKr")
 FIRST = 1000  # rows of a file; `phi3scaffold data` reads all of them
 
 

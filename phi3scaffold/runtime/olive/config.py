@@ -54,7 +54,7 @@ class OliveConfig:
             raise ScaffoldError(
                 f"No pass for the stage {stage}.",
                 where=f"{self.path}: passes",
-                fix="the order is: LoRA or QLoRA, MergeAdapterWeights, quantizers, ModelBuilder",
+                fix="the order is: LoRA or its like, MergeAdapterWeights, quantizers, ModelBuilder",
             )
         return tuple(chosen)
 

@@ -163,10 +163,6 @@ class DoRA(_Trained, olive.DoRA):
     """Olive's DoRA (https://arxiv.org/abs/2402.09353), trained by `AnswerTrainer`."""
 
 
-class LoftQ(_Trained, olive.LoftQ):
-    """Olive's LoftQ (https://arxiv.org/abs/2310.08659), trained by `AnswerTrainer`."""
-
-
 class LoHa(_Trained, olive.LoHa):
     """Olive's LoHa (https://arxiv.org/abs/2108.06098), trained by `AnswerTrainer`."""
 
@@ -175,7 +171,7 @@ class LoKr(_Trained, olive.LoKr):
     """Olive's LoKr (https://arxiv.org/abs/2309.14859), trained by `AnswerTrainer`."""
 
 
-PASSES = (LoRA, QLoRA, DoRA, LoftQ, LoHa, LoKr)
+PASSES = (LoRA, QLoRA, DoRA, LoHa, LoKr)
 
 
 def package_config() -> Any:

@@ -1,4 +1,4 @@
-"""`phi3scaffold finetune`: train an adapter by the config's LoRA or QLoRA pass."""
+"""`phi3scaffold finetune`: train an adapter by the config's training pass."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def run(context: Context) -> dict[str, Any]:
     config = project_config(project)
     if config.algo.lower() == "loftq":
         raise ScaffoldError(
-            "LoftQ also changes the base model's weights, which every form here keeps.",
+            "LoftQ needs an NVIDIA GPU in Olive 0.13, and trains over base weights that it has "
+            "changed, while every other form here keeps the base model's.",
             where=f"{config.path}: passes.{config.names_for('finetune')[0]}.type",
-            fix="QLoRA, or LoRA",
+            fix="QLoRA, or DoRA where memory is not short",
         )
     keep_scratch_inside(context.out.parent)
     passes.report_to(context.emit)

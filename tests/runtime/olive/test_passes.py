@@ -82,9 +82,9 @@ def test_it_trains_packed_rows_and_merges(kind: str, tiny_project: Path, tmp_pat
     assert (root / "gen-model" / "merged" / "model.safetensors").is_file()
 
 
-def test_loftq_is_refused_since_it_changes_the_base(tiny_project: Path, tmp_path: Path) -> None:
+def test_loftq_is_refused_with_the_reason(tiny_project: Path, tmp_path: Path) -> None:
     root = project_with(tiny_project, tmp_path, "LoftQ")
-    with pytest.raises(ScaffoldError, match="LoftQ also changes the base") as caught:
+    with pytest.raises(ScaffoldError, match="LoftQ needs an NVIDIA GPU") as caught:
         run(root, "finetune")
     assert caught.value.exit_code == 2
 
