@@ -11,6 +11,7 @@ import pytest
 from phi3scaffold import generator
 from phi3scaffold.generator import template
 from phi3scaffold.project import load_project
+from phi3scaffold.rows.spec import load_spec
 from phi3scaffold.runtime import environment
 from tests.template.conftest import without_git
 
@@ -21,10 +22,10 @@ STEPS, ROWS = 40, 64
 
 @pytest.mark.parametrize("algo", OTHERS)
 def test_it_learns_and_ships_what_it_learned(algo: str, tiny_project: Path, tmp_path: Path) -> None:
+    from phi3scaffold.runtime.evaluation.questions import questions
     from phi3scaffold.runtime.forms import open_form
     from phi3scaffold.runtime.graph import STAGES
     from phi3scaffold.runtime.pipeline.run import run_here
-    from phi3scaffold.runtime.stages.data import read_held_out
 
     root = Path(shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True))
     project = load_project(root)
@@ -36,7 +37,8 @@ def test_it_learns_and_ships_what_it_learned(algo: str, tiny_project: Path, tmp_
     project.olive_config.write_text(json.dumps(config))
     run_here(project, ["finetune", "merge", "export"], STAGES, lambda event: None)
 
-    rows = read_held_out(project, ROWS)
+    data = STAGES["data"].folder(project)
+    rows = questions(data, load_spec(project.dataset_yaml), ROWS).rows
     said = {}
     for name in ("adapter", "merged", "onnx"):
         with open_form(name, project) as form:
