@@ -83,10 +83,14 @@ def new(
 
 
 def complete(answers: dict[str, Any]) -> dict[str, Any]:
-    """`answers` with copier.yml's defaults for the rest. Raises ScaffoldError on a wrong one."""
+    """`answers` with copier.yml's defaults for the rest, but those that follow from others.
+
+    Raises:
+        ScaffoldError: an answer is not among the choices.
+    """
     template.check_choices(answers)
-    questions = template.questions()
-    known = {name: question.default for name, question in questions.items() if name != "data"}
+    questions = template.questions().values()
+    known = {one.name: one.default for one in questions if not one.depends and one.name != "data"}
     return known | {name: value for name, value in answers.items() if name != "data"}
 
 

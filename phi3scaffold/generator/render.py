@@ -29,7 +29,7 @@ def have_git() -> bool:
 
 
 def ask(answers: dict[str, Any]) -> dict[str, Any]:
-    """Ask at the terminal what `answers` does not say; return all of them.
+    """Ask at the terminal what `answers` does not say; return what was asked or given.
 
     Raises:
         ScaffoldError: an answer is refused.
@@ -37,7 +37,8 @@ def ask(answers: dict[str, Any]) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
         worker = _copy(str(template.folder()), Path(scratch) / "asked", answers, pretend=True)
-    return {name: worker.answers.combined[name] for name in template.questions()}
+    asked = [name for name in template.questions() if name not in worker.answers.hidden]
+    return {name: worker.answers.combined[name] for name in asked}
 
 
 def render(destination: Path, answers: dict[str, Any]) -> None:

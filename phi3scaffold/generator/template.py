@@ -27,9 +27,10 @@ class Question:
     Attributes:
         name: the answer's key.
         help: one line; it names the flag.
-        default: as written, which may be a Jinja text.
+        default: as written; None where it follows from other answers.
         choices: allowed values, empty where any text goes.
         refused: values that exist and cannot work here -> why; shown, and never accepted.
+        depends: whether it is asked, or its default, follows from the answers before it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Question:
     default: Any
     choices: tuple[str, ...]
     refused: dict[str, str] = field(default_factory=dict)
+    depends: bool = False
 
     @property
     def flag(self) -> str:
@@ -77,14 +79,17 @@ def questions() -> dict[str, Question]:
     for name, details in config().items():
         if name.startswith("_") or details.get("when") is False or details.get("ask") is False:
             continue
+        default = details.get("default")
+        follows = "{{" in str(default)
         choices = details.get("choices", {}).values()
         extended = [choice for choice in choices if isinstance(choice, dict)]
         asked[name] = Question(
             name,
             details["help"],
-            details.get("default"),
+            None if follows else default,
             tuple(str(choice) for choice in choices if choice not in extended),
             {choice["value"]: choice["validator"] for choice in extended},
+            depends=follows or "when" in details,
         )
     return asked
 

@@ -20,6 +20,8 @@ from tests.template.conftest import Made, choices, without_git
 CHECK = Path(__file__).with_name("olive_check.py")
 PRECISIONS = [("cpu", "int8"), ("cpu", "fp32"), ("cuda", "int8"), ("cuda", "fp16"),
               ("cuda", "fp32"), ("directml", "fp16")]  # fmt: skip
+QUANTIZERS = [{"recipe": recipe} for recipe in choices("recipe") if recipe != "default"]
+QUANTIZERS += [{"quantizer": quantizer} for quantizer in choices("quantizer")]
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,10 @@ def findings(
     ]
     folder = tmp_path_factory.mktemp("precisions")
     with without_git():
-        for target, precision in PRECISIONS:
-            answers = {"target": target, "precision": precision, "task": "qa"}
-            root = folder / f"{target}-{precision}"
-            roots.append(generator.new(root, answers, git=False, wheel=False))
+        pairs = [{"target": target, "precision": precision} for target, precision in PRECISIONS]
+        for answers in pairs + QUANTIZERS:
+            root = folder / "-".join(answers.values())
+            roots.append(generator.new(root, answers | {"task": "qa"}, git=False, wheel=False))
         broken = generator.new(folder / "broken", {"task": "qa"}, git=False, wheel=False)
     path = broken / "fine-tuning" / "olive-config.json"
     config = json.loads(path.read_text())
@@ -57,7 +59,8 @@ def findings(
 
 
 def test_olive_accepts_every_config(findings: dict[str, list[str]]) -> None:
-    assert len(findings) == len(choices("algo")) * len(choices("target")) + len(PRECISIONS) + 1
+    combinations = len(choices("algo")) * len(choices("target"))
+    assert len(findings) == combinations + len(PRECISIONS) + len(QUANTIZERS) + 1
     complaints = {name: found for name, found in findings.items() if found and name != "broken"}
     assert not complaints
 

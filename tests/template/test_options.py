@@ -17,8 +17,10 @@ from tests.template.conftest import without_git
 
 # Everything else is accepted. Why each is refused stands in copier.yml.
 REFUSED = {("cpu", "fp16"), ("directml", "int8"), ("directml", "fp32")}
+ROUNDED = ("int4", "int8")
 TARGETS = template.questions()["target"].choices
 PRECISIONS = template.questions()["precision"].choices
+RECIPES = template.config()["recipes"]["default"]
 ROWS = {
     "classify": [{"phrase": f"text {n}", "tone": "ab"[n % 2]} for n in range(10)],
     "qa": [{"question": f"why {n}?", "answer": "so"} for n in range(10)],
@@ -31,15 +33,20 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "target": TARGETS,
     "task": template.questions()["task"].choices,
     "precision": PRECISIONS,
+    "recipe": ("", *template.questions()["recipe"].choices),
+    "quantizer": ("", *template.questions()["quantizer"].choices),
     "model": ("tiny", "phi-3-mini-4k", "somebody/a-model", "folder"),
     "data": ("sample", "jsonl", "json", "csv"),
 }
 
 
 def fits(case: dict[str, str]) -> bool:
-    return (case.get("target"), case.get("precision")) not in REFUSED and not (
-        case.get("task") == "chat" and case.get("data") == "csv"  # a cell holds no list
-    )
+    if case.get("task") == "chat" and case.get("data") == "csv":  # a cell holds no list
+        return False
+    quantizes = case.get("recipe") or case.get("quantizer")
+    if quantizes and case.get("precision", "int4") not in ROUNDED:
+        return False
+    return (case.get("target"), case.get("precision")) not in REFUSED
 
 
 def pairwise(options: dict[str, tuple[str, ...]]) -> list[dict[str, str]]:
@@ -100,7 +107,7 @@ def write_rows(folder: Path, task: str, kind: str) -> Path | None:
 
 @pytest.mark.parametrize("case", pairwise(OPTIONS), ids=lambda case: "-".join(case.values()))
 def test_pairwise(case: dict[str, str], tmp_path: Path) -> None:
-    answers = {name: value for name, value in case.items() if name != "data"}
+    answers = {name: value for name, value in case.items() if name != "data" and value}
     if case["model"] == "folder":
         answers["model"] = str(tmp_path / "model")
         (tmp_path / "model").mkdir()
@@ -115,11 +122,20 @@ def test_pairwise(case: dict[str, str], tmp_path: Path) -> None:
 
     olive = json.loads((root / "fine-tuning/olive-config.json").read_text())
     passes = [settings["type"] for settings in olive["passes"].values()]
-    rounded = case["precision"] in ("int4", "int8")
-    assert passes[1:] == ["MergeAdapterWeights", *(["Rtn"] if rounded else []), "ModelBuilder"]
-    if rounded:
-        assert olive["passes"]["quantize"]["bits"] == int(case["precision"][3:])
+    assert passes[1] == "MergeAdapterWeights"
+    assert passes[-1] == "ModelBuilder"
+    if case["precision"] in ROUNDED:
+        recipe = RECIPES[case["recipe"] or "default"]
+        quantize = olive["passes"]["quantize"]
+        assert quantize["type"].lower() == (case["quantizer"] or recipe["quantizer"])
+        assert quantize["bits"] == int(case["precision"][3:])
+        assert quantize["group_size"] == recipe["block"]
+        assert ("mix" in olive["passes"]) is bool(recipe["mixed"] and quantize["bits"] == 4)
+        named = [one["name"] for one in olive["data_configs"]]
+        assert ("calibration" in named) is (quantize.get("data_config") == "calibration")
+        assert ("calibration" in named) is (quantize["type"] == "Gptq")
     else:
+        assert len(passes) == 3
         assert olive["passes"]["build"]["precision"] == case["precision"]
     tiny = case["model"] == "tiny"
     assert olive["passes"]["finetune"]["torch_dtype"] == "bfloat16"
@@ -163,4 +179,28 @@ def test_every_question_names_its_flag() -> None:
 
 def test_defaults_are_choices() -> None:
     for question in template.questions().values():
-        assert not question.choices or question.default in question.choices
+        fixed = question.choices and question.default is not None
+        assert not fixed or question.default in question.choices
+
+
+def test_every_recipe_is_asked_for_and_names_a_quantizer() -> None:
+    asked = template.questions()
+    assert set(asked["recipe"].choices) == set(RECIPES)
+    assert {one["quantizer"] for one in RECIPES.values()} <= set(asked["quantizer"].choices)
+    assert set(asked["quantizer"].choices) == set(template.config()["quantizers"]["default"])
+
+
+def test_a_quantizer_overrides_the_recipes_alone(tmp_path: Path) -> None:
+    answers = {"model": "tiny", "recipe": "best", "quantizer": "rtn"}
+    root = generator.new(tmp_path / "proj", answers, git=False, wheel=False)
+    passes = json.loads((root / "fine-tuning/olive-config.json").read_text())["passes"]
+    assert passes["quantize"]["type"] == "Rtn"
+    assert passes["mix"]["algorithm"] == RECIPES["best"]["mixed"]
+
+
+def test_a_recipe_says_what_qloras_adapter_is_merged_into(tmp_path: Path) -> None:
+    for recipe in RECIPES:
+        answers = {"model": "tiny", "algo": "qlora", "recipe": recipe}
+        root = generator.new(tmp_path / recipe, answers, git=False, wheel=False)
+        settings = yaml.safe_load((root / "project.yaml").read_text())
+        assert settings["merge_base"] == RECIPES[recipe]["merge_base"]

@@ -18,6 +18,7 @@ from phi3scaffold.project import Project
 
 TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
 MERGING = "mergeadapterweights"
+QUANTIZERS = ("rtn", "kquant", "gptq")
 BUILDER = "modelbuilder"
 GPU_PRECISIONS = ("fp16", "bf16")
 
@@ -59,11 +60,17 @@ class OliveConfig:
         return tuple(chosen)
 
     def settings_for(self, stage: str) -> dict[str, Any]:
-        """What of the file decides the outcome of `stage`: its passes and the accelerator."""
+        """What of the file decides the outcome of `stage`: passes, accelerator, rows looked at."""
+        passes = {name: self.passes[name] for name in self.names_for(stage)}
+        looked_at = [settings.get("data_config") for settings in passes.values()]
+        rows = [
+            one for one in self.content.get("data_configs") or () if one.get("name") in looked_at
+        ]
         return {
-            "passes": {name: self.passes[name] for name in self.names_for(stage)},
+            "passes": passes,
             "systems": self.content.get("systems"),
             "input_model": self.content.get("input_model"),
+            **({"data_configs": rows} if rows else {}),
         }
 
     @property
@@ -100,10 +107,18 @@ class OliveConfig:
 
     @property
     def precision(self) -> str:
-        """The ONNX form's precision, e.g. ``int4``."""
+        """The ONNX form's precision, e.g. ``int4``.
+
+        ModelBuilder's; it says int4 of whatever a quantizer before it has rounded.
+        """
+        bits = ""
         for settings in self.passes.values():
-            if str(settings["type"]).lower() == BUILDER:
-                return str(settings.get("precision", "fp32"))
+            kind = str(settings["type"]).lower()
+            if kind in QUANTIZERS:
+                bits = str(settings.get("bits", 4))
+            if kind == BUILDER:
+                built = str(settings.get("precision", "fp32"))
+                return f"int{bits}" if built == "int4" and bits else built
         return "fp32"
 
 
@@ -146,4 +161,17 @@ def load_config(path: Path) -> OliveConfig:
     for name, settings in passes.items():
         if not isinstance(settings, dict) or not isinstance(settings.get("type"), str):
             raise ScaffoldError("A pass needs a type.", where=f"{path}: passes.{name}.type")
+        kind, where = settings["type"], f"{path}: passes.{name}"
+        if kind.lower() == "gptq" and not settings.get("data_config"):
+            raise ScaffoldError(
+                "Without rows of its own, Gptq fetches a text from the hub.",
+                where=where,
+                fix='name whose rows it looks at, e.g. "data_config": "train"',
+            )
+        if settings.get("algorithm") == "kld_gradient":
+            raise ScaffoldError(
+                f"{kind} by kld_gradient fetches a text from the hub.",
+                where=f"{where}.algorithm",
+                fix="k_quant_mixed, k_quant_down or k_quant_last",
+            )
     return OliveConfig(path=path, content=content, passes=passes)

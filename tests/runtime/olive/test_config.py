@@ -1,0 +1,66 @@
+"""What fine-tuning/olive-config.json says, read without Olive."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.runtime.olive.config import OliveConfig, load_config
+
+LORA = {"type": "LoRA"}
+MERGE = {"type": "MergeAdapterWeights"}
+BUILD = {"type": "ModelBuilder", "precision": "int4"}
+ROWS = {"name": "calibration", "pre_process_data_config": {"max_samples": 8}}
+
+
+def config(folder: Path, *export: dict[str, Any], **more: Any) -> OliveConfig:
+    """A file with these passes behind the merge."""
+    passes = {str(number): one for number, one in enumerate((LORA, MERGE, *export))}
+    path = folder / "olive-config.json"
+    path.write_text(json.dumps({"passes": passes, **more}))
+    return load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("export", "precision"),
+    [
+        ([{"type": "Rtn", "bits": 8}, BUILD], "int8"),
+        ([{"type": "SelectiveMixedPrecision", "bits": 8}, {"type": "KQuant"}, BUILD], "int4"),
+        ([{"type": "Gptq", "bits": 8, "data_config": "train"}, BUILD], "int8"),
+        ([BUILD], "int4"),
+        ([BUILD | {"precision": "fp16"}], "fp16"),
+        ([{"type": "ModelBuilder"}], "fp32"),
+    ],
+)
+def test_the_precision_is_that_of_the_weights(
+    export: list[dict[str, Any]], precision: str, tmp_path: Path
+) -> None:
+    assert config(tmp_path, *export).precision == precision
+
+
+def test_the_rows_that_a_quantizer_looks_at_decide_what_is_exported(tmp_path: Path) -> None:
+    gptq = {"type": "Gptq", "data_config": "calibration"}
+    found = [
+        config(tmp_path, gptq, BUILD, data_configs=[{"name": "train"}, rows])
+        for rows in (ROWS, {"name": "calibration"})
+    ]
+    assert found[0].settings_for("export")["data_configs"] == [ROWS]
+    assert found[0].settings_for("export") != found[1].settings_for("export")
+    assert found[0].settings_for("finetune") == found[1].settings_for("finetune")
+
+
+@pytest.mark.parametrize(
+    "fetches",
+    [{"type": "Gptq"}, {"type": "SelectiveMixedPrecision", "algorithm": "kld_gradient"}],
+    ids=lambda one: one["type"],
+)
+def test_a_pass_that_would_fetch_a_text_is_refused(fetches: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(ScaffoldError, match="fetches a text from the hub") as caught:
+        config(tmp_path, fetches, BUILD)
+    assert caught.value.exit_code == 2
+    assert "passes.2" in str(caught.value.where)
+    assert caught.value.fix
