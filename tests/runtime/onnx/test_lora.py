@@ -131,6 +131,16 @@ def test_over_int4_logits_are_pefts_over_the_dequantized_base(int4: Made) -> Non
             assert abs(own - int4.peft(name)).max() > 1000 * LIMIT  # it is not the float base
 
 
+def test_the_adapters_of_a_half_precision_graph_are_halves_too(tmp_path: Path) -> None:
+    made = make(tmp_path, PHI_3, "fp16")
+    with swapping(made) as form:
+        for name in KINDS:
+            form.use(name)
+            found = logits(form)
+            assert found.dtype == np.float16
+            np.testing.assert_allclose(found.astype(np.float32), made.peft(name), atol=0.1, rtol=0)
+
+
 def test_without_an_adapter_the_graph_is_the_base(fp32: Made, int4: Made) -> None:
     for made in (fp32, int4):
         with open_form("onnx", made.plain) as before:
