@@ -163,6 +163,6 @@ def _unknown(why: str, path: Path) -> ScaffoldError:
     return ScaffoldError(
         f"Adapters cannot be given to this graph: {why}.",
         where=path,
-        fix="Rtn, or another quantizer whose layers become MatMulNBits",
+        fix="a quantizer whose layers become MatMulNBits, such as Rtn, and no use_qdq",
         exit_code=FAILED_RUN,
     )

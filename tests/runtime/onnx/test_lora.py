@@ -245,13 +245,18 @@ def test_what_cannot_be_swapped_is_refused(
     assert error.value.exit_code == 2 and str(folder) in str(error.value)
 
 
-def test_a_graph_of_another_kind_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("MatMul", "no MatMul or"), ("/model/layers.0/attn/o_proj/MatMul", "no initializer")],
+)
+def test_a_graph_of_another_kind_is_refused(name: str, message: str, tmp_path: Path) -> None:
     import onnx
     from onnx import helper
 
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "one", [], [])
+    node = helper.make_node("MatMul", ["x", "dequantized"], ["y"], name=name)
+    graph = helper.make_graph([node], "one", [], [])
     onnx.save(helper.make_model(graph), tmp_path / "model.onnx")
-    with pytest.raises(ScaffoldError, match="cannot be given to this graph") as error:
+    with pytest.raises(ScaffoldError, match=message) as error:
         add_lora_inputs(tmp_path / "model.onnx")
     assert error.value.exit_code == FAILED_RUN
 
