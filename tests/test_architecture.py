@@ -32,9 +32,12 @@ HEAVY = (
     "transformers",
 )
 # Subclasses of Olive's classes need them at module level; they are imported inside functions.
-IMPORTED_LATE = tuple(
-    f"phi3scaffold.runtime.olive.{name}"
-    for name in ("attention", "components", "fused", "passes", "trainer")
+IMPORTED_LATE = (
+    *(
+        f"phi3scaffold.runtime.olive.{name}"
+        for name in ("attention", "components", "fused", "passes", "trainer")
+    ),
+    "phi3scaffold.runtime.evaluation.preload",
 )
 # `--help` answers at once: tens of milliseconds each.
 SLOW = ("copier", "huggingface_hub", "jinja2", "rich", "yaml")

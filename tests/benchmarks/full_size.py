@@ -19,7 +19,10 @@ import threading
 import time
 from pathlib import Path
 
+import yaml
 from random_phi3_mini import make
+
+from phi3scaffold.limits import LIMITS
 
 STAGES = ("data", "model", "finetune", "merge", "export", "evaluate")
 PLACES = {
@@ -95,7 +98,8 @@ def main() -> None:
         place = project / PLACES[stage]
         made = json.loads((place / "manifest.json").read_text())
         size = sum(entry["bytes"] for entry in made["files"].values())
-        peak = made["peak_bytes"] / 2**30
+        forms = made["facts"].get("forms", {}).values()  # each in a process of its own
+        peak = max([made["peak_bytes"], *(form["peak_bytes"] for form in forms)]) / 2**30
         print(f"{stage:<10}{made['seconds']:>9.1f}{peak:>10.2f}{size / 1e9:>9.2f}")
     history = json.loads((project / PLACES["finetune"] / "history.json").read_text())
     print(f"training alone: {history[-1]['train_runtime']:.1f} s for {args.steps} steps")
@@ -112,12 +116,11 @@ def shorten(project: Path, steps: int, rows: int) -> None:
     training = next(iter(content["passes"].values()))
     training["training_args"]["max_steps"] = steps
     config.write_text(json.dumps(content, indent=2))
-    settings = project / "project.yaml"
-    lines = settings.read_text().splitlines()
-    settings.write_text(
-        "\n".join(f"  rows: {rows}" if line.strip().startswith("rows:") else line for line in lines)
-        + "\n"
-    )
+    path = project / "project.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["evaluate"]["rows"] = rows
+    settings["gate"] = dict.fromkeys(LIMITS)  # random weights keep no limit
+    path.write_text(yaml.safe_dump(settings))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import command
 from tests.e2e.test_pipeline import metrics, shorten
+from tests.support.settings import measure_only
 
 
 def made(folder: Path, target: str) -> Path:
@@ -34,11 +35,9 @@ def test_a_run_is_refused_and_the_local_command_named(target: str, tmp_path: Pat
 def test_the_local_command_works(tmp_path: Path) -> None:
     project = made(tmp_path, "aml")
     shorten(project, 1)
-    settings = project / "project.yaml"
-    lines = settings.read_text().splitlines()
-    settings.write_text("\n".join("  rows: 4" if "rows:" in line else line for line in lines))
+    measure_only(project, rows=4)
     command("run", "--local", cwd=project)
-    assert set(metrics(project)["forms"]) == {"base", "adapter", "onnx"}
+    assert set(metrics(project)["forms"]) == {"base", "adapter", "merged", "onnx"}
     built = json.loads((project / "gen-model" / "onnx" / "genai_config.json").read_text())
     assert built["model"]["decoder"]["session_options"]["provider_options"] == []
     assert command("infer", "Hello", "--max-new-tokens", "2", cwd=project).returncode == 0

@@ -17,8 +17,7 @@ from phi3scaffold.runtime.evaluation.measure import Emit, Measured, Reference, S
 from phi3scaffold.runtime.evaluation.questions import Questions
 from phi3scaffold.runtime.pipeline.child import describe_error, why_it_ended
 
-# Imported once for all forms that need it: they take longer to import than to measure `tiny`.
-PRELOADED = ["torch", "transformers.models.phi3.modeling_phi3", "peft"]
+PRELOADED = ["phi3scaffold.runtime.evaluation.preload"]
 
 
 def measure_alone(
