@@ -9,7 +9,7 @@ from phi3scaffold.cli.units import binary, decimal
 from phi3scaffold.limits import show
 
 ORDER = ("base", "adapter", "merged", "onnx", "onnx-adapter")
-HEAD = "  {:<13}{:>6}  {:<10}{:>7}{:>8}{:>10}{:>7}{:>9}{:>9}"
+HEAD = "  {:<13}{:>6}  {:<10}{:>7}{:>7}{:>9}{:>6}{:>9}{:>8}"
 FEW = 30  # rows; below that nothing is certain
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,8 +59,8 @@ def rung(made: Measured, asked: Questions, adapter: Measured | None) -> dict[str
     if sum(made.agreed_of):
         numbers["agreement"] = sum(made.agreed) / sum(made.agreed_of)
     if made.kl is not None:
-        numbers["kl_divergence"] = made.kl
-        numbers["max_logit_difference"] = made.max_logit_difference
+        numbers["kl_divergence"] = _finite(made.kl)
+        numbers["max_logit_difference"] = _finite(made.max_logit_difference or 0.0)
         numbers["compared"] = made.compared
     numbers["first_token_seconds"] = made.first_token_seconds
     numbers["tokens_per_second"] = made.tokens_per_second
@@ -114,5 +115,10 @@ def _unspaced(text: str) -> bool:
 
 
 def _exp(nats: float) -> float:
-    """A perplexity; one that is too large for a number is the largest there is."""
-    return math.exp(min(nats, 700.0))
+    """A perplexity."""
+    return _finite(math.exp(nats)) if nats < 700 else sys.float_info.max
+
+
+def _finite(value: float) -> float:
+    """What JSON can say of a form whose weights are broken: the largest number for none at all."""
+    return value if math.isfinite(value) else sys.float_info.max

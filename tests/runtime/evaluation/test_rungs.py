@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -95,3 +96,14 @@ def test_rouge_counts_words_in_any_script() -> None:
     assert rouge_l(["Größe zählt"], ["größe zählt!"]) == 1.0
     assert rouge_l(["今日は雨"], ["今日は晴"]) == pytest.approx(0.75)
     assert rouge_l([""], ["something"]) == 0.0
+
+
+def test_broken_weights_give_numbers_that_no_limit_lets_pass() -> None:
+    """And that every reader of JSON understands."""
+    made = measured(["joy"], log_likelihood=[math.nan], kl=math.nan, max_logit_difference=math.inf)
+    found = rung(made, asked(["joy"]), None)
+    json.loads(json.dumps(found, allow_nan=False))
+    assert min(found["perplexity"], found["kl_divergence"], found["max_logit_difference"]) > 1e300
+    assert (
+        rung(measured(["joy"], log_likelihood=[-1e5]), asked(["joy"]), None)["perplexity"] > 1e300
+    )
