@@ -164,6 +164,7 @@ def test_readme(made: Made) -> None:
         "merged/",
         "onnx/",
         "report/",
+        "release/",
         "setup/setup",
         "inferences/",
         "model-cache/",

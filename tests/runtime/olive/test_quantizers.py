@@ -85,3 +85,24 @@ def test_a_last_pass_that_writes_nothing_is_a_failure(copied: Path, tmp_path: Pa
     model = hf_model(project.merged)
     with pytest.raises(ScaffoldError, match=r"quantize0 .* wrote nothing"):
         run_passes(project_config(project), copied, ("quantize0",), model, tmp_path / "out")
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_kquant_in_pieces_finds_what_olive_finds(symmetric: bool) -> None:
+    """Also for the last piece, which is smaller."""
+    import torch
+
+    from phi3scaffold.runtime import environment
+
+    environment.prepare()
+    from olive.passes.pytorch import kquant
+
+    from phi3scaffold.runtime.olive.kquant import PIECE, _in_pieces
+
+    weight = torch.randn(3 * PIECE // 256 + 5, 256, generator=torch.Generator().manual_seed(0))
+    settings = {"group_size": 32, "maxq": 15, "minq": 0, "symmetric": symmetric}
+    whole = kquant.kquant_find_qparams(weight, **settings)
+    with _in_pieces():
+        assert kquant.kquant_find_qparams is not whole
+        pieces = kquant.kquant_find_qparams(weight, **settings)
+    assert all(torch.equal(one, other) for one, other in zip(whole, pieces, strict=True))
