@@ -35,7 +35,7 @@ HEAVY = (
 IMPORTED_LATE = (
     *(
         f"phi3scaffold.runtime.olive.{name}"
-        for name in ("attention", "components", "fused", "passes", "trainer")
+        for name in ("attention", "components", "fused", "kquant", "passes", "trainer")
     ),
     "phi3scaffold.runtime.evaluation.preload",
 )
