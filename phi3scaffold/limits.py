@@ -44,7 +44,7 @@ LIMITS = {
         1.25, True, "ratio", "perplexity of the right answers over the adapter's"
     ),
     "agreement": Limit(
-        0.95, False, "share", "tokens of the adapter's answers that the form chooses, too"
+        0.9, False, "share", "tokens of the adapter's answers that the form chooses, too"
     ),
     "tokens_per_second": Limit(None, False, "tokens/s", "speed of the ONNX form, one answer"),
     "size_mb": Limit(None, True, "MB", "size of the ONNX form on disk"),
