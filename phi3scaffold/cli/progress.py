@@ -17,6 +17,13 @@ Emit = Callable[[dict[str, Any]], None]
 SOON = 2.0  # seconds; what is over sooner needs no forecast
 COUNTED = ("step", "bytes")  # events that say how far a stage is
 SILENT = ("tokenizer", "gate")  # stages with nothing of their own to sum up
+STYLES = {
+    "  broken ": "red",
+    "  unknown ": "yellow",
+    "  warning ": "yellow",
+    "gate: released": "bold green",
+    "gate: not": "bold red",
+}
 PLAIN_EVERY = 10.0  # seconds between two lines of one stage where there is no terminal
 
 
@@ -74,8 +81,16 @@ class Summary:
         return lines
 
     def print(self) -> None:
-        print("summary")
-        print("\n".join(self.lines()))
+        lines = ["summary", *self.lines()]
+        if not sys.stdout.isatty():
+            print("\n".join(lines))
+            return
+        from rich.console import Console
+
+        console = Console(highlight=False)  # which knows NO_COLOR
+        for line in lines:
+            style = next((style for mark, style in STYLES.items() if mark in line[:20]), None)
+            console.print(line, style=style, markup=False, soft_wrap=True)
 
 
 def describe(stage: str, facts: dict[str, Any]) -> str:
