@@ -183,8 +183,8 @@ class Form(abc.ABC):
     @abc.abstractmethod
     def _score(
         self, prompts: list[list[int]], continuations: list[list[list[int]]]
-    ) -> list[list[np.ndarray]]:
-        """See `score`, for prompts that run together."""
+    ) -> Iterator[list[np.ndarray]]:
+        """See `score`, for prompts that run together: row by row, in their order."""
 
     def _groups(self, batch: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:
         """Rows to run together: of about one length, and few enough for the memory."""

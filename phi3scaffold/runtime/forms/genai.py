@@ -99,11 +99,10 @@ class GenaiForm(Form):
 
     def _score(
         self, prompts: list[list[int]], continuations: list[list[list[int]]]
-    ) -> list[list[np.ndarray]]:
-        """Row by row: tokens can be appended and taken back only where one row runs alone."""
+    ) -> Iterator[list[np.ndarray]]:
+        """Each row alone: tokens can be appended and taken back only where one row runs alone."""
         import numpy as np
 
-        found = []
         for prompt, rows in zip(prompts, continuations, strict=True):
             generator = self._generator([prompt], max(map(len, rows)))
             first = np.array(generator.get_logits(), dtype=np.float32).reshape(1, -1)
@@ -116,8 +115,7 @@ class GenaiForm(Form):
                     logits.append(np.concatenate([first, rest]))
                 else:
                     logits.append(first)
-            found.append(logits)
-        return found
+            yield logits
 
     def _generator(self, batch: list[list[int]], room: int, least: int = 0) -> Any:
         """A greedy generator that has read prompts of one length; at least `least` new tokens."""

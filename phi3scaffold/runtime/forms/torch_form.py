@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SMALL = 512 * 2**20  # bytes of weights on disk
+LOGITS_BYTES = 256 * 2**20  # that are held at a time: a vocabulary may have 200,000 entries
 
 
 class TorchForm(Form):
@@ -175,15 +176,11 @@ class TorchForm(Form):
 
     def _score(
         self, prompts: list[list[int]], continuations: list[list[list[int]]]
-    ) -> list[list[np.ndarray]]:
+    ) -> Iterator[list[np.ndarray]]:
         """The prompts once, all together; then their continuations over copies of the cache."""
         import torch
 
         ids, mask = self._padded(prompts, left=True)
-        places = [
-            (row, number) for row, each in enumerate(continuations) for number in range(len(each))
-        ]
-        found: list[list[Any]] = [[None] * len(each) for each in continuations]
         with torch.inference_mode():
             seen = self._model(
                 input_ids=ids,
@@ -192,35 +189,55 @@ class TorchForm(Form):
                 use_cache=True,
                 logits_to_keep=1,
             )
-            first = seen.logits[:, -1:].float()
-            longest = max(len(ids) for each in continuations for ids in each)
-            many = max(1, BATCH_TOKENS // (ids.shape[1] + longest))
-            for start in range(0, len(places), many):
-                chunk = places[start : start + many]
-                rows = torch.tensor([row for row, _ in chunk], device=self._device)
-                texts = [continuations[row][number] for row, number in chunk]
-                logits = [first[rows]]
-                if max(map(len, texts)) > 1:
-                    rest, there = self._padded([text[:-1] for text in texts], left=False)
-                    cache = copy.deepcopy(seen.past_key_values)
-                    cache.batch_select_indices(rows)
-                    before = mask[rows]
-                    positions = before.sum(1, keepdim=True) + torch.arange(
-                        rest.shape[1], device=self._device
-                    )
-                    logits.append(
-                        self._model(
-                            input_ids=rest,
-                            attention_mask=torch.cat([before, there], dim=1),
-                            position_ids=positions,
-                            past_key_values=cache,
-                            use_cache=True,
-                        ).logits.float()
-                    )
-                whole = torch.cat(logits, dim=1).cpu().numpy()
-                for (row, number), text, its in zip(chunk, texts, whole, strict=True):
-                    found[row][number] = its[: len(text)].copy()
-        return found
+        first = seen.logits[:, -1:].float()
+        places = [(row, text) for row, texts in enumerate(continuations) for text in texts]
+        longest = max(len(text) for _, text in places)
+        many = min(
+            BATCH_TOKENS // (ids.shape[1] + longest),
+            LOGITS_BYTES // (longest * first.shape[-1] * first.element_size()),
+        )
+        done: list[np.ndarray] = []
+        row = 0
+        for start in range(0, len(places), max(1, many)):
+            chunk = places[start : start + max(1, many)]
+            done += self._continued(seen.past_key_values, mask, first, chunk)
+            while row < len(continuations) and len(done) >= len(continuations[row]):
+                yield done[: len(continuations[row])]
+                done = done[len(continuations[row]) :]
+                row += 1
+
+    def _continued(
+        self, cache: Any, mask: Any, first: Any, chunk: list[tuple[int, list[int]]]
+    ) -> list[np.ndarray]:
+        """Logits [C, vocabulary] of some (row, continuation), the cache left as it was.
+
+        Args:
+            cache: of the prompts.
+            mask: of the prompts, [rows, longest].
+            first: the logits behind each prompt, [rows, 1, vocabulary].
+        """
+        import torch
+
+        texts = [text for _, text in chunk]
+        rows = torch.tensor([row for row, _ in chunk], device=self._device)
+        logits = [first[rows]]
+        if max(map(len, texts)) > 1:
+            rest, there = self._padded([text[:-1] for text in texts], left=False)
+            own = copy.deepcopy(cache)
+            own.batch_select_indices(rows)
+            before = mask[rows]
+            steps = torch.arange(rest.shape[1], device=self._device)
+            with torch.inference_mode():
+                out = self._model(
+                    input_ids=rest,
+                    attention_mask=torch.cat([before, there], dim=1),
+                    position_ids=before.sum(1, keepdim=True) + steps,
+                    past_key_values=own,
+                    use_cache=True,
+                )
+            logits.append(out.logits.float())
+        whole = torch.cat(logits, dim=1).cpu().numpy()
+        return [its[: len(text)].copy() for its, text in zip(whole, texts, strict=True)]
 
     def _padded(self, batch: list[list[int]], left: bool) -> tuple[Any, Any]:
         """Ids and attention mask, both [rows, longest]."""
