@@ -73,7 +73,7 @@ class Summary:
             if self.peak[name]:
                 took += f", {binary(self.peak[name])} at most"
             told = describe(name, self.facts[name])
-            lines.append(f"  {name:<9} {took:<24} {told}".rstrip())
+            lines.append(f"  {name:<11} {took:<24} {told}".rstrip())
         lines += ladder(self.facts.get("evaluate", {}))
         lines += gate(self.facts.get("gate", {}))
         if self.project.is_demonstration:
