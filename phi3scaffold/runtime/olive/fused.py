@@ -1,9 +1,10 @@
-"""LoRA layers in one step of autograd: the frozen product, and the adapter added into it.
+"""Adapter layers that compute little more than the frozen product; DoRA, LoHa and LoKr, too.
 
-PEFT's own forward converts the input to the adapter's float32 and back, multiplies the output by
-the scale and adds it to a second tensor of the same size; autograd keeps what lies between. On a
-CPU that costs as much as the adapter itself. The mathematics is the same, and the adapter stays in
-float32.
+PEFT's own LoRA converts the input to the adapter's float32 and back, multiplies the output by the
+scale and adds it to a second tensor of the same size; autograd keeps what lies between. Its DoRA,
+LoHa and LoKr make the whole change of a weight, in float32, in every pass. On a CPU that costs as
+much as the adapter, or three times the model. The mathematics is the same here, and the adapter
+stays in float32.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from peft.tuners.lora.layer import Linear
+from peft.tuners.loha.layer import Linear as LoHaLinear
+from peft.tuners.lokr.layer import Linear as LoKrLinear
+from peft.tuners.lora.layer import Linear as LoRALinear
+from peft.tuners.lora.variants import DoraLinearVariant
 
 
 class _Adapted(torch.autograd.Function):
@@ -59,10 +63,11 @@ def _kept(rows: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
 
 
 def fuse(model: torch.nn.Module) -> None:
-    """Let the plain LoRA layers of a PeftModel compute in one step; others stay as they are."""
+    """Give the adapter layers of a PeftModel a quicker forward; others stay as they are."""
     for layer in model.modules():
-        if _is_plain(layer):
-            layer.forward = _Forward(layer)
+        kind = _kind(layer)
+        if kind:
+            layer.forward = kind(layer)
 
 
 def unfuse(model: torch.nn.Module) -> None:
@@ -72,12 +77,31 @@ def unfuse(model: torch.nn.Module) -> None:
             del layer.forward
 
 
-def _is_plain(layer: torch.nn.Module) -> bool:
-    """A LoRA layer over an unquantized linear one without bias, and no variant such as DoRA."""
-    if type(layer) is not Linear or layer.lora_variant or len(layer.active_adapters) != 1:
-        return False
+def _kind(layer: Any) -> type[_Forward] | None:
+    """What suits a layer: one adapter over an unquantized linear layer without bias."""
+    kinds: dict[type, type[_Forward]] = {
+        LoRALinear: _LoRA,
+        LoHaLinear: _LoHa,
+        LoKrLinear: _LoKr,
+    }
+    kind = kinds.get(type(layer))
+    if kind is None or len(layer.active_adapters) != 1:
+        return None
+    (name,) = layer.active_adapters
     base = layer.base_layer
-    return type(base) is torch.nn.Linear and base.bias is None and not layer.fan_in_fan_out
+    if type(base) is not torch.nn.Linear or base.bias is not None:
+        return None
+    if kind is not _LoRA:
+        wide = kind is _LoHa and layer.r[name] ** 2 > min(base.weight.shape)
+        dropped = layer.rank_dropout[name] or layer.module_dropout[name]
+        return None if wide or dropped else kind
+    if layer.fan_in_fan_out:
+        return None
+    if not layer.lora_variant:
+        return _LoRA
+    # with dropout PEFT's DoRA drops the frozen product's input, too: a second product
+    plain = not getattr(layer.lora_dropout[name], "p", 0.0)
+    return _DoRA if plain and isinstance(layer.lora_variant.get(name), DoraLinearVariant) else None
 
 
 class _Forward:
@@ -87,13 +111,109 @@ class _Forward:
         (self.name,) = layer.active_adapters
         self.layer = layer
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """The frozen weight, [out, in]."""
+        weight: torch.Tensor = self.layer.base_layer.weight
+        return weight
+
+    def parameter(self, name: str) -> torch.Tensor:
+        """One of the adapter's, float32."""
+        parameter: torch.Tensor = getattr(self.layer, name)[self.name]
+        return parameter
+
+
+class _LoRA(_Forward):
+    """``x W' + s drop(x) A' B'`` (https://arxiv.org/abs/2106.09685, section 4.1)."""
+
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         layer, name = self.layer, self.name
-        weight = layer.base_layer.weight
         share = getattr(layer.lora_dropout[name], "p", 0.0) if layer.training else 0.0
         keep = None
         if share:
-            ones = torch.ones(x.numel() // x.shape[-1], x.shape[-1], dtype=weight.dtype)
+            ones = torch.ones(x.numel() // x.shape[-1], x.shape[-1], dtype=self.weight.dtype)
             keep = torch.nn.functional.dropout(ones.to(x.device), share)
-        a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
-        return _Adapted.apply(x, weight, a, b, layer.scaling[name], keep)
+        return self.adapted(x, keep)
+
+    def adapted(self, x: torch.Tensor, keep: torch.Tensor | None = None) -> torch.Tensor:
+        a, b = self.layer.lora_A[self.name].weight, self.layer.lora_B[self.name].weight
+        made: torch.Tensor = _Adapted.apply(
+            x, self.weight, a, b, self.layer.scaling[self.name], keep
+        )
+        return made
+
+
+class _DoRA(_LoRA):
+    """LoRA's product, each output times ``m / |W + s B A|`` (https://arxiv.org/abs/2402.09353).
+
+    The length needs no W + s B A: its square is ``|W|^2 + 2 s (W A') . B + s^2 (B (A A')) . B``,
+    row by row. It gets no gradient (section 4.3).
+    """
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__(layer)
+        rows = self.weight.detach().split(1024)
+        self.squares = torch.cat([piece.float().square().sum(1) for piece in rows])  # [out]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        magnitude = self.layer.lora_magnitude_vector[self.name].weight
+        factor = (magnitude / self.length()).to(self.weight.dtype)
+        return self.adapted(x) * factor
+
+    @torch.no_grad()
+    def length(self) -> torch.Tensor:
+        """Of each row of the changed weight: [out], float32."""
+        a, b = self.layer.lora_A[self.name].weight, self.layer.lora_B[self.name].weight
+        scale = self.layer.scaling[self.name]
+        crossed = (self.weight @ a.to(self.weight.dtype).t()).float()
+        change = 2 * scale * crossed + scale**2 * (b @ (a @ a.t()))
+        return (self.squares + (change * b).sum(1)).clamp_min(0).sqrt()
+
+
+class _LoHa(_Forward):
+    """``x W' + s x ((A1 B1) * (A2 B2))'`` (https://arxiv.org/abs/2108.06098).
+
+    The product by elements of two matrices of rank r is one matrix of rank r^2, whose factors are
+    the pairwise products of the two's. Not worth it where that is more than the weight has.
+    """
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        out_1, out_2 = self.parameter("hada_w1_a"), self.parameter("hada_w2_a")  # [out, r]
+        in_1, in_2 = self.parameter("hada_w1_b"), self.parameter("hada_w2_b")  # [r, in]
+        a = (in_1[:, None] * in_2[None]).flatten(0, 1)
+        b = (out_1[:, :, None] * out_2[:, None]).flatten(1)
+        made: torch.Tensor = _Adapted.apply(
+            x, self.weight, a, b, self.layer.scaling[self.name], None
+        )
+        return made
+
+
+class _LoKr(_Forward):
+    """``x W' + s x (C kron D)'``, D = A B or whole (https://arxiv.org/abs/2309.14859).
+
+    x is cut into as many parts as C is wide: D goes over each part, C over the parts.
+    """
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        weight, dtype = self.weight, self.weight.dtype
+        rows = x.reshape(-1, x.shape[-1]).to(dtype)
+        small = (self.factor("lokr_w1") * self.layer.scaling[self.name]).to(dtype)  # [l, m]
+        parts = rows.unflatten(1, (small.shape[1], -1))  # [rows, m, n]
+        if self.name in self.layer.lokr_w2:
+            made = self.over_parts(small, parts @ self.parameter("lokr_w2").to(dtype).t())
+        else:
+            middle = parts @ self.parameter("lokr_w2_b").to(dtype).t()  # [rows, m, r]
+            made = self.over_parts(small, middle) @ self.parameter("lokr_w2_a").to(dtype).t()
+        made = torch.nn.functional.linear(rows, weight) + made.flatten(1)
+        return made.view(*x.shape[:-1], weight.shape[0])
+
+    def factor(self, name: str) -> torch.Tensor:
+        """A matrix that is trained whole, or as a product."""
+        if self.name in getattr(self.layer, name):
+            return self.parameter(name)
+        return self.parameter(f"{name}_a") @ self.parameter(f"{name}_b")
+
+    @staticmethod
+    def over_parts(small: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+        """small [l, m] over parts [rows, m, n] -> [rows, l, n]."""
+        return (parts.transpose(1, 2) @ small.t()).transpose(1, 2)
