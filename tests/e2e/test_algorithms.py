@@ -17,7 +17,7 @@ from tests.template.conftest import without_git
 
 environment.prepare()  # before torch: its threads sleep while they wait
 OTHERS = sorted(set(template.questions()["algo"].choices) - {"lora", "qlora"})
-STEPS, ROWS = 40, 64
+STEPS, ROWS = 60, 64
 
 
 @pytest.mark.parametrize("algo", OTHERS)

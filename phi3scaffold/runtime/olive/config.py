@@ -111,15 +111,19 @@ class OliveConfig:
 
         ModelBuilder's; it says int4 of whatever a quantizer before it has rounded.
         """
-        bits = ""
-        for settings in self.passes.values():
-            kind = str(settings["type"]).lower()
-            if kind in QUANTIZERS:
-                bits = str(settings.get("bits", 4))
-            if kind == BUILDER:
-                built = str(settings.get("precision", "fp32"))
-                return f"int{bits}" if built == "int4" and bits else built
-        return "fp32"
+        built = str(self._last(BUILDER).get("precision", "fp32"))
+        quantizer = self._last(*QUANTIZERS)
+        return f"int{quantizer.get('bits', 4)}" if built == "int4" and quantizer else built
+
+    @property
+    def quantizer(self) -> str:
+        """The quantizer's type in small letters, one of `QUANTIZERS`, or empty."""
+        return str(self._last(*QUANTIZERS).get("type", "")).lower()
+
+    def _last(self, *kinds: str) -> dict[str, Any]:
+        """The settings of the last pass of one of these types; empty where there is none."""
+        found = [one for one in self.passes.values() if str(one["type"]).lower() in kinds]
+        return found[-1] if found else {}
 
 
 def project_config(project: Project) -> OliveConfig:

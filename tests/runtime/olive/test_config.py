@@ -13,6 +13,7 @@ from phi3scaffold.runtime.olive.config import OliveConfig, load_config
 
 LORA = {"type": "LoRA"}
 MERGE = {"type": "MergeAdapterWeights"}
+MIX = {"type": "SelectiveMixedPrecision", "algorithm": "k_quant_mixed", "bits": 8}
 BUILD = {"type": "ModelBuilder", "precision": "int4"}
 ROWS = {"name": "calibration", "pre_process_data_config": {"max_samples": 8}}
 
@@ -26,20 +27,21 @@ def config(folder: Path, *export: dict[str, Any], **more: Any) -> OliveConfig:
 
 
 @pytest.mark.parametrize(
-    ("export", "precision"),
+    ("export", "precision", "quantizer"),
     [
-        ([{"type": "Rtn", "bits": 8}, BUILD], "int8"),
-        ([{"type": "SelectiveMixedPrecision", "bits": 8}, {"type": "KQuant"}, BUILD], "int4"),
-        ([{"type": "Gptq", "bits": 8, "data_config": "train"}, BUILD], "int8"),
-        ([BUILD], "int4"),
-        ([BUILD | {"precision": "fp16"}], "fp16"),
-        ([{"type": "ModelBuilder"}], "fp32"),
+        ([{"type": "Rtn", "bits": 8}, BUILD], "int8", "rtn"),
+        ([MIX, {"type": "KQuant"}, BUILD], "int4", "kquant"),
+        ([{"type": "Gptq", "bits": 8, "data_config": "train"}, BUILD], "int8", "gptq"),
+        ([BUILD], "int4", ""),
+        ([BUILD | {"precision": "fp16"}], "fp16", ""),
+        ([{"type": "ModelBuilder"}], "fp32", ""),
     ],
 )
 def test_the_precision_is_that_of_the_weights(
-    export: list[dict[str, Any]], precision: str, tmp_path: Path
+    export: list[dict[str, Any]], precision: str, quantizer: str, tmp_path: Path
 ) -> None:
-    assert config(tmp_path, *export).precision == precision
+    found = config(tmp_path, *export)
+    assert (found.precision, found.quantizer) == (precision, quantizer)
 
 
 def test_the_rows_that_a_quantizer_looks_at_decide_what_is_exported(tmp_path: Path) -> None:
