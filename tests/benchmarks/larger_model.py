@@ -119,7 +119,9 @@ def grown(seed: int) -> Phi3ForCausalLM:
 
 def train(out: Path, seconds: float, tokens: int, checkpoint_seconds: float = 180.0) -> None:
     """Train until the seconds or the tokens are spent; the rate falls as a cosine up to there."""
-    shutil.copytree(MODEL_DIR, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.saf*"))
+    shutil.copytree(
+        MODEL_DIR, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.saf*", "README*")
+    )
     ids = encode(out, documents(RECIPE.seed, RECIPE.documents))
     held_out = blocks(encode(out, documents(HELD_OUT_SEED, HELD_OUT_DOCUMENTS)), RECIPE.block)
     held_out = held_out[: 64 * 4]

@@ -16,7 +16,7 @@ WAYS = {
 }
 #: Heading -> (key, the number as shown).
 COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
-    "accuracy %": ("accuracy", lambda x: f"{100 * x:.1f}"),
+    "accuracy %": ("exact_match", lambda x: f"{100 * x:.1f}"),
     "perplexity": ("perplexity", lambda x: f"{x:.4f}"),
     "KL, 10^-3 nats": ("kl_divergence", lambda x: f"{1000 * x:.2f}"),
     "MB": ("bytes", lambda x: f"{x / 1e6:.2f}"),

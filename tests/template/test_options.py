@@ -198,9 +198,21 @@ def test_a_quantizer_overrides_the_recipes_alone(tmp_path: Path) -> None:
     assert passes["mix"]["algorithm"] == RECIPES["best"]["mixed"]
 
 
-def test_a_recipe_says_what_qloras_adapter_is_merged_into(tmp_path: Path) -> None:
-    for recipe in RECIPES:
-        answers = {"model": "tiny", "algo": "qlora", "recipe": recipe}
-        root = generator.new(tmp_path / recipe, answers, git=False, wheel=False)
-        settings = yaml.safe_load((root / "project.yaml").read_text())
-        assert settings["merge_base"] == RECIPES[recipe]["merge_base"]
+@pytest.mark.parametrize(
+    ("answers", "base"),
+    [
+        ({}, "original"),
+        ({"quantizer": "kquant"}, "original"),
+        ({"quantizer": "gptq"}, "nf4"),
+        ({"recipe": "best"}, "nf4"),
+        ({"precision": "int8"}, "nf4"),
+        ({"precision": "fp32"}, "nf4"),
+    ],
+)
+def test_the_quantizer_decides_what_qloras_adapter_is_merged_into(
+    answers: dict[str, str], base: str, tmp_path: Path
+) -> None:
+    asked = {"model": "tiny", "algo": "qlora", **answers}
+    root = generator.new(tmp_path / "proj", asked, git=False, wheel=False)
+    settings = yaml.safe_load((root / "project.yaml").read_text())
+    assert settings["merge_base"] == base
