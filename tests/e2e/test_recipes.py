@@ -22,8 +22,7 @@ CASES = [  # the default recipe at int4 is the trained project's own
     {"quantizer": "kquant"},
     {"quantizer": "gptq"},
     {"precision": "int8"},
-    {"precision": "int8", "recipe": "best"},
-    {"precision": "int8", "quantizer": "gptq"},
+    {"precision": "int8", "quantizer": "kquant"},
 ]
 
 
