@@ -5,7 +5,7 @@
 
 FOLDER keeps a project for each model, algorithm and seed, and in results/ a JSON file a cell: a
 run that was stopped goes on where it was, and a cell whose file is deleted is measured again. The
-tables go to FOLDER/table.md. Two questions:
+tables go to FOLDER/table.md; what was measured and chosen is in quantization.md. Two questions:
 
 - LoRA, merged, then every quantizer of `QUANTIZERS`;
 - QLoRA in three ways: merged into the NF4 base that it was trained over (dequantized), merged into
@@ -121,7 +121,12 @@ TINY_ONLY = (
     "fp32",
 )
 #: What QLoRA's three ways are measured with.
-FOR_QLORA = ("Rtn 32, int8 head", "k_quant_mixed, KQuant 32")
+FOR_QLORA = (
+    "Rtn 32, int8 head",
+    "Gptq 32, int8 head",
+    "k_quant_mixed, KQuant 32",
+    "Rtn 32, all int8",
+)
 WAYS = ("nf4", "original", "adapter")
 #: What the larger model is trained with; tiny is trained as a new project has it.
 LARGER_TRAINING = {

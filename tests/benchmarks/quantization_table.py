@@ -36,11 +36,11 @@ def write_table(results: Path, out: Path) -> None:
             if mine:
                 seeds = len({cell["seed"] for cell in mine})
                 head = f"### `{model}`, {title}: {seeds} seeds, {mine[0]['rows']} rows"
-                parts.append("\n".join([head, "", *_rows(mine, algo)]))
+                parts.append("\n".join([head, "", *_rows(mine, algo, seeds)]))
     out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _rows(cells: list[dict[str, Any]], algo: str) -> list[str]:
+def _rows(cells: list[dict[str, Any]], algo: str, seeds: int) -> list[str]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
         way, quantizer = WAYS[cell["way"]], cell.get("quantizer", "")
@@ -49,12 +49,14 @@ def _rows(cells: list[dict[str, Any]], algo: str) -> list[str]:
     ordered = sorted(groups, key=lambda name: _median(groups[name], "kl_divergence"))
     lines = [f"| | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name in ordered:
+        fewer = len(groups[name]) < seeds
+        title = name + (f" ({len(groups[name])} of the seeds)" if fewer else "")
         errors = [cell["error"] for cell in groups[name] if "error" in cell]
         if errors:
-            lines.append(f"| {name} | does not run: {errors[0]} |" + " |" * (len(COLUMNS) - 1))
+            lines.append(f"| {title} | does not run: {errors[0]} |" + " |" * (len(COLUMNS) - 1))
         else:
             shown = [_shown(groups[name], key, show) for key, show in COLUMNS.values()]
-            lines.append(f"| {name} | {' | '.join(shown)} |")
+            lines.append(f"| {title} | {' | '.join(shown)} |")
     return lines
 
 
