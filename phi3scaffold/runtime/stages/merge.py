@@ -47,6 +47,13 @@ def room(project: Project) -> int:
 
 
 SECONDS_PER_GB = 12.0  # of 16-bit weights, on two cores of 2024
+ROUNDING_PER_GB = 12.0  # seconds, to NF4 and back
+
+
+def seconds(project: Project) -> float:
+    """About how long it takes."""
+    per_gb = SECONDS_PER_GB + (ROUNDING_PER_GB if project.merge_base == "nf4" else 0.0)
+    return project.base_bytes / 1e9 * per_gb
 
 
 STAGE = Stage(
@@ -58,6 +65,6 @@ STAGE = Stage(
     after=("model", "finetune"),
     packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
     needs_torch=True,
-    seconds=lambda project: project.base_bytes / 1e9 * SECONDS_PER_GB,
+    seconds=seconds,
     room=room,
 )
