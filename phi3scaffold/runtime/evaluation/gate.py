@@ -74,9 +74,9 @@ RULES = {
 TRY = {
     "adapter": "more or cleaner rows, more epochs, a higher rank or another learning rate "
     "(fine-tuning/README.md)",
-    "merged": "phi3scaffold merge once more; with QLoRA, merge_base: nf4 in project.yaml",
-    "onnx": "a closer quantizer (fine-tuning/README.md: quantize): the recipe `best`, KQuant, "
-    "group_size 32, 8 bits for lm_head or for all; or --precision fp32 to compare with",
+    "merged": "phi3scaffold merge once more; with QLoRA, the other merge_base in project.yaml",
+    "onnx": "a closer quantizer (fine-tuning/README.md: quantize): that of the recipe `best`, or 8 "
+    "bits; with QLoRA, the other merge_base in project.yaml; precision fp32 to compare with",
     "onnx-adapter": "a closer quantizer for the base (fine-tuning/README.md: quantize)",
 }
 
