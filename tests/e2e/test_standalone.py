@@ -105,12 +105,12 @@ def test_qloras_adapter_answers_over_the_base_it_was_trained_on(
     with open_form("adapter", project) as form:
         ids = form.encode(form.prompt.messages(TEXTS[1]))
         expected = form.decode(form.generate([ids], 12)[0]).strip()
-        ((_, (rounded,)),) = form.score([ids], [[7]])
+        ((_, (rounded,)),) = form.score([ids], [[[7]]])
     command = [sys.executable, "-S", str(alone), TEXTS[1], "--max-new-tokens", "12"]
     assert run(command, site, tmp_path).stdout.strip() == expected
     (tmp_path / "gen-model" / "adapter" / nf4.FILE).unlink()
     with open_form("adapter", tmp_path / "gen-model" / "adapter", base=project.base) as form:
-        ((_, (original,)),) = form.score([ids], [[7]])
+        ((_, (original,)),) = form.score([ids], [[[7]]])
     assert abs(rounded - original).max() > 0.05
 
 
@@ -162,7 +162,7 @@ def test_the_onnx_script_in_an_environment_that_pip_made(
 @pytest.mark.parametrize("form", FORMS)
 def test_the_scripts_are_short_and_import_only_what_they_require(form: str) -> None:
     source = (SCRIPTS / f"{form}.py").read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 84
+    assert len(source.splitlines()) <= (104 if form == "adapter" else 84)  # QLoRA's rounding
     modules = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
