@@ -108,7 +108,8 @@ def test_qloras_adapter_answers_over_the_base_it_was_trained_on(
         ((_, (rounded,)),) = form.score([ids], [[[7]]])
     command = [sys.executable, "-S", str(alone), TEXTS[1], "--max-new-tokens", "12"]
     assert run(command, site, tmp_path).stdout.strip() == expected
-    (tmp_path / "gen-model" / "adapter" / nf4.FILE).unlink()
+    for file in (nf4.FILE, "manifest.json"):
+        (tmp_path / "gen-model" / "adapter" / file).unlink()
     with open_form("adapter", tmp_path / "gen-model" / "adapter", base=project.base) as form:
         ((_, (original,)),) = form.score([ids], [[[7]]])
     assert abs(rounded - original).max() > 0.05
