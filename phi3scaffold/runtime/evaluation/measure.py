@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Emit = Callable[[dict[str, Any]], None]
 
-BATCH = 16  # prompts between two words of progress
+BATCH = 32  # prompts between two words of progress
 COMPARED = 512  # positions at which two forms' logits are compared
 COMPARED_BYTES = 128 << 20  # and the memory they may take
 TIMED_PROMPTS = 3
