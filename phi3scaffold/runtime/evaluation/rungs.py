@@ -26,7 +26,8 @@ def rung(made: Measured, asked: Questions, adapter: Measured | None) -> dict[str
     Returns:
         For a classification ``accuracy``, ``macro_f1``, ``invalid`` (answers that are no label),
         ``confusion`` (a row an expected label, a column an answer, the last one for no label) and
-        ``likelihood_accuracy`` (the likeliest label, end of turn included); for free answers
+        ``likelihood_accuracy``, ``likelihood_macro_f1``, ``likelihood_confusion`` (the same of the
+        likeliest label, its end of turn included, which is never none); for free answers
         ``exact_match`` and ``rouge_l`` (https://aclanthology.org/W04-1013/). For all:
         ``perplexity`` (of the right answers), ``unfinished``, ``agreement`` (of tokens, with the
         adapter), ``same_answer`` (of rows), ``kl_divergence`` (nats), ``max_logit_difference``,
@@ -44,6 +45,8 @@ def rung(made: Measured, asked: Questions, adapter: Measured | None) -> dict[str
         likeliest = [asked.labels[number] for number in made.likeliest]
         agree = [mine == answer for mine, answer in zip(likeliest, expected, strict=True)]
         numbers |= share(agree, "likelihood_accuracy")
+        scored = _classified(likeliest, expected, asked.labels)
+        numbers |= {f"likelihood_{key}": scored[key] for key in ("macro_f1", "confusion")}
     else:
         numbers |= share(right, "exact_match")
         numbers["rouge_l"] = rouge_l(made.answers, expected)

@@ -61,6 +61,9 @@ def test_a_classification() -> None:
     # joy: precision 1, recall 1/2; fear: precision 1/2, recall 1/2
     assert found["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert found["likelihood_accuracy"] == 0.75
+    assert found["likelihood_confusion"] == [[2, 0, 0], [1, 1, 0]]
+    # joy: precision 2/3, recall 1; fear: precision 1, recall 1/2
+    assert found["likelihood_macro_f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
     assert found["perplexity"] == pytest.approx(math.e)  # 8 nats over 8 tokens
     assert found["unfinished"] == 0.25
     assert found["same_answer"] == 0.5
