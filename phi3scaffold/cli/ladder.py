@@ -7,8 +7,8 @@ from typing import Any
 
 from phi3scaffold.cli.units import binary, decimal
 from phi3scaffold.limits import show
+from phi3scaffold.runtime.forms import LADDER
 
-ORDER = ("base", "adapter", "merged", "onnx", "onnx-adapter")
 HEAD = "  {:<13}{:>6}  {:<10}{:>7}{:>7}{:>9}{:>6}{:>9}{:>8}"
 FEW = 30  # rows; below that nothing is certain
 
@@ -30,7 +30,7 @@ def ladder(metrics: Mapping[str, Any]) -> list[str]:
         HEAD.format("", right, "95 %", scored, "agrees", "perplex.", "tok/s", "memory", "disk")
     )
     forms = metrics["forms"]
-    for name in [*ORDER, *(name for name in forms if name not in ORDER)]:
+    for name in LADDER:
         if name in forms:
             lines.append(_line(name, forms[name]))
             lines.extend(_remarks(forms[name]))

@@ -84,3 +84,8 @@ def check_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
             where=genai_config,
             exit_code=FAILED_RUN,
         )
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below `folder`."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

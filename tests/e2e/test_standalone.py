@@ -240,4 +240,5 @@ def run(
 def test_the_environment_really_lacks_the_rest(tmp_path: Path) -> None:
     site = only(requirements("merged"), tmp_path / "site")
     for module in ("phi3scaffold", "olive", "peft", "onnxruntime_genai", "datasets", "onnx"):
-        run([sys.executable, "-S", "-c", f"import {module}"], site, tmp_path, code=1)
+        done = run([sys.executable, "-S", "-c", f"import {module}"], site, tmp_path, code=1)
+        assert f"No module named '{module}'" in done.stderr

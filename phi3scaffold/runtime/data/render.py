@@ -38,7 +38,7 @@ class Rendered(NamedTuple):
     truncated: bool = False
 
 
-class Form(NamedTuple):
+class Layout(NamedTuple):
     """What the chat template makes of some roles.
 
     Attributes:
@@ -87,7 +87,7 @@ class Renderer:
         self._special = special_tokens(folder)
         self._special_ids = set(self.tokenizer.convert_tokens_to_ids(list(self._special)))
         self._widest = max(map(len, self.tokenizer.get_vocab()))
-        self._forms: dict[tuple[str, ...], Form] = {}
+        self._layouts: dict[tuple[str, ...], Layout] = {}
         self._kept_system: str | None = None  # the last one that the template was seen to keep
         self._shortener = Shortener(self, user) if long_rows == "truncate" else None
 
@@ -138,12 +138,12 @@ class Renderer:
 
     def _sample(self, row: Conversation, text: str, ids: list[int]) -> Rendered:
         marks = [place for place, token in enumerate(ids) if token in self._special_ids]
-        form = self._form(row)
-        if len(marks) != form.marks:
+        layout = self._layout(row)
+        if len(marks) != layout.marks:
             raise _forged(row)
         labels = [IGNORE] * len(ids)
         end = 0
-        for turn, (before, gap) in zip(answers(row), form.answers, strict=True):
+        for turn, (before, gap) in zip(answers(row), layout.answers, strict=True):
             start = marks[before - 1] + 1 + len(gap)
             prefix = template(self.tokenizer, row.messages[:turn], ask=True)
             if not text.startswith(prefix) or ids[start - len(gap) : start] != gap:
@@ -164,14 +164,14 @@ class Renderer:
         # what the template writes after the last end of turn is never trained and never read
         return Rendered(row, ids[: end + 1], labels[: end + 1])
 
-    def _form(self, row: Conversation) -> Form:
+    def _layout(self, row: Conversation) -> Layout:
         """Where the template puts its marks, which only the roles of the turns decide.
 
         A text is cut at its marks before anything else is done to it, so the ids up to a mark are
         the same whatever stands behind it: prompts need not be tokenized a second time.
         """
         roles = tuple(message["role"] for message in row.messages)
-        if roles not in self._forms:
+        if roles not in self._layouts:
             plain = [{"role": role, "content": "x"} for role in roles]
             found = []
             for turn in answers(row):
@@ -185,8 +185,8 @@ class Renderer:
                     )
                 found.append((len(marks), prefix[marks[-1] + 1 :]))
             whole = self._count_marks(encode(self.tokenizer, plain, ask=False))
-            self._forms[roles] = Form(whole, found)
-        return self._forms[roles]
+            self._layouts[roles] = Layout(whole, found)
+        return self._layouts[roles]
 
     def _refuse_control_tokens(self, row: Conversation) -> None:
         """User text that would forge a turn is refused, never tokenized as a control token."""

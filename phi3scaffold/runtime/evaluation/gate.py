@@ -12,9 +12,10 @@ from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.limits import LIMITS, show
+from phi3scaffold.runtime.forms import LADDER
 
 KEPT, BROKEN, UNKNOWN, WARNING = "kept", "broken", "unknown", "warning"
-MADE = ("adapter", "merged", "onnx", "onnx-adapter")  # the rungs, as they are made
+MADE = LADDER[1:]  # the rungs behind the base, as they are made
 BEHIND = MADE[1:]  # those that have to answer like the adapter
 SHIPPED = ("onnx",)
 

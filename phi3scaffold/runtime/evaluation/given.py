@@ -41,7 +41,7 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
     from phi3scaffold.runtime.evaluation.baselines import baselines
     from phi3scaffold.runtime.evaluation.ladder import climb
     from phi3scaffold.runtime.evaluation.questions import questions
-    from phi3scaffold.runtime.form_files import project_prompt
+    from phi3scaffold.runtime.form_files import project_prompt, size_of
     from phi3scaffold.runtime.pipeline.run import log_file
     from phi3scaffold.runtime.prompt import FILE
     from phi3scaffold.runtime.stages import data
@@ -55,8 +55,7 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
     prompt = None if own else project_prompt(project)
     subject = Subject(form, folder, base=project.base, prompt=prompt)
     rungs, _ = climb([subject], asked, emit, scratch, log_file(project))
-    files = (path for path in folder.rglob("*") if path.is_file())
-    rungs[form]["disk_bytes"] = sum(path.stat().st_size for path in files)
+    rungs[form]["disk_bytes"] = size_of(folder)
     return {
         "task": spec.task,
         "model": str(folder),

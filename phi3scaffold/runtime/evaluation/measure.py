@@ -8,6 +8,7 @@ time, as a user would run it.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -217,16 +218,14 @@ class _Scores:
         count = len(asked.rows)
         self._asked, self._reference = asked, reference
         self._theirs = np.load(reference.logits, mmap_mode="r") if reference else None
-        self._starts: list[int] = []  # of each row's answer among the compared positions
+        # of each row's answer among the compared positions
+        self._starts = [0, *itertools.accumulate(map(len, asked.answers))]
         self._kept: dict[int, np.ndarray] = {}
         self._kl = self._widest = 0.0
         self.compared = 0
         self.log_likelihood = [0.0] * count
         self.likeliest = [-1] * count
         self.agreed, self.agreed_of = [0] * count, [0] * count
-        for ids in asked.answers:
-            self._starts.append((self._starts[-1] if self._starts else 0) + len(ids))
-        self._starts = [0, *self._starts]
 
     def continuations(self, row: int) -> list[tuple[int, ...]]:
         """What to score behind a row's prompt, each once; the right answer first."""

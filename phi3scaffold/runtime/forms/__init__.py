@@ -17,6 +17,7 @@ from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.prompt import FILE, Prompt
 
 FORMS = ("onnx", "onnx-adapter", "onnx-base", "merged", "adapter", "base")
+LADDER = ("base", "adapter", "merged", "onnx", "onnx-adapter")  # from what was there to what ships
 
 # What shows that a form is whole, and the verb that makes it.
 _MARKS = {
@@ -55,14 +56,7 @@ def open_form(
         raise ScaffoldError(f"Unknown form {name!r}.", fix=f"one of: {', '.join(FORMS)}")
     if isinstance(where, Project):
         base = base or where.base
-        folder = {
-            "base": where.base,
-            "adapter": where.adapter,
-            "merged": where.merged,
-            "onnx": where.onnx,
-            "onnx-adapter": where.onnx_adapter,
-            "onnx-base": where.onnx_base,
-        }[name]
+        folder = folder_of(name, where)
         if adapter is None and where.adapters:
             adapter = where.adapters[0][0]
         if name == "base" and prompt is None:
@@ -88,6 +82,18 @@ def open_form(
         raise ValueError("the adapter form needs the base model's folder")
     check_made("base", base)
     return TorchForm(name, base, prompt, adapter=folder)
+
+
+def folder_of(name: str, project: Project) -> Path:
+    """Where a project's form lies, or will lie."""
+    return {
+        "base": project.base,
+        "adapter": project.adapter,
+        "merged": project.merged,
+        "onnx": project.onnx,
+        "onnx-adapter": project.onnx_adapter,
+        "onnx-base": project.onnx_base,
+    }[name]
 
 
 def check_made(name: str, folder: Path) -> None:

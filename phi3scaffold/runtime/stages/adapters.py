@@ -13,6 +13,7 @@ from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
+from phi3scaffold.runtime.form_files import size_of
 from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, WEIGHTS
 from phi3scaffold.runtime.model_folder import take_over
 from phi3scaffold.runtime.olive.config import project_config
@@ -93,9 +94,8 @@ def run(context: Context) -> dict[str, Any]:
         name: _add(project, folder, out / ADAPTERS / name, slots)
         for name, folder in project.adapters
     }
-    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     precision = project_config(project).precision
-    return {"precision": precision, "bytes": size, "adapters": made, "base": decided_by}
+    return {"precision": precision, "bytes": size_of(out), "adapters": made, "base": decided_by}
 
 
 def _base_decided_by(project: Project) -> str:

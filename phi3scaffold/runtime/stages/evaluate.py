@@ -8,12 +8,13 @@ from typing import Any
 
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.evaluation.questions import Questions
+from phi3scaffold.runtime.form_files import size_of
+from phi3scaffold.runtime.forms import LADDER, folder_of
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.runtime.stages import data
 
-# In the order they are measured; the adapter first, since the others are compared with it.
+# The ladder's, as they are measured: the adapter first, since the others are compared with it.
 FORMS = ("adapter", "base", "merged", "onnx", "onnx-adapter")
-SHOWN = ("base", "adapter", "merged", "onnx", "onnx-adapter")
 METRICS = "metrics.json"
 ANSWERS = "answers.jsonl"
 
@@ -61,7 +62,7 @@ def run(context: Context) -> dict[str, Any]:
         "rows": len(asked.rows),
         "held_out": asked.held_out,
         "labels": asked.labels,
-        "forms": {name: rungs[name] for name in SHOWN if name in rungs},
+        "forms": {name: rungs[name] for name in LADDER if name in rungs},
         "baselines": baselines(rows, asked),
         "not_measured": {"onnx": f"built for {missing}, which is not here"} if missing else {},
     }
@@ -74,22 +75,15 @@ def write_answers(path: Path, asked: Questions, answers: dict[str, list[str]]) -
     """A row a line: where it stands, the right answer, and what each form said."""
     with path.open("w", encoding="utf-8", newline="\n") as lines:
         for index, row in enumerate(asked.rows):
-            said = {name: answers[name][index] for name in SHOWN if name in answers}
+            said = {name: answers[name][index] for name in LADDER if name in answers}
             record = {"place": row.place, "expected": row.answer.strip(), **said}
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def disk_bytes(project: Project, form: str) -> int:
     """What a form needs on the disk to answer; an adapter needs its base, too."""
-    folders = {
-        "base": [project.base],
-        "adapter": [project.base, project.adapter],
-        "merged": [project.merged],
-        "onnx": [project.onnx],
-        "onnx-adapter": [project.onnx_adapter],
-    }[form]
-    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files)
+    needed = ["base", "adapter"] if form == "adapter" else [form]
+    return sum(size_of(folder_of(name, project)) for name in needed)
 
 
 STAGE = Stage(

@@ -12,6 +12,7 @@ from phi3scaffold.runtime.form_files import (
     copy_tokenizer,
     project_prompt,
     set_genai_stop_ids,
+    size_of,
 )
 from phi3scaffold.runtime.olive.config import project_config
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
@@ -35,8 +36,7 @@ def run(context: Context) -> dict[str, Any]:
     copy_tokenizer(project.base, context.out)
     (context.out / FILE).write_bytes((project.merged / FILE).read_bytes())
     check_stop_ids(context.out / GENAI_CONFIG, Prompt.load(context.out).stop)
-    size = sum(file.stat().st_size for file in context.out.iterdir())
-    return {"precision": config.precision, "bytes": size}
+    return {"precision": config.precision, "bytes": size_of(context.out)}
 
 
 def convert_base(project: Project, out: Path) -> None:

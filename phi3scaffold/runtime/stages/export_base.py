@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from phi3scaffold.project import Project
+from phi3scaffold.runtime.form_files import size_of
 from phi3scaffold.runtime.olive.config import project_config
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.runtime.stages import export
@@ -19,8 +20,8 @@ def inputs(project: Project) -> Inputs:
 def run(context: Context) -> dict[str, Any]:
     """Write a folder that ONNX Runtime GenAI opens, asked with the project's prompt."""
     export.convert_base(context.project, context.out)
-    size = sum(file.stat().st_size for file in context.out.iterdir())
-    return {"precision": project_config(context.project).precision, "bytes": size}
+    precision = project_config(context.project).precision
+    return {"precision": precision, "bytes": size_of(context.out)}
 
 
 STAGE = Stage(

@@ -186,6 +186,7 @@ def test_an_error_behind_a_stream_is_raised_where_it_is_read(
 def test_closing_twice_is_allowed(name: str, forms_project: Project) -> None:
     with open_form(name, forms_project) as form:
         form.close()
+        assert form._model is None  # type: ignore[attr-defined]  # its memory can be used again
 
 
 def test_the_onnx_form_imports_no_training_package(forms_project: Project) -> None:
