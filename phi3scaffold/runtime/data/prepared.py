@@ -41,6 +41,13 @@ def schema() -> pa.Schema:
     )
 
 
+def spread(rows: int, most: int | None) -> Sequence[int]:
+    """At most `most` of so many rows, evenly over all of them: a file may be sorted by label."""
+    if most is None or most >= rows:
+        return range(rows)
+    return [index * rows // most for index in range(most)]
+
+
 def pack_conversation(row: Conversation) -> str:
     return json.dumps({"messages": row.messages, "values": row.values}, ensure_ascii=False)
 

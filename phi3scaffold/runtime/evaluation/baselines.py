@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.runtime.data.prepared import TRAIN, Prepared
+from phi3scaffold.runtime.data.prepared import TRAIN, Prepared, spread
 from phi3scaffold.runtime.evaluation.questions import Questions
 from phi3scaffold.runtime.evaluation.rungs import share
 
@@ -33,8 +33,7 @@ def baselines(folder: Path, asked: Questions) -> dict[str, dict[str, Any]]:
     if not asked.labels:
         return {}
     train = Prepared(folder, TRAIN)
-    count = min(MOST, len(train))
-    rows = [train.conversation(index * len(train) // count) for index in range(count)]
+    rows = [train.conversation(index) for index in spread(len(train), MOST)]
     texts = [_text(row.messages) for row in rows]
     labels = [row.answer.strip() for row in rows]
     expected = [row.answer.strip() for row in asked.rows]
@@ -43,7 +42,7 @@ def baselines(folder: Path, asked: Questions) -> dict[str, dict[str, Any]]:
     said = _linear(texts, labels, [_text(row.messages) for row in asked.rows])
     if said:
         right = [mine == label for mine, label in zip(said, expected, strict=True)]
-        found["tfidf"] = {"rows": count, **share(right)}
+        found["tfidf"] = {"rows": len(rows), **share(right)}
     return found
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.spec import DatasetSpec
 from phi3scaffold.rows.turns import Conversation
-from phi3scaffold.runtime.data.prepared import HELD_OUT, TRAIN, Prepared
+from phi3scaffold.runtime.data.prepared import HELD_OUT, TRAIN, Prepared, spread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,13 +62,10 @@ def questions(folder: Path, spec: DatasetSpec, most: int) -> Questions:
             where=f"{folder}: {HELD_OUT}",
             fix="give files.held_out a share or a file in datasets/dataset.yaml",
         )
-    count = min(most, len(held_out))
-    chosen = [index * len(held_out) // count for index in range(count)]
+    chosen = spread(len(held_out), most)
     answers = tuple(_answer(*held_out[index]) for index in chosen)
     labels = _labels(folder, spec.labels)
-    longest = max(map(len, answers + tuple(labels.values())))
-    if longest > LONGEST_ANSWER:
-        longest = LONGEST_ANSWER
+    longest = min(LONGEST_ANSWER, max(map(len, answers + tuple(labels.values()))))
     return Questions(
         rows=tuple(held_out.conversation(index) for index in chosen),
         answers=answers,
@@ -101,10 +98,3 @@ def _labels(folder: Path, names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
             if answer in names and answer not in found:
                 found[answer] = _answer(*prepared[index])
     return {name: found[name] for name in names if name in found}
-
-
-def check_prompts(own: list[list[int]], expected: list[list[int]]) -> float:
-    """The share of prompts whose ids are not the expected ones."""
-    if len(own) != len(expected):
-        raise ScaffoldError("Not the same rows were asked.", exit_code=FAILED_RUN)
-    return sum(mine != its for mine, its in zip(own, expected, strict=True)) / len(own)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phi3scaffold.runtime.evaluation.measure import Measured
-from phi3scaffold.runtime.evaluation.questions import Questions, check_prompts
+from phi3scaffold.runtime.evaluation.questions import Questions
 
 OTHER = "(no label)"
 CONFIDENCE = 0.95
@@ -58,7 +58,8 @@ def rung(made: Measured, asked: Questions, adapter: Measured | None) -> dict[str
     if adapter is not None:
         same = zip(made.answers, adapter.answers, strict=True)
         numbers["same_answer"] = sum(mine == its for mine, its in same) / len(expected)
-        numbers["other_prompt"] = check_prompts(made.prompts, adapter.prompts)
+        read = zip(made.prompts, adapter.prompts, strict=True)
+        numbers["other_prompt"] = sum(mine != its for mine, its in read) / len(expected)
     if sum(made.agreed_of):
         numbers["agreement"] = sum(made.agreed) / sum(made.agreed_of)
     if made.kl is not None:

@@ -6,7 +6,6 @@ that, so stock `olive run` trains on the same tokens and labels as `phi3scaffold
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from olive.data.registry import Registry
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import find_project
 from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.data.prepared import HELD_OUT, TRAIN, Prepared
+from phi3scaffold.runtime.data.prepared import HELD_OUT, TRAIN, Prepared, spread
 
 if TYPE_CHECKING:
     import torch
@@ -78,9 +77,7 @@ class Samples:  # what Olive asks of a dataset: __len__ and __getitem__
 
     def __init__(self, rows: Prepared, max_tokens: int, most: int | None = None) -> None:
         self.rows = rows
-        self.chosen: Sequence[int] = range(len(rows))
-        if most is not None and most < len(rows):
-            self.chosen = [index * len(rows) // most for index in range(most)]
+        self.chosen = spread(len(rows), most)
         self.tokens = int(rows.lengths[self.chosen].sum())
         self.max_tokens = max_tokens
 
