@@ -106,7 +106,7 @@ def describe(stage: str, facts: dict[str, Any]) -> str:
         if facts.get("tokens") and facts.get("train_seconds"):
             told += f", {facts['tokens'] / facts['train_seconds']:.0f} tokens/s"
         return told
-    if stage == "export" and facts:
+    if stage in ("export", "export-base") and facts:
         return f"{facts['precision']}, {decimal(facts['bytes'])}"
     if stage == "adapters" and facts:
         names = ", ".join(facts["adapters"])
