@@ -19,6 +19,14 @@ VERBS = {
     "run": Verb("phi3scaffold.cli.stage", "everything up to a short evaluation"),
     "infer": Verb("phi3scaffold.cli.infer", "answer one prompt"),
     "chat": Verb("phi3scaffold.cli.chat", "talk to the model in the terminal"),
+    "submit": Verb(
+        "phi3scaffold.cli.submit", "Azure: one job for the project, followed to its end"
+    ),
+    "status": Verb("phi3scaffold.cli.status", "Azure: how the job is"),
+    "logs": Verb("phi3scaffold.cli.logs", "Azure: what the job says"),
+    "cancel": Verb("phi3scaffold.cli.cancel", "Azure: stop the job"),
+    "fetch": Verb("phi3scaffold.cli.fetch", "Azure: bring back what the job made"),
+    "job": Verb("phi3scaffold.cli.job", "Azure: what the job itself runs"),
 }
 
 

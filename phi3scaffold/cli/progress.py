@@ -16,7 +16,7 @@ from phi3scaffold.project import DEMONSTRATION, Project
 Emit = Callable[[dict[str, Any]], None]
 SOON = 2.0  # seconds; what is over sooner needs no forecast
 COUNTED = ("step", "bytes")  # events that say how far a stage is
-SILENT = ("tokenizer", "gate")  # stages with nothing of their own to sum up
+SILENT = ("tokenizer", "gate", "fetch")  # stages with nothing of their own to sum up
 STYLES = {
     "  broken ": "red",
     "  unknown ": "yellow",

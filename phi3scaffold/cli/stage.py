@@ -22,23 +22,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the stage that was typed, and what it needs, skipping what is up to date."""
+    from phi3scaffold.targets import runs_remotely
+
+    project = chosen(args)
+    if runs_remotely(project, args.verb):
+        from phi3scaffold.cli.submit import submit_and_follow
+
+        return submit_and_follow(project)
     bring_up_to_date(args)
     return 0
 
 
-def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Project:
-    """Run the stage of `args.verb` and those before it; with `summary`, say what came out."""
+def chosen(args: argparse.Namespace) -> Project:
+    """The project that the arguments mean."""
     from dataclasses import replace
     from pathlib import Path
 
-    from phi3scaffold.cli.progress import show_progress
     from phi3scaffold.project import find_project
+
+    found = find_project(Path(args.project) if args.project else None)
+    return replace(found, local=args.local)
+
+
+def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Project:
+    """Run the stage of `args.verb` and those before it; with `summary`, say what came out."""
+    from phi3scaffold.cli.progress import show_progress
     from phi3scaffold.runtime import environment
     from phi3scaffold.targets import check_target
 
     environment.prepare()
-    project = find_project(Path(args.project) if args.project else None)
-    project = replace(project, local=args.local)
+    project = chosen(args)
     check_target(project, args.verb)
 
     from phi3scaffold.runtime.graph import STAGES, up_to

@@ -23,10 +23,12 @@ ENVIRONMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     "cuda": {"requirements.txt": ("train", "cuda")},
     # Training and building never use DirectML; its ONNX Runtime cannot stand beside the CPU's.
     "directml": {"requirements.txt": ("train", "cpu"), "requirements-infer.txt": ("directml",)},
-    # This machine's environment, and the one of the job in the cloud.
-    "aml": {"requirements.txt": ("train", "cpu"), "requirements-job.txt": ("train", "cuda")},
-    "arc": {"requirements.txt": ("train", "cpu"), "requirements-job.txt": ("train", "cuda")},
+    # This machine's environment; the one of the job in the cloud is its conda.yaml.
+    "aml": {"requirements.txt": ("train", "cpu", "aml")},
+    "arc": {"requirements.txt": ("train", "cpu", "aml")},
 }
+JOB = ("train", "cuda")
+JOB_OF_TINY = ("train", "cpu")  # which needs no GPU
 
 
 def new(
@@ -73,6 +75,8 @@ def new(
         if weights is not None:
             shutil.copytree(weights, staging / "model-cache" / "base")
         write_requirements(staging / "setup", answers["target"])
+        if answers["target"] in ("aml", "arc"):
+            write_conda(staging / "setup", JOB if weights is None else JOB_OF_TINY)
         if wheel:
             write_wheel(staging / "setup", weights=weights is not None)
         if git:
@@ -155,3 +159,22 @@ def write_requirements(setup: Path, target: str) -> None:
         lines = [*(["-c constraints.txt"] if fixed else []), *pins(*extras)]
         text = head + "".join(f"{line}\n" for line in lines)
         (setup / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_conda(setup: Path, extras: tuple[str, ...]) -> None:
+    """Write the job's conda.yaml, pins and all: Azure ML sees no other file of setup/."""
+    lines = [
+        f"# The environment of the job in the cloud: phi3scaffold {distribution().version} "
+        f"[{', '.join(extras)}].",
+        "# Written by `phi3scaffold new`. On this machine use setup.sh or setup.ps1 instead.",
+        "name: phi3scaffold-job",
+        "channels:",
+        "  - conda-forge",
+        "dependencies:",
+        "  - python=3.11",
+        "  - pip",
+        "  - pip:",
+        *(f"      - {pin}" for pin in pins(*extras)),
+    ]
+    text = "".join(f"{line}\n" for line in lines)
+    (setup / "conda.yaml").write_text(text, encoding="utf-8", newline="\n")

@@ -1,4 +1,4 @@
-"""Where the pipeline runs: here, or (with the Azure issue) on somebody else's machine."""
+"""Where the pipeline runs: here, or as a job on somebody else's machine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def check_target(project: Project, verb: str) -> None:
     local = f"phi3scaffold {verb} --local"
     if project.target in REMOTE:
         raise ScaffoldError(
-            f"Submitting to {project.target} is not part of this version.",
+            f"This project runs as a whole in the cloud ({project.target}), not stage by stage.",
             where=f"{project.root / 'project.yaml'}: target",
-            fix=f"run it here, on the CPU: {local}",
+            fix=f"all of it there: phi3scaffold submit; or here, on the CPU: {local}",
         )
     if project.target == "directml" and project.adapters:  # onnxruntime issue 23503
         raise ScaffoldError(
@@ -31,10 +31,10 @@ def check_target(project: Project, verb: str) -> None:
             fix=f"take them out: the merged model in gen-model/onnx runs there; or {local}",
         )
     if project.target == "cuda":
-        _need_cuda(project, local)
+        check_cuda(project, local)
 
 
-def _need_cuda(project: Project, local: str) -> None:
+def check_cuda(project: Project, local: str) -> None:
     import importlib.util
 
     if importlib.util.find_spec("torch") is None:
@@ -51,4 +51,19 @@ def _need_cuda(project: Project, local: str) -> None:
             ),
             where=f"{project.root / 'project.yaml'}: target",
             fix=f"run it on a machine with an NVIDIA GPU, or here on the CPU: {local}",
+        )
+
+
+def runs_remotely(project: Project, verb: str) -> bool:
+    """Whether the verb means a job in the cloud."""
+    return verb == "run" and project.target in REMOTE and not project.local
+
+
+def check_remote(project: Project, verb: str) -> None:
+    """Refuse a verb for jobs in a project that runs here. Raises ScaffoldError."""
+    if project.target not in REMOTE:
+        raise ScaffoldError(
+            f"`{verb}` is for jobs in the cloud; this project runs here, on {project.target}.",
+            where=f"{project.root / 'project.yaml'}: target",
+            fix="phi3scaffold run; or make a project with --target aml",
         )

@@ -47,6 +47,15 @@ class Loopback:
             "AZUREML_WORKSPACE_NAME": service.WORKSPACE,
         }
 
+    def reset(self) -> None:
+        """End every job, and switch off what a test has switched on."""
+        self.worker.stop()
+        self.worker.hold.clear()
+        self.worker.environment.clear()
+        self.service.failures.clear()
+        self.service.token_seconds = 3600
+        self.proxy.down.clear()
+
     def __enter__(self) -> Loopback:
         for part in (self.blobs, self.service, self.proxy):
             self._stack.enter_context(part)

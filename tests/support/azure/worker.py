@@ -1,4 +1,4 @@
-"""Runs submitted jobs: the code, the inputs and the command are what was sent; nothing is pretended.
+"""Runs submitted jobs: code, inputs and command are what was sent; nothing is pretended.
 
 The command runs in a fresh folder under bash, with ``${{inputs.x}}`` and ``${{outputs.y}}``
 replaced by paths, as Azure ML does. What it prints and what it writes into its outputs appears

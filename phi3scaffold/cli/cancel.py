@@ -1,0 +1,22 @@
+"""`phi3scaffold cancel`: stop the project's job."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    del parser
+
+
+def run(args: argparse.Namespace) -> int:
+    from phi3scaffold.project import find_project
+    from phi3scaffold.targets import check_remote
+    from phi3scaffold.targets.azureml.submission import connect, current
+
+    project = find_project()
+    check_remote(project, args.verb)
+    record = current(project)
+    connect(project, record).cancel(record.name)
+    print(f"cancelling {record.name}; phi3scaffold status tells when it has stopped")
+    return 0

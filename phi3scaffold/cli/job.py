@@ -1,0 +1,27 @@
+"""`phi3scaffold job`: the whole pipeline inside a job of Azure ML; fine-tuning/job.yml calls it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rows", type=Path, metavar="PATH", help="the rows that the job was given")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="the base model, likewise")
+    parser.add_argument(
+        "--results", type=Path, metavar="DIR", required=True, help="where the forms appear"
+    )
+    parser.add_argument("--local", action="store_true", help="on the CPU, whatever the target")
+
+
+def run(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from phi3scaffold.project import find_project
+    from phi3scaffold.runtime import environment
+    from phi3scaffold.targets.azureml.job import run_job
+
+    environment.prepare()
+    run_job(replace(find_project(), local=args.local), args.rows, args.model, args.results)
+    return 0

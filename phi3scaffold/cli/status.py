@@ -1,0 +1,23 @@
+"""`phi3scaffold status`: how the project's job is."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    del parser
+
+
+def run(args: argparse.Namespace) -> int:
+    from phi3scaffold.project import find_project
+    from phi3scaffold.targets import check_remote
+    from phi3scaffold.targets.azureml.follow import studio
+    from phi3scaffold.targets.azureml.submission import connect, current
+
+    project = find_project()
+    check_remote(project, args.verb)
+    record = current(project)
+    print(f"{record.name}: {connect(project, record).state(record.name) or 'not there'}")
+    print(studio(record))
+    return 0

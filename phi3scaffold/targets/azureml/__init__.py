@@ -1,0 +1,5 @@
+"""Azure Machine Learning, and Kubernetes attached through Azure Arc: the same job on both.
+
+`submission` decides and sends, `follow` tells what the job tells, `fetch` brings back what it made;
+`job` is what runs there. Only `workspace` imports Azure's SDK.
+"""

@@ -1,0 +1,140 @@
+"""Bring back what a job made: streamed, checked against the manifest, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.pipeline import manifest, publish
+from phi3scaffold.runtime.pipeline.hashing import StatCache
+from phi3scaffold.runtime.pipeline.run import only_run, scratch
+from phi3scaffold.targets.azureml.record import Record
+from phi3scaffold.targets.azureml.workspace import Workspace
+
+Emit = Callable[[dict[str, Any]], None]
+SMALL = ("data", "report", "release")  # always brought, after the adapter
+
+
+def fetch(
+    workspace: Workspace, record: Record, project: Project, forms: Sequence[str], emit: Emit
+) -> list[str]:
+    """Bring back `forms`, the adapter first, and the reports; what is there already is kept.
+
+    Returns:
+        The forms that the job has not made (yet).
+
+    Raises:
+        ScaffoldError: exit code 1, a file is not what the manifest says (nothing is changed then),
+            or the disk is too small; `Unreachable`.
+    """
+    container = workspace.container(record.datastore)
+    missing = []
+    order = [*(form for form in forms if form == "adapter"), *SMALL]
+    order += [form for form in forms if form not in order]
+    with only_run(project):
+        folders = [project.gen / name for name in order]
+        publish.recover(folders, scratch(project))
+        try:
+            for folder in folders:
+                with workspace.told():
+                    prefix = f"{record.path.rstrip('/')}/{folder.name}"
+                    if not _bring(container, prefix, folder, scratch(project), emit):
+                        missing.append(folder.name)
+        finally:
+            publish.recover(folders, scratch(project))
+    return [name for name in missing if name in forms]
+
+
+def whole(project: Project, forms: Sequence[str]) -> bool:
+    """Whether all of `forms` are here, every file as its manifest says."""
+    cache = StatCache(project.gen / ".hashes.json")
+    try:
+        for folder in (project.gen / form for form in (*forms, *SMALL)):
+            made = manifest.read(folder)
+            if made is None or manifest.first_difference(folder, made, cache) is not None:
+                return False
+    finally:
+        cache.save()
+    return True
+
+
+def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) -> bool:
+    """One folder; False where the job has not finished it."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        text = container.download_blob(f"{prefix}/{manifest.NAME}").readall()
+    except ResourceNotFoundError:
+        return False
+    made = _read(text, prefix)
+    here = manifest.read(folder)
+    if here == made and manifest.first_difference(folder, made, StatCache(room / "none")) is None:
+        return True
+    total = sum(entry["bytes"] for entry in made.files.values())
+    _check_room(folder, total)
+    begun = time.monotonic()
+    title = f"bringing back {folder.name}"
+    emit({"kind": "stage", "stage": "fetch", "state": "start", "title": title, "about": 0})
+    out = publish.scratch_for(folder, room)
+    done = 0
+    for name, entry in made.files.items():
+        target = out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sha256 = hashlib.sha256()
+        try:
+            with target.open("wb") as stream:
+                for piece in container.download_blob(f"{prefix}/{name}").chunks():
+                    sha256.update(piece)
+                    stream.write(piece)
+                    done += len(piece)
+                    emit({"kind": "bytes", "what": folder.name, "done": done, "of": total})
+        except ResourceNotFoundError:
+            raise _refused(prefix, name, "is missing") from None
+        if sha256.hexdigest() != entry["sha256"]:
+            raise _refused(prefix, name, "is not what the manifest says")
+    (out / manifest.NAME).write_bytes(text)
+    publish.publish(out, folder, room)
+    seconds = round(time.monotonic() - begun, 3)
+    emit({"kind": "stage", "stage": "fetch", "state": "done", "seconds": seconds, "facts": {}})
+    return True
+
+
+def _read(text: bytes, prefix: str) -> manifest.Manifest:
+    """The manifest; its names stay inside the folder. Raises ScaffoldError."""
+    try:
+        made = manifest.Manifest(**json.loads(text))
+        for name, entry in made.files.items():
+            path = PurePosixPath(name)
+            inside = not path.is_absolute() and ".." not in path.parts and "\\" not in name
+            if not inside or not isinstance(entry["sha256"], str) or entry["bytes"] < 0:
+                raise ValueError(name)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise _refused(prefix, manifest.NAME, "cannot be understood") from None
+    return made
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise ScaffoldError(
+            f"The disk is too small for {folder.name}: {needed / 2**30:.1f} GiB are needed, "
+            f"{free / 2**30:.1f} GiB are free.",
+            where=folder.parent,
+            fix="free some disk space; then: phi3scaffold fetch",
+        )
+
+
+def _refused(prefix: str, name: str, why: str) -> ScaffoldError:
+    return ScaffoldError(
+        f"What the job made did not arrive whole: {name} {why}. Nothing was changed.",
+        where=f"{prefix}/{name}",
+        fix="fetch it again: phi3scaffold fetch",
+        exit_code=FAILED_RUN,
+    )

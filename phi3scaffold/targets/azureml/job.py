@@ -1,0 +1,160 @@
+"""What runs in the cloud: the same pipeline, its events as lines of JSON, its forms handed over.
+
+The pipeline works on the machine's own disk. A mounted output cannot rename, so a finished folder
+is copied there file by file, its manifest last: where the manifest is, all of it is.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.runtime.pipeline import manifest
+
+STAYS = ("tokenizer", "model")  # stages whose result the sender has, or can fetch
+LOG = "logs"
+
+
+def run_job(project: Project, rows: Path | None, model: Path | None, results: Path) -> None:
+    """Run the whole pipeline; what it makes appears below `results`, form by form.
+
+    Args:
+        project: the snapshot's.
+        rows: the folder or file of rows that the job was given, or None for the snapshot's own.
+        model: the base model's folder that the job was given, or None for project.yaml's.
+        results: the job's output folder.
+
+    Raises:
+        ScaffoldError: as the pipeline's; the log is handed over first.
+    """
+    from phi3scaffold.runtime.graph import STAGES, up_to
+    from phi3scaffold.runtime.pipeline.run import log_file, run_pipeline
+    from phi3scaffold.targets import check_cuda
+
+    if not project.local:
+        check_cuda(project)
+    if rows is not None:
+        place_rows(project, rows)
+    if model is not None:
+        project = replace(project, model_id=str(whole_model(model, project.root / "model-input")))
+
+    def emit(event: dict[str, Any]) -> None:
+        tell(event)
+        name = event.get("stage")
+        if event["kind"] == "stage" and event["state"] != "start" and name not in STAYS:
+            deliver(STAGES[str(name)].folder(project), results)
+
+    try:
+        run_pipeline(project, up_to("gate"), STAGES, emit)
+    except ScaffoldError as error:
+        said = {"what": error.what, "where": error.where, "fix": error.fix}
+        tell({"kind": "error", "error": {**said, "exit_code": error.exit_code}})
+        raise
+    finally:
+        log = log_file(project)
+        if log.exists():
+            (results / LOG).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, results / LOG / log.name)
+
+
+def tell(event: dict[str, Any]) -> None:
+    """One event as one line, which `follow` understands."""
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def deliver(folder: Path, results: Path) -> None:
+    """Copy a published folder to `results`/NAME, its manifest last; one already there is kept."""
+    there = results / folder.name
+    made, last = manifest.read(folder), manifest.read(there)
+    if made is None or (last is not None and last.content == made.content):
+        return
+    (there / manifest.NAME).unlink(missing_ok=True)
+    for name in made.files:
+        target = there / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, target)
+    shutil.copyfile(folder / manifest.NAME, there / manifest.NAME)
+
+
+def place_rows(project: Project, rows: Path) -> None:
+    """Put the job's rows where dataset.yaml looks for them.
+
+    Raises:
+        ScaffoldError: a file that dataset.yaml names is not among them.
+    """
+    spec = load_spec(project.dataset_yaml)
+    held_out = spec.held_out if isinstance(spec.held_out, tuple) else ()
+    named = [one for one in (*spec.train, *held_out) if isinstance(one, Path)]
+    if rows.is_file():
+        if len(named) != 1:
+            raise ScaffoldError(
+                "The job was given one file of rows, and dataset.yaml names "
+                f"{len(named) or 'none'}.",
+                where=f"{project.dataset_yaml}: files",
+                fix="one file under files.train and a share under held_out; or give a folder",
+            )
+        _link(rows, named[0])
+        return
+    for target in named:
+        source = rows / target.relative_to(project.datasets)
+        if not source.exists():
+            raise ScaffoldError(
+                f"The job's rows have no {source.relative_to(rows)}.",
+                where=f"{project.dataset_yaml}: files",
+                fix="let inputs.rows of fine-tuning/job.yml be the folder that holds it",
+            )
+        _link(source, target)
+
+
+def whole_model(folder: Path, place: Path) -> Path:
+    """The folder with config, weights and tokenizer in one.
+
+    MLflow models keep them apart: ``data/model`` and ``data/tokenizer`` (hftransformersv2), or
+    ``model`` and ``components/tokenizer`` (transformers). Then links to both are put into `place`.
+
+    Raises:
+        ScaffoldError: there are no weights to a depth of three folders.
+    """
+    found: dict[str, Path] = {}
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        for depth in ("", "*/", "*/*/", "*/*/*/"):
+            places = sorted(path.parent for path in folder.glob(f"{depth}{name}"))
+            if name == "config.json":
+                places = [path for path in places if any(path.glob("*.safetensors"))]
+            if places:
+                found[name] = places[0]
+                break
+    if "config.json" not in found:
+        raise ScaffoldError(
+            "The job's model holds no folder with config.json and *.safetensors.",
+            where=folder,
+            fix="let inputs.model of fine-tuning/job.yml be such a folder, or an MLflow model",
+        )
+    if set(found.values()) == {folder}:
+        return folder
+    for source in reversed(dict.fromkeys(found.values())):  # the weights' own config wins
+        for path in source.iterdir():
+            if path.is_file():
+                (place / path.name).unlink(missing_ok=True)
+                _link(path, place / path.name)
+    return place
+
+
+def _link(source: Path, target: Path) -> None:
+    if source.resolve() == target.resolve():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    copy: Callable[..., Any] = shutil.copytree if source.is_dir() else shutil.copyfile
+    try:
+        target.symlink_to(source.resolve())
+    except OSError:
+        copy(source, target)

@@ -1,0 +1,65 @@
+"""gen-model/.job.json: the job that belongs to this project, so that every verb finds it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.pipeline.hashing import StatCache, digest
+
+FILE = ".job.json"
+# What a job is made of; a change in any of it makes a new job.
+INPUTS = ("project.yaml", "model.lock", "datasets", "fine-tuning", "setup")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One submitted job.
+
+    Attributes:
+        name: its name in the workspace.
+        fingerprint: of the project when it was submitted.
+        subscription_id, resource_group, workspace: where it is.
+        datastore, path: where its output `results` lies.
+        state: as last seen; ENDED states are final.
+    """
+
+    name: str
+    fingerprint: str
+    subscription_id: str
+    resource_group: str
+    workspace: str
+    datastore: str
+    path: str
+    state: str = "NotStarted"
+
+    def save(self, project: Project) -> None:
+        """Write it whole or not at all."""
+        path = project.gen / FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(path.name + ".new")
+        new.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        new.replace(path)
+
+
+def read_record(project: Project) -> Record | None:
+    """The project's job, or None where none was submitted (or the file cannot be read)."""
+    try:
+        return Record(**json.loads((project.gen / FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def fingerprint(project: Project) -> str:
+    """sha256 over every file that a job is made of; unchanged files are not read again."""
+    cache = StatCache(project.gen / ".hashes.json")
+    found = {}
+    for name in INPUTS:
+        path = project.root / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                found[file.relative_to(project.root).as_posix()] = cache.sha256(Path(file))
+    cache.save()
+    return digest(found)

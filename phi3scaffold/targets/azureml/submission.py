@@ -1,0 +1,165 @@
+"""One job for one state of the project: submit it, or attach to the one that is there."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.stages import model
+from phi3scaffold.targets.azureml import checks, workspace
+from phi3scaffold.targets.azureml.fetch import fetch, whole
+from phi3scaffold.targets.azureml.follow import follow
+from phi3scaffold.targets.azureml.record import Record, fingerprint, read_record
+from phi3scaffold.targets.azureml.settings import Settings, read_settings
+from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
+
+Emit = Callable[[dict[str, Any]], None]
+DATASTORE = re.compile(r"azureml://(?:.*/)?datastores/([^/]+)/paths/(.+)")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is about to be sent: the job file, `changes` (dotted key -> value) set in it."""
+
+    record: Record
+    changes: dict[str, Any]
+
+
+def plan(project: Project, settings: Settings) -> Plan:
+    """Check the project and name the job. Nothing is sent, but the hub may be asked for a commit.
+
+    Raises:
+        ScaffoldError: see `checks.read_job`; the model cannot be resolved, or would not travel.
+    """
+    job = checks.read_job(project)
+    path = project.root / checks.JOB
+    if "--model" not in job["command"].split():
+        if model.local_folder(project) is not None:
+            raise ScaffoldError(
+                "The base model is a folder of this machine, and the job is not given it.",
+                where=f"{path}: inputs.model",
+                fix="as the comment there says: type uri_folder, and --model in the command",
+            )
+        model.pin(project)
+    label = re.sub(r"[^A-Za-z0-9]+", "-", project.root.name).strip("-")[:40] or "project"
+    name = f"{label}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+    output = job["outputs"]["results"]
+    given = output.get("path") if isinstance(output, dict) else None
+    uri = given or "azureml://datastores/workspaceblobstore/paths/azureml/${{name}}/results/"
+    uri = uri.replace("${{name}}", name).replace("${{output_name}}", "results")
+    match = DATASTORE.fullmatch(uri)
+    if match is None:
+        raise ScaffoldError(
+            f"{uri} is no path of a datastore.",
+            where=f"{path}: outputs.results.path",
+            fix="azureml://datastores/NAME/paths/FOLDER/, or leave it out",
+        )
+    record = Record(
+        name=name,
+        fingerprint=fingerprint(project),
+        subscription_id=settings.subscription_id,
+        resource_group=settings.resource_group,
+        workspace=settings.workspace,
+        datastore=match[1],
+        path=match[2].rstrip("/"),
+    )
+    return Plan(record, {"name": name, "outputs.results.path": uri})
+
+
+def dry_run(project: Project) -> dict[str, Any]:
+    """The exact request, and what would be uploaded with it."""
+    made = plan(project, read_settings(project))
+    record = made.record
+    scope = f"subscriptions/{record.subscription_id}/resourceGroups/{record.resource_group}"
+    place = f"Microsoft.MachineLearningServices/workspaces/{record.workspace}/jobs/{record.name}"
+    return {
+        "method": "PUT",
+        "url": f"https://management.azure.com/{scope}/providers/{place}",
+        "body": workspace.request(project.root / checks.JOB, made.changes),
+        "snapshot": workspace.snapshot(project.root),
+    }
+
+
+def connect(project: Project, record: Record | None = None) -> Workspace:
+    """The workspace of a job; without one, the workspace that the settings name."""
+    if record is None:
+        return Workspace(read_settings(project))
+    return Workspace(Settings(record.subscription_id, record.resource_group, record.workspace))
+
+
+def current(project: Project) -> Record:
+    """The project's job. Raises ScaffoldError where there is none."""
+    record = read_record(project)
+    if record is None:
+        raise ScaffoldError(
+            "No job of this project is known here.",
+            where=project.gen,
+            fix="submit one: phi3scaffold submit",
+        )
+    return record
+
+
+def submit(project: Project, emit: Emit, *, again: bool = False) -> Record:
+    """The job for the project as it is: the one that runs or has completed, else a new one.
+
+    Args:
+        again: a new one in any case.
+
+    Raises:
+        ScaffoldError: see `plan`; what Azure refuses.
+    """
+    record = read_record(project)
+    if record is not None and not again:
+        if record.state != "Completed":
+            seen = connect(project, record).state(record.name) or ""
+            record = replace(record, state=seen)
+            if seen:
+                record.save(project)
+        same = record.fingerprint == fingerprint(project)
+        if record.state and record.state not in ENDED:
+            told = f"attached to the job {record.name}, {record.state}"
+            if not same:
+                told += "; the project has changed since: --again submits it as it is now"
+            _note(emit, told)
+            return record
+        if same and record.state == "Completed":
+            return record
+    settings = read_settings(project)
+    made = plan(project, settings)
+    made.record.save(project)  # before it is sent: a lost answer does not lose the job
+    _note(emit, f"uploading the project and its rows to the workspace {settings.workspace}")
+    Workspace(settings).submit(project.root / checks.JOB, made.changes)
+    _note(emit, f"submitted the job {made.record.name}")
+    return made.record
+
+
+def complete(project: Project, record: Record, emit: Emit) -> None:
+    """Follow the job to its end and bring back what it made.
+
+    Raises:
+        ScaffoldError: the job failed, or was cancelled; a model that broke the gate is brought
+            back before that is said, as after a local run.
+    """
+    forms = read_settings(project).fetch
+    if record.state == "Completed" and whole(project, forms):
+        _note(emit, f"up to date: the job {record.name} has been brought back")
+        return
+    there = connect(project, record)
+    outcome = follow(there, record, emit)
+    record = replace(record, state=outcome.state)
+    record.save(project)
+    failure = outcome.failure(record)
+    if failure is None or "gate" in outcome.stages:
+        fetch(there, record, project, forms, emit)
+    if failure is not None:
+        raise failure
+
+
+def _note(emit: Emit, text: str) -> None:
+    emit({"kind": "note", "stage": "azure", "text": text})

@@ -1,0 +1,200 @@
+"""The workspace through Azure's SDK: the only file that imports it.
+
+The SDK retries what is worth retrying (429, 5xx, broken connections) and renews tokens by itself;
+what still fails is told as what to do about it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.targets.azureml.settings import Settings
+
+ENDED = ("Completed", "Failed", "Canceled")
+ARTIFACTS = "workspaceartifactstore"  # where Azure ML writes what a job prints
+PIECE = 4 << 20  # bytes that are asked for at once, and held
+
+
+class Workspace:
+    """One workspace, and the login that is found by DefaultAzureCredential.
+
+    Raises:
+        ScaffoldError: the SDK is not installed. Every method raises ScaffoldError for what Azure
+            refuses, and `Unreachable` for what may pass.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        with _told(settings):
+            _quiet()
+            from azure.ai.ml import MLClient
+            from azure.identity import DefaultAzureCredential
+
+            self.credential = DefaultAzureCredential()
+            self.client = MLClient(
+                self.credential,
+                settings.subscription_id,
+                settings.resource_group,
+                settings.workspace,
+                enable_telemetry=False,
+                show_progress=False,
+            )
+
+    def submit(self, path: Path, changes: dict[str, Any]) -> None:
+        """Upload what the job file names and create the job."""
+        job = load(path, changes)
+        with _told(self.settings):
+            self.client.jobs.create_or_update(job)
+
+    def state(self, name: str) -> str | None:
+        """The job's status, such as ``Running``; None where there is no such job."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with _told(self.settings):
+            try:
+                status = self.client.jobs.get(name).status
+            except ResourceNotFoundError:
+                return None
+            return str(getattr(status, "value", status))
+
+    def cancel(self, name: str) -> None:
+        with _told(self.settings):
+            self.client.jobs.begin_cancel(name)
+
+    def container(self, datastore: str) -> Any:
+        """A client of the datastore's container: by its key or SAS, else by the login."""
+        from azure.storage.blob import ContainerClient
+
+        with _told(self.settings):
+            store = self.client.datastores.get(datastore, include_secrets=True)
+            credentials = store.credentials
+            secret = getattr(credentials, "account_key", None) or getattr(
+                credentials, "sas_token", None
+            )
+            return ContainerClient(
+                f"{store.protocol or 'https'}://{store.account_name}.blob.{store.endpoint}",
+                store.container_name,
+                credential=secret or self.credential,
+                max_single_get_size=PIECE,
+                max_chunk_get_size=PIECE,
+            )
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Turn what clients of `container` raise into our errors."""
+        with _told(self.settings):
+            yield
+
+
+class Unreachable(ScaffoldError):
+    """Azure does not answer, or answers that it cannot now; it may pass."""
+
+
+def load(path: Path, changes: dict[str, Any]) -> Any:
+    """The job file as the SDK reads it, some keys (dotted) set.
+
+    Raises:
+        ScaffoldError: the SDK's schema refuses it.
+    """
+    _quiet()
+    try:
+        from azure.ai.ml import load_job
+    except ImportError:
+        raise _not_installed() from None
+    try:
+        return load_job(path, params_override=[{key: value} for key, value in changes.items()])
+    except Exception as error:
+        raise ScaffoldError(
+            f"Azure ML's schema refuses the job: {_first_line(error)}",
+            where=path,
+            fix="see the documentation of that key; --debug shows all of it",
+        ) from error
+
+
+def request(path: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """The body of the request that creates the job; what is uploaded shows as a local path."""
+    found = load(path, changes)._to_rest_object()
+    return dict(found.as_dict())
+
+
+def snapshot(root: Path) -> dict[str, int]:
+    """file -> bytes of what travels: the SDK's own reading of .amlignore."""
+    from azure.ai.ml._utils._asset_utils import get_ignore_file
+
+    ignore = get_ignore_file(root)
+    found = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder) / name
+            if not ignore.is_file_excluded(path):
+                found[path.relative_to(root).as_posix()] = path.stat().st_size
+    return dict(sorted(found.items()))
+
+
+@contextlib.contextmanager
+def _told(settings: Settings) -> Iterator[None]:
+    try:
+        from azure.core import exceptions as azure
+    except ImportError:
+        raise _not_installed() from None
+    try:
+        yield
+    except (azure.ServiceRequestError, azure.ServiceResponseError) as error:
+        raise Unreachable(
+            f"Azure does not answer: {_first_line(error)}",
+            where=settings.workspace,
+            fix="look at the network (HTTPS_PROXY), then do the same again: it goes on",
+            exit_code=FAILED_RUN,
+        ) from error
+    except azure.ClientAuthenticationError as error:
+        raise ScaffoldError(
+            f"Azure does not accept the login: {_first_line(error)}",
+            where=f"workspace {settings.workspace}",
+            fix="az login; or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of a "
+            "service principal",
+        ) from error
+    except azure.HttpResponseError as error:
+        raise _refusal(error, settings) from error
+
+
+def _refusal(error: Any, settings: Settings) -> ScaffoldError:
+    status = error.status_code or 0
+    what = f"Azure answered {status}: {_first_line(error)}"
+    where = f"workspace {settings.workspace} in {settings.resource_group}"
+    if status == 429 or status >= 500:
+        return Unreachable(
+            what, where=where, fix="do the same again: it goes on", exit_code=FAILED_RUN
+        )
+    fixes = {
+        403: f"a role that may: az role assignment create --role 'AzureML Data Scientist' "
+        f"--assignee YOU --scope /subscriptions/{settings.subscription_id}/resourceGroups/"
+        f"{settings.resource_group}",
+        404: "look at subscription, resource group, workspace and compute: az ml workspace list",
+    }
+    return ScaffoldError(what, where=where, fix=fixes.get(status, "--debug shows all of it"))
+
+
+def _not_installed() -> ScaffoldError:
+    return ScaffoldError(
+        "Azure's SDK is not installed here.", fix="make setup; or: pip install 'phi3scaffold[aml]'"
+    )
+
+
+def _quiet() -> None:
+    """The SDK tells much that is not for the user of a job."""
+    warnings.filterwarnings("ignore", module="azure")
+    for name in ("azure", "azure.ai.ml", "azure.identity", "msrest"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.CRITICAL)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
+    return next((line for line in lines if line), type(error).__name__)
