@@ -86,7 +86,7 @@ def _summary(destination: Path, answers: dict[str, Any]) -> None:
         f"{answers['precision']} ONNX for {target}."
     )
     if target in ("aml", "arc"):
-        print(f"Submitting to {target} is not part of this version; on this machine:")
+        print("Before the job: `az login`, your workspace in project.yaml, fine-tuning/job.yml.")
     elif target == "cuda":
         print("It needs an NVIDIA GPU and its driver.")
     elif target == "directml":
@@ -100,15 +100,14 @@ def next_steps(destination: Path, target: str, *, windows: bool) -> list[str]:
     """Commands that work, in this order, for a project of that target on this system."""
     here = f'"{destination}"' if windows else shlex.quote(str(destination))
     steps = [f"cd {here}"]
-    local = " --local" if target in ("aml", "arc") else ""
     if windows:
         verb = r".venv\Scripts\phi3scaffold"
         answer = r".venv-infer\Scripts\phi3scaffold" if target == "directml" else verb
         steps.append(r"powershell -ExecutionPolicy Bypass -File setup\setup.ps1")
-        steps.append(f"{verb} finetune{local}")
+        steps.append(f"{verb} {'run' if target in ('aml', 'arc') else 'finetune'}")
         steps.append(f'{answer} infer --form onnx "your text"')
         return steps
-    steps += ["make setup", f"make finetune{' ARGS=--local' if local else ''}"]
+    steps += ["make setup", "make finetune"]
     if target == "directml":
         steps.append("(then, on Windows: setup\\setup.ps1 and the commands in README.md)")
     else:

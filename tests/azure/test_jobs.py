@@ -1,19 +1,262 @@
-"""A project for Azure ML, from `new` to an answer, through Azure's own protocols on the loopback."""
+"""A project for Azure ML, from `new` to an answer, through Azure's protocols on the loopback."""
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
-from tests.azure.conftest import Run
+import pytest
+
+from tests.azure.conftest import Run, command_of
+from tests.support.azure.blobs import STORE
 from tests.support.azure.loopback import Loopback
 
+DONE = '{"kind": "stage", "stage": "data", "state": "done", "seconds": 1.5, "facts": {}}'
 
-def test_submit_logs_fetch_infer(azure: Loopback, run: Run, project: Path) -> None:
+
+def jobs_put(azure: Loopback) -> list[str]:
+    return [path for method, path in azure.service.requests if method == "PUT" and "/jobs/" in path]
+
+
+def the_job(project: Path) -> str:
+    return json.loads((project / "gen-model" / ".job.json").read_text())["name"]
+
+
+def wait_for(azure: Loopback, project: Path, state: str) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        job = azure.worker.jobs.get(the_job(project))
+        if job is not None and job.document["properties"]["status"] == state:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the job is not {state}: {job and job.document['properties']['status']}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algo", ["lora", "qlora"])
+def test_submit_follow_fetch_infer(algo: str, azure: Loopback, run: Run, project: Path) -> None:
+    """The real pipeline, in the job; what it says is what a run on this machine says."""
+    (project / ".env").write_text("HF_TOKEN=never-uploaded\n")
     done = run("run")
-    print(done.stdout)
-    assert "submitted the job" in done.stdout
-    assert "finetune: done" in done.stdout
-    assert (project / "gen-model" / "onnx" / "manifest.json").exists()
+    for line in ("submitted the job", "finetune: done in", "export: done in", "1260 rows to train"):
+        assert line in done.stdout
+    for form in ("adapter", "onnx", "report", "release"):
+        assert (project / "gen-model" / form / "manifest.json").exists(), form
     assert not (project / "gen-model" / "merged").exists()
     assert run("infer", "--example").stdout.strip()
+    assert "onnx-base" not in done.stdout
+    run("fetch", "merged")
+    assert (project / "gen-model" / "merged" / "model.safetensors").exists()
+    before = len(jobs_put(azure))
     assert "up to date" in run("run").stdout
+    assert len(jobs_put(azure)) == before
+    sent = (azure.folder / "jobs" / the_job(project) / "code").rglob("*")
+    names = {path.relative_to(azure.folder / "jobs").as_posix().split("/", 2)[2] for path in sent}
+    assert "setup/conda.yaml" in names
+    assert not {".env", "datasets/train.jsonl", "gen-model/.job.json"} & names
+    assert "model-cache/base/model.safetensors" not in names
+    assert not list((azure.folder / "jobs" / the_job(project) / "code").glob(".runtime-0/.env"))
+
+
+def test_a_failing_job_shows_its_last_lines(azure: Loopback, run: Run, project: Path) -> None:
+    command_of(project, "echo the disk is on fire; exit 3 # ${{outputs.results}}")
+    done = run("run", check=False)
+    assert done.returncode == 1
+    assert "the disk is on fire" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "the disk is on fire" in run("logs").stdout
+    assert "Failed" in run("status").stdout
+
+
+def test_an_error_of_the_pipeline_arrives_as_it_was_said(run: Run, project: Path) -> None:
+    """A machine without a GPU, and a project that needs one."""
+    job = project / "fine-tuning" / "job.yml"
+    job.write_text(job.read_text().replace(" job --local", " job"))
+    done = run("run", check=False)
+    assert done.returncode == 2
+    assert "no CUDA device" in done.stderr
+    assert "--local" in done.stderr
+
+
+def test_answers_of_429_and_500_are_tried_again(azure: Loopback, run: Run, project: Path) -> None:
+    command_of(project, f"echo '{DONE}' # ${{{{outputs.results}}}}")
+    azure.service.failures[:] = [429, 500, 503]
+    done = run("run")
+    assert azure.service.failures == []
+    assert "data: done in 1.5 s" in done.stdout
+    assert len(set(jobs_put(azure))) >= 1
+
+
+def test_tokens_expire_while_it_follows(azure: Loopback, run: Run, project: Path) -> None:
+    azure.service.token_seconds = 2
+    command_of(project, f"sleep 5; echo '{DONE}' # ${{{{outputs.results}}}}")
+    before = len(azure.service.tokens)
+    assert "data: done in 1.5 s" in run("run").stdout
+    assert len(azure.service.tokens) > before + 2
+
+
+def test_a_lost_connection_is_waited_for(azure: Loopback, project: Path) -> None:
+    command_of(project, f"sleep 3; echo '{DONE}'; sleep 3 # ${{{{outputs.results}}}}")
+    following = start(azure, project)
+    until(following, "Running")
+    azure.proxy.down.set()
+    azure.proxy.cut()
+    time.sleep(4)
+    azure.proxy.down.clear()
+    out, err = following.communicate(timeout=90)
+    assert following.returncode == 0, err
+    assert out.count("data: done in 1.5 s") == 1
+
+
+def test_ctrl_c_detaches_and_a_second_run_attaches(
+    azure: Loopback, run: Run, project: Path
+) -> None:
+    command_of(project, f"sleep 8; echo '{DONE}' # ${{{{outputs.results}}}}")
+    before = len(jobs_put(azure))
+    following = start(azure, project)
+    until(following, "Running")
+    following.send_signal(signal.SIGINT)
+    _, err = following.communicate(timeout=30)
+    assert following.returncode == 130
+    assert "detached" in err
+    assert "phi3scaffold logs -f" in err
+    assert "Traceback" not in err
+    done = run("run")
+    assert "attached to the job" in done.stdout
+    assert "data: done in 1.5 s" in done.stdout
+    assert len(jobs_put(azure)) == before + 1
+
+
+def test_cancel(azure: Loopback, run: Run, project: Path) -> None:
+    command_of(project, "sleep 60 # ${{outputs.results}}")
+    assert "phi3scaffold cancel" in run("submit", "--detach").stdout
+    wait_for(azure, project, "Running")
+    run("cancel")
+    wait_for(azure, project, "Canceled")
+    done = run("logs", "-f", check=False)
+    assert done.returncode == 1
+    assert "was cancelled" in done.stderr
+
+
+def test_a_corrupted_download_is_refused(azure: Loopback, run: Run, project: Path) -> None:
+    """Nothing of it appears, and what was there stays."""
+    command_of(project, form("adapter", {"weights.bin": "good"}))
+    run("run")
+    weights = project / "gen-model" / "adapter" / "weights.bin"
+    assert weights.read_text() == "good"
+    weights.write_text("mine")
+    blob = f"azureml/{the_job(project)}/results/adapter/weights.bin"
+    azure.blobs.container(STORE).upload_blob(blob, b"evil", overwrite=True)
+    done = run("fetch", "adapter", check=False)
+    assert done.returncode == 1
+    assert "weights.bin is not what the manifest says" in done.stderr
+    assert weights.read_text() == "mine"
+    assert not (project / "gen-model" / ".work").exists()
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/../../outside"])
+def test_a_manifest_stays_in_its_folder(name: str, run: Run, project: Path) -> None:
+    command_of(project, form("adapter", {"weights.bin": "good"}, {"weights.bin": name}))
+    done = run("run", check=False)
+    assert done.returncode == 1
+    assert "cannot be understood" in done.stderr
+    assert not (project / "gen-model" / "outside").exists()
+
+
+def test_a_large_form_is_never_in_memory_as_a_whole(azure: Loopback, project: Path) -> None:
+    size = 200 << 20
+    script = f"head -c {size} /dev/zero > $D/weights.bin"
+    command_of(project, form("adapter", {"weights.bin": None}, make=script))
+    code = (
+        "import sys; from phi3scaffold.__main__ import VERBS; from phi3scaffold.cli import main\n"
+        "ended = main(VERBS, ['run'])\n"
+        "print([l for l in open('/proc/self/status') if l.startswith('VmHWM')][0].split()[1])\n"
+        "sys.exit(ended)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env=azure.environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (project / "gen-model" / "adapter" / "weights.bin").stat().st_size == size
+    assert int(done.stdout.splitlines()[-1]) << 10 < size
+
+
+def test_dry_run_sends_nothing_and_prints_what_would_be_sent(
+    azure: Loopback, run: Run, project: Path
+) -> None:
+    command_of(project, "true # ${{outputs.results}}")
+    before = len(azure.service.requests)
+    planned = json.loads(run("submit", "--dry-run").stdout)
+    assert len(azure.service.requests) == before
+    assert not (project / "gen-model" / ".job.json").exists()
+    assert "setup/conda.yaml" in planned["snapshot"]
+    assert "model-cache/base/model.safetensors" not in planned["snapshot"]
+    run("submit", "--detach")
+    sent = azure.service.bodies[jobs_put(azure)[-1]]
+    ours, theirs = planned["body"]["properties"], sent["properties"]
+    differ = ("displayName", "codeId", "environmentId", "inputs", "outputs", "computeId")
+    assert {k: v for k, v in ours.items() if k not in differ} == {
+        k: v for k, v in theirs.items() if k not in differ
+    }
+    assert ours["outputs"].keys() == theirs["outputs"].keys()
+
+
+def test_a_wrong_login_says_so(azure: Loopback, run: Run, project: Path) -> None:
+    azure.extra["AZURE_CLIENT_SECRET"] = "wrong"
+    done = run("run", check=False)
+    assert done.returncode == 2
+    assert "az login" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "wrong" not in done.stderr
+
+
+def start(azure: Loopback, project: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "phi3scaffold", "run"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=azure.environment,
+    )
+
+
+def until(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if word in line:
+            return
+    assert process.stderr is not None
+    pytest.fail(process.stderr.read())
+
+
+def form(
+    name: str,
+    files: dict[str, str | None],
+    names: dict[str, str] | None = None,
+    *,
+    make: str = "true",
+) -> str:
+    """A command that writes a form as the pipeline would: `files` (None: `make` makes it)."""
+    lines = [f"D=${{{{outputs.results}}}}/{name}", "mkdir -p $D", make]
+    for file, content in files.items():
+        if content is not None:
+            lines.append(f"printf {content} > $D/{file}")
+    known = dict.fromkeys(files) if names is None else names
+    program = (
+        "import hashlib,json,sys,pathlib as p;d=p.Path(sys.argv[1]);n=json.loads(sys.argv[2]);"
+        "f={(n[k] or k):dict(sha256=hashlib.sha256((d/k).read_bytes()).hexdigest(),"
+        "bytes=(d/k).stat().st_size) for k in n};"
+        "(d/'manifest.json').write_text(json.dumps(dict(stage='finetune',fingerprint='x',"
+        "inputs={},versions={},files=f)))"
+    )
+    lines.append(f"""python -c "{program}" $D '{json.dumps(known)}'""")
+    return " && ".join(lines)

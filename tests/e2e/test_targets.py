@@ -19,15 +19,15 @@ def made(folder: Path, target: str) -> Path:
 
 
 @pytest.mark.parametrize("target", ["aml", "arc", "cuda"])
-def test_a_run_is_refused_and_the_local_command_named(target: str, tmp_path: Path) -> None:
+def test_a_stage_is_refused_and_the_local_command_named(target: str, tmp_path: Path) -> None:
     if target == "cuda":
         torch = pytest.importorskip("torch")
         if torch.cuda.is_available():
             pytest.skip("there is a CUDA device, so the project runs")
     project = made(tmp_path, target)
-    done = command("run", cwd=project, check=False)
+    done = command("finetune", cwd=project, check=False)
     assert done.returncode == 2
-    assert "phi3scaffold run --local" in done.stderr
+    assert "phi3scaffold finetune --local" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (project / "gen-model" / "data").exists()
 

@@ -39,13 +39,6 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     from phi3scaffold.runtime.pipeline.run import log_file, run_pipeline
     from phi3scaffold.targets import check_cuda
 
-    if not project.local:
-        check_cuda(project)
-    if rows is not None:
-        place_rows(project, rows)
-    if model is not None:
-        project = replace(project, model_id=str(whole_model(model, project.root / "model-input")))
-
     def emit(event: dict[str, Any]) -> None:
         tell(event)
         name = event.get("stage")
@@ -53,6 +46,13 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
             deliver(STAGES[str(name)].folder(project), results)
 
     try:
+        if not project.local:
+            check_cuda(project, "--local in the command of fine-tuning/job.yml")
+        if rows is not None:
+            place_rows(project, rows)
+        if model is not None:
+            found = whole_model(model, project.root / "model-input")
+            project = replace(project, model_id=str(found))
         run_pipeline(project, up_to("gate"), STAGES, emit)
     except ScaffoldError as error:
         said = {"what": error.what, "where": error.where, "fix": error.fix}

@@ -69,7 +69,8 @@ def plan(project: Project, settings: Settings) -> Plan:
         datastore=match[1],
         path=match[2].rstrip("/"),
     )
-    return Plan(record, {"name": name, "outputs.results.path": uri})
+    changes = {"name": name, "outputs.results.path": uri}
+    return Plan(record, {"display_name": job.get("display_name") or name, **changes})
 
 
 def dry_run(project: Project) -> dict[str, Any]:

@@ -7,6 +7,7 @@ what still fails is told as what to do about it.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import warnings
@@ -120,8 +121,14 @@ def load(path: Path, changes: dict[str, Any]) -> Any:
 
 def request(path: Path, changes: dict[str, Any]) -> dict[str, Any]:
     """The body of the request that creates the job; what is uploaded shows as a local path."""
-    found = load(path, changes)._to_rest_object()
-    return dict(found.as_dict())
+    job = load(path, changes)._to_job()  # as create_or_update does
+    from azure.ai.ml._restclient.arm_ml_service._utils.model_base import SdkJSONEncoder
+
+    if not isinstance(job.environment, str):  # created first, under this name
+        job.environment = f"azureml:{job.environment.name}:{job.environment.version}"
+    text = json.dumps(job._to_rest_object(), cls=SdkJSONEncoder, exclude_readonly=True)
+    body: dict[str, Any] = json.loads(text)
+    return body
 
 
 def snapshot(root: Path) -> dict[str, int]:

@@ -19,6 +19,7 @@ class Loopback:
 
     Attributes:
         blobs, worker, service, proxy: its parts.
+        extra: variables that a test sets for the commands it runs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,6 +29,7 @@ class Loopback:
         self.worker = Worker(folder / "jobs", self.blobs)
         self.service = Service(folder, self.blobs, self.worker)
         self.proxy = Proxy(self._port)
+        self.extra: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
 
     @property
@@ -45,6 +47,7 @@ class Loopback:
             "AZURE_SUBSCRIPTION_ID": service.SUBSCRIPTION,
             "AZURE_RESOURCE_GROUP": service.GROUP,
             "AZUREML_WORKSPACE_NAME": service.WORKSPACE,
+            **self.extra,
         }
 
     def reset(self) -> None:
@@ -52,6 +55,7 @@ class Loopback:
         self.worker.stop()
         self.worker.hold.clear()
         self.worker.environment.clear()
+        self.extra.clear()
         self.service.failures.clear()
         self.service.token_seconds = 3600
         self.proxy.down.clear()

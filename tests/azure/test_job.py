@@ -1,0 +1,89 @@
+"""What a job does with what it is given: rows, and models as MLflow stores them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from phi3scaffold import catalog, generator
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project, load_project
+from phi3scaffold.runtime.model_folder import check_model_folder
+from phi3scaffold.runtime.pipeline.manifest import Manifest
+from phi3scaffold.runtime.pipeline.manifest import write as write_manifest
+from phi3scaffold.targets.azureml.job import deliver, place_rows, whole_model
+from tests.template.conftest import without_git
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    with without_git():
+        answers = {"target": "aml", "model": "tiny"}
+        generator.new(tmp_path / "proj", answers, git=False, wheel=False)
+    return load_project(tmp_path / "proj")
+
+
+def test_a_folder_of_rows_takes_the_place_of_the_snapshots(project: Project) -> None:
+    given = project.root.parent / "given"
+    given.mkdir()
+    for name in ("train.jsonl", "held-out.jsonl"):
+        shutil.move(project.datasets / name, given / name)
+    place_rows(project, given)
+    assert (project.datasets / "train.jsonl").read_text() == (given / "train.jsonl").read_text()
+    (given / "held-out.jsonl").unlink()
+    with pytest.raises(ScaffoldError, match=r"no held-out\.jsonl"):
+        place_rows(project, given)
+
+
+def test_one_file_of_rows_is_for_one_file(project: Project, tmp_path: Path) -> None:
+    given = tmp_path / "rows.jsonl"
+    given.write_text('{"text": "a", "label": "b"}\n')
+    with pytest.raises(ScaffoldError, match=r"names 2"):
+        place_rows(project, given)
+    text = project.dataset_yaml.read_text().replace('["held-out.jsonl"]', "0.2")
+    project.dataset_yaml.write_text(text)
+    (project.datasets / "train.jsonl").unlink()
+    place_rows(project, given)
+    assert (project.datasets / "train.jsonl").read_text() == given.read_text()
+
+
+LAYOUTS = {
+    "plain": (".", "."),
+    "hftransformersv2": ("data/model", "data/tokenizer"),
+    "transformers": ("model", "components/tokenizer"),
+    "named": ("Phi-3/data/model", "Phi-3/data/tokenizer"),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_models_as_mlflow_stores_them(name: str, tmp_path: Path) -> None:
+    model, tokenizer = (tmp_path / "given" / part for part in LAYOUTS[name])
+    for path in catalog.tiny_folder().iterdir():
+        folder = tokenizer if "token" in path.name or path.suffix == ".jinja" else model
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / path.name)
+    check_model_folder(whole_model(tmp_path / "given", tmp_path / "place"))
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ScaffoldError, match="safetensors"):
+        whole_model(tmp_path, tmp_path / "place")
+
+
+def test_a_form_is_handed_over_with_its_manifest_last(tmp_path: Path) -> None:
+    made = tmp_path / "gen-model" / "adapter"
+    made.mkdir(parents=True)
+    (made / "a.bin").write_text("one")
+    files = {"a.bin": {"sha256": "1", "bytes": 3}}
+    write_manifest(made, Manifest("finetune", "x", {}, {}, files))
+    deliver(made, tmp_path / "results")
+    there = tmp_path / "results" / "adapter"
+    assert {path.name for path in there.iterdir()} == {"a.bin", "manifest.json"}
+    files = {"a.bin": {"sha256": "2", "bytes": 3}, "missing.bin": {"sha256": "3", "bytes": 1}}
+    write_manifest(made, Manifest("finetune", "y", {}, {}, files))
+    with pytest.raises(FileNotFoundError):
+        deliver(made, tmp_path / "results")
+    assert not (there / "manifest.json").exists()
