@@ -35,6 +35,8 @@ RESOLVES = [
     ("aml", LINUX),
     ("aml", MAC),
     ("aml", WINDOWS),
+    ("train,cpu,aml", LINUX),
+    ("train,cuda,job", LINUX),
 ]
 
 
@@ -64,7 +66,7 @@ def test_every_pin_is_exact() -> None:
 
 
 def test_the_extras_are_the_ones_that_are_documented() -> None:
-    assert set(EXTRAS) == {"train", *ONE_OF, "aml", "bench", "dev"}
+    assert set(EXTRAS) == {"train", *ONE_OF, "aml", "job", "bench", "dev"}
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for extra in EXTRAS:
         assert f"`[{extra}]`" in contributing, extra
@@ -131,7 +133,9 @@ def resolve(extras: str, platform: str, python: str) -> subprocess.CompletedProc
     command = [sys.executable, "-m", "uv", "pip", "compile", "--no-config", "--quiet"]
     command += ["--only-binary", ":all:", "--python-version", python]
     command += ["--python", sys.executable]  # or it looks for that version, on the network too
-    command += ["--python-platform", platform, "--constraints", str(ROOT / "constraints.txt")]
+    command += ["--python-platform", platform]
+    if "job" not in extras:
+        command += ["--constraints", str(ROOT / "constraints.txt")]
     for extra in filter(None, extras.split(",")):
         command += ["--extra", extra]
     # macOS 14 is the oldest that bitsandbytes has a wheel for.

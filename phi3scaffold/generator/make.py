@@ -27,8 +27,8 @@ ENVIRONMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     "aml": {"requirements.txt": ("train", "cpu", "aml")},
     "arc": {"requirements.txt": ("train", "cpu", "aml")},
 }
-JOB = ("train", "cuda")
-JOB_OF_TINY = ("train", "cpu")  # which needs no GPU
+JOB = ("train", "cuda", "job")
+JOB_OF_TINY = ("train", "cpu", "job")  # which needs no GPU
 
 
 def new(

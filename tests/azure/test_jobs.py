@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.azure.conftest import Run, command_of
 from tests.support.azure.blobs import STORE
@@ -41,25 +43,57 @@ def wait_for(azure: Loopback, project: Path, state: str) -> None:
 def test_submit_follow_fetch_infer(algo: str, azure: Loopback, run: Run, project: Path) -> None:
     """The real pipeline, in the job; what it says is what a run on this machine says."""
     (project / ".env").write_text("HF_TOKEN=never-uploaded\n")
+    tracked = azure.folder / f"mlflow-{algo}"
+    azure.worker.environment["MLFLOW_TRACKING_URI"] = tracked.as_uri()
+    azure.worker.environment["MLFLOW_ALLOW_FILE_STORE"] = "true"
     done = run("run")
+    if importlib.util.find_spec("mlflow"):
+        names = {path.name for path in tracked.rglob("metrics/*")}
+        assert {"finetune.seconds", "finetune.last_loss", "onnx.accuracy"} <= names, done.stdout
     for line in ("submitted the job", "finetune: done in", "export: done in", "1260 rows to train"):
         assert line in done.stdout
     for form in ("adapter", "onnx", "report", "release"):
         assert (project / "gen-model" / form / "manifest.json").exists(), form
     assert not (project / "gen-model" / "merged").exists()
     assert run("infer", "--example").stdout.strip()
-    assert "onnx-base" not in done.stdout
     run("fetch", "merged")
     assert (project / "gen-model" / "merged" / "model.safetensors").exists()
     before = len(jobs_put(azure))
     assert "up to date" in run("run").stdout
     assert len(jobs_put(azure)) == before
-    sent = (azure.folder / "jobs" / the_job(project) / "code").rglob("*")
-    names = {path.relative_to(azure.folder / "jobs").as_posix().split("/", 2)[2] for path in sent}
-    assert "setup/conda.yaml" in names
-    assert not {".env", "datasets/train.jsonl", "gen-model/.job.json"} & names
-    assert "model-cache/base/model.safetensors" not in names
-    assert not list((azure.folder / "jobs" / the_job(project) / "code").glob(".runtime-0/.env"))
+    sent = azure.worker.jobs[the_job(project)].snapshot
+    assert {"setup/conda.yaml", "datasets/dataset.yaml", "project.yaml"} <= sent
+    assert not {".env", "datasets/train.jsonl", "gen-model/.job.json"} & sent
+    assert not [name for name in sent if name.startswith("model-cache/")]
+
+
+TAKE = (
+    "python -m zipfile -e setup/phi3scaffold-*.whl r && PYTHONPATH=r python -c "
+    "'from phi3scaffold.targets.azureml.token import take_token as t; t(); import os; "
+    'print(len(os.environ["HF_TOKEN"]), "letters")\' # ${{outputs.results}}'
+)
+
+
+def test_a_job_takes_the_hubs_token_from_key_vault(
+    azure: Loopback, run: Run, project: Path
+) -> None:
+    """By its managed identity; the token is in no request, no log and no file."""
+    pytest.importorskip("azure.keyvault.secrets")
+    settings = project / "project.yaml"
+    content = yaml.safe_load(settings.read_text())
+    content["azure"]["hf_token_secret"] = "hf-token"
+    settings.write_text(yaml.safe_dump(content))
+    command_of(project, TAKE)
+    azure.service.secrets["hf-token"] = "open-sesame"
+    azure.worker.environment.update(azure.way)
+    run("run")
+    said = run("logs", "--raw").stdout
+    assert "11 letters" in said
+    sent = json.dumps(azure.service.bodies)
+    assert "https://loopback-vault.vault.azure.net" in sent
+    assert "open-sesame" not in sent + said
+    for path in (azure.folder / "jobs" / the_job(project)).rglob("*"):
+        assert not path.is_file() or b"open-sesame" not in path.read_bytes(), path
 
 
 def test_a_failing_job_shows_its_last_lines(azure: Loopback, run: Run, project: Path) -> None:

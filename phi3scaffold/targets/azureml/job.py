@@ -38,14 +38,23 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     from phi3scaffold.runtime.graph import STAGES, up_to
     from phi3scaffold.runtime.pipeline.run import log_file, run_pipeline
     from phi3scaffold.targets import check_cuda
+    from phi3scaffold.targets.azureml.token import take_token
+    from phi3scaffold.targets.azureml.tracking import tracker
+
+    def note(text: str) -> None:
+        tell({"kind": "note", "stage": "job", "text": text})
+
+    track = tracker(note)
 
     def emit(event: dict[str, Any]) -> None:
         tell(event)
+        track(event)
         name = event.get("stage")
         if event["kind"] == "stage" and event["state"] != "start" and name not in STAYS:
             deliver(STAGES[str(name)].folder(project), results)
 
     try:
+        take_token()
         if not project.local:
             check_cuda(project, "--local in the command of fine-tuning/job.yml")
         if rows is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ SOURCES = {
     "resource_group": ("AZURE_RESOURCE_GROUP", "resource_group"),
     "workspace": ("AZUREML_WORKSPACE_NAME", "workspace_name"),
 }
+OTHERS = ("fetch", "hf_token_secret", "key_vault")
+NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
 CONFIG = Path(".azureml") / "config.json"
 
 
@@ -27,12 +30,16 @@ class Settings:
 
     Attributes:
         fetch: some of `FORMS`.
+        hf_token_secret: the name of the secret in Key Vault that holds the hub's token, or None.
+        key_vault: the vault's name; None for the workspace's own.
     """
 
     subscription_id: str
     resource_group: str
     workspace: str
     fetch: tuple[str, ...] = ("adapter", "onnx")
+    hf_token_secret: str | None = None
+    key_vault: str | None = None
 
 
 def read_settings(project: Project) -> Settings:
@@ -45,12 +52,12 @@ def read_settings(project: Project) -> Settings:
     own = read_yaml(path).get("azure") or {}
     if not isinstance(own, dict):
         raise ScaffoldError("`azure` must be a mapping.", where=f"{path}: azure")
-    unknown = set(own) - {*SOURCES, "fetch"}
+    unknown = set(own) - {*SOURCES, *OTHERS}
     if unknown:
         raise ScaffoldError(
             f"Unknown key {sorted(unknown)[0]!r}.",
             where=f"{path}: azure",
-            fix=f"known keys: {', '.join(SOURCES)}, fetch; secrets have no place here",
+            fix=f"known keys: {', '.join((*SOURCES, *OTHERS))}; secrets have no place here",
         )
     config = _config(project.root / CONFIG)
     found: dict[str, str] = {}
@@ -67,7 +74,24 @@ def read_settings(project: Project) -> Settings:
             fix=f"write it there, or download config.json in the studio (ml.azure.com, the "
             f"workspace's menu) to {CONFIG.as_posix()}, or set {variables}",
         )
-    return Settings(**found, fetch=forms(own.get("fetch", ["adapter", "onnx"]), f"{path}: azure"))
+    return Settings(
+        **found,
+        fetch=forms(own.get("fetch", ["adapter", "onnx"]), f"{path}: azure.fetch"),
+        hf_token_secret=_name(own, "hf_token_secret", path),
+        key_vault=_name(own, "key_vault", path),
+    )
+
+
+def _name(own: dict[str, Any], key: str, path: Path) -> str | None:
+    """A name as Key Vault has them; anything else could be the secret itself."""
+    value = own.get(key)
+    if value is None or (isinstance(value, str) and NAME.fullmatch(value)):
+        return value
+    raise ScaffoldError(
+        "It is no name that Key Vault has.",
+        where=f"{path}: azure.{key}",
+        fix="the name, not the value: letters, digits and dashes, such as hf-token",
+    )
 
 
 def forms(names: Any, where: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.stages import model
-from phi3scaffold.targets.azureml import checks, workspace
+from phi3scaffold.targets.azureml import checks, token, workspace
 from phi3scaffold.targets.azureml.fetch import fetch, whole
 from phi3scaffold.targets.azureml.follow import follow
 from phi3scaffold.targets.azureml.record import Record, fingerprint, read_record
@@ -32,7 +32,8 @@ class Plan:
 
 
 def plan(project: Project, settings: Settings) -> Plan:
-    """Check the project and name the job. Nothing is sent, but the hub may be asked for a commit.
+    """Check the project and name the job. Nothing is sent; the hub may be asked for a commit, and
+    the workspace for its Key Vault.
 
     Raises:
         ScaffoldError: see `checks.read_job`; the model cannot be resolved, or would not travel.
@@ -70,6 +71,10 @@ def plan(project: Project, settings: Settings) -> Plan:
         path=match[2].rstrip("/"),
     )
     changes = {"name": name, "outputs.results.path": uri}
+    if settings.hf_token_secret:
+        vault = settings.key_vault or Workspace(settings).vault()
+        changes[f"environment_variables.{token.URL}"] = f"https://{vault}.vault.azure.net"
+        changes[f"environment_variables.{token.NAME}"] = settings.hf_token_secret
     return Plan(record, {"display_name": job.get("display_name") or name, **changes})
 
 

@@ -65,6 +65,12 @@ class Workspace:
                 return None
             return str(getattr(status, "value", status))
 
+    def vault(self) -> str:
+        """The name of the workspace's own Key Vault."""
+        with _told(self.settings):
+            found = self.client.workspaces.get(self.settings.workspace).key_vault
+        return str(found).rstrip("/").rsplit("/", 1)[-1]
+
     def cancel(self, name: str) -> None:
         with _told(self.settings):
             self.client.jobs.begin_cancel(name)

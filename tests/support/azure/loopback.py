@@ -33,14 +33,21 @@ class Loopback:
         self._stack = contextlib.ExitStack()
 
     @property
-    def environment(self) -> dict[str, str]:
-        """What a command needs to reach it: a login, a workspace, the way there."""
+    def way(self) -> dict[str, str]:
+        """The way there, for programs that run in a job, too."""
         certificate = str(self.folder / "ca.pem")
         return {
-            **{k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")},
             "HTTPS_PROXY": self.proxy.url,
             "REQUESTS_CA_BUNDLE": certificate,
             "SSL_CERT_FILE": certificate,
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs to reach it: a login, a workspace, the way there."""
+        return {
+            **{k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")},
+            **self.way,
             "AZURE_TENANT_ID": service.TENANT,
             "AZURE_CLIENT_ID": service.CLIENT,
             "AZURE_CLIENT_SECRET": service.SECRET,

@@ -62,16 +62,26 @@ class Service:
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
         self.port = self._server.server_address[1]
+        self._identity = ThreadingHTTPServer(("127.0.0.1", 0), _identity_handler(self))
         self._furnish()
 
+    def identity(self) -> dict[str, str]:
+        """What a job's environment says about its managed identity, as Azure ML's compute does."""
+        return {
+            "MSI_ENDPOINT": f"http://127.0.0.1:{self._identity.server_address[1]}/msi/token",
+            "MSI_SECRET": SECRET,
+        }
+
     def __enter__(self) -> Service:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        for server in (self._server, self._identity):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.worker.stop()
-        self._server.shutdown()
-        self._server.server_close()
+        for server in (self._server, self._identity):
+            server.shutdown()
+            server.server_close()
 
     def put(self, path: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
         """Keep a document below the workspace; returns it."""
@@ -129,11 +139,15 @@ class Service:
         if body.get("client_id") != CLIENT or body.get("client_secret") != SECRET:
             told = "AADSTS7000215: Invalid client secret provided."
             return 401, {"error": "invalid_client", "error_description": told}
+        return 200, self.give_token()
+
+    def give_token(self) -> dict[str, Any]:
         token = uuid.uuid4().hex
         self.tokens[token] = time.time() + self.token_seconds
-        return 200, {
+        return {
             "token_type": "Bearer",
             "expires_in": self.token_seconds,
+            "expires_on": int(self.tokens[token]),
             "access_token": token,
         }
 
@@ -173,6 +187,25 @@ class Service:
         if found is None:
             return 404, _error("ResourceNotFound", f"There is no {path}.")
         return 200, found
+
+
+def _identity_handler(service: Service) -> type[BaseHTTPRequestHandler]:
+    """The endpoint that gives a job's managed identity its tokens: plain http, a shared secret."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            known = self.headers.get("secret") == SECRET
+            data = json.dumps(service.give_token() if known else {}).encode()
+            self.send_response(200 if known else 401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    return Handler
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
@@ -217,6 +250,10 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             if status == 429:
                 self.send_header("Retry-After", "1")
+            if status == 401 and ".vault." in self.headers.get("Host", ""):
+                login = f"https://login.microsoftonline.com/{TENANT}"
+                challenge = f'Bearer authorization="{login}", resource="https://vault.azure.net"'
+                self.send_header("WWW-Authenticate", challenge)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

@@ -30,13 +30,14 @@ HIDDEN = re.compile(r"(?i)azure|proxy|requests_ca|ssl_cert|hf_|phi3scaffold|pyte
 
 @dataclass
 class Job:
-    """One job: its document, its process once it runs, what was asked of it."""
+    """One job: its document, its process once it runs, the files of code that came with it."""
 
     document: dict[str, Any]
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     cancelled: bool = False
     sent: dict[Path, int] = field(default_factory=dict)
+    snapshot: set[str] = field(default_factory=set)
 
 
 class Worker:
@@ -111,6 +112,7 @@ class Worker:
         source = service.documents[_asset(properties["codeId"])]["properties"]["codeUri"]
         container, prefix = source.split(".net/", 1)[1].split("/", 1)
         self.blobs.download(container, prefix + "/", code)
+        job.snapshot = {p.relative_to(code).as_posix() for p in code.rglob("*") if p.is_file()}
         command = properties["command"]
         places: dict[str, str] = {}
         for key, value in (properties.get("inputs") or {}).items():
@@ -125,7 +127,11 @@ class Worker:
         clean = {k: v for k, v in os.environ.items() if not HIDDEN.match(k)}
         given = properties.get("environmentVariables") or {}
         python = str(Path(sys.executable).parent)
-        own = {"AZUREML_RUN_ID": name, "PATH": f"{python}:{os.environ['PATH']}"}
+        own = {
+            **service.identity(),
+            "AZUREML_RUN_ID": name,
+            "PATH": f"{python}:{os.environ['PATH']}",
+        }
         log = job.folder / "std_log.txt"
         with log.open("wb") as stream:
             job.process = subprocess.Popen(
