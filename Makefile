@@ -34,8 +34,8 @@ demo: ## generate a project with the built-in tiny model, fine-tune it, convert 
 test: ## build the wheel, install it, run the suite against it
 	@echo "[1/3] Virtual environment: $(VENV)"
 	@$(MAKE) -s $(VENV)/pyvenv.cfg
-	@echo "[2/3] Build the wheel and install it: [train,cpu,dev] (minutes the first time)"
-	@$(MAKE) -s install EXTRAS=train,cpu,dev
+	@echo "[2/3] Build the wheel and install it: [train,cpu,aml,dev] (minutes the first time)"
+	@$(MAKE) -s install EXTRAS=train,cpu,aml,dev
 	@echo "[3/3] Run the suite against the installed wheel"
 	cd "$(VENV)" && PHI3SCAFFOLD_INSTALLED=1 bin/pytest -c "$(CURDIR)/pyproject.toml" --rootdir "$(CURDIR)" "$(CURDIR)/tests" $(ARGS)
 
@@ -84,4 +84,4 @@ install: $(VENV)/pyvenv.cfg
 		touch "$(STAMP)"; \
 	fi
 install-dev: $(VENV)/pyvenv.cfg
-	@$(MAKE) -s install EXTRAS=train,cpu,dev
+	@$(MAKE) -s install EXTRAS=train,cpu,aml,dev

@@ -35,7 +35,7 @@ RESOLVES = [
     ("aml", LINUX),
     ("aml", MAC),
     ("aml", WINDOWS),
-    ("train,cpu,aml", LINUX),
+    ("train,cpu,aml,dev", LINUX),
     ("train,cuda,job", LINUX),
 ]
 

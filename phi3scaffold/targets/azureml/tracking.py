@@ -51,13 +51,15 @@ def metrics(event: dict[str, Any]) -> dict[str, float]:
         found = {name: event.get(name) for name in STEP}
     elif event["kind"] == "stage" and event["state"] == "done":
         stage, facts = event["stage"], event.get("facts") or {}
-        found = {f"{stage}.seconds": event.get("seconds")}
-        found[f"{stage}.peak_bytes"] = event.get("peak_bytes")
+        told = {**facts, "seconds": event.get("seconds"), "peak_bytes": event.get("peak_bytes")}
+        found = {f"{stage}.{name}": value for name, value in told.items()}
         for form, rung in (facts.get("forms") or {}).items():
             if isinstance(rung, dict):
                 found |= {f"{form}.{name}": rung.get(name) for name in RUNG}
     return {
         name: float(value)
         for name, value in found.items()
-        if isinstance(value, (int, float)) and abs(value) < float("inf")
+        if isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) < float("inf")
     }
