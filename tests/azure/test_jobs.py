@@ -16,6 +16,7 @@ import yaml
 from tests.azure.conftest import Run, command_of
 from tests.support.azure.blobs import STORE
 from tests.support.azure.loopback import Loopback
+from tests.support.azure.service import ROOT
 
 DONE = '{"kind": "stage", "stage": "data", "state": "done", "seconds": 1.5, "facts": {}}'
 
@@ -94,6 +95,25 @@ def test_a_job_takes_the_hubs_token_from_key_vault(
     assert "open-sesame" not in sent + said
     for path in (azure.folder / "jobs" / the_job(project)).rglob("*"):
         assert not path.is_file() or b"open-sesame" not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("path", [
+    "azureml:my-rows:3",
+    "azureml://datastores/workspaceblobstore/paths/mine/rows/",
+])  # fmt: skip
+def test_rows_come_from_a_data_asset_or_a_datastore(
+    path: str, azure: Loopback, run: Run, project: Path
+) -> None:
+    place = "azureml://datastores/workspaceblobstore/paths/mine/rows/"
+    properties = {"dataType": "uri_folder", "dataUri": place, "isAnonymous": False}
+    azure.service.put(f"{ROOT}/data/my-rows/versions/3", properties)
+    container = azure.blobs.container(STORE)
+    container.upload_blob("mine/rows/train.jsonl", b"from the store\n", overwrite=True)
+    job = project / "fine-tuning" / "job.yml"
+    job.write_text(job.read_text().replace("path: ../datasets", f"path: {path}"))
+    command_of(project, "cat ${{inputs.rows}}/train.jsonl # ${{outputs.results}}")
+    run("run")
+    assert "from the store" in run("logs", "--raw").stdout
 
 
 def test_a_failing_job_shows_its_last_lines(azure: Loopback, run: Run, project: Path) -> None:
@@ -223,6 +243,24 @@ def test_a_large_form_is_never_in_memory_as_a_whole(azure: Loopback, project: Pa
     assert int(done.stdout.splitlines()[-1]) << 10 < size
 
 
+def test_a_download_that_breaks_off_is_taken_up_again(
+    azure: Loopback, run: Run, project: Path
+) -> None:
+    """Every connection is cut some times while 60 MB come; what arrives is whole."""
+    script = f"head -c {60 << 20} /dev/urandom > $D/weights.bin"
+    command_of(project, form("adapter", {"weights.bin": None}, make=script))
+    run("submit", "--detach")
+    wait_for(azure, project, "Completed")
+    fetching = start(azure, project, "fetch", "adapter")
+    until(fetching, "bringing back adapter")
+    for _ in range(3):
+        time.sleep(0.15)
+        azure.proxy.cut()
+    out, err = fetching.communicate(timeout=120)
+    assert fetching.returncode == 0, out + err
+    assert (project / "gen-model" / "adapter" / "weights.bin").stat().st_size == 60 << 20
+
+
 def test_dry_run_sends_nothing_and_prints_what_would_be_sent(
     azure: Loopback, run: Run, project: Path
 ) -> None:
@@ -252,9 +290,9 @@ def test_a_wrong_login_says_so(azure: Loopback, run: Run, project: Path) -> None
     assert "wrong" not in done.stderr
 
 
-def start(azure: Loopback, project: Path) -> subprocess.Popen[str]:
+def start(azure: Loopback, project: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-u", "-m", "phi3scaffold", "run"],
+        [sys.executable, "-u", "-m", "phi3scaffold", *(words or ("run",))],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

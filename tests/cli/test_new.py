@@ -204,7 +204,7 @@ def test_help_lists_every_choice(capsys: Any) -> None:
 def test_next_steps(target: str, windows: bool) -> None:
     steps = "\n".join(next_steps(Path("my proj"), target, windows=windows))
     assert ("make" in steps) is not windows
-    assert ("--local" in steps) is (target in ("aml", "arc"))
+    assert "--local" not in steps
     assert (".venv-infer" in steps) is (windows and target == "directml")
     assert ("'my proj'" in steps) or ('"my proj"' in steps)
 

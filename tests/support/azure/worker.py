@@ -116,7 +116,7 @@ class Worker:
         command = properties["command"]
         places: dict[str, str] = {}
         for key, value in (properties.get("inputs") or {}).items():
-            places[f"inputs.{key}"] = self._input(job, key, value)
+            places[f"inputs.{key}"] = self._input(service, job, key, value)
         outputs = {}
         for key, value in (properties.get("outputs") or {}).items():
             outputs[key] = job.folder / "outputs" / key
@@ -156,10 +156,11 @@ class Worker:
                     return ended
                 time.sleep(0.2)
 
-    def _input(self, job: Job, key: str, value: dict[str, Any]) -> str:
+    def _input(self, service: Service, job: Job, key: str, value: dict[str, Any]) -> str:
         if value.get("jobInputType") == "literal":
             return str(value["value"])
-        match = DATASTORE.match(value["uri"])
+        asset = service.documents.get(_asset(value["uri"]))
+        match = DATASTORE.match(asset["properties"]["dataUri"] if asset else value["uri"])
         assert match, f"an input that the loopback does not know: {value}"
         folder = job.folder / "inputs" / key
         self.blobs.download(STORE, match[2], folder)
