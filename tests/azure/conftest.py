@@ -64,11 +64,15 @@ def project(request: pytest.FixtureRequest, emitted: Callable[[str], Path], tmp_
 
 
 def command_of(project: Path, text: str) -> None:
-    """Let the job run `text`."""
+    """Let the job run `text`; only what that makes is brought back."""
     path = project / "fine-tuning" / "job.yml"
     job = yaml.safe_load(path.read_text())
     job["command"] = text
     path.write_text(yaml.safe_dump(job))
+    settings = project / "project.yaml"
+    content = yaml.safe_load(settings.read_text())
+    content["azure"]["fetch"] = ["adapter"] if "/adapter" in text else []
+    settings.write_text(yaml.safe_dump(content))
 
 
 @pytest.fixture

@@ -136,6 +136,55 @@ def test_an_error_of_the_pipeline_arrives_as_it_was_said(run: Run, project: Path
     assert "--local" in done.stderr
 
 
+def test_a_model_that_breaks_the_gate_is_brought_back_all_the_same(run: Run, project: Path) -> None:
+    """As after a run on this machine: the result is there, and the command ends with 1."""
+    gate = {"kind": "stage", "stage": "gate", "state": "done", "seconds": 0.1}
+    error = {"what": "The gate is broken.", "where": "gate", "fix": "more rows", "exit_code": 1}
+    said = [{**gate, "facts": {"released": False, "checks": []}}, {"kind": "error", "error": error}]
+    lines = " && ".join(f"echo '{json.dumps(event)}'" for event in said)
+    command_of(project, form("adapter", {"weights.bin": "good"}) + f" && {lines} && exit 1")
+    done = run("run", check=False)
+    assert done.returncode == 1
+    assert "The gate is broken." in done.stderr
+    assert "more rows" in done.stderr
+    assert (project / "gen-model" / "adapter" / "weights.bin").exists()
+
+
+def test_a_job_that_makes_nothing_is_no_success(run: Run, project: Path) -> None:
+    command_of(project, "true ${{outputs.results}}/adapter")
+    done = run("run", check=False)
+    assert done.returncode == 1
+    assert "without having made: adapter" in done.stderr
+
+
+def test_an_answer_that_was_lost_does_not_lose_the_job(
+    azure: Loopback, run: Run, project: Path
+) -> None:
+    """The command was killed right after sending: the next one finds the job and attaches."""
+    command_of(project, f"sleep 2; echo '{DONE}' # ${{{{outputs.results}}}}")
+    run("submit", "--detach")
+    before = len(jobs_put(azure))
+    assert json.loads((project / "gen-model" / ".job.json").read_text())["state"] == "NotStarted"
+    assert "data: done in 1.5 s" in run("run").stdout
+    assert len(jobs_put(azure)) == before
+
+
+def test_one_that_was_never_sent_is_sent(azure: Loopback, run: Run, project: Path) -> None:
+    """And so is one that has failed, or whose project has changed since it completed."""
+    command_of(project, f"echo '{DONE}' # ${{{{outputs.results}}}}")
+    run("run")
+    record = project / "gen-model" / ".job.json"
+    lost = json.loads(record.read_text()) | {"name": "never-sent", "state": "NotStarted"}
+    record.write_text(json.dumps(lost))
+    before = len(jobs_put(azure))
+    run("run")
+    assert len(jobs_put(azure)) == before + 1
+    with (project / "datasets" / "train.jsonl").open("a") as stream:
+        stream.write('{"text": "more", "label": "joy"}\n')
+    run("run")
+    assert len(jobs_put(azure)) == before + 2
+
+
 def test_answers_of_429_and_500_are_tried_again(azure: Loopback, run: Run, project: Path) -> None:
     command_of(project, f"echo '{DONE}' # ${{{{outputs.results}}}}")
     azure.service.failures[:] = [429, 500, 503]

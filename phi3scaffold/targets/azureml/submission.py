@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.stages import model
 from phi3scaffold.targets.azureml import checks, token, workspace
 from phi3scaffold.targets.azureml.fetch import fetch, whole
-from phi3scaffold.targets.azureml.follow import follow
+from phi3scaffold.targets.azureml.follow import follow, studio
 from phi3scaffold.targets.azureml.record import Record, fingerprint, read_record
 from phi3scaffold.targets.azureml.settings import Settings, read_settings
 from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
@@ -161,10 +161,18 @@ def complete(project: Project, record: Record, emit: Emit) -> None:
     record = replace(record, state=outcome.state)
     record.save(project)
     failure = outcome.failure(record)
+    missing = []
     if failure is None or "gate" in outcome.stages:
-        fetch(there, record, project, forms, emit)
+        missing = fetch(there, record, project, forms, emit)
     if failure is not None:
         raise failure
+    if missing:
+        raise ScaffoldError(
+            f"The job ended without having made: {', '.join(missing)}.",
+            where=studio(record),
+            fix=f"what it said: phi3scaffold logs; what it should run: {checks.JOB}: command",
+            exit_code=FAILED_RUN,
+        )
 
 
 def _note(emit: Emit, text: str) -> None:
