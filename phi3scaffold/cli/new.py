@@ -15,9 +15,16 @@ NEEDED = ("algo", "target", "task")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="the folder to make; must not exist")
+    add_options(parser)
+    parser.add_argument("--defaults", action="store_true", help="ask nothing; take the defaults")
+    parser.add_argument("--no-git", action="store_true", help="make no repository and no commit")
+
+
+def add_options(parser: argparse._ActionsContainer) -> None:
+    """An option for each question of the template."""
     from phi3scaffold.generator import template
 
-    parser.add_argument("directory", metavar="DIR", help="the folder to make; must not exist")
     for question in template.questions().values():
         text = question.help.replace(f" ({question.flag})", "").replace("%", "%%")
         if isinstance(question.default, str) and question.default:
@@ -26,8 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if question.name == "data":
             metavar = "ROWS"
         parser.add_argument(question.flag, metavar=metavar, help=text)
-    parser.add_argument("--defaults", action="store_true", help="ask nothing; take the defaults")
-    parser.add_argument("--no-git", action="store_true", help="make no repository and no commit")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         git=not args.no_git,
         say=print,
     )
-    _summary(destination, generator.complete(answers))
+    summary(destination, generator.complete(answers))
     return 0
 
 
@@ -76,7 +81,8 @@ def _ask(given: dict[str, Any], names: list[str]) -> dict[str, Any]:
     return given
 
 
-def _summary(destination: Path, answers: dict[str, Any]) -> None:
+def summary(destination: Path, answers: dict[str, Any]) -> None:
+    """Print what was made and the next steps."""
     target, windows = answers["target"], sys.platform == "win32"
     model = answers["model"]
     if model == "tiny":

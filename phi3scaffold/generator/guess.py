@@ -15,7 +15,7 @@ from typing import Any
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.read import Reading, Row
 from phi3scaffold.rows.spec import ROLES, DatasetSpec, Messages
-from phi3scaffold.rows.turns import Conversation, Dropped, conversation
+from phi3scaffold.rows.turns import Conversation, Dropped, columns_of, conversation
 
 LOOKED_AT = 1000  # rows
 MOST_LABELS = 50
@@ -125,21 +125,29 @@ class Head:
         return self.rows[0].place
 
 
-def guess(sources: Sequence[Source], task: str | None = None) -> Guess:
+def guess(
+    sources: Sequence[Source], task: str | None = None, turns: tuple[str, str] | None = None
+) -> Guess:
     """Guess what the rows are, for `task` or for whichever task fits.
 
-    The first rows decide; of a classification all are read, for its labels.
+    The first rows decide; of a classification all are read, for its labels. Where the user's and
+    the assistant's `turns` are known, only the task and the labels are left to guess.
 
     Raises:
         ScaffoldError: with file:line, when a file cannot be read or does not fit the task.
     """
     rows = _one_after_another(sources)
     head = Head(list(islice(rows, LOOKED_AT)))
-    task = task or _task_of(head)
-    found = {"classify": _classify, "qa": _question_answer, "chat": _chat}[task](head)
-    if found is None:
-        raise _lacking(head, task)
-    _refuse_braces(found, head)
+    if turns:
+        found = _known(head, task, *turns)
+        task = found.task
+    else:
+        task = task or _task_of(head)
+        guessed = {"classify": _classify, "qa": _question_answer, "chat": _chat}[task](head)
+        if guessed is None:
+            raise _lacking(head, task)
+        found = guessed
+        _refuse_braces(found, head)
     _try(found, head.rows)
     return _with_labels(found, chain(head.rows, rows)) if task == "classify" else found
 
@@ -251,6 +259,18 @@ def _classify(head: Head) -> Guess | None:
     user = f"{{{text}}}\n{label.replace('_', ' ').capitalize()}:"
     said = f"`{text}` as the text, `{label}` as the label"
     return Guess("classify", said, (text,), user, f"{{{label}}}")
+
+
+def _known(head: Head, task: str | None, user: str, assistant: str) -> Guess:
+    """The turns are known: a lone column of few values that answers is a label."""
+    if task is None:
+        column = assistant[1:-1]
+        alone = columns_of(assistant) == (column,)
+        task = "classify" if alone and _fewest_values(head.rows, [column]) else "qa"
+    said = (
+        f"{_and(columns_of(user))} in the user's turn, {_and(columns_of(assistant))} in the answer"
+    )
+    return Guess(task, said, columns_of(user), user, assistant)
 
 
 def _with_labels(found: Guess, rows: Iterable[Row]) -> Guess:

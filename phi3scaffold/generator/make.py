@@ -14,7 +14,7 @@ from phi3scaffold.generator.publish import check_destination, published
 from phi3scaffold.generator.render import render
 from phi3scaffold.generator.repository import first_commit
 from phi3scaffold.generator.requirements import constraints, distribution, pins
-from phi3scaffold.generator.source import sample_rows, user_rows
+from phi3scaffold.generator.source import Source, sample_rows, user_rows
 from phi3scaffold.generator.wheel import write_wheel
 
 # What each environment of a project installs, by the file in setup/ that lists it.
@@ -35,9 +35,10 @@ def new(
     destination: Path,
     answers: dict[str, Any],
     *,
-    data: str | Path | None = None,
+    data: str | Path | Source | None = None,
     git: bool = True,
     wheel: bool = True,
+    amend: Callable[[Path], None] = lambda _staging: None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Path:
     """Make the project `destination`; it appears whole or not at all.
@@ -45,9 +46,11 @@ def new(
     Args:
         answers: option -> value, as copier.yml asks; what is missing takes its default.
         data: the user's rows (a file, a folder, or a data set of the hub), or None for the sample
-            rows of the task. They decide the task where `answers` does not.
+            rows of the task. They decide the task where `answers` does not. Or both, looked at
+            already.
         git: make the first commit.
         wheel: write the runtime's wheel into setup/.
+        amend: changes the rendered files, in the folder that it is given, before the first commit.
         say: told, in whole sentences, what was decided without asking.
 
     Returns:
@@ -62,9 +65,12 @@ def new(
     check_name(destination)
     given, answers = answers, complete(answers)
     answers["model"], weights = resolve_model(answers["model"])
-    source = user_rows(data, given.get("task")) if data else sample_rows(answers["task"])
+    if isinstance(data, Source):
+        source = data
+    else:
+        source = user_rows(data, given.get("task")) if data else sample_rows(answers["task"])
     answers["task"] = source.task
-    if data:
+    if data is not source and data:
         say(f"{source.said}; change it in datasets/dataset.yaml")
     with published(destination) as staging:
         render(staging, answers | {"project_name": destination.name, "rows": source.answer})
@@ -79,6 +85,7 @@ def new(
             write_conda(staging / "setup", JOB if weights is None else JOB_OF_TINY)
         if wheel:
             write_wheel(staging / "setup", weights=weights is not None)
+        amend(staging)
         if git:
             note = first_commit(staging, destination)
             if note:

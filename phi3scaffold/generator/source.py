@@ -17,6 +17,7 @@ from phi3scaffold.rows.files import data_files
 from phi3scaffold.rows.splits import Splits, by_name
 
 HELD_OUT_FRACTION = 0.2
+Turns = tuple[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,21 @@ def fitting_task(data: str) -> str:
     return task_of([files[name] for name in splits.train])
 
 
-def user_rows(data: str | Path, task: str | None) -> Source:
+def user_rows(data: str | Path, task: str | None, turns: Turns = None) -> Source:
     """The user's own rows: a file, a folder, or a data set of the hub.
 
     Args:
         data: a path, ``owner/name[@revision]``, or ``hf://datasets/owner/name/path``.
         task: what they are for, or None: whichever task fits them.
+        turns: the user's and the assistant's, where they are known.
 
     Raises:
         ScaffoldError: they cannot be read, or do not fit the task.
     """
     if hub.is_hub_id(str(data)):
-        return _from_hub(str(data), task)
+        return _from_hub(str(data), task, turns)
     path = _existing(data)
-    return _from_folder(path, task) if path.is_dir() else _from_file(path, task)
+    return _from_folder(path, task, turns) if path.is_dir() else _from_file(path, task, turns)
 
 
 def _existing(data: str | Path) -> Path:
@@ -83,8 +85,8 @@ def _existing(data: str | Path) -> Path:
     return path
 
 
-def _from_file(path: Path, task: str | None) -> Source:
-    found = guess([path], task)
+def _from_file(path: Path, task: str | None, turns: Turns) -> Source:
+    found = guess([path], task, turns)
     name = _plain(path.name)
     answer = found.answer([name], HELD_OUT_FRACTION)
     return Source(found.task, answer, f"{path.name}: {found.said}", {name: path})
@@ -97,19 +99,21 @@ def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
     return files, splits if splits.train and splits.held_out else Splits(tuple(files), {})
 
 
-def _from_folder(folder: Path, task: str | None) -> Source:
+def _from_folder(folder: Path, task: str | None, turns: Turns) -> Source:
     files, splits = _in_folder(folder)
     name = _plain(folder.resolve().name)
-    found, answer, said, used = _split(splits, files.__getitem__, f"{name}/{{}}".format, task)
+    found, answer, said, used = _split(
+        splits, files.__getitem__, f"{name}/{{}}".format, task, turns
+    )
     if len(used) == len(splits.train) == len(files):
         answer["train"] = [name]
     copied = {f"{name}/{file}": files[file] for file in used}
     return Source(found, answer, f"{folder.resolve().name}: {said}", copied)
 
 
-def _from_hub(text: str, task: str | None) -> Source:
+def _from_hub(text: str, task: str | None, turns: Turns) -> Source:
     there = hub.find(text)
-    found, answer, said, _ = _split(there.splits, there.address, there.address, task)
+    found, answer, said, _ = _split(there.splits, there.address, there.address, task, turns)
     return Source(found, answer, f"{there.repo} at {there.commit[:12]}: {said}")
 
 
@@ -118,6 +122,7 @@ def _split(
     source: Callable[[str], Path | str],
     named: Callable[[str], str],
     task: str | None,
+    turns: Turns,
 ) -> tuple[str, dict[str, Any], str, Sequence[str]]:
     """Guess on the training files, and find held-out files that have answers.
 
@@ -128,7 +133,7 @@ def _split(
     Returns:
         The task, copier's answer, what was found in words, and the files used.
     """
-    found = guess([source(name) for name in splits.train], task)
+    found = guess([source(name) for name in splits.train], task, turns)
     held = next(
         (
             split

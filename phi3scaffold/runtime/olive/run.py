@@ -31,7 +31,7 @@ def load_run_config(config: OliveConfig, root: Path) -> Any:
     import pydantic
     from olive.workflows.run.config import RunConfig
 
-    with _inside(root), _collected_warnings() as warnings:
+    with _inside(root), collected_warnings() as warnings:
         try:
             run_config = RunConfig.model_validate(copy.deepcopy(config.content))
         except (pydantic.ValidationError, ValueError, TypeError, KeyError) as error:
@@ -147,7 +147,7 @@ def _inside(root: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _collected_warnings() -> Iterator[list[str]]:
+def collected_warnings() -> Iterator[list[str]]:
     """Every warning Olive logs inside the block."""
     texts: list[str] = []
 

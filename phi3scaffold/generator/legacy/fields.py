@@ -1,0 +1,268 @@
+"""The table: each field of Olive 0.2 to 0.9, by its address (see roles.py), and its fate.
+
+A field that is not here is reported as unknown. `at` is where it stands in a project of today;
+empty where it has no place any more, and then `why` says why. `convert` makes today's value, and
+raises `Dropped` where this very value has no place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from phi3scaffold.generator.legacy import convert as to
+from phi3scaffold.generator.legacy.convert import Context
+
+OLIVE = "fine-tuning/olive-config.json: "
+PASS = f"{OLIVE}passes.finetune."
+ARGS = f"{PASS}training_args."
+DATASET = "datasets/dataset.yaml: "
+PROJECT = "project.yaml: "
+OPTION = "--"
+
+JOB = "Olive 0.9.3 gave Azure ML up: the job that runs the pipeline says this"
+CLOUD = "a file in the cloud cannot be copied from here"
+ROWS = "the runtime packs whole rows and masks the question itself"
+MEASURED = "held-out rows are measured by `phi3scaffold evaluate`, not while it trains"
+CHECKPOINTS = "the stage's own folder holds what a training writes, until it is whole"
+PLACES = "everything is written below gen-model/"
+LOADED = "the runtime loads the weights, in the training pass's torch_dtype"
+REMOTE = "code from the hub is never run; Phi-3 is a model of transformers itself"
+GATE = "`phi3scaffold evaluate` and project.yaml's gate measure what ships"
+CONVERTED = "ModelBuilder converts and optimizes in one pass"
+ROUNDED = "the quantizer before ModelBuilder rounds: --quantizer, --recipe, --precision"
+BUILT = "ModelBuilder makes what the runtime needs"
+ELSEWHERE = "nothing that trains uses this one"
+ENGINE = "the pipeline runs the passes itself, with its own cache"
+CODE = "code of the old project; rows are described in datasets/dataset.yaml"
+ORT = "Olive removed its ONNX Runtime trainer"
+TARGET = "--target decides the device"
+
+
+class Rule(NamedTuple):
+    """What becomes of a field."""
+
+    at: str = ""
+    why: str = ""
+    convert: Callable[[Any, Context], Any] = to.same
+
+
+def _args(convert: Callable[[Any, Context], Any], *names: str) -> dict[str, Rule]:
+    return {
+        f"finetune.training_args.{name}": Rule(f"{ARGS}{name}", convert=convert) for name in names
+    }
+
+
+def _pass(convert: Callable[[Any, Context], Any], *names: str) -> dict[str, Rule]:
+    return {f"finetune.{name}": Rule(f"{PASS}{name}", convert=convert) for name in names}
+
+
+def _gone(why: str, *addresses: str) -> dict[str, Rule]:
+    return {address: Rule(why=why) for address in addresses}
+
+
+def _below(prefix: str, rules: dict[str, Rule]) -> dict[str, Rule]:
+    return {f"{prefix}{address}": rule for address, rule in rules.items()}
+
+
+# fmt: off
+# An address that ends with `.*` stands for everything below it that has no line of its own.
+FIELDS: dict[str, Rule] = {
+    # the model
+    "model.type": Rule(f"{OLIVE}input_model.type", "HfModel, today's name", to.hf_model),
+    "model.hf_config.model_name": Rule(f"{PROJECT}model.id", convert=to.model),
+    "model.model_path": Rule(f"{PROJECT}model.id", convert=to.model),
+    "model.model_path.name": Rule(f"{PROJECT}model.id", convert=to.model),
+    "model.hf_config.task": Rule(f"{OLIVE}input_model.task", convert=to.generation),
+    "model.task": Rule(f"{OLIVE}input_model.task", convert=to.generation),
+    **_gone(
+        "the weights come from the hub, at the revision of project.yaml",
+        "model.model_path.type", "model.model_path.registry_name", "model.model_path.version",
+        "model.model_path.azureml_client.*",
+    ),
+    **_gone("Olive recognizes an MLflow folder by itself", "model.model_file_format"),
+    **_gone(
+        REMOTE,
+        "model.load_kwargs.trust_remote_code", "model.hf_config.load_kwargs.trust_remote_code",
+        "model.hf_config.from_pretrained_args.trust_remote_code",
+        "model.hf_config.model_loading_args.trust_remote_code",
+    ),
+    **_gone(
+        LOADED,
+        "model.load_kwargs.*", "model.hf_config.from_pretrained_args.*",
+        "model.hf_config.model_loading_args.*", "model.hf_config.load_kwargs.*",
+    ),
+    **_gone(BUILT, "model.io_config.*", "model.hf_config.components.*", "model.model_attributes.*"),
+    **_gone("rows are described in datasets/dataset.yaml", "model.hf_config.dataset.*"),
+    **_gone(CODE, "model.model_script", "model.script_dir", "model.model_loader"),
+    # systems
+    "system.type": Rule(f"{OPTION}target", convert=to.target),
+    "system.accelerators": Rule(f"{OPTION}target", convert=to.target),
+    "system.accelerators.device": Rule(f"{OPTION}target", convert=to.target),
+    "system.accelerators.execution_providers": Rule(f"{OPTION}target", convert=to.target),
+    "engine.execution_providers": Rule(f"{OPTION}target", convert=to.target),
+    "engine.host": Rule(f"{OPTION}target", convert=to.target),
+    "engine.target": Rule(f"{OPTION}target", convert=to.target),
+    **_gone(
+        JOB,
+        "system.aml_compute", "system.aml_docker_config.*", "system.aml_environment_config.*",
+        "system.resources.*", "system.instance_count", "system.is_dev", "system.tags.*",
+        "system.datastores", "system.azureml_client.*", "engine.azureml_client.*",
+    ),
+    **_gone("the login is this machine's own: HF_TOKEN, or `hf auth login`", "system.hf_token"),
+    **_gone(
+        "setup/ makes the project's environment",
+        "system.python_environment_path", "system.environment_variables.*",
+        "system.olive_managed_env", "system.requirements_file", "system.prepend_to_path",
+    ),
+    **_gone("a project has one system, that of host", "other_system.*"),
+    # rows
+    **_below("train.", {
+        "load.data_files": Rule(f"{DATASET}files.train", convert=to.rows),
+        "load.data_files.train": Rule(f"{DATASET}files.train", convert=to.rows),
+        "load.data_files.test": Rule(f"{DATASET}files.held_out", convert=to.held_out_rows),
+        "load.data_files.validation": Rule(f"{DATASET}files.held_out", convert=to.held_out_rows),
+        "load.data_name": Rule(f"{DATASET}files.train", convert=to.data_set),
+        "load.dataset_name": Rule(f"{DATASET}files.train", convert=to.data_set),
+        "load.data_dir": Rule(f"{DATASET}files.train", convert=to.rows),
+        "load.split": Rule(why="files.train and files.held_out name the rows", convert=to.split),
+        "pre_process.text_template": Rule(f"{DATASET}turns", convert=to.turns),
+        "pre_process.text_cols": Rule(f"{DATASET}turns", convert=to.columns),
+        "pre_process.source_max_len": Rule(f"{DATASET}max_tokens", convert=to.whole),
+        "pre_process.max_seq_len": Rule(f"{DATASET}max_tokens", convert=to.whole),
+        **_gone("whole files are read; say the file of that part: --data hf://datasets/...",
+                "load.subset", "load.col_filters.*"),
+        **_gone("the rows' own files say what they are", "load.type"),
+        **_gone("the token comes from HF_TOKEN or the hub's login", "load.token",
+                "load.use_auth_token"),
+        **_gone(REMOTE, "load.trust_remote_code", "pre_process.trust_remote_code"),
+        **_gone(CLOUD, "load.data_files.type", "load.data_files.datastore_name",
+                "load.data_files.relative_path", "load.data_files.datastore_url",
+                "load.data_files.azureml_client.*"),
+        **_gone(ROWS, "pre_process.dataset_type", "pre_process.corpus_strategy",
+                "pre_process.strategy", "pre_process.pad_to_max_len", "pre_process.padding_side",
+                "pre_process.drop_short_sequences", "pre_process.use_attention_mask",
+                "pre_process.stride", "pre_process.joiner", "pre_process.random_seed",
+                "pre_process.random_retries", "pre_process.processing_batch_size",
+                "pre_process.type", "pre_process.task", "post_process.*", "dataloader.*",
+                "load.batch_size"),
+        **_gone("the model's own chat template writes the tags", "pre_process.add_special_tokens",
+                "pre_process.chat_template", "pre_process.prepend_eos", "pre_process.model_name"),
+        **_gone("all rows are used; keep those that you want in the file",
+                "pre_process.max_samples"),
+        **_gone(CODE, "user_script", "script_dir", "pre_process.user_script",
+                "pre_process.script_dir", "pre_process.text_formatting_func",
+                "pre_process.message_col"),
+        **_gone("the data configs are called train and held_out", "name"),
+        **_gone("rows are read by the runtime's own components", "type"),
+    }),
+    "eval.load.data_files": Rule(f"{DATASET}files.held_out", convert=to.held_out_rows),
+    **_gone("held-out rows become the same turns as the others", "eval.*"),
+    **_gone(ELSEWHERE, "other_data.*"),
+    # the training pass
+    "finetune.type": Rule(f"{OPTION}algo", convert=to.algo),
+    "finetune.r": Rule(f"{PASS}r", convert=to.whole),
+    "finetune.lora_r": Rule(f"{PASS}r", convert=to.whole),
+    "finetune.alpha": Rule(f"{PASS}alpha", convert=to.number),
+    "finetune.lora_alpha": Rule(f"{PASS}alpha", convert=to.number),
+    "finetune.target_modules": Rule(f"{PASS}target_modules", convert=to.modules),
+    "finetune.torch_dtype": Rule(f"{PASS}torch_dtype", convert=to.dtype),
+    "finetune.train_data_config": Rule(f"{PASS}train_data_config", "called train", to.train),
+    "finetune.eval_data_config": Rule(why=f"its rows are {DATASET}files.held_out"),
+    "finetune.eval_dataset_size": Rule(f"{DATASET}files.held_out", convert=to.share),
+    **_pass(to.share_or_none, "lora_dropout"),
+    **_pass(to.only_qlora, "double_quant", "quant_type", "compute_dtype"),
+    **_pass(to.switch, "allow_tf32", "ephemeral_gpu_offload"),
+    **_pass(to.listed, "modules_to_save"),
+    **_pass(to.only_loha_lokr, "rank_dropout", "module_dropout"),
+    **_pass(to.only_lokr, "decompose_both", "decompose_factor", "rank_dropout_scale"),
+    **_gone(ORT, "finetune.use_ort_trainer", "finetune.ortmodule_onnx_opset_version"),
+    **_gone("one process trains on one device", "finetune.device_map"),
+    **_gone("--algo loftq is qlora here", "finetune.loftq_iter"),
+    **_gone(CODE, "finetune.user_script", "finetune.script_dir"),
+    # its training arguments
+    **_args(to.whole, "per_device_train_batch_size", "gradient_accumulation_steps"),
+    **_args(to.whole_or_nought, "seed", "data_seed", "dataloader_num_workers"),
+    **_args(to.steps, "max_steps"),
+    **_args(to.number, "learning_rate", "num_train_epochs", "logging_steps"),
+    **_args(to.number_or_nought, "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm",
+            "weight_decay", "neftune_noise_alpha", "warmup_steps"),
+    **_args(to.switch, "gradient_checkpointing", "logging_first_step"),
+    **_args(to.text, "lr_scheduler_type", "logging_strategy"),
+    **_args(to.optimizer, "optim"),
+    "finetune.training_args.gradient_checkpointing_kwargs.use_reentrant": Rule(
+        f"{ARGS}gradient_checkpointing_kwargs.use_reentrant", convert=to.switch
+    ),
+    "finetune.training_args.warmup_ratio": Rule(
+        f"{ARGS}warmup_steps", "a share below 1 is the ratio", to.share_or_none
+    ),
+    "finetune.training_args.bf16": Rule(f"{PASS}torch_dtype", convert=to.bf16),
+    "finetune.training_args.fp16": Rule(f"{PASS}torch_dtype", convert=to.fp16),
+    **_below("finetune.training_args.", {
+        **_gone(MEASURED, "evaluation_strategy", "eval_strategy", "eval_steps", "do_eval",
+                "per_device_eval_batch_size", "load_best_model_at_end", "metric_for_best_model",
+                "greater_is_better", "eval_delay", "eval_accumulation_steps"),
+        **_gone("rows are packed: there is no padding that grouping could save", "group_by_length",
+                "length_column_name", "train_sampling_strategy"),
+        **_gone(CHECKPOINTS, "output_dir", "overwrite_output_dir", "resume_from_checkpoint",
+                "save_strategy", "save_steps", "save_total_limit", "save_only_model",
+                "save_safetensors"),
+        **_gone("the pipeline writes its own log and report", "report_to", "run_name",
+                "logging_dir", "disable_tqdm", "log_level"),
+        **_gone(TARGET, "use_cpu", "no_cuda", "local_rank", "tf32"),
+        **_gone(ROWS, "remove_unused_columns", "label_smoothing_factor", "label_names",
+                "dataloader_drop_last"),
+        **_gone("the runtime trains without it", "deepspeed", "deepspeed.*", "fsdp",
+                "fsdp_config.*", "torch_compile", "use_liger_kernel"),
+        **_gone("models are not published from here", "push_to_hub", "hub_model_id", "hub_token"),
+        **_gone("it trains, always", "do_train"),
+    }),
+    # the passes after it
+    "merge.type": Rule(f"{OLIVE}passes.merge.type", convert=to.same),
+    "build.type": Rule(f"{OLIVE}passes.build.type", convert=to.same),
+    "build.precision": Rule(f"{OPTION}precision", convert=to.precision),
+    "build.int4_block_size": Rule(f"{OLIVE}passes.quantize.group_size", convert=to.block),
+    "build.int4_accuracy_level": Rule(f"{OLIVE}passes.build.int4_accuracy_level",
+                                      convert=to.accuracy_level),
+    **_gone(BUILT, "build.metadata_only", "build.search.*", "build.extra_options.*"),
+    "quantize.type": Rule(f"{OPTION}quantizer", convert=to.quantizer),
+    "quantize.group_size": Rule(f"{OLIVE}passes.quantize.group_size", convert=to.block),
+    "quantize.block_size": Rule(f"{OLIVE}passes.quantize.group_size", convert=to.block),
+    **_gone(ROUNDED, "quantize.*"),
+    **_gone(CONVERTED, "convert.*"),
+    **_gone("`phi3scaffold adapters` makes one ONNX base with adapters over it", "extract.*"),
+    **_gone(
+        ENGINE,
+        *(f"{role}.{name}" for role in ("finetune", "merge", "build")
+          for name in ("disable_search", "host", "evaluator", "evaluator.*", "output_name",
+                       "clean_run_cache")),
+    ),
+    # the engine
+    "engine.log_severity_level": Rule(f"{OLIVE}log_severity_level", convert=to.whole_or_nought),
+    **_gone(PLACES, "engine.cache_dir", "engine.output_dir", "engine.output_name"),
+    **_gone(
+        ENGINE,
+        "engine.clean_cache", "engine.clean_evaluation_cache", "engine.cache_config.*",
+        "engine.enable_shared_cache", "engine.workflow_id", "engine.pass_flows",
+        "engine.packaging_config.*", "engine.evaluate_input_model", "engine.no_artifacts",
+        "engine.plot_pareto_frontier", "engine.log_to_file", "engine.ort_log_severity_level",
+        "engine.ort_py_log_severity_level", "engine.verbose",
+    ),
+    **_gone(
+        "the settings are what the file says; nothing is searched",
+        "engine.search_strategy", "engine.search_strategy.*", "engine.auto_optimizer_config.*",
+    ),
+    **_gone(GATE, "engine.evaluators.*", "engine.evaluator", "engine.evaluator.*"),
+}
+# fmt: on
+
+
+def rule_for(address: str) -> Rule | None:
+    """The line of the table for an address, or None: an unknown field."""
+    if address in FIELDS:
+        return FIELDS[address]
+    while address:
+        if f"{address}.*" in FIELDS:
+            return FIELDS[f"{address}.*"]
+        address = address.rpartition(".")[0]
+    return None

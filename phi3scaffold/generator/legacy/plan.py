@@ -1,0 +1,186 @@
+"""What becomes of each field of an old config, and of the project that they make together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.generator import template
+from phi3scaffold.generator.legacy.convert import Context, Dropped
+from phi3scaffold.generator.legacy.fields import ARGS, DATASET, OLIVE, OPTION, PROJECT, rule_for
+from phi3scaffold.generator.legacy.read import Leaf, Old, is_placeholder
+from phi3scaffold.generator.legacy.roles import Roles, flat
+from phi3scaffold.generator.legacy.turns import Turns
+
+KEPT, RENAMED, MOVED, DROPPED, UNKNOWN = "kept", "renamed", "moved", "dropped", "unknown"
+TRAIN, HELD_OUT, TURNS = (f"{DATASET}{key}" for key in ("files.train", "files.held_out", "turns"))
+MODEL = f"{PROJECT}model.id"
+# What Olive before 0.13 warmed up by itself; the template's ten steps may be all that there are.
+WARMUP = 0.03
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What becomes of one field.
+
+    Attributes:
+        name: its path, ``passes.lora.config.lora_r``.
+        line: where it stands.
+        fate: kept, renamed, moved, dropped or unknown.
+        at: where it stands now, ``FILE: KEY`` or ``--OPTION``; empty when it is gone.
+        value: what stands there now.
+        why: for a field that is gone, or that says something else now.
+    """
+
+    name: str
+    line: int
+    fate: str
+    at: str = ""
+    value: Any = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A project to make.
+
+    Attributes:
+        outcomes: one for each field, in file order.
+        values: `Outcome.at` -> value.
+        answers: for `new`; what nothing says is left to the template.
+        data: the rows: a path, a name on the hub, or None for samples.
+        added: what the old file says nowhere, and why it is needed.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    values: dict[str, Any]
+    answers: dict[str, Any]
+    data: str | None
+    added: tuple[str, ...] = field(default=())
+
+    @property
+    def turns(self) -> Turns | None:
+        return self.values.get(TURNS)
+
+
+def plan(old: Old, given: dict[str, Any] | None = None) -> Plan:
+    """Decide the fate of every field.
+
+    Args:
+        given: options of `new` that the person gave; they win over the file.
+    """
+    given = dict(given or {})
+    data = given.pop("data", None)
+    roles = Roles(old.content)
+    context = _context(old, roles, given)
+    values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    outcomes = []
+    for leaf in old.leaves:
+        outcome = _outcome(leaf, roles.address(leaf.path), context)
+        at = outcome.at
+        if at.removeprefix(OPTION) in given or (at == MODEL and "model" in given):
+            name = "model" if at == MODEL else at.removeprefix(OPTION)
+            outcome = _gone(outcome, f"--{name} {given[name]} was given")
+        elif at == TRAIN and data:
+            outcome = _gone(outcome, "--data was given")
+        elif at in values and values[at] != outcome.value:
+            outcome = _gone(outcome, f"line {lines[at]} says it already")
+        elif at:
+            values[at], lines[at] = outcome.value, outcome.line
+        outcomes.append(outcome)
+    data = data or values.get(TRAIN)
+    if data is None:
+        outcomes = [_without_rows(outcome, values) for outcome in outcomes]
+    answers = {name.removeprefix(OPTION): v for name, v in values.items() if name[:2] == OPTION}
+    answers |= {"algo": context.algo, "target": context.target}
+    if MODEL in values:
+        answers["model"] = values[MODEL]
+    return Plan(tuple(outcomes), values, answers | given, data, _added(roles, values, given))
+
+
+def _context(old: Old, roles: Roles, given: dict[str, Any]) -> Context:
+    here = Path(old.path).resolve().parent
+    build = next((flat(one) for one in roles.passes.values() if _is_builder(one)), {})
+    precisions = template.questions()["precision"].choices
+    said = build.get("precision")
+    texts = ("text_template", "text_formatting_func")
+    return Context(
+        algo=given.get("algo") or roles.algo or "lora",
+        target=given.get("target") or roles.target() or "cpu",
+        precision=given.get("precision") or (said if said in precisions else precisions[0]),
+        # Olive looked in the current folder; the AI Toolkit keeps its config one folder deeper.
+        folders=(Path.cwd(), here, here.parent),
+        own_template=any(leaf.path[-1] in texts and leaf.value for leaf in old.leaves),
+    )
+
+
+def _is_builder(settings: dict[str, Any]) -> bool:
+    return str(settings.get("type", "")).lower() == "modelbuilder"
+
+
+def _outcome(leaf: Leaf, address: str, context: Context) -> Outcome:
+    rule = rule_for(address)
+    gone = Outcome(leaf.name, leaf.line, DROPPED)
+    if rule is None:
+        why = "not in the table of Olive's fields; look whether you need it"
+        return replace(gone, fate=UNKNOWN, why=why)
+    if leaf.value is None or leaf.value in ({}, []):
+        return replace(gone, why=rule.why if not rule.at else "empty")
+    if rule.at and is_placeholder(leaf.value):
+        return replace(gone, why=f"{leaf.value!r} is a placeholder; the template's own stays")
+    try:
+        value = rule.convert(leaf.value, context)
+    except Dropped as error:
+        return replace(gone, why=str(error))
+    if not rule.at:
+        return replace(gone, why=rule.why)
+    fate = MOVED
+    if rule.at.startswith(OLIVE):
+        same = rule.at.removeprefix(OLIVE).rpartition(".")[2] == leaf.path[-1]
+        fate = KEPT if same else RENAMED
+    changed = fate in (KEPT, RENAMED) and value != leaf.value
+    why = rule.why or (f"was {json.dumps(leaf.value, ensure_ascii=False)}" if changed else "")
+    return Outcome(leaf.name, leaf.line, fate, rule.at, value, why)
+
+
+def _gone(outcome: Outcome, why: str) -> Outcome:
+    return Outcome(outcome.name, outcome.line, DROPPED, why=why)
+
+
+def _without_rows(outcome: Outcome, values: dict[str, Any]) -> Outcome:
+    """Sample rows have columns of their own."""
+    if outcome.at == HELD_OUT and isinstance(outcome.value, str):
+        del values[HELD_OUT]
+        return _gone(outcome, "sample rows stand in for the training rows; --data ROWS")
+    if outcome.at == TURNS:
+        user, assistant, _ = values.pop(TURNS)
+        return _gone(
+            outcome,
+            f"sample rows stand in; with --data ROWS it becomes user {user!r} and "
+            f"assistant {assistant!r}",
+        )
+    return outcome
+
+
+def _added(roles: Roles, values: dict[str, Any], given: dict[str, Any]) -> tuple[str, ...]:
+    """What the project needs and the file does not say; some of it goes into `values`."""
+    added = []
+    kinds = {str(one.get("type", "")).lower() for one in roles.passes.values()}
+    if not roles.training and "algo" not in given:
+        added.append("passes.finetune: LoRA, since none of its passes trains")
+    if "mergeadapterweights" not in kinds:
+        added.append("passes.merge: MergeAdapterWeights, before the model is built")
+    if "modelbuilder" not in kinds:
+        added.append("passes.build: ModelBuilder, which makes the ONNX model")
+    if MODEL not in values and "model" not in given:
+        added.append(f"{MODEL}: {template.questions()['model'].default}")
+    if f"{ARGS}max_steps" in values and f"{ARGS}warmup_steps" not in values:
+        values[f"{ARGS}warmup_steps"] = WARMUP
+        added.append(f"{ARGS}warmup_steps: {WARMUP}, as Olive warmed up where nothing was said")
+    if values.get(f"{OLIVE}passes.finetune.quant_type", "nf4") != "nf4":
+        values[f"{PROJECT}merge_base"] = "original"
+        added.append(f"{PROJECT}merge_base: original, since the base is not in nf4")
+    return tuple(added)

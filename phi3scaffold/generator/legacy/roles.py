@@ -1,0 +1,188 @@
+"""What part a field plays, whatever the version called its place.
+
+An address such as ``finetune.training_args.seed`` is the same for ``passes.lora.config...``,
+``passes.qlora...`` and ``passes.x[0]...``; the table of fields is written in addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from phi3scaffold.generator.legacy.read import Key
+
+TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
+ALGOS = {name: name for name in TRAINING if name != "loftq"} | {"loftq": "qlora"}
+QUANTIZERS = {
+    "rtn": "rtn", "kquant": "kquant", "gptq": "gptq", "gptqquantizer": "gptq",
+    "autoawqquantizer": "", "onnxmatmul4quantizer": "", "onnxblockwisertnquantization": "",
+    "onnxbnb4quantization": "", "onnxdynamicquantization": "", "onnxstaticquantization": "",
+    "onnxquantization": "", "incquantization": "", "incdynamicquantization": "",
+    "incstaticquantization": "", "onnxhqqquantization": "", "nvmodeloptquantization": "",
+    "quarot": "", "spinquant": "",
+}  # fmt: skip
+CONVERTERS = (
+    "onnxconversion", "ortransformersoptimization", "orttransformersoptimization",
+    "orttransformeroptimization", "optimumconversion", "optimummerging", "onnxmodeloptimizer",
+    "onnxpeepholeoptimizer", "onnxfloattofloat16", "onnxiofloat16tofloat32",
+    "onnxiodatatypeconverter", "ortperftuning", "ortsessionparamstuning", "insertbeamsearch",
+    "moveexternaldata", "appendprepostprocessingops", "dynamictofixedshape",
+    "torchtraceconversion", "ortmixedprecision", "mixedprecisionoverrides",
+)  # fmt: skip
+# Where an old version put a level between an object and its settings.
+WRAPPERS = ("config", "params", "params_config", "component_kwargs", "components")
+COMPONENTS = {
+    "load_dataset": "load", "load_dataset_config": "load",
+    "pre_process_data": "pre_process", "pre_process_data_config": "pre_process",
+    "post_process_data": "post_process", "post_process_data_config": "post_process",
+    "dataloader": "dataloader", "dataloader_config": "dataloader",
+}  # fmt: skip
+OF_A_DATA_CONFIG = ("name", "type", "user_script", "script_dir")
+
+
+class Roles:
+    """The parts of one config.
+
+    Attributes:
+        passes: name -> settings.
+        training: the name of the first pass that trains, or None.
+        algo: the answer for --algo that it stands for, or None.
+        train_data, eval_data, system: the keys of the data configs and of the system it uses.
+    """
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        self.content = content
+        engine = content.get("engine")
+        self.engine: dict[str, Any] = {**content, **(engine if isinstance(engine, dict) else {})}
+        self.passes = {name: _first(value) for name, value in _items(content.get("passes"))}
+        types = {name: _type(settings) for name, settings in self.passes.items()}
+        self.training = next((name for name, kind in types.items() if kind in TRAINING), None)
+        self.algo = ALGOS[types[self.training]] if self.training is not None else None
+        self._pass_roles = {name: self._pass_role(name, kind) for name, kind in types.items()}
+        settings = {} if self.training is None else flat(self.passes[self.training])
+        self.train_data = self._data(settings.get("train_data_config"), first=True)
+        self.eval_data = self._data(settings.get("eval_data_config"))
+        self.system = self._used_system()
+
+    def _pass_role(self, name: str | int, kind: str) -> str:
+        if name == self.training:
+            return "finetune"
+        if kind == "mergeadapterweights":
+            return "merge"
+        if kind == "modelbuilder":
+            return "build"
+        if kind in QUANTIZERS:
+            return "quantize"
+        if kind in CONVERTERS:
+            return "convert"
+        return "extract" if kind == "extractadapters" else "other_pass"
+
+    def _data(self, name: Any, *, first: bool = False) -> str | int | None:
+        """The key of the data config that the training pass names; else the only one, or none."""
+        configs = list(_items(self.content.get("data_configs")))
+        for key, config in configs:
+            if isinstance(name, str) and name in (key, _dict(config).get("name")):
+                return key
+        return configs[0][0] if first and configs and not isinstance(name, dict) else None
+
+    def _used_system(self) -> str | int | None:
+        systems = [name for name, _ in _items(self.content.get("systems"))]
+        named = [self.engine.get(key) for key in ("host", "target")]
+        chosen = next((name for name in named if name in systems), None)
+        if chosen is None and systems and not any(map(_dict, named)):
+            return systems[0]
+        return chosen
+
+    def address(self, path: Key) -> str:
+        """The address of the field at `path`."""
+        head, rest = str(path[0]), path[1:]
+        if head == "engine" and rest:
+            return self.address(rest)
+        if head == "input_model":
+            return _join("model", rest)
+        if head in ("host", "target") and rest:
+            return _join("system", rest)
+        if head == "systems" and rest:
+            return _join("system" if rest[0] == self.system else "other_system", rest[1:])
+        if head == "data_configs" and rest:
+            roles = {self.eval_data: "eval", self.train_data: "train"}
+            return _data_address(roles.get(rest[0], "other_data"), rest[1:])
+        if head == "passes" and rest:
+            role = self._pass_roles.get(rest[0], "other_pass")
+            inner = [key for key in rest[1:] if key not in WRAPPERS and not isinstance(key, int)]
+            for key, data in (("train_data_config", "train"), ("eval_data_config", "eval")):
+                if role == "finetune" and inner[:1] == [key] and len(inner) > 1:
+                    return _data_address(data, rest[rest.index(key) + 1 :])
+            return _join(role, tuple(inner))
+        return _join("engine", path)
+
+    def target(self) -> str | None:
+        """The answer for --target: what the used system is, or None where nothing says so."""
+        systems = [
+            value for key, value in _items(self.content.get("systems")) if key == self.system
+        ]
+        systems += [self.engine.get("host"), self.engine.get("target")]
+        for system in map(_dict, systems):
+            if _type(system) == "azureml":
+                return "arc" if "arc" in str(self.system).lower() else "aml"
+        words = [str(word).lower() for system in map(_dict, systems) for word in _words(system)]
+        words += [str(word).lower() for word in _listed(self.engine.get("execution_providers"))]
+        for mark, target in (("dml", "directml"), ("cuda", "cuda"), ("gpu", "cuda")):
+            if any(mark in word for word in words):
+                return target
+        return "cpu" if any("cpu" in word for word in words) else None
+
+
+def flat(settings: Any) -> dict[str, Any]:
+    """The settings of an object, with those of its `config` among them."""
+    found = _dict(settings)
+    return {**found, **_dict(found.get("config"))}
+
+
+def _join(role: str, rest: Key) -> str:
+    inner = [str(key) for key in rest if key not in WRAPPERS and not isinstance(key, int)]
+    return ".".join([role, *inner])
+
+
+def _data_address(role: str, rest: Key) -> str:
+    """`params_config` held what `load_dataset_config` and the other components hold today."""
+    inner = [str(key) for key in rest if key not in WRAPPERS and not isinstance(key, int)]
+    component = COMPONENTS.get(inner[0]) if inner else None
+    if component:
+        inner[0] = component
+    elif inner and inner[0] not in OF_A_DATA_CONFIG and "params_config" in rest:
+        inner = ["load", *inner]
+    return ".".join([role, *inner])
+
+
+def _words(system: dict[str, Any]) -> Iterator[Any]:
+    """What the accelerators of a system name: devices and execution providers."""
+    accelerators = flat(system).get("accelerators")
+    for one in _listed(accelerators):
+        if isinstance(one, dict):
+            yield from (one.get("device"), *_listed(one.get("execution_providers")))
+        else:
+            yield one
+
+
+def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from enumerate(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _first(value: Any) -> dict[str, Any]:
+    return _dict(value[0] if isinstance(value, list) and value else value)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _type(settings: Any) -> str:
+    return str(_dict(settings).get("type", "")).lower()

@@ -1,0 +1,364 @@
+"""What the installed Olive does with each field of a config, found out by asking Olive.
+
+Each part goes through Olive's own classes, alone, so that one mistake does not hide the next; a
+field that is refused is taken out, and the rest is asked again. Nothing is trained or downloaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from phi3scaffold.runtime.olive.run import collected_warnings
+
+Key = tuple[str | int, ...]
+READ, REFUSED, IGNORED, UNREACHED = "read", "refused", "ignored", "not reached"
+MODEL = {"type": "HfModel", "model_path": "model", "task": "text-generation"}
+# What Olive logs where it leaves keys out, and of what they are no part.
+LEFT_OUT = re.compile(
+    r"Keys \{(?P<keys>[^}]*)\} are not part of (?P<kind>\w+)"
+    r"|Extra arg (?P<extra>\w+) is not a field of (?P<of>[\w.]+\w)"
+)
+# Of text_generation_huggingface_pre_process itself, not of TextGenParams.
+OF_PRE_PROCESSING = ("task", "model_name", "trust_remote_code", "type")
+FORMATS = ("json", "csv", "parquet", "text")
+
+
+class Verdict(NamedTuple):
+    """What Olive does with one field.
+
+    Attributes:
+        kind: read, refused, ignored or not reached.
+        said: Olive's words.
+        silent: Olive goes on, and the setting has no effect.
+    """
+
+    kind: str
+    said: str = ""
+    silent: bool = False
+
+
+def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, Verdict]:
+    """The verdict on every field of a parsed config.
+
+    Args:
+        paths: the fields, as keys from the top.
+    """
+    asked = _Asked(content, tuple(paths))
+    with _quiet():
+        _ask_all(asked, content)
+    return {path: asked.found.get(path, Verdict(READ)) for path in asked.paths}
+
+
+def _ask_all(asked: _Asked, content: dict[str, Any]) -> None:
+    engine = content.get("engine")
+    settings = {**content, **engine} if isinstance(engine, dict) else content
+    asked.model()
+    for section, ask in (
+        ("systems", asked.system),
+        ("data_configs", asked.data),
+        ("evaluators", asked.evaluator),
+        ("passes", asked.passes),
+    ):
+        value = content.get(section)
+        if isinstance(value, dict) and section != "data_configs":
+            for name in value:
+                ask((section, name))
+        elif isinstance(value, list) and section == "data_configs":
+            for index in range(len(value)):
+                ask((section, index))
+        elif value is not None:
+            asked.whole(section)
+    asked.engine(settings)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What Olive logs is collected, and not printed as well."""
+    import olive  # noqa: F401 (adds its handlers)
+
+    log, bitsandbytes = logging.getLogger("olive"), logging.getLogger("bitsandbytes")
+    handlers, level = log.handlers[:], bitsandbytes.level
+    log.handlers[:] = []
+    bitsandbytes.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.handlers[:] = handlers
+        bitsandbytes.setLevel(level)
+
+
+class _Asked:
+    """The verdicts that are known so far."""
+
+    def __init__(self, content: dict[str, Any], paths: tuple[Key, ...]) -> None:
+        self.content, self.paths = content, paths
+        self.found: dict[Key, Verdict] = {}
+
+    def mark(self, at: Key, verdict: Verdict) -> bool:
+        """Mark every field at or below `at` that has no verdict; whether there was one."""
+        below = [path for path in self.paths if path[: len(at)] == at and path not in self.found]
+        self.found.update(dict.fromkeys(below, verdict))
+        return bool(below)
+
+    def place(self, at: Key, names: Iterable[Any]) -> Key | None:
+        """The field below `at` that Olive means by `names`: it leaves out or adds `config` etc."""
+        wanted = [name for name in names if name not in ("config", "params", "extra_args")]
+        for path in self.paths:
+            inner = [key for key in path[len(at) :] if key not in ("config", "params")]
+            if path[: len(at)] == at and wanted and inner[: len(wanted)] == wanted:
+                end = len(at)
+                while wanted:
+                    wanted = wanted[path[end] not in ("config", "params") :]
+                    end += 1
+                return path[:end]
+        return None
+
+    def ask(self, at: Key, value: Any, make: Callable[[Any], Any], within: Key = ()) -> Any:
+        """Let Olive `make` something of `value`, which stands at `at`, until it refuses nothing.
+
+        Args:
+            within: what the places of Olive's errors begin with, and `at` ends with.
+
+        Returns:
+            What was made, or None where nothing can be.
+        """
+        import pydantic
+
+        value = copy.deepcopy(value)
+        for _ in range(100):
+            with collected_warnings() as warnings:
+                try:
+                    made = make(copy.deepcopy(value))
+                except pydantic.ValidationError as error:
+                    if not self._refused(at, value, error.errors(), within):
+                        return None
+                    continue
+                except Exception as error:  # noqa: BLE001 (whatever Olive raises is its answer)
+                    self.mark(at, Verdict(REFUSED, _line(error)))
+                    return None
+            self._ignored(at, warnings)
+            return made
+        return None
+
+    def _refused(self, at: Key, value: Any, errors: list[Any], within: Key) -> bool:
+        """Mark what is refused and take it out of `value`; whether the rest can be asked."""
+        for error in errors:
+            loc = tuple(error["loc"])
+            names = loc[len(within) :] if loc[: len(within)] == within else loc
+            place = None
+            while names and place is None:  # an element of a list is in no field of its own
+                place, names = self.place(at, names), names[:-1]
+            said = Verdict(REFUSED, error["msg"].removeprefix("Value error, "))
+            if place is None or place[-1] == "type" or not _take_out(value, place[len(at) :]):
+                self.mark(at if place is None else place, said)
+                self.mark(at, Verdict(UNREACHED, f"since {said.said[:1].lower()}{said.said[1:]}"))
+                return False
+            self.mark(place, said)
+        return True
+
+    def _ignored(self, at: Key, warnings: list[str]) -> None:
+        for match in filter(None, map(LEFT_OUT.search, warnings)):
+            said = f"not part of {match['kind'] or match['of']}; a warning in the log is all"
+            for name in re.findall(r"\w+", match["keys"] or match["extra"]):
+                for path in self.paths:
+                    if path[: len(at)] == at and name in path[len(at) :]:
+                        upto = path[: path.index(name, len(at)) + 1]
+                        self.mark(upto, Verdict(IGNORED, said, silent=True))
+
+    # ------------------------------------------------------------- the parts of a config
+
+    def model(self) -> None:
+        from olive.model.config import ModelConfig
+        from olive.model.config.registry import get_model_handler
+
+        at: Key = ("input_model",)
+        made = self.ask(at, self.content.get("input_model"), ModelConfig.model_validate)
+        if made is None:
+            return
+        handler = get_model_handler(made.type)
+        known = inspect.signature(handler.__init__).parameters
+        for name in made.config:
+            if name not in known:
+                said = f"{handler.__name__} takes no {name}"
+                self.mark(self.place(at, [name]) or at, Verdict(REFUSED, said))
+
+    def system(self, at: Key) -> None:
+        from olive.systems.system_config import SystemConfig
+
+        self.ask(at, self._at(at), SystemConfig.model_validate)
+
+    def evaluator(self, at: Key) -> None:
+        from olive.evaluator.olive_evaluator import OliveEvaluatorConfig
+
+        self.ask(at, self._at(at), OliveEvaluatorConfig.model_validate)
+
+    def whole(self, section: str) -> None:
+        """A section that is no list or mapping where Olive wants one."""
+        from olive.workflows.run.config import RunConfig
+
+        def make(value: Any) -> Any:
+            return RunConfig.model_validate({"input_model": dict(MODEL), section: value})
+
+        self.ask((section,), self.content[section], make)
+
+    def data(self, at: Key) -> None:
+        from olive.common.config_utils import validate_config
+        from olive.data.component.text_generation import TextGenParams
+        from olive.data.config import DataConfig
+        from olive.workflows.run.config import RunConfig
+
+        def make(value: Any) -> Any:
+            validate_config(copy.deepcopy(value), DataConfig)
+            run = {"input_model": dict(MODEL), "data_configs": [value]}
+            return RunConfig.model_validate(run).data_configs[0]
+
+        made = self.ask(at, self._at(at), make, ("data_configs",))
+        if made is None:
+            return
+        given = self._at(at).get("pre_process_data_config")
+        if isinstance(given, dict) and made.type == "huggingfacecontainer":
+            inner = {**given, **(given.get("params") or {})}
+            asked = {k: v for k, v in inner.items() if k not in (*OF_PRE_PROCESSING, "params")}
+            part = (*at, "pre_process_data_config")
+            self.ask(part, asked, lambda value: validate_config(value, TextGenParams))
+        self._load(at, made)
+
+    def _load(self, at: Key, made: Any) -> None:
+        """Olive hands `data_files` to datasets as it is; only a local mapping is tried out."""
+        params = made.load_dataset_config.params
+        files = params.get("data_files")
+        if params.get("data_name") not in FORMATS or not isinstance(files, dict):
+            return
+        if "type" in files:
+            import tempfile
+
+            import datasets
+
+            place = self.place(at, ["load_dataset_config", "data_files"]) or at
+            with tempfile.TemporaryDirectory() as scratch:
+                try:
+                    datasets.load_dataset(params["data_name"], data_files=files, cache_dir=scratch)
+                except Exception as error:  # noqa: BLE001 (whatever it raises is its answer)
+                    self.mark(place, Verdict(REFUSED, f"when rows are read: {_line(error)}"))
+
+    def passes(self, at: Key) -> None:
+        value = self._at(at)
+        places = [(*at, index) for index in range(len(value))] if isinstance(value, list) else [at]
+        for place in places:
+            self._pass(place)
+
+    def _pass(self, at: Key) -> None:
+        from olive.engine.config import RunPassConfig
+        from olive.hardware.accelerator import AcceleratorSpec
+        from olive.package_config import OlivePackageConfig
+
+        package = OlivePackageConfig.load_default_config()
+        accelerator = AcceleratorSpec("cpu", "CPUExecutionProvider")
+
+        def make(value: Any) -> Any:
+            settings = RunPassConfig.model_validate(value)
+            kind = package.import_pass_module(settings.type)
+            given = dict(settings.config or {})
+            for key, name in given.items():
+                if key.endswith("data_config") and isinstance(name, str):  # asked on its own
+                    given[key] = {"name": "rows", "type": "HuggingfaceContainer"}
+            return settings, kind.generate_config(accelerator, given, disable_search=True)
+
+        made = self.ask(at, self._at(at), make)
+        if made is None:
+            return
+        settings, config = made
+        self._training(at, settings, getattr(config, "training_args", None))
+
+    def _training(self, at: Key, settings: Any, arguments: Any) -> None:
+        """What Olive takes, and nothing comes of."""
+        import dataclasses
+
+        import transformers
+
+        if settings.type == "qlora":
+            said = "QLoRA takes every layer that it rounds to 4 bits in its place"
+            place = self.place(at, ["target_modules"])
+            if place:
+                self.mark(place, Verdict(IGNORED, said, silent=True))
+        if arguments is None or isinstance(arguments, dict):
+            return
+        known = {field.name for field in dataclasses.fields(transformers.TrainingArguments)}
+        said = f"transformers {transformers.__version__} has no such training argument: left out"
+        for name in type(arguments).model_fields:
+            place = self.place(at, ["training_args", name])
+            if place and name not in known and name not in ("extra_args", "overwrite_output_dir"):
+                self.mark(place, Verdict(IGNORED, said, silent=True))
+
+    def engine(self, settings: dict[str, Any]) -> None:
+        """Everything that is no part of its own; what it names was asked already."""
+        from olive.workflows.run.config import RunConfig, RunEngineConfig
+
+        nested = "engine" if isinstance(self.content.get("engine"), dict) else None
+        named = ("host", "target", "evaluator")
+        of_run = set(RunConfig.model_fields)
+        own = {
+            key: value
+            for key, value in settings.items()
+            if key not in of_run and not (key in named and isinstance(value, str))
+        }
+        for key, value in own.items():
+            at: Key = (key,) if key in self.content else (str(nested), key)
+            if key in named and isinstance(value, dict):
+                self._system_or_evaluator(at, key, value)
+                continue
+            self.ask(at, value, partial(_alone, RunEngineConfig, key), (key,))
+        for key in named:
+            name = settings.get(key)
+            at = (key,) if key in self.content else (str(nested), key)
+            section = "evaluators" if key == "evaluator" else "systems"
+            if isinstance(name, str) and name not in (self.content.get(section) or {}):
+                self.mark(at, Verdict(REFUSED, f"{section} has no {name}"))
+            elif isinstance(name, str) and self._has_refused((section, name)):
+                self.mark(at, Verdict(UNREACHED, f"since {name} is refused"))
+
+    def _system_or_evaluator(self, at: Key, key: str, value: dict[str, Any]) -> None:
+        from olive.evaluator.olive_evaluator import OliveEvaluatorConfig
+        from olive.systems.system_config import SystemConfig
+
+        kind = OliveEvaluatorConfig if key == "evaluator" else SystemConfig
+        self.ask(at, value, kind.model_validate)
+
+    def _has_refused(self, at: Key) -> bool:
+        return any(p[: len(at)] == at and v.kind == REFUSED for p, v in self.found.items())
+
+    def _at(self, at: Key) -> Any:
+        value: Any = self.content
+        for key in at:
+            value = value[key]
+        return value
+
+
+def _alone(kind: Any, key: str, value: Any) -> Any:
+    return kind.model_validate({key: value})
+
+
+def _take_out(value: Any, path: Key) -> bool:
+    """Remove the field at `path`; whether it was there and may go."""
+    if not path:
+        return False
+    for key in path[:-1]:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return False
+    if isinstance(value, dict) and path[-1] in value:
+        del value[path[-1]]
+        return True
+    return False
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]
