@@ -266,3 +266,8 @@ def rule_for(address: str) -> Rule | None:
             return FIELDS[f"{address}.*"]
         address = address.rpartition(".")[0]
     return None
+
+
+def has_below(address: str) -> bool:
+    """Whether the table knows a field below an address."""
+    return any(known.startswith(f"{address}.") for known in FIELDS)

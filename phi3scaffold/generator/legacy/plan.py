@@ -9,7 +9,15 @@ from typing import Any
 
 from phi3scaffold.generator import template
 from phi3scaffold.generator.legacy.convert import Context, Dropped
-from phi3scaffold.generator.legacy.fields import ARGS, DATASET, OLIVE, OPTION, PROJECT, rule_for
+from phi3scaffold.generator.legacy.fields import (
+    ARGS,
+    DATASET,
+    OLIVE,
+    OPTION,
+    PROJECT,
+    has_below,
+    rule_for,
+)
 from phi3scaffold.generator.legacy.read import Leaf, Old, is_placeholder
 from phi3scaffold.generator.legacy.roles import Roles, flat
 from phi3scaffold.generator.legacy.turns import Turns
@@ -124,6 +132,8 @@ def _is_builder(settings: dict[str, Any]) -> bool:
 def _outcome(leaf: Leaf, address: str, context: Context) -> Outcome:
     rule = rule_for(address)
     gone = Outcome(leaf.name, leaf.line, DROPPED)
+    if rule is None and leaf.value in ({}, []) and has_below(address):
+        return replace(gone, why="empty")
     if rule is None:
         why = "not in the table of Olive's fields; look whether you need it"
         return replace(gone, fate=UNKNOWN, why=why)

@@ -147,7 +147,8 @@ def _parse(text: str, path: Path) -> Any:
 def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str, str]:
     """The line, what is wrong there, and the remedy."""
     line, rest = error.lineno, text[error.pos :]
-    found = UNFILLED.match(rest.lstrip(" "))
+    # the error of a doubled brace is at the second one
+    found = UNFILLED.match(rest.lstrip(" ")) or UNFILLED.match(text, max(error.pos - 1, 0))
     if found:
         fix = "put a value in its place, in quotes if it is text"
         return line, f"The placeholder {found[0]} was never filled in.", fix

@@ -1,0 +1,89 @@
+"""`phi3scaffold migrate` as typed: what it prints, its exit code, what it leaves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from phi3scaffold.__main__ import VERBS
+from phi3scaffold.cli import main
+from tests.template.conftest import without_git
+
+SAMPLES = Path(__file__).parents[1] / "generator" / "legacy" / "samples"
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*words: str) -> int:
+    with without_git():
+        return main(VERBS, ["migrate", *words])
+
+
+def test_it_prints_every_field_and_the_next_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(str(SAMPLES / "local-0.6.json"), "proj", "--model", "tiny", "--no-git") == 0
+    told = capsys.readouterr().out
+    assert "local-0.6.json: 51 fields: " in told
+    assert (
+        "local-0.6.json:44: passes.lora.config.lora_r\n"
+        "    renamed: fine-tuning/olive-config.json: passes.finetune.r = 8\n"
+    ) in told
+    assert "--model tiny was given" in told
+    assert "classify with lora, tiny (a demonstration model), int4 ONNX for cpu" in told
+    assert "make finetune" in told
+    assert Path("proj/project.yaml").is_file()
+
+
+def test_the_folder_has_a_name_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(str(SAMPLES / "messy.json"), "--no-git") == 0
+    told = capsys.readouterr().out
+    assert "messy.json:15: passes.lora.lora_r stands here a second time" in told
+    assert "messy.json:17: output_dir: '<output_dir>' is a placeholder" in told
+    assert Path("messy-project/project.yaml").is_file()
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(str(SAMPLES / "local-0.6.json"), "proj", "--no-git", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["fields"]) == 51
+    assert {"name", "line", "fate", "at", "value", "why"} == set(told["fields"][0])
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "wanted"),
+    [
+        ('{\n  "passes": {}\n  "host": 1\n}', [], ["old.json:2", "comma"]),
+        ('{\n  "passes": {"r": <r>}\n}', ["--check"], ["old.json:2", "<r>"]),
+        ('{"passes": {}}', ["--algo", "ia3"], ["--algo", "ia3"]),
+        ('{"passes": {}}', ["--data", "none.jsonl"], ["none.jsonl", "does not exist"]),
+        ('{"passes": {}}', ["--model", "nobody"], ["nobody"]),
+        (
+            '{"passes": {"b": {"type": "ModelBuilder", "precision": "fp16"}}}',
+            [],
+            ["--precision", "CPU"],
+        ),
+    ],
+)
+def test_mistakes_leave_nothing(
+    text: str, words: list[str], wanted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("old.json").write_text(text, encoding="utf-8")
+    assert run("old.json", "proj", "--no-git", *words) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("error: ")
+    for part in wanted:
+        assert part in told.err
+    assert [path.name for path in Path().iterdir()] == ["old.json"]
+
+
+def test_a_folder_that_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("proj").mkdir()
+    Path("proj/mine").write_text("mine", encoding="utf-8")
+    assert run(str(SAMPLES / "local-0.6.json"), "proj") == 2
+    assert "not empty" in capsys.readouterr().err
+    assert [path.name for path in Path("proj").iterdir()] == ["mine"]
