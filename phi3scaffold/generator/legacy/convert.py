@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -318,15 +319,22 @@ def data_set(value: Any, context: Context) -> str:
     return given
 
 
-def split(value: Any, _: Context) -> Any:
+def split(value: Any, _: Context) -> float:
+    """``train[:70%]`` leaves 0.3 to hold out."""
+    part = re.fullmatch(r"train\[:(\d+)%\]", str(value))
+    if part and 0 < int(part[1]) < 100:
+        return round(1 - int(part[1]) / 100, 2)
     if value != "train":
         raise Dropped(f"{value}: files of rows are read whole; name the file of that split: --data")
     raise Dropped("files.train names them")
 
 
 def turns(value: Any, context: Context) -> Turns:
+    template = text(value, context)
+    if "\n" not in template:  # written without quotes in YAML, say
+        template = template.replace("\\n", "\n")
     try:
-        return split_turns(text(value, context))
+        return split_turns(template)
     except NotSplit as error:
         raise Dropped(
             f"it cannot be split: {error}; the turns are guessed from the columns, "

@@ -94,12 +94,15 @@ def plan(old: Old, given: dict[str, Any] | None = None) -> Plan:
             outcome = _gone(outcome, f"--{name} {given[name]} was given")
         elif at == TRAIN and data:
             outcome = _gone(outcome, "--data was given")
+        elif at == HELD_OUT:
+            pass  # several may say it, in any order: see _held_out
         elif at in values and values[at] != outcome.value:
             outcome = _gone(outcome, f"line {lines[at]} says it already")
         elif at:
             values[at], lines[at] = outcome.value, outcome.line
         outcomes.append(outcome)
     data = data or values.get(TRAIN)
+    outcomes = _held_out(outcomes, values, data)
     if data is None:
         outcomes = [_without_rows(outcome, values) for outcome in outcomes]
     answers = {name.removeprefix(OPTION): v for name, v in values.items() if name[:2] == OPTION}
@@ -158,6 +161,25 @@ def _outcome(leaf: Leaf, address: str, context: Context) -> Outcome:
 
 def _gone(outcome: Outcome, why: str) -> Outcome:
     return Outcome(outcome.name, outcome.line, DROPPED, why=why)
+
+
+def _held_out(outcomes: list[Outcome], values: dict[str, Any], data: str | None) -> list[Outcome]:
+    """Rows of their own are better than a share; the training rows themselves are neither."""
+    said = [outcome for outcome in outcomes if outcome.at == HELD_OUT]
+    rows = [outcome for outcome in said if isinstance(outcome.value, str)]
+    apart = [outcome for outcome in rows if outcome.value != data]
+    shares = [outcome for outcome in said if outcome not in rows]
+    chosen = next(iter(apart + shares), None)
+    if chosen:
+        values[HELD_OUT] = chosen.value
+    found = []
+    for outcome in outcomes:
+        if outcome in rows and outcome not in apart:
+            outcome = _gone(outcome, "the training rows themselves; a share of them is held out")
+        elif chosen and outcome in said and outcome.value != chosen.value:
+            outcome = _gone(outcome, f"line {chosen.line} names the held-out rows")
+        found.append(outcome)
+    return found
 
 
 def _without_rows(outcome: Outcome, values: dict[str, Any]) -> Outcome:

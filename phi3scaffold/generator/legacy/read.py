@@ -27,7 +27,8 @@ CURLY = "\u2018\u2019\u201c\u201d"  # quotation marks of word processors
 UNFILLED = re.compile(r"<[A-Za-z_][\w. -]*>|\{\{.*?\}\}|\$\{.*?\}")
 # A text that asks to be replaced: "Your Azure Subscription ID", "<path>", "YOUR_KEY".
 PLACEHOLDER = re.compile(
-    r"\s*(your[\s_-][^{}]{,80}|<[^<>|]+>|\{\{[^{}]+\}\}|\$\{[^{}]+\}|x{3,}|todo\b[^{}]{,80})", re.I
+    r"\s*((?:your|replace)[\s_-][^{}]{,80}|<[^<>|]+>|\{\{[^{}]+\}\}|\$\{[^{}]+\}|x{3,}|todo\b[^{}]{,80})",
+    re.I,
 )
 
 

@@ -45,7 +45,7 @@ class Roles:
 
     Attributes:
         passes: name -> settings.
-        training: the name of the first pass that trains, or None.
+        training: the name of the pass that trains: the flow's, else the first; or None.
         algo: the answer for --algo that it stands for, or None.
         train_data, eval_data, system: the keys of the data configs and of the system it uses.
     """
@@ -56,7 +56,9 @@ class Roles:
         self.engine: dict[str, Any] = {**content, **(engine if isinstance(engine, dict) else {})}
         self.passes = {name: _first(value) for name, value in _items(content.get("passes"))}
         types = {name: _type(settings) for name, settings in self.passes.items()}
-        self.training = next((name for name, kind in types.items() if kind in TRAINING), None)
+        trains = [name for name, kind in types.items() if kind in TRAINING]
+        flow = [name for name in _flow(self.engine.get("pass_flows")) if name in trains]
+        self.training = next(iter(flow + trains), None)
         self.algo = ALGOS[types[self.training]] if self.training is not None else None
         self._pass_roles = {name: self._pass_role(name, kind) for name, kind in types.items()}
         settings = {} if self.training is None else flat(self.passes[self.training])
@@ -67,6 +69,8 @@ class Roles:
     def _pass_role(self, name: str | int, kind: str) -> str:
         if name == self.training:
             return "finetune"
+        if kind in TRAINING:
+            return "other_training"
         if kind == "mergeadapterweights":
             return "merge"
         if kind == "modelbuilder":
@@ -170,6 +174,12 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
         yield from value.items()
     elif isinstance(value, list):
         yield from enumerate(value)
+
+
+def _flow(value: Any) -> list[Any]:
+    """The names of the first of the `pass_flows`."""
+    first = value[0] if isinstance(value, list) and value else []
+    return first if isinstance(first, list) else value
 
 
 def _listed(value: Any) -> list[Any]:

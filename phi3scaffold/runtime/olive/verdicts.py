@@ -1,7 +1,8 @@
 """What the installed Olive does with each field of a config, found out by asking Olive.
 
 Each part goes through Olive's own classes, alone, so that one mistake does not hide the next; a
-field that is refused is taken out, and the rest is asked again. Nothing is trained or downloaded.
+field that is refused is taken out, and the rest is asked again. Nothing is trained or downloaded,
+and no user_script is run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from phi3scaffold.runtime.olive.run import collected_warnings
 
 Key = tuple[str | int, ...]
 READ, REFUSED, IGNORED, UNREACHED = "read", "refused", "ignored", "not reached"
+NOT_ASKED = "not asked"  # Olive would run code of the file's owner to answer
+COMPONENTS = ("load_dataset", "pre_process_data", "post_process_data", "dataloader")
 MODEL = {"type": "HfModel", "model_path": "model", "task": "text-generation"}
 # What Olive logs where it leaves keys out, and of what they are no part.
 LEFT_OUT = re.compile(
@@ -34,7 +37,7 @@ class Verdict(NamedTuple):
     """What Olive does with one field.
 
     Attributes:
-        kind: read, refused, ignored or not reached.
+        kind: read, refused, ignored, not reached or not asked.
         said: Olive's words.
         silent: Olive goes on, and the setting has no effect.
     """
@@ -219,16 +222,39 @@ class _Asked:
             run = {"input_model": dict(MODEL), "data_configs": [value]}
             return RunConfig.model_validate(run).data_configs[0]
 
-        made = self.ask(at, self._at(at), make, ("data_configs",))
+        value = self._without_code(at)
+        made = self.ask(at, value, make, ("data_configs",))
         if made is None:
             return
-        given = self._at(at).get("pre_process_data_config")
+        given = value.get("pre_process_data_config")
         if isinstance(given, dict) and made.type == "huggingfacecontainer":
             inner = {**given, **(given.get("params") or {})}
             asked = {k: v for k, v in inner.items() if k not in (*OF_PRE_PROCESSING, "params")}
             part = (*at, "pre_process_data_config")
             self.ask(part, asked, lambda value: validate_config(value, TextGenParams))
         self._load(at, made)
+
+    def _without_code(self, at: Key) -> Any:
+        """The data config without its user_script, and the components that it would register."""
+        from olive.data.registry import Registry
+
+        value = copy.deepcopy(self._at(at))
+        if not isinstance(value, dict) or not value.get("user_script"):
+            return value
+        said = Verdict(NOT_ASKED, "the user_script is not run here")
+        for name in ("user_script", "script_dir"):
+            if value.pop(name, None):
+                self.mark((*at, name), said)
+        for component in COMPONENTS:
+            settings = value.get(f"{component}_config")
+            kind = settings.get("type") if isinstance(settings, dict) else None
+            try:
+                if isinstance(kind, str):
+                    Registry.get_component(component, kind)
+            except KeyError:
+                del value[f"{component}_config"]
+                self.mark((*at, f"{component}_config"), said)
+        return value
 
     def _load(self, at: Key, made: Any) -> None:
         """Olive hands `data_files` to datasets as it is; only a local mapping is tried out."""

@@ -211,7 +211,7 @@ GONE: list[tuple[str, str, str]] = [
     ("toolkit-0.3.json", "passes.qlora.config.eval_dataset_size", "1024 rows are no share"),
     ("toolkit-0.3.json", "passes.qlora.config.training_args.max_steps", "num_train_epochs"),
     ("toolkit-0.3.json", "data_configs.code_train.user_script", "code of the old project"),
-    ("toolkit-0.7.json", "data_configs[0].load_dataset_config.split", "train[:90%]"),
+    ("toolkit-0.7.json", "data_configs[0].load_dataset_config.split", "names the held-out rows"),
     ("toolkit-0.7.json", "data_configs[2].type", "nothing that trains"),
     ("toolkit-0.7.json", "passes.conversion.target_opset", "ModelBuilder converts"),
     ("toolkit-0.7.json", "passes.extract.make_inputs", "phi3scaffold adapters"),
@@ -348,3 +348,50 @@ def test_the_table_names_what_there_is() -> None:
             assert rule.at[2:] in template.questions(), address
         elif rule.at.startswith(f"{OLIVE}passes."):
             assert rule.at.removeprefix(f"{OLIVE}passes.").split(".")[0] in passes, address
+
+
+@pytest.mark.parametrize(
+    ("splits", "files", "held_out"),
+    [
+        (["train[:70%]", "train[70%:]"], ["a", "a"], 0.3),
+        (["train", "test"], ["a", "a"], None),
+        (["train[:70%]", "train"], ["a", "b"], "b"),
+        (["train[5:]", "train"], ["a", "a"], None),
+    ],
+)
+def test_training_rows_are_never_held_out_rows(
+    splits: list[str], files: list[str], held_out: float | str | None, tmp_path: Path
+) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_text("{}", encoding="utf-8")
+    configs = [
+        {"name": name, "load_dataset_config": {"data_files": f"{file}.jsonl", "split": split}}
+        for name, file, split in zip(("train", "eval"), files, splits, strict=True)
+    ]
+    settings = {"type": "LoRA", "train_data_config": "train", "eval_data_config": "eval"}
+    for order in (configs, configs[::-1]):
+        plan = planned(written(tmp_path, {"data_configs": order, "passes": {"x": settings}}))
+        assert Path(str(plan.data)).name == "a.jsonl"
+        found = plan.values.get("datasets/dataset.yaml: files.held_out")
+        assert (Path(found).stem if isinstance(found, str) else found) == held_out
+
+
+def test_the_flow_decides_which_pass_trains(tmp_path: Path) -> None:
+    passes = {"a": {"type": "LoRA", "r": 4}, "b": {"type": "QLoRA", "r": 8}}
+    content = {"passes": passes, "pass_flows": [["b"]]}
+    plan = planned(written(tmp_path, content))
+    assert plan.answers["algo"] == "qlora"
+    assert plan.values[f"{PASS}r"] == 8
+    gone = {outcome.name: outcome.why for outcome in plan.outcomes if outcome.fate == DROPPED}
+    assert "one pass trains" in gone["passes.a.r"]
+
+
+def test_line_breaks_that_yaml_did_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "olive.yaml"
+    path.write_text(
+        "data_configs:\n- name: a\n  pre_process_data_config:\n"
+        r"    text_template: <|user|>\n{q}<|end|>\n<|assistant|>\n{a}<|end|>",
+        encoding="utf-8",
+    )
+    [outcome] = [one for one in planned(path, data="rows").outcomes if "template" in one.name]
+    assert outcome.value == ("{q}", "{a}", None)

@@ -30,6 +30,12 @@ SPLIT: list[tuple[str, str, str, str | None]] = [
     ("<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n{a}<|im_end|>", "{q}", "{a}", None),
     ("{instruction}\n{input}\n{output}", "{instruction}\n{input}", "{output}", None),
     ("<|user|>{q}<|end|><|assistant|>Answer: {a}.<|end|>", "{q}", "Answer: {a}.", None),
+    (
+        "<|user|>\n{ASK}<|end|>\n<|assistant|>\n{SAY}\n( source : {FROM})<|end|>",
+        "{ASK}",
+        "{SAY}\n( source : {FROM})",
+        None,
+    ),
     ("{q} {q} {a}!", "{q} {q}", "{a}!", None),
     ('{{"q": "{q}"}} -> {a}', '{"q": "{q}"} ->', "{a}", None),
     ("<|endoftext|>{q} -> {a}<|endoftext|>", "{q} ->", "{a}", None),
