@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
+from phi3scaffold.rows.spec import load_spec
+from tests.support.hub_server import HubServer
 from tests.template.conftest import without_git
 
 SAMPLES = Path(__file__).parents[1] / "generator" / "legacy" / "samples"
@@ -87,3 +92,34 @@ def test_a_folder_that_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(str(SAMPLES / "local-0.6.json"), "proj") == 2
     assert "not empty" in capsys.readouterr().err
     assert [path.name for path in Path("proj").iterdir()] == ["mine"]
+
+
+HUB_CONFIG = {
+    "data_configs": [
+        {
+            "name": "rows",
+            "type": "HuggingfaceContainer",
+            "load_dataset_config": {"data_name": "owner/codes", "split": "train[:75%]"},
+            "pre_process_data_config": {"text_template": "### {ask}\n### Code: {code}"},
+        }
+    ],
+    "passes": {"lora": {"type": "LoRA", "train_data_config": "rows"}},
+}
+
+
+def test_rows_of_the_hub(tmp_path: Path) -> None:
+    """They stay there, at their commit; the columns have names that nothing would guess."""
+    Path("old.json").write_text(json.dumps(HUB_CONFIG), encoding="utf-8")
+    with HubServer() as hub:
+        rows = "".join(json.dumps({"ask": f"add {n}", "code": f"x + {n}"}) + "\n" for n in range(9))
+        commit = hub.add("datasets/owner/codes").commit({"rows.jsonl": rows.encode()})
+        env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf-home")}
+        words = ("migrate", "old.json", "proj", "--no-git")
+        done = subprocess.run(
+            [sys.executable, "-m", "phi3scaffold", *words], env=env, capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    spec = load_spec(Path("proj/datasets/dataset.yaml"))
+    assert spec.train == (f"hf://datasets/owner/codes@{commit}/rows.jsonl",)
+    assert (spec.task, spec.user, spec.assistant) == ("qa", "### {ask}\n### Code:", "{code}")
+    assert spec.held_out == 0.25

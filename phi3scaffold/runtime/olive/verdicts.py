@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.runtime.olive.run import collected_warnings
 
 Key = tuple[str | int, ...]
@@ -52,7 +53,17 @@ def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, Verdict
 
     Args:
         paths: the fields, as keys from the top.
+
+    Raises:
+        ScaffoldError: Olive is not installed.
     """
+    try:
+        import olive.workflows.run.config  # noqa: F401
+    except ImportError as error:
+        raise ScaffoldError(
+            f"Olive cannot be asked: a package is not installed: {error.name}.",
+            fix="pip install 'phi3scaffold[train]', or make setup in a project",
+        ) from None
     asked = _Asked(content, tuple(paths))
     with _quiet():
         _ask_all(asked, content)
