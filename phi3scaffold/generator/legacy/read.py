@@ -20,6 +20,7 @@ from phi3scaffold.project import read_yaml
 
 Key = tuple[str | int, ...]
 YAML = (".yaml", ".yml")
+OURS = "phi3scaffold_rows"  # what reads the rows in every project's config
 STRING = r'"(?:\\.|[^"\\\n])*"'
 COMMENT = re.compile(rf"{STRING}|(//[^\n]*|#[^\n]*|/\*.*?\*/|<!--.*?-->)", re.DOTALL)
 SPARE_COMMA = re.compile(rf"{STRING}|(,)(?=\s*[}}\]])|(\t)")
@@ -96,6 +97,12 @@ def read(path: Path) -> Old:
             "This is no Olive config: it names neither passes nor an input_model.",
             where=path,
             fix="give the file that `olive run --config` took",
+        )
+    if OURS in plain:
+        raise ScaffoldError(
+            "This config is of today: it belongs to a project of phi3scaffold.",
+            where=path,
+            fix="nothing is to be done: phi3scaffold run, in that project",
         )
     lines = _lines(plain, notes)
     leaves = tuple(Leaf(at, value, lines.get(at, 1)) for at, value in _leaves(content))

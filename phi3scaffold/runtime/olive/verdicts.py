@@ -11,41 +11,28 @@ import contextlib
 import copy
 import inspect
 import logging
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.olive.run import collected_warnings
+from phi3scaffold.runtime.olive.asking import (
+    IGNORED,
+    NOT_ASKED,
+    READ,
+    REFUSED,
+    UNREACHED,
+    Asked,
+    Key,
+    Verdict,
+    line_of,
+)
 
-Key = tuple[str | int, ...]
-READ, REFUSED, IGNORED, UNREACHED = "read", "refused", "ignored", "not reached"
-NOT_ASKED = "not asked"  # Olive would run code of the file's owner to answer
 COMPONENTS = ("load_dataset", "pre_process_data", "post_process_data", "dataloader")
 MODEL = {"type": "HfModel", "model_path": "model", "task": "text-generation"}
-# What Olive logs where it leaves keys out, and of what they are no part.
-LEFT_OUT = re.compile(
-    r"Keys \{(?P<keys>[^}]*)\} are not part of (?P<kind>\w+)"
-    r"|Extra arg (?P<extra>\w+) is not a field of (?P<of>[\w.]+\w)"
-)
 # Of text_generation_huggingface_pre_process itself, not of TextGenParams.
 OF_PRE_PROCESSING = ("task", "model_name", "trust_remote_code", "type")
 FORMATS = ("json", "csv", "parquet", "text")
-
-
-class Verdict(NamedTuple):
-    """What Olive does with one field.
-
-    Attributes:
-        kind: read, refused, ignored, not reached or not asked.
-        said: Olive's words.
-        silent: Olive goes on, and the setting has no effect.
-    """
-
-    kind: str
-    said: str = ""
-    silent: bool = False
 
 
 def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, Verdict]:
@@ -64,13 +51,13 @@ def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, Verdict
             f"Olive cannot be asked: a package is not installed: {error.name}.",
             fix="pip install 'phi3scaffold[train]', or make setup in a project",
         ) from None
-    asked = _Asked(content, tuple(paths))
+    asked = _Parts(content, tuple(paths))
     with _quiet():
         _ask_all(asked, content)
     return {path: asked.found.get(path, Verdict(READ)) for path in asked.paths}
 
 
-def _ask_all(asked: _Asked, content: dict[str, Any]) -> None:
+def _ask_all(asked: _Parts, content: dict[str, Any]) -> None:
     engine = content.get("engine")
     settings = {**content, **engine} if isinstance(engine, dict) else content
     asked.model()
@@ -108,85 +95,8 @@ def _quiet() -> Iterator[None]:
         bitsandbytes.setLevel(level)
 
 
-class _Asked:
-    """The verdicts that are known so far."""
-
-    def __init__(self, content: dict[str, Any], paths: tuple[Key, ...]) -> None:
-        self.content, self.paths = content, paths
-        self.found: dict[Key, Verdict] = {}
-
-    def mark(self, at: Key, verdict: Verdict) -> bool:
-        """Mark every field at or below `at` that has no verdict; whether there was one."""
-        below = [path for path in self.paths if path[: len(at)] == at and path not in self.found]
-        self.found.update(dict.fromkeys(below, verdict))
-        return bool(below)
-
-    def place(self, at: Key, names: Iterable[Any]) -> Key | None:
-        """The field below `at` that Olive means by `names`: it leaves out or adds `config` etc."""
-        wanted = [name for name in names if name not in ("config", "params", "extra_args")]
-        for path in self.paths:
-            inner = [key for key in path[len(at) :] if key not in ("config", "params")]
-            if path[: len(at)] == at and wanted and inner[: len(wanted)] == wanted:
-                end = len(at)
-                while wanted:
-                    wanted = wanted[path[end] not in ("config", "params") :]
-                    end += 1
-                return path[:end]
-        return None
-
-    def ask(self, at: Key, value: Any, make: Callable[[Any], Any], within: Key = ()) -> Any:
-        """Let Olive `make` something of `value`, which stands at `at`, until it refuses nothing.
-
-        Args:
-            within: what the places of Olive's errors begin with, and `at` ends with.
-
-        Returns:
-            What was made, or None where nothing can be.
-        """
-        import pydantic
-
-        value = copy.deepcopy(value)
-        for _ in range(100):
-            with collected_warnings() as warnings:
-                try:
-                    made = make(copy.deepcopy(value))
-                except pydantic.ValidationError as error:
-                    if not self._refused(at, value, error.errors(), within):
-                        return None
-                    continue
-                except Exception as error:  # noqa: BLE001 (whatever Olive raises is its answer)
-                    self.mark(at, Verdict(REFUSED, _line(error)))
-                    return None
-            self._ignored(at, warnings)
-            return made
-        return None
-
-    def _refused(self, at: Key, value: Any, errors: list[Any], within: Key) -> bool:
-        """Mark what is refused and take it out of `value`; whether the rest can be asked."""
-        for error in errors:
-            loc = tuple(error["loc"])
-            names = loc[len(within) :] if loc[: len(within)] == within else loc
-            place = None
-            while names and place is None:  # an element of a list is in no field of its own
-                place, names = self.place(at, names), names[:-1]
-            said = Verdict(REFUSED, error["msg"].removeprefix("Value error, "))
-            if place is None or place[-1] == "type" or not _take_out(value, place[len(at) :]):
-                self.mark(at if place is None else place, said)
-                self.mark(at, Verdict(UNREACHED, f"since {said.said[:1].lower()}{said.said[1:]}"))
-                return False
-            self.mark(place, said)
-        return True
-
-    def _ignored(self, at: Key, warnings: list[str]) -> None:
-        for match in filter(None, map(LEFT_OUT.search, warnings)):
-            said = f"not part of {match['kind'] or match['of']}; a warning in the log is all"
-            for name in re.findall(r"\w+", match["keys"] or match["extra"]):
-                for path in self.paths:
-                    if path[: len(at)] == at and name in path[len(at) :]:
-                        upto = path[: path.index(name, len(at)) + 1]
-                        self.mark(upto, Verdict(IGNORED, said, silent=True))
-
-    # ------------------------------------------------------------- the parts of a config
+class _Parts(Asked):
+    """The parts of a config, each by the class that Olive reads it with."""
 
     def model(self) -> None:
         from olive.model.config import ModelConfig
@@ -206,12 +116,12 @@ class _Asked:
     def system(self, at: Key) -> None:
         from olive.systems.system_config import SystemConfig
 
-        self.ask(at, self._at(at), SystemConfig.model_validate)
+        self.ask(at, self.at(at), SystemConfig.model_validate)
 
     def evaluator(self, at: Key) -> None:
         from olive.evaluator.olive_evaluator import OliveEvaluatorConfig
 
-        self.ask(at, self._at(at), OliveEvaluatorConfig.model_validate)
+        self.ask(at, self.at(at), OliveEvaluatorConfig.model_validate)
 
     def whole(self, section: str) -> None:
         """A section that is no list or mapping where Olive wants one."""
@@ -249,7 +159,7 @@ class _Asked:
         """The data config without its user_script, and the components that it would register."""
         from olive.data.registry import Registry
 
-        value = copy.deepcopy(self._at(at))
+        value = copy.deepcopy(self.at(at))
         if not isinstance(value, dict) or not value.get("user_script"):
             return value
         said = Verdict(NOT_ASKED, "the user_script is not run here")
@@ -283,10 +193,10 @@ class _Asked:
                 try:
                     datasets.load_dataset(params["data_name"], data_files=files, cache_dir=scratch)
                 except Exception as error:  # noqa: BLE001 (whatever it raises is its answer)
-                    self.mark(place, Verdict(REFUSED, f"when rows are read: {_line(error)}"))
+                    self.mark(place, Verdict(REFUSED, f"when rows are read: {line_of(error)}"))
 
     def passes(self, at: Key) -> None:
-        value = self._at(at)
+        value = self.at(at)
         places = [(*at, index) for index in range(len(value))] if isinstance(value, list) else [at]
         for place in places:
             self._pass(place)
@@ -308,7 +218,7 @@ class _Asked:
                     given[key] = {"name": "rows", "type": "HuggingfaceContainer"}
             return settings, kind.generate_config(accelerator, given, disable_search=True)
 
-        made = self.ask(at, self._at(at), make)
+        made = self.ask(at, self.at(at), make)
         if made is None:
             return
         settings, config = made
@@ -358,7 +268,7 @@ class _Asked:
             section = "evaluators" if key == "evaluator" else "systems"
             if isinstance(name, str) and name not in (self.content.get(section) or {}):
                 self.mark(at, Verdict(REFUSED, f"{section} has no {name}"))
-            elif isinstance(name, str) and self._has_refused((section, name)):
+            elif isinstance(name, str) and self.has_refused((section, name)):
                 self.mark(at, Verdict(UNREACHED, f"since {name} is refused"))
 
     def _system_or_evaluator(self, at: Key, key: str, value: dict[str, Any]) -> None:
@@ -368,34 +278,6 @@ class _Asked:
         kind = OliveEvaluatorConfig if key == "evaluator" else SystemConfig
         self.ask(at, value, kind.model_validate)
 
-    def _has_refused(self, at: Key) -> bool:
-        return any(p[: len(at)] == at and v.kind == REFUSED for p, v in self.found.items())
-
-    def _at(self, at: Key) -> Any:
-        value: Any = self.content
-        for key in at:
-            value = value[key]
-        return value
-
 
 def _alone(kind: Any, key: str, value: Any) -> Any:
     return kind.model_validate({key: value})
-
-
-def _take_out(value: Any, path: Key) -> bool:
-    """Remove the field at `path`; whether it was there and may go."""
-    if not path:
-        return False
-    for key in path[:-1]:
-        try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
-            return False
-    if isinstance(value, dict) and path[-1] in value:
-        del value[path[-1]]
-        return True
-    return False
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]

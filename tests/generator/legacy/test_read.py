@@ -53,6 +53,7 @@ def test_it_says_what_is_wrong_at_its_line(name: str, tmp_path: Path) -> None:
         ("not UTF-8", b'{"a": "\xff"}', "Not UTF-8"),
         ("a list", b"[1]", "no Olive config"),
         ("another file", b'{"name": "x", "version": 1}', "no Olive config"),
+        ("of today", b'{"passes": {}, "type": "phi3scaffold_rows"}', "of today"),
         ("too deep", b'{"passes": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too deeply"),
     ],
 )
