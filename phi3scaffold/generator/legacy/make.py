@@ -35,6 +35,9 @@ def migrate(
     """
     source = _source(plan)
     say(f"{source.said}; change it in datasets/dataset.yaml")
+    share, held_out = plan.values.get(HELD_OUT), source.answer["held_out"]
+    if isinstance(share, float) and held_out != share:
+        say(f"held out are {', '.join(held_out)}, and no share of {share:g}")
     answers = {**plan.answers, "task": source.task}
     new(
         destination, answers, data=source, git=git, wheel=wheel, say=say,

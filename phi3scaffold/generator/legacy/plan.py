@@ -184,9 +184,9 @@ def _held_out(outcomes: list[Outcome], values: dict[str, Any], data: str | None)
 
 def _without_rows(outcome: Outcome, values: dict[str, Any]) -> Outcome:
     """Sample rows have columns of their own."""
-    if outcome.at == HELD_OUT and isinstance(outcome.value, str):
-        del values[HELD_OUT]
-        return _gone(outcome, "sample rows stand in for the training rows; --data ROWS")
+    if outcome.at == HELD_OUT:
+        values.pop(HELD_OUT, None)
+        return _gone(outcome, "sample rows stand in, with held-out rows of their own; --data ROWS")
     if outcome.at == TURNS:
         user, assistant, _ = values.pop(TURNS)
         return _gone(

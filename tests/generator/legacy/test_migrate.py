@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,7 +97,22 @@ def test_sample_rows_stand_in_for_rows_in_the_cloud(migrated: dict[str, Path]) -
     spec = rows(migrated["azure-0.6.json"])
     assert spec.task == "qa"
     assert spec.files
+    assert not isinstance(spec.held_out, float)
+    plan = legacy.plan(legacy.read(SAMPLES / "azure-0.6.json"))
+    assert "datasets/dataset.yaml: files.held_out" not in plan.values
     assert load_project(migrated["azure-0.6.json"]).target == "aml"
+
+
+def test_a_split_of_its_own_is_better_than_a_share(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    for name in ("train", "test"):
+        shutil.copyfile(SAMPLES / "rows" / "tones.jsonl", tmp_path / "rows" / f"{name}.jsonl")
+    plan = legacy.plan(legacy.read(SAMPLES / "local-0.6.json"), {"data": str(tmp_path / "rows")})
+    said: list[str] = []
+    with without_git():
+        legacy.migrate(plan, tmp_path / "proj", git=False, wheel=False, say=said.append)
+    assert said[1] == "held out are rows/test.jsonl, and no share of 0.25"
+    assert not isinstance(rows(tmp_path / "proj").held_out, float)
 
 
 def test_a_base_that_is_not_in_nf4(migrated: dict[str, Path]) -> None:
