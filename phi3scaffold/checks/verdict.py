@@ -1,0 +1,31 @@
+"""What a check says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+State = Literal["ok", "note", "warning", "error", "skipped"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of `phi3scaffold doctor` or `phi3scaffold lint`.
+
+    Attributes:
+        id: of the check, stable over releases.
+        state: error: it will not work; warning: it may not; note: worth knowing; skipped: not
+            looked at, `what` says why.
+        what: what was found, one sentence.
+        where: file, line and key, or the thing that was looked at; None where that is plain.
+        fix: what to do about it, a command where there is one.
+    """
+
+    id: str
+    state: State
+    what: str
+    where: str | None = None
+    fix: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
