@@ -19,9 +19,11 @@ from phi3scaffold.runtime import environment
 
 environment.prepare()
 
-from olive.hardware.accelerator import AcceleratorSpec  # noqa: E402
 from olive.package_config import OlivePackageConfig  # noqa: E402
 from olive.workflows.run.config import RunConfig  # noqa: E402
+
+from phi3scaffold.runtime.olive.config import load_config  # noqa: E402
+from phi3scaffold.runtime.olive.run import accelerator_of  # noqa: E402
 
 
 class Collector(logging.Handler):
@@ -41,8 +43,7 @@ def olive_complaints(root: Path) -> list[str]:
     logger.addHandler(collector)
     try:
         path = Path("fine-tuning") / "olive-config.json"
-        accelerator = json.loads(path.read_text())["systems"]["local"]["accelerators"][0]
-        spec = AcceleratorSpec(accelerator["device"], accelerator["execution_providers"][0])
+        spec = accelerator_of(load_config(path))
         package = OlivePackageConfig.load_default_config()
         config = RunConfig.parse_file_or_obj(path)
         for name, group in config.passes.items():

@@ -11,7 +11,7 @@ import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
@@ -68,10 +68,16 @@ class OliveConfig:
         ]
         return {
             "passes": passes,
-            "systems": self.content.get("systems"),
+            "system": self.system("target" if stage == "export" else "host"),
             "input_model": self.content.get("input_model"),
             **({"data_configs": rows} if rows else {}),
         }
+
+    def system(self, role: Literal["host", "target"]) -> dict[str, Any]:
+        """Where the passes run (host), or what the ONNX model is for (target)."""
+        systems: dict[str, dict[str, Any]] = self.content.get("systems") or {}
+        named = self.content.get(role) or self.content.get("host")
+        return systems.get(str(named)) or next(iter(systems.values()), {})
 
     @property
     def has_nf4_base(self) -> bool:
@@ -149,10 +155,26 @@ def _on_cpu(config: OliveConfig) -> OliveConfig:
     return OliveConfig(path=config.path, content=content, passes=content["passes"])
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, no key of which is given twice."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise KeyError(key)
+        made[key] = value
+    return made
+
+
 def load_config(path: Path) -> OliveConfig:
     """Read the file. Raises ScaffoldError with the line or the key that is wrong."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except KeyError as error:
+        raise ScaffoldError(
+            f"The key {error.args[0]!r} stands there twice; only the last would count.",
+            where=path,
+            fix="take one of them out",
+        ) from None
     except FileNotFoundError:
         raise ScaffoldError("The Olive config is missing.", where=path) from None
     except json.JSONDecodeError as error:

@@ -58,10 +58,7 @@ def accelerator_of(config: OliveConfig) -> Any:
     """Olive's accelerator spec: the device and execution provider the config names."""
     from olive.hardware.accelerator import AcceleratorSpec
 
-    systems = config.content.get("systems") or {}
-    name = config.content.get("target") or config.content.get("host")
-    system: dict[str, Any] = systems.get(name) or next(iter(systems.values()), {})
-    chosen = (system.get("accelerators") or [{}])[0]
+    chosen = (config.system("target").get("accelerators") or [{}])[0]
     providers = chosen.get("execution_providers") or ["CPUExecutionProvider"]
     return AcceleratorSpec(chosen.get("device", "cpu"), providers[0])
 

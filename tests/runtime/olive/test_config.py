@@ -66,3 +66,22 @@ def test_a_pass_that_would_fetch_a_text_is_refused(fetches: dict[str, str], tmp_
     assert caught.value.exit_code == 2
     assert "passes.2" in str(caught.value.where)
     assert caught.value.fix
+
+
+def test_what_the_model_is_for_decides_what_is_exported_and_trains_nothing_anew(
+    tmp_path: Path,
+) -> None:
+    gpu, cpu = {"accelerators": [{"device": "gpu"}]}, {"accelerators": [{"device": "cpu"}]}
+    more = {"systems": {"job": gpu, "local": cpu}, "host": "job"}
+    here, there = (config(tmp_path, BUILD, target=one, **more) for one in ("local", "job"))
+    assert (here.system("target"), there.system("target")) == (cpu, gpu)
+    assert here.settings_for("export") != there.settings_for("export")
+    assert here.settings_for("finetune") == there.settings_for("finetune")
+
+
+def test_a_key_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "olive-config.json"
+    path.write_text('{"passes": {"a": {"type": "LoRA", "r": 8, "r": 16}}}')
+    with pytest.raises(ScaffoldError, match="'r' stands there twice") as caught:
+        load_config(path)
+    assert caught.value.exit_code == 2
