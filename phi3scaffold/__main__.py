@@ -18,6 +18,7 @@ VERBS = {
     "adapters": Verb("phi3scaffold.cli.stage", "make one ONNX base with adapters to swap over it"),
     "evaluate": Verb("phi3scaffold.cli.evaluate", "measure every form on the held-out rows"),
     "run": Verb("phi3scaffold.cli.stage", "everything up to a short evaluation"),
+    "lint": Verb("phi3scaffold.cli.lint", "is the project still sound"),
     "infer": Verb("phi3scaffold.cli.infer", "answer one prompt"),
     "chat": Verb("phi3scaffold.cli.chat", "talk to the model in the terminal"),
     "submit": Verb(

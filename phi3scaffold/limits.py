@@ -5,6 +5,7 @@ What a limit means is said here; how it is computed, in phi3scaffold.runtime.eva
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,7 @@ def read_limits(given: Any, where: str) -> dict[str, float | None]:
     """The mapping `given` of limits to numbers; None switches a limit off.
 
     Raises:
-        ScaffoldError: an unknown limit, or a value that is no number.
+        ScaffoldError: an unknown limit, or a value that is no number, or one that it cannot have.
     """
     if not isinstance(given, Mapping):
         raise ScaffoldError("The gate must be a mapping of limits to numbers.", where=where)
@@ -72,8 +73,22 @@ def read_limits(given: Any, where: str) -> dict[str, float | None]:
                 f"It must be a number, or null to switch the limit off; not {value!r}.",
                 where=f"{where}.{key}",
             )
+        if value is not None and not _can_be(value, LIMITS[key].unit):
+            parts = LIMITS[key].unit in PARTS
+            raise ScaffoldError(
+                f"{value!r} can be no limit of {key}: {LIMITS[key].what}.",
+                where=f"{where}.{key}",
+                fix="a part of one: 0.02 are 2 %" if parts else "a number above 0",
+            )
         found[key] = value
     return found
+
+
+PARTS = {"points": -1, "share": 0}  # unit -> its least value; its greatest is 1
+
+
+def _can_be(value: float, unit: str) -> bool:
+    return PARTS[unit] <= value <= 1 if unit in PARTS else 0 < value < math.inf
 
 
 def show(value: float, unit: str) -> str:

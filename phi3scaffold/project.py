@@ -8,13 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.limits import read_limits
+from phi3scaffold.limits import LIMITS, read_limits
 
 MARKER = "project.yaml"
 TINY = "tiny"
 DEMONSTRATION = "demonstration model: it proves the pipeline, and is not for use"
 MERGE_BASES = ("original", "nf4")
 TARGETS = ("cpu", "cuda", "directml", "aml", "arc")
+# What project.yaml may hold, and below it; None: whatever its own reader takes.
+KEYS: dict[str, tuple[str, ...] | None] = {
+    "model": ("id", "revision"),
+    "target": None,
+    "azure": None,
+    "evaluate": ("rows",),
+    "gate": tuple(LIMITS),
+    "merge_base": None,
+    "adapters": None,
+    "lint": ("ignore",),
+}
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # also a folder's name
 
 
@@ -129,10 +140,15 @@ def find_project(start: Path | None = None) -> Project:
     Raises:
         ScaffoldError: there is none, or its project.yaml is wrong.
     """
+    return load_project(find_root(start))
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The folder of that project; its files may be wrong. Raises ScaffoldError: there is none."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / MARKER).is_file():
-            return load_project(folder)
+            return folder
     raise ScaffoldError(
         "This is not a phi3scaffold project: no project.yaml here or above.",
         where=here,

@@ -20,6 +20,8 @@ LONG_ROWS = ("drop", "truncate")
 KEYS = (
     "task", "files", "turns", "messages", "system", "labels", "max_tokens", "long_rows", "seed",
 )  # fmt: skip
+FILES_KEYS = ("train", "held_out")
+MESSAGES_KEYS = ("column", "role", "content", "names")
 TURNS = 'turns: [{user: "{question}"}, {assistant: "{answer}"}]'
 Sources = tuple[Path | str, ...]
 
@@ -92,7 +94,7 @@ def load_spec(path: Path) -> DatasetSpec:
     files = raw.get("files")
     if not isinstance(files, dict) or "train" not in files:
         raise _wrong(path, "files", "The files are missing.", "files: {train: [rows.jsonl]}")
-    _refuse_unknown(files, ("train", "held_out"), path, "files.")
+    _refuse_unknown(files, FILES_KEYS, path, "files.")
     messages = _messages(raw.get("messages"), path)
     if messages and raw.get("turns") is not None:
         raise _wrong(path, "turns", "Both turns and messages are given.", "remove one of them")
@@ -202,7 +204,7 @@ def _messages(value: Any, path: Path) -> Messages | None:
         return Messages(value)
     if not isinstance(value, dict):
         raise _wrong(path, "messages", "It names a column, or says how turns are written.", example)
-    _refuse_unknown(value, ("column", "role", "content", "names"), path, "messages.")
+    _refuse_unknown(value, MESSAGES_KEYS, path, "messages.")
     for key in ("column", "role", "content"):
         text = value.get(key, key)
         if not isinstance(text, str) or not text or (key == "column" and key not in value):

@@ -1,7 +1,7 @@
 """Read a config that was copied from somewhere, with the line of every field.
 
 Comments and commas too many are taken out and noted; what is then no JSON is an error at its line.
-Python's own parser says what the file holds, and PyYAML, for which JSON is YAML, where it stands:
+Python's own parser says what the file holds, and PyYAML where it stands (`phi3scaffold.places`):
 of the libraries for lenient JSON none keeps lines but json-five, and that one installs itself over
 json5, which Jupyter needs.
 """
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.places import Key, dotted, find_places
 from phi3scaffold.project import read_yaml
 
-Key = tuple[str | int, ...]
 YAML = (".yaml", ".yml")
 OURS = "phi3scaffold_rows"  # what reads the rows in every project's config
 STRING = r'"(?:\\.|[^"\\\n])*"'
@@ -69,12 +69,6 @@ class Old:
     notes: tuple[Note, ...]
 
 
-def dotted(path: Key) -> str:
-    """``("passes", "lora", 0)`` -> ``passes.lora[0]``."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-    return text.removeprefix(".")
-
-
 def is_placeholder(value: Any) -> bool:
     return isinstance(value, str) and PLACEHOLDER.fullmatch(value) is not None
 
@@ -104,8 +98,10 @@ def read(path: Path) -> Old:
             where=path,
             fix="nothing is to be done: phi3scaffold run, in that project",
         )
-    lines = _lines(plain, notes)
-    leaves = tuple(Leaf(at, value, lines.get(at, 1)) for at, value in _leaves(content))
+    places = find_places(plain)
+    for at, line in places.doubles:
+        notes.append(Note(line, f"{dotted(at)} stands here a second time; the last one counts"))
+    leaves = tuple(Leaf(at, value, places.lines.get(at, 1)) for at, value in leaves_of(content))
     notes += [
         Note(leaf.line, f"{leaf.name}: {leaf.value!r} is a placeholder")
         for leaf in leaves
@@ -189,41 +185,13 @@ def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str, str]:
     return line, f"Not valid JSON: {error.msg}.", "mend that line"
 
 
-def _leaves(value: Any, at: Key = ()) -> Iterator[tuple[Key, Any]]:
+def leaves_of(value: Any, at: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """Every field below `value` with its path: what is no mapping and no list of mappings."""
     if isinstance(value, dict) and value:
         for key, one in value.items():
-            yield from _leaves(one, (*at, str(key)))
+            yield from leaves_of(one, (*at, str(key)))
     elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
         for index, one in enumerate(value):
-            yield from _leaves(one, (*at, index))
+            yield from leaves_of(one, (*at, index))
     else:
         yield at, value
-
-
-def _lines(text: str, notes: list[Note]) -> dict[Key, int]:
-    """Where each value's key stands (1-based); nothing where YAML cannot read the JSON."""
-    import yaml
-
-    found: dict[Key, int] = {}
-
-    def walk(node: yaml.Node, at: Key) -> None:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                path, line = (*at, str(key.value)), key.start_mark.line + 1
-                if path in found:
-                    text = f"{dotted(path)} stands here a second time; the last one counts"
-                    notes.append(Note(line, text))
-                found[path] = line
-                walk(value, path)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                found[*at, index] = value.start_mark.line + 1
-                walk(value, (*at, index))
-
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
-        return {}
-    if root is not None:
-        walk(root, ())
-    return found

@@ -50,15 +50,7 @@ def read_settings(project: Project) -> Settings:
     """
     path = project.root / MARKER
     own = read_yaml(path).get("azure") or {}
-    if not isinstance(own, dict):
-        raise ScaffoldError("`azure` must be a mapping.", where=f"{path}: azure")
-    unknown = set(own) - {*SOURCES, *OTHERS}
-    if unknown:
-        raise ScaffoldError(
-            f"Unknown key {sorted(unknown)[0]!r}.",
-            where=f"{path}: azure",
-            fix=f"known keys: {', '.join((*SOURCES, *OTHERS))}; secrets have no place here",
-        )
+    fetched = check_own(own, path)
     config = _config(project.root / CONFIG)
     found: dict[str, str] = {}
     for name, (variable, key) in SOURCES.items():
@@ -76,22 +68,44 @@ def read_settings(project: Project) -> Settings:
         )
     return Settings(
         **found,
-        fetch=forms(own.get("fetch", ["adapter", "onnx"]), f"{path}: azure.fetch"),
-        hf_token_secret=_name(own, "hf_token_secret", path),
-        key_vault=_name(own, "key_vault", path),
+        fetch=fetched,
+        hf_token_secret=own.get("hf_token_secret"),
+        key_vault=own.get("key_vault"),
     )
 
 
-def _name(own: dict[str, Any], key: str, path: Path) -> str | None:
+def check_own(own: Any, path: Path) -> tuple[str, ...]:
+    """Refuse what ``azure:`` of project.yaml cannot hold; which workspace may be said elsewhere.
+
+    Returns:
+        The forms to fetch, the adapter first.
+
+    Raises:
+        ScaffoldError: names the key that is wrong.
+    """
+    if not isinstance(own, dict):
+        raise ScaffoldError("`azure` must be a mapping.", where=f"{path}: azure")
+    unknown = set(own) - {*SOURCES, *OTHERS}
+    if unknown:
+        raise ScaffoldError(
+            f"Unknown key {sorted(unknown)[0]!r}.",
+            where=f"{path}: azure",
+            fix=f"known keys: {', '.join((*SOURCES, *OTHERS))}; secrets have no place here",
+        )
+    for key in ("hf_token_secret", "key_vault"):
+        _refuse_no_name(own, key, path)
+    return forms(own.get("fetch", ["adapter", "onnx"]), f"{path}: azure.fetch")
+
+
+def _refuse_no_name(own: dict[str, Any], key: str, path: Path) -> None:
     """A name as Key Vault has them; anything else could be the secret itself."""
     value = own.get(key)
-    if value is None or (isinstance(value, str) and NAME.fullmatch(value)):
-        return value
-    raise ScaffoldError(
-        "It is no name that Key Vault has.",
-        where=f"{path}: azure.{key}",
-        fix="the name, not the value: letters, digits and dashes, such as hf-token",
-    )
+    if value is not None and not (isinstance(value, str) and NAME.fullmatch(value)):
+        raise ScaffoldError(
+            "It is no name that Key Vault has.",
+            where=f"{path}: azure.{key}",
+            fix="the name, not the value: letters, digits and dashes, such as hf-token",
+        )
 
 
 def forms(names: Any, where: str) -> tuple[str, ...]:

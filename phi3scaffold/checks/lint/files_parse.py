@@ -1,0 +1,60 @@
+"""Every configuration file and script can be read, and no key stands twice.
+
+YAML and JSON take the last of two equal keys without a word, so the first setting has no effect.
+Looked at are project.yaml, datasets/dataset.yaml, what lies in fine-tuning/ and setup/, model.lock,
+.copier-answers.yml, and the Python files of the project.
+
+To mend it: go to the line that is named. YAML wants blanks before keys, no tabs, and quotes around
+texts with : { # or [; JSON wants a comma between two fields and none behind the last.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from phi3scaffold.checks.lint.tree import ANSWERS, DATASET, LOCK, OLIVE, Tree
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.places import dotted
+from phi3scaffold.project import MARKER
+
+ID = "L01-files-parse"
+NEEDED = (MARKER, DATASET, OLIVE)
+ENDINGS = (".yaml", ".yml", ".json")
+FOLDERS = ("fine-tuning/", "setup/")
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    names = {name for name in tree.files if name.startswith(FOLDERS) and name.endswith(ENDINGS)}
+    names |= {name for name in (ANSWERS, LOCK) if (tree.root / name).is_file()}
+    for name in (*NEEDED, *sorted(names - set(NEEDED))):
+        if not tree.has_marks(name):
+            yield from _configuration(tree, name)
+    for name in tree.files:
+        if name.endswith(".py") and not tree.has_marks(name):
+            yield from _script(tree, name)
+
+
+def _configuration(tree: Tree, name: str) -> Iterator[Verdict]:
+    try:
+        document = tree.read(name)
+    except ScaffoldError as error:
+        yield tree.verdict(ID, error)
+        return
+    for path, line in document.places.doubles:
+        yield Verdict(
+            ID,
+            "error",
+            f"{dotted(path)} stands here a second time; only the last one counts.",
+            f"{name}:{line}: {dotted(path)}",
+            "keep one of the two",
+        )
+
+
+def _script(tree: Tree, name: str) -> Iterator[Verdict]:
+    try:
+        ast.parse(tree.text(name) or "")
+    except SyntaxError as error:
+        what = f"Not valid Python: {error.msg}."
+        yield Verdict(ID, "error", what, f"{name}:{error.lineno}", "mend that line")

@@ -1,0 +1,55 @@
+"""No conflict of an update or a merge is left, and nothing of the template.
+
+Marks such as `<<<<<<<` say that two versions of a place must be made one by a person; files ending
+in .rej hold what could not be merged. A placeholder of the template that was never filled in
+would be taken for text.
+
+To mend it: decide between the two sides, take the three marks out, remove the .rej file. For a
+placeholder: write the value in its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from phi3scaffold.checks.lint.tree import DATASET, MARKS, Tree
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "L02-leftovers"
+TEXTS = (".yaml", ".yml", ".json", ".md", ".txt", ".sh", ".ps1", ".py", "file", "ignore", "ibutes")
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    jinja = _jinja()
+    for name in tree.files:
+        if name.endswith(".rej"):
+            what = "An update could not merge this."
+            yield Verdict(ID, "error", what, name, "put it in by hand, then remove the file")
+        if not name.endswith(TEXTS) or (name.startswith("datasets/") and name != DATASET):
+            continue
+        text = tree.text(name) or ""
+        for match in MARKS.finditer(text):
+            if match[0].startswith("<"):
+                what = "A conflict that nobody has resolved begins here."
+                fix = "keep one side, or both, and take the lines <<<<<<<, ======= and >>>>>>> out"
+                yield Verdict(ID, "error", what, f"{name}:{_line(text, match)}", fix)
+        for match in jinja.finditer(text):
+            what = f"{match[0]} is the template's, and was never filled in."
+            yield Verdict(
+                ID, "error", what, f"{name}:{_line(text, match)}", "write the value in its place"
+            )
+
+
+def _jinja() -> re.Pattern[str]:
+    """Statements, and expressions that begin with one of the template's own names."""
+    from phi3scaffold.generator import template
+
+    names = "|".join(name for name in template.config() if not name.startswith("_"))
+    return re.compile(
+        rf"\{{%-? *(?:if|for|set|else|elif|end\w+)\b.*?%\}}|\{{\{{ *(?:{names})\b.*?\}}\}}"
+    )
+
+
+def _line(text: str, match: re.Match[str]) -> int:
+    return text.count("\n", 0, match.start()) + 1

@@ -1,0 +1,259 @@
+"""A project as lint sees it: files read once, with the line of every key; nothing must be sound."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.checks.verdict import State, Verdict
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.places import Key, Places, dotted, find_places
+from phi3scaffold.project import MARKER, Project, load_project, read_yaml
+
+DATASET = "datasets/dataset.yaml"
+OLIVE = "fine-tuning/olive-config.json"
+JOB = "fine-tuning/job.yml"
+ANSWERS = ".copier-answers.yml"
+LOCK = "model.lock"
+# Made or installed; never looked through for a person's own mistakes.
+NOT_THEIRS = (".git", "model-cache", "gen-model", "__pycache__", "node_modules")
+ENVIRONMENT = re.compile(r"\.?venv.*|\.runtime-.*|\..*_cache|.*\.egg-info")
+MARKS = re.compile(r"^(?:<{7} |>{7} |={7}$)", re.MULTILINE)
+LARGEST = 1 << 20  # bytes of a file that is read as text
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML or JSON file that could be read, and holds a mapping."""
+
+    name: str
+    content: dict[str, Any]
+    places: Places
+
+    def at(self, *path: str | int) -> str:
+        """``project.yaml:12: evaluate.rows``."""
+        line = self.places.line(path)
+        key = f": {dotted(path)}" if path else ""
+        return f"{self.name}:{line}{key}" if line else f"{self.name}{key}"
+
+    def get(self, *path: str | int) -> Any:
+        """The value at `path`, or None where there is none."""
+        value: Any = self.content
+        for key in path:
+            try:
+                value = value[key]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a fix would write.
+
+    Attributes:
+        name: the file, relative to the project.
+        text: its whole new text.
+        why: what that mends, one sentence.
+    """
+
+    name: str
+    text: str
+    why: str
+
+
+@dataclass
+class Tree:
+    """One project on disk.
+
+    Attributes:
+        root: the folder of project.yaml.
+        deep: read weights as well, to compare their hashes.
+        quick: leave out what takes seconds.
+        say: told what is being waited for.
+    """
+
+    root: Path
+    deep: bool = False
+    quick: bool = False
+    say: Callable[[str], None] = lambda line: None
+    _texts: dict[str, str | None] = field(default_factory=dict)
+    _documents: dict[str, Document | None] = field(default_factory=dict)
+
+    def text(self, name: str) -> str | None:
+        """A file's text; None where it is missing, no UTF-8, or larger than `LARGEST`."""
+        if name not in self._texts:
+            path = self.root / name
+            try:
+                fits = path.is_file() and path.stat().st_size <= LARGEST
+                text = path.read_text(encoding="utf-8") if fits else None
+            except (OSError, UnicodeDecodeError):
+                text = None
+            self._texts[name] = None if text is not None and "\0" in text else text
+        return self._texts[name]
+
+    def document(self, name: str) -> Document | None:
+        """A YAML or JSON file; None where it is missing or broken, which L01 and L02 say."""
+        if name not in self._documents:
+            try:
+                self._documents[name] = self.read(name)
+            except ScaffoldError:
+                self._documents[name] = None
+        return self._documents[name]
+
+    def read(self, name: str) -> Document:
+        """The same. Raises ScaffoldError: missing, or broken at a line."""
+        path = self.root / name
+        content = read_yaml(path) if path.suffix in (".yaml", ".yml") else read_json(path)
+        return Document(name, content, find_places(self.text(name) or ""))
+
+    def has_marks(self, name: str) -> bool:
+        """Whether an update or a merge left its conflict in the file."""
+        return MARKS.search(self.text(name) or "") is not None
+
+    @cached_property
+    def project(self) -> Project | None:
+        """The project, where project.yaml can be understood."""
+        try:
+            return load_project(self.root)
+        except ScaffoldError:
+            return None
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        """What .copier-answers.yml says; {} where it cannot be read."""
+        found = self.document(ANSWERS)
+        return found.content if found else {}
+
+    @cached_property
+    def tracked(self) -> frozenset[str] | None:
+        """The files below the project that git tracks; None where it is in no repository."""
+        if self._listed is None:
+            return None
+        return frozenset(filter(None, (self.git("ls-files", "-z") or "").split("\0")))
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The files that are the user's: neither made nor installed, nor left out by git."""
+        names = self._walk() if self._listed is None else self._listed
+        return tuple(n for n in sorted(names) if not _is_made(n) and (self.root / n).is_file())
+
+    @cached_property
+    def _listed(self) -> set[str] | None:
+        """What git tracks, or would; None in no repository, or in a folder that one leaves out."""
+        listed = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        names = set(filter(None, (listed or "").split("\0")))
+        return names if MARKER in names else None
+
+    def _walk(self) -> Iterator[str]:
+        from pathspec import GitIgnoreSpec
+
+        left_out = GitIgnoreSpec.from_lines((self.text(".gitignore") or "").splitlines())
+        for here, folders, names in os.walk(self.root):
+            below = Path(here).relative_to(self.root)
+            folders[:] = [name for name in folders if not _is_made((below / name).as_posix())]
+            for name in names:
+                path = (below / name).as_posix()
+                if not left_out.match_file(path):
+                    yield path
+
+    def git(self, *words: str) -> str | None:
+        """What git prints in the project's folder; None where it fails or is not installed."""
+        from phi3scaffold.generator.render import GIT_LOCATIONS
+
+        env = {name: value for name, value in os.environ.items() if name not in GIT_LOCATIONS}
+        try:
+            done = subprocess.run(
+                ["git", *words], cwd=self.root, env=env, capture_output=True, text=True, check=False
+            )
+        except OSError:
+            return None
+        return done.stdout if done.returncode == 0 else None
+
+    def verdict(self, identity: str, error: ScaffoldError, state: State = "error") -> Verdict:
+        """What a reader of ours refuses, as a verdict at the line of its key."""
+        return Verdict(identity, state, error.what, self._where(error.where), error.fix)
+
+    def _where(self, where: str | None) -> str | None:
+        """``/p/project.yaml: evaluate.rows`` -> ``project.yaml:12: evaluate.rows``."""
+        if where is None:
+            return None
+        name = where.removeprefix(f"{self.root}{os.sep}").replace(os.sep, "/")
+        match = re.fullmatch(r"([^:]+): ([^\s:]+)", name)
+        document = self.document(match[1]) if match else None
+        return document.at(*keys(match[2])) if match and document else name
+
+
+def keys(text: str) -> Key:
+    """``turns[0].user`` -> ``("turns", 0, "user")``."""
+    found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", text)
+    return tuple(int(index) if index else name for index, name in found)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object. Raises ScaffoldError with the line."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScaffoldError("The file is missing.", where=path) from None
+    except json.JSONDecodeError as error:
+        raise ScaffoldError(
+            f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
+        ) from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ScaffoldError(f"Not valid JSON: {type(error).__name__}.", where=path) from None
+    if not isinstance(content, dict):
+        raise ScaffoldError("It must hold a JSON object.", where=f"{path}:1")
+    return content
+
+
+def _is_made(name: str) -> bool:
+    parts = name.split("/")
+    if parts[0] in ("model-cache", "gen-model") and parts[1:] == ["README.md"]:
+        return False
+    return any(part in NOT_THEIRS or ENVIRONMENT.fullmatch(part) for part in parts)
+
+
+def ignored(verdict: Verdict, given: dict[str, tuple[str, ...]]) -> bool:
+    """Whether project.yaml's ignore list names what a verdict found."""
+    from fnmatch import fnmatch
+
+    if verdict.state == "ok" or verdict.id not in given:
+        return False
+    patterns = given[verdict.id]
+    name = (verdict.where or "").split(":")[0]
+    return not patterns or any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def ignore_list(tree: Tree) -> dict[str, tuple[str, ...]]:
+    """project.yaml's ``lint.ignore``: ID -> patterns of files, () for all of them.
+
+    Raises:
+        ScaffoldError: it is neither a list of IDs nor a mapping of IDs to files.
+    """
+    document = tree.document(MARKER)
+    given = document.get("lint", "ignore") if document else None
+    if given is None:
+        return {}
+    if isinstance(given, list) and all(isinstance(one, str) for one in given):
+        return dict.fromkeys(given, ())
+    if isinstance(given, dict):
+        found: dict[str, tuple[str, ...]] = {}
+        for identity, files in given.items():
+            names = [files] if isinstance(files, str) else files or []
+            if isinstance(names, list) and all(isinstance(name, str) for name in names):
+                found[str(identity)] = tuple(names)
+        if len(found) == len(given):
+            return found
+    raise ScaffoldError(
+        "It must be a list of IDs, or a mapping of IDs to files.",
+        where=f"{tree.root / MARKER}: lint.ignore",
+        fix="ignore: {L20-secrets: [docs/notes.md]}; the IDs: phi3scaffold lint --all",
+    )

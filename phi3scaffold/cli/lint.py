@@ -1,0 +1,65 @@
+"""`phi3scaffold lint`: is the project still sound."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from phi3scaffold.cli import verdicts
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n"
+        "  phi3scaffold lint\n"
+        "  phi3scaffold lint --diff          # what --fix would change\n"
+        "  phi3scaffold lint --explain L10-target-modules\n"
+        "\nends with 0, or with 1 where there is an error; `lint.ignore` in project.yaml names "
+        "checks to leave out"
+    )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--fix", action="store_true", help="mend what is safe to mend; print a diff")
+    group.add_argument("--diff", action="store_true", help="only print what --fix would change")
+    group.add_argument("--explain", metavar="ID", help="what a check looks at, and why")
+    parser.add_argument(
+        "--quick", action="store_true", help="do not ask Olive, which takes some seconds"
+    )
+    parser.add_argument(
+        "--deep", action="store_true", help="read all weights, and compare their hashes"
+    )
+    parser.add_argument("--strict", action="store_true", help="end with 1 for a warning as well")
+    parser.add_argument("--all", action="store_true", help="list what is well, too")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a verdict")
+
+
+def run(args: argparse.Namespace) -> int:
+    from phi3scaffold.checks.lint import report
+    from phi3scaffold.checks.lint.tree import Tree
+    from phi3scaffold.checks.running import explain
+    from phi3scaffold.project import find_root
+
+    if args.explain:
+        print(explain(args.explain))
+        return 0
+    root = find_root()
+    if args.fix or args.diff:
+        changed = list(report.mend(root, write=args.fix))
+        to = sys.stderr if args.json else sys.stdout
+        for change, diff in changed:
+            print(f"{change.name}: {change.why}\n{diff}", file=to)
+        if args.diff:
+            return 0
+    found = report.look(Tree(root, deep=args.deep, quick=args.quick, say=_say))
+    if args.json:
+        print(json.dumps([verdict.to_json() for verdict in found.verdicts], indent=2))
+    else:
+        left_out = [f"{len(found.left_out)} ignored"] if found.left_out else []
+        verdicts.show("lint", found.verdicts, everything=args.all, more=left_out)
+    return 1 if found.fails(args.strict) else 0
+
+
+def _say(line: str) -> None:
+    if sys.stderr.isatty():
+        print(line, file=sys.stderr)

@@ -1,0 +1,50 @@
+"""What the tests of the checks share."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from phi3scaffold.checks.lint.report import look
+from phi3scaffold.checks.lint.tree import Tree
+from phi3scaffold.checks.running import run_one
+from phi3scaffold.checks.verdict import Verdict
+
+BAD = ("error", "warning")
+
+
+def found(root: Path, name: str, **options: bool) -> list[Verdict]:
+    """What one check finds in a project."""
+    module = import_module(f"phi3scaffold.checks.lint.{name}")
+    return [one for one in run_one(module, Tree(root, **options)) if one.state in (*BAD, "note")]
+
+
+def one(root: Path, name: str, **options: bool) -> Verdict:
+    """The one thing that a check finds."""
+    verdicts = found(root, name, **options)
+    assert len(verdicts) == 1, verdicts
+    return verdicts[0]
+
+
+def everything(root: Path, **options: bool) -> list[Verdict]:
+    """What all checks find, but those that take seconds."""
+    report = look(Tree(root, quick=True, **options))
+    return [verdict for verdict in report.verdicts if verdict.state in BAD]
+
+
+def change(root: Path, name: str, old: str, new: str) -> int:
+    """Replace `old`, which stands there once; the number of its line."""
+    path = root / name
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, (name, old, text.count(old))
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return text[: text.index(old)].count("\n") + 1
+
+
+def append(root: Path, name: str, text: str) -> int:
+    """Put a text at the end of a file; the number of its first line."""
+    path = root / name
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(before + text, encoding="utf-8")
+    return before.count("\n") + 1

@@ -1,0 +1,47 @@
+"""L04, and that the list is heeded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.checks.lint.conftest import Make
+from tests.checks.lint.helpers import append, change, found, one
+from tests.conftest import command
+
+
+def test_an_unknown_id_is_reported(make: Make) -> None:
+    root = make()
+    assert found(root, "ignore_list") == []
+    line = append(root, "project.yaml", "lint:\n  ignore: [L03-setting]\n")
+    verdict = one(root, "ignore_list")
+    assert verdict.where == f"project.yaml:{line + 1}: lint.ignore[0]"
+    assert verdict.fix == "did you mean L03-settings?"
+
+
+def test_a_list_of_another_shape(make: Make) -> None:
+    root = make()
+    line = append(root, "project.yaml", "lint:\n  ignore: 3\n")
+    assert one(root, "ignore_list").where == f"project.yaml:{line + 1}: lint.ignore"
+
+
+@pytest.mark.parametrize(
+    ("ignore", "code"),
+    [
+        ("[L03-settings]", 0),
+        ("{L03-settings: [datasets/*]}", 0),
+        ("{L03-settings: datasets/dataset.yaml}", 0),
+        ("{L03-settings: [project.yaml]}", 1),
+        ("[L02-leftovers]", 1),
+    ],
+)
+def test_what_is_ignored_does_not_fail(make: Make, ignore: str, code: int) -> None:
+    root = make()
+    change(root, "datasets/dataset.yaml", "max_tokens:", "max_token:")
+    append(root, "project.yaml", f"lint:\n  ignore: {ignore}\n")
+    done = command("lint", "--quick", cwd=root, check=False)
+    assert done.returncode == code
+    assert ("1 ignored" in done.stdout) is (code == 0)
+    listed = json.loads(command("lint", "--quick", "--json", cwd=root, check=False).stdout)
+    assert any(one["state"] == "error" for one in listed) is (code == 1)

@@ -1,0 +1,45 @@
+"""The documentation of the checks is what their docstrings say, and every check has one."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from phi3scaffold.checks import document
+from phi3scaffold.checks.running import explain, load
+from phi3scaffold.errors import ScaffoldError
+
+CHECKS = load("lint")
+
+
+def test_no_drift() -> None:
+    assert document.FILE.read_text(encoding="utf-8") == document.text(), (
+        "python -m phi3scaffold.checks.document"
+    )
+
+
+@pytest.mark.parametrize("module", CHECKS, ids=lambda module: module.ID)
+def test_every_check_says_what_why_and_how_to_mend_it(module: object) -> None:
+    what, *rest = inspect.cleandoc(module.__doc__ or "").split("\n\n")
+    assert what.endswith(".")
+    assert "\n" not in what
+    assert rest
+    assert "To mend it: " in rest[-1]
+    assert list(inspect.signature(module.check).parameters) == ["tree"]  # type: ignore[attr-defined]
+
+
+def test_ids_are_in_order_and_never_twice() -> None:
+    found = [module.ID for module in CHECKS]
+    assert [int(one[1:3]) for one in found] == list(range(1, len(found) + 1))
+    for module in CHECKS:
+        assert re.fullmatch(r"L\d\d-[a-z-]+", module.ID)
+        assert module.ID[4:].replace("-", "_") == module.__name__.rpartition(".")[2]
+
+
+def test_explain_knows_every_check_and_the_nearest_name() -> None:
+    assert explain("L03-settings").startswith("L03-settings\n\nproject.yaml")
+    with pytest.raises(ScaffoldError) as caught:
+        explain("L03-setings")
+    assert caught.value.fix == "did you mean L03-settings?"
