@@ -48,9 +48,9 @@ FILES = [
 ]
 MORE = {
     "directml": ["setup/requirements-infer.txt"],
-    "aml": [".amlignore", "fine-tuning/job.yml"],
-    "arc": [".amlignore", "fine-tuning/job.yml"],
 }
+CLOUD = [".amlignore", "fine-tuning/job.yml", "setup/azure.bicep", "setup/azure.bicepparam"]
+MORE |= {"aml": CLOUD, "arc": [*CLOUD, "setup/instance-type.yaml"]}
 PROVIDERS = {"cpu": "CPUExecutionProvider", "directml": "DmlExecutionProvider"}
 VERBS = ("setup", "data", "model", "finetune", "merge", "export", "evaluate", "infer", "chat",
          "test", "clean", "help")  # fmt: skip

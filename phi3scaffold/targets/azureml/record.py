@@ -12,6 +12,7 @@ from phi3scaffold.runtime.pipeline.hashing import StatCache, digest
 FILE = ".job.json"
 # What a job is made of; a change in any of it makes a new job.
 INPUTS = ("project.yaml", "model.lock", "datasets", "fine-tuning", "setup")
+NOT = (".bicep", ".bicepparam")  # what the workspace is made of, not the job
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def fingerprint(project: Project) -> str:
     for name in INPUTS:
         path = project.root / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
+            counts = file.is_file() and file.suffix not in NOT
+            if counts and "__pycache__" not in file.parts:
                 found[file.relative_to(project.root).as_posix()] = cache.sha256(Path(file))
     cache.save()
     return digest(found)
