@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phi3scaffold.cli import migrated
 from phi3scaffold.cli import new as new_verb
 
 if TYPE_CHECKING:
-    from phi3scaffold.generator.legacy import Old, Outcome, Plan
+    from phi3scaffold.generator.legacy import Old, Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,49 +63,14 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_as_json(old, plan), indent=2, ensure_ascii=False))
         return 0
-    show(old, plan)
-    print("\n".join(said))
+    print("\n".join([*migrated.lines(old, plan, _width()), *said]))
     new_verb.summary(destination, answers)
     return 0
 
 
-def show(old: Old, plan: Plan) -> None:
-    """Print one line a field, then what was noted about the text and what had to be added."""
-    counts = Counter(outcome.fate for outcome in plan.outcomes)
-    told = ", ".join(f"{number} {fate}" for fate, number in counts.items())
-    print(f"{old.path}: {len(plan.outcomes)} fields: {told}\n")
-    for outcome in plan.outcomes:
-        print(f"{old.path.name}:{outcome.line}: {outcome.name}")
-        print(f"    {outcome.fate}: {_told(outcome)}")
-    for title, lines in (
-        ("About the text", [f"{old.path.name}:{note.line}: {note.text}" for note in old.notes]),
-        ("Added", list(plan.added)),
-    ):
-        if lines:
-            print(f"\n{title}:")
-            for line in lines:
-                print(f"  {line}")
-    print()
-
-
-def _told(outcome: Outcome) -> str:
-    if not outcome.at:
-        return outcome.why
-    if outcome.at.startswith("--"):
-        told = f"{outcome.at} {outcome.value}"
-    else:
-        told = f"{outcome.at} = {_short(outcome)}"
-    return f"{told} ({outcome.why})" if outcome.why else told
-
-
-def _short(outcome: Outcome) -> str:
-    value = outcome.value
-    if hasattr(value, "assistant"):
-        turns = f"user {value.user!r}, assistant {value.assistant!r}"
-        return f"{turns}, system {value.system!r}" if value.system else turns
-    if ": files." in outcome.at and isinstance(value, str):
-        return f"the rows of {value}"
-    return json.dumps(value, ensure_ascii=False)
+def _width() -> int:
+    """Of the terminal; a file or a pipe gets whole lines."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
 
 
 def _as_json(old: Old, plan: Plan) -> dict[str, Any]:
@@ -127,16 +95,11 @@ def _check(old: Old, as_json: bool) -> int:
         ]
         print(json.dumps({"fields": fields, "notes": [n._asdict() for n in old.notes]}, indent=2))
         return 0
-    for leaf in old.leaves:
-        verdict = found[leaf.path]
-        mark = "!" if verdict.silent else " "
-        print(f"{mark} {old.path.name}:{leaf.line}: {leaf.name}")
-        print(f"      {verdict.kind}{': ' if verdict.said else ''}{verdict.said}")
-    for note in old.notes:
-        print(f"{old.path.name}:{note.line}: {note.text}")
+    for line in migrated.verdicts(old, found, _width()):
+        print(line)
     counts = Counter(verdict.kind for verdict in found.values())
     silent = sum(verdict.silent for verdict in found.values())
     told = ", ".join(f"{number} {kind}" for kind, number in counts.items())
     print(f"\nOlive 0.13 and {len(found)} fields: {told}; {silent} of them (!) without stopping.")
-    print("`phi3scaffold migrate OLD DIR` makes a project of it that runs today.")
+    print(f"`phi3scaffold migrate {old.path} DIR` makes a project of it that runs today.")
     return 0

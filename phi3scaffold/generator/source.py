@@ -57,21 +57,30 @@ def fitting_task(data: str) -> str:
     return task_of([files[name] for name in splits.train])
 
 
-def user_rows(data: str | Path, task: str | None, turns: Turns = None) -> Source:
+def user_rows(
+    data: str | Path | Sequence[str],
+    task: str | None,
+    turns: Turns = None,
+    part: str | None = None,
+) -> Source:
     """The user's own rows: a file, a folder, or a data set of the hub.
 
     Args:
-        data: a path, ``owner/name[@revision]``, or ``hf://datasets/owner/name/path``.
+        data: a path, ``owner/name[@revision]``, or ``hf://datasets/owner/name/path``; or the paths
+            of several files.
         task: what they are for, or None: whichever task fits them.
         turns: the user's and the assistant's, where they are known.
+        part: of a data set of the hub, where it has several.
 
     Raises:
         ScaffoldError: they cannot be read, or do not fit the task.
     """
+    if not isinstance(data, (str, Path)):
+        return _from_files([_existing(path) for path in data], task, turns)
     if hub.is_hub_id(str(data)):
-        return _from_hub(str(data), task, turns)
+        return _from_hub(str(data), task, turns, part)
     path = _existing(data)
-    return _from_folder(path, task, turns) if path.is_dir() else _from_file(path, task, turns)
+    return _from_folder(path, task, turns) if path.is_dir() else _from_files([path], task, turns)
 
 
 def _existing(data: str | Path) -> Path:
@@ -85,11 +94,18 @@ def _existing(data: str | Path) -> Path:
     return path
 
 
-def _from_file(path: Path, task: str | None, turns: Turns) -> Source:
-    found = guess([path], task, turns)
-    name = _plain(path.name)
-    answer = found.answer([name], HELD_OUT_FRACTION)
-    return Source(found.task, answer, f"{path.name}: {found.said}", {name: path})
+def _from_files(paths: Sequence[Path], task: str | None, turns: Turns) -> Source:
+    paths = data_files(paths)
+    found = guess(paths, task, turns)
+    files: dict[str, Path] = {}
+    for path in paths:
+        name = plain_name(path.name)
+        while name in files:  # from another folder
+            name = f"more-{name}"
+        files[name] = path
+    answer = found.answer(list(files), HELD_OUT_FRACTION)
+    said = f"{', '.join(path.name for path in paths)}: {found.said}"
+    return Source(found.task, answer, said, files)
 
 
 def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
@@ -101,7 +117,7 @@ def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
 
 def _from_folder(folder: Path, task: str | None, turns: Turns) -> Source:
     files, splits = _in_folder(folder)
-    name = _plain(folder.resolve().name)
+    name = plain_name(folder.resolve().name)
     found, answer, said, used = _split(
         splits, files.__getitem__, f"{name}/{{}}".format, task, turns
     )
@@ -111,8 +127,8 @@ def _from_folder(folder: Path, task: str | None, turns: Turns) -> Source:
     return Source(found, answer, f"{folder.resolve().name}: {said}", copied)
 
 
-def _from_hub(text: str, task: str | None, turns: Turns) -> Source:
-    there = hub.find(text)
+def _from_hub(text: str, task: str | None, turns: Turns, part: str | None) -> Source:
+    there = hub.find(text, part)
     found, answer, said, _ = _split(there.splits, there.address, there.address, task, turns)
     return Source(found, answer, f"{there.repo} at {there.commit[:12]}: {said}")
 
@@ -154,6 +170,6 @@ def _split(
     return found.task, found.answer(train, held_out), said, used
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A file's name without what a shell or a YAML file would stumble over."""
     return re.sub(r"[^\w.-]+", "-", name)

@@ -53,10 +53,13 @@ def is_hub_id(text: str) -> bool:
     )
 
 
-def find(text: str) -> Dataset:
+def find(text: str, part: str | None = None) -> Dataset:
     """The files of ``owner/name``, ``owner/name@revision`` or ``hf://datasets/owner/name/path``.
 
     The data set's card decides where it lists `data_files`, else the files' names.
+
+    Args:
+        part: of several (a configuration, in the hub's words); or the folder of its name.
 
     Raises:
         ScaffoldError: there is no such data set, no access, no file that is read, or several that
@@ -83,9 +86,13 @@ def find(text: str) -> Dataset:
         return Dataset(repo, commit, _one_of_each(repo, by_name(names)))
     if "README.md" in listed:
         card = _card(download(f"{HUB}{repo}@{commit}/README.md"))
-        splits = _of_card(repo, card, names)
+        splits = _of_card(repo, card, names, part)
         if splits is not None:
             return Dataset(repo, commit, _one_of_each(repo, splits))
+    if part is not None:
+        everything, names = names, [name for name in names if name.startswith(f"{part}/")]
+        if not names:
+            raise _unclear(repo, f"it has no part {part}", everything)
     return Dataset(repo, commit, _one_of_each(repo, by_name(names)))
 
 
@@ -183,15 +190,19 @@ def _card(readme: Path) -> Mapping[str, Any]:
         return {}
 
 
-def _of_card(repo: str, card: Mapping[str, Any], names: Sequence[str]) -> Splits | None:
-    """What the card's `configs` list; None where they list nothing."""
+def _of_card(
+    repo: str, card: Mapping[str, Any], names: Sequence[str], part: str | None
+) -> Splits | None:
+    """What the card's `configs` list, for `part`; None where they list nothing."""
     listed = card.get("configs")
     configs = [
         config
         for config in (listed if isinstance(listed, list) else ())
         if isinstance(config, dict) and (config.get("data_files") or config.get("data_dir"))
     ]
-    if len(configs) > 1:
+    if part is not None:
+        configs = [config for config in configs if config.get("config_name") == part]
+    elif len(configs) > 1:
         parts = ", ".join(str(config.get("config_name")) for config in configs[:LISTED])
         configs = [c for c in configs if c.get("default") or c.get("config_name") == "default"]
         if len(configs) != 1:

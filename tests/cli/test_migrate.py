@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.__main__ import VERBS
-from phi3scaffold.cli import main
+from phi3scaffold.cli import main, migrated
+from phi3scaffold.generator import legacy
 from phi3scaffold.rows.spec import load_spec
 from tests.support.hub_server import HubServer
 from tests.template.conftest import without_git
@@ -33,11 +35,11 @@ def test_it_prints_every_field_and_the_next_steps(capsys: pytest.CaptureFixture[
     assert run(str(SAMPLES / "local-0.6.json"), "proj", "--model", "tiny", "--no-git") == 0
     told = capsys.readouterr().out
     assert "local-0.6.json: 51 fields: " in told
-    assert (
-        "local-0.6.json:44: passes.lora.config.lora_r\n"
-        "    renamed: fine-tuning/olive-config.json: passes.finetune.r = 8\n"
-    ) in told
-    assert "--model tiny was given" in told
+    assert "fine-tuning/olive-config.json:\n  kept: " in told
+    assert "\n   44  lora_r -> r = 8\n" in told
+    assert "--model tiny was given: model_name (6)" in told
+    assert "Look at these" not in told
+    assert len(told.splitlines()) < 60
     assert "classify with lora, tiny (a demonstration model), int4 ONNX for cpu" in told
     assert "make finetune" in told
     assert Path("proj/project.yaml").is_file()
@@ -46,8 +48,11 @@ def test_it_prints_every_field_and_the_next_steps(capsys: pytest.CaptureFixture[
 def test_the_folder_has_a_name_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(str(SAMPLES / "messy.json"), "--no-git") == 0
     told = capsys.readouterr().out
-    assert "messy.json:15: passes.lora.lora_r stands here a second time" in told
-    assert "messy.json:17: output_dir: '<output_dir>' is a placeholder" in told
+    assert "   15  passes.lora.lora_r stands here a second time" in told
+    assert (
+        "a placeholder; not needed: everything is written below gen-model/: output_dir (17)" in told
+    )
+    assert told.index("Look at these:") < told.index("Dropped:")
     assert Path("messy-project/project.yaml").is_file()
 
 
@@ -55,7 +60,21 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(str(SAMPLES / "local-0.6.json"), "proj", "--no-git", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert len(told["fields"]) == 51
-    assert {"name", "line", "fate", "at", "value", "why"} == set(told["fields"][0])
+    assert {"name", "line", "fate", "at", "value", "why", "look"} == set(told["fields"][0])
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize("width", [80, 120])
+def test_each_field_is_told_at_its_line_on_any_terminal(sample: Path, width: int) -> None:
+    old = legacy.read(sample)
+    plan = legacy.plan(old)
+    told = list(migrated.lines(old, plan, width))
+    text = "\n".join(told)
+    for outcome in plan.outcomes:
+        assert outcome.name.rpartition(".")[2] in text
+        assert re.search(rf"\b{outcome.line}\b", text), outcome
+    long = [line for line in told if len(line) > width and " " in line.strip()]
+    assert all(len(max(line.split(), key=len)) > width - 10 for line in long)
 
 
 @pytest.mark.parametrize(
@@ -123,3 +142,20 @@ def test_rows_of_the_hub(tmp_path: Path) -> None:
     assert spec.train == (f"hf://datasets/owner/codes@{commit}/rows.jsonl",)
     assert (spec.task, spec.user, spec.assistant) == ("qa", "### {ask}\n### Code:", "{code}")
     assert spec.held_out == 0.25
+
+
+def test_a_part_of_a_data_set_of_the_hub(tmp_path: Path) -> None:
+    """By its card, or by the folder of that name; an unknown part is refused."""
+    config = json.loads(json.dumps(HUB_CONFIG))
+    config["data_configs"][0]["load_dataset_config"]["subset"] = "rust"
+    Path("old.json").write_text(json.dumps(config), encoding="utf-8")
+    rows = json.dumps({"ask": "add", "code": "x"}).encode() + b"\n"
+    files = {"rust/rows.jsonl": rows, "perl/rows.jsonl": rows}
+    with HubServer() as hub:
+        commit = hub.add("datasets/owner/codes").commit(files)
+        env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf-home")}
+        words = [sys.executable, "-m", "phi3scaffold", "migrate", "old.json", "proj", "--no-git"]
+        done = subprocess.run(words, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    spec = load_spec(Path("proj/datasets/dataset.yaml"))
+    assert spec.train == (f"hf://datasets/owner/codes@{commit}/rust/rows.jsonl",)

@@ -16,6 +16,15 @@ def spec():
     return load_spec(ROOT / "datasets" / "dataset.yaml")
 
 
+def rows_are_in_the_cloud():
+    """Whether the job alone has them: an address of Azure in fine-tuning/job.yml."""
+    import yaml
+
+    job = ROOT / "fine-tuning" / "job.yml"
+    inputs = yaml.safe_load(job.read_text(encoding="utf-8"))["inputs"] if job.is_file() else {}
+    return str(inputs.get("rows", {}).get("path", "")).startswith("azureml:")
+
+
 class Settings(unittest.TestCase):
     def test_project_yaml(self):
         from phi3scaffold.project import load_project
@@ -29,10 +38,16 @@ class Settings(unittest.TestCase):
 class Rows(unittest.TestCase):
     def test_the_first_rows_of_each_file_become_conversations(self):
         """Columns, labels and turns are as dataset.yaml says; an error names the row."""
+        from phi3scaffold.errors import ScaffoldError
         from phi3scaffold.rows.read import read_rows
         from phi3scaffold.rows.turns import Conversation, conversation
 
-        files = spec().files
+        try:
+            files = spec().files
+        except ScaffoldError:
+            if not rows_are_in_the_cloud():
+                raise
+            self.skipTest("the rows lie in the cloud")
         if not files:
             self.skipTest("the rows lie on the hub")
         for file in files:

@@ -10,18 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from phi3scaffold.generator.legacy import azure, sources
 from phi3scaffold.generator.legacy import convert as to
-from phi3scaffold.generator.legacy.convert import Context
+from phi3scaffold.generator.legacy.context import Context
 
 OLIVE = "fine-tuning/olive-config.json: "
 PASS = f"{OLIVE}passes.finetune."
 ARGS = f"{PASS}training_args."
 DATASET = "datasets/dataset.yaml: "
 PROJECT = "project.yaml: "
+AZURE = f"{PROJECT}azure."
+JOB = "fine-tuning/job.yml: "
+CLOUD_ROWS = f"{JOB}inputs.rows.path"
+REGISTRY = f"{JOB}inputs.model.path"
 OPTION = "--"
 
-JOB = "Olive 0.9.3 gave Azure ML up: the job that runs the pipeline says this"
-CLOUD = "a file in the cloud cannot be copied from here"
+PINS = "setup/conda.yaml has the packages of the job, and fine-tuning/job.yml its image"
+SDK = "Azure's own libraries wait and try again by themselves"
 ROWS = "the runtime packs whole rows and masks the question itself"
 MEASURED = "held-out rows are measured by `phi3scaffold evaluate`, not while it trains"
 CHECKPOINTS = "the stage's own folder holds what a training writes, until it is whole"
@@ -32,11 +37,18 @@ GATE = "`phi3scaffold evaluate` and project.yaml's gate measure what ships"
 CONVERTED = "ModelBuilder converts and optimizes in one pass"
 ROUNDED = "the quantizer before ModelBuilder rounds: --quantizer, --recipe, --precision"
 BUILT = "ModelBuilder makes what the runtime needs"
+COMMENT = "in a comment there; without it the weights come from the hub"
 ELSEWHERE = "nothing that trains uses this one"
 ENGINE = "the pipeline runs the passes itself, with its own cache"
 CODE = "code of the old project; rows are described in datasets/dataset.yaml"
 ORT = "Olive removed its ONNX Runtime trainer"
 TARGET = "--target decides the device"
+
+
+WORKSPACE = {
+    "subscription_id": "subscription_id", "resource_group": "resource_group",
+    "workspace_name": "workspace", "keyvault_name": "key_vault",
+}  # fmt: skip
 
 
 class Rule(NamedTuple):
@@ -45,6 +57,7 @@ class Rule(NamedTuple):
     at: str = ""
     why: str = ""
     convert: Callable[[Any, Context], Any] = to.same
+    look: bool = False  # whether the person should look at what is lost
 
 
 def _args(convert: Callable[[Any, Context], Any], *names: str) -> dict[str, Rule]:
@@ -57,8 +70,8 @@ def _pass(convert: Callable[[Any, Context], Any], *names: str) -> dict[str, Rule
     return {f"finetune.{name}": Rule(f"{PASS}{name}", convert=convert) for name in names}
 
 
-def _gone(why: str, *addresses: str) -> dict[str, Rule]:
-    return {address: Rule(why=why) for address in addresses}
+def _gone(why: str, *addresses: str, look: bool = False) -> dict[str, Rule]:
+    return {address: Rule(why=why, look=look) for address in addresses}
 
 
 def _below(prefix: str, rules: dict[str, Rule]) -> dict[str, Rule]:
@@ -69,17 +82,20 @@ def _below(prefix: str, rules: dict[str, Rule]) -> dict[str, Rule]:
 # An address that ends with `.*` stands for everything below it that has no line of its own.
 FIELDS: dict[str, Rule] = {
     # the model
-    "model.type": Rule(f"{OLIVE}input_model.type", "HfModel, today's name", to.hf_model),
-    "model.hf_config.model_name": Rule(f"{PROJECT}model.id", convert=to.model),
-    "model.model_path": Rule(f"{PROJECT}model.id", convert=to.model),
-    "model.model_path.name": Rule(f"{PROJECT}model.id", convert=to.model),
+    "model.type": Rule(f"{OLIVE}input_model.type", "today's name", to.hf_model),
+    "model.hf_config.model_name": Rule(f"{PROJECT}model.id", convert=sources.model),
+    "model.model_path": Rule(f"{PROJECT}model.id", convert=sources.model),
+    "model.model_path.name": Rule(f"{PROJECT}model.id", convert=sources.model),
     "model.hf_config.task": Rule(f"{OLIVE}input_model.task", convert=to.generation),
     "model.task": Rule(f"{OLIVE}input_model.task", convert=to.generation),
-    **_gone(
-        "the weights come from the hub, at the revision of project.yaml",
-        "model.model_path.type", "model.model_path.registry_name", "model.model_path.version",
-        "model.model_path.azureml_client.*",
-    ),
+    "model.model_path.registry_name": Rule(REGISTRY, COMMENT, azure.registry),
+    "model.model_path.version": Rule(REGISTRY, COMMENT, azure.registry),
+    **_gone("the weights come from the hub, at the revision of project.yaml",
+            "model.model_path.type", "model.model_path.azureml_client.*"),
+    **{f"model.{name}.revision": Rule(f"{PROJECT}model.revision", convert=to.text)
+       for name in ("load_kwargs", "hf_config.load_kwargs", "hf_config.from_pretrained_args",
+                    "hf_config.model_loading_args")},
+    **_gone("a project trains its adapter from the base on", "model.adapter_path", look=True),
     **_gone("Olive recognizes an MLflow folder by itself", "model.model_file_format"),
     **_gone(
         REMOTE,
@@ -104,13 +120,27 @@ FIELDS: dict[str, Rule] = {
     "engine.execution_providers": Rule(f"{OPTION}target", convert=to.target),
     "engine.host": Rule(f"{OPTION}target", convert=to.target),
     "engine.target": Rule(f"{OPTION}target", convert=to.target),
-    **_gone(
-        JOB,
-        "system.aml_compute", "system.aml_docker_config.*", "system.aml_environment_config.*",
-        "system.resources.*", "system.instance_count", "system.is_dev", "system.tags.*",
-        "system.datastores", "system.azureml_client.*", "engine.azureml_client.*",
-    ),
-    **_gone("the login is this machine's own: HF_TOKEN, or `hf auth login`", "system.hf_token"),
+    # Azure
+    **{f"{part}.azureml_client.{old}": Rule(f"{AZURE}{new}", convert=azure.name)
+       for part in ("engine", "system")
+       for old, new in WORKSPACE.items()},
+    **_gone("copy that file to .azureml/config.json in the project",
+            "engine.azureml_client.aml_config_path", "system.azureml_client.aml_config_path",
+            look=True),
+    **_gone(SDK, "engine.azureml_client.*", "system.azureml_client.*"),
+    "system.hf_token": Rule(f"{AZURE}hf_token_secret", "where Olive looked for it", azure.token),
+    "system.aml_compute": Rule(f"{JOB}compute", convert=azure.compute),
+    "system.aml_docker_config.base_image": Rule(f"{JOB}environment.image", convert=azure.image),
+    "system.resources.instance_type": Rule(f"{JOB}resources.instance_type",
+                                           convert=azure.instance_type),
+    "system.resources.shm_size": Rule(f"{JOB}resources.shm_size", convert=azure.name),
+    "system.resources.instance_count": Rule(f"{JOB}resources.instance_count",
+                                            convert=azure.instances),
+    "system.instance_count": Rule(f"{JOB}resources.instance_count", convert=azure.instances),
+    **_gone(PINS, "system.aml_docker_config.*", "system.aml_environment_config.*", "system.is_dev"),
+    **_gone("fine-tuning/job.yml takes tags and resources as Azure ML writes them",
+            "system.tags.*", "system.resources.*", look=True),
+    **_gone("outputs.results of fine-tuning/job.yml says where results go", "system.datastores"),
     **_gone(
         "setup/ makes the project's environment",
         "system.python_environment_path", "system.environment_variables.*",
@@ -119,27 +149,28 @@ FIELDS: dict[str, Rule] = {
     **_gone("a project has one system, that of host", "other_system.*"),
     # rows
     **_below("train.", {
-        "load.data_files": Rule(f"{DATASET}files.train", convert=to.rows),
-        "load.data_files.train": Rule(f"{DATASET}files.train", convert=to.rows),
-        "load.data_files.test": Rule(f"{DATASET}files.held_out", convert=to.held_out_rows),
-        "load.data_files.validation": Rule(f"{DATASET}files.held_out", convert=to.held_out_rows),
-        "load.data_name": Rule(f"{DATASET}files.train", convert=to.data_set),
-        "load.dataset_name": Rule(f"{DATASET}files.train", convert=to.data_set),
-        "load.data_dir": Rule(f"{DATASET}files.train", convert=to.rows),
-        "load.split": Rule(f"{DATASET}files.held_out", "the rest is held out", to.split),
-        "pre_process.text_template": Rule(f"{DATASET}turns", convert=to.turns),
-        "pre_process.text_cols": Rule(f"{DATASET}turns", convert=to.columns),
+        **{f"load.{name}": Rule(f"{DATASET}files.train", convert=sources.rows)
+           for name in ("data_files", "data_files.train", "data_dir")},
+        **{f"load.{name}": Rule(f"{DATASET}files.train", convert=sources.data_set)
+           for name in ("data_name", "dataset_name")},
+        **{f"load.data_files.{name}": Rule(f"{DATASET}files.held_out",
+                                           convert=sources.held_out_rows)
+           for name in ("test", "validation")},
+        "load.split": Rule(f"{DATASET}files.held_out", "the rest is held out", sources.split),
+        "pre_process.text_template": Rule(f"{DATASET}turns", convert=sources.turns),
+        "pre_process.text_cols": Rule(f"{DATASET}turns", convert=sources.columns),
         "pre_process.source_max_len": Rule(f"{DATASET}max_tokens", convert=to.whole),
         "pre_process.max_seq_len": Rule(f"{DATASET}max_tokens", convert=to.whole),
-        **_gone("whole files are read; say the file of that part: --data hf://datasets/...",
-                "load.subset", "load.col_filters.*"),
+        "load.subset": Rule(f"{DATASET}files.train", "the files of that part", sources.part),
+        **_gone("whole files are read; keep the rows that you want in them",
+                "load.col_filters.*", "pre_process.max_samples", look=True),
         **_gone("the rows' own files say what they are", "load.type"),
         **_gone("the token comes from HF_TOKEN or the hub's login", "load.token",
                 "load.use_auth_token"),
         **_gone(REMOTE, "load.trust_remote_code", "pre_process.trust_remote_code"),
-        **_gone(CLOUD, "load.data_files.type", "load.data_files.datastore_name",
-                "load.data_files.relative_path", "load.data_files.datastore_url",
-                "load.data_files.azureml_client.*"),
+        **{f"load.data_files.{name}": Rule(CLOUD_ROWS, convert=azure.rows)
+           for name in ("type", "datastore_name", "relative_path", "datastore_url")},
+        "load.data_files.azureml_client.*": Rule(CLOUD_ROWS, convert=azure.other_client),
         **_gone(ROWS, "pre_process.dataset_type", "pre_process.corpus_strategy",
                 "pre_process.strategy", "pre_process.pad_to_max_len", "pre_process.padding_side",
                 "pre_process.drop_short_sequences", "pre_process.use_attention_mask",
@@ -149,15 +180,13 @@ FIELDS: dict[str, Rule] = {
                 "load.batch_size"),
         **_gone("the model's own chat template writes the tags", "pre_process.add_special_tokens",
                 "pre_process.chat_template", "pre_process.prepend_eos", "pre_process.model_name"),
-        **_gone("all rows are used; keep those that you want in the file",
-                "pre_process.max_samples"),
         **_gone(CODE, "user_script", "script_dir", "pre_process.user_script",
                 "pre_process.script_dir", "pre_process.text_formatting_func",
-                "pre_process.message_col"),
+                "pre_process.message_col", look=True),
         **_gone("the data configs are called train and held_out", "name"),
         **_gone("rows are read by the runtime's own components", "type"),
     }),
-    "eval.load.data_files": Rule(f"{DATASET}files.held_out", convert=to.held_out_rows),
+    "eval.load.data_files": Rule(f"{DATASET}files.held_out", convert=sources.held_out_rows),
     **_gone("held-out rows become the same turns as the others", "eval.*"),
     **_gone(ELSEWHERE, "other_data.*"),
     # the training pass

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from phi3scaffold.generator.legacy.fields import DATASET, OLIVE, PROJECT
-from phi3scaffold.generator.legacy.plan import HELD_OUT, Plan
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator.guess import Guess
+from phi3scaffold.generator.legacy.edit import with_settings
+from phi3scaffold.generator.legacy.fields import DATASET, REGISTRY
+from phi3scaffold.generator.legacy.plan import HELD_OUT, MODEL, TRAIN, TURNS, Plan
 from phi3scaffold.generator.make import complete, new
-from phi3scaffold.generator.source import Source, sample_rows, user_rows
+from phi3scaffold.generator.source import (
+    HELD_OUT_FRACTION,
+    Source,
+    plain_name,
+    sample_rows,
+    user_rows,
+)
+from phi3scaffold.rows.turns import columns_of
 
 SAMPLES = "qa"
+# What `new` writes by itself, from its answers and from the rows.
+WRITTEN = (MODEL, TRAIN, HELD_OUT, TURNS, REGISTRY)
 
 
 def migrate(
@@ -48,11 +60,13 @@ def migrate(
 
 def _source(plan: Plan) -> Source:
     task, held_out = plan.answers.get("task"), plan.values.get(HELD_OUT)
+    if plan.cloud:
+        return _from_cloud(plan, plan.cloud)
     if plan.data is None:
         source = sample_rows(task or SAMPLES)
         return replace(source, said=f"sample rows: {source.said}")
     turns = plan.turns and (plan.turns.user, plan.turns.assistant)
-    source = user_rows(plan.data, task, turns or None)
+    source = user_rows(plan.data, task, turns or None, part=plan.part)
     if held_out is None:
         return source
     if isinstance(held_out, float):
@@ -67,63 +81,39 @@ def _source(plan: Plan) -> Source:
     return replace(source, answer=answer, files={**source.files, **files})
 
 
+def _from_cloud(plan: Plan, address: str) -> Source:
+    """Rows that only the job sees: dataset.yaml describes them by what the old file says."""
+    task, turns = plan.answers.get("task", "qa"), plan.turns
+    assert turns is not None
+    if task != "qa":
+        raise ScaffoldError(
+            f"A task {task} needs a look at the rows, and they are in the cloud.",
+            where="--task",
+            fix="--task qa, or --data with a copy of them",
+        )
+    name = plain_name(unquote(address.rpartition("/")[2]))
+    found = Guess("qa", "", tuple(columns_of(turns.user)), turns.user, turns.assistant)
+    answer = found.answer([name], plan.values.get(HELD_OUT, HELD_OUT_FRACTION))
+    return Source("qa", answer, f"the rows stay in Azure: {address}; the job finds them as {name}")
+
+
 def amend(root: Path, plan: Plan) -> None:
     """Write the settings that no option of `new` asks for."""
-    path = root / "fine-tuning" / "olive-config.json"
-    settings = {
-        tuple(at.removeprefix(OLIVE).split(".")): value
-        for at, value in plan.values.items()
-        if at.startswith(OLIVE)
-    }
-    path.write_text(with_settings(path.read_text(encoding="utf-8"), settings), encoding="utf-8")
-    rows = {"max_tokens": plan.values.get(f"{DATASET}max_tokens")}
-    rows["system"] = plan.turns.system if plan.turns and plan.data else None
-    _set_lines(root / "datasets" / "dataset.yaml", rows)
-    _set_lines(root / "project.yaml", {"merge_base": plan.values.get(f"{PROJECT}merge_base")})
-
-
-def _set_lines(path: Path, values: Mapping[str, Any]) -> None:
-    """Replace the value of top-level keys of a YAML file; None leaves one as it is."""
-    text = path.read_text(encoding="utf-8")
-    for key, value in values.items():
-        if value is not None:
-            before, found, rest = re.split(rf"^({key}:).*$", text, maxsplit=1, flags=re.M)
-            text = f"{before}{found} {json.dumps(value, ensure_ascii=False)}{rest}"
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def with_settings(text: str, settings: Mapping[tuple[str, ...], Any]) -> str:
-    """The JSON `text` with values set, every other character as it was.
-
-    A key that is missing goes to the end of its object; a missing object is made.
-    """
-    import yaml
-
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert root is not None
-    edits: list[tuple[int, int, str]] = []
-    new: dict[int, tuple[int, str, dict[str, Any]]] = {}
-    for path, value in settings.items():
-        node: yaml.Node = root
-        depth = 0
-        while depth < len(path):
-            below = {key.value: one for key, one in node.value}
-            if path[depth] not in below:
-                break
-            node, depth = below[path[depth]], depth + 1
-        if depth == len(path):
-            edits.append((node.start_mark.index, node.end_mark.index, json.dumps(value)))
-            continue
-        for key in reversed(path[depth + 1 :]):
-            value = {key: value}
-        last_key, last = node.value[-1]
-        _, _, added = new.setdefault(
-            id(node), (last.end_mark.index, " " * last_key.start_mark.column, {})
+    files: dict[str, dict[tuple[str, ...], Any]] = {}
+    for at, value in plan.values.items():
+        file, colon, key = at.partition(": ")
+        if colon and at not in WRITTEN:
+            files.setdefault(file, {})[tuple(key.split("."))] = value
+    if plan.turns and plan.turns.system and (plan.data or plan.cloud):
+        files.setdefault(DATASET.removesuffix(": "), {})["system",] = plan.turns.system
+    for name, settings in files.items():
+        path = root / name
+        text = with_settings(path.read_text(encoding="utf-8"), settings)
+        path.write_text(text, encoding="utf-8", newline="\n")
+    if REGISTRY in plan.values:
+        path = root / REGISTRY.partition(": ")[0]
+        text = path.read_text(encoding="utf-8")
+        known = r"(?<=#   path: )azureml:\S+"
+        path.write_text(
+            re.sub(known, lambda _: plan.values[REGISTRY], text), encoding="utf-8", newline="\n"
         )
-        added[path[depth]] = value
-    for end, indent, added in new.values():
-        lines = (f',\n{indent}"{key}": {json.dumps(value)}' for key, value in added.items())
-        edits.append((end, end, "".join(lines)))
-    for start, end, replaced in sorted(edits, reverse=True):
-        text = text[:start] + replaced + text[end:]
-    return text

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold import catalog
 from phi3scaffold.generator import template
-from phi3scaffold.generator.legacy.convert import Context, Dropped
+from phi3scaffold.generator.legacy import azure, sources
+from phi3scaffold.generator.legacy.context import Context, Dropped, Needless
 from phi3scaffold.generator.legacy.fields import (
     ARGS,
+    CLOUD_ROWS,
     DATASET,
+    JOB,
     OLIVE,
     OPTION,
     PROJECT,
@@ -19,7 +23,7 @@ from phi3scaffold.generator.legacy.fields import (
     rule_for,
 )
 from phi3scaffold.generator.legacy.read import Leaf, Old, is_placeholder
-from phi3scaffold.generator.legacy.roles import Roles, flat
+from phi3scaffold.generator.legacy.roles import Roles
 from phi3scaffold.generator.legacy.turns import Turns
 
 KEPT, RENAMED, MOVED, DROPPED, UNKNOWN = "kept", "renamed", "moved", "dropped", "unknown"
@@ -27,6 +31,7 @@ TRAIN, HELD_OUT, TURNS = (f"{DATASET}{key}" for key in ("files.train", "files.he
 MODEL = f"{PROJECT}model.id"
 # What Olive before 0.13 warmed up by itself; the template's ten steps may be all that there are.
 WARMUP = 0.03
+FILES = ("data_files.train", "data_files", "data_dir")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Outcome:
         at: where it stands now, ``FILE: KEY`` or ``--OPTION``; empty when it is gone.
         value: what stands there now.
         why: for a field that is gone, or that says something else now.
+        look: whether something was lost that the person may want to see to.
     """
 
     name: str
@@ -48,6 +54,7 @@ class Outcome:
     at: str = ""
     value: Any = None
     why: str = ""
+    look: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,19 +65,26 @@ class Plan:
         outcomes: one for each field, in file order.
         values: `Outcome.at` -> value.
         answers: for `new`; what nothing says is left to the template.
-        data: the rows: a path, a name on the hub, or None for samples.
+        data: the rows: a path or several, a name on the hub, or None for samples.
+        part: the subset of a data set on the hub, or None.
         added: what the old file says nowhere, and why it is needed.
     """
 
     outcomes: tuple[Outcome, ...]
     values: dict[str, Any]
     answers: dict[str, Any]
-    data: str | None
+    data: str | list[str] | None
+    part: str | None = None
     added: tuple[str, ...] = field(default=())
 
     @property
     def turns(self) -> Turns | None:
         return self.values.get(TURNS)
+
+    @property
+    def cloud(self) -> str | None:
+        """The address of rows that stay in Azure."""
+        return self.values.get(CLOUD_ROWS)
 
 
 def plan(old: Old, given: dict[str, Any] | None = None) -> Plan:
@@ -82,17 +96,18 @@ def plan(old: Old, given: dict[str, Any] | None = None) -> Plan:
     given = dict(given or {})
     data = given.pop("data", None)
     roles = Roles(old.content)
-    context = _context(old, roles, given)
+    said = {roles.address(leaf.path): leaf.value for leaf in reversed(old.leaves)}
+    context = _context(old, roles, said, given)
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     outcomes = []
     for leaf in old.leaves:
         outcome = _outcome(leaf, roles.address(leaf.path), context)
         at = outcome.at
-        if at.removeprefix(OPTION) in given or (at == MODEL and "model" in given):
-            name = "model" if at == MODEL else at.removeprefix(OPTION)
-            outcome = _gone(outcome, f"--{name} {given[name]} was given")
-        elif at == TRAIN and data:
+        option = "model" if at == MODEL else at.removeprefix(OPTION)
+        if option in given:
+            outcome = _gone(outcome, f"--{option} {given[option]} was given")
+        elif at in (TRAIN, CLOUD_ROWS) and data:
             outcome = _gone(outcome, "--data was given")
         elif at == HELD_OUT:
             pass  # several may say it, in any order: see _held_out
@@ -101,55 +116,66 @@ def plan(old: Old, given: dict[str, Any] | None = None) -> Plan:
         elif at:
             values[at], lines[at] = outcome.value, outcome.line
         outcomes.append(outcome)
+    part = None if data else said.get("train.load.subset")
     data = data or values.get(TRAIN)
+    if data or TURNS not in values:
+        outcomes = [_without_cloud(outcome, values) for outcome in outcomes]
     outcomes = _held_out(outcomes, values, data)
-    if data is None:
+    if data is None and CLOUD_ROWS not in values:
         outcomes = [_without_rows(outcome, values) for outcome in outcomes]
     answers = {name.removeprefix(OPTION): v for name, v in values.items() if name[:2] == OPTION}
     answers |= {"algo": context.algo, "target": context.target}
     if MODEL in values:
         answers["model"] = values[MODEL]
-    return Plan(tuple(outcomes), values, answers | given, data, _added(roles, values, given))
+    added = _added(roles, values, given)
+    return Plan(tuple(outcomes), values, answers | given, data, part, added)
 
 
-def _context(old: Old, roles: Roles, given: dict[str, Any]) -> Context:
+def _context(old: Old, roles: Roles, said: dict[str, Any], given: dict[str, Any]) -> Context:
     here = Path(old.path).resolve().parent
-    build = next((flat(one) for one in roles.passes.values() if _is_builder(one)), {})
     precisions = template.questions()["precision"].choices
-    said = build.get("precision")
+    precision = said.get("build.precision")
     texts = ("text_template", "text_formatting_func")
+    clients = ("engine.azureml_client", "system.azureml_client")
+    names = (said.get(f"train.load.{key}") for key in ("data_name", "dataset_name"))
+    files = (said.get(f"train.load.{key}") for key in FILES)
     return Context(
         algo=given.get("algo") or roles.algo or "lora",
         target=given.get("target") or roles.target() or "cpu",
-        precision=given.get("precision") or (said if said in precisions else precisions[0]),
+        precision=given.get("precision")
+        or (precision if precision in precisions else precisions[0]),
         # Olive looked in the current folder; the AI Toolkit keeps its config one folder deeper.
         folders=(Path.cwd(), here, here.parent),
         own_template=any(leaf.path[-1] in texts and leaf.value for leaf in old.leaves),
+        hub=sources.hub_address(next(filter(None, names), None), next(filter(None, files), None)),
+        cloud=azure.rows_address(said),
+        registry=azure.registry_address(said),
+        vault=any(azure.is_named(said.get(f"{client}.keyvault_name")) for client in clients),
     )
-
-
-def _is_builder(settings: dict[str, Any]) -> bool:
-    return str(settings.get("type", "")).lower() == "modelbuilder"
 
 
 def _outcome(leaf: Leaf, address: str, context: Context) -> Outcome:
     rule = rule_for(address)
     gone = Outcome(leaf.name, leaf.line, DROPPED)
-    if rule is None and leaf.value in ({}, []) and has_below(address):
+    empty = leaf.value is None or leaf.value in ({}, [])
+    if rule is None and empty and has_below(address):
         return replace(gone, why="empty")
     if rule is None:
         why = "not in the table of Olive's fields; look whether you need it"
-        return replace(gone, fate=UNKNOWN, why=why)
-    if leaf.value is None or leaf.value in ({}, []):
+        return replace(gone, fate=UNKNOWN, why=why, look=True)
+    if empty:
         return replace(gone, why=rule.why if not rule.at else "empty")
-    if rule.at and is_placeholder(leaf.value):
-        return replace(gone, why=f"{leaf.value!r} is a placeholder; the template's own stays")
+    if is_placeholder(leaf.value):
+        instead = "the template's own stays" if rule.at else f"not needed: {rule.why}"
+        if rule.at in (TRAIN, CLOUD_ROWS):
+            instead = "sample rows stand in, --data ROWS gives yours"
+        return replace(gone, why=f"a placeholder; {instead}", look=bool(rule.at))
     try:
         value = rule.convert(leaf.value, context)
     except Dropped as error:
-        return replace(gone, why=str(error))
+        return replace(gone, why=str(error), look=not isinstance(error, Needless))
     if not rule.at:
-        return replace(gone, why=rule.why)
+        return replace(gone, why=rule.why, look=rule.look)
     fate = MOVED
     if rule.at.startswith(OLIVE):
         same = rule.at.removeprefix(OLIVE).rpartition(".")[2] == leaf.path[-1]
@@ -159,27 +185,39 @@ def _outcome(leaf: Leaf, address: str, context: Context) -> Outcome:
     return Outcome(leaf.name, leaf.line, fate, rule.at, value, why)
 
 
-def _gone(outcome: Outcome, why: str) -> Outcome:
-    return Outcome(outcome.name, outcome.line, DROPPED, why=why)
+def _gone(outcome: Outcome, why: str, *, look: bool = False) -> Outcome:
+    return Outcome(outcome.name, outcome.line, DROPPED, why=why, look=look)
 
 
-def _held_out(outcomes: list[Outcome], values: dict[str, Any], data: str | None) -> list[Outcome]:
+def _held_out(
+    outcomes: list[Outcome], values: dict[str, Any], data: str | list[str] | None
+) -> list[Outcome]:
     """Rows of their own are better than a share; the training rows themselves are neither."""
     said = [outcome for outcome in outcomes if outcome.at == HELD_OUT]
-    rows = [outcome for outcome in said if isinstance(outcome.value, str)]
+    rows = [outcome for outcome in said if not isinstance(outcome.value, float)]
     apart = [outcome for outcome in rows if outcome.value != data]
     shares = [outcome for outcome in said if outcome not in rows]
+    if CLOUD_ROWS in values:  # the job is given one file
+        apart = []
     chosen = next(iter(apart + shares), None)
     if chosen:
         values[HELD_OUT] = chosen.value
     found = []
     for outcome in outcomes:
         if outcome in rows and outcome not in apart:
-            outcome = _gone(outcome, "the training rows themselves; a share of them is held out")
+            outcome = _gone(outcome, "a share of the training rows is held out")
         elif chosen and outcome in said and outcome.value != chosen.value:
             outcome = _gone(outcome, f"line {chosen.line} names the held-out rows")
         found.append(outcome)
     return found
+
+
+def _without_cloud(outcome: Outcome, values: dict[str, Any]) -> Outcome:
+    """Rows in Azure need turns that the file itself says, since nobody has seen their columns."""
+    if outcome.at != CLOUD_ROWS:
+        return outcome
+    values.pop(CLOUD_ROWS, None)
+    return _gone(outcome, "without a text_template nobody knows its columns", look=True)
 
 
 def _without_rows(outcome: Outcome, values: dict[str, Any]) -> Outcome:
@@ -193,6 +231,7 @@ def _without_rows(outcome: Outcome, values: dict[str, Any]) -> Outcome:
             outcome,
             f"sample rows stand in; with --data ROWS it becomes user {user!r} and "
             f"assistant {assistant!r}",
+            look=True,
         )
     return outcome
 
@@ -207,12 +246,18 @@ def _added(roles: Roles, values: dict[str, Any], given: dict[str, Any]) -> tuple
         added.append("passes.merge: MergeAdapterWeights, before the model is built")
     if "modelbuilder" not in kinds:
         added.append("passes.build: ModelBuilder, which makes the ONNX model")
-    if MODEL not in values and "model" not in given:
+    model = given.get("model") or values.get(MODEL)
+    if model is None:
         added.append(f"{MODEL}: {template.questions()['model'].default}")
+    elif catalog.find(model) is None and not catalog.is_local(model):
+        added.append(f"{MODEL}: whether {model} is a Phi-3 shows when it is fetched")
     if f"{ARGS}max_steps" in values and f"{ARGS}warmup_steps" not in values:
         values[f"{ARGS}warmup_steps"] = WARMUP
         added.append(f"{ARGS}warmup_steps: {WARMUP}, as Olive warmed up where nothing was said")
     if values.get(f"{OLIVE}passes.finetune.quant_type", "nf4") != "nf4":
         values[f"{PROJECT}merge_base"] = "original"
         added.append(f"{PROJECT}merge_base: original, since the base is not in nf4")
+    if CLOUD_ROWS in values:
+        values[f"{JOB}inputs.rows.type"] = "uri_file"
+        added.append(f"{JOB}inputs.rows.type: uri_file, the one file of the rows")
     return tuple(added)

@@ -60,7 +60,7 @@ class Old:
         path: the file.
         content: what it holds.
         leaves: its fields, in file order.
-        notes: comments, spare commas, keys that stand twice, placeholders.
+        notes: comments, spare commas, keys that stand twice.
     """
 
     path: Path
@@ -102,11 +102,6 @@ def read(path: Path) -> Old:
     for at, line in places.doubles:
         notes.append(Note(line, f"{dotted(at)} stands here a second time; the last one counts"))
     leaves = tuple(Leaf(at, value, places.lines.get(at, 1)) for at, value in leaves_of(content))
-    notes += [
-        Note(leaf.line, f"{leaf.name}: {leaf.value!r} is a placeholder")
-        for leaf in leaves
-        if is_placeholder(leaf.value)
-    ]
     return Old(path, content, leaves, tuple(sorted(notes)))
 
 

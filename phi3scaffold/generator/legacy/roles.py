@@ -37,6 +37,7 @@ COMPONENTS = {
     "post_process_data": "post_process", "post_process_data_config": "post_process",
     "dataloader": "dataloader", "dataloader_config": "dataloader",
 }  # fmt: skip
+SAME = {"azureml_client_config": "azureml_client"}  # what two versions called differently
 OF_A_DATA_CONFIG = ("name", "type", "user_script", "script_dir")
 
 
@@ -128,7 +129,8 @@ class Roles:
         systems += [self.engine.get("host"), self.engine.get("target")]
         for system in map(_dict, systems):
             if _type(system) == "azureml":
-                return "arc" if "arc" in str(self.system).lower() else "aml"
+                kubernetes = _dict(flat(system).get("resources")).get("instance_type")
+                return "arc" if kubernetes or "arc" in str(self.system).lower() else "aml"
         words = [str(word).lower() for system in map(_dict, systems) for word in _words(system)]
         words += [str(word).lower() for word in _listed(self.engine.get("execution_providers"))]
         for mark, target in (("dml", "directml"), ("cuda", "cuda"), ("gpu", "cuda")):
@@ -144,7 +146,11 @@ def flat(settings: Any) -> dict[str, Any]:
 
 
 def _join(role: str, rest: Key) -> str:
-    inner = [str(key) for key in rest if key not in WRAPPERS and not isinstance(key, int)]
+    inner = [
+        SAME.get(str(key), str(key))
+        for key in rest
+        if key not in WRAPPERS and not isinstance(key, int)
+    ]
     return ".".join([role, *inner])
 
 

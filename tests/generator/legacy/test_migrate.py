@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import legacy
-from phi3scaffold.generator.legacy.make import with_settings
 from phi3scaffold.project import load_project
 from phi3scaffold.rows.spec import DatasetSpec, load_spec
+from phi3scaffold.targets.azureml import checks
+from phi3scaffold.targets.azureml.job import place_rows
+from phi3scaffold.targets.azureml.settings import read_settings
 from tests.template.conftest import without_git
 
 SAMPLES = Path(__file__).with_name("samples")
@@ -56,6 +59,116 @@ def test_olive_takes_every_one_without_a_warning(migrated: dict[str, Path], tmp_
     assert done.returncode == 0, done.stderr[-4000:]
     found = json.loads((tmp_path / "found.json").read_text())
     assert found == {root.name: [] for root in migrated.values()}
+
+
+def test_every_setting_of_azure_stands_where_it_was_said_to(migrated: dict[str, Path]) -> None:
+    root = migrated["workspace-0.7.json"]
+    values = legacy.plan(legacy.read(SAMPLES / "workspace-0.7.json")).values
+    seen = 0
+    for at, value in values.items():
+        file, colon, key = at.partition(": ")
+        if (
+            not colon
+            or not file.endswith((".yml", ".yaml"))
+            or at.endswith(("turns", "model.path"))
+        ):
+            continue
+        found: Any = yaml.safe_load((root / file).read_text(encoding="utf-8"))
+        for part in key.split("."):
+            found = found[part]
+        assert found == value, at
+        seen += 1
+    assert seen == 15
+    text = (root / "fine-tuning/job.yml").read_text(encoding="utf-8")
+    assert "#   path: azureml://registries/azureml/models/Phi-3-mini-4k-instruct/versions/9" in text
+
+
+def test_the_job_of_an_old_workspace_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the checks before `submit`, with the workspace of the old file."""
+    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    plan = legacy.plan(legacy.read(SAMPLES / "workspace-0.7.json"))
+    with without_git():
+        legacy.migrate(plan, tmp_path / "proj", git=False)
+    project = load_project(tmp_path / "proj")
+    assert project.target == "arc"
+    job = checks.read_job(project)
+    assert job["inputs"]["rows"]["type"] == "uri_file"
+    settings = read_settings(project)
+    assert (settings.workspace, settings.key_vault) == ("tuning-space", "tuning-vault")
+    assert settings.hf_token_secret == "hf-token"
+
+
+def test_rows_that_stay_in_azure(migrated: dict[str, Path]) -> None:
+    """Nothing is copied; the job finds its one file under the name that dataset.yaml says."""
+    root = migrated["workspace-0.7.json"]
+    spec = rows(root)
+    assert [Path(path).name for path in spec.train] == ["train-data.jsonl"]
+    assert not list((root / "datasets").glob("*.jsonl"))
+    assert (spec.task, spec.held_out) == ("qa", 0.3)
+    assert (spec.user, spec.assistant) == ("{Question}", "{Best Answer}")
+    given = root.parent / "given.jsonl"
+    given.write_text("{}", encoding="utf-8")
+    copy = root.parent / "copy"
+    shutil.copytree(root, copy)
+    place_rows(load_project(copy), given)
+    assert rows(copy).files[0].read_text(encoding="utf-8") == "{}"
+
+
+def test_rows_in_azure_need_turns_and_a_task_that_needs_no_look(tmp_path: Path) -> None:
+    content = json.loads((SAMPLES / "workspace-0.7.json").read_text(encoding="utf-8"))
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ScaffoldError, match="look at the rows"):
+        legacy.migrate(legacy.plan(legacy.read(old), {"task": "classify"}), tmp_path / "proj")
+    del content["data_configs"][0]["pre_process_data_config"]
+    old.write_text(json.dumps(content), encoding="utf-8")
+    plan = legacy.plan(legacy.read(old))
+    assert plan.cloud is None
+    [path] = [one for one in plan.outcomes if one.name.endswith("relative_path")]
+    assert "text_template" in path.why
+    assert path.look
+    for given in ({"data": "mine.jsonl"}, {"target": "cpu"}):
+        assert legacy.plan(legacy.read(SAMPLES / "workspace-0.7.json"), given).cloud is None
+
+
+def test_a_datastore_of_another_workspace(tmp_path: Path) -> None:
+    content = json.loads((SAMPLES / "workspace-0.7.json").read_text(encoding="utf-8"))
+    files = content["data_configs"][0]["load_dataset_config"]["params"]["data_files"]["config"]
+    files["azureml_client"]["workspace_name"] = "other-space"
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(content), encoding="utf-8")
+    assert legacy.plan(legacy.read(old)).cloud == (
+        "azureml://subscriptions/00000000-1111-2222-3333-444444444444/resourcegroups/tuning-group/"
+        "workspaces/other-space/datastores/workspaceblobstore/paths/rows/train%20data.jsonl"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["a/one.jsonl", "b/one.jsonl"], ["one.jsonl", "more-one.jsonl"]),
+        ("a/*.jsonl", ["one.jsonl", "two.jsonl"]),
+        ({"train": ["a/two.jsonl", "b/one.jsonl"]}, ["two.jsonl", "one.jsonl"]),
+        ("a", ["a/one.jsonl", "a/two.jsonl"]),
+    ],
+)
+def test_several_files_of_rows(files: Any, names: list[str], tmp_path: Path) -> None:
+    for name in ("a/one", "a/two", "b/one"):
+        path = tmp_path / "rows" / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{{"ask": "what is {name}?", "say": "{name}"}}\n', encoding="utf-8")
+    load = {"data_name": "json", "data_files": files}
+    texts = {"text_template": "{ask} {say}"}
+    one = {"name": "x", "load_dataset_config": load, "pre_process_data_config": texts}
+    old = tmp_path / "rows" / "old.json"
+    old.write_text(json.dumps({"data_configs": [one], "passes": {}}), encoding="utf-8")
+    with without_git():
+        legacy.migrate(legacy.plan(legacy.read(old)), tmp_path / "p", git=False, wheel=False)
+    found = [path.relative_to(tmp_path / "p" / "datasets") for path in rows(tmp_path / "p").files]
+    assert [path.as_posix() for path in found] == names
 
 
 def test_every_setting_stands_where_it_was_said_to(migrated: dict[str, Path]) -> None:
@@ -130,31 +243,3 @@ def test_rows_that_lack_a_column(tmp_path: Path) -> None:
         legacy.migrate(plan, tmp_path / "proj", git=False, wheel=False)
     assert "rows.jsonl:1" in str(caught.value.where)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl"]
-
-
-TEXT = """{
-  "a": {
-    "b": 1,
-    "list": ["x", "y"]
-  },
-  "c": {"d": true}
-}
-"""
-
-
-@pytest.mark.parametrize(
-    ("settings", "wanted"),
-    [
-        ({}, TEXT),
-        ({("a", "b"): 2}, TEXT.replace("1", "2")),
-        ({("a", "list"): ["z"]}, TEXT.replace('["x", "y"]', '["z"]')),
-        ({("a", "new"): 0.5}, TEXT.replace('"y"]', '"y"],\n    "new": 0.5')),
-        (
-            {("a", "e", "f"): False, ("a", "g"): "h"},
-            TEXT.replace('"y"]', '"y"],\n    "e": {"f": false},\n    "g": "h"'),
-        ),
-        ({("c", "d"): False, ("a", "b"): 3}, TEXT.replace("true", "false").replace("1", "3")),
-    ],
-)
-def test_settings_change_nothing_else(settings: dict[tuple[str, ...], Any], wanted: str) -> None:
-    assert with_settings(TEXT, settings) == wanted

@@ -194,13 +194,14 @@ GONE: list[tuple[str, str, str]] = [
     ),
     ("local-0.6.json", "passes.lora.config.training_args.group_by_length", "packed"),
     ("local-0.6.json", "data_configs[0].load_dataset_config.params.data_name", "file's own name"),
-    ("azure-0.6.json", "azureml_client.keyvault_name", "Azure ML"),
-    ("azure-0.6.json", "systems.cluster.config.aml_docker_config.base_image", "Azure ML"),
+    ("azure-0.6.json", "azureml_client.keyvault_name", "placeholder"),
+    ("azure-0.6.json", "systems.cluster.config.aml_docker_config.conda_file_path", "conda.yaml"),
+    ("azure-0.6.json", "systems.cluster.config.hf_token", "no Key Vault"),
     ("azure-0.6.json", "systems.azure_arc.config.aml_compute", "one system"),
     (
         "azure-0.6.json",
         "data_configs[0].load_dataset_config.params.data_files.config.relative_path",
-        "cloud",
+        "sample rows",
     ),
     (
         "azure-0.6.json",
@@ -274,45 +275,6 @@ def test_a_value_that_cannot_be(settings: dict[str, Any], why: str, tmp_path: Pa
     assert why in outcome.why
 
 
-@pytest.mark.parametrize(
-    ("name", "model"),
-    [
-        ("model-cache/microsoft/phi-3-mini", MINI),
-        ("C:\\models\\Phi-3-mini-128k-instruct", "microsoft/Phi-3-mini-128k-instruct"),
-        ("phi-4-mini", "microsoft/Phi-4-mini-instruct"),
-        ("microsoft/phi-2", None),
-        ("meta-llama/Llama-2-7b", None),
-        ("Your model", None),
-    ],
-)
-def test_the_model(name: str, model: str | None, tmp_path: Path) -> None:
-    plan = planned(written(tmp_path, {"input_model": {"type": "HfModel", "model_path": name}}))
-    assert plan.answers.get("model") == model
-    assert any("model.id" in line for line in plan.added) is (model is None)
-
-
-@pytest.mark.parametrize(
-    ("system", "target"),
-    [
-        ({"accelerators": ["gpu"]}, "cuda"),
-        ({"accelerators": ["cpu"]}, "cpu"),
-        ({"accelerators": [DIRECTML]}, "directml"),
-        ({"config": {"accelerators": [{"device": "npu"}]}}, "cpu"),
-        ({}, "cpu"),
-    ],
-)
-def test_the_target(system: dict[str, Any], target: str, tmp_path: Path) -> None:
-    content = {"systems": {"x": {"type": "LocalSystem", **system}}, "passes": {}}
-    assert planned(written(tmp_path, content)).answers["target"] == target
-    content |= {"engine": {"host": {"type": "LocalSystem", **system}}, "systems": {}}
-    assert planned(written(tmp_path, content)).answers["target"] == target
-
-
-def test_a_system_of_azure_arc(tmp_path: Path) -> None:
-    content = {"systems": {"azure_arc": {"type": "AzureML"}}, "engine": {"host": "azure_arc"}}
-    assert planned(written(tmp_path, content)).answers["target"] == "arc"
-
-
 def test_what_was_given_wins_and_is_said() -> None:
     plan = planned(SAMPLES / "local-0.6.json", target="cuda", model="tiny", data="rows.jsonl")
     assert plan.answers["target"] == "cuda"
@@ -331,13 +293,22 @@ def test_two_fields_that_disagree(tmp_path: Path) -> None:
 
 def test_secrets_are_not_told(tmp_path: Path) -> None:
     content = {
-        "azureml_client": {"subscription_id": "0000-secret", "keyvault_name": "vault-secret"},
+        "azureml_client": {"password": "a-secret"},
         "systems": {"x": {"type": "LocalSystem", "hf_token": "hf_secret"}},
         "data_configs": [{"name": "a", "load_dataset_config": {"token": "hf_secret"}}],
         "passes": {"x": {"type": "LoRA", "training_args": {"hub_token": "hf_secret"}}},
     }
     told = repr(planned(written(tmp_path, content)).outcomes)
     assert "secret" not in told
+
+
+def test_what_is_lost_is_marked_and_what_was_never_needed_is_not() -> None:
+    found = outcomes(SAMPLES / "local-0.6.json")
+    assert not [name for name, one in found.items() if one.look]
+    marked = {name for name, one in outcomes(SAMPLES / "azure-0.6.json").items() if one.look}
+    assert "azureml_client.subscription_id" in marked
+    assert "data_configs[0].pre_process_data_config.params.text_template" in marked
+    assert "engine.cache_dir" not in marked
 
 
 def test_the_table_names_what_there_is() -> None:

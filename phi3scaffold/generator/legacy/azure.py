@@ -1,0 +1,137 @@
+"""What an old config says about Azure ML: project.yaml's `azure:` and fine-tuning/job.yml now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from phi3scaffold.generator.legacy.context import Context, Dropped, Needless
+from phi3scaffold.generator.legacy.convert import text
+from phi3scaffold.generator.legacy.read import is_placeholder
+from phi3scaffold.rows.files import KINDS
+
+TOKEN = "hf-token"  # the secret's name that Olive looked for
+WORKSPACE = ("subscription_id", "resource_group", "workspace_name")
+COMPUTE = re.compile(r"[A-Za-z0-9][\w-]{1,62}")
+# Microsoft's own images for what PyTorch was then; the packages of a job need CUDA 12 or later.
+OUTDATED = re.compile(r"mcr\.microsoft\.com/azureml/(?!.*cuda1[2-9])", re.I)
+
+
+def name(value: Any, context: Context) -> str:
+    """A name that Azure knows something by."""
+    if not context.remote:
+        raise Needless(f"--target {context.target} runs here, without Azure")
+    return text(value, context)
+
+
+def compute(value: Any, context: Context) -> str:
+    found = name(value, context).removeprefix("azureml:")
+    if not COMPUTE.fullmatch(found):
+        raise Dropped(f"{value!r} is no name of a compute; the template's stays")
+    return f"azureml:{found}"
+
+
+def image(value: Any, context: Context) -> str:
+    found = name(value, context)
+    if OUTDATED.match(found):
+        raise Dropped(f"{found} is without CUDA 12, which today's PyTorch needs; another stands in")
+    return found
+
+
+def instance_type(value: Any, context: Context) -> str:
+    if context.target == "aml":
+        raise Needless("a cluster of the workspace decides its machines")
+    return name(value, context)
+
+
+def instances(value: Any, context: Context) -> int:
+    name("instances", context)
+    if value != 1:
+        raise Dropped("one machine trains; more: fine-tuning/job.yml, distribution and resources")
+    return 1
+
+
+def token(value: Any, context: Context) -> str:
+    """The name of the secret; never the token itself."""
+    if value is not True or not context.remote:
+        raise Needless("the login is this machine's own: HF_TOKEN, or `hf auth login`")
+    if not context.vault:
+        raise Needless("no Key Vault is named, and Phi-3 needs no token")
+    return TOKEN
+
+
+def registry(_value: Any, context: Context) -> str:
+    """The address of a model, put together of several fields."""
+    if not context.remote or context.registry is None:
+        raise Needless("the weights come from the hub, at the revision of project.yaml")
+    return context.registry
+
+
+def registry_address(said: Mapping[str, Any]) -> str | None:
+    """The model's address in a registry or in the workspace; None where a part is missing.
+
+    Args:
+        said: address of a field -> its value.
+    """
+    place = "model.model_path"
+    registry, model = said.get(f"{place}.registry_name"), said.get(f"{place}.name")
+    version = said.get(f"{place}.version")
+    if not is_named(model) or not is_named(str(version or "")):
+        return None
+    if is_named(registry):
+        model = str(model).rpartition("/")[2]
+        return f"azureml://registries/{registry}/models/{model}/versions/{version}"
+    return f"azureml:{model}:{version}"
+
+
+def rows(_value: Any, context: Context) -> str:
+    """The address of rows in a datastore, put together of several fields."""
+    if not context.remote:
+        raise Dropped("a file in the cloud cannot be copied from here; sample rows stand in")
+    if context.cloud is None:
+        raise Dropped("the datastore's file is not named whole; sample rows stand in")
+    return context.cloud
+
+
+def other_client(value: Any, context: Context) -> str:
+    """The workspace of a datastore, where it is not the job's own."""
+    if context.cloud and context.cloud.startswith("azureml://subscriptions/"):
+        return rows(value, context)
+    raise Needless("the job's own workspace: azure in project.yaml")
+
+
+def rows_address(said: Mapping[str, Any]) -> str | None:
+    """``azureml://datastores/NAME/paths/FILE`` of the rows; None where a part is missing.
+
+    Args:
+        said: address of a field -> its value.
+    """
+    files = "train.load.data_files"
+    whole = said.get(f"{files}.datastore_url", said.get(files))
+    if isinstance(whole, str) and whole.startswith("azureml://"):
+        return whole if _is_file(whole) else None
+    store, path = said.get(f"{files}.datastore_name"), said.get(f"{files}.relative_path")
+    if not is_named(store) or not _is_file(path):
+        return None
+    address = f"datastores/{store}/paths/{quote(str(path).lstrip('/'))}"
+    theirs = [said.get(f"{files}.azureml_client.{key}") for key in WORKSPACE]
+    ours = [
+        said.get(f"engine.azureml_client.{key}", said.get(f"system.azureml_client.{key}"))
+        for key in WORKSPACE
+    ]
+    if all(map(is_named, theirs)) and all(map(is_named, ours)) and theirs != ours:
+        subscription, group, workspace = theirs
+        scope = f"subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
+        return f"azureml://{scope}/{address}"
+    return f"azureml://{address}"
+
+
+def is_named(value: Any) -> bool:
+    """Whether a value is a name, and no placeholder for one."""
+    return isinstance(value, str) and bool(value.strip()) and not is_placeholder(value)
+
+
+def _is_file(path: Any) -> bool:
+    return is_named(path) and path.lower().removesuffix(".gz").endswith(KINDS)

@@ -1,0 +1,63 @@
+"""What the fate of a field depends on besides its own value."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REMOTE = ("aml", "arc")
+
+
+class Dropped(Exception):
+    """Why this very value has no place, though its field has one: the person may want to act."""
+
+
+class Needless(Dropped):
+    """The same, and nothing is lost by it."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What else the file says.
+
+    Attributes:
+        algo, target, precision: the answers of the new project.
+        folders: where a relative path may start.
+        own_template: whether the rows have a text_template.
+        hub: the rows' data set on the hub, ``owner/name`` or an address in it; or None.
+        cloud: the rows' address in Azure, ``azureml://...``; or None.
+        registry: the model's address in Azure, ``azureml:...``; or None.
+        vault: whether a Key Vault is named.
+    """
+
+    algo: str
+    target: str
+    precision: str
+    folders: tuple[Path, ...] = field(default=())
+    own_template: bool = False
+    hub: str | None = None
+    cloud: str | None = None
+    registry: str | None = None
+    vault: bool = False
+
+    @property
+    def remote(self) -> bool:
+        """Whether the project's pipeline is a job of Azure ML."""
+        return self.target in REMOTE
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.remote or self.target == "cuda"
+
+    def find(self, text: str) -> list[Path]:
+        """The file or folder that the old config names, or the files that its pattern matches."""
+        given = Path(text.replace("\\", "/") if os.sep == "/" else text).expanduser()
+        for folder in self.folders:
+            if (folder / given).exists():
+                return [folder / given]
+            if any(mark in text for mark in "*?[") and not given.is_absolute():
+                matching = sorted(folder.glob(given.as_posix()))
+                if matching:
+                    return matching
+        return []

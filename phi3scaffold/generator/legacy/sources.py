@@ -1,0 +1,147 @@
+"""The model, the rows and the turns that an old config names."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from phi3scaffold import catalog
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator.legacy.context import Context, Dropped, Needless
+from phi3scaffold.generator.legacy.convert import listed, text
+from phi3scaffold.generator.legacy.turns import NotSplit, Turns
+from phi3scaffold.generator.legacy.turns import split as split_turns
+from phi3scaffold.generator.make import resolve_model
+from phi3scaffold.rows import hub
+from phi3scaffold.rows.files import KINDS
+
+# What a data_name says that is no data set but a format.
+FORMATS = ("json", "csv", "parquet", "text", "pandas", "arrow")
+ALIASES = ("phi-3-mini", "phi3-mini", "phi-3", "phi3")
+# Names of models that are certainly not of this architecture, as they are called on the hub.
+OTHERS = re.compile(
+    r"phi-?[12]\b|phi-1_5|phi-3-small|phi-?3(\.5)?-vision|phi-?3\.5-moe|multimodal|llama|vicuna"
+    r"|mi[sx]tral|gpt|qwen|gemma|falcon|\bopt-|bloom|bert|\bt5|whisper|pythia|dolly|deepseek",
+    re.I,
+)
+# Folders that people keep models in; `models/mine` is a path and no owner's repository.
+FOLDERS = ("model", "models", "model-cache", "cache", "checkpoints", "output", "outputs")
+
+
+def model(value: Any, context: Context) -> str:
+    """A model that `new` takes: of the catalogue, a folder, or another id of the hub.
+
+    Raises:
+        Dropped: it is no model of this architecture, or nothing that can be found.
+    """
+    given = text(value, context).strip().rstrip("/\\")
+    known = catalog.find(given)
+    if known:
+        return known.ref
+    there = context.find(given)
+    if there:
+        try:
+            return resolve_model(str(there[0].resolve()))[0]
+        except ScaffoldError as error:
+            raise _replaced(f"{given}: {error.what}") from None
+    plain = re.sub(r"/(versions|labels)/[^/]+$", "", given)  # of azureml://registries/...
+    last = plain.replace("\\", "/").rsplit("/", 1)[-1].lower()
+    for entry in catalog.ENTRIES:
+        if entry.hub_id and last in (entry.name, entry.hub_id.rsplit("/", 1)[-1].lower()):
+            return entry.ref
+    if last in ALIASES:
+        return catalog.DEFAULT
+    if OTHERS.search(last):
+        raise _replaced(f"{given} is no Phi-3 of the architecture {catalog.ARCHITECTURE}")
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", given) and given.split("/")[0] not in FOLDERS:
+        return given
+    raise _replaced(f"{given} is no folder here and not among `phi3scaffold models`")
+
+
+def _replaced(why: str) -> Dropped:
+    return Dropped(f"{why}; {catalog.DEFAULT} STANDS IN, --model NAME takes another")
+
+
+# ------------------------------------------------------------------ rows
+
+
+def rows(value: Any, context: Context) -> str | list[str]:
+    """The files of the rows: one path, or several; or an address on the hub."""
+    if context.hub:
+        return context.hub
+    given = [text(one, context) for one in (value if isinstance(value, list) else [value])]
+    found = [str(path) for one in given for path in context.find(one)]
+    missing = next((one for one in given if not context.find(one)), None)
+    if missing is not None:
+        raise Dropped(f"{missing} is not here; sample rows stand in, --data ROWS gives yours")
+    return found if len(found) > 1 else found[0]
+
+
+def held_out_rows(value: Any, context: Context) -> str | list[str]:
+    if context.hub:
+        raise Dropped("a data set of the hub is split by its own names: test, validation")
+    return rows(value, context)
+
+
+def data_set(value: Any, context: Context) -> str | list[str]:
+    """``owner/name`` on the hub; a format's name is none."""
+    given = text(value, context)
+    if given in FORMATS:
+        raise Needless("the file's own name says what it is")
+    if context.hub:
+        return context.hub
+    if context.find(given):
+        return rows(given, context)
+    raise Dropped(f"{given} is neither here nor OWNER/NAME; sample rows stand in, --data ROWS")
+
+
+def part(_value: Any, context: Context) -> str:
+    """A data set's subset; the plan hands its name on beside the data set's."""
+    if context.hub is None:
+        raise Dropped("no data set of the hub is named; name the file of that part: --data ROWS")
+    return context.hub
+
+
+def hub_address(name: Any, files: Any) -> str | None:
+    """The data set on the hub that a `data_name` means, with the file or folder in it; or None."""
+    if not isinstance(name, str) or name in FORMATS or name.lower().endswith(KINDS):
+        return None
+    if not hub.is_hub_id(name):
+        return None
+    return f"hf://datasets/{name}/{files}" if isinstance(files, str) and files else name
+
+
+def split(value: Any, context: Context) -> float:
+    """``train[:70%]`` leaves 0.3 to hold out."""
+    some = re.fullmatch(r"train\[:(\d+)%\]", str(value))
+    if some and 0 < int(some[1]) < 100:
+        return round(1 - int(some[1]) / 100, 2)
+    if value == "train":
+        raise Needless("files.train names them")
+    if isinstance(value, str) and re.match(r"train\[", value):
+        raise Dropped(f"{value}: files are read whole; keep the rows that you want in them")
+    raise Dropped(f"{value}: name the file of that split, --data FILE; whole files are read")
+
+
+# ------------------------------------------------------------------ turns
+
+
+def turns(value: Any, context: Context) -> Turns:
+    template = text(value, context)
+    if "\n" not in template:  # written without quotes in YAML, say
+        template = template.replace("\\n", "\n")
+    try:
+        return split_turns(template)
+    except NotSplit as error:
+        raise Dropped(
+            f"it cannot be split: {error}; the turns are guessed from the columns, "
+            "see datasets/dataset.yaml"
+        ) from None
+
+
+def columns(value: Any, context: Context) -> Turns:
+    """Without a template Olive joined the columns with blanks."""
+    if context.own_template:
+        raise Needless("the text_template names the columns")
+    names = [value] if isinstance(value, str) else listed(value, context)
+    return turns(" ".join(f"{{{name}}}" for name in names), context)

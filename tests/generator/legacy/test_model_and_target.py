@@ -1,0 +1,101 @@
+"""Which model and which target an old config means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phi3scaffold.generator import legacy
+
+DIRECTML = {"device": "gpu", "execution_providers": ["DmlExecutionProvider"]}
+MINI = "microsoft/Phi-3-mini-4k-instruct"
+
+
+def planned(path: Path, **given: Any) -> legacy.Plan:
+    return legacy.plan(legacy.read(path), given)
+
+
+def written(folder: Path, content: dict[str, Any]) -> Path:
+    path = folder / "olive-config.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("model-cache/microsoft/phi-3-mini", MINI),
+        ("C:\\models\\Phi-3-mini-128k-instruct", "microsoft/Phi-3-mini-128k-instruct"),
+        ("azureml://registries/azureml/models/Phi-3-mini-4k-instruct/versions/7", MINI),
+        ("phi-4-mini", "microsoft/Phi-4-mini-instruct"),
+        ("somebody/our-tuned-one", "somebody/our-tuned-one"),
+        ("microsoft/phi-2", None),
+        ("microsoft/Phi-3-vision-128k-instruct", None),
+        ("microsoft/Phi-3.5-MoE-instruct", None),
+        ("meta-llama/Llama-2-7b", None),
+        ("models/mine", None),
+        ("nobody", None),
+        ("Your model", None),
+    ],
+)
+def test_the_model(name: str, model: str | None, tmp_path: Path) -> None:
+    plan = planned(written(tmp_path, {"input_model": {"type": "HfModel", "model_path": name}}))
+    assert plan.answers.get("model") == model
+    assert any(f"model.id: {MINI}" in line for line in plan.added) is (model is None)
+    [outcome] = [one for one in plan.outcomes if one.name == "input_model.model_path"]
+    assert outcome.look is (model is None)
+    assert ("STANDS IN" in outcome.why) is (model is None and name != "Your model")
+    assert any("when it is fetched" in line for line in plan.added) is (name == model)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "weights", "why"),
+    [
+        ("Phi3ForCausalLM", "model.safetensors", None),
+        ("LlamaForCausalLM", "model.safetensors", "architecture is LlamaForCausalLM"),
+        ("Phi3ForCausalLM", "pytorch_model.bin", "no *.safetensors"),
+    ],
+)
+def test_a_model_in_a_folder(
+    architecture: str, weights: str, why: str | None, tmp_path: Path
+) -> None:
+    """Beside the config, as the AI Toolkit kept it."""
+    folder = tmp_path / "model-cache" / "ours"
+    folder.mkdir(parents=True)
+    shape = {
+        "architectures": [architecture], "vocab_size": 8, "hidden_size": 8,
+        "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(shape), encoding="utf-8")
+    (folder / weights).write_text("x", encoding="utf-8")
+    content = {"input_model": {"type": "HfModel", "model_path": "model-cache/ours"}}
+    plan = planned(written(tmp_path, content))
+    assert plan.answers.get("model") == (None if why else str(folder.resolve()))
+    [outcome] = [one for one in plan.outcomes if one.name == "input_model.model_path"]
+    assert (why or "") in outcome.why
+    assert outcome.look is bool(why)
+
+
+@pytest.mark.parametrize(
+    ("system", "target"),
+    [
+        ({"accelerators": ["gpu"]}, "cuda"),
+        ({"accelerators": ["cpu"]}, "cpu"),
+        ({"accelerators": [DIRECTML]}, "directml"),
+        ({"config": {"accelerators": [{"device": "npu"}]}}, "cpu"),
+        ({}, "cpu"),
+    ],
+)
+def test_the_target(system: dict[str, Any], target: str, tmp_path: Path) -> None:
+    content = {"systems": {"x": {"type": "LocalSystem", **system}}, "passes": {}}
+    assert planned(written(tmp_path, content)).answers["target"] == target
+    content |= {"engine": {"host": {"type": "LocalSystem", **system}}, "systems": {}}
+    assert planned(written(tmp_path, content)).answers["target"] == target
+
+
+def test_a_system_of_azure_arc(tmp_path: Path) -> None:
+    content = {"systems": {"azure_arc": {"type": "AzureML"}}, "engine": {"host": "azure_arc"}}
+    assert planned(written(tmp_path, content)).answers["target"] == "arc"
