@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from phi3scaffold.errors import ScaffoldError
+
 State = Literal["ok", "note", "warning", "error", "skipped"]
 
 
@@ -29,3 +31,8 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def from_error(id: str, error: ScaffoldError, state: State = "error") -> Verdict:
+    """An error that a person can act on, as a verdict."""
+    return Verdict(id, state, error.what, where=error.where, fix=error.fix)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from phi3scaffold.checks.verdict import Verdict
 
+WIDTH = 80  # of a line of IDs
 SHOWN = 5  # of one check; the rest is counted
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 
 
 def show(
-    verb: str, verdicts: Sequence[Verdict], *, everything: bool, more: Sequence[str] = ()
+    verb: str,
+    verdicts: Sequence[Verdict],
+    *,
+    everything: bool,
+    more: Sequence[str] = (),
+    grouped: bool = False,
 ) -> None:
     """Print what is wrong, then one line that counts.
 
@@ -21,6 +28,7 @@ def show(
         verb: doctor or lint.
         everything: what is well and what was skipped, too, and no limit to a check's lines.
         more: what the last line ends with.
+        grouped: name what is well, and what was skipped, on a few lines.
     """
     from rich.console import Console
 
@@ -38,6 +46,9 @@ def show(
     for identity, count in told.items():
         if count > SHOWN and not everything:
             say(f"{identity}: {count - SHOWN} more (--all)")
+    if grouped and not everything:
+        for state, line in _groups(verdicts):
+            say(line, STYLES.get(state, "dim"))
     say(f"{verb}: {', '.join([*_counts(verdicts), *more])}")
 
 
@@ -52,6 +63,21 @@ def _one(say: Any, verdict: Verdict) -> None:
     say(f"        {verdict.what}")
     if verdict.fix:
         say(f"        fix: {verdict.fix}")
+
+
+def _groups(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
+    """(state, line) for the IDs of what is well, and of what was skipped for the same reason."""
+    bad = {verdict.id for verdict in verdicts if verdict.state not in ("ok", "skipped")}
+    groups: dict[tuple[str, str], dict[str, None]] = {}
+    for verdict in verdicts:
+        if verdict.state in ("ok", "skipped") and verdict.id not in bad:
+            why = "" if verdict.state == "ok" else f" ({verdict.what})"
+            groups.setdefault((verdict.state, why), {})[verdict.id] = None
+    for (state, why), names in groups.items():
+        text = " ".join(names) + why
+        indent = {"initial_indent": f"{state:<8}", "subsequent_indent": " " * 8}
+        for line in textwrap.wrap(text, WIDTH, break_on_hyphens=False, **indent):
+            yield state, line
 
 
 def _counts(verdicts: Sequence[Verdict]) -> list[str]:

@@ -51,12 +51,7 @@ def read_settings(project: Project) -> Settings:
     path = project.root / MARKER
     own = read_yaml(path).get("azure") or {}
     fetched = check_own(own, path)
-    config = _config(project.root / CONFIG)
-    found: dict[str, str] = {}
-    for name, (variable, key) in SOURCES.items():
-        value = os.environ.get(variable) or config.get(key) or own.get(name)
-        if value:
-            found[name] = str(value)
+    found = {name: value for name, (value, _) in found_where(project, own).items()}
     missing = [name for name in SOURCES if name not in found]
     if missing:
         variables = ", ".join(SOURCES[name][0] for name in missing)
@@ -72,6 +67,30 @@ def read_settings(project: Project) -> Settings:
         hf_token_secret=own.get("hf_token_secret"),
         key_vault=own.get("key_vault"),
     )
+
+
+def found_where(project: Project, own: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """setting -> (its value, where it was found), of those that are set anywhere.
+
+    Args:
+        project: the project.
+        own: ``azure:`` of its project.yaml.
+
+    Raises:
+        ScaffoldError: .azureml/config.json cannot be understood.
+    """
+    config = _config(project.root / CONFIG)
+    found = {}
+    for name, (variable, key) in SOURCES.items():
+        for value, source in (
+            (os.environ.get(variable), variable),
+            (config.get(key), CONFIG.as_posix()),
+            (own.get(name), f"{MARKER}: azure"),
+        ):
+            if value:
+                found[name] = (str(value), source)
+                break
+    return found
 
 
 def check_own(own: Any, path: Path) -> tuple[str, ...]:

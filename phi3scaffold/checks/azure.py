@@ -1,0 +1,73 @@
+"""What the checks of Azure share: who asks for which workspace, and what a refusal means."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from typing import Any
+
+from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.targets.azureml.settings import Settings, read_settings
+
+ML = "2024-10-01"  # the versions of the interfaces that are asked
+AUTHORIZATION = "2022-04-01"
+
+
+def project_of(scene: Scene) -> Project | None:
+    """The project, where its jobs go to Azure."""
+    return scene.project if scene.project is not None and scene.remote else None
+
+
+def settings_of(project: Project) -> Settings:
+    """Which workspace. Raises Skip where that is not known: azure-settings says so."""
+    try:
+        return read_settings(project)
+    except ScaffoldError:
+        raise Skip("the workspace is not known") from None
+
+
+def group_of(settings: Settings) -> str:
+    """The resource group, as Resource Manager writes it."""
+    return f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
+
+
+def workspace_of(settings: Settings) -> str:
+    """The workspace, as Resource Manager writes it."""
+    kind = "Microsoft.MachineLearningServices/workspaces"
+    return f"{group_of(settings)}/providers/{kind}/{settings.workspace}"
+
+
+def get(scene: Scene, path: str, version: str, **query: str) -> dict[str, Any]:
+    """A document of Resource Manager.
+
+    Raises:
+        Skip: nobody is logged in (azure-login says so), or Azure's SDK is not here.
+        Refused: what Azure answers.
+        Unreachable: it does not.
+    """
+    require_sdk(scene)
+    from phi3scaffold.targets.azureml.login import MANAGEMENT
+
+    try:
+        scene.azure.token(MANAGEMENT)
+    except ScaffoldError:
+        raise Skip("the login to Azure failed") from None
+    return scene.azure.get(f"{MANAGEMENT}{path}", MANAGEMENT, {"api-version": version, **query})
+
+
+def require_sdk(scene: Scene) -> None:
+    """Raises Skip where this Python cannot ask Azure: azure-sdk, or environment, says why."""
+    if importlib.util.find_spec("azure") is None or not importlib.util.find_spec("azure.identity"):
+        other = any(one.installed("azure-identity") for one in scene.environments)
+        raise Skip(
+            "this Python has no Azure SDK; the project's has"
+            if other
+            else "Azure's SDK is not installed"
+        )
+
+
+def command_line() -> str:
+    """What comes before a command of `az`, where it is not installed."""
+    return "" if shutil.which("az") else "install the Azure CLI (aka.ms/azcli), then "

@@ -1,0 +1,141 @@
+"""The compute that fine-tuning/job.yml names is there, and has the GPU that the job needs.
+
+Azure takes a job for a machine without a GPU, and trains for days. Whether the quota suffices
+shows only when a job starts.
+
+To mend it: `az ml compute list -o table` lists what the workspace has. A cluster for training is
+made with `az ml compute create --type AmlCompute --name gpu-cluster --size
+Standard_NC24ads_A100_v4 --min-instances 0 --max-instances 1 --identity-type system_assigned`; it
+costs nothing while no job runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from phi3scaffold.checks.azure import ML, get, project_of, settings_of, workspace_of
+from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.targets.azureml.checks import GPU, JOB, read_job
+from phi3scaffold.targets.azureml.login import Refused, Unreachable
+from phi3scaffold.targets.azureml.settings import Settings
+
+ID = "D29-azure-compute"
+NETWORK_SECONDS = 20
+KINDS = {"aml": ("AmlCompute", "ComputeInstance"), "arc": ("Kubernetes",)}
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    project = project_of(scene)
+    if project is None:
+        return
+    job, settings = job_of(project), settings_of(project)
+    if not job.get("compute"):
+        told = f"serverless: {job['resources']['instance_type']}"
+        yield Verdict(ID, "ok", told, where=f"{project.root / JOB}: resources.instance_type")
+        return
+    name, where = name_of(job), f"{project.root / JOB}: compute"
+    place = f"--workspace-name {settings.workspace} --resource-group {settings.resource_group}"
+    try:
+        found = compute_of(scene, settings, job)
+    except Unreachable:
+        raise Skip("Azure does not answer") from None
+    except Refused as error:
+        if error.status == 404:
+            told, fix = f"there is no compute {name}", f"az ml compute list {place} -o table"
+            yield Verdict(ID, "error", told, where, f"{fix}; or make it: {_make(name, place, job)}")
+        else:
+            yield Verdict(ID, "error", error.what, where=where)
+        return
+    wrong = [*_wrong(found, job, project, place)]
+    yield from wrong
+    if not wrong:
+        size = _inner(found).get("vmSize") or found["properties"].get("computeType")
+        yield Verdict(ID, "ok", f"{name}: {size}", where=where)
+
+
+def job_of(project: Project) -> dict[str, Any]:
+    """The job file. Raises Skip where it is wrong: azure-job says how."""
+    try:
+        return read_job(project)
+    except ScaffoldError:
+        raise Skip("fine-tuning/job.yml is wrong") from None
+
+
+def name_of(job: dict[str, Any]) -> str:
+    return str(job["compute"]).removeprefix("azureml:")
+
+
+def compute_of(scene: Scene, settings: Settings, job: dict[str, Any]) -> dict[str, Any]:
+    """The compute's document. Raises as `get` does."""
+    found = get(scene, f"{workspace_of(settings)}/computes/{name_of(job)}", ML)
+    found.setdefault("properties", {})
+    return found
+
+
+def _wrong(
+    found: dict[str, Any], job: dict[str, Any], project: Project, place: str
+) -> Iterator[Verdict]:
+    name, inner = name_of(job), _inner(found)
+    where = f"{project.root / JOB}: compute"
+    kind = str(found["properties"].get("computeType"))
+    needs_gpu = "--local" not in str(job["command"]).split()
+    show = f"az ml compute show --name {name} {place}"
+    if kind not in KINDS[project.target]:
+        told = f"{name} is of the kind {kind}; --target {project.target} needs "
+        told += " or ".join(KINDS[project.target])
+        yield Verdict(ID, "error", told, where, f"az ml compute list {place} -o table")
+        return
+    state = found["properties"].get("provisioningState")
+    if state in ("Failed", "Deleting", "Canceled"):
+        yield Verdict(ID, "error", f"{name}: {state}", where, show)
+    if kind == "Kubernetes":
+        yield from _instance_type(inner, job, project, needs_gpu)
+        return
+    size = str(inner.get("vmSize") or "")
+    if needs_gpu and size and not GPU.match(size):
+        told = f"{name} has machines of {size}, which have no NVIDIA GPU"
+        yield Verdict(ID, "error", told, where, _make("gpu-cluster", place, job))
+    most = (inner.get("scaleSettings") or {}).get("maxNodeCount")
+    nodes = (job.get("resources") or {}).get("instance_count", 1)
+    if most is not None and most < nodes:
+        told = f"{name} grows to {most} machines; the job asks for {nodes}"
+        fix = f"az ml compute update --name {name} --max-instances {nodes} {place}"
+        yield Verdict(ID, "error", told, where, fix)
+    managed = (job.get("identity") or {}).get("type") in ("managed", "managed_identity")
+    if managed and not found.get("identity"):
+        told = f"{name} has no managed identity, and the job asks for it"
+        fix = f"az ml compute update --name {name} --identity-type system_assigned {place}"
+        yield Verdict(ID, "warning", told, where, fix)
+
+
+def _instance_type(
+    inner: dict[str, Any], job: dict[str, Any], project: Project, needs_gpu: bool
+) -> Iterator[Verdict]:
+    wanted = str((job.get("resources") or {}).get("instance_type"))
+    types = inner.get("instanceTypes") or {}
+    where = f"{project.root / JOB}: resources.instance_type"
+    if types and wanted not in types:
+        told = f"the cluster has no instance type {wanted!r}; it has {', '.join(types)}"
+        yield Verdict(ID, "error", told, where, "one of those; kubectl get instancetype")
+    elif types and needs_gpu:
+        resources = (types[wanted] or {}).get("resources") or {}
+        if not any("gpu" in key for key in (resources.get("limits") or {})):
+            told = f"the instance type {wanted!r} has no GPU"
+            yield Verdict(ID, "error", told, where, "one with nvidia.com/gpu among its limits")
+
+
+def _inner(found: dict[str, Any]) -> dict[str, Any]:
+    return found["properties"].get("properties") or {}
+
+
+def _make(name: str, place: str, job: dict[str, Any]) -> str:
+    needs_gpu = "--local" not in str(job["command"]).split()
+    size = "Standard_NC24ads_A100_v4" if needs_gpu else "Standard_DS3_v2"
+    return (
+        f"az ml compute create --type AmlCompute --name {name} --size {size} --min-instances 0 "
+        f"--max-instances 1 --identity-type system_assigned {place}"
+    )

@@ -1,0 +1,78 @@
+"""You may submit jobs to the workspace.
+
+Azure is asked for your permissions; nothing is tried. The role AzureML Data Scientist is enough;
+Contributor and Owner have it all, Reader has not.
+
+To mend it: who owns the workspace gives you the role: `az role assignment create --role 'AzureML
+Data Scientist' --assignee YOU --scope WORKSPACE`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from phi3scaffold.checks.azure import (
+    AUTHORIZATION,
+    command_line,
+    get,
+    project_of,
+    settings_of,
+    workspace_of,
+)
+from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.targets.azureml.login import Refused, Unreachable
+
+ID = "D28-azure-role"
+NETWORK_SECONDS = 20
+KIND = "Microsoft.MachineLearningServices/workspaces"
+NEEDED = (
+    f"{KIND}/jobs/write",
+    f"{KIND}/codes/versions/write",
+    f"{KIND}/environments/versions/write",
+    f"{KIND}/datastores/listSecrets/action",
+)
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    project = project_of(scene)
+    if project is None:
+        return
+    scope = workspace_of(settings_of(project))
+    fix = (
+        f"{command_line()}az role assignment create --role 'AzureML Data Scientist' "
+        f"--assignee $(az ad signed-in-user show --query id -o tsv) --scope {scope}"
+    )
+    try:
+        path = f"{scope}/providers/Microsoft.Authorization/permissions"
+        granted = get(scene, path, AUTHORIZATION).get("value") or []
+    except Unreachable:
+        raise Skip("Azure does not answer") from None
+    except Refused as error:
+        if error.status == 404:
+            raise Skip("the workspace is not there") from None
+        yield Verdict(ID, "error", "you may not even see your permissions there", scope, fix)
+        return
+    missing = [action for action in NEEDED if not may(action, granted)]
+    if missing:
+        short = ", ".join(action.removeprefix(f"{KIND}/") for action in missing)
+        yield Verdict(ID, "error", f"you may not submit jobs: no {short}", scope, fix)
+    else:
+        yield Verdict(ID, "ok", "you may submit jobs", where=scope)
+
+
+def may(action: str, granted: list[dict[str, Any]]) -> bool:
+    """Whether one of the roles allows it: in its actions, and not in its notActions."""
+    return any(
+        _among(action, one.get("actions")) and not _among(action, one.get("notActions"))
+        for one in granted
+    )
+
+
+def _among(action: str, patterns: list[str] | None) -> bool:
+    return any(
+        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE)
+        for pattern in patterns or ()
+    )

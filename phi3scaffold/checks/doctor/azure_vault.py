@@ -1,0 +1,153 @@
+"""The vault holds the secret that project.yaml names, and the job may read it.
+
+Only where `azure: hf_token_secret` is set. The secret's value is never read here: its versions are
+listed. The job reads it as the compute's managed identity.
+
+To mend it: `az keyvault secret set --vault-name VAULT --name SECRET --value ...`; the compute's
+identity needs the role Key Vault Secrets User on the vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from phi3scaffold.checks.azure import (
+    AUTHORIZATION,
+    ML,
+    get,
+    project_of,
+    settings_of,
+    workspace_of,
+)
+from phi3scaffold.checks.doctor.azure_compute import compute_of, job_of
+from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.targets.azureml.login import VAULT, Refused, Unreachable
+from phi3scaffold.targets.azureml.settings import Settings
+
+ID = "D30-azure-vault"
+NETWORK_SECONDS = 20
+DATA, RESOURCE = "7.4", "2023-07-01"  # of the vault's own interface, and of Resource Manager's
+ROLE = "Key Vault Secrets User"
+READERS = {  # roles that may read a secret's value, by Azure's own ids
+    "4633458b-17de-408a-b874-0445c86b69e6": ROLE,
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
+    "00482a5a-887f-4fb3-b363-3b7fe8e74483": "Key Vault Administrator",
+}
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    project = project_of(scene)
+    if project is None:
+        return
+    settings = settings_of(project)
+    if settings.hf_token_secret is None:
+        return
+    own = _own_vault(scene, settings)
+    name = settings.key_vault or own.rsplit("/", 1)[-1]
+    yield from _secret(scene, name, settings.hf_token_secret)
+    if own.lower().endswith(f"/{name.lower()}"):  # another vault's resource group is not known
+        yield from _identity(scene, project, settings, own)
+
+
+def _own_vault(scene: Scene, settings: Settings) -> str:
+    """The workspace's own vault, as Resource Manager writes it."""
+    try:
+        found = get(scene, workspace_of(settings), ML)
+    except (Refused, Unreachable):
+        raise Skip("the workspace cannot be seen") from None
+    return str((found.get("properties") or {}).get("keyVault") or "").rstrip("/")
+
+
+def _secret(scene: Scene, vault: str, secret: str) -> Iterator[Verdict]:
+    url = f"https://{vault}.vault.azure.net"
+    where = f"{url}/secrets/{secret}"
+    query = {"api-version": DATA, "maxresults": "1"}
+    fix = f'az keyvault secret set --vault-name {vault} --name {secret} --value "$HF_TOKEN"'
+    try:
+        versions = scene.azure.get(f"{where}/versions", VAULT, query).get("value")
+    except Unreachable:
+        told = f"the vault {vault} is not there, or cannot be reached"
+        yield Verdict(ID, "error", told, url, f"az keyvault show --name {vault}")
+    except Refused as error:
+        if error.status == 404:
+            yield Verdict(ID, "error", f"{vault} has no secret {secret}", where, fix)
+        else:
+            told = f"whether {vault} has the secret {secret} is not for you to see ({error.status})"
+            yield Verdict(
+                ID,
+                "note",
+                told,
+                where,
+                "az role assignment create --role 'Key Vault Reader' --assignee "
+                f"$(az ad signed-in-user show --query id -o tsv) --scope $(az keyvault show "
+                f"--name {vault} --query id -o tsv)",
+            )
+    except ScaffoldError as error:
+        raise Skip(error.what) from None
+    else:
+        if versions:
+            yield Verdict(ID, "ok", f"{vault} has the secret {secret}", where=where)
+        else:
+            yield Verdict(ID, "error", f"{vault} has no secret {secret}", where, fix)
+
+
+def _identity(scene: Scene, project: Project, settings: Settings, vault: str) -> Iterator[Verdict]:
+    """Whether the compute's managed identity may read secrets there."""
+    try:
+        job = job_of(project)
+        if not job.get("compute"):
+            return  # serverless: the identity is made with the job
+        identity = compute_of(scene, settings, job).get("identity") or {}
+        principals = _principals(identity)
+        if not principals:
+            return  # azure-compute says so
+        properties = get(scene, vault, RESOURCE).get("properties") or {}
+        allowed = any(_may_read(scene, vault, properties, one) for one in principals)
+    except (Skip, Refused, Unreachable):
+        return  # azure-compute says so, or these roles are not for you to see
+    told, where = "the compute's managed identity", vault
+    if allowed:
+        yield Verdict(ID, "ok", f"{told} may read secrets", where=where)
+        return
+    short = vault.rsplit("/", 1)[-1]
+    yield Verdict(
+        ID,
+        "error",
+        f"{told} may not read secrets",
+        where,
+        f"az role assignment create --role '{ROLE}' --assignee-object-id {principals[0]} "
+        f"--assignee-principal-type ServicePrincipal --scope {vault}"
+        if _by_role(properties)
+        else f"az keyvault set-policy --name {short} --object-id {principals[0]} "
+        "--secret-permissions get",
+    )
+
+
+def _principals(identity: dict[str, Any]) -> list[str]:
+    assigned = (identity.get("userAssignedIdentities") or {}).values()
+    found = [identity.get("principalId"), *((one or {}).get("principalId") for one in assigned)]
+    return [str(one) for one in found if one]
+
+
+def _by_role(properties: dict[str, Any]) -> bool:
+    """Whether the vault goes by roles; the older way is a list of policies."""
+    by_role = properties.get("enableRbacAuthorization")
+    return not properties.get("accessPolicies") if by_role is None else bool(by_role)
+
+
+def _may_read(scene: Scene, vault: str, properties: dict[str, Any], principal: str) -> bool:
+    if not _by_role(properties):
+        return any(
+            one.get("objectId") == principal
+            and {"get", "all"} & {str(word).lower() for word in one["permissions"]["secrets"]}
+            for one in properties.get("accessPolicies") or ()
+        )
+    path = f"{vault}/providers/Microsoft.Authorization/roleAssignments"
+    query = {"$filter": f"assignedTo('{principal}')"}
+    found = get(scene, path, AUTHORIZATION, **query).get("value") or []
+    ids = (str(one["properties"]["roleDefinitionId"]).rsplit("/", 1)[-1] for one in found)
+    return any(one.lower() in READERS for one in ids)

@@ -1,0 +1,47 @@
+"""The workspace is there, and you may see it.
+
+Every request of a job names it.
+
+To mend it: look at its names (`az ml workspace list -o table`), at the subscription (`az account
+set --subscription ...`), and at the tenant that you are logged in to (`az login --tenant ...`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from phi3scaffold.checks.azure import ML, command_line, get, project_of, settings_of, workspace_of
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.targets.azureml.login import Refused, Unreachable
+
+ID = "D27-azure-workspace"
+NETWORK_SECONDS = 20
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    project = project_of(scene)
+    if project is None:
+        return
+    settings = settings_of(project)
+    where = f"{settings.workspace} in {settings.resource_group}, {settings.subscription_id}"
+    show = (
+        f"{command_line()}az ml workspace show --name {settings.workspace} "
+        f"--resource-group {settings.resource_group} --subscription {settings.subscription_id}"
+    )
+    try:
+        found = get(scene, workspace_of(settings), ML)
+    except Unreachable as error:
+        yield Verdict(ID, "error", error.what, where=where, fix=error.fix)
+    except Refused as error:
+        fixes = {
+            401: f"az login --tenant TENANT; {show}",
+            403: "somebody who owns it has to give you a role (azure-role says which)",
+            404: "az ml workspace list -o table shows those that you may see, or make it: "
+            f"az ml workspace create --name {settings.workspace} --resource-group "
+            f"{settings.resource_group}",
+        }
+        yield Verdict(ID, "error", error.what, where=where, fix=fixes.get(error.status, show))
+    else:
+        place = found.get("location") or "an unknown region"
+        yield Verdict(ID, "ok", f"{settings.workspace}, {place}", where=where)

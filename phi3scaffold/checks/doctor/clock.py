@@ -1,0 +1,49 @@
+"""This machine's clock is right, to a few minutes.
+
+A clock that is wrong makes certificates look expired, and Azure refuse every token. It is compared
+with what the hub's server says.
+
+To mend it: switch its synchronization on: `timedatectl set-ntp true` on Linux, `w32tm /resync` on
+Windows; in WSL, `wsl --shutdown` and start it again.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import sys
+import time
+from collections.abc import Iterator
+
+from phi3scaffold.checks.doctor.model import hub_is_forbidden
+from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D22-clock"
+NETWORK_SECONDS = 5
+MOST = 300  # seconds; Azure's and Kerberos' own limit
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    if hub_is_forbidden():
+        raise Skip("HF_HUB_OFFLINE is set")
+    import httpx2
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    try:
+        answer = get_session().head(constants.ENDPOINT, timeout=NETWORK_SECONDS)
+    except (httpx2.HTTPError, OSError):
+        raise Skip("the hub cannot be reached") from None
+    told = email.utils.parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+    off = time.time() - told
+    if abs(off) <= MOST:
+        yield Verdict(ID, "ok", "right")
+        return
+    fix = "w32tm /resync, as administrator" if sys.platform == "win32" else ""
+    yield Verdict(
+        ID,
+        "warning",
+        f"{abs(off) / 60:.0f} minutes {'fast' if off > 0 else 'slow'}: logins to Azure fail, and "
+        "certificates look expired",
+        fix=fix or "sudo timedatectl set-ntp true",
+    )

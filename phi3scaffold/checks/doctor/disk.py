@@ -1,0 +1,64 @@
+"""The disk holds what the pipeline has still to make.
+
+The base model, its adapter, the merged model and the ONNX form lie below the project; how much
+each stage takes at most is what the stage itself says and checks before it starts. The hub's cache
+(HF_HOME) takes data sets alone: base models are downloaded into the project.
+
+To mend it: move the project to a larger disk, or free some of this one; `make clean` in projects
+that are done removes what can be made again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from phi3scaffold.checks.needs import GIB, disk_need, size, weights_of
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D12-disk"
+LEAST = GIB // 2  # for anything at all: packages, logs, temporary files
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    free = shutil.disk_usage(scene.folder).free
+    where, here = str(scene.folder), f"{size(free)} are free"
+    weights = weights_of(scene.model, scene.project)
+    if scene.project is None or weights is None:
+        if free < LEAST:
+            yield Verdict(ID, "warning", here, where=where, fix="free some disk space")
+        else:
+            yield Verdict(ID, "ok", here, where=where)
+    else:
+        needed = disk_need(scene.project, weights)
+        told = f"up to {size(needed)} are still needed, {here}"
+        if needed > free:
+            fix = "free some disk space, or move the project to a larger disk"
+            yield Verdict(ID, "error", told, where=where, fix=fix)
+        elif free - needed < LEAST:
+            yield Verdict(ID, "warning", told, where=where, fix="free some disk space")
+        else:
+            yield Verdict(ID, "ok", told, where=where)
+    yield from _cache(scene)
+
+
+def _cache(scene: Scene) -> Iterator[Verdict]:
+    """The hub's cache, where it lies on a disk of its own."""
+    from huggingface_hub import constants
+
+    folder = nearest(Path(constants.HF_HUB_CACHE))
+    if folder.stat().st_dev == scene.folder.stat().st_dev:
+        return
+    free = shutil.disk_usage(folder).free
+    if free < LEAST:
+        told = f"the hub's cache: {size(free)} are free"
+        yield Verdict(ID, "warning", told, where=str(folder), fix="set HF_HOME to a larger disk")
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the one above it that is there."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return folder

@@ -1,0 +1,39 @@
+"""Texts are read, written and shown in UTF-8.
+
+This package always says which encoding it means; libraries below it do not, and then take the
+system's. With another one than UTF-8 a row or an answer with an accent or another script can fail
+in them, or show as question marks.
+
+To mend it: PYTHONUTF8=1 makes Python use UTF-8 everywhere; on Linux a locale such as C.UTF-8 does,
+too.
+"""
+
+from __future__ import annotations
+
+import codecs
+import locale
+import sys
+from collections.abc import Iterator
+
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D15-encoding"
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    found = {"files": locale.getpreferredencoding(False)}
+    if sys.stdout is not None and sys.stdout.isatty():
+        found["the terminal"] = sys.stdout.encoding or "ascii"
+    wrong = {what: name for what, name in found.items() if codecs.lookup(name).name != "utf-8"}
+    if wrong:
+        told = ", ".join(f"{what} {name}" for what, name in wrong.items())
+        fix = "setx PYTHONUTF8 1, then a new window" if sys.platform == "win32" else ""
+        yield Verdict(
+            ID,
+            "warning",
+            f"not UTF-8: {told}",
+            fix=fix or "export PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8",
+        )
+    else:
+        yield Verdict(ID, "ok", "UTF-8")

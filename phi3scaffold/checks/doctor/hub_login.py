@@ -1,0 +1,60 @@
+"""The hub accepts your token, where you have one.
+
+A token that has expired or was revoked makes the hub refuse public models, too. The token is never
+shown, nor written anywhere.
+
+To mend it: `hf auth login` stores a new one; HF_TOKEN comes first where it is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from phi3scaffold.checks.doctor.model import hub_is_forbidden, needs_hub
+from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D21-hub-login"
+NETWORK_SECONDS = 5
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    from phi3scaffold.runtime import environment
+
+    environment.prepare()
+    import httpx2
+    import huggingface_hub as hub
+
+    if hub_is_forbidden():
+        raise Skip("HF_HUB_OFFLINE is set")
+    token = hub.get_token()
+    if not token:
+        yield Verdict(ID, "ok", "not logged in; only gated and private models ask for it")
+        return
+    try:
+        name = hub.HfApi().whoami(token).get("name")
+    except hub.errors.HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", None)
+        if status != 401:
+            raise Skip(f"the hub answered {status}") from None
+        yield Verdict(
+            ID,
+            "error" if needs_hub(scene) else "warning",
+            "the hub does not accept the token: it has expired, or was revoked",
+            where=_source(),
+            fix="hf auth login; and unset HF_TOKEN where it is set",
+        )
+    except (httpx2.HTTPError, OSError):
+        raise Skip("the hub cannot be reached") from None
+    else:
+        yield Verdict(ID, "ok", f"logged in as {name}", where=_source())
+
+
+def _source() -> str:
+    import os
+
+    from huggingface_hub import constants
+
+    names = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+    set_here = [name for name in names if os.environ.get(name)]
+    return set_here[0] if set_here else constants.HF_TOKEN_PATH

@@ -1,0 +1,155 @@
+"""No packages are installed that are known to break each other.
+
+The table in this check's file holds what was seen failing, each with its reason: ONNX Runtime
+GenAI 0.15 and later under Olive 0.13, Olive without requests, two ONNX Runtimes side by side (they
+install into the same folder), Azure's SDK beside azureml-mlflow. What stands there stops a run, or
+spoils it without a word.
+
+To mend it: `make setup` puts the pinned set back; where a package is too many, uninstall it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from phi3scaffold.checks.environments import Environment
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D06-known-breaks"
+RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
+GENAI = {
+    "onnxruntime-genai": "onnxruntime",
+    "onnxruntime-genai-cuda": "onnxruntime-gpu",
+    "onnxruntime-genai-directml": "onnxruntime-directml",
+}
+
+
+class Break(NamedTuple):
+    """Packages that break each other.
+
+    Attributes:
+        these: package -> which versions of it, as pip writes them.
+        absent: packages without which it breaks.
+        why: what happens.
+        state: error or warning.
+    """
+
+    these: dict[str, str]
+    why: str
+    absent: tuple[str, ...] = ()
+    state: str = "error"
+
+
+BREAKS = (
+    *(
+        Break(
+            {"olive-ai": "==0.13.*", genai: ">=0.15,<0.16"},
+            "Olive's ModelBuilder fails with KeyError 'hf_details', says nothing and exits with 0",
+        )
+        for genai in GENAI
+    ),
+    *(
+        Break(
+            {"olive-ai": "==0.13.*", genai: ">=0.16"},
+            "onnxruntime_genai.models.quantized_model, which Olive imports, is gone",
+        )
+        for genai in GENAI
+    ),
+    Break(
+        {"olive-ai": ""},
+        "Olive imports requests and does not ask for it, so it does not start",
+        absent=("requests",),
+    ),
+    Break(
+        {"onnxruntime-genai-directml": ">=0.13,<0.15"},
+        "it asks for an onnxruntime-directml that was never published",
+    ),
+    Break(
+        {"azureml-mlflow": "", "mlflow-skinny": "!=3.15.0"},
+        "azureml-mlflow 1.62 was seen working with mlflow-skinny 3.15.0 alone",
+        state="warning",
+    ),
+    Break(
+        {"azureml-mlflow": "", "azure-ai-ml": ""},
+        "they ask for different azure-storage-blob; the job's packages need their own environment",
+        state="warning",
+    ),
+)
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    for one in scene.environments:
+        found = [*_doubles(one, scene), *_runtimes(one, scene), *_table(one, scene)]
+        yield from found
+        if not found:
+            yield Verdict(ID, "ok", "none", where=f"{one.name}: {one.folder}")
+
+
+def _table(one: Environment, scene: Scene) -> Iterator[Verdict]:
+    from packaging.specifiers import SpecifierSet
+
+    for row in BREAKS:
+        versions = {name: one.installed(name) for name in row.these}
+        if any(
+            version is None or not SpecifierSet(row.these[name]).contains(version, True)
+            for name, version in versions.items()
+        ):
+            continue
+        if row.absent and all(one.installed(name) for name in row.absent):
+            continue
+        told = " with ".join(f"{name} {version}" for name, version in versions.items())
+        if row.absent:
+            told += f" without {', '.join(row.absent)}"
+        yield Verdict(
+            ID,
+            "error" if row.state == "error" else "warning",
+            f"{told}: {row.why}",
+            where=f"{one.name}: {one.folder}",
+            fix=_fix(one, scene, row.absent),
+        )
+
+
+def _runtimes(one: Environment, scene: Scene) -> Iterator[Verdict]:
+    where = f"{one.name}: {one.folder}"
+    for family in (RUNTIMES, tuple(GENAI)):
+        here = [name for name in family if one.installed(name)]
+        if len(here) > 1:
+            remove = f"{one.python} -m pip uninstall -y {' '.join(here)}"
+            yield Verdict(
+                ID,
+                "error",
+                f"{' and '.join(here)} are installed into the same folder and break each other",
+                where=where,
+                fix=f"{remove}, then {_fix(one, scene, ())}",
+            )
+    for genai, runtime in GENAI.items():
+        if one.installed(genai) and not one.installed(runtime):
+            yield Verdict(
+                ID,
+                "error",
+                f"{genai} is here without {runtime}, which it loads",
+                where=where,
+                fix=_fix(one, scene, (runtime,)),
+            )
+
+
+def _doubles(one: Environment, scene: Scene) -> Iterator[Verdict]:
+    for name, versions in one.recorded.items():
+        if one.sites is not None and len(versions) > 1:  # on one's own path one hides the other
+            yield Verdict(
+                ID,
+                "warning",
+                f"{name} is recorded as installed at {' and '.join(versions)}: a broken install",
+                where=f"{one.name}: {one.folder}",
+                fix=f"remove {one.name}, then {scene.setup}",
+            )
+
+
+def _fix(one: Environment, scene: Scene, missing: tuple[str, ...]) -> str:
+    if scene.project is not None:
+        return scene.setup
+    if missing:
+        return f"{one.python} -m pip install {' '.join(missing)}"
+    return "use an environment that has only what one project needs: make setup, in the project"

@@ -1,0 +1,34 @@
+"""make is installed; without it the verbs are typed.
+
+Each line of a project's Makefile is one command that works by itself.
+
+To mend it: nothing has to be done. `make setup` is `sh setup/setup.sh` (Windows:
+`setup\\setup.ps1`), `make finetune` is `.venv/bin/phi3scaffold run`, and every other goal is the
+verb of its name.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D17-make"
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    if shutil.which("make"):
+        yield Verdict(ID, "ok", "installed")
+        return
+    windows = sys.platform == "win32"
+    verb = r".venv\Scripts\phi3scaffold" if windows else ".venv/bin/phi3scaffold"
+    yield Verdict(
+        ID,
+        "note",
+        "not installed, and not needed",
+        fix=f"instead of make setup: {scene.setup}; of make finetune: {verb} run; of make infer: "
+        f"{verb} infer",
+    )

@@ -1,0 +1,77 @@
+"""The base model is here, or it is known where it comes from.
+
+`project.yaml: model.id` is a name of `phi3scaffold models`, a hub id, or a folder. `phi3scaffold
+model` fetches it once, at the commit in model.lock.
+
+To mend it: the message says which file is missing or wrong. HF_HUB_OFFLINE=1 forbids to fetch:
+unset it for that one command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from phi3scaffold import catalog
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict, from_error
+from phi3scaffold.errors import ScaffoldError
+
+ID = "D19-model"
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    from phi3scaffold.runtime.model_folder import check_model_folder
+    from phi3scaffold.runtime.stages.model import local_folder, read_lock
+
+    project = scene.project
+    if project is None or scene.model != project.model_id:
+        return
+    try:
+        entry = catalog.describe(scene.model) if local_folder(project) is None else None
+        folder = local_folder(project)
+        if folder is not None:
+            check_model_folder(folder)
+        lock = read_lock(project.lock)
+    except ScaffoldError as error:
+        yield from_error(ID, error)
+        return
+    if project.base_bytes:
+        try:
+            check_model_folder(project.base)
+        except ScaffoldError as error:
+            yield Verdict(ID, "error", error.what, error.where, "phi3scaffold model")
+            return
+        commit = f" at {lock.commit[:12]}" if lock and lock.commit else ""
+        yield Verdict(ID, "ok", f"{scene.model}{commit} is here", where=str(project.base))
+    elif folder is not None:
+        yield Verdict(ID, "ok", "a folder of this machine", where=str(folder))
+    elif entry is not None and entry.hub_id is None:
+        yield Verdict(ID, "ok", f"{scene.model} comes with this package")
+    elif needs_hub(scene) and hub_is_forbidden() and not scene.remote:
+        yield Verdict(
+            ID,
+            "error",
+            f"{scene.model} is not here, and HF_HUB_OFFLINE forbids to fetch it",
+            where="HF_HUB_OFFLINE",
+            fix="unset HF_HUB_OFFLINE; phi3scaffold model",
+        )
+    else:
+        yield Verdict(ID, "ok", f"{scene.model} is not here yet; `phi3scaffold model` fetches it")
+
+
+def needs_hub(scene: Scene) -> bool:
+    """Whether the base model has still to come from the hub."""
+    from phi3scaffold.runtime.stages.model import local_folder
+
+    entry = catalog.find(scene.model)
+    if entry is not None and entry.hub_id is None:
+        return False
+    if scene.project is None or scene.model != scene.project.model_id:
+        return not catalog.is_local(scene.model)
+    return not scene.project.base_bytes and local_folder(scene.project) is None
+
+
+def hub_is_forbidden() -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.is_offline_mode())

@@ -1,0 +1,61 @@
+"""The variables that say how the network is reached make sense.
+
+HTTPS_PROXY and its like have to be addresses; SSL_CERT_FILE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE
+have to name files that are there, or every connection fails. HF_ENDPOINT, where it is set, is the
+address of another hub.
+
+To mend it: unset what is wrong, or write it right.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D18-network-settings"
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+FILES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    told, wrong = [], False
+    for name in (*PROXIES, *(proxy.lower() for proxy in PROXIES), "HF_ENDPOINT"):
+        value = os.environ.get(name)
+        if not value:
+            continue
+        host = _host(value, ("http", "https") if name == "HF_ENDPOINT" else SCHEMES)
+        if host is None:
+            wrong = True
+            example = (
+                "https://hub.example" if name == "HF_ENDPOINT" else "http://proxy.example:8080"
+            )
+            fix = f"export {name}={example}, or unset {name}"
+            yield Verdict(ID, "error", f"{name} is no address", where=name, fix=fix)
+        else:
+            told.append(f"{name} {host}")
+    for name in FILES:
+        value = os.environ.get(name)
+        if value and not Path(value).exists():
+            wrong = True
+            what = f"{name} names a file that is not there: every connection fails"
+            yield Verdict(ID, "error", what, where=value, fix=f"unset {name}, or mend the path")
+        elif value:
+            told.append(f"{name} {value}")
+    if not wrong:
+        yield Verdict(ID, "ok", ", ".join(told) or "none is set")
+
+
+def _host(value: str, schemes: tuple[str, ...]) -> str | None:
+    """The host and port of an address, never its user and password; None where it is none."""
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return None
+    return f"{parts.hostname}{port}" if parts.scheme in schemes and parts.hostname else None

@@ -1,0 +1,81 @@
+"""The project's path is one that every tool can handle.
+
+Windows takes paths of 260 characters, unless LongPathsEnabled is set in its registry; packages in
+.venv have long ones. A colon in the path makes Python refuse to make a virtual environment. In a
+folder that is synchronized (OneDrive, Dropbox, iCloud) gigabytes of models are uploaded, and files
+are locked while they are. In WSL the disks of Windows (/mnt/c) are many times slower than WSL's
+own.
+
+To mend it: move the project; its path stands in nothing that it holds but .venv, which `make
+setup` makes anew.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from phi3scaffold.checks import machine
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D14-paths"
+BELOW = 180  # characters of the longest path that `make setup` makes below the project, rounded up
+SYNCHRONIZED = ("onedrive", "dropbox", "icloud", "mobile documents", "google drive")
+LONG = (
+    "as administrator: reg add HKLM\\SYSTEM\\CurrentControlSet\\Control\\FileSystem "
+    "/v LongPathsEnabled /t REG_DWORD /d 1 /f"
+)
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    found = [*problems(scene.folder, windows=sys.platform == "win32", long=_long_paths())]
+    yield from found
+    if not found:
+        yield Verdict(ID, "ok", "no trouble with its path", where=str(scene.folder))
+
+
+def problems(folder: Path, *, windows: bool, long: bool) -> Iterator[Verdict]:
+    """What is wrong with a project's path; `long`: whether Windows takes long ones."""
+    where = str(folder)
+    if windows and not long and len(where) + BELOW > 260:
+        told = f"{len(where)} characters: files in .venv exceed the 260 that Windows takes"
+        yield Verdict(
+            ID, "error", told, where=where, fix=f"a shorter path, such as C:\\p; or {LONG}"
+        )
+    if not windows and os.pathsep in where:
+        told = f"{os.pathsep!r} in the path: Python makes no virtual environment there"
+        yield Verdict(ID, "error", told, where=where, fix="move the project to another folder")
+    parts = [part.lower() for part in where.replace("\\", "/").split("/")]
+    for part in parts:
+        if part.startswith(SYNCHRONIZED):
+            told = f"{part}: models of gigabytes are uploaded, and locked meanwhile"
+            fix = "move the project out of the folder that is synchronized"
+            yield Verdict(ID, "warning", told, where=where, fix=fix)
+            break
+    if where.startswith("/mnt/") and _is_wsl():
+        told = "a disk of Windows, many times slower than WSL's own"
+        yield Verdict(ID, "warning", told, where=where, fix="move the project below ~ in WSL")
+
+
+def _is_wsl() -> bool:
+    try:
+        text = (machine.ROOT / "proc" / "version").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return "microsoft" in text.lower()
+
+
+def _long_paths() -> bool:
+    if sys.platform != "win32":
+        return True
+    import winreg
+
+    key = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as opened:
+            return bool(winreg.QueryValueEx(opened, "LongPathsEnabled")[0])
+    except OSError:
+        return False

@@ -1,0 +1,54 @@
+"""Python is one that the pinned packages are for, of 64 bits.
+
+PyTorch, ONNX Runtime and pyarrow publish wheels for some versions of Python alone, and none for 32
+bits.
+
+To mend it: install a Python from 3.11 to 3.13; `PYTHON=/path/to/python3.11 make setup` (Windows:
+`setup\\setup.ps1 -Python C:\\path\\python.exe`) makes the project's environment with it.
+"""
+
+from __future__ import annotations
+
+import platform
+import struct
+import sys
+from collections.abc import Iterator
+
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D02-python"
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    from packaging.specifiers import SpecifierSet
+
+    from phi3scaffold.generator.requirements import distribution
+
+    wanted = dict(distribution().fields).get("Requires-Python", "")
+    bits = struct.calcsize("P") * 8
+    if bits != 64:
+        yield Verdict(
+            ID,
+            "error",
+            f"this Python has {bits} bits; PyTorch and ONNX Runtime have no wheels for it",
+            where=sys.executable,
+            fix="install a Python of 64 bits, from 3.11 to 3.13",
+        )
+    for one in scene.environments:
+        version = one.version
+        if version is None:
+            continue
+        if version not in SpecifierSet(wanted, prereleases=True):
+            yield Verdict(
+                ID,
+                "error",
+                f"Python {version} is not one that the packages are for ({wanted})",
+                where=str(one.python),
+                fix="remove that folder, then PYTHON=/path/to/python3.11 sh setup/setup.sh"
+                if one.sites is not None or scene.project
+                else "install phi3scaffold with Python 3.11, 3.12 or 3.13",
+            )
+        elif bits == 64:
+            kind = platform.python_implementation()
+            yield Verdict(ID, "ok", f"{kind} {version}, {bits} bits", where=str(one.python))

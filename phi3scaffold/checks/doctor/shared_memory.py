@@ -1,0 +1,42 @@
+"""Processes can share memory, as much as several GPUs need.
+
+/dev/shm holds what processes share: the locks between the workers that prepare large data, and
+what NCCL passes between the GPUs of one machine. A container has 64 MB of it by default.
+
+To mend it: start the container with `docker run --shm-size=16g` (or `--ipc=host`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+from phi3scaffold.checks import machine
+from phi3scaffold.checks.needs import GIB, size
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D11-shared-memory"
+ENOUGH = GIB  # for NCCL between the GPUs of one machine
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    folder = machine.ROOT / "dev" / "shm"
+    if not folder.is_dir() or scene.remote:
+        return  # Windows and macOS have none
+    total = shutil.disk_usage(folder).total
+    larger = "start the container with docker run --shm-size=16g"
+    if not os.access(folder, os.W_OK):
+        yield Verdict(
+            ID,
+            "error",
+            "it cannot be written to: worker processes cannot start",
+            where=str(folder),
+            fix="mount -o remount,rw /dev/shm, as root",
+        )
+    elif total < ENOUGH and scene.target == "cuda" and len(machine.gpus()) > 1:
+        told = f"{size(total)}, too little for {len(machine.gpus())} GPUs at once"
+        yield Verdict(ID, "warning", told, where=str(folder), fix=larger)
+    else:
+        yield Verdict(ID, "ok", f"{size(total)}", where=str(folder))

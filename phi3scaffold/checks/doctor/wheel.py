@@ -1,0 +1,58 @@
+"""The runtime's wheel lies in setup/, once, and whole.
+
+The project carries its runtime: `make setup` installs it from there, and a job in the cloud
+unpacks it. Where the demonstration model is used the wheel carries its weights and is not in git,
+so a fresh clone has none.
+
+To mend it: take it from git again (`git checkout -- setup`), or copy it from where the project was
+made; of several keep the newest.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D04-wheel"
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    if scene.project is None:
+        return
+    setup = scene.folder / "setup"
+    wheels = sorted(setup.glob("phi3scaffold-*.whl"))
+    if not wheels:
+        yield Verdict(
+            ID,
+            "error",
+            "the runtime's wheel is missing",
+            where=str(setup),
+            fix="copy it from where the project was made, or take it from git: "
+            "git checkout -- setup",
+        )
+    if len(wheels) > 1:
+        names = ", ".join(wheel.name for wheel in wheels)
+        what = f"there are {len(wheels)} wheels of phi3scaffold: {names}"
+        yield Verdict(ID, "error", what, where=str(setup), fix="keep the newest alone")
+    for wheel in wheels:
+        if not _whole(wheel):
+            yield Verdict(
+                ID,
+                "error",
+                "the runtime's wheel is damaged",
+                where=str(wheel),
+                fix="take it from git again: git checkout -- setup",
+            )
+        elif len(wheels) == 1:
+            yield Verdict(ID, "ok", wheel.name, where=str(setup))
+
+
+def _whole(wheel: object) -> bool:
+    try:
+        with zipfile.ZipFile(str(wheel)) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False

@@ -1,0 +1,66 @@
+"""Files can be written where the pipeline writes them.
+
+It writes below the project (gen-model/, model-cache/, model.lock), into the folder for temporary
+files (TMPDIR) and into the hub's cache (HF_HOME). Folders that root has made in a container are
+the usual reason why not.
+
+To mend it: `sudo chown -R "$(id -u):$(id -g)" .` gives them back; TMPDIR and HF_HOME can name
+other folders.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from phi3scaffold.checks.doctor.disk import nearest
+from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "D13-writable"
+
+
+def check(scene: Scene) -> Iterator[Verdict]:
+    from huggingface_hub import constants
+
+    places: dict[Path, str] = {}
+    if scene.project is not None:
+        project = scene.project
+        mine = (
+            "take ownership, or give yourself the right to write"
+            if sys.platform == "win32"
+            else f'sudo chown -R "$(id -u):$(id -g)" "{project.root}"'
+        )
+        inside = (project.gen, project.base.parent, *project.gen.glob("*/"))
+        places |= {nearest(folder): mine for folder in (project.root, *inside)}
+    places.setdefault(nearest(Path(constants.HF_HUB_CACHE)), "set HF_HOME to a folder of your own")
+    refused = False
+    for folder, fix in places.items():
+        error = _refusal(folder)
+        if error is not None:
+            refused = True
+            told = f"cannot be written to: {error.strerror or error}"
+            yield Verdict(ID, "error", told, where=str(folder), fix=fix)
+    try:
+        temporary = Path(tempfile.gettempdir())
+        error = _refusal(temporary)
+    except OSError as none:
+        temporary, error = Path(), none
+    if error is not None:
+        refused = True
+        told = f"no folder for temporary files: {error.strerror or error}"
+        fix = "set TMPDIR (Windows: TEMP) to a folder of your own"
+        yield Verdict(ID, "error", told, where=str(temporary), fix=fix)
+    if not refused:
+        yield Verdict(ID, "ok", f"{len(places) + 1} folders can be written to")
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """What the system says to a new file there; None where it can be made."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix=".phi3scaffold-"):
+            return None
+    except OSError as error:
+        return error

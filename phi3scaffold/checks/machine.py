@@ -1,0 +1,237 @@
+"""What this machine is: processor, memory, GPUs; asked of the system, not of PyTorch."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import math
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/")  # of /proc and /sys
+PATIENCE = 5.0  # seconds for a program that is asked
+# What a feature is called: in Linux's list of flags, by macOS, in Windows' numbers.
+FEATURES = {
+    "AVX2": ("avx2", "machdep.cpu.leaf7_features AVX2", 40),
+    "AVX512": ("avx512f", "machdep.cpu.leaf7_features AVX512F", 41),
+    "AVX512-BF16": ("avx512_bf16", "", None),
+    "AMX-BF16": ("amx_bf16", "", None),
+    "NEON": ("asimd", "hw.optional.neon 1", 19),
+    "BF16": ("bf16", "hw.optional.arm.FEAT_BF16 1", None),
+    "SVE": ("sve", "", None),
+}
+BFLOAT16 = ("AVX512-BF16", "AMX-BF16", "BF16")  # multiplied, not only stored
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One NVIDIA GPU: bytes of memory, compute capability such as 9.0 (0 where unknown)."""
+
+    name: str
+    memory: int
+    driver: str
+    capability: float
+
+
+def is_arm() -> bool:
+    return platform.machine().lower() in ("arm64", "aarch64")
+
+
+@functools.cache
+def features() -> frozenset[str] | None:
+    """Which of `FEATURES` the processor has; None where the system does not say."""
+    if sys.platform == "win32":
+        import ctypes
+
+        has = ctypes.windll.kernel32.IsProcessorFeaturePresent
+        found = {name for name, (_, _, number) in FEATURES.items() if number and has(number)}
+    elif sys.platform == "darwin":
+        names = ["machdep.cpu.leaf7_features", "hw.optional.neon", "hw.optional.arm.FEAT_BF16"]
+        told = ask("sysctl", *names) or ""
+        found = set()
+        for name, (_, key, _) in FEATURES.items():
+            where, _, word = key.partition(" ")
+            line = next((one for one in told.splitlines() if one.startswith(f"{where}:")), "")
+            if word and word in line.partition(":")[2].split():
+                found.add(name)
+    else:
+        text = _read(ROOT / "proc" / "cpuinfo")
+        match = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+        flags = match[1].split() if match else []
+        found = {name for name, (flag, _, _) in FEATURES.items() if flag in flags}
+    return frozenset(found) or None
+
+
+def has_bfloat16() -> bool | None:
+    """Whether this processor multiplies bfloat16 by itself; None where the system does not say.
+
+    The answer that PyTorch gives when it trains (runtime/olive/passes.py), without loading it.
+    """
+    found = features()
+    if found is None or (sys.platform == "win32" and found):
+        return None
+    return any(name in found for name in BFLOAT16)
+
+
+def processor() -> str:
+    """Its name, as far as the system tells it."""
+    if sys.platform == "darwin":
+        return (ask("sysctl", "-n", "machdep.cpu.brand_string") or "").strip() or platform.machine()
+    match = re.search(r"^model name\s*:\s*(.*)$", _read(ROOT / "proc" / "cpuinfo"), re.MULTILINE)
+    return match[1] if match else platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Logical processors that this process may be put on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # Windows, macOS
+        return os.cpu_count() or 1
+
+
+def cpu_quota() -> float | None:
+    """How many processors' time a container may take; None where there is no limit."""
+    limits = []
+    for folder in _cgroups("cpu"):
+        quota, _, period = _read(folder / "cpu.max").strip().partition(" ")
+        if not quota:  # version 1
+            quota = _read(folder / "cpu.cfs_quota_us").strip()
+            period = _read(folder / "cpu.cfs_period_us").strip()
+        if quota.isdigit() and period.isdigit() and int(period):
+            limits.append(int(quota) / int(period))
+    return min(limits, default=None)
+
+
+def memory_limit() -> int | None:
+    """Bytes that a container may take; None where there is no limit."""
+    limits = []
+    for folder in _cgroups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            text = _read(folder / name).strip()
+            if text.isdigit() and int(text) < 1 << 60:  # version 1 writes nearly 2**63 for none
+                limits.append(int(text))
+    return min(limits, default=None)
+
+
+def memory() -> tuple[int, int, int]:
+    """Bytes: in all, available now, of swap; a container's limit is respected."""
+    import psutil
+
+    virtual = psutil.virtual_memory()
+    limit = memory_limit()
+    swap = psutil.swap_memory().total
+    if limit is None or limit >= virtual.total:
+        return virtual.total, virtual.available, swap
+    used = min((_used(folder) for folder in _cgroups("memory")), default=0)
+    return limit, min(virtual.available, max(0, limit - used)), 0
+
+
+def _used(folder: Path) -> int:
+    """Bytes that a container holds and could not give back."""
+    for name, stat in (("memory.current", "inactive_file"), ("memory.usage_in_bytes", "cache")):
+        text = _read(folder / name).strip()
+        if text.isdigit():
+            match = re.search(rf"^{stat} (\d+)$", _read(folder / "memory.stat"), re.MULTILINE)
+            return int(text) - (int(match[1]) if match else 0)
+    return sys.maxsize  # says nothing
+
+
+def _cgroups(controller: str) -> list[Path]:
+    """The folders of this process's control group and of those above it, both versions."""
+    base = ROOT / "sys" / "fs" / "cgroup"
+    found = []
+    for line in ["0::/", f"0:{controller}:/", *_read(ROOT / "proc/self/cgroup").splitlines()]:
+        _, names, path = [*line.split(":", 2), "", ""][:3]
+        top = base if not names else base / controller
+        if names and controller not in names.split(","):
+            continue
+        inside = top / path.strip().lstrip("/")
+        found += [one for one in (inside, *inside.parents) if one == top or top in one.parents]
+    return list(dict.fromkeys(found))
+
+
+@functools.cache
+def gpus() -> tuple[Gpu, ...]:
+    """The NVIDIA GPUs that the driver shows, as nvidia-smi tells."""
+    told = _smi("--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader")
+    found = []
+    for row in csv.reader((told or "").splitlines(), skipinitialspace=True):
+        if len(row) == 4:
+            digits = re.match(r"\d+", row[1])
+            memory = int(digits[0]) * 2**20 if digits else 0
+            capability = float(row[3]) if re.fullmatch(r"\d+\.\d+", row[3]) else 0.0
+            found.append(Gpu(row[0], memory, row[2], capability))
+    return tuple(found)
+
+
+def driver_cuda() -> float | None:
+    """The newest CUDA that the driver can run, such as 13.0."""
+    match = re.search(r"CUDA (?:\w+ )?Version\s*:\s*(\d+\.\d+)", _smi() or "")
+    return float(match[1]) if match else None
+
+
+def has_nvidia_card() -> bool:
+    """Whether an NVIDIA GPU is plugged in, driver or not; Linux only."""
+    for device in (ROOT / "sys" / "bus" / "pci" / "devices").glob("*"):
+        vendor, kind = _read(device / "vendor").strip(), _read(device / "class").strip()
+        if vendor == "0x10de" and kind.startswith("0x03"):
+            return True
+    return False
+
+
+def windows_adapters() -> list[str]:
+    """The display adapters of Windows, as its registry names them; empty elsewhere."""
+    if sys.platform != "win32":
+        return []
+    import winreg
+
+    found = []
+    group = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
+    for number in range(32):
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, rf"{group}\{number:04}") as key:
+                found.append(str(winreg.QueryValueEx(key, "DriverDesc")[0]))
+        except OSError:
+            continue
+    return found
+
+
+def ask(*words: str) -> str | None:
+    """What a program prints; None where it is not there, fails or does not answer."""
+    program = shutil.which(words[0])
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, *words[1:]],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _smi(*words: str) -> str | None:
+    return ask("nvidia-smi", *words) or ask("/usr/lib/wsl/lib/nvidia-smi", *words)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def whole(count: float) -> int:
+    """A quota as a number of threads, at least one."""
+    return max(1, math.floor(count))

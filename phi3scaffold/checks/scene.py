@@ -1,0 +1,103 @@
+"""What doctor is called for: the machine it stands on, and the project, if there is one."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phi3scaffold import catalog
+from phi3scaffold.checks.environments import Environment, environments_of
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import MARKER, TARGETS, Project, find_project
+from phi3scaffold.targets import REMOTE
+
+if TYPE_CHECKING:
+    from phi3scaffold.targets.azureml.login import Login
+
+
+class Skip(Exception):
+    """Raised by a check that cannot look here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What every check of doctor is given.
+
+    Attributes:
+        folder: the project's root; outside of a project the current folder.
+        project: the project, or None.
+        broken: why there is none although there is a project.yaml, or None.
+        target: the project's, the one that was asked for, or None outside of a project.
+        model: the project's base model, the one that was asked for, or the default one.
+        offline: whether the network is left alone.
+    """
+
+    folder: Path
+    project: Project | None
+    broken: ScaffoldError | None
+    target: str | None
+    model: str
+    offline: bool = False
+
+    @property
+    def remote(self) -> bool:
+        """Whether the pipeline runs in the cloud."""
+        return self.target in REMOTE
+
+    @property
+    def setup(self) -> str:
+        """The command that installs what the project needs."""
+        if sys.platform == "win32":
+            return r"powershell -ExecutionPolicy Bypass -File setup\setup.ps1"
+        return "make setup" if shutil.which("make") else "sh setup/setup.sh"
+
+    @cached_property
+    def environments(self) -> tuple[Environment, ...]:
+        """Where packages are installed that this project, or this command, uses."""
+        return environments_of(self.project)
+
+    @cached_property
+    def azure(self) -> Login:
+        """The login to Azure that all checks of Azure share."""
+        from phi3scaffold.targets.azureml.login import Login
+
+        return Login()
+
+
+def open_scene(
+    target: str | None = None, model: str | None = None, *, offline: bool = False
+) -> Scene:
+    """The current folder's project, or none.
+
+    Args:
+        target, model: to look for, in place of the project's own.
+        offline: leave the network alone.
+
+    Raises:
+        ScaffoldError: there is no such target, or no such model.
+    """
+    if target is not None and target not in TARGETS:
+        raise ScaffoldError(
+            f"Unknown target {target!r}.", where="--target", fix=f"one of: {', '.join(TARGETS)}"
+        )
+    if model is not None:
+        catalog.describe(model)
+    project, broken, here = None, None, Path.cwd().resolve()
+    root = next((one for one in (here, *here.parents) if (one / MARKER).is_file()), None)
+    if root is not None:
+        try:
+            project = find_project(root)
+        except ScaffoldError as error:
+            broken = error
+    return Scene(
+        folder=root or here,
+        project=project,
+        broken=broken,
+        target=target or (project.target if project else None),
+        model=model or (project.model_id if project else catalog.DEFAULT),
+        offline=offline,
+    )

@@ -1,0 +1,108 @@
+"""`phi3scaffold doctor`: what is wrong with this machine, for this project."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from phi3scaffold.cli import verdicts
+from phi3scaffold.errors import ScaffoldError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from phi3scaffold.checks.scene import Scene
+    from phi3scaffold.checks.verdict import Verdict
+
+FORMAT = 1  # of --json; raised when a key goes or changes its meaning
+ORDER = ("error", "warning", "note", "ok", "skipped")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n"
+        "  phi3scaffold doctor\n"
+        "  phi3scaffold doctor --offline --json\n"
+        "  phi3scaffold doctor --only memory --only disk\n"
+        "  phi3scaffold doctor --explain memory\n"
+        "  phi3scaffold doctor --target cuda --model phi-3-medium-4k   # before making a project\n"
+        "\nends with 0, or with 1 where there is an error"
+    )
+    parser.add_argument("--verbose", "--all", action="store_true", help="list what is well, too")
+    parser.add_argument("--offline", action="store_true", help="leave the network alone")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ID", help="this check alone; repeat it"
+    )
+    parser.add_argument("--explain", metavar="ID", help="what a check looks at, and why")
+    parser.add_argument("--target", help="look for another target than the project's")
+    parser.add_argument("--model", help="look for another base model than the project's")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, print; 1 where there is an error."""
+    from phi3scaffold.checks.examine import examine
+    from phi3scaffold.checks.running import explain, load
+    from phi3scaffold.checks.scene import open_scene
+
+    known = load("doctor")
+    if args.explain:
+        print(explain(_find(args.explain, known).ID))
+        return 0
+    chosen = [_find(name, known) for name in args.only] or known
+    scene = open_scene(args.target, args.model, offline=args.offline)
+    with _spinner(args.json) as waiting:
+        found = examine(chosen, scene, waiting)
+    if args.json:
+        print(json.dumps(_object(scene, found), indent=2))
+    else:
+        here = scene.folder if scene.project or scene.broken else "outside of a project"
+        print(f"{here}: {scene.model}{f', for {scene.target}' if scene.target else ''}\n")
+        found.sort(key=lambda one: ORDER.index(one.state))
+        everything = args.verbose or bool(args.only)
+        verdicts.show("doctor", found, everything=everything, grouped=True)
+    return 1 if any(one.state == "error" for one in found) else 0
+
+
+def _find(name: str, known: list[ModuleType]) -> ModuleType:
+    """The check of that ID, or of its part after the number."""
+    for module in known:
+        if name.lower() in (module.ID.lower(), module.ID.lower().partition("-")[2]):
+            return module
+    raise ScaffoldError(
+        f"There is no check {name!r}.", fix=f"one of: {', '.join(module.ID for module in known)}"
+    )
+
+
+def _object(scene: Scene, found: list[Verdict]) -> dict[str, Any]:
+    from phi3scaffold import __version__
+
+    return {
+        "format": FORMAT,
+        "phi3scaffold": __version__,
+        "folder": str(scene.folder),
+        "project": scene.project is not None or scene.broken is not None,
+        "target": scene.target,
+        "model": scene.model,
+        "offline": scene.offline,
+        "errors": sum(one.state == "error" for one in found),
+        "warnings": sum(one.state == "warning" for one in found),
+        "verdicts": [one.to_json() for one in found],
+    }
+
+
+@contextlib.contextmanager
+def _spinner(silent: bool) -> Iterator[Callable[[list[str]], None] | None]:
+    """In a terminal, which answers are still awaited."""
+    if silent or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("looking ...") as status:
+        yield lambda names: status.update(f"waiting for {', '.join(names)} ...")

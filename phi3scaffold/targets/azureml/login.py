@@ -1,0 +1,115 @@
+"""The login to Azure, and plain questions to its interfaces: what doctor asks.
+
+Azure's SDK has no call for some of them (may I submit?), and takes seconds to import; its
+azure-identity finds the login here as it does for a job.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+
+MANAGEMENT = "https://management.azure.com"
+VAULT = "https://vault.azure.net"
+SECONDS = 5.0  # for one answer
+
+
+class Refused(ScaffoldError):
+    """An answer that is none of success.
+
+    Attributes:
+        status: of HTTP.
+    """
+
+    def __init__(self, status: int, what: str, where: str) -> None:
+        super().__init__(f"Azure answered {status}: {what}", where=where)
+        self.status = status
+
+
+class Unreachable(ScaffoldError):
+    """No answer."""
+
+
+class Login:
+    """The login that DefaultAzureCredential finds, found once; may be used by several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._credential: Any = None
+        self._tokens: dict[str, str | ScaffoldError] = {}
+
+    def token(self, resource: str) -> str:
+        """An access token for a resource such as `MANAGEMENT`.
+
+        Raises:
+            ScaffoldError: nobody is logged in, or Azure does not accept the login.
+        """
+        with self._lock:
+            if resource not in self._tokens:
+                try:
+                    self._tokens[resource] = self._ask(resource)
+                except ScaffoldError as error:
+                    self._tokens[resource] = error
+            found = self._tokens[resource]
+        if isinstance(found, ScaffoldError):
+            raise found
+        return found
+
+    def _ask(self, resource: str) -> str:
+        import logging
+
+        from azure.core.exceptions import AzureError
+        from azure.identity import CredentialUnavailableError, DefaultAzureCredential
+
+        logging.getLogger("azure").setLevel(logging.CRITICAL)
+        if self._credential is None:
+            self._credential = DefaultAzureCredential(process_timeout=10)
+        try:
+            return str(self._credential.get_token(f"{resource}/.default").token)
+        except CredentialUnavailableError:
+            raise ScaffoldError("nobody is logged in to Azure") from None
+        except AzureError as error:
+            raise ScaffoldError(_reason(str(getattr(error, "message", error)))) from None
+
+    def get(self, url: str, resource: str, query: dict[str, str]) -> dict[str, Any]:
+        """A document. Raises Refused, Unreachable, or what `token` raises."""
+        import requests
+
+        headers = {"Authorization": f"Bearer {self.token(resource)}"}
+        try:
+            answer = requests.get(url, query, headers=headers, timeout=SECONDS)
+        except requests.RequestException as error:
+            raise Unreachable(
+                f"no answer: {_first_line(error)}",
+                where=url,
+                fix="look at the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE)",
+                exit_code=FAILED_RUN,
+            ) from None
+        try:
+            content = answer.json()
+        except ValueError:
+            content = {}
+        content = content if isinstance(content, dict) else {}
+        if not answer.ok:
+            said = content.get("error")
+            told = said.get("message") if isinstance(said, dict) else None
+            raise Refused(answer.status_code, _first_line(told or answer.reason), url)
+        return content
+
+
+def _reason(message: str) -> str:
+    """The line that says why, of the long message about every way to log in that was tried."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    telling = [line for line in lines if "AADSTS" in line or "expired" in line]
+    if telling:
+        return telling[0][telling[0].find("AADSTS") :] if "AADSTS" in telling[0] else telling[0]
+    unreachable = [line for line in lines if "onnection" in line or "resolve" in line]
+    if unreachable:
+        return unreachable[0]
+    return "nobody is logged in to Azure"
+
+
+def _first_line(text: object) -> str:
+    return (str(text).strip() or type(text).__name__).splitlines()[0]
