@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
-import math
 import os
 import platform
 import re
@@ -43,7 +41,6 @@ def is_arm() -> bool:
     return platform.machine().lower() in ("arm64", "aarch64")
 
 
-@functools.cache
 def features() -> frozenset[str] | None:
     """Which of `FEATURES` the processor has; None where the system does not say."""
     if sys.platform == "win32":
@@ -53,7 +50,9 @@ def features() -> frozenset[str] | None:
         found = {name for name, (_, _, number) in FEATURES.items() if number and has(number)}
     elif sys.platform == "darwin":
         names = ["machdep.cpu.leaf7_features", "hw.optional.neon", "hw.optional.arm.FEAT_BF16"]
-        told = ask("sysctl", *names) or ""
+        told = ask("sysctl", *names)
+        if not told:
+            return None
         found = set()
         for name, (_, key, _) in FEATURES.items():
             where, _, word = key.partition(" ")
@@ -63,9 +62,11 @@ def features() -> frozenset[str] | None:
     else:
         text = _read(ROOT / "proc" / "cpuinfo")
         match = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-        flags = match[1].split() if match else []
+        if match is None:
+            return None
+        flags = match[1].split()
         found = {name for name, (flag, _, _) in FEATURES.items() if flag in flags}
-    return frozenset(found) or None
+    return frozenset(found)
 
 
 def has_bfloat16() -> bool | None:
@@ -74,7 +75,7 @@ def has_bfloat16() -> bool | None:
     The answer that PyTorch gives when it trains (runtime/olive/passes.py), without loading it.
     """
     found = features()
-    if found is None or (sys.platform == "win32" and found):
+    if found is None or sys.platform == "win32":
         return None
     return any(name in found for name in BFLOAT16)
 
@@ -156,7 +157,6 @@ def _cgroups(controller: str) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-@functools.cache
 def gpus() -> tuple[Gpu, ...]:
     """The NVIDIA GPUs that the driver shows, as nvidia-smi tells."""
     told = _smi("--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader")
@@ -230,8 +230,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def whole(count: float) -> int:
-    """A quota as a number of threads, at least one."""
-    return max(1, math.floor(count))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from phi3scaffold import catalog
 from phi3scaffold.checks.environments import Environment, environments_of
+from phi3scaffold.checks.machine import Gpu, gpus
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import MARKER, TARGETS, Project, find_project
 from phi3scaffold.targets import REMOTE
@@ -59,6 +60,11 @@ class Scene:
     def environments(self) -> tuple[Environment, ...]:
         """Where packages are installed that this project, or this command, uses."""
         return environments_of(self.project)
+
+    @cached_property
+    def gpus(self) -> tuple[Gpu, ...]:
+        """The NVIDIA GPUs of this machine."""
+        return gpus()
 
     @cached_property
     def azure(self) -> Login:

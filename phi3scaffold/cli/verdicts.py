@@ -75,9 +75,9 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
             groups.setdefault((verdict.state, why), {})[verdict.id] = None
     for (state, why), names in groups.items():
         text = " ".join(names) + why
-        indent = {"initial_indent": f"{state:<8}", "subsequent_indent": " " * 8}
-        for line in textwrap.wrap(text, WIDTH, break_on_hyphens=False, **indent):
-            yield state, line
+        lines = textwrap.wrap(text, WIDTH - 8, break_on_hyphens=False)
+        for number, line in enumerate(lines):
+            yield state, f"{'' if number else state:<8}{line}"
 
 
 def _counts(verdicts: Sequence[Verdict]) -> list[str]:

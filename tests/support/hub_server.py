@@ -50,6 +50,8 @@ class HubServer:
         requests: (method, path, Range header) of every request so far.
         cut_after: after so many bytes of a file's body it breaks off, `cuts_left` times.
         stall_after: after so many bytes of a file's body nothing more comes, until `resume`.
+        users: token -> the name of who has it.
+        clock: what its clock says, in seconds; None for this machine's.
     """
 
     def __init__(self) -> None:
@@ -58,6 +60,8 @@ class HubServer:
         self.cut_after: int | None = None
         self.cuts_left = 0
         self.stall_after: int | None = None
+        self.users: dict[str, str] = {}
+        self.clock: float | None = None
         self._resumed = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -108,6 +112,9 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *args: object) -> None:
             pass
 
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(timestamp or hub.clock)
+
         def do_HEAD(self) -> None:
             self._answer(body=False)
 
@@ -119,6 +126,11 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             hub.requests.append((self.command, unquote(path), self.headers.get("Range")))
             parts = [unquote(part) for part in path.strip("/").split("/")]
             api = parts[0] == "api"
+            sent = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+            if api and parts[1:] == ["whoami-v2"]:
+                if sent not in hub.users:
+                    return self._refuse(401, None, "Invalid user token.")
+                return self._json({"type": "user", "name": hub.users[sent]}, body)
             parts = parts[1:] if api else parts
             if parts[0] == "models":
                 parts = parts[1:]
@@ -127,7 +139,6 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             found = hub.repositories.get(repo)
             if found is None:
                 return self._refuse(401, "RepoNotFound", "Repository not found")
-            sent = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
             if found.gated:
                 return self._refuse(403 if sent else 401, "GatedRepo", "Access is restricted")
             if found.token is not None and sent != found.token:

@@ -22,7 +22,7 @@ ID = "D08-cores"
 def check(scene: Scene) -> Iterator[Verdict]:
     cores, quota = machine.cores(), machine.cpu_quota()
     threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    usable = cores if quota is None else min(cores, machine.whole(quota))
+    usable = cores if quota is None else min(cores, max(1, int(quota)))
     if threads.isdigit() and 0 < int(threads) < usable:
         yield Verdict(
             ID,

@@ -39,7 +39,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
 
 def _cuda(scene: Scene) -> Iterator[Verdict]:
     local = "or here on the CPU: phi3scaffold run --local"
-    gpus = machine.gpus()
+    gpus = scene.gpus
     if not gpus:
         if machine.has_nvidia_card():
             yield Verdict(
@@ -53,7 +53,7 @@ def _cuda(scene: Scene) -> Iterator[Verdict]:
             yield Verdict(
                 ID,
                 "error",
-                "this project is for CUDA, and there is no NVIDIA GPU here",
+                "--target cuda needs an NVIDIA GPU, and there is none here",
                 fix=f"a machine that has one; {local}",
             )
         return
@@ -152,7 +152,7 @@ def _directml() -> Iterator[Verdict]:
 
 
 def _unused(scene: Scene) -> Iterator[Verdict]:
-    gpus = machine.gpus()
+    gpus = scene.gpus
     names = ", ".join(one.name for one in gpus)
     if gpus and scene.project is not None:
         yield Verdict(

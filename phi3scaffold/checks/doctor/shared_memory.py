@@ -35,8 +35,8 @@ def check(scene: Scene) -> Iterator[Verdict]:
             where=str(folder),
             fix="mount -o remount,rw /dev/shm, as root",
         )
-    elif total < ENOUGH and scene.target == "cuda" and len(machine.gpus()) > 1:
-        told = f"{size(total)}, too little for {len(machine.gpus())} GPUs at once"
+    elif total < ENOUGH and scene.target == "cuda" and len(scene.gpus) > 1:
+        told = f"{size(total)}, too little for {len(scene.gpus)} GPUs at once"
         yield Verdict(ID, "warning", told, where=str(folder), fix=larger)
     else:
         yield Verdict(ID, "ok", f"{size(total)}", where=str(folder))
