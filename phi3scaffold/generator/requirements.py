@@ -6,6 +6,7 @@ Their home is pyproject.toml; an installed package carries them in its metadata.
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,9 +50,9 @@ def distribution() -> Distribution:
     return _from_metadata()
 
 
-def pins(*extras: str) -> list[str]:
-    """The requirements of the base and of `extras`, sorted, each once."""
-    found = distribution()
+def pins(*extras: str, of: Distribution | None = None) -> list[str]:
+    """The requirements of the base and of `extras`, sorted, each once; `of` this installation."""
+    found = of or distribution()
     lines = [*found.base, *(line for extra in extras for line in found.extras[extra])]
     return sorted(dict.fromkeys(lines), key=str.lower)
 
@@ -97,19 +98,40 @@ def _from_metadata() -> Distribution:
             where=PACKAGE,
             fix="pip install it, or run it from a whole checkout",
         ) from None
-    message = found.metadata
+    return _from_message(found.metadata, found.read_text("entry_points.txt") or "")
+
+
+def of_wheel(path: Path) -> Distribution:
+    """What a wheel that a project carries says about itself.
+
+    Raises:
+        ScaffoldError: it is no wheel of this package.
+    """
+    import email
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            name = next(one for one in wheel.namelist() if one.endswith(".dist-info/METADATA"))
+            points = wheel.read(name.replace("METADATA", "entry_points.txt")).decode("utf-8")
+            return _from_message(email.message_from_bytes(wheel.read(name)), points)
+    except (OSError, zipfile.BadZipFile, KeyError, StopIteration, ValueError, zlib.error):
+        raise ScaffoldError("This is no wheel of phi3scaffold.", where=path) from None
+
+
+def _from_message(message: Any, entry_points: str) -> Distribution:
     base: list[str] = []
     extras: dict[str, list[str]] = {name: [] for name in message.get_all("Provides-Extra") or []}
-    for line in found.requires or []:
+    for line in message.get_all("Requires-Dist") or []:
         requirement, extra = split_extra(line)
         (base if extra is None else extras.setdefault(extra, [])).append(requirement)
     kept = ("Summary", "License-Expression", "Requires-Python")
     return Distribution(
-        version=found.version.partition("+")[0],
+        version=message["Version"].partition("+")[0],
         fields=tuple((key, message[key]) for key in kept if message[key]),
         base=tuple(base),
         extras={name: tuple(lines) for name, lines in extras.items()},
-        entry_points=found.read_text("entry_points.txt") or "",
+        entry_points=entry_points,
     )
 
 

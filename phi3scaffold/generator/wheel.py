@@ -43,7 +43,9 @@ def write_wheel(folder: Path, *, weights: bool = False) -> Path:
         b"Root-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": found.entry_points.encode(),
     }
-    record = "".join(f"{name},{_hash(content)},{len(content)}\n" for name, content in files.items())
+    record = "".join(
+        f"{name},{record_hash(content)},{len(content)}\n" for name, content in files.items()
+    )
     files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     path = folder / f"{NAME}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
@@ -95,6 +97,7 @@ def _metadata(found: Distribution, version: str) -> str:
     return "".join(f"{key}: {value}\n" for key, value in lines)
 
 
-def _hash(content: bytes) -> str:
+def record_hash(content: bytes) -> str:
+    """A file's hash as RECORD writes it."""
     encoded = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
     return f"sha256={encoded.rstrip(b'=').decode()}"

@@ -14,6 +14,7 @@ import shutil
 import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from phi3scaffold.catalog import read_config
 from phi3scaffold.errors import ScaffoldError
@@ -159,22 +160,34 @@ def _check_length(path: Path) -> None:
                 where=path,
                 fix="run `git lfs pull` in the model's repository",
             )
-        try:
-            (length,) = struct.unpack("<Q", start[:8])
-            stream.seek(8)
-            header = json.loads(stream.read(length if length < size else 0))
-            ends = [
-                entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
-            ]
-            whole = size == 8 + length + max(ends)
-        except (struct.error, ValueError, KeyError, TypeError, IndexError):
-            whole = False
+    try:
+        length, tensors = read_header(path)
+        whole = size == 8 + length + max(entry["data_offsets"][1] for entry in tensors.values())
+    except (ValueError, KeyError, TypeError, IndexError):
+        whole = False
     if not whole:
         raise ScaffoldError(
             "The weights are not a whole safetensors file: cut short, or damaged.",
             where=path,
             fix="copy or download the file again",
         )
+
+
+def read_header(path: Path) -> tuple[int, dict[str, Any]]:
+    """The header of a safetensors file: its length in bytes, and what it says of each tensor.
+
+    Raises:
+        ValueError: it is none.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        header = json.loads(stream.read(length if length < size else 0))
+    if not isinstance(header, dict):
+        raise ValueError("the header is no JSON object")
+    header.pop("__metadata__", None)
+    return length, header
 
 
 def take_over(

@@ -53,7 +53,7 @@ CLOUD = [".amlignore", "fine-tuning/job.yml", "setup/azure.bicep", "setup/azure.
 MORE |= {"aml": CLOUD, "arc": [*CLOUD, "setup/instance-type.yaml"]}
 PROVIDERS = {"cpu": "CPUExecutionProvider", "directml": "DmlExecutionProvider"}
 VERBS = ("setup", "data", "model", "finetune", "merge", "export", "evaluate", "infer", "chat",
-         "test", "clean", "help")  # fmt: skip
+         "lint", "test", "clean", "help")  # fmt: skip
 
 
 def texts(root: Path) -> dict[str, str]:

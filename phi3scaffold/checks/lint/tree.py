@@ -143,7 +143,7 @@ class Tree:
     def files(self) -> tuple[str, ...]:
         """The files that are the user's: neither made nor installed, nor left out by git."""
         names = self._walk() if self._listed is None else self._listed
-        return tuple(n for n in sorted(names) if not _is_made(n) and (self.root / n).is_file())
+        return tuple(n for n in sorted(names) if not is_made(n) and (self.root / n).is_file())
 
     @cached_property
     def _listed(self) -> set[str] | None:
@@ -158,7 +158,7 @@ class Tree:
         left_out = GitIgnoreSpec.from_lines((self.text(".gitignore") or "").splitlines())
         for here, folders, names in os.walk(self.root):
             below = Path(here).relative_to(self.root)
-            folders[:] = [name for name in folders if not _is_made((below / name).as_posix())]
+            folders[:] = [name for name in folders if not is_made((below / name).as_posix())]
             for name in names:
                 path = (below / name).as_posix()
                 if not left_out.match_file(path):
@@ -214,7 +214,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _is_made(name: str) -> bool:
+def is_made(name: str) -> bool:
     parts = name.split("/")
     if parts[0] in ("model-cache", "gen-model") and parts[1:] == ["README.md"]:
         return False

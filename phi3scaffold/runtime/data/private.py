@@ -24,12 +24,20 @@ IP = "IP address"
 
 def find(text: str) -> set[str]:
     """The kinds of likely secrets and personal data in `text`, such as ``{"email address"}``."""
-    found = {rule.kind for hint, rule in HINTS if hint in text and rule.matches(text)}
-    # what has a name of its own is not told a second time as `token=...`
-    if (":" in text or "=" in text) and not found - {EMAIL} and _has_assignment(text):
-        found.add(PASSWORD)
+    found = find_secrets(text)
+    if "@" in text and _EMAIL.matches(text):
+        found.add(EMAIL)
     if DIGITS.search(text):
         found.update(_numbers(text))
+    return found
+
+
+def find_secrets(text: str) -> set[str]:
+    """Those of them that open something: keys, tokens, passwords. Nothing personal."""
+    found = {rule.kind for hint, rule in HINTS if hint in text and rule.matches(text)}
+    # what has a name of its own is not told a second time as `token=...`
+    if (":" in text or "=" in text) and not found and _has_assignment(text):
+        found.add(PASSWORD)
     return found
 
 
@@ -89,7 +97,6 @@ _IN_URL = Rule(
     lambda match: not PLACEHOLDER.search(match[1]),
 )
 HINTS: tuple[tuple[str, Rule], ...] = (
-    ("@", _EMAIL),
     ("://", _IN_URL),
     *_key("Anthropic", r"\bsk-ant-[\w-]{32}", "sk-ant-"),
     *_key("AWS", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", "AKIA", "ASIA"),

@@ -7,6 +7,7 @@ instance type; the job then fails after minutes in a queue, or trains on a machi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,16 @@ REFERENCE = re.compile(r"\$\{\{\s*([^}]*?)\s*\}\}")
 SIZE = re.compile(r"[1-9][0-9]*[bkmg]")
 GPU = re.compile(r"(?i)standard_n[cdv]")
 SECRET = re.compile(r"hf_[A-Za-z0-9]{20,}|AccountKey=|[?&]sig=|-----BEGIN")
+# What .amlignore has to keep here, each with a file that it is about.
+STAYS = {
+    "model-cache/": "model-cache/base/model.safetensors",
+    "gen-model/": "gen-model/onnx/model.onnx.data",
+    ".env": ".env",
+    ".env.*": ".env.local",
+    ".azureml/": ".azureml/config.json",
+    ".git/": ".git/config",
+    ".venv/": ".venv/bin/python",
+}
 REGISTRY = re.compile(
     r"azureml://registries/[^/]+/(models|data|environments)/[^/]+(/(\w+)/([^/]+))?/?"
 )
@@ -27,15 +38,20 @@ def read_job(project: Project) -> dict[str, Any]:
     """The job file, checked. Raises ScaffoldError naming the key that is wrong."""
     path = project.root / JOB
     job = read_yaml(path)
-    for check in (_kind, _references, _sizes, _compute, _paths, _secrets, _travel):
-        found = check(job, project)
-        if found:
-            key, what, fix = found
-            raise ScaffoldError(what, where=f"{path}: {key}", fix=fix)
+    for key, what, fix in findings(job, project):
+        raise ScaffoldError(what, where=f"{path}: {key}", fix=fix)
     return job
 
 
 Found = tuple[str, str, str] | None
+
+
+def findings(job: dict[str, Any], project: Project) -> Iterator[tuple[str, str, str]]:
+    """Everything that is wrong with a job: its key, what, and the remedy."""
+    for check in (_kind, _references, _sizes, _compute, _paths, _secrets, _travel):
+        found = check(job, project)
+        if found:
+            yield found
 
 
 def _kind(job: dict[str, Any], project: Project) -> Found:
@@ -204,10 +220,13 @@ def _travel(job: dict[str, Any], project: Project) -> Found:
         )
     if len(list((project.root / "setup").glob("phi3scaffold-*.whl"))) > 1:
         return "code", "There are several wheels of phi3scaffold in setup/.", "keep the newest"
+    from pathspec import GitIgnoreSpec
+
     ignore = project.root / ".amlignore"
-    lines = ignore.read_text(encoding="utf-8").split() if ignore.is_file() else []
-    for pattern in ("model-cache/", "gen-model/", ".env", ".env.*"):
-        if pattern not in lines:
+    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+    stays = GitIgnoreSpec.from_lines(lines)
+    for pattern, example in STAYS.items():
+        if not stays.match_file(example):
             return (
                 "code",
                 f".amlignore does not name {pattern}: it would be uploaded.",

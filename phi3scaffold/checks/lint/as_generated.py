@@ -1,0 +1,90 @@
+"""The files that are not for editing are as the runtime in setup/ would write them.
+
+These are fine-tuning/user_script.py, through which plain `olive run` finds the rows and masks all
+but the answers, setup/setup.sh and setup.ps1, and setup/constraints.txt. Everything else is yours.
+They are compared with the template that travels in the project's own wheel, so the version of
+phi3scaffold that looks does not matter.
+
+To mend it: `--fix` puts the original back and prints what it took away. Components of your own
+belong into a script of their own, named in the Olive config.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+from phi3scaffold.checks.lint.tree import Change, Tree
+from phi3scaffold.checks.lint.wheel import wheels_of
+from phi3scaffold.checks.verdict import Verdict
+
+ID = "L17-as-generated"
+TEMPLATE = "phi3scaffold/template/project"
+# file -> where it lies in the wheel
+ORIGINALS = {
+    "fine-tuning/user_script.py": f"{TEMPLATE}/fine-tuning/user_script.py",
+    "setup/setup.sh": f"{TEMPLATE}/setup/setup.sh",
+    "setup/setup.ps1": f"{TEMPLATE}/setup/setup.ps1.jinja",
+    "setup/constraints.txt": "phi3scaffold/constraints.txt",
+}
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    if len(wheels_of(tree)) != 1:
+        yield Verdict(ID, "skipped", "there is no single wheel in setup/ to compare with (L15)")
+        return
+    for name, original in _originals(tree):
+        found = tree.text(name)
+        if found is None:
+            yield Verdict(ID, "error", "It is missing.", name, "phi3scaffold lint --fix")
+        elif found != original and not tree.has_marks(name):
+            line = _first_difference(found, original)
+            what = "It is not as it was generated, and an update would conflict with it."
+            fix = "phi3scaffold lint --fix puts the original back"
+            yield Verdict(ID, "warning", what, f"{name}:{line}", fix)
+
+
+def fix(tree: Tree) -> Iterator[Change]:
+    """The originals."""
+    for name, original in _originals(tree):
+        if tree.text(name) != original and not tree.has_marks(name):
+            yield Change(name, original, "as it was generated")
+
+
+def _originals(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Each file with the text that it has to have; nothing for what cannot be known."""
+    try:
+        with zipfile.ZipFile(wheels_of(tree)[0]) as wheel:
+            inside = set(wheel.namelist())
+            texts = {
+                name: wheel.read(place).decode("utf-8").replace("\r\n", "\n")
+                for name, place in ORIGINALS.items()
+                if place in inside
+            }
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError):
+        return  # L15
+    for name, text in texts.items():
+        whole = _rendered(text, tree.answers) if ORIGINALS[name].endswith(".jinja") else text
+        if whole is not None:
+            yield name, whole
+
+
+def _rendered(text: str, answers: dict[str, Any]) -> str | None:
+    """As Copier does, with copier.yml's `_envops`; None where more than the answers is asked."""
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
+    try:
+        return environment.from_string(text).render(answers)
+    except TemplateError:
+        return None
+
+
+def _first_difference(one: str, other: str) -> int:
+    pairs = zip(one.splitlines(), other.splitlines(), strict=False)
+    same = next((n for n, (a, b) in enumerate(pairs, 1) if a != b), None)
+    return same or min(one.count("\n"), other.count("\n")) + 1

@@ -1,0 +1,98 @@
+"""Olive reads every key of the Olive config; none is refused, none silently left out.
+
+Olive only warns of keys that it does not know, in a log that nobody reads: `lora_r: 8` of an older
+config trains with r = 64. So the installed Olive is asked itself, part by part; nothing is trained,
+and no user_script is run. This takes some seconds; the answer is kept in gen-model/ until the
+config or Olive has changed.
+
+To mend it: fine-tuning/README.md has today's names; `phi3scaffold migrate --check` says the same of
+an old config, and `phi3scaffold migrate` makes a project of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold import __version__
+from phi3scaffold.checks.lint.tree import OLIVE, Document, Tree
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.places import Key
+
+ID = "L21-olive-keys"
+KEPT = Path("gen-model") / ".lint-olive.json"
+FIX = "take it out, or write its name as fine-tuning/README.md has it"
+
+Found = list[tuple[Key, str]]  # where, and what Olive does with it
+
+_asked: dict[str, Found] = {}  # of this process
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    config = tree.document(OLIVE)
+    if config is None:
+        yield Verdict(ID, "skipped", f"{OLIVE} cannot be read")
+        return
+    if importlib.util.find_spec("olive") is None:
+        yield Verdict(ID, "skipped", "Olive is not installed here: make setup")
+        return
+    identity = _identity(config)
+    answer = _asked[identity] if identity in _asked else _kept(tree.root / KEPT, identity)
+    if answer is None:
+        if tree.quick:
+            yield Verdict(ID, "skipped", "Olive was not asked (--quick)")
+            return
+        tree.say(f"asking Olive about {OLIVE}; this takes some seconds")
+        answer = _ask(config)
+        _keep(tree.root / KEPT, identity, answer)
+    _asked[identity] = answer
+    for path, what in answer:
+        yield Verdict(ID, "error", what, config.at(*path), FIX)
+
+
+def _ask(config: Document) -> Found:
+    """Each key that does not have its effect."""
+    from phi3scaffold.generator.legacy.read import leaves_of
+    from phi3scaffold.runtime import environment
+
+    environment.prepare()
+    from phi3scaffold.runtime.olive import asking, verdicts
+
+    found = verdicts.verdicts(config.content, [path for path, _ in leaves_of(config.content)])
+    words = {asking.IGNORED: "Olive leaves it out", asking.REFUSED: "Olive refuses it"}
+    return [
+        (path, f"{words[said.kind]}: {said.said}.")
+        for path, said in found.items()
+        if said.kind in words
+    ]
+
+
+def _identity(config: Document) -> str:
+    """What decides the answer: the config, and who is asked."""
+    from phi3scaffold.runtime.pipeline.hashing import digest
+
+    versions = [importlib.metadata.version(name) for name in ("olive-ai", "transformers")]
+    return digest([config.content, versions, __version__])
+
+
+def _kept(path: Path, identity: str) -> Found | None:
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if kept["identity"] != identity:
+            return None
+        return [(tuple(at), what) for at, what in kept["found"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(path: Path, identity: str, found: Found) -> None:
+    with contextlib.suppress(OSError):  # a folder that cannot be written to costs time, no more
+        new = path.with_name(f"{path.name}.{os.getpid()}")
+        new.write_text(json.dumps({"identity": identity, "found": found}), encoding="utf-8")
+        new.replace(path)

@@ -1,0 +1,115 @@
+"""The requirements are those of the runtime in setup/, and inferences/ repeats them.
+
+The pins work together; newer ones do not (Olive 0.13 with ONNX Runtime GenAI 0.15 makes nothing and
+says nothing). Each file is compared with what the wheel in setup/ asks for. More packages than
+that are yours.
+
+To mend it: `--fix` writes the pins that are missing or differ. To have newer ones, update the
+runtime: `phi3scaffold update`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from phi3scaffold.checks.lint.tree import Change, Tree
+from phi3scaffold.checks.lint.wheel import wheels_of
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.errors import ScaffoldError
+
+ID = "L16-pins"
+# The head of each file says for which extras it was written.
+EXTRAS = re.compile(r"^# .*phi3scaffold \S+ \[([\w, ]+)\]", re.MULTILINE)
+PIN = re.compile(r"^(\s*(?:- )?)([A-Za-z0-9][\w.-]*)\s*(==[^\s;#]+)?\s*(;[^#]*)?")
+
+
+class Wrong(NamedTuple):
+    """A pin that differs, or, without a line, that is missing."""
+
+    file: str
+    line: int | None
+    found: str
+    wanted: str
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    if len(wheels_of(tree)) != 1:
+        yield Verdict(ID, "skipped", "there is no single wheel in setup/ to compare with (L15)")
+        return
+    for wrong in _all(tree):
+        place = f"{wrong.file}:{wrong.line}" if wrong.line else wrong.file
+        what = f"{wrong.found} is not what the runtime is proved with: {wrong.wanted}."
+        if wrong.line is None:
+            what = f"{wrong.wanted} is missing, which the runtime needs."
+        yield Verdict(ID, "error", what, place, f"{wrong.wanted} (lint --fix writes it)")
+
+
+def _all(tree: Tree) -> Iterator[Wrong]:
+    from phi3scaffold.generator import requirements
+
+    try:
+        runtime = requirements.of_wheel(wheels_of(tree)[0])
+    except ScaffoldError:
+        return  # L15 says so
+    proved: dict[str, str] = {}
+    names = [name for name in tree.files if re.fullmatch(r"setup/requirements.*\.txt", name)]
+    for name in (*names, "setup/conda.yaml"):
+        head = EXTRAS.search(tree.text(name) or "")
+        extras = [one.strip() for one in head[1].split(",")] if head else []
+        if not extras or any(extra not in runtime.extras for extra in extras):
+            continue  # not written by `new`
+        wanted = {_key(line): line for line in requirements.pins(*extras, of=runtime)}
+        proved |= wanted
+        there = _lines(tree, name)
+        for key, line in wanted.items():
+            if key not in there:
+                yield Wrong(name, None, "", line)
+            elif _plain(there[key][1]) != _plain(line):
+                yield Wrong(name, *there[key], line)
+    for name in tree.files:
+        if re.fullmatch(r"inferences/requirements-.*\.txt", name):
+            for key, (number, line) in _lines(tree, name).items():
+                if key in proved and _version(line) != _version(proved[key]):
+                    yield Wrong(name, number, line, proved[key].partition(";")[0].strip())
+
+
+def _lines(tree: Tree, name: str) -> dict[str, tuple[int, str]]:
+    """package -> (line, requirement) of a requirements file, or of conda.yaml's."""
+    found = {}
+    for number, line in enumerate((tree.text(name) or "").splitlines(), 1):
+        match = PIN.match(line)
+        if match and match[3]:
+            found[_key(match[2])] = (number, line.partition("#")[0].strip().removeprefix("- "))
+    return found
+
+
+def _key(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+def _version(requirement: str) -> str:
+    return requirement.partition(";")[0].partition("==")[2].strip()
+
+
+def _plain(requirement: str) -> str:
+    return re.sub(r"[\s\"']", "", requirement).lower()
+
+
+def fix(tree: Tree) -> Iterator[Change]:
+    """Write the pins that differ or are missing; every other line stays."""
+    by_file: dict[str, list[Wrong]] = {}
+    for wrong in _all(tree):
+        by_file.setdefault(wrong.file, []).append(wrong)
+    for name, wrongs in by_file.items():
+        lines = (tree.text(name) or "").splitlines()
+        indent = "      - " if name.endswith(".yaml") else ""
+        for wrong in wrongs:
+            if wrong.line is None:
+                lines.append(f"{indent}{wrong.wanted}")
+            else:
+                before = lines[wrong.line - 1]
+                lines[wrong.line - 1] = before.replace(wrong.found, wrong.wanted)
+        told = ", ".join(wrong.wanted.partition(";")[0].strip() for wrong in wrongs)
+        yield Change(name, "".join(f"{line}\n" for line in lines), f"the runtime's pins: {told}")

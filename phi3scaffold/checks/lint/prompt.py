@@ -1,0 +1,155 @@
+"""Every form asks and stops as it was trained: prompt, tokenizer and stop tokens agree.
+
+The prompt that a model is asked with has to be the one of its training, token for token, and each
+form has to know the token that ends a turn, or it talks on for ever. Compared are prompt.json of
+each form in gen-model/ with datasets/dataset.yaml, its tokenizer and chat template with the base
+model's, and eos_token_id in generation_config.json and genai_config.json with the tokens that
+end a turn and a text.
+
+To mend it: `phi3scaffold run` makes what is out of date again. Files in gen-model/ are not for
+editing; what decides them is datasets/dataset.yaml and the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.checks.lint.tree import DATASET, Tree, read_json
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.runtime.form_files import GENAI_CONFIG
+from phi3scaffold.runtime.prompt import FILE, Prompt
+
+ID = "L12-prompt"
+AGAIN = "phi3scaffold run"
+TOKENIZER = ("tokenizer.json", "chat_template.jinja")
+UNTUNED = ("onnx-base",)  # made from the base alone
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    folders = sorted(path.parent for path in tree.root.glob(f"gen-model/*/{FILE}"))
+    if not folders:
+        yield Verdict(ID, "skipped", "no model was made yet")
+        return
+    stops = _base_stops(tree.root / "model-cache" / "base")
+    for folder in folders:
+        try:
+            prompt = Prompt.load(folder)
+        except ScaffoldError as error:
+            yield tree.verdict(ID, error)
+            continue
+        yield from _as_dataset(tree, folder, prompt)
+        yield from _tokenizer(tree, folder)
+        yield from _stops(tree, folder, prompt, stops)
+
+
+def _as_dataset(tree: Tree, folder: Path, prompt: Prompt) -> Iterator[Verdict]:
+    """A model is asked by prompt.json, whatever dataset.yaml says today."""
+    try:
+        spec = load_spec(tree.root / DATASET)
+    except ScaffoldError:
+        return
+    user = "{message}" if spec.messages else spec.user
+    pairs: dict[str, tuple[Any, Any]] = {
+        "task": (prompt.task, spec.task),
+        "user": (prompt.user, user),
+        "system": (prompt.system, spec.system),
+        "labels": (prompt.labels, spec.labels),
+    }
+    differ = [key for key, (made, said) in pairs.items() if made != said]
+    if differ:
+        what = f"It was made with another {' and '.join(differ)} than {DATASET} says now."
+        yield Verdict(ID, "warning", what, f"{_name(tree, folder / FILE)}: {differ[0]}", AGAIN)
+
+
+def _tokenizer(tree: Tree, folder: Path) -> Iterator[Verdict]:
+    for name in TOKENIZER:
+        base, own = tree.root / "model-cache" / "base" / name, folder / name
+        if base.is_file() and (not own.is_file() or own.read_bytes() != base.read_bytes()):
+            what = f"It is not the base model's {name}: its prompts would be other tokens."
+            yield Verdict(ID, "error", what, _name(tree, own), AGAIN)
+
+
+def _stops(tree: Tree, folder: Path, prompt: Prompt, base: dict[int, str]) -> Iterator[Verdict]:
+    missing = [why for one, why in base.items() if one not in prompt.stop]
+    if missing:
+        what = f"It does not stop at {missing[0]}."
+        yield Verdict(ID, "error", what, f"{_name(tree, folder / FILE)}: stop", AGAIN)
+    for name, path in (
+        ("generation_config.json", ("eos_token_id",)),
+        (GENAI_CONFIG, ("model", "eos_token_id")),
+    ):
+        document = tree.document(_name(tree, folder / name))
+        if document is None:
+            continue
+        found = set(_ids(document.get(*path)))
+        if not set(prompt.stop) <= found:
+            what = f"It stops at {sorted(found)}, {FILE} at {list(prompt.stop)}."
+            yield Verdict(ID, "error", what, document.at(*path), AGAIN)
+
+
+def _base_stops(base: Path) -> dict[int, str]:
+    """The ids at which answers of the base model end, each in words; {} where it is not here."""
+    try:
+        added = {
+            token["content"]: int(token["id"])
+            for token in read_json(base / "tokenizer.json").get("added_tokens", [])
+        }
+    except (ScaffoldError, KeyError, TypeError):
+        return {}
+    names = {number: text for text, number in added.items()}
+    found: dict[int, str] = {}
+    for name in ("generation_config.json", "config.json"):
+        try:
+            for one in _ids(read_json(base / name).get("eos_token_id")):
+                if one in names:
+                    found[one] = f"{names[one]} ({one}), as the model's {name} does"
+        except ScaffoldError:
+            continue
+    end = _end_of_turn(base, added)
+    if end is not None:
+        found[added[end]] = f"{end} ({added[end]}), which ends a turn in the model's chat template"
+    return found
+
+
+def _end_of_turn(base: Path, added: dict[str, int]) -> str | None:
+    """The first control token behind an answer, as the chat template writes it.
+
+    The light sister of `runtime.data.render.end_of_turn`, without transformers; None where the
+    template cannot be rendered by Jinja alone.
+    """
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    try:
+        settings = read_json(base / "tokenizer_config.json")
+        file = base / "chat_template.jinja"
+        text = file.read_text(encoding="utf-8") if file.is_file() else settings["chat_template"]
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        marks = {
+            key: value["content"] if isinstance(value, dict) else value
+            for key, value in settings.items()
+            if key.endswith("_token") and isinstance(value, (str, dict))
+        }
+        turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "~b~"}]
+        written = environment.from_string(text).render(
+            messages=turns, add_generation_prompt=False, **marks
+        )
+    except (TemplateError, ScaffoldError, KeyError, TypeError, OSError):
+        return None
+    rest = written.partition("~b~")[2]
+    there = [(rest.index(mark), -len(mark), mark) for mark in added if mark and mark in rest]
+    return min(there)[2] if there else None
+
+
+def _ids(value: Any) -> list[int]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _name(tree: Tree, path: Path) -> str:
+    return path.relative_to(tree.root).as_posix()

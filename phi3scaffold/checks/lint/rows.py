@@ -1,0 +1,70 @@
+"""The rows have the columns, turns and labels that datasets/dataset.yaml says.
+
+The first rows of every file are made into conversations, as `phi3scaffold data` does with all of
+them; a label that no row has, though all were read, is named too. What lies on the hub is not
+fetched for this.
+
+To mend it: the message names the row, or the key of dataset.yaml; `phi3scaffold data` looks at all
+rows, at their lengths, doubles and likely secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from phi3scaffold.checks.lint.tree import DATASET, Tree
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.read import read_rows
+from phi3scaffold.rows.spec import DatasetSpec, load_spec
+from phi3scaffold.rows.turns import Conversation, conversation
+
+ID = "L07-rows"
+FIRST = 2000  # rows of a file
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    try:
+        spec = load_spec(tree.root / DATASET)
+    except ScaffoldError:
+        yield Verdict(ID, "skipped", "dataset.yaml cannot be understood")
+        return
+    try:
+        files = spec.files
+    except ScaffoldError as error:
+        yield tree.verdict(ID, error)
+        return
+    if not files:
+        yield Verdict(ID, "skipped", "the rows lie on the hub")
+        return
+    seen: set[str] = set()
+    whole = not any(isinstance(source, str) for source in spec.train)
+    for file in files:
+        try:
+            whole &= _look(file, spec, seen)
+        except ScaffoldError as error:
+            yield tree.verdict(ID, error)
+            whole = False
+    unused = [label for label in spec.labels if label not in seen]
+    if whole and unused:
+        document = tree.document(DATASET)
+        yield Verdict(
+            ID,
+            "warning",
+            f"No row has the label {', nor '.join(map(repr, unused))}.",
+            document.at("labels", spec.labels.index(unused[0])) if document else DATASET,
+            "take it out, or add rows that have it: a model learns only what it sees",
+        )
+
+
+def _look(file: Path, spec: DatasetSpec, seen: set[str]) -> bool:
+    """Look at the first rows; whether those were all."""
+    count = 0
+    for row in islice(read_rows([file]), FIRST + 1):
+        count += 1
+        made = conversation(row, spec)
+        if isinstance(made, Conversation):
+            seen.add(made.answer)
+    return count <= FIRST

@@ -1,0 +1,41 @@
+"""No file of the project holds a key, a token or a password.
+
+Looked through is what git tracks or would track, so not .env, where secrets may lie on this machine
+alone. Known by their shape are keys of Hugging Face, Azure (account keys, SAS signatures, client
+secrets), AWS, GitHub, Google, OpenAI and others, private keys, and what stands behind `password=`
+and the like. Rows are looked at by `phi3scaffold data`.
+
+To mend it: take it out and revoke it; once it was committed, it is in the history for ever. A hub
+token belongs into `hf auth login` or the environment, for jobs into Key Vault (`hf_token_secret`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from phi3scaffold.checks.lint.tree import DATASET, Tree
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.runtime.data.private import find_secrets
+
+ID = "L20-secrets"
+ENV = re.compile(r"(?:.*/)?\.env(?:\.(?!example$|sample$|template$).*)?")
+FIX = "take it out and revoke it; keep it in the environment, or in Key Vault for jobs"
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    for name in sorted(tree.tracked or ()):
+        if ENV.fullmatch(name):
+            what = "git tracks the file for secrets."
+            yield Verdict(ID, "error", what, name, f"git rm --cached {name}; revoke what is in it")
+    for name in tree.files:
+        if name.startswith("datasets/") and name != DATASET:
+            continue  # rows: the data stage's
+        text = tree.text(name)
+        if text is None or not find_secrets(text):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            for kind in sorted(find_secrets(line)):
+                yield Verdict(
+                    ID, "error", f"This looks like a secret: {kind}.", f"{name}:{number}", FIX
+                )

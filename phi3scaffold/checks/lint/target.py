@@ -1,0 +1,153 @@
+"""The Olive config, the requirements and the job are for the target that project.yaml names.
+
+The target decides the accelerator that the ONNX model is built for, which ONNX Runtime the
+environments get, and where training runs. Each file says it in its own words; a project of which
+one half is for CUDA and the other for the CPU fails late, or answers slowly.
+
+To mend it: change the file that is named, or let `phi3scaffold update --set target=...` change all
+of them together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from phi3scaffold.checks.lint.tree import JOB, OLIVE, Document, Tree
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import MARKER, Project
+from phi3scaffold.runtime.olive.config import TRAINING, load_config
+from phi3scaffold.targets import REMOTE
+
+ID = "L06-target"
+CPU, CUDA, DML = "CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider"
+PROVIDERS = {"cpu": CPU, "cuda": CUDA, "directml": DML, "aml": CUDA, "arc": CUDA}
+RUNTIMES = {CPU: "onnxruntime", CUDA: "onnxruntime-gpu", DML: "onnxruntime-directml"}
+TRAINS_ON_CPU = ("cpu", "directml")
+# What copier.yml refuses as well, with the reasons.
+NOT_FOR = {"cpu": ("fp16", "bf16"), "directml": ("int8", "fp32")}
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    project = tree.project
+    if project is None:
+        yield Verdict(ID, "skipped", "project.yaml cannot be understood")
+        return
+    config = tree.document(OLIVE)
+    if config:
+        yield from _accelerators(config, project)
+        yield from _training(config, project)
+        yield from _precision(tree, config, project)
+    yield from _packages(tree, project)
+    if project.target == "directml" and project.adapters:
+        document = tree.document(MARKER)
+        assert document is not None
+        yield Verdict(
+            ID,
+            "error",
+            "Adapters cannot be swapped on DirectML: ONNX Runtime fails there.",
+            document.at("adapters"),
+            "take them out: the merged model in gen-model/onnx runs there",
+        )
+    if project.target not in REMOTE and tree.text(JOB) is not None:
+        what = f"There is a job for the cloud, and the target is {project.target}."
+        yield Verdict(ID, "note", what, JOB, "remove it, or target: aml in project.yaml")
+
+
+def _accelerators(config: Document, project: Project) -> Iterator[Verdict]:
+    provider = PROVIDERS[project.target]
+    device = "cpu" if provider == CPU else "gpu"
+    systems = config.get("systems")
+    for name, system in systems.items() if isinstance(systems, dict) else ():
+        found = system.get("accelerators") if isinstance(system, dict) else None
+        for index in range(len(found) if isinstance(found, list) else 0):
+            at = ("systems", name, "accelerators", index)
+            for key, wanted in (("device", device), ("execution_providers", [provider])):
+                value = config.get(*at, key)
+                if value is not None and value != wanted:
+                    yield Verdict(
+                        ID,
+                        "error",
+                        f"{value!r} is not for the target {project.target}.",
+                        config.at(*at, key),
+                        _fix(f'"{key}": {wanted}'.replace("'", '"'), project),
+                    )
+
+
+def _training(config: Document, project: Project) -> Iterator[Verdict]:
+    on_cpu = project.target in TRAINS_ON_CPU
+    passes = config.get("passes")
+    for name, settings in passes.items() if isinstance(passes, dict) else ():
+        kind = settings.get("type") if isinstance(settings, dict) else None
+        if str(kind).lower() not in TRAINING:
+            continue
+        at = ("passes", name, "training_args", "use_cpu")
+        if bool(config.get(*at)) != on_cpu:
+            what = "Training never uses a GPU" if on_cpu else "Training is kept on the CPU"
+            yield Verdict(
+                ID,
+                "error",
+                f"{what} with the target {project.target}, and this says otherwise."
+                if on_cpu
+                else f"{what}, and the target is {project.target}.",
+                config.at(*at),
+                _fix('"use_cpu": true' if on_cpu else "take use_cpu out", project),
+            )
+
+
+def _precision(tree: Tree, config: Document, project: Project) -> Iterator[Verdict]:
+    try:
+        precision = load_config(tree.root / OLIVE).precision
+    except ScaffoldError:
+        return  # L08 says so
+    if precision in NOT_FOR.get(project.target, ()):
+        name = next(
+            (key for key, one in config.content["passes"].items() if one["type"] == "ModelBuilder"),
+            "build",
+        )
+        yield Verdict(
+            ID,
+            "error",
+            f"{precision} is not for the target {project.target}: ONNX Runtime does not run it.",
+            config.at("passes", name, "precision"),
+            "int4 through a quantizer before it, as fine-tuning/README.md shows",
+        )
+
+
+def _packages(tree: Tree, project: Project) -> Iterator[Verdict]:
+    """One ONNX Runtime to an environment, and the right one."""
+    provider = PROVIDERS[project.target]
+    here = CUDA if project.target == "cuda" else CPU
+    in_job = CPU if project.is_demonstration else CUDA
+    wanted = {
+        "setup/requirements.txt": RUNTIMES[here],
+        "inferences/requirements-onnx.txt": RUNTIMES[provider],
+    }
+    if project.target == "directml":
+        wanted["setup/requirements-infer.txt"] = RUNTIMES[DML]
+    if project.target in REMOTE:
+        wanted["setup/conda.yaml"] = RUNTIMES[in_job]
+    for name, package in wanted.items():
+        text = tree.text(name)
+        if text is None:
+            what = f"It is missing; the target {project.target} needs it."
+            yield Verdict(ID, "error", what, name, _fix(None, project))
+            continue
+        found = [
+            (number, match[1])
+            for number, line in enumerate(text.splitlines(), 1)
+            if (match := re.match(r"\s*(?:- )?(onnxruntime(?:-gpu|-directml)?)==", line))
+        ]
+        for number, other in found:
+            if other != package:
+                what = f"{other} is not for the target {project.target}: {package} is."
+                yield Verdict(ID, "error", what, f"{name}:{number}", _fix(None, project))
+        if not found:
+            what = f"It names no {package}."
+            yield Verdict(ID, "error", what, name, _fix(None, project))
+
+
+def _fix(here: str | None, project: Project) -> str:
+    whole = f"phi3scaffold update --set target={project.target}"
+    return f"{here}; or, for all files together, {whole}" if here else whole

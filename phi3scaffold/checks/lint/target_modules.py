@@ -1,0 +1,115 @@
+"""Every name in the training pass's target_modules is a module of the model.
+
+Phi-3 fuses q, k and v into `qkv_proj`, gate and up into `gate_up_proj`. A list for another model,
+with `q_proj` in it, matches little or nothing, and PEFT trains what is left without a word. The
+names are read from the headers of the weights in model-cache/base, or, before they are there,
+from the catalogue.
+
+To mend it: take the names that the message lists. `--fix` puts the fused module in the place of
+those that are parts of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+
+from phi3scaffold import catalog
+from phi3scaffold.checks.lint.tree import OLIVE, Change, Tree
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.places import Key
+from phi3scaffold.runtime.olive.config import TRAINING
+
+ID = "L10-target-modules"
+FUSED = {
+    "q_proj": "qkv_proj",
+    "k_proj": "qkv_proj",
+    "v_proj": "qkv_proj",
+    "gate_proj": "gate_up_proj",
+    "up_proj": "gate_up_proj",
+}
+OTHERS = ("lm_head", "embed_tokens")
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    config = tree.document(OLIVE)
+    given = list(_given(tree))
+    if config is None or not given:
+        yield Verdict(ID, "skipped", "the Olive config names no target modules")
+        return
+    modules = _modules(tree)
+    if not modules:
+        yield Verdict(ID, "skipped", "the model's weights are not here yet: phi3scaffold model")
+        return
+    names = sorted({module.rpartition(".")[2] for module in modules})
+    for at, wanted in given:
+        for index, name in enumerate(wanted):
+            if any(_matches(name, module) for module in modules):
+                continue
+            near = FUSED.get(name) or next(iter(difflib.get_close_matches(name, names, 1)), None)
+            place = config.at(*at, index) if isinstance(config.get(*at), list) else config.at(*at)
+            fix = f"did you mean {near}? " if near else ""
+            what = f"The model has no module {name!r}: nothing would be trained by that name."
+            yield Verdict(ID, "error", what, place, f"{fix}Its modules: {', '.join(names)}")
+
+
+def _given(tree: Tree) -> Iterator[tuple[Key, list[str]]]:
+    """Each training pass's list, and where it stands; a single text is a regular expression."""
+    config = tree.document(OLIVE)
+    passes = config.get("passes") if config else None
+    for name, settings in passes.items() if isinstance(passes, dict) else ():
+        kind = str(settings.get("type")).lower() if isinstance(settings, dict) else ""
+        value = settings.get("target_modules") if kind in TRAINING and kind != "qlora" else None
+        at = ("passes", str(name), "target_modules")
+        if isinstance(value, str) and value != "all-linear":
+            yield at, [value]
+        elif isinstance(value, list):
+            yield at, [str(one) for one in value]
+
+
+def _modules(tree: Tree) -> list[str]:
+    """The names of all modules with a matrix: of the weights, or as the catalogue has them."""
+    from phi3scaffold.runtime.model_folder import read_header
+
+    found = []
+    for path in sorted((tree.root / "model-cache" / "base").glob("*.safetensors")):
+        try:
+            _, header = read_header(path)
+        except (OSError, ValueError):
+            return []
+        found += [
+            name.removesuffix(".weight")
+            for name, about in header.items()
+            if name.endswith(".weight") and len(about.get("shape", ())) == 2
+        ]
+    entry = catalog.find(tree.project.model_id) if tree.project and not found else None
+    return [*entry.target_modules, *OTHERS] if entry else found
+
+
+def _matches(name: str, module: str) -> bool:
+    """As PEFT does: a name is the end of a module's path; a pattern is the whole of it."""
+    if module == name or module.endswith(f".{name}"):
+        return True
+    try:
+        return re.search(r"[\\*+?|()\[\]^$]", name) is not None and bool(
+            re.fullmatch(name, module) or re.fullmatch(name, f"model.layers.0.{module}")
+        )
+    except re.error:
+        return False
+
+
+def fix(tree: Tree) -> Iterator[Change]:
+    """The fused module in place of its parts, where there is one such list."""
+    given, text = list(_given(tree)), tree.text(OLIVE)
+    modules = _modules(tree)
+    pattern = r'("target_modules"\s*:\s*)\[[^\]]*\]'
+    if len(given) != 1 or text is None or not modules or len(re.findall(pattern, text)) != 1:
+        return
+    (_, names), known = given[0], {module.rpartition(".")[2] for module in modules}
+    fused = [name if name in known else FUSED.get(name, name) for name in names]
+    new = list(dict.fromkeys(fused))
+    if new != names and set(new) <= known:
+        changed = re.sub(pattern, lambda match: match[1] + json.dumps(new), text)
+        yield Change(OLIVE, changed, f"target_modules: the fused ones, {', '.join(new)}")

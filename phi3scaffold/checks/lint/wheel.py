@@ -1,0 +1,60 @@
+"""setup/ holds one wheel of the runtime, whole and under its own name.
+
+`make setup` and the job in the cloud install the runtime from it; nothing else has to be published.
+With two of them nobody knows which one runs. The wheel of a demonstration project carries the
+model's weights and is not in git.
+
+To mend it: keep the newest; where none is left, `phi3scaffold update` writes one, or take it from
+where the project was made.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from phi3scaffold.checks.lint.tree import Tree
+from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.generator.wheel import record_hash
+
+ID = "L15-wheel"
+WRITE = "phi3scaffold update; or take it from where the project was made"
+
+
+def check(tree: Tree) -> Iterator[Verdict]:
+    wheels = wheels_of(tree)
+    if not wheels:
+        own = tree.project is not None and tree.project.is_demonstration
+        what = "The runtime's wheel is missing from setup/: `make setup` has nothing to install."
+        yield Verdict(ID, "warning" if own else "error", what, "setup", WRITE)
+    elif len(wheels) > 1:
+        what = f"There are {len(wheels)} wheels of phi3scaffold in setup/."
+        yield Verdict(ID, "error", what, f"setup/{wheels[0].name}", "keep the newest")
+    else:
+        wrong = _wrong(wheels[0])
+        if wrong:
+            yield Verdict(ID, "error", wrong, f"setup/{wheels[0].name}", WRITE)
+
+
+def wheels_of(tree: Tree) -> list[Path]:
+    return sorted((tree.root / "setup").glob("phi3scaffold-*.whl"))
+
+
+def _wrong(path: Path) -> str | None:
+    """What is wrong with a wheel: every file against its RECORD, and its name."""
+    version = path.name.split("-")[1]
+    info = f"phi3scaffold-{version}.dist-info"
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            lines = wheel.read(f"{info}/RECORD").decode("utf-8").splitlines()
+            for line in lines:
+                name, said, _ = line.rsplit(",", 2)
+                if said and said != record_hash(wheel.read(name)):
+                    return f"{name} in it is not as its RECORD says."
+    except KeyError:
+        return "Its name is not what is in it, or a file is missing in it."
+    except (OSError, zipfile.BadZipFile, zlib.error, ValueError):
+        return "It is no whole wheel: cut short, or damaged."
+    return None
