@@ -22,11 +22,18 @@ from phi3scaffold.targets import REMOTE
 
 ID = "L06-target"
 CPU, CUDA, DML = "CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider"
-PROVIDERS = {"cpu": CPU, "cuda": CUDA, "directml": DML, "aml": CUDA, "arc": CUDA}
+# What the ONNX model may be built for; a job's is brought back, to a machine with a GPU or without.
+PROVIDERS = {
+    "cpu": (CPU,),
+    "cuda": (CUDA,),
+    "directml": (DML,),
+    "aml": (CPU, CUDA),
+    "arc": (CPU, CUDA),
+}
 RUNTIMES = {CPU: "onnxruntime", CUDA: "onnxruntime-gpu", DML: "onnxruntime-directml"}
 TRAINS_ON_CPU = ("cpu", "directml")
 # What copier.yml refuses as well, with the reasons.
-NOT_FOR = {"cpu": ("fp16", "bf16"), "directml": ("int8", "fp32")}
+NOT_FOR = {CPU: ("fp16", "bf16"), DML: ("int8", "fp32")}
 
 
 def check(tree: Tree) -> Iterator[Verdict]:
@@ -39,7 +46,7 @@ def check(tree: Tree) -> Iterator[Verdict]:
         yield from _accelerators(config, project)
         yield from _training(config, project)
         yield from _precision(tree, config, project)
-    yield from _packages(tree, project)
+    yield from _packages(tree, project, _provider(config, project))
     if project.target == "directml" and project.adapters:
         document = tree.document(MARKER)
         assert document is not None
@@ -56,13 +63,15 @@ def check(tree: Tree) -> Iterator[Verdict]:
 
 
 def _accelerators(config: Document, project: Project) -> Iterator[Verdict]:
-    provider = PROVIDERS[project.target]
-    device = "cpu" if provider == CPU else "gpu"
+    known = PROVIDERS[project.target]
     systems = config.get("systems")
     for name, system in systems.items() if isinstance(systems, dict) else ():
         found = system.get("accelerators") if isinstance(system, dict) else None
         for index in range(len(found) if isinstance(found, list) else 0):
             at = ("systems", name, "accelerators", index)
+            providers = config.get(*at, "execution_providers")
+            provider = next((one for one in known if providers == [one]), known[0])
+            device = "cpu" if provider == CPU else "gpu"
             for key, wanted in (("device", device), ("execution_providers", [provider])):
                 value = config.get(*at, key)
                 if value is not None and value != wanted:
@@ -101,7 +110,8 @@ def _precision(tree: Tree, config: Document, project: Project) -> Iterator[Verdi
         precision = load_config(tree.root / OLIVE).precision
     except ScaffoldError:
         return  # L08 says so
-    if precision in NOT_FOR.get(project.target, ()):
+    provider = _provider(config, project)
+    if precision in NOT_FOR.get(provider, ()):
         name = next(
             (key for key, one in config.content["passes"].items() if one["type"] == "ModelBuilder"),
             "build",
@@ -109,15 +119,24 @@ def _precision(tree: Tree, config: Document, project: Project) -> Iterator[Verdi
         yield Verdict(
             ID,
             "error",
-            f"{precision} is not for the target {project.target}: ONNX Runtime does not run it.",
+            f"ONNX Runtime does not run {precision} through {provider}.",
             config.at("passes", name, "precision"),
             "int4 through a quantizer before it, as fine-tuning/README.md shows",
         )
 
 
-def _packages(tree: Tree, project: Project) -> Iterator[Verdict]:
+def _provider(config: Document | None, project: Project) -> str:
+    """The execution provider that the ONNX model is built for: that of Olive's target system."""
+    known = PROVIDERS[project.target]
+    if config is None:
+        return known[0]
+    name = config.get("target") or config.get("host")
+    found = config.get("systems", str(name), "accelerators", 0, "execution_providers")
+    return next((one for one in known if found == [one]), known[0])
+
+
+def _packages(tree: Tree, project: Project, provider: str) -> Iterator[Verdict]:
     """One ONNX Runtime to an environment, and the right one."""
-    provider = PROVIDERS[project.target]
     here = CUDA if project.target == "cuda" else CPU
     in_job = CPU if project.is_demonstration else CUDA
     wanted = {
