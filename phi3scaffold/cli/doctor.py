@@ -105,4 +105,4 @@ def _spinner(silent: bool) -> Iterator[Callable[[list[str]], None] | None]:
     from rich.console import Console
 
     with Console(stderr=True).status("looking ...") as status:
-        yield lambda names: status.update(f"waiting for {', '.join(names)} ...")
+        yield lambda names: status.update(f"waiting for {', '.join(names)} ..." if names else "...")

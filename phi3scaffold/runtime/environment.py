@@ -34,12 +34,9 @@ def prepare() -> None:
 
 def physical_cores() -> int:
     """Cores this process may use; at least 1. Hyper-threads do not help matrix products."""
-    try:
-        import psutil
+    import psutil
 
-        cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    except ImportError:
-        cores = os.cpu_count() or 1
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     try:
         return max(1, min(cores, len(os.sched_getaffinity(0))))
     except AttributeError:  # Windows, macOS

@@ -50,7 +50,8 @@ def check_cuda(project: Project, local: str) -> None:
                 else "the driver shows none."
             ),
             where=f"{project.root / 'project.yaml'}: target",
-            fix=f"run it on a machine with an NVIDIA GPU, or here on the CPU: {local}",
+            fix="run it on a machine with an NVIDIA GPU (what this one lacks: phi3scaffold doctor "
+            f"--only gpu), or here on the CPU: {local}",
         )
 
 

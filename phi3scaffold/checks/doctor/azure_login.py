@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from phi3scaffold.checks.azure import command_line, project_of, require_sdk
 from phi3scaffold.checks.scene import Scene
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.verdict import Verdict, from_error
 from phi3scaffold.errors import ScaffoldError
 
 ID = "D26-azure-login"
@@ -23,10 +23,12 @@ def check(scene: Scene) -> Iterator[Verdict]:
     if project_of(scene) is None:
         return
     require_sdk(scene)
-    from phi3scaffold.targets.azureml.login import MANAGEMENT
+    from phi3scaffold.targets.azureml.login import MANAGEMENT, Unreachable
 
     try:
         scene.azure.token(MANAGEMENT)
+    except Unreachable as error:
+        yield from_error(ID, error)
     except ScaffoldError as error:
         fix = f"{command_line()}az login; or AZURE_TENANT_ID, AZURE_CLIENT_ID and "
         fix += "AZURE_CLIENT_SECRET of a service principal"

@@ -24,7 +24,7 @@ NETWORK_SECONDS = 5
 def check(scene: Scene) -> Iterator[Verdict]:
     if not needs_hub(scene):
         if scene.project is not None:
-            yield Verdict(ID, "ok", "not needed: the base model is here")
+            yield Verdict(ID, "ok", "not needed: the base model is here, or the job fetches it")
         return
     if hub_is_forbidden():
         raise Skip("HF_HUB_OFFLINE is set")

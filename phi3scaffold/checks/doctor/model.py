@@ -47,27 +47,36 @@ def check(scene: Scene) -> Iterator[Verdict]:
         yield Verdict(ID, "ok", "a folder of this machine", where=str(folder))
     elif entry is not None and entry.hub_id is None:
         yield Verdict(ID, "ok", f"{scene.model} comes with this package")
-    elif needs_hub(scene) and hub_is_forbidden() and not scene.remote:
+    elif not needs_hub(scene):
+        yield Verdict(ID, "ok", f"{scene.model}: the job fetches it")
+    elif hub_is_forbidden():
         yield Verdict(
             ID,
             "error",
-            f"{scene.model} is not here, and HF_HUB_OFFLINE forbids to fetch it",
+            f"{scene.model} is not here, and HF_HUB_OFFLINE forbids to ask for it",
             where="HF_HUB_OFFLINE",
-            fix="unset HF_HUB_OFFLINE; phi3scaffold model",
+            fix=f"unset HF_HUB_OFFLINE; phi3scaffold {'submit' if scene.remote else 'model'}",
         )
     else:
-        yield Verdict(ID, "ok", f"{scene.model} is not here yet; `phi3scaffold model` fetches it")
+        verb = "the job" if scene.remote else "`phi3scaffold model`"
+        yield Verdict(ID, "ok", f"{scene.model} is not here yet; {verb} fetches it")
 
 
 def needs_hub(scene: Scene) -> bool:
-    """Whether the base model has still to come from the hub."""
-    from phi3scaffold.runtime.stages.model import local_folder
+    """Whether the hub has still to be asked for the base model from here."""
+    from phi3scaffold.runtime.stages.model import local_folder, read_lock
 
     entry = catalog.find(scene.model)
     if entry is not None and entry.hub_id is None:
         return False
     if scene.project is None or scene.model != scene.project.model_id:
         return not catalog.is_local(scene.model)
+    if scene.remote:  # a job is told the commit, and fetches the model itself
+        try:
+            lock = read_lock(scene.project.lock)
+        except ScaffoldError:
+            lock = None
+        return lock is None or lock.id != scene.model
     return not scene.project.base_bytes and local_folder(scene.project) is None
 
 

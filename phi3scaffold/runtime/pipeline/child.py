@@ -64,7 +64,8 @@ def run_in_child(project: Project, names: Sequence[str], emit: Emit) -> None:
         raise ScaffoldError(
             f"The stage was ended from outside ({why_it_ended(process.returncode)}).",
             where=log,
-            fix="if memory ran out: a smaller max_tokens or batch size, or close other programs",
+            fix="if memory ran out: a smaller max_tokens or batch size, or close other programs; "
+            "`phi3scaffold doctor --only memory` says what the model takes",
             exit_code=FAILED_RUN,
         )
 

@@ -31,6 +31,10 @@ class Refused(ScaffoldError):
 class Unreachable(ScaffoldError):
     """No answer."""
 
+    def __init__(self, what: str, where: str) -> None:
+        fix = "look at the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE)"
+        super().__init__(f"no answer: {what}", where=where, fix=fix, exit_code=FAILED_RUN)
+
 
 class Login:
     """The login that DefaultAzureCredential finds, found once; may be used by several threads."""
@@ -71,7 +75,7 @@ class Login:
         except CredentialUnavailableError:
             raise ScaffoldError("nobody is logged in to Azure") from None
         except AzureError as error:
-            raise ScaffoldError(_reason(str(getattr(error, "message", error)))) from None
+            raise _why(str(getattr(error, "message", error))) from None
 
     def get(self, url: str, resource: str, query: dict[str, str]) -> dict[str, Any]:
         """A document. Raises Refused, Unreachable, or what `token` raises."""
@@ -81,12 +85,7 @@ class Login:
         try:
             answer = requests.get(url, query, headers=headers, timeout=SECONDS)
         except requests.RequestException as error:
-            raise Unreachable(
-                f"no answer: {_first_line(error)}",
-                where=url,
-                fix="look at the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE)",
-                exit_code=FAILED_RUN,
-            ) from None
+            raise Unreachable(_first_line(error), url) from None
         try:
             content = answer.json()
         except ValueError:
@@ -99,16 +98,16 @@ class Login:
         return content
 
 
-def _reason(message: str) -> str:
-    """The line that says why, of the long message about every way to log in that was tried."""
+def _why(message: str) -> ScaffoldError:
+    """What the long message says about every way to log in that was tried."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    telling = [line for line in lines if "AADSTS" in line or "expired" in line]
-    if telling:
-        return telling[0][telling[0].find("AADSTS") :] if "AADSTS" in telling[0] else telling[0]
-    unreachable = [line for line in lines if "onnection" in line or "resolve" in line]
-    if unreachable:
-        return unreachable[0]
-    return "nobody is logged in to Azure"
+    for line in lines:
+        if "AADSTS" in line:  # Azure's own word
+            return ScaffoldError(line[line.find("AADSTS") :])
+    for line in lines:
+        if "onnection" in line or "resolve" in line or "Max retries" in line:
+            return Unreachable(line, "https://login.microsoftonline.com")
+    return ScaffoldError("nobody is logged in to Azure")
 
 
 def _first_line(text: object) -> str:

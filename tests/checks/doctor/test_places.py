@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -172,6 +173,16 @@ def test_variables_that_lead_nowhere(
     wrong = [one.what for one in found if one.state == "error"]
     assert (not wrong) if words is None else words in wrong[0]
     assert "hunter2" not in str(found)
+
+
+def test_in_the_cloud_the_job_fetches_the_model(project: Make, scene: See) -> None:
+    root = project("aml")
+    (told,) = said("model", scene(root))
+    assert "is not here yet; the job fetches it" in told.what
+    lock = {"id": MINI, "revision": "main", "source": "hub", "commit": "0" * 40}
+    (root / "model.lock").write_text(json.dumps(lock))
+    assert said("model", scene(root))[0].what == f"{MINI}: the job fetches it"
+    assert "the job fetches it" in said("hub", scene(root))[0].what  # and nobody is asked
 
 
 def test_a_base_model_that_is_half_there(sound: Make, project: Make, scene: See) -> None:

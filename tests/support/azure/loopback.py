@@ -79,4 +79,5 @@ class Loopback:
         if host.endswith(".blob.core.windows.net"):
             return self.blobs.port
         known = ("login.microsoftonline.com", "management.azure.com")
-        return self.service.port if host in known or host.endswith(".vault.azure.net") else None
+        known += (f"{service.VAULT}.vault.azure.net",)
+        return self.service.port if host in known else None

@@ -28,6 +28,8 @@ SUBSCRIPTION, GROUP, WORKSPACE = "00000000-1111-2222-3333-444444444444", "group"
 SCOPE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers"
 ROOT = f"{SCOPE}/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}"
 VAULT = "loopback-vault"
+PRINCIPAL = "99999999-8888-7777-6666-555555555555"  # the clusters' managed identity
+SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"  # Azure's id of Key Vault Secrets User
 DATASTORES = {"workspaceblobstore": STORE, "workspaceartifactstore": ARTIFACTS}
 
 
@@ -111,7 +113,24 @@ class Service:
             }
             self.put(f"{ROOT}/datastores/{name}", properties)
         gpu = {"computeType": "AmlCompute", "properties": {"vmSize": "STANDARD_NC24ADS_A100_V4"}}
-        self.put(f"{ROOT}/computes/gpu-cluster", gpu, location="westeurope")
+        mine = {"identity": {"type": "SystemAssigned", "principalId": PRINCIPAL}}
+        self.put(f"{ROOT}/computes/gpu-cluster", gpu, location="westeurope", **mine)
+        cpu = {"computeType": "AmlCompute", "properties": {"vmSize": "STANDARD_DS3_V2"}}
+        self.put(f"{ROOT}/computes/cpu-cluster", cpu, location="westeurope", **mine)
+        self.put(vault, {"enableRbacAuthorization": True})
+        role = f"/subscriptions/x/providers/Microsoft.Authorization/roleDefinitions/{SECRETS_USER}"
+        assignment = {"properties": {"roleDefinitionId": role, "principalId": PRINCIPAL}}
+        self.listed(f"{vault}/providers/Microsoft.Authorization/roleAssignments", assignment)
+        scientist = {
+            "actions": ["Microsoft.MachineLearningServices/workspaces/*/write",
+                        "Microsoft.MachineLearningServices/workspaces/*/action"],
+            "notActions": ["Microsoft.MachineLearningServices/workspaces/computes/*/write"],
+        }  # fmt: skip
+        self.listed(f"{ROOT}/providers/Microsoft.Authorization/permissions", scientist)
+
+    def listed(self, path: str, *items: dict[str, Any]) -> None:
+        """Keep a list that Resource Manager gives out."""
+        self.documents[path.lower()] = {"value": list(items)}
 
     # ------------------------------------------------------------ answers: (status, JSON)
 
@@ -119,7 +138,10 @@ class Service:
         if host == "login.microsoftonline.com":
             return self._login(path, body)
         if host.endswith(".vault.azure.net"):
-            value = self.secrets.get(path.strip("/").split("/")[1])
+            name, *more = path.strip("/").split("/")[1:]
+            value = self.secrets.get(name)
+            if more == ["versions"]:  # which never tell the value
+                return 200, {"value": [{"id": f"https://{host}/secrets/{name}/1"}] if value else []}
             return (200, {"value": value, "id": f"https://{host}{path}"}) if value else (404, {})
         return self._resource(method, path, query, body)
 
