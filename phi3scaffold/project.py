@@ -126,6 +126,10 @@ class Project:
         return self.gen / "onnx-base"
 
     @property
+    def evaluation(self) -> Path:
+        return self.gen / "evaluation"
+
+    @property
     def report(self) -> Path:
         return self.gen / "report"
 

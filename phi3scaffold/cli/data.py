@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3scaffold.cli import stage
+from phi3scaffold.cli.units import from_here
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -116,7 +116,7 @@ class Look:
             yield "not found", clean
         yield from self.samples()
         beside = "report.json" + (" and dropped.jsonl" if self.report["rows"]["dropped"] else "")
-        yield "more", f"{_from_here(folder / 'report.html')}; beside it {beside}"
+        yield "more", f"{from_here(folder / 'report.html')}; beside it {beside}"
         if note:
             yield "note", note
 
@@ -265,12 +265,3 @@ def _named(name: str, lines: Iterable[str | Text]) -> Iterator[tuple[str, str | 
     """The name before the first line only."""
     for number, line in enumerate(lines):
         yield ("" if number else name), line
-
-
-def _from_here(path: Path) -> str:
-    """As short as it can be typed from the current folder."""
-    try:
-        relative = os.path.relpath(path)
-    except ValueError:  # another drive
-        return str(path)
-    return str(path) if relative.startswith(os.pardir) else relative

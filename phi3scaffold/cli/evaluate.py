@@ -27,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     if args.model is None:
         if args.json:
             raise ScaffoldError(
-                "--json is for --model.", fix="the project's are in gen-model/report/metrics.json"
+                "--json is for --model.",
+                fix="the project's are in gen-model/evaluation/metrics.json",
             )
         return stage.run(args)
     metrics = _evaluate_folder(args)

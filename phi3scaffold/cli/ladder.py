@@ -8,6 +8,7 @@ from typing import Any
 from phi3scaffold.cli.units import binary, decimal
 from phi3scaffold.limits import show
 from phi3scaffold.runtime.forms import LADDER
+from phi3scaffold.runtime.page.text import perplexity, rate
 
 HEAD = "  {:<13}{:>6}  {:<10}{:>7}{:>7}{:>9}{:>6}{:>9}{:>8}"
 FEW = 30  # rows; below that nothing is certain
@@ -47,15 +48,14 @@ def _line(name: str, rung: Mapping[str, Any]) -> str:
     low, high = rung[f"{kind}_interval"]
     scored = rung.get("likelihood_accuracy", rung.get("rouge_l"))
     agrees = "" if "agreement" not in rung or name == "base" else f"{rung['agreement']:.1%}"
-    perplexity = rung["perplexity"]
     return HEAD.format(
         name,
         f"{rung[kind]:.1%}",
         f"{100 * low:.1f}-{100 * high:.1f}",
         f"{scored:.1%}",
         agrees,
-        f"{perplexity:.3f}" if perplexity < 1000 else f"{perplexity:.3g}",
-        _rate(rung["tokens_per_second"]),
+        perplexity(rung["perplexity"]),
+        rate(rung["tokens_per_second"]),
         binary(rung["peak_bytes"]),
         decimal(rung["disk_bytes"]),
     ).rstrip()
@@ -95,7 +95,3 @@ def gate(release: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {check['verdict']:<8}{check['key']:<18}{value:>13}  {limit:<22}{where}")
     verdict = "released" if release["released"] else "not released"
     return [f"gate: {verdict}", *(line.rstrip() for line in lines)]
-
-
-def _rate(rate: float) -> str:
-    return f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from phi3scaffold.cli.ladder import gate, ladder
-from phi3scaffold.cli.units import binary, decimal
+from phi3scaffold.cli.units import binary, decimal, from_here
 from phi3scaffold.project import DEMONSTRATION, Project
 
 Emit = Callable[[dict[str, Any]], None]
 SOON = 2.0  # seconds; what is over sooner needs no forecast
 COUNTED = ("step", "bytes")  # events that say how far a stage is
-SILENT = ("tokenizer", "gate", "fetch")  # stages with nothing of their own to sum up
+SILENT = ("tokenizer", "gate", "report", "fetch")  # stages with nothing of their own to sum up
 STYLES = {
     "  broken ": "red",
     "  unknown ": "yellow",
@@ -76,6 +76,9 @@ class Summary:
             lines.append(f"  {name:<11} {took:<24} {told}".rstrip())
         lines += ladder(self.facts.get("evaluate", {}))
         lines += gate(self.facts.get("gate", {}))
+        page = self.project.report / self.facts.get("report", {}).get("page", "")
+        if page.is_file():
+            lines.append(f"report: {from_here(page)}")
         if self.project.is_demonstration:
             lines.append(f"  note: {DEMONSTRATION}")
         return lines

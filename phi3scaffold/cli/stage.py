@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from phi3scaffold.project import Project
 
-LAST = {"run": "gate", "evaluate": "gate"}  # verbs that end at another stage than their own
+LAST = {"run": "report", "evaluate": "report"}  # verbs that end at another stage than their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

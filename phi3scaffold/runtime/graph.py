@@ -1,4 +1,4 @@
-"""The graph: tokenizer, data, model, finetune, merge, export, (adapters,) evaluate, gate."""
+"""The graph: tokenizer, data, model, finetune, merge, export, adapters, evaluate, gate, report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from phi3scaffold.runtime.stages import (
     gate,
     merge,
     model,
+    report,
     tokenizer,
 )
 
@@ -29,6 +30,7 @@ STAGES: dict[str, Stage] = {
         adapters.STAGE,
         evaluate.STAGE,
         gate.STAGE,
+        report.STAGE,
     )
 }
 

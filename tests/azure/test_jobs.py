@@ -53,7 +53,7 @@ def test_submit_follow_fetch_infer(algo: str, azure: Loopback, run: Run, project
         assert {"finetune.seconds", "finetune.last_loss", "onnx.accuracy"} <= names, done.stdout
     for line in ("submitted the job", "finetune: done in", "export: done in", "1260 rows to train"):
         assert line in done.stdout
-    for form in ("adapter", "onnx", "report", "release"):
+    for form in ("adapter", "onnx", "evaluation", "release", "report"):
         assert (project / "gen-model" / form / "manifest.json").exists(), form
     assert not (project / "gen-model" / "merged").exists()
     assert run("infer", "--example").stdout.strip()

@@ -31,7 +31,7 @@ PLACES = {
     "finetune": "gen-model/adapter",
     "merge": "gen-model/merged",
     "export": "gen-model/onnx",
-    "evaluate": "gen-model/report",
+    "evaluate": "gen-model/evaluation",
 }
 
 

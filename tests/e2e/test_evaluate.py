@@ -21,7 +21,7 @@ COMPARED = {"agreement", "kl_divergence", "max_logit_difference", "compared"}
 
 @pytest.fixture(scope="module")
 def metrics(tiny_project: Path) -> dict:
-    return json.loads((tiny_project / "gen-model" / "report" / "metrics.json").read_text())
+    return json.loads((tiny_project / "gen-model" / "evaluation" / "metrics.json").read_text())
 
 
 def test_every_form_has_every_number(metrics: dict) -> None:
@@ -56,7 +56,7 @@ def test_likelihood_agrees_with_free_answers(metrics: dict) -> None:
 
 
 def test_answers_stand_row_by_row(tiny_project: Path, metrics: dict) -> None:
-    path = tiny_project / "gen-model" / "report" / "answers.jsonl"
+    path = tiny_project / "gen-model" / "evaluation" / "answers.jsonl"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(rows) == metrics["rows"]
     for form in FORMS:
@@ -83,14 +83,14 @@ def elsewhere(tiny_project: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_a_folder_from_elsewhere_is_measured(
     form: str, elsewhere: Path, tiny_project: Path, metrics: dict
 ) -> None:
-    before = (tiny_project / "gen-model" / "report" / "manifest.json").read_bytes()
+    before = (tiny_project / "gen-model" / "evaluation" / "manifest.json").read_bytes()
     done = command("evaluate", "--model", str(elsewhere / form), "--json", cwd=tiny_project)
     found = json.loads(done.stdout)["forms"]
     assert found[form]["accuracy"] == metrics["forms"][form]["accuracy"]
     assert found[form]["perplexity"] == pytest.approx(
         metrics["forms"][form]["perplexity"], rel=1e-3
     )
-    assert (tiny_project / "gen-model" / "report" / "manifest.json").read_bytes() == before
+    assert (tiny_project / "gen-model" / "evaluation" / "manifest.json").read_bytes() == before
 
 
 def test_a_folder_without_prompt_or_manifest_is_asked_as_the_project_asks(

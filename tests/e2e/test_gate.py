@@ -124,8 +124,15 @@ def test_a_limit_is_looked_at_again_without_measuring(copied: Path) -> None:
     assert done.returncode == 1
     assert "evaluate: up to date" in done.stdout
     assert re.search(r"broken +size_mb .* at onnx$", done.stdout, re.M)
+    page = copied / "gen-model" / "report" / "index.html"
+    assert f"report: {page.relative_to(copied)}" in done.stdout
+    assert "⚠ Not released" in page.read_text(encoding="utf-8")
+    shown = command("report", cwd=copied, check=False)
+    assert shown.returncode == 1 and "The gate is broken" in shown.stderr
+    assert shown.stdout.splitlines()[-1] == str(page.relative_to(copied))
     settings.write_text(plain)
     assert "gate: released" in command("run", cwd=copied).stdout
+    assert "✓ Released" in page.read_text(encoding="utf-8")
 
 
 def test_a_small_held_out_split_says_so(copied: Path) -> None:
@@ -133,6 +140,6 @@ def test_a_small_held_out_split_says_so(copied: Path) -> None:
     settings.write_text(settings.read_text().replace(f"rows: {ROWS}", "rows: 8"))
     done = command("run", cwd=copied)
     assert "8 rows are too few to tell forms apart" in done.stdout
-    metrics = json.loads((copied / "gen-model" / "report" / "metrics.json").read_text())
+    metrics = json.loads((copied / "gen-model" / "evaluation" / "metrics.json").read_text())
     low, high = metrics["forms"]["adapter"]["accuracy_interval"]
     assert high - low > 0.25

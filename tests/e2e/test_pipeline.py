@@ -28,7 +28,7 @@ def copied(tiny_project: Path, tmp_path: Path) -> Path:
 
 
 def metrics(project: Path) -> dict:
-    return json.loads((project / "gen-model" / "report" / "metrics.json").read_text())
+    return json.loads((project / "gen-model" / "evaluation" / "metrics.json").read_text())
 
 
 def adapter_hash(project: Path) -> str:
@@ -83,7 +83,7 @@ def test_scratch_and_olives_cache_are_gone(tiny_project: Path) -> None:
 def test_an_unchanged_project_is_left_alone(tiny_project: Path) -> None:
     before = (tiny_project / "gen-model" / "adapter" / "manifest.json").stat().st_mtime_ns
     done = command("run", cwd=tiny_project)
-    wanted = [name for name in up_to("gate") if STAGES[name].wanted(load_project(tiny_project))]
+    wanted = [name for name in up_to("report") if STAGES[name].wanted(load_project(tiny_project))]
     assert re.findall(r"^(\w+): up to date$", done.stdout, re.M) == wanted
     assert (tiny_project / "gen-model" / "adapter" / "manifest.json").stat().st_mtime_ns == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,11 @@ def write(report: dict[str, Any], path: Path, note: str = "") -> None:
         report=report,
         task=TASKS[report["task"]],
         note=note,
-        facts=_facts(report),
+        facts=facts(report),
         findings=findings(report),
         not_found=not_found(report),
-        labels=_labels(report["labels"]),
-        lengths=_lengths(report["tokens"]),
+        labels=labels(report["labels"]),
+        lengths=lengths(report["tokens"]),
         samples=[
             (shown["place"], trained_of(shown["tokens"]), fit(shown["tokens"], SAMPLE_LETTERS))
             for shown in report["samples"]
@@ -53,19 +54,20 @@ def write(report: dict[str, Any], path: Path, note: str = "") -> None:
     path.write_text(page, encoding="utf-8", newline="\n")
 
 
-def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
+def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(what, how many) of a report.json."""
     rows, tokens = report["rows"], report["tokens"]["train"]
-    facts = [
+    told = [
         ("rows to train", count(rows["train"])),
         ("rows held out", count(rows["held_out"])),
         ("rows left out", count(rows["dropped"]) if rows["dropped"] else ""),
         ("tokens in a pass", count(tokens["all"])),
         ("of them trained", share(tokens["trained"], tokens["all"])),
     ]
-    return [(name, value) for name, value in facts if value]
+    return [(name, value) for name, value in told if value]
 
 
-def _labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
+def labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
     """The picture and the table of the labels, the most frequent first."""
     if not labels:
         return None
@@ -94,7 +96,7 @@ def _labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
     }
 
 
-def _lengths(tokens: dict[str, Any]) -> dict[str, Any]:
+def lengths(tokens: dict[str, Any]) -> dict[str, Any]:
     """The picture and the table of the lengths."""
     drawn, train = tokens["histogram"], tokens["train"]
     marks = {"median": train["median"], "95% up to": train["p95"]}

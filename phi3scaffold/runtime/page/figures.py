@@ -33,6 +33,7 @@ SETTINGS = {
     "font.size": 10.5,
     "font.family": FONT,
     "text.color": INK,
+    "axes.labelcolor": INK,
     "text.parse_math": False,  # a $ in a label is a $
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
@@ -40,6 +41,8 @@ SETTINGS = {
     "ytick.major.size": 0,
 }
 LONGEST_NAME = 20  # characters of a bar's name
+WIDE = 100  # times the least value: where the largest is more, the axis is logarithmic
+MOST_NUMBERED = 12  # columns of a matrix whose cells hold their numbers
 
 
 def bars(series: Mapping[str, Mapping[str, int]], title: str, describe: str) -> Markup:
@@ -118,6 +121,136 @@ def histogram(
         axes.set_axisbelow(True)
         axes.spines[:].set_visible(False)
         return _svg(figure, title, describe)
+
+
+def curves(
+    series: Mapping[str, Sequence[tuple[float, float]]], across: str, title: str, describe: str
+) -> Markup:
+    """Lines over a common axis, the second one with a dot at each of its points.
+
+    Args:
+        series: what a colour stands for -> its points (x, y), y above zero where it is to span
+            more than two powers of ten.
+        across: what x is.
+        title, describe: read aloud in the picture's place.
+    """
+    import numpy as np
+
+    heights = [y for points in series.values() for _, y in points]
+    with _figure(2.5) as (figure, axes):
+        for points, colour in zip(series.values(), (FIRST, SECOND), strict=False):
+            at = np.array(points).reshape(-1, 2)
+            axes.plot(at[:, 0], at[:, 1], color=colour, linewidth=1.5)
+            for x, y in points if colour == SECOND or len(points) == 1 else ():
+                _dot(axes, x, y, colour, 5)
+        if min(heights, default=0) > 0 and max(heights) > WIDE * min(heights):
+            axes.set_yscale("log")
+            axes.minorticks_off()
+        else:
+            axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.locator_params(axis="x", nbins=6, integer=True)
+        axes.set_xlabel(across)
+        axes.grid(axis="y", color=LINE, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[:].set_visible(False)
+        return _svg(figure, title, describe)
+
+
+def scores(
+    rows: Sequence[tuple[str, float, float, float, float | None]],
+    marks: Mapping[str, float],
+    title: str,
+    describe: str,
+) -> Markup:
+    """Shares from 0 to 100 %: a dot with its interval, and a second dot, for each name.
+
+    Args:
+        rows: (name, share, its interval's ends, second share or None), drawn from the top.
+        marks: name -> a share at which a line with that name stands.
+        title, describe: read aloud in the picture's place.
+    """
+    step, top = 0.3, 0.24 * len(marks)
+    with _figure(0.45 + step * len(rows) + top) as (figure, axes):
+        for row, (_, share, low, high, other) in enumerate(rows):
+            axes.plot((low, high), (row, row), color=FIRST, linewidth=5, alpha=0.35)
+            _dot(axes, share, row, FIRST, 9)
+            if other is not None:
+                _dot(axes, other, row + 0.34, SECOND, 5)
+        for number, (name, place) in enumerate(sorted(marks.items(), key=lambda mark: -mark[1])):
+            height = -0.6 - (number + 0.55) * 0.24 / step
+            axes.vlines(
+                place, height, len(rows) - 0.5, color=INK, linewidth=1, linestyle=(0, (2, 2))
+            )
+            right = place > 0.5
+            axes.annotate(
+                cut(visible(name), 2 * LONGEST_NAME),
+                (place, height),
+                (-4 if right else 4, 0),
+                textcoords="offset points",
+                horizontalalignment="right" if right else "left",
+                verticalalignment="center",
+            )
+        axes.set_yticks(range(len(rows)), [cut(visible(row[0]), LONGEST_NAME) for row in rows])
+        axes.set_ylim(len(rows) - 0.4, -0.6 - top / step)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.grid(axis="x", color=LINE, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[:].set_visible(False)
+        return _svg(figure, title, describe)
+
+
+def matrix(
+    table: Sequence[Sequence[int]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    describe: str,
+) -> Markup:
+    """Counts as cells, darker the larger their share of the row; with numbers where there is room.
+
+    Args:
+        table: a line for each of `rows`, in it a count for each of `columns`.
+        rows, columns: their names.
+        title, describe: read aloud in the picture's place.
+    """
+    from matplotlib.patches import Rectangle
+
+    few = len(columns) <= MOST_NUMBERED
+    side = 0.36 if few else max(0.115, min(0.3, 3.8 / len(columns)))  # inches of a row
+    letters = 10.5 if few else min(9.0, 56 * side)
+    longest = LONGEST_NAME if few else LONGEST_NAME - 6
+    above = [cut(visible(name), longest) for name in columns]
+    # lying they need about 0.09 inches a letter
+    turned = 0.09 * max(map(len, above)) > 0.75 * WIDTH / len(columns)
+    head = 0.075 * max(map(len, above)) if turned else 0.2
+    with _figure(side * len(rows) + 0.2 + head) as (figure, axes):
+        for y, line in enumerate(table):
+            of = sum(line) or 1
+            for x, number in enumerate(line):
+                if number:
+                    cell = Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, color=FIRST, linewidth=0)
+                    cell.set_alpha(0.08 + 0.42 * number / of)  # the ink on it can still be read
+                    axes.add_patch(cell)
+                if few:
+                    axes.text(x, y, f"{number:,}" if number else "·", ha="center", va="center")
+        axes.set_xticks(range(len(columns)), above)
+        axes.tick_params(axis="x", labelrotation=90 if turned else 0)
+        axes.set_yticks(range(len(rows)), [cut(visible(name), longest) for name in rows])
+        axes.tick_params(labelsize=letters)
+        axes.xaxis.tick_top()
+        axes.set_xlim(-0.5, len(columns) - 0.5)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.spines[:].set_color(LINE)
+        return _svg(figure, title, describe)
+
+
+def _dot(axes: Axes, x: float, y: float, colour: str, wide: float) -> None:
+    """A line of no length with round ends: markers would be shared by reference, with ids."""
+    axes.plot((x, x), (y, y), color=colour, linewidth=wide, solid_capstyle="round")
 
 
 @contextlib.contextmanager

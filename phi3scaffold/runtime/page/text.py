@@ -46,6 +46,16 @@ def share(part: float, of: float) -> str:
     return f"{min(percent, 99.9) if part < of else percent:.1f}".removesuffix(".0") + "%"
 
 
+def perplexity(value: float) -> str:
+    """``1.021``; from a thousand on ``5.74e+03``."""
+    return f"{value:.3f}" if value < 1000 else f"{value:.3g}"
+
+
+def rate(number: float) -> str:
+    """Tokens a second: ``5697``, ``3.1``."""
+    return f"{number:.0f}" if number >= 10 else f"{number:.1f}"
+
+
 def size(number: float) -> str:
     """Bytes: ``17 B``, ``143 KiB``, ``1.2 GiB``."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -39,7 +39,8 @@ def run_pipeline(
         emit: takes progress events.
 
     Raises:
-        ScaffoldError: exit code 2 for a mistake in the project, 1 for a stage that failed.
+        ScaffoldError: exit code 2 for a mistake in the project, 1 for a stage that failed; what a
+            stage's `judge` found is raised last, when the stages behind it have run, too.
     """
     from phi3scaffold.runtime.pipeline.child import run_in_child
 
@@ -52,35 +53,40 @@ def run_pipeline(
     remaining = [name for name in wanted if stages[name].wanted(project)]
     for name in remaining:
         stages[name].check(project)
+    verdict: ScaffoldError | None = None
     with only_run(project):
         publish.recover([s.folder(project) for s in stages.values()], scratch(project))
         try:
             keep_last_log(project)
             while remaining:
                 stage = stages[remaining[0]]
-                if is_up_to_date(stage, project, stages):
-                    _skip(stage, project, emit)
-                elif stage.needs_torch:
+                fresh = is_up_to_date(stage, project, stages)
+                if stage.needs_torch and not fresh:
                     check_room(project, [stages[name] for name in remaining])
                     batch = remaining[:1] if is_heavy(project) else remaining
                     run_in_child(project, batch, emit)
                     remaining = remaining[len(batch) :]
                     continue
-                else:
-                    run_stage(stage, project, stages, emit)
+                run = _skip if fresh else run_stage
+                facts = run(stage, project, stages, emit)
+                verdict = verdict or stage.judge(facts)
                 remaining.pop(0)
+            if verdict is not None:
+                raise verdict
         finally:
             publish.recover([s.folder(project) for s in stages.values()], scratch(project))
 
 
 def run_here(project: Project, names: Sequence[str], stages: dict[str, Stage], emit: Emit) -> None:
     """Run stages in this process, fresh ones skipped; the caller holds the lock."""
+    verdict: ScaffoldError | None = None
     for name in names:
         stage = stages[name]
-        if is_up_to_date(stage, project, stages):
-            _skip(stage, project, emit)
-        else:
-            run_stage(stage, project, stages, emit)
+        run = _skip if is_up_to_date(stage, project, stages) else run_stage
+        facts = run(stage, project, stages, emit)
+        verdict = verdict or stage.judge(facts)
+    if verdict is not None:
+        raise verdict
 
 
 def is_up_to_date(stage: Stage, project: Project, stages: dict[str, Stage]) -> bool:
@@ -89,8 +95,10 @@ def is_up_to_date(stage: Stage, project: Project, stages: dict[str, Stage]) -> b
         return is_fresh(stage, project, stages, cache)
 
 
-def run_stage(stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit) -> None:
-    """Run one stage and publish its folder, whole."""
+def run_stage(
+    stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit
+) -> dict[str, Any]:
+    """Run one stage and publish its folder, whole; returns its facts."""
     about = stage.seconds(project)
     start = {"kind": "stage", "stage": stage.name, "state": "start", "title": stage.title}
     emit({**start, "about": about})
@@ -135,20 +143,15 @@ def run_stage(stage: Stage, project: Project, stages: dict[str, Stage], emit: Em
             "facts": facts,
         }
     )
-    _judge(stage, facts)
+    return facts
 
 
-def _judge(stage: Stage, facts: dict[str, Any]) -> None:
-    error = stage.judge(facts)
-    if error is not None:
-        raise error
-
-
-def _skip(stage: Stage, project: Project, emit: Emit) -> None:
+def _skip(stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit) -> dict[str, Any]:
+    """Say that a stage is up to date; returns its facts."""
     made = manifest.read(stage.folder(project))
     facts = made.facts if made else {}
     emit({"kind": "stage", "stage": stage.name, "state": "fresh", "facts": facts})
-    _judge(stage, facts)
+    return facts
 
 
 def scratch(project: Project) -> Path:

@@ -61,8 +61,8 @@ class Stage:
         seconds: about how long it takes, where it cannot count steps; 0 where it can, or is quick.
         wanted: whether this project has it at all; left out silently where not, also as one that
             another stage reads from.
-        judge: from the facts, the error that a published result may still be; it is raised after
-            publishing, and again by every run that finds the result up to date.
+        judge: from the facts, the error that a published result may still be; it is raised when
+            the stages behind have run, too, and again by every run that finds all up to date.
         check: raises ScaffoldError for what can be known to be wrong before any stage runs.
     """
 

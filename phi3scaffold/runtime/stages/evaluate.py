@@ -89,7 +89,7 @@ def disk_bytes(project: Project, form: str) -> int:
 STAGE = Stage(
     name="evaluate",
     title="asking every form the held-out rows",
-    folder=lambda project: project.report,
+    folder=lambda project: project.evaluation,
     inputs=inputs,
     run=run,
     after=("data", "model", "finetune", "merge", "export", "adapters"),

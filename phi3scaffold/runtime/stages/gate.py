@@ -1,4 +1,4 @@
-"""The last stage of a run: does what was measured keep the limits of project.yaml?
+"""The verdict of a run: does what was measured keep the limits of project.yaml?
 
 Only a model that keeps them all is marked as released. A limit that changes is looked at again
 without measuring anything again.
@@ -28,7 +28,7 @@ def inputs(project: Project) -> Inputs:
 def run(context: Context) -> dict[str, Any]:
     """Write release.json: whether the model is released, which one it is, and every check."""
     project = context.project
-    text = (project.report / METRICS).read_bytes()
+    text = (project.evaluation / METRICS).read_bytes()
     checks = gate.check(json.loads(text), dict(project.gate))
     onnx = manifest.read(project.onnx)
     release = {

@@ -19,7 +19,7 @@ from phi3scaffold.targets.azureml.record import Record
 from phi3scaffold.targets.azureml.workspace import Workspace
 
 Emit = Callable[[dict[str, Any]], None]
-SMALL = ("data", "report", "release")  # always brought, after the adapter
+SMALL = ("data", "evaluation", "release", "report")  # always brought, after the adapter
 
 
 def fetch(

@@ -62,7 +62,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
         if model is not None:
             found = whole_model(model, project.root / "model-input")
             project = replace(project, model_id=str(found))
-        run_pipeline(project, up_to("gate"), STAGES, emit)
+        run_pipeline(project, up_to("report"), STAGES, emit)
     except ScaffoldError as error:
         said = {"what": error.what, "where": error.where, "fix": error.fix}
         tell({"kind": "error", "error": {**said, "exit_code": error.exit_code}})

@@ -6,7 +6,6 @@ import copy
 import json
 import re
 import time
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,41 +17,8 @@ from phi3scaffold.runtime.data import page
 from phi3scaffold.runtime.data.findings import GAP, fit
 from phi3scaffold.runtime.page.figures import bars, histogram
 from phi3scaffold.runtime.page.text import count, share, size, visible
+from tests.support.html import NASTY, Page
 from tests.support.planted import ACROSS, DOUBTFUL, HELD_OUT, LEAKED, NEAR, TRAIN, TWICE
-
-VOID = {"meta", "br"}
-NASTY = (
-    "</script></style></svg><script>alert(1)</script><img src=x onerror=alert(1)>'\"&\x1b[2J\u202e"
-)
-
-
-class Page(HTMLParser):
-    """A page as a browser takes it: elements, attributes, and the text in each."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []  # (path of elements, text)
-        self._open: list[str] = []
-        self.feed(text)
-        assert self._open == [], "an element is not closed"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append((" ".join(self._open), data))
-
-    def text(self, within: str = "body") -> str:
-        return "".join(text for path, text in self.texts if within in path.split())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,159 @@
+"""Everything that the page and the card tell, read from the folders that the stages published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold import catalog
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.runtime.data.prepared import HELD_OUT, REPORT, Prepared, spread
+from phi3scaffold.runtime.forms import LADDER
+from phi3scaffold.runtime.olive.config import OliveConfig, project_config
+from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.runtime.pipeline.manifest import Manifest
+from phi3scaffold.runtime.stages import data, evaluate, finetune, gate
+from phi3scaffold.runtime.stages.model import read_lock
+
+SHIPPED = "onnx"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made, and from what.
+
+    Attributes:
+        name: of the project.
+        local: whether it ran on this machine's CPU, whatever the target.
+        model: project.yaml's model.id; `commit`: of it on the hub, or None.
+        hub_id: the base model on the hub, or None; `licence`: of its weights.
+        config: the Olive configuration.
+        split_seed: dataset.yaml's.
+        sources: data sets of the hub that rows came from.
+        metrics, release, data: as the evaluation, the gate and the data stage wrote them.
+        history: the Trainer's log.
+        answers: a line of answers.jsonl each.
+        prompts: place of a row -> what its answer answers; for `answers`.
+        measured: the day on which the forms were measured, such as ``2026-11-21``.
+        stages: name -> the manifest of what it published, in the order in which they ran.
+    """
+
+    name: str
+    local: bool
+    model: str
+    commit: str | None
+    hub_id: str | None
+    licence: str
+    config: OliveConfig
+    split_seed: int
+    sources: tuple[str, ...]
+    metrics: Mapping[str, Any]
+    release: Mapping[str, Any]
+    data: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]]
+    answers: Sequence[Mapping[str, str]]
+    prompts: Mapping[str, str]
+    measured: str
+    stages: Mapping[str, Manifest] = field(default_factory=dict)
+
+    @property
+    def demonstration(self) -> bool:
+        return bool(self.metrics["demonstration"])
+
+    @property
+    def forms(self) -> list[str]:
+        """The forms that were measured, from the base on."""
+        return [name for name in LADDER if name in self.metrics["forms"]]
+
+    @property
+    def best(self) -> str:
+        """The form that the page speaks of: what ships, else the last one measured."""
+        return SHIPPED if SHIPPED in self.forms else self.forms[-1]
+
+    def rung(self, form: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.metrics["forms"][form]
+        return found
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """The settings of the pass that trains."""
+        return self.config.passes[self.config.names_for("finetune")[0]]
+
+    @property
+    def command(self) -> str:
+        """What makes all of it again."""
+        return "phi3scaffold run" + (" --local" if self.local else "")
+
+
+def read(project: Project, folders: Mapping[str, Path]) -> Made:
+    """What the stages published in `folders` (name -> folder, in order).
+
+    Raises:
+        ScaffoldError: a folder holds something else than its stage writes.
+    """
+    spec = load_spec(project.dataset_yaml)
+    lock = read_lock(project.lock)
+    entry = catalog.find(project.model_id)
+    fetched = lock.id if lock and lock.source == "hub" else None
+    metrics = project.evaluation / evaluate.METRICS
+    answers = [json.loads(line) for line in _lines(project.evaluation / evaluate.ANSWERS)]
+    held = spec.held_out if isinstance(spec.held_out, tuple) else ()
+    hub = [one for one in (*spec.train, *held) if isinstance(one, str)]
+    stages = {name: manifest.read(folder) for name, folder in folders.items()}
+    return Made(
+        name=project.root.name,
+        local=project.local,
+        model=project.model_id,
+        commit=lock.commit if lock else None,
+        hub_id=entry.hub_id if entry else fetched,
+        licence=entry.licence if entry else "unknown",
+        config=project_config(project),
+        split_seed=spec.seed,
+        sources=tuple(dict.fromkeys(_data_set(one) for one in hub)),
+        metrics=_json(metrics),
+        release=_json(project.release / gate.RELEASE),
+        data=_json(data.folder(project) / REPORT),
+        history=_json(project.adapter / finetune.HISTORY),
+        answers=answers,
+        prompts=dict(_prompts(data.folder(project), len(answers))),
+        measured=date.fromtimestamp(metrics.stat().st_mtime).isoformat(),
+        stages={name: made for name, made in stages.items() if made},
+    )
+
+
+def _prompts(folder: Path, asked: int) -> Iterator[tuple[str, str]]:
+    """(place, the last turn before the answer) of the rows that the evaluation chose."""
+    held_out = Prepared(folder, HELD_OUT)
+    for index in spread(len(held_out), asked):
+        row = held_out.conversation(index)
+        yield (
+            row.place,
+            next(
+                (turn["content"] for turn in reversed(row.messages[:-1]) if turn["role"] == "user"),
+                "",
+            ),
+        )
+
+
+def _data_set(address: str) -> str:
+    """OWNER/NAME of ``hf://datasets/OWNER/NAME@COMMIT/PATH``."""
+    return address.removeprefix("hf://datasets/").partition("@")[0]
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ScaffoldError(
+            f"It cannot be read: {error}.", where=path, fix="make it again: phi3scaffold evaluate"
+        ) from None
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split("\n")[:-1]

@@ -1,0 +1,272 @@
+"""index.html: what a run made and how good it is, on one page that a person can pass on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from phi3scaffold import __version__
+from phi3scaffold.limits import show
+from phi3scaffold.project import DEMONSTRATION
+from phi3scaffold.runtime.data import page as data_page
+from phi3scaffold.runtime.data.findings import findings, not_found
+from phi3scaffold.runtime.evaluation import gate
+from phi3scaffold.runtime.page import render
+from phi3scaffold.runtime.page.figures import curves, matrix, scores
+from phi3scaffold.runtime.page.text import count, perplexity, rate, size
+from phi3scaffold.runtime.report import compare
+from phi3scaffold.runtime.report.made import Made
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+PAGE = "index.html"
+TASKS = {
+    "classify": "gives a text one of {labels} labels",
+    "qa": "answers questions",
+    "chat": "holds conversations",
+}
+MOST_POINTS = 300  # of a loss curve; more than its picture has
+MOST_MISTAKES = 10
+FEW = 30  # rows; below that nothing is certain
+
+
+def write(made: Made, path: Path) -> None:
+    """Write the page to `path`; the same `made` gives the same bytes."""
+    checks = [gate.Check(**found) for found in made.release["checks"]]
+    page = render(
+        "report.html.j2",
+        title=made.name,
+        version=__version__,
+        made=made,
+        task=TASKS[made.metrics["task"]].format(labels=len(made.metrics["labels"])),
+        note=DEMONSTRATION if made.demonstration else "",
+        facts=_facts(made),
+        error=gate.verdict(checks),
+        unknown=[found.key for found in checks if found.verdict == gate.UNKNOWN],
+        ladder=_ladder(made),
+        few=made.metrics["rows"] < FEW,
+        checks=[_check(found) for found in checks],
+        loss=_loss(made.history),
+        training=_training(made),
+        confusion=_confusion(made),
+        compared=compare.compare(made),
+        data_facts=data_page.facts(made.data),
+        labels=data_page.labels(made.data["labels"]),
+        lengths=data_page.lengths(made.data["tokens"]),
+        findings=findings(dict(made.data)),
+        not_found=not_found(dict(made.data)),
+        stages=_stages(made),
+        settings=settings(made),
+        versions=_versions(made),
+        hashes=hashes(made),
+    )
+    path.write_text(page, encoding="utf-8", newline="\n")
+
+
+def score(rung: Mapping[str, Any]) -> tuple[float, tuple[float, float], float | None]:
+    """(right, its interval, the second score: of the likeliest label, else ROUGE-L)."""
+    name = "accuracy" if "accuracy" in rung else "exact_match"
+    low, high = rung[f"{name}_interval"]
+    return rung[name], (low, high), rung.get("likelihood_accuracy", rung.get("rouge_l"))
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
+def _facts(made: Made) -> list[tuple[str, str]]:
+    best, rung = made.best, made.rung(made.best)
+    right, _, other = score(rung)
+    free = [(f"ROUGE-L ({best})", percent(other))] if "rouge_l" in rung else []
+    return [
+        (f"{'exact' if free else 'right'} ({best})", percent(right)),
+        *free,
+        ("held-out rows asked", count(made.metrics["rows"])),
+        ("tokens a second", rate(rung["tokens_per_second"])),
+        ("on disk", size(rung["disk_bytes"])),
+    ]
+
+
+def second(made: Made) -> str:
+    """What the second score is called."""
+    return "scored" if made.metrics["labels"] else "ROUGE-L"
+
+
+def _ladder(made: Made) -> dict[str, Any]:
+    """The picture and the two tables: how good each form is, and what it costs."""
+    classes = bool(made.metrics["labels"])
+    right = "right" if classes else "exact"
+    drawn, quality, cost = [], [], []
+    for name in made.forms:
+        rung = made.rung(name)
+        share, (low, high), other = score(rung)
+        drawn.append((name, share, low, high, other))
+        row = [name, percent(share), f"{100 * low:.1f} to {100 * high:.1f}", percent(other)]
+        if classes:
+            row.append(f"{rung['macro_f1']:.3f}")
+        agrees = "" if name == "base" else percent(rung.get("agreement"))
+        quality.append([*row, agrees, perplexity(rung["perplexity"]), percent(rung["unfinished"])])
+        memory, disk = size(rung["peak_bytes"]), size(rung["disk_bytes"])
+        first = f"{1000 * rung['first_token_seconds']:,.0f} ms"
+        cost.append((name, rate(rung["tokens_per_second"]), first, memory, disk))
+    scored = second(made)
+    columns = ["form", right, "95 %", scored, *(["macro F1"] if classes else [])]
+    told = "; ".join(f"{name} {percent(share)}" for name, share, *_ in drawn)
+    return {
+        "picture": scores(drawn, _baselines(made), "How many answers are right", told),
+        "keys": [f"{right}, with the 95 % interval", scored],
+        "columns": [*columns, "agrees", "perplexity", "unfinished"],
+        "quality": quality,
+        "costs": ["form", "tokens/s", "first token", "memory", "disk"],
+        "cost": cost,
+        "not_measured": made.metrics["not_measured"],
+    }
+
+
+def _baselines(made: Made) -> dict[str, float]:
+    found = made.metrics["baselines"]
+    named = {"tfidf": "TF-IDF, logistic regression"}
+    if "majority" in found:
+        named["majority"] = f"always {found['majority']['label']}"
+    return {
+        f"{percent(one['accuracy'])} {named[name]}": one["accuracy"] for name, one in found.items()
+    }
+
+
+def _check(found: gate.Check) -> list[str | Markup]:
+    from markupsafe import Markup
+
+    bound = f"{'at most' if found.most else 'at least'} {show(found.limit, found.unit)}"
+    value = "" if found.value is None else f"{show(found.value, found.unit)}; "
+    at = f", at {found.rung}" if found.rung else ""
+    why = f": {found.why}" if found.why else ""
+    named = Markup('<strong class="{}">{}</strong> <code>{}</code> {}').format(
+        found.verdict, found.verdict, found.key, found.what
+    )
+    return [named, f"{value}{bound}{at}{why}"]
+
+
+def losses(history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """``train`` and ``held out`` -> (step, loss), what is not there left out; numbers only."""
+    series = {}
+    for name, key in (("train", "loss"), ("held out", "eval_loss")):
+        points = [
+            (float(entry["step"]), float(entry[key]))
+            for entry in history
+            if isinstance(entry.get(key), int | float)
+            and math.isfinite(entry[key])
+            and "step" in entry
+        ]
+        if points:
+            series[name] = points
+    return series
+
+
+def _loss(history: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    series = losses(history)
+    if not series:
+        return None
+    told = "; ".join(
+        f"{name}: {points[0][1]:.3g} at step {points[0][0]:.0f}, "
+        f"{points[-1][1]:.3g} at step {points[-1][0]:.0f}"
+        for name, points in series.items()
+    )
+    thinned = {name: _thinned(points) for name, points in series.items()}
+    return {
+        "picture": curves(thinned, "step", "Loss while training", told),
+        "keys": list(series),
+        "told": told,
+        "held_out": "held out" in series,
+    }
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most `MOST_POINTS`, each the mean of as many neighbours."""
+    size_of = -(-len(points) // MOST_POINTS)
+    groups = [points[start : start + size_of] for start in range(0, len(points), size_of)]
+    return [
+        (sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group))
+        for group in groups
+    ]
+
+
+def _training(made: Made) -> list[tuple[str, str]]:
+    stage = made.stages.get("finetune")
+    facts = stage.facts if stage else {}
+    told = [("algorithm", made.config.algo), ("steps", count(facts.get("steps") or 0))]
+    seconds = facts.get("train_seconds")
+    if seconds:
+        told.append(("time", duration(seconds)))
+        told.append(("tokens a second", rate((facts.get("tokens") or 0) / seconds)))
+    return told
+
+
+def duration(seconds: float) -> str:
+    """``19 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _confusion(made: Made) -> dict[str, Any] | None:
+    """Of the form that ships, by its free answers."""
+    if not made.metrics["labels"]:
+        return None
+    table, rows, columns = compare.confusion(made)
+    mixed = compare.mistakes(table, rows, columns)
+    told = "; ".join(f"{one.expected} taken for {one.answered}: {one.rows}" for one in mixed[:5])
+    by_label = []
+    for number, (label, line) in enumerate(zip(rows, table, strict=True)):
+        share = percent(line[number] / sum(line)) if sum(line) else ""
+        by_label.append((label, count(sum(line)), count(line[number]), share))
+    return {
+        "picture": matrix(table, rows, columns, "Expected and given labels", told or "no mistakes"),
+        "mistakes": [(one.expected, one.answered, count(one.rows)) for one in mixed],
+        "most": MOST_MISTAKES,
+        "by_label": by_label,
+    }
+
+
+def _stages(made: Made) -> list[tuple[str, str, str]]:
+    return [
+        (name, duration(found.seconds), size(found.peak_bytes) if found.peak_bytes else "")
+        for name, found in made.stages.items()
+    ]
+
+
+def settings(made: Made) -> list[tuple[str, str]]:
+    """Every knob of the passes that ran, as ``pass.key`` and its value."""
+    found: list[tuple[str, str]] = []
+    for name, given in made.config.passes.items():
+        flat = {**given, **(given.get("training_args") or {}), **(given.get("extra_options") or {})}
+        for key, value in flat.items():
+            if key in ("training_args", "extra_options") or "data_config" in key or value is None:
+                continue
+            told = ", ".join(map(str, value)) if isinstance(value, list) else value
+            found.append((f"{name}.{key}", told if isinstance(told, str) else json.dumps(told)))
+    return found
+
+
+def _versions(made: Made) -> list[tuple[str, str]]:
+    found: dict[str, str] = {}
+    for stage in made.stages.values():
+        found |= {name: version for name, version in stage.versions.items() if version}
+    return sorted(found.items())
+
+
+def hashes(made: Made) -> list[tuple[str, str]]:
+    """sha256 of the files that it was made from, and over each folder that was made."""
+    found: dict[str, str] = {}
+    for stage in made.stages.values():
+        for name, sha in stage.inputs.items():
+            if name != "settings" and not name.startswith("stage:"):
+                # a file outside of the project, by its name: where it lies is nobody's business
+                outside = PurePath(name).is_absolute()
+                found[f"base model: {PurePath(name).name}" if outside else name] = sha
+    for name, stage in made.stages.items():
+        found[f"what {name} made"] = stage.content
+    return list(found.items())
