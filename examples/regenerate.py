@@ -15,7 +15,14 @@ HERE = Path(__file__).resolve().parent
 EXAMPLES = {
     "phrase-tone": {"algo": "lora", "target": "cpu", "task": "classify", "model": "tiny"},
     "question-answer-aml": {"algo": "qlora", "target": "aml", "task": "qa"},
-}
+    "conversations-cuda": {
+        "algo": "qlora", "target": "cuda", "task": "chat", "model": "phi-3.5-mini",
+        "recipe": "best",
+    },
+    "phrase-tone-directml": {
+        "algo": "loha", "target": "directml", "task": "classify", "recipe": "fast",
+    },
+}  # fmt: skip
 
 
 def regenerate(folder: Path) -> None:

@@ -1,7 +1,9 @@
-"""`python olive_check.py OUT PROJECT...`: write {project: [complaint, ...]} as JSON to OUT.
+"""`python olive_check.py WANTED FOUND`: look at projects, in one process; both files are JSON.
 
-For each project: Olive's validation of the config, the generation of every pass's settings, and
-the project's own tests, which must pass.
+WANTED: {"validate": [project, ...], "test": [project, ...]}. FOUND: {"validate": {project's name:
+[complaint, ...]}, "test": the same, "package": {"phi3scaffold": [the file that was imported]}}.
+Validating is Olive's own, of the config and of every pass's settings; testing runs the project's
+own tests.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sys
 import unittest
 from pathlib import Path
 
+import phi3scaffold
 from phi3scaffold.runtime import environment
 
 environment.prepare()
@@ -71,12 +74,16 @@ def failing_tests(root: Path) -> list[str]:
 
 
 def main() -> None:
-    found = {}
-    for word in sys.argv[2:]:
-        root = Path(word)
-        os.chdir(root)
-        found[root.name] = olive_complaints(root) + failing_tests(root)
-    Path(sys.argv[1]).write_text(json.dumps(found))
+    wanted = json.loads(Path(sys.argv[1]).read_text())
+    out = Path(sys.argv[2]).resolve()
+    found: dict[str, dict[str, list[str]]] = {"package": {"phi3scaffold": [phi3scaffold.__file__]}}
+    for what, look in (("validate", olive_complaints), ("test", failing_tests)):
+        found[what] = {}
+        for word in wanted[what]:
+            root = Path(word)
+            os.chdir(root)
+            found[what][root.name] = look(root)
+    out.write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

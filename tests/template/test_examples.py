@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,7 +25,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def test_no_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def module() -> ModuleType:
     script = EXAMPLES / "regenerate.py"
     if not script.is_file():
         pytest.skip("the examples are not part of this tree")
@@ -33,6 +35,17 @@ def test_no_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_has_the_command_of_each(module: ModuleType) -> None:
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for name, answers in module.EXAMPLES.items():
+        flags = " ".join(f"--{key} {value}" for key, value in answers.items())
+        assert f"| `{name}/` | `phi3scaffold new {name} {flags}` |" in text
+
+
+def test_no_drift(module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "config.json").write_text("{}")
     monkeypatch.setattr(catalog, "tiny_folder", lambda: tmp_path / "weights")

@@ -1,0 +1,80 @@
+"""Answer with the merged model: python inferences/merged.py "some text"
+
+Needs nothing but requirements-merged.txt and the model's folder: prompt.json there says how the
+text becomes a prompt and where the answer stops, the tokenizer renders it.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# this folder has a file called onnx.py: it must not pass for the package of that name
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
+os.environ["HF_HUB_OFFLINE"] = "1"  # everything is on this disk
+SMALL = 512 * 2**20  # bytes of weights; below it float32 is as quick on a CPU, and exact
+
+
+def main():
+    args = arguments()
+    prompt = json.loads((args.model / "prompt.json").read_text(encoding="utf-8"))
+    messages = fill(prompt, args.text, args.model)
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, TextStreamer
+
+    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    cuda = torch.cuda.is_available()
+    weights = sum(file.stat().st_size for file in args.model.glob("*.safetensors"))
+    dtype = "float32" if weights <= SMALL and not cuda else "auto"
+    if cuda and not torch.cuda.is_bf16_supported():
+        dtype = "float16"
+    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=dtype, use_safetensors=True)
+    model = model.to("cuda" if cuda else "cpu").eval()
+
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").to(model.device)
+    model.generate(
+        **ids,
+        max_new_tokens=args.max_new_tokens or prompt["max_new_tokens"],
+        do_sample=False,
+        eos_token_id=prompt["stop"],
+        pad_token_id=prompt["stop"][0],
+        streamer=TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True),
+    )
+
+
+def fill(prompt, texts, folder):
+    """The messages of one prompt: each text fills one column, in the order of prompt.json."""
+    if len(texts) != len(prompt["columns"]):
+        sys.exit("error: give one text for each of: " + ", ".join(prompt["columns"]))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    for mark in (token["content"] for token in tokenizer["added_tokens"]):
+        if mark.strip() and any(mark in text for text in texts):
+            sys.exit(f"error: the text contains the control token {mark}")
+    values = dict(zip(prompt["columns"], texts, strict=True))
+    lines = []
+    for line in prompt["user"].split("\n"):
+        filled = re.sub(r"\{([^{}\n]+)\}", lambda m: values.get(m[1], m[0]), line)
+        if filled.strip() or not line.strip():  # a line of nothing but empty columns disappears
+            lines.append(filled)
+    system = [{"role": "system", "content": prompt["system"]}] if prompt["system"] else []
+    return [*system, {"role": "user", "content": "\n".join(lines)}]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Answer with the merged model.")
+    parser.add_argument("text", nargs="*", help="what to answer (default: standard input)")
+    parser.add_argument("--model", type=Path, default=HERE.parent / "gen-model" / "merged")
+    parser.add_argument("--max-new-tokens", type=int, help="default: as prompt.json says")
+    args = parser.parse_args()
+    if not (args.model / "prompt.json").is_file():
+        sys.exit(f"error: no model in {args.model}\n  fix: run `phi3scaffold run` first")
+    args.text = args.text or [sys.stdin.read().strip()]
+    return args
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Answer with the ONNX model: python inferences/onnx.py "some text"
+
+Needs nothing but requirements-onnx.txt and the model's folder: prompt.json there says how the
+text becomes a prompt and where the answer stops, the tokenizer renders it.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# this folder has a file called onnx.py: it must not pass for the package of that name
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import: it is on by default
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def main():
+    args = arguments()
+    prompt = json.loads((args.model / "prompt.json").read_text(encoding="utf-8"))
+    added = json.loads((args.model / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
+    messages = fill(prompt, args.text, added)
+    import onnxruntime_genai as og
+
+    config = og.Config(str(args.model))
+    threads = {"session_options": {"intra_op_num_threads": CORES}}  # the default is one
+    config.overlay(json.dumps({"model": {"decoder": threads}}))
+    model = og.Model(config)
+    tokenizer = og.Tokenizer(model)
+    text = tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
+    for mark in (re.escape(token["content"]) for token in added if token["rstrip"]):
+        text = re.sub(rf"({mark})[^\S\x1c-\x1f]+", r"\1", text)  # Phi-3's marks eat white space
+    ids = tokenizer.encode(text)
+    room = len(ids) + (args.max_new_tokens or prompt["max_new_tokens"])
+    params = og.GeneratorParams(model)
+    params.set_search_options(max_length=room, do_sample=False)  # max_length sizes the cache
+    generator = og.Generator(model, params)
+    generator.append_tokens(ids)
+    words, begun = tokenizer.create_stream(), False
+    while not generator.is_done():
+        generator.generate_next_token()
+        token = generator.get_next_tokens()[0]
+        if token in prompt["stop"]:
+            break
+        word = words.decode(token)
+        print(word if begun else word.lstrip(), end="", flush=True)
+        begun = True
+    print()
+
+
+def fill(prompt, texts, added):
+    """The messages of one prompt: each text fills one column, in the order of prompt.json."""
+    if len(texts) != len(prompt["columns"]):
+        sys.exit("error: give one text for each of: " + ", ".join(prompt["columns"]))
+    for mark in (token["content"] for token in added):
+        if mark.strip() and any(mark in text for text in texts):
+            sys.exit(f"error: the text contains the control token {mark}")
+    values = dict(zip(prompt["columns"], texts, strict=True))
+    lines = []
+    for line in prompt["user"].split("\n"):
+        filled = re.sub(r"\{([^{}\n]+)\}", lambda m: values.get(m[1], m[0]), line)
+        if filled.strip() or not line.strip():  # a line of nothing but empty columns disappears
+            lines.append(filled)
+    system = [{"role": "system", "content": prompt["system"]}] if prompt["system"] else []
+    return [*system, {"role": "user", "content": "\n".join(lines)}]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Answer with the ONNX model.")
+    parser.add_argument("text", nargs="*", help="what to answer (default: standard input)")
+    parser.add_argument("--model", type=Path, default=HERE.parent / "gen-model" / "onnx")
+    parser.add_argument("--max-new-tokens", type=int, help="default: as prompt.json says")
+    args = parser.parse_args()
+    if not (args.model / "prompt.json").is_file():
+        sys.exit(f"error: no model in {args.model}\n  fix: run `phi3scaffold run` first")
+    args.text = args.text or [sys.stdin.read().strip()]
+    return args
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+# Makes the environments of this project and installs the pinned packages and the runtime.
+# Run it again whenever setup/ has changed.
+# powershell -ExecutionPolicy Bypass -File setup\setup.ps1 [-Python C:\path\python.exe]
+#
+# .venv        trains, merges and builds, on the CPU: training never uses DirectML
+# .venv-infer  answers, through DirectML: its ONNX Runtime cannot stand beside the other one
+param([string]$Python = "")
+$ErrorActionPreference = "Stop"
+Set-Location (Join-Path $PSScriptRoot "..")
+
+function Test-Fits([string]$Name) {
+    if (-not (Get-Command $Name -ErrorAction SilentlyContinue)) { return $false }
+    & $Name -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))" 2>$null
+    return $LASTEXITCODE -eq 0
+}
+
+if (-not $Python) {
+    foreach ($name in @("python3.11", "python3.12", "python3.13", "python", "python3")) {
+        if (Test-Fits $name) { $Python = $name; break }
+    }
+}
+if (-not $Python -or -not (Test-Fits $Python)) {
+    [Console]::Error.WriteLine("error: Python 3.11, 3.12 or 3.13 is needed; -Python names it")
+    exit 2
+}
+
+$wheel = Get-ChildItem "setup\phi3scaffold-*.whl" -ErrorAction SilentlyContinue | Select-Object -Last 1
+if (-not $wheel) {
+    [Console]::Error.WriteLine("error: the runtime's wheel is missing from setup\")
+    [Console]::Error.WriteLine("  (a demonstration project's is not in git: make it again, phi3scaffold new)")
+    exit 2
+}
+
+function New-Environment([string]$Folder, [string]$Requirements) {
+    Write-Output "Making $Folder with the packages of $Requirements"
+    & $Python -m venv $Folder
+    if ($LASTEXITCODE -ne 0) { exit 1 }
+    $pip = @("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    & "$Folder\Scripts\python.exe" @pip -r $Requirements
+    if ($LASTEXITCODE -ne 0) { exit 1 }
+    & "$Folder\Scripts\python.exe" @pip --no-deps $wheel.FullName
+    if ($LASTEXITCODE -ne 0) { exit 1 }
+}
+
+New-Environment ".venv" "setup\requirements.txt"
+New-Environment ".venv-infer" "setup\requirements-infer.txt"
+Write-Output "Done. README.md says what to do next."
