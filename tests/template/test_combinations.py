@@ -194,6 +194,7 @@ def test_readme(made: Made) -> None:
         "adapter/",
         "merged/",
         "onnx/",
+        "evaluation/",
         "report/",
         "release/",
         "setup/setup",
