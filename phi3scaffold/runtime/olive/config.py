@@ -181,6 +181,8 @@ def load_config(path: Path) -> OliveConfig:
         raise ScaffoldError(
             f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
         ) from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ScaffoldError(f"Not valid JSON: {type(error).__name__}.", where=path) from None
     passes = content.get("passes") if isinstance(content, dict) else None
     if not isinstance(passes, dict) or not passes:
         raise ScaffoldError("It names no passes.", where=f"{path}: passes")

@@ -189,7 +189,7 @@ def _paths(job: dict[str, Any], project: Project) -> Found:
     conda = environment.get("conda_file")
     if isinstance(conda, str) and not (here / conda).is_file():
         return "environment.conda_file", f"There is no {conda} here.", "../setup/conda.yaml"
-    if isinstance(conda, str) and re.search(r"- -r ", (here / conda).read_text(encoding="utf-8")):
+    if isinstance(conda, str) and re.search(r"- -r ", (here / conda).read_text("utf-8", "replace")):
         return (
             "environment.conda_file",
             "It refers to another file, which Azure ML never sees: only this one is sent.",
@@ -223,7 +223,7 @@ def _travel(job: dict[str, Any], project: Project) -> Found:
     from pathspec import GitIgnoreSpec
 
     ignore = project.root / ".amlignore"
-    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+    lines = ignore.read_text("utf-8", "replace").splitlines() if ignore.is_file() else []
     stays = GitIgnoreSpec.from_lines(lines)
     for pattern, example in STAYS.items():
         if not stays.match_file(example):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold import generator
+from phi3scaffold.generator.wheel import write_wheel
 from tests.template.conftest import without_git
 
 Make = Callable[..., Path]
@@ -18,6 +19,7 @@ Make = Callable[..., Path]
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A project for some answers, with the wheel, in no repository. Read only."""
     folder = tmp_path_factory.mktemp("sound")
+    wheel = write_wheel(folder)
     there: dict[tuple[tuple[str, str], ...], Path] = {}
 
     def make(**answers: str) -> Path:
@@ -25,7 +27,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         if key not in there:
             with without_git():
                 root = folder / ("-".join(answers.values()).replace("/", "-") or "default")
-                there[key] = generator.new(root, answers, git=False)
+                there[key] = generator.new(root, answers, git=False, wheel=False)
+            shutil.copy(wheel, root / "setup")
         return there[key]
 
     return make

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from phi3scaffold.checks.lint.report import look
+from phi3scaffold.checks.lint.report import look, mend
 from phi3scaffold.checks.lint.tree import Tree
 from phi3scaffold.checks.running import run_one
 from phi3scaffold.checks.verdict import Verdict
@@ -48,3 +48,8 @@ def append(root: Path, name: str, text: str) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(before + text, encoding="utf-8")
     return before.count("\n") + 1
+
+
+def mended(root: Path) -> str:
+    """Write what `--fix` would; the diffs that it prints."""
+    return "".join(diff for _, diff in mend(root, write=True))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.checks.lint.conftest import Make
-from tests.checks.lint.helpers import append, change, everything, found, one
-from tests.conftest import command
+from tests.checks.lint.helpers import append, change, everything, found, mended, one
 
 UNKNOWN = [
     ("project.yaml", "revision: main", "revison: main", "model.revison", "revision"),
@@ -39,10 +38,8 @@ def test_an_unknown_key(
         return
     assert verdict.fix.startswith(f"did you mean {nearest}?")
     before = (root / name).read_text(encoding="utf-8")
-    told = command("lint", "--diff", cwd=root).stdout
-    assert (root / name).read_text(encoding="utf-8") == before
-    assert f"--- a/{name}\n+++ b/{name}\n" in told
-    assert told in command("lint", "--fix", "--quick", cwd=root).stdout
+    diff = mended(root)
+    assert f"--- a/{name}\n+++ b/{name}\n" in diff
     assert (root / name).read_text(encoding="utf-8") == before.replace(new, old)
     assert everything(root) == []
 

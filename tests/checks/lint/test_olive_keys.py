@@ -1,0 +1,70 @@
+"""L21: Olive itself is asked; once for a config."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from phi3scaffold.checks.lint import olive_keys
+from phi3scaffold.checks.lint.tree import Tree
+from tests.checks.lint.conftest import Make
+from tests.checks.lint.helpers import change, found, one
+
+pytest.importorskip("olive")
+OLIVE = "fine-tuning/olive-config.json"
+KEYS = [
+    ('"r": 16,', '"r": 16,\n      "lora_r": 8,', "passes.finetune.lora_r", "leaves it out"),
+    ('"logging_steps": 1,', '"logging_steps": 1,\n"group_by_length": true,',
+     "passes.finetune.training_args.group_by_length", "leaves it out"),
+    ('"bits": 4,', '"bits": 3,', "passes.quantize.bits", "refuses it"),
+    ('"host": "local",', '"host": "local",\n  "azureml_client": {"a": 1},',
+     "azureml_client.a", "refuses it"),
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(olive_keys, "_asked", {})
+
+
+@pytest.mark.parametrize(("old", "new", "key", "what"), KEYS)
+def test_a_key_without_effect(make: Make, old: str, new: str, key: str, what: str) -> None:
+    root = make()
+    path = root / OLIVE
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    line = text[: text.index(old)].count("\n") + 1 + new.count("\n")
+    verdict = one(root, "olive_keys")
+    assert verdict.state == "error"
+    assert verdict.where == f"{OLIVE}:{line}: {key}"
+    assert what in verdict.what
+
+
+def test_the_answer_is_kept_until_the_config_changes(make: Make) -> None:
+    root = make()
+    assert found(root, "olive_keys") == []
+    kept = root / olive_keys.KEPT
+    identity = json.loads(kept.read_text(encoding="utf-8"))["identity"]
+    olive_keys._asked.clear()
+    begun = time.monotonic()
+    assert found(root, "olive_keys", quick=True) == []
+    assert time.monotonic() - begun < 1
+    change(root, OLIVE, '"alpha": 32,', '"alpha": 16,')
+    assert [one.state for one in olive_keys.check(Tree(root, quick=True))] == ["skipped"]
+    assert found(root, "olive_keys") == []
+    assert json.loads(kept.read_text(encoding="utf-8"))["identity"] != identity
+
+
+def test_without_olive_it_is_skipped(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (verdict,) = olive_keys.check(Tree(make()))
+    assert (verdict.state, verdict.what) == ("skipped", "Olive is not installed here: make setup")
+
+
+def test_a_folder_that_cannot_be_written_to(make: Make) -> None:
+    root = make()
+    (Path(root) / olive_keys.KEPT).mkdir(parents=True)
+    assert found(root, "olive_keys") == []
