@@ -196,6 +196,7 @@ def test_readme(made: Made) -> None:
         "onnx/",
         "evaluation/",
         "report/",
+        "evaluation/",
         "release/",
         "setup/setup",
         "inferences/",
