@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import ModuleType
 
 from phi3scaffold.checks.azure import project_of
@@ -43,16 +44,23 @@ def examine(
 def look(module: ModuleType, scene: Scene) -> list[Verdict]:
     """What one check says; whatever it raises becomes a verdict."""
     try:
-        return list(module.check(scene))
+        return [_sentence(verdict) for verdict in module.check(scene)]
     except Skip as skip:
         return [Verdict(module.ID, "skipped", str(skip))]
     except ScaffoldError as error:
-        what = f"could not be looked at: {error.what}"
+        what = f"Could not be looked at: {error.what}"
         return [Verdict(module.ID, "warning", what, where=error.where, fix=error.fix)]
     except Exception as error:  # noqa: BLE001 (a check's own mistake must not hide the others)
         told = (str(error).strip() or "no message").splitlines()[0]
-        what = f"could not be looked at: {type(error).__name__}: {told}"
-        return [Verdict(module.ID, "warning", what)]
+        what = f"Could not be looked at: {type(error).__name__}: {told}"
+        return [_sentence(Verdict(module.ID, "warning", what))]
+
+
+def _sentence(verdict: Verdict) -> Verdict:
+    """What is wrong ends as a sentence does; what is well is a few words."""
+    if verdict.state in ("ok", "skipped") or verdict.what.endswith((".", ")", "!")):
+        return verdict
+    return replace(verdict, what=f"{verdict.what}.")
 
 
 def _seconds(module: ModuleType) -> float:
@@ -76,6 +84,6 @@ class _Asking:
         self.thread.join(max(0.0, self.begun + seconds - time.monotonic()))
         if self.verdicts is not None:
             return self.verdicts
-        what = f"no answer within {seconds:g} seconds"
+        what = f"No answer within {seconds:g} seconds"
         fix = "look at the network (HTTPS_PROXY), then again; or --offline"
         return [Verdict(self.module.ID, "warning", what, fix=fix)]

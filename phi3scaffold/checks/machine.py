@@ -49,16 +49,14 @@ def features() -> frozenset[str] | None:
         has = ctypes.windll.kernel32.IsProcessorFeaturePresent
         found = {name for name, (_, _, number) in FEATURES.items() if number and has(number)}
     elif sys.platform == "darwin":
-        names = ["machdep.cpu.leaf7_features", "hw.optional.neon", "hw.optional.arm.FEAT_BF16"]
-        told = ask("sysctl", *names)
-        if not told:
-            return None
+        # one key at a time: sysctl fails for those that the other kind of processor has
         found = set()
         for name, (_, key, _) in FEATURES.items():
             where, _, word = key.partition(" ")
-            line = next((one for one in told.splitlines() if one.startswith(f"{where}:")), "")
-            if word and word in line.partition(":")[2].split():
+            if word and word in (ask("sysctl", "-n", where) or "").split():
                 found.add(name)
+        if not found:
+            return None
     else:
         text = _read(ROOT / "proc" / "cpuinfo")
         match = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)

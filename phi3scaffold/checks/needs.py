@@ -13,6 +13,7 @@ from typing import NamedTuple
 from phi3scaffold import catalog
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
+from phi3scaffold.targets import REMOTE
 
 GIB = 2**30
 MEASURED_WEIGHTS = 7.64e9  # bytes
@@ -81,20 +82,28 @@ class _Planned(Project):
 
 
 def disk_need(project: Project, weights: int) -> int:
-    """Bytes that the stages not made yet may take, and the download before them."""
+    """Bytes that the stages not made yet may take, and the download before them.
+
+    Of a project in the cloud, what is brought back: the adapter and the ONNX form.
+    """
     from phi3scaffold.runtime.graph import STAGES
     from phi3scaffold.runtime.pipeline import manifest
     from phi3scaffold.runtime.stages.model import local_folder
 
+    remote = project.target in REMOTE
     planned = _Planned(**vars(project))
     planned.__dict__["planned"] = weights
     needed = 0
     for stage in STAGES.values():
+        if remote and stage.name not in ("finetune", "export"):
+            continue
         try:
             if stage.wanted(project) and manifest.read(stage.folder(project)) is None:
                 needed += stage.room(planned)
         except (ScaffoldError, OSError):  # the file that decides it is what other checks look at
             continue
+    if remote:
+        return needed
     folder = local_folder(project)
     linked = (
         folder is not None

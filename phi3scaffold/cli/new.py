@@ -93,8 +93,9 @@ def summary(destination: Path, answers: dict[str, Any]) -> None:
     )
     if target in ("aml", "arc"):
         print("Before the job: `az login`, your workspace in project.yaml, fine-tuning/job.yml.")
+        print("`phi3scaffold doctor` says which of them is missing.")
     elif target == "cuda":
-        print("It needs an NVIDIA GPU and its driver.")
+        print("It needs an NVIDIA GPU and its driver; `phi3scaffold doctor` says what is missing.")
     elif target == "directml":
         print("Training and building use the CPU, never DirectML; answering does, on Windows.")
     print("\nNext:")

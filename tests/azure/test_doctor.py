@@ -162,7 +162,7 @@ def test_a_workspace_that_nobody_named(ask: Ask) -> None:
 def test_nobody_is_logged_in(ask: Ask, tmp_path: Path) -> None:
     found = ask(AZURE_CLIENT_SECRET=None, PATH=str(tmp_path), HOME=str(tmp_path))
     told = only(found, "login", "error")
-    assert told["what"] == "nobody is logged in to Azure"
+    assert told["what"] == "Nobody is logged in to Azure."
     assert told["fix"].startswith("install the Azure CLI (aka.ms/azcli), then az login")
     for name in ("workspace", "role", "compute"):
         assert found[name][0]["state"] == "skipped", found[name]
@@ -193,7 +193,7 @@ def test_a_network_that_is_down(ask: Ask, azure: Loopback) -> None:
     azure.proxy.down.set()
     found = ask()
     told = only(found, "login", "error")
-    assert told["what"].startswith("no answer: ")
+    assert told["what"].startswith("No answer: ")
     assert "HTTPS_PROXY" in told["fix"]
     assert {found[name][0]["state"] for name in ("workspace", "role")} == {"skipped"}
 
@@ -228,14 +228,14 @@ def test_a_person_who_may_only_read(
     found = ask()
     assert found["workspace"][0]["state"] == "ok"
     told = only(found, "role", "error")
-    assert told["what"].startswith("you may not submit jobs: no jobs/write, codes/versions/write")
+    assert told["what"].startswith("You may not submit jobs: no jobs/write, codes/versions/write")
 
 
 @needs_sdk
 def test_a_compute_that_is_not_there(ask: Ask, project: Path) -> None:
     change(project / "fine-tuning" / "job.yml", compute="azureml:my-gpus")
     told = only(ask(), "compute", "error")
-    assert told["what"] == "there is no compute my-gpus"
+    assert told["what"] == "There is no compute my-gpus."
     place = "--workspace-name workspace --resource-group group"
     assert told["fix"].startswith(f"az ml compute list {place} -o table; or make it: az ml compute")
     assert "--name my-gpus --size Standard_NC24ads_A100_v4" in told["fix"]
@@ -279,10 +279,10 @@ def test_an_attached_cluster(
     cluster = {"id": path, "name": "arc-cluster", "properties": properties}
     monkeypatch.setitem(azure.service.documents, path, cluster)
     told = only(ask_doctor(root, azure.environment), "compute", "error")
-    assert told["what"] == ("the cluster has no instance type 'gpu'; it has defaultinstancetype")
+    assert told["what"] == ("The cluster has no instance type 'gpu'; it has defaultinstancetype.")
     types["gpu"] = {"resources": {"limits": {"cpu": "8"}}}
     told = only(ask_doctor(root, azure.environment), "compute", "error")
-    assert told["what"] == "the instance type 'gpu' has no GPU"
+    assert told["what"] == "The instance type 'gpu' has no GPU."
     types["gpu"]["resources"]["limits"]["nvidia.com/gpu"] = "1"
     assert only(ask_doctor(root, azure.environment), "compute", "ok")
 
@@ -296,11 +296,11 @@ def test_a_vault_without_the_secret_and_without_the_role(
     monkeypatch.setitem(azure.service.documents, assignments, {"value": []})
     secret, role = ask()["vault"]
     assert (secret["state"], role["state"]) == ("error", "error")
-    assert secret["what"] == f"{VAULT} has no secret hf-token"
+    assert secret["what"] == f"{VAULT} has no secret hf-token."
     assert secret["fix"] == (
         f'az keyvault secret set --vault-name {VAULT} --name hf-token --value "$HF_TOKEN"'
     )
-    assert role["what"] == "the compute's managed identity may not read secrets"
+    assert role["what"] == "The compute's managed identity may not read secrets."
     assert f"--role 'Key Vault Secrets User' --assignee-object-id {PRINCIPAL}" in role["fix"]
     assert role["fix"].endswith(f"--scope {VAULT_PATH}")
     older = {"properties": {"enableRbacAuthorization": False, "accessPolicies": []}}
@@ -317,7 +317,7 @@ def test_a_vault_that_is_not_there(ask: Ask, project: Path) -> None:
     change(project / "project.yaml", azure={"hf_token_secret": "hf-token", "key_vault": "no-vault"})
     (told,) = ask()["vault"]
     assert told["state"] == "error"
-    assert told["what"] == "the vault no-vault is not there, or cannot be reached"
+    assert told["what"] == "The vault no-vault is not there, or cannot be reached."
     assert told["fix"] == "az keyvault show --name no-vault"
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 TINY = ("--model", "tiny", "--algo", "lora", "--target", "cpu", "--task", "classify", "--defaults")
 GOALS = {
     "help": 0.3,
+    "doctor, no network": 2.0,
     "new": 1.5,
     "new + finetune + infer": 60.0,
     "finetune, nothing changed": 3.0,
@@ -44,6 +45,7 @@ def measure(folder: Path) -> dict[str, float]:
     project = folder / "proj"
     found = {"help": seconds("--help", cwd=folder)}
     found["new"] = seconds("new", "proj", *TINY, cwd=folder)
+    found["doctor, no network"] = seconds("doctor", "--offline", cwd=project)
     found["  of it finetune"] = seconds("run", cwd=project)
     found["  of it infer"] = seconds("infer", "--example", cwd=project)
     found["new + finetune + infer"] = (

@@ -45,7 +45,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         raise Skip("Azure does not answer") from None
     except Refused as error:
         if error.status == 404:
-            told, fix = f"there is no compute {name}", f"az ml compute list {place} -o table"
+            told, fix = f"There is no compute {name}", f"az ml compute list {place} -o table"
             yield Verdict(ID, "error", told, where, f"{fix}; or make it: {_make(name, place, job)}")
         else:
             yield Verdict(ID, "error", error.what, where=where)
@@ -119,12 +119,12 @@ def _instance_type(
     types = inner.get("instanceTypes") or {}
     where = f"{project.root / JOB}: resources.instance_type"
     if types and wanted not in types:
-        told = f"the cluster has no instance type {wanted!r}; it has {', '.join(types)}"
+        told = f"The cluster has no instance type {wanted!r}; it has {', '.join(types)}"
         yield Verdict(ID, "error", told, where, "one of those; kubectl get instancetype")
     elif types and needs_gpu:
         resources = (types[wanted] or {}).get("resources") or {}
         if not any("gpu" in key for key in (resources.get("limits") or {})):
-            told = f"the instance type {wanted!r} has no GPU"
+            told = f"The instance type {wanted!r} has no GPU"
             yield Verdict(ID, "error", told, where, "one with nvidia.com/gpu among its limits")
 
 

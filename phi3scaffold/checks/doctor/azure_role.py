@@ -53,12 +53,12 @@ def check(scene: Scene) -> Iterator[Verdict]:
     except Refused as error:
         if error.status == 404:
             raise Skip("the workspace is not there") from None
-        yield Verdict(ID, "error", "you may not even see your permissions there", scope, fix)
+        yield Verdict(ID, "error", "You may not even see your permissions there", scope, fix)
         return
     missing = [action for action in NEEDED if not may(action, granted)]
     if missing:
         short = ", ".join(action.removeprefix(f"{KIND}/") for action in missing)
-        yield Verdict(ID, "error", f"you may not submit jobs: no {short}", scope, fix)
+        yield Verdict(ID, "error", f"You may not submit jobs: no {short}", scope, fix)
     else:
         yield Verdict(ID, "ok", "you may submit jobs", where=scope)
 

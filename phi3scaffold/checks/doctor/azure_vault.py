@@ -70,13 +70,13 @@ def _secret(scene: Scene, vault: str, secret: str) -> Iterator[Verdict]:
     try:
         versions = scene.azure.get(f"{where}/versions", VAULT, query).get("value")
     except Unreachable:
-        told = f"the vault {vault} is not there, or cannot be reached"
+        told = f"The vault {vault} is not there, or cannot be reached"
         yield Verdict(ID, "error", told, url, f"az keyvault show --name {vault}")
     except Refused as error:
         if error.status == 404:
             yield Verdict(ID, "error", f"{vault} has no secret {secret}", where, fix)
         else:
-            told = f"whether {vault} has the secret {secret} is not for you to see ({error.status})"
+            told = f"Whether {vault} has the secret {secret} is not for you to see ({error.status})"
             yield Verdict(
                 ID,
                 "note",
@@ -109,16 +109,15 @@ def _identity(scene: Scene, project: Project, settings: Settings, vault: str) ->
         allowed = any(_may_read(scene, vault, properties, one) for one in principals)
     except (Skip, Refused, Unreachable):
         return  # azure-compute says so, or these roles are not for you to see
-    told, where = "the compute's managed identity", vault
     if allowed:
-        yield Verdict(ID, "ok", f"{told} may read secrets", where=where)
+        yield Verdict(ID, "ok", "the compute's managed identity may read secrets", where=vault)
         return
     short = vault.rsplit("/", 1)[-1]
     yield Verdict(
         ID,
         "error",
-        f"{told} may not read secrets",
-        where,
+        "The compute's managed identity may not read secrets",
+        vault,
         f"az role assignment create --role '{ROLE}' --assignee-object-id {principals[0]} "
         f"--assignee-principal-type ServicePrincipal --scope {vault}"
         if _by_role(properties)

@@ -34,11 +34,11 @@ def check(scene: Scene) -> Iterator[Verdict]:
         yield Verdict(
             ID,
             "warning",
-            f"this container may use {quota:g} of {cores} cores; PyTorch starts {cores} threads, "
+            f"This container may use {quota:g} of {cores} cores; PyTorch starts {cores} threads, "
             "which wait for each other",
             fix=f"export OMP_NUM_THREADS={usable}",
         )
     elif usable == 1 and not scene.remote:
-        yield Verdict(ID, "note", "one core: everything takes its time", fix="more, where you can")
+        yield Verdict(ID, "note", "One core: everything takes its time", fix="more, where you can")
     else:
         yield Verdict(ID, "ok", f"{usable} cores")

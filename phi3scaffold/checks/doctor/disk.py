@@ -33,7 +33,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
             yield Verdict(ID, "ok", here, where=where)
     else:
         needed = disk_need(scene.project, weights)
-        told = f"up to {size(needed)} are still needed, {here}"
+        told = f"{size(needed)} are still needed at most, {here}"
         if needed > free:
             fix = "free some disk space, or move the project to a larger disk"
             yield Verdict(ID, "error", told, where=where, fix=fix)
@@ -53,7 +53,7 @@ def _cache(scene: Scene) -> Iterator[Verdict]:
         return
     free = shutil.disk_usage(folder).free
     if free < LEAST:
-        told = f"the hub's cache: {size(free)} are free"
+        told = f"The hub's cache: {size(free)} are free"
         yield Verdict(ID, "warning", told, where=str(folder), fix="set HF_HOME to a larger disk")
 
 

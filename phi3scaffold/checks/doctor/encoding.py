@@ -32,7 +32,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         yield Verdict(
             ID,
             "warning",
-            f"not UTF-8: {told}",
+            f"Not UTF-8: {told}",
             fix=fix or "export PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8",
         )
     else:

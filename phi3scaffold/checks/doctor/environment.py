@@ -34,7 +34,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
             "ok" if complete else "note",
             "there is no .venv here; this Python is used"
             if complete
-            else "there is no .venv here yet, and this Python has not what the project needs",
+            else "There is no .venv here yet, and this Python has not what the project needs",
             where=sys.prefix if complete else str(scene.folder / ".venv"),
             fix=None if complete else scene.setup,
         )
@@ -44,7 +44,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         yield Verdict(
             ID,
             "note",
-            f"this command is phi3scaffold {__version__} of another Python; what it says of "
+            f"This command is phi3scaffold {__version__} of another Python; what it says of "
             "packages is about the project's",
             where=sys.executable,
             fix=f"make doctor, or {_script(there[0], 'phi3scaffold')} doctor",

@@ -23,12 +23,12 @@ OLDEST = (2, 28)  # git init -b
 
 def check(scene: Scene) -> Iterator[Verdict]:
     if shutil.which("git") is None:
-        told = "not installed: no history, and `phi3scaffold update` cannot merge"
+        told = "Not installed: no history, and `phi3scaffold update` cannot merge"
         yield Verdict(ID, "warning", told, fix="install it: git-scm.com")
         return
     match = re.search(r"(\d+)\.(\d+)[.\d]*", machine.ask("git", "--version") or "")
     if match is None:
-        yield Verdict(ID, "warning", "it does not start", fix="git --version says why")
+        yield Verdict(ID, "warning", "It does not start", fix="git --version says why")
         return
     if (int(match[1]), int(match[2])) < OLDEST:
         told = f"git {match[0]} is too old: `phi3scaffold new` needs 2.28"

@@ -21,6 +21,8 @@ from phi3scaffold.checks.environments import Environment
 from phi3scaffold.checks.needs import size, weights_of
 from phi3scaffold.checks.scene import Scene
 from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
 
 ID = "D09-gpu"
 CUDA_BUILD = re.compile(r"(?:nvidia|cuda)-[\w-]+")
@@ -45,7 +47,7 @@ def _cuda(scene: Scene) -> Iterator[Verdict]:
             yield Verdict(
                 ID,
                 "error",
-                "there is an NVIDIA GPU, and its driver does not answer (nvidia-smi)",
+                "There is an NVIDIA GPU, and its driver does not answer (nvidia-smi)",
                 fix="install NVIDIA's driver; in a container: docker run --gpus all, and the "
                 f"NVIDIA Container Toolkit on the host; {local}",
             )
@@ -63,16 +65,18 @@ def _cuda(scene: Scene) -> Iterator[Verdict]:
 
 
 def _memory(scene: Scene, gpus: tuple[machine.Gpu, ...]) -> Iterator[Verdict]:
-    weights = weights_of(scene.model, scene.project)
+    weights, bits = weights_of(scene.model, scene.project), 16
+    if weights and scene.project is not None and _is_qlora(scene.project):
+        weights, bits = weights // 3, 4  # and what stays in 16 bits
     for one in gpus:
         told = f"{one.name}, {size(one.memory)}, driver {one.driver}"
         if weights and one.memory < weights:
             yield Verdict(
                 ID,
                 "warning",
-                f"{told}: the 16-bit weights of {scene.model} take {size(weights)}, before "
-                "anything is trained",
-                fix="--algo qlora keeps them in 4 bits; or a smaller model",
+                f"{told}: the {bits}-bit weights of {scene.model} take {size(weights)}, "
+                "before anything is trained",
+                fix="a smaller model" + ("" if bits == 4 else "; --algo qlora keeps 4 bits"),
             )
         elif 0 < one.capability < BFLOAT16:
             yield Verdict(
@@ -83,6 +87,15 @@ def _memory(scene: Scene, gpus: tuple[machine.Gpu, ...]) -> Iterator[Verdict]:
             )
         else:
             yield Verdict(ID, "ok", told)
+
+
+def _is_qlora(project: Project) -> bool:
+    from phi3scaffold.runtime.olive.config import load_config
+
+    try:
+        return load_config(project.olive_config).algo.lower() == "qlora"
+    except ScaffoldError:  # lint looks at that file
+        return False
 
 
 def _build(one: Environment, scene: Scene) -> Iterator[Verdict]:
@@ -134,7 +147,7 @@ def _directml() -> Iterator[Verdict]:
         yield Verdict(
             ID,
             "note",
-            "training and building work here, on the CPU; DirectML answers on Windows alone",
+            "Training and building work here, on the CPU; DirectML answers on Windows alone",
             fix="copy gen-model/onnx/ to the same project on Windows",
         )
         return

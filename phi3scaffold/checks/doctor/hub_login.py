@@ -40,7 +40,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         yield Verdict(
             ID,
             "error" if needs_hub(scene) else "warning",
-            "the hub does not accept the token: it has expired, or was revoked",
+            "The hub does not accept the token: it has expired, or was revoked",
             where=_source(),
             fix="hf auth login; and unset HF_TOKEN where it is set",
         )

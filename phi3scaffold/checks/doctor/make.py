@@ -28,7 +28,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
     yield Verdict(
         ID,
         "note",
-        "not installed, and not needed",
+        "Not installed, and not needed",
         fix=f"instead of make setup: {scene.setup}; of make finetune: {verb} run; of make infer: "
         f"{verb} infer",
     )

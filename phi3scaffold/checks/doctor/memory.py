@@ -31,7 +31,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         yield Verdict(ID, "note", told)
         return
     need = _need(scene, weights)
-    told = f"{need.stage} {scene.model} takes about {size(need.bytes)}: {here}"
+    told = f"{need.stage.capitalize()} {scene.model} takes about {size(need.bytes)}: {here}"
     smaller = "a smaller model (phi3scaffold models), or --target aml"
     if scene.project is None:
         fits = need.bytes <= total

@@ -15,6 +15,7 @@ from phi3scaffold import catalog
 from phi3scaffold.checks.scene import Scene
 from phi3scaffold.checks.verdict import Verdict, from_error
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
 
 ID = "D19-model"
 
@@ -48,7 +49,8 @@ def check(scene: Scene) -> Iterator[Verdict]:
     elif entry is not None and entry.hub_id is None:
         yield Verdict(ID, "ok", f"{scene.model} comes with this package")
     elif not needs_hub(scene):
-        yield Verdict(ID, "ok", f"{scene.model}: the job fetches it")
+        where = "the job fetches it" if scene.remote else "it lies in the hub's cache"
+        yield Verdict(ID, "ok", f"{scene.model}: {where}")
     elif hub_is_forbidden():
         yield Verdict(
             ID,
@@ -64,20 +66,34 @@ def check(scene: Scene) -> Iterator[Verdict]:
 
 def needs_hub(scene: Scene) -> bool:
     """Whether the hub has still to be asked for the base model from here."""
-    from phi3scaffold.runtime.stages.model import local_folder, read_lock
+    from phi3scaffold.runtime import hub
+    from phi3scaffold.runtime.stages.model import local_folder
 
     entry = catalog.find(scene.model)
     if entry is not None and entry.hub_id is None:
         return False
     if scene.project is None or scene.model != scene.project.model_id:
         return not catalog.is_local(scene.model)
+    if scene.project.base_bytes or local_folder(scene.project) is not None:
+        return False
+    commit = _commit(scene.project)
+    if commit is None:
+        return True
     if scene.remote:  # a job is told the commit, and fetches the model itself
-        try:
-            lock = read_lock(scene.project.lock)
-        except ScaffoldError:
-            lock = None
-        return lock is None or lock.id != scene.model
-    return not scene.project.base_bytes and local_folder(scene.project) is None
+        return False
+    return hub.from_cache(catalog.describe(scene.model).hub_id or scene.model, commit) is None
+
+
+def _commit(project: Project) -> str | None:
+    """The commit that the model is fixed at, or None."""
+    from phi3scaffold.runtime.stages.model import read_lock
+
+    try:
+        lock = read_lock(project.lock)
+    except ScaffoldError:
+        return None
+    same = lock and (lock.id, lock.revision) == (project.model_id, project.revision)
+    return lock.commit if lock and same else None
 
 
 def hub_is_forbidden() -> bool:

@@ -37,6 +37,11 @@ def check(scene: Scene) -> Iterator[Verdict]:
             )
             fix = f"export {name}={example}, or unset {name}"
             yield Verdict(ID, "error", f"{name} is no address", where=name, fix=fix)
+        elif value.startswith("socks") and not scene.environments[0].installed("socksio"):
+            wrong = True
+            what = f"{name} is a SOCKS proxy, and socksio is not installed: the hub cannot be asked"
+            fix = f"{scene.environments[0].python} -m pip install socksio pysocks; or unset {name}"
+            yield Verdict(ID, "error", what, where=name, fix=fix)
         else:
             told.append(f"{name} {host}")
     for name in FILES:

@@ -27,7 +27,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
             yield Verdict(
                 ID,
                 "error",
-                "the list of what has to be installed is missing",
+                "The list of what has to be installed is missing",
                 where=str(one.requirements),
                 fix="take it from git again: git checkout -- setup",
             )
@@ -63,10 +63,10 @@ def _compare(one: Environment, pins: dict[str, str], scene: Scene) -> Iterator[V
         yield Verdict(ID, "error", told, where=where, fix=fix)
     if other:
         told = _few([f"{name} {one.installed(name)} (pinned {other[name]})" for name in other])
-        yield Verdict(ID, "warning", f"not the proved version: {told}", where=where, fix=fix)
+        yield Verdict(ID, "warning", f"Not the proved version: {told}", where=where, fix=fix)
     beside = _beside(scene, one, pins)
     if beside and not missing:
-        told = f"brought along, and not as in constraints.txt: {_few(beside)}"
+        told = f"Brought along, and not as in constraints.txt: {_few(beside)}"
         yield Verdict(ID, "note", told, where=where, fix=fix)
     if not missing and not other and not beside:
         yield Verdict(ID, "ok", f"{len(pins)} pinned packages, all as pinned", where=where)

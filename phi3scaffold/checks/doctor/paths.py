@@ -56,7 +56,7 @@ def problems(folder: Path, *, windows: bool, long: bool) -> Iterator[Verdict]:
             yield Verdict(ID, "warning", told, where=where, fix=fix)
             break
     if where.startswith("/mnt/") and _is_wsl():
-        told = "a disk of Windows, many times slower than WSL's own"
+        told = "A disk of Windows, many times slower than WSL's own"
         yield Verdict(ID, "warning", told, where=where, fix="move the project below ~ in WSL")
 
 

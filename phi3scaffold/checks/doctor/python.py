@@ -31,7 +31,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         yield Verdict(
             ID,
             "error",
-            f"this Python has {bits} bits; PyTorch and ONNX Runtime have no wheels for it",
+            f"This Python has {bits} bits; PyTorch and ONNX Runtime have no wheels for it",
             where=sys.executable,
             fix="install a Python of 64 bits, from 3.11 to 3.13",
         )

@@ -31,7 +31,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         yield Verdict(
             ID,
             "error",
-            "it cannot be written to: worker processes cannot start",
+            "It cannot be written to: worker processes cannot start",
             where=str(folder),
             fix="mount -o remount,rw /dev/shm, as root",
         )

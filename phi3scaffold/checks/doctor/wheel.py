@@ -28,21 +28,21 @@ def check(scene: Scene) -> Iterator[Verdict]:
         yield Verdict(
             ID,
             "error",
-            "the runtime's wheel is missing",
+            "The runtime's wheel is missing",
             where=str(setup),
             fix="copy it from where the project was made, or take it from git: "
             "git checkout -- setup",
         )
     if len(wheels) > 1:
         names = ", ".join(wheel.name for wheel in wheels)
-        what = f"there are {len(wheels)} wheels of phi3scaffold: {names}"
+        what = f"There are {len(wheels)} wheels of phi3scaffold: {names}"
         yield Verdict(ID, "error", what, where=str(setup), fix="keep the newest alone")
     for wheel in wheels:
         if not _whole(wheel):
             yield Verdict(
                 ID,
                 "error",
-                "the runtime's wheel is damaged",
+                "The runtime's wheel is damaged",
                 where=str(wheel),
                 fix="take it from git again: git checkout -- setup",
             )

@@ -41,7 +41,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         error = _refusal(folder)
         if error is not None:
             refused = True
-            told = f"cannot be written to: {error.strerror or error}"
+            told = f"Cannot be written to: {error.strerror or error}"
             yield Verdict(ID, "error", told, where=str(folder), fix=fix)
     try:
         temporary = Path(tempfile.gettempdir())
@@ -50,7 +50,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         temporary, error = Path(), none
     if error is not None:
         refused = True
-        told = f"no folder for temporary files: {error.strerror or error}"
+        told = f"No folder for temporary files: {error.strerror or error}"
         fix = "set TMPDIR (Windows: TEMP) to a folder of your own"
         yield Verdict(ID, "error", told, where=str(temporary), fix=fix)
     if not refused:

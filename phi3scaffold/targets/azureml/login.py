@@ -33,7 +33,7 @@ class Unreachable(ScaffoldError):
 
     def __init__(self, what: str, where: str) -> None:
         fix = "look at the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE)"
-        super().__init__(f"no answer: {what}", where=where, fix=fix, exit_code=FAILED_RUN)
+        super().__init__(f"No answer: {what}", where=where, fix=fix, exit_code=FAILED_RUN)
 
 
 class Login:
@@ -73,7 +73,7 @@ class Login:
         try:
             return str(self._credential.get_token(f"{resource}/.default").token)
         except CredentialUnavailableError:
-            raise ScaffoldError("nobody is logged in to Azure") from None
+            raise ScaffoldError("Nobody is logged in to Azure") from None
         except AzureError as error:
             raise _why(str(getattr(error, "message", error))) from None
 
@@ -107,7 +107,7 @@ def _why(message: str) -> ScaffoldError:
     for line in lines:
         if "onnection" in line or "resolve" in line or "Max retries" in line:
             return Unreachable(line, "https://login.microsoftonline.com")
-    return ScaffoldError("nobody is logged in to Azure")
+    return ScaffoldError("Nobody is logged in to Azure")
 
 
 def _first_line(text: object) -> str:

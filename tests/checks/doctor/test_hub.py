@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,21 @@ def test_a_hub_that_is_forbidden(hub: HubServer, sound: Make, tmp_path: Path) ->
     assert "HF_HUB_OFFLINE forbids to ask" in found["model"][0]["what"]
 
 
+def test_a_model_in_the_hubs_cache_needs_no_hub(
+    hub: HubServer, sound: Make, project: Make, tmp_path: Path
+) -> None:
+    root, commit = project(), "a" * 40
+    there = tmp_path / "hf" / "hub" / f"models--{MINI.replace('/', '--')}" / "snapshots" / commit
+    shutil.copytree(sound() / "model-cache" / "base", there)  # any whole model
+    lock = {"id": MINI, "revision": "main", "source": "hub", "commit": commit}
+    (root / "model.lock").write_text(json.dumps(lock))
+    found = ask(hub, root, tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
+    assert found["hub"]["state"] == "ok"
+    words = ("--only", "model")
+    (told,) = doctor(root, *words, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hf"))["of"]["model"]
+    assert told["what"] == f"{MINI}: it lies in the hub's cache"
+
+
 def test_offline_asks_nobody(hub: HubServer, sound: Make, tmp_path: Path) -> None:
     found = doctor(sound(model=MINI), "--offline", HF_ENDPOINT=hub.url, HF_TOKEN=TOKEN)
     assert hub.requests == []
@@ -129,5 +145,5 @@ def test_nobody_waits_for_an_answer_that_does_not_come(sound: Make, tmp_path: Pa
     assert [(one.id, one.state) for one in found] == [
         ("one", "warning"), ("two", "warning"), ("three", "ok"),
     ]  # fmt: skip
-    assert found[0].what == "no answer within 0.3 seconds"
+    assert found[0].what == "No answer within 0.3 seconds"
     assert waiting[0][:2] == ["one", "two"]

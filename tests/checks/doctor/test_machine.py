@@ -73,6 +73,24 @@ def test_the_processor_is_what_pytorch_says_it_is() -> None:
         assert machine.has_bfloat16() == bool(has)
 
 
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        ("hw.optional.neon) echo 1;; hw.optional.arm.FEAT_BF16) echo 1", {"NEON", "BF16"}),
+        ("hw.optional.neon) echo 1;; hw.optional.arm.FEAT_BF16) echo 0", {"NEON"}),
+        ("machdep.cpu.leaf7_features) echo RDWRFSGS AVX2 BMI2", {"AVX2"}),
+    ],
+)
+def test_processors_of_macs_by_a_sysctl_that_knows_its_own_alone(
+    answers: str, found: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, "sysctl", f'case "$2" in {answers};; *) exit 1;; esac')
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(machine.sys, "platform", "darwin")
+    assert machine.features() == found
+    assert machine.has_bfloat16() is ("BF16" in found)
+
+
 @pytest.mark.parametrize("files", [
     {"sys/fs/cgroup/cpu.max": "250000 100000\n"},
     {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "250000\n",
@@ -118,7 +136,7 @@ def test_memory_decides_whether_the_model_fits(root: Path, scene: See, sound: Ma
     memory_of(root, total=8, available=7)
     (told,) = said("memory", here)
     assert told.state == "error"
-    assert "quantizing" in told.what
+    assert "Quantizing" in told.what
     assert "a smaller model" in str(told.fix)
 
 
@@ -146,7 +164,7 @@ def test_a_processor_without_bfloat16_takes_more(root: Path, scene: See, sound: 
     assert said("memory", scene(sound(model=MINI)))[0].state == "ok"
     cpu(root, "avx2")
     (told,) = said("memory", scene(sound(model=MINI)))
-    assert (told.state, told.what.split()[0]) == ("error", "training")
+    assert (told.state, told.what.split()[0]) == ("error", "Training")
 
 
 def test_a_project_of_the_cloud_needs_memory_to_answer_alone(
@@ -154,7 +172,7 @@ def test_a_project_of_the_cloud_needs_memory_to_answer_alone(
 ) -> None:
     memory_of(root, total=8, available=6)
     (told,) = said("memory", scene(sound("aml", MINI)))
-    assert (told.state, told.what.split()[0]) == ("ok", "answering")
+    assert (told.state, told.what.split()[0]) == ("ok", "Answering")
 
 
 def test_the_needs_are_those_that_the_readme_says() -> None:
@@ -229,12 +247,16 @@ def test_a_pytorch_that_cannot_use_the_gpu(
 
 
 def test_a_gpu_that_is_too_small_or_too_old(
-    sound: Make, scene: See, smi: Callable[[str], None]
+    sound: Make, project: Make, scene: See, smi: Callable[[str], None]
 ) -> None:
     smi("echo 'NVIDIA GeForce GTX 1060, 6144 MiB, 535.54, 6.1'")
     told = said("gpu", scene(sound("cuda", MINI)))[0]
     assert told.state == "warning"
     assert "take 7.1 GiB" in told.what
+    root = project("cuda", MINI)
+    config = root / "fine-tuning" / "olive-config.json"
+    config.write_text(config.read_text().replace('"type": "LoRA"', '"type": "QLoRA"'))
+    assert said("gpu", scene(root))[0].state == "note"  # 4 bits fit
     told = said("gpu", scene(sound("cuda")))[0]
     assert told.state == "note"
     assert "no bfloat16 (compute capability 6.1" in told.what

@@ -163,11 +163,11 @@ def test_the_wheel_is_there_once_and_whole(project: Make, scene: See) -> None:
     other = wheel.with_name("phi3scaffold-9.9-py3-none-any.whl")
     with zipfile.ZipFile(other, "w"):
         pass
-    assert "there are 2 wheels" in said("wheel", scene(root))[0].what
+    assert "There are 2 wheels" in said("wheel", scene(root))[0].what
     other.unlink()
     wheel.write_bytes(content[:5000])
     (told,) = said("wheel", scene(root))
-    assert (told.state, told.what) == ("error", "the runtime's wheel is damaged")
+    assert (told.state, told.what) == ("error", "The runtime's wheel is damaged.")
     wheel.unlink()
     (told,) = said("wheel", scene(root))
-    assert (told.state, told.what) == ("error", "the runtime's wheel is missing")
+    assert (told.state, told.what) == ("error", "The runtime's wheel is missing.")

@@ -64,7 +64,16 @@ def test_the_disk_has_to_hold_what_is_not_made_yet(
         file.truncate(weights)  # a hole: it takes no disk
     needed = sum(stage.room(here) for stage in STAGES.values() if stage.wanted(here))
     told = said("disk", scene(root))[0]
-    assert f"up to {needed / 2**30:.1f} GiB are still needed" in told.what
+    assert f"{needed / 2**30:.1f} GiB are still needed at most" in told.what
+
+
+def test_a_project_of_the_cloud_needs_room_for_what_is_brought_back(
+    sound: Make, scene: See, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=9 << 30))
+    assert said("disk", scene(sound("aml", MINI)))[0].state == "ok"
+    assert said("disk", scene(sound("cuda", MINI)))[0].state == "error"
 
 
 def test_a_nearly_full_disk_outside_of_a_project(
@@ -154,6 +163,7 @@ def test_git(
         ("HTTPS_PROXY", "http://proxy:eighty", "HTTPS_PROXY is no address"),
         ("https_proxy", "ftp://proxy:80", "https_proxy is no address"),
         ("HF_ENDPOINT", "hub.example/", None),
+        ("ALL_PROXY", "socks5://proxy:1080", "socksio is not installed"),
         ("HF_ENDPOINT", "file:///hub", "HF_ENDPOINT is no address"),
         ("SSL_CERT_FILE", "/nowhere/ca.pem", "names a file that is not there"),
         ("HTTPS_PROXY", "http://me:hunter2@proxy:8080", None),

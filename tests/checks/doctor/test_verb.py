@@ -133,9 +133,9 @@ def test_a_check_that_crashes_is_a_verdict() -> None:
     scene = open_scene()
     (told,) = look(SimpleNamespace(ID="D99", check=crash), scene)  # type: ignore[arg-type]
     assert told.state == "warning"
-    assert told.what == "could not be looked at: ZeroDivisionError: division"
+    assert told.what == "Could not be looked at: ZeroDivisionError: division."
     (told,) = look(SimpleNamespace(ID="D99", check=refuse), scene)  # type: ignore[arg-type]
-    assert (told.what, told.fix) == ("could not be looked at: Not that.", "this")
+    assert (told.what, told.fix) == ("Could not be looked at: Not that.", "this")
 
 
 @pytest.mark.parametrize("module", load("doctor"), ids=lambda module: module.ID)
