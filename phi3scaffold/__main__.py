@@ -10,6 +10,9 @@ VERBS = {
     "new": Verb("phi3scaffold.cli.new", "make a project"),
     "migrate": Verb("phi3scaffold.cli.migrate", "make a project of an old Olive config"),
     "doctor": Verb("phi3scaffold.cli.doctor", "say what is wrong with this machine or project"),
+    "update": Verb(
+        "phi3scaffold.cli.update", "bring a project to the installed version, edits kept"
+    ),
     "models": Verb("phi3scaffold.cli.models", "list the models it knows"),
     "data": Verb("phi3scaffold.cli.data", "check and prepare the rows, and show what they are"),
     "model": Verb("phi3scaffold.cli.stage", "fetch the base model into model-cache/"),

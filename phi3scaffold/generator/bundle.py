@@ -46,7 +46,7 @@ def build(source: Path, version: str, previous: Path | None, output: Path) -> st
             _git(repository, "fetch", "-q", str(previous.resolve()), "refs/tags/*:refs/tags/*")
         tag = f"v{version}"
         earlier = [name for name in _tags(repository) if name != tag]
-        newer = [name for name in earlier if _key(name) > _key(tag)]
+        newer = [name for name in earlier if key(name) > key(tag)]
         if newer:
             raise ScaffoldError(
                 f"The bundle already holds {newer[0]}, newer than {tag}.",
@@ -58,7 +58,7 @@ def build(source: Path, version: str, previous: Path | None, output: Path) -> st
         index = ("--work-tree", str(tree))
         _git(repository, *index, "-c", "core.autocrlf=false", "add", "-A", "-f")
         tree_hash = _git(repository, "write-tree")
-        parents = ("-p", max(earlier, key=_key)) if earlier else ()
+        parents = ("-p", max(earlier, key=key)) if earlier else ()
         commit = _git(repository, "commit-tree", tree_hash, "-m", f"Template {tag}", *parents)
         _git(repository, "tag", "-f", tag, commit)
         _git(repository, "update-ref", "refs/heads/main", commit)
@@ -85,7 +85,8 @@ def _tags(repository: Path) -> list[str]:
     return _git(repository, "tag", "--list").split()
 
 
-def _key(tag: str) -> tuple[int, ...]:
+def key(tag: str) -> tuple[int, ...]:
+    """A tag or version as numbers that compare: ``v0.10.1`` -> (0, 10, 1)."""
     return tuple(int(part) for part in re.findall(r"\d+", tag))
 
 

@@ -10,25 +10,12 @@ from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
+from phi3scaffold.generator.environments import write_environments
 from phi3scaffold.generator.publish import check_destination, published
 from phi3scaffold.generator.render import render
 from phi3scaffold.generator.repository import first_commit
-from phi3scaffold.generator.requirements import constraints, distribution, pins
 from phi3scaffold.generator.source import Source, sample_rows, user_rows
 from phi3scaffold.generator.wheel import write_wheel
-
-# What each environment of a project installs, by the file in setup/ that lists it.
-ENVIRONMENTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "cpu": {"requirements.txt": ("train", "cpu")},
-    "cuda": {"requirements.txt": ("train", "cuda")},
-    # Training and building never use DirectML; its ONNX Runtime cannot stand beside the CPU's.
-    "directml": {"requirements.txt": ("train", "cpu"), "requirements-infer.txt": ("directml",)},
-    # This machine's environment; the one of the job in the cloud is its conda.yaml.
-    "aml": {"requirements.txt": ("train", "cpu", "aml")},
-    "arc": {"requirements.txt": ("train", "cpu", "aml")},
-}
-JOB = ("train", "cuda", "job")
-JOB_OF_TINY = ("train", "cpu", "job")  # which needs no GPU
 
 
 def new(
@@ -80,9 +67,7 @@ def new(
             shutil.copyfile(path, target)
         if weights is not None:
             shutil.copytree(weights, staging / "model-cache" / "base")
-        write_requirements(staging / "setup", answers["target"])
-        if answers["target"] in ("aml", "arc"):
-            write_conda(staging / "setup", JOB if weights is None else JOB_OF_TINY)
+        write_environments(staging / "setup", answers["target"], tiny=weights is not None)
         if wheel:
             write_wheel(staging / "setup", weights=weights is not None)
         amend(staging)
@@ -150,38 +135,3 @@ def resolve_model(ref: str) -> tuple[str, Path | None]:
             fix="run the `phi3scaffold` that was installed from the package or the repository",
         )
     return entry.ref, weights
-
-
-def write_requirements(setup: Path, target: str) -> None:
-    """Write the exact pins of every environment of a project for `target` into `setup`."""
-    version = distribution().version
-    fixed = constraints()
-    if fixed is not None:
-        shutil.copyfile(fixed, setup / "constraints.txt")
-    for name, extras in ENVIRONMENTS[target].items():
-        head = (
-            f"# Exact pins that work together: phi3scaffold {version} [{', '.join(extras)}].\n"
-            "# Written by `phi3scaffold new`.\n"
-        )
-        lines = [*(["-c constraints.txt"] if fixed else []), *pins(*extras)]
-        text = head + "".join(f"{line}\n" for line in lines)
-        (setup / name).write_text(text, encoding="utf-8", newline="\n")
-
-
-def write_conda(setup: Path, extras: tuple[str, ...]) -> None:
-    """Write the job's conda.yaml, pins and all: Azure ML sees no other file of setup/."""
-    lines = [
-        f"# The environment of the job in the cloud: phi3scaffold {distribution().version} "
-        f"[{', '.join(extras)}].",
-        "# Written by `phi3scaffold new`. On this machine use setup.sh or setup.ps1 instead.",
-        "name: phi3scaffold-job",
-        "channels:",
-        "  - conda-forge",
-        "dependencies:",
-        "  - python=3.11",
-        "  - pip",
-        "  - pip:",
-        *(f"      - {pin}" for pin in pins(*extras)),
-    ]
-    text = "".join(f"{line}\n" for line in lines)
-    (setup / "conda.yaml").write_text(text, encoding="utf-8", newline="\n")

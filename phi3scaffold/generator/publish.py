@@ -41,7 +41,7 @@ def published(destination: Path) -> Iterator[Path]:
     check_destination(destination)
     made: list[Path] = []
     staging: Path | None = None
-    with _signals_raise():
+    with signals_raise():
         try:
             _make_parents(destination.parent, made)
             staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
@@ -49,7 +49,7 @@ def published(destination: Path) -> Iterator[Path]:
             staging.chmod(0o777 & ~_umask())  # mkdtemp's is 0700
             _move(staging, destination)
         except BaseException as error:
-            with _signals_wait():
+            with signals_wait():
                 if staging is not None:
                     shutil.rmtree(staging, ignore_errors=True)
                 for folder in reversed(made):
@@ -101,7 +101,7 @@ def _umask() -> int:
 
 
 @contextmanager
-def _signals_raise() -> Iterator[None]:
+def signals_raise() -> Iterator[None]:
     """SIGTERM and SIGHUP end the block by an exception, so that what follows it runs."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -121,7 +121,7 @@ def _signals_raise() -> Iterator[None]:
 
 
 @contextmanager
-def _signals_wait() -> Iterator[None]:
+def signals_wait() -> Iterator[None]:
     """A second Ctrl-C does not interrupt the cleaning up."""
     if threading.current_thread() is not threading.main_thread():
         yield

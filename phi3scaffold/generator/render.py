@@ -28,6 +28,19 @@ def have_git() -> bool:
     return shutil.which("git") is not None
 
 
+def follow(answers: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """What every question comes to with `answers` and defaults, and those that are not asked then.
+
+    Raises:
+        ScaffoldError: an answer is refused.
+    """
+    with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
+        worker = _copy(
+            str(template.folder()), Path(scratch) / "asked", answers, pretend=True, defaults=True
+        )
+    return worker.answers.combined, set(worker.answers.hidden)
+
+
 def ask(answers: dict[str, Any]) -> dict[str, Any]:
     """Ask at the terminal what `answers` does not say; return what was asked or given.
 
@@ -41,8 +54,11 @@ def ask(answers: dict[str, Any]) -> dict[str, Any]:
     return {name: worker.answers.combined[name] for name in asked}
 
 
-def render(destination: Path, answers: dict[str, Any]) -> None:
+def render(destination: Path, answers: dict[str, Any], tag: str | None = None) -> None:
     """Render the template into `destination` (an empty folder) without asking.
+
+    Args:
+        tag: the version, a tag of the bundle; by default this installation's, the newest.
 
     Raises:
         ScaffoldError: an answer is refused, or git fails.
@@ -58,9 +74,8 @@ def render(destination: Path, answers: dict[str, Any]) -> None:
             fix="install it again; in a checkout: python -m phi3scaffold.generator.bundle",
         )
     with _git_reads_the_bundle(template.BUNDLE):
-        _copy(
-            template.SOURCE, destination, answers, defaults=True, vcs_ref=f"v{template.version()}"
-        )
+        ref = tag or f"v{template.version()}"
+        _copy(template.SOURCE, destination, answers, defaults=True, vcs_ref=ref)
 
 
 def _copy(source: str, destination: Path, answers: dict[str, Any], **options: Any) -> Any:

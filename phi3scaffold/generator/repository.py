@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator.render import GIT_LOCATIONS, have_git
+from phi3scaffold.generator.git import environment
+from phi3scaffold.generator.render import have_git
 
 FALLBACK = {
     "user.name": "phi3scaffold",
@@ -51,14 +52,9 @@ def _nearest(folder: Path) -> Path:
     return folder
 
 
-def _environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
-    return kept | {"LC_ALL": "C"}  # its messages are looked at
-
-
 def _ok(folder: Path, *arguments: str) -> bool:
     result = subprocess.run(
-        ["git", *arguments], cwd=folder, env=_environment(), capture_output=True, check=False
+        ["git", *arguments], cwd=folder, env=environment(), capture_output=True, check=False
     )
     return result.returncode == 0
 
@@ -67,7 +63,7 @@ def _run(folder: Path, *arguments: str) -> None:
     result = subprocess.run(
         ["git", *arguments],
         cwd=folder,
-        env=_environment(),
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,

@@ -51,9 +51,13 @@ def distribution() -> Distribution:
 
 
 def pins(*extras: str, of: Distribution | None = None) -> list[str]:
-    """The requirements of the base and of `extras`, sorted, each once; `of` this installation."""
+    """The requirements of the base and of `extras`, sorted, each once; `of` this installation.
+
+    Another release may not have had one of the extras yet.
+    """
     found = of or distribution()
-    lines = [*found.base, *(line for extra in extras for line in found.extras[extra])]
+    known = [extra for extra in extras if of is None or extra in of.extras]
+    lines = [*found.base, *(line for extra in known for line in found.extras[extra])]
     return sorted(dict.fromkeys(lines), key=str.lower)
 
 
@@ -117,6 +121,15 @@ def of_wheel(path: Path) -> Distribution:
             return _from_message(email.message_from_bytes(wheel.read(name)), points)
     except (OSError, zipfile.BadZipFile, KeyError, StopIteration, ValueError, zlib.error):
         raise ScaffoldError("This is no wheel of phi3scaffold.", where=path) from None
+
+
+def constraints_of_wheel(path: Path) -> bytes | None:
+    """The constraints.txt that a wheel of this package carries; None where it has none."""
+    import zipfile
+
+    with zipfile.ZipFile(path) as wheel:
+        name = f"{NAME}/constraints.txt"
+        return wheel.read(name) if name in wheel.namelist() else None
 
 
 def _from_message(message: Any, entry_points: str) -> Distribution:

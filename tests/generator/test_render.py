@@ -1,9 +1,8 @@
-"""Copier renders from the bundle, and a project made so can be updated."""
+"""Copier renders from the bundle."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import yaml
 
 from phi3scaffold import generator
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator import bundle, render, template
+from phi3scaffold.generator import template
 
 ANSWERS = {"algo": "lora", "target": "cpu", "task": "qa"}
 
@@ -146,25 +145,3 @@ def test_a_broken_bundle_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(ScaffoldError, match="git could not unpack"):
         make(tmp_path / "proj")
     assert not (tmp_path / "proj").exists()
-
-
-def test_a_project_can_be_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a bundle with one more version: the template's change arrives, the user's stays."""
-    import copier
-
-    project = make(tmp_path / "proj")
-    readme = project / "README.md"
-    readme.write_text("My own first line.\n" + readme.read_text())
-    newer = tmp_path / "newer"
-    shutil.copytree(template.folder(), newer)
-    ignore = newer / "project" / ".gitignore.jinja"
-    ignore.write_text(ignore.read_text() + "\n# from the newer template\n")
-    path = tmp_path / "template.bundle"
-    bundle.build(newer, "99.0.0", template.BUNDLE, path)
-    commit = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qam", "mine"]
-    subprocess.run(commit, cwd=project, check=True)
-    with render._git_reads_the_bundle(path):
-        copier.run_update(project, defaults=True, overwrite=True, quiet=True)
-    assert answers_of(project)["_commit"] == "v99.0.0"
-    assert "# from the newer template" in (project / ".gitignore").read_text()
-    assert readme.read_text().startswith("My own first line.\n")

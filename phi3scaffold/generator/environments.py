@@ -1,0 +1,77 @@
+"""The environments of a project: what each file in setup/ that lists packages asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from phi3scaffold.generator.requirements import Distribution, constraints, distribution, pins
+
+# What each environment of a project installs, by the file in setup/ that lists it.
+ENVIRONMENTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "cpu": {"requirements.txt": ("train", "cpu")},
+    "cuda": {"requirements.txt": ("train", "cuda")},
+    # Training and building never use DirectML; its ONNX Runtime cannot stand beside the CPU's.
+    "directml": {"requirements.txt": ("train", "cpu"), "requirements-infer.txt": ("directml",)},
+    # This machine's environment; the one of the job in the cloud is its conda.yaml.
+    "aml": {"requirements.txt": ("train", "cpu", "aml")},
+    "arc": {"requirements.txt": ("train", "cpu", "aml")},
+}
+JOB = ("train", "cuda", "job")
+JOB_OF_TINY = ("train", "cpu", "job")  # which needs no GPU
+
+
+def write_environments(
+    setup: Path,
+    target: str,
+    *,
+    tiny: bool,
+    release: tuple[Distribution, bytes | None] | None = None,
+) -> None:
+    """Write the exact pins of every environment of a project for `target` into `setup`.
+
+    Args:
+        tiny: the base model is the demonstration model, whose job needs no GPU.
+        release: another release's metadata and constraints; by default this installation's.
+    """
+    if release is None:
+        fixed = constraints()
+        release = distribution(), None if fixed is None else fixed.read_bytes()
+    found, constrained = release
+    if constrained is not None:
+        (setup / "constraints.txt").write_bytes(constrained)
+    for name, extras in ENVIRONMENTS[target].items():
+        head = (
+            f"# Exact pins that work together: phi3scaffold {found.version} "
+            f"[{', '.join(extras)}].\n"
+            "# Written by `phi3scaffold new`.\n"
+        )
+        lines = [*(["-c constraints.txt"] if constrained else []), *pins(*extras, of=found)]
+        _write(setup / name, head, *lines)
+    if target in ("aml", "arc"):
+        _write_conda(setup, JOB_OF_TINY if tiny else JOB, found)
+
+
+def _write_conda(setup: Path, extras: tuple[str, ...], found: Distribution) -> None:
+    """The job's conda.yaml, pins and all: Azure ML sees no other file of setup/."""
+    head = (
+        f"# The environment of the job in the cloud: phi3scaffold {found.version} "
+        f"[{', '.join(extras)}].\n"
+        "# Written by `phi3scaffold new`. On this machine use setup.sh or setup.ps1 instead.\n"
+    )
+    _write(
+        setup / "conda.yaml",
+        head,
+        "name: phi3scaffold-job",
+        "channels:",
+        "  - conda-forge",
+        "dependencies:",
+        "  - python=3.11",
+        "  - pip",
+        "  - pip:",
+        *(f"      - {pin}" for pin in pins(*extras, of=found)),
+    )
+
+
+def _write(path: Path, head: str, *lines: str) -> None:
+    text = head + "".join(f"{line}\n" for line in lines)
+    path.write_text(text, encoding="utf-8", newline="\n")

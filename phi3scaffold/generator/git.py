@@ -1,0 +1,54 @@
+"""Run git on a project: no hooks, no pathspec magic, messages in English."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator.render import GIT_LOCATIONS
+
+
+def environment() -> dict[str, str]:
+    """This process's, without what would point git at another repository."""
+    kept = {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
+    return kept | {"LC_ALL": "C"}  # its messages are looked at
+
+
+def run(
+    folder: Path, *arguments: str, stdin: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """`git ARGUMENTS` in `folder`, whatever it returns. The user's hooks are not for us to run."""
+    return subprocess.run(
+        ["git", "-c", f"core.hooksPath={os.devnull}", "--literal-pathspecs", *arguments],
+        cwd=folder,
+        env=environment(),
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        check=False,
+    )
+
+
+def output(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
+    """What `git ARGUMENTS` prints.
+
+    Raises:
+        ScaffoldError: git fails.
+        OSError: the disk is full.
+    """
+    done = run(folder, *arguments, stdin=stdin)
+    if done.returncode:
+        message = last_line(done)
+        if os.strerror(errno.ENOSPC) in message:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        raise ScaffoldError(f"git {arguments[0]} failed: {message}", where=folder, exit_code=1)
+    return done.stdout
+
+
+def last_line(done: subprocess.CompletedProcess[bytes]) -> str:
+    """The gist of why git failed."""
+    lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+    return next((line for line in lines if line.startswith(("fatal:", "error:"))), "no message")

@@ -1,0 +1,167 @@
+"""Bring a project to this installation's version, and keep what the user did to it.
+
+`update`, `plan` (what it would do), `diff` and `abort` are the whole interface. Nothing is written
+before everything has been worked out; then it happens in one guarded step (see journal.py).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator import git, template
+from phi3scaffold.generator.make import resolve_model
+from phi3scaffold.generator.update import checks, trees
+from phi3scaffold.generator.update.answers import changed_answers, check_changeable
+from phi3scaffold.generator.update.journal import Journal
+from phi3scaffold.generator.update.merge import Change, Names, three_way
+from phi3scaffold.generator.update.tables import ANSWERS, between
+from phi3scaffold.project import TINY
+
+__all__ = ["Plan", "abort", "diff", "plan", "update"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an update does, or did.
+
+    Attributes:
+        root: the project's folder.
+        old, new: the template's versions, without a `v`.
+        changes: by path; empty where the project is up to date.
+        notes: what is left to the user, in whole sentences.
+    """
+
+    root: Path
+    old: str
+    new: str
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
+
+    def of(self, fate: str) -> list[Change]:
+        """The changes of one fate."""
+        return [change for change in self.changes if change.fate == fate]
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything on disk."""
+        return any(change.fate != "kept" for change in self.changes)
+
+
+def plan(root: Path, choices: dict[str, str]) -> Plan:
+    """Work out what `update` would do; changes nothing.
+
+    Args:
+        choices: answers to change, by the names of copier.yml's questions.
+
+    Raises:
+        ScaffoldError: a precondition does not hold, or an answer is refused.
+    """
+    check_changeable(choices)
+    checks.check_git(root)
+    journal = Journal(root)
+    with journal.locked():
+        return _plan(root, choices, journal, mend=False)
+
+
+def update(root: Path, choices: dict[str, str]) -> Plan:
+    """Update the project at `root`, whole or not at all.
+
+    Args:
+        choices: as for `plan`.
+
+    Raises:
+        ScaffoldError: as `plan`.
+        OSError: the disk is full, say; everything is as before.
+    """
+    check_changeable(choices)
+    checks.check_git(root)
+    journal = Journal(root)
+    with journal.locked():
+        found = _plan(root, choices, journal, mend=True)
+        if found.writes:
+            journal.apply(found.changes, {"old": found.old, "new": found.new})
+    return found
+
+
+def abort(root: Path) -> Path | None:
+    """Put everything back as it was before an update that is not committed.
+
+    Returns:
+        The folder that has what was changed since the update, or None.
+
+    Raises:
+        ScaffoldError: there is no such update.
+    """
+    checks.check_git(root)
+    journal = Journal(root)
+    with journal.locked():
+        if not journal.exists or (journal.content()["done"] and not checks.status(root)):
+            journal.discard()
+            raise ScaffoldError(
+                "There is no update to abort: none was made, or it has been committed.",
+                where=root,
+                fix="to take a commit back: git log, then git revert COMMIT",
+            )
+        return journal.undo()
+
+
+def diff(found: Plan, *, color: bool) -> str:
+    """What `found` would change, as git shows it; a file that moves is one, not two."""
+    before: trees.Tree = {}
+    after: trees.Tree = {}
+    for change in found.changes:
+        source = change.source or change.path
+        entry = trees.read(found.root, source)
+        if change.fate != "kept" and entry is not None:
+            before[source] = entry
+        if change.fate != "kept" and change.after is not None:
+            after[change.path] = change.after
+    with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
+        folder = Path(scratch)
+        git.output(folder, "init", "-q")
+        hashes = []
+        for name, tree in (("before", before), ("after", after)):
+            (folder / name).mkdir()
+            for path, entry in tree.items():
+                trees.write(folder / name, path, entry)
+            words = ["-c", "core.autocrlf=false", f"--work-tree={folder / name}"]
+            git.output(folder, *words, "add", "-A", "-f", ".")
+            hashes.append(git.output(folder, "write-tree").decode().strip())
+        colored = f"--color={'always' if color else 'never'}"
+        plain = ["--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "-M"]
+        shown = git.output(folder, "diff", *plain, colored, *hashes)
+    return shown.decode("utf-8", "replace")
+
+
+def _plan(root: Path, choices: dict[str, str], journal: Journal, *, mend: bool) -> Plan:
+    checks.check_idle(root, journal, mend=mend)
+    checks.check_clean(root)
+    answers, tag = checks.read_answers(root)
+    old, new = tag.removeprefix("v"), template.version()
+    tables = between(old, new)
+    base = trees.as_made(root, answers, tag)
+    checks.check_whole(root / ANSWERS, answers, yaml.safe_load(base[ANSWERS].data))
+    today = changed_answers(tables.answers(answers), choices)
+    if today["model"] == TINY:
+        resolve_model(TINY)  # its weights go into the wheel
+    changes = three_way(
+        root,
+        base,
+        trees.as_now(today),
+        moves=tables.moves,
+        owned=template.config()["_skip_if_exists"],
+        names=Names(f"phi3scaffold {old}", f"phi3scaffold {new}"),
+        rewrite=tables.rewrite,
+    )
+    notes = []
+    if today["task"] != answers["task"]:
+        notes.append(
+            f"datasets/dataset.yaml is yours and was not touched: give it `task: {today['task']}` "
+            "and the turns that go with it."
+        )
+    return Plan(root, old, new, tuple(changes), tuple(notes))

@@ -1,0 +1,58 @@
+"""The answers that a project is updated with: its own, with what is to change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator import template
+from phi3scaffold.generator.make import resolve_model
+from phi3scaffold.generator.render import follow
+
+
+def check_changeable(choices: dict[str, str]) -> None:
+    """Refuse, as `new` does, what is no question or no choice; and what an update cannot change."""
+    template.check_choices(choices)
+    if "data" in choices:
+        raise ScaffoldError(
+            "An update never touches rows.",
+            where="--set data",
+            fix="put files into datasets/, and name them in datasets/dataset.yaml",
+        )
+
+
+def changed_answers(answers: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
+    """`answers` with `choices`; what only followed from an answer follows from the new one.
+
+    A recipe has a quantizer, say: a project that never chose another gets the new recipe's.
+
+    Raises:
+        ScaffoldError: an answer does not go with another, or the template has it no longer.
+    """
+    asked = template.questions()
+    for name, value in answers.items():
+        question = asked.get(name)
+        if name not in choices and question and question.choices and value not in question.choices:
+            raise ScaffoldError(
+                f"The project's answer {value!r} to `{name}` is not there any more.",
+                where=question.flag,
+                fix=f"phi3scaffold update --set {name}=VALUE, one of: "
+                f"{', '.join(question.choices)}",
+            )
+    if "model" in choices:
+        choices = choices | {"model": resolve_model(choices["model"])[0]}
+    if not choices:
+        return answers
+    dependent = [name for name, question in asked.items() if question.depends]
+    before = {name: value for name, value in answers.items() if name not in dependent}
+    after = before | choices
+    for name in dependent:
+        default = follow(before)[0].get(name)
+        if name in answers:
+            before[name] = answers[name]
+        _, hidden = follow(after)
+        chosen = name in answers and answers[name] != default
+        if chosen and name not in choices and name not in hidden:
+            after[name] = answers[name]
+    follow(after)
+    return after

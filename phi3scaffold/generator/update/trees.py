@@ -1,0 +1,148 @@
+"""Files as values: what a project has at a path, and what a version of the template puts there."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.generator import template
+from phi3scaffold.generator.environments import write_environments
+from phi3scaffold.generator.render import render
+from phi3scaffold.generator.requirements import constraints_of_wheel, of_wheel
+from phi3scaffold.generator.wheel import write_wheel
+from phi3scaffold.project import TINY
+
+WHEELS = "setup/phi3scaffold-*.whl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies at one path.
+
+    Attributes:
+        data: a file's content, or where a link points.
+        kind: an executable file is a "program".
+    """
+
+    data: bytes
+    kind: Literal["file", "program", "link"] = "file"
+
+    @property
+    def mode(self) -> str:
+        """As git writes it."""
+        return {"file": "100644", "program": "100755", "link": "120000"}[self.kind]
+
+    @property
+    def is_text(self) -> bool:
+        return self.kind != "link" and b"\0" not in self.data
+
+    @property
+    def is_crlf(self) -> bool:
+        """Every line ends as on Windows."""
+        return 0 < self.data.count(b"\n") == self.data.count(b"\r\n")
+
+    def as_crlf(self) -> Entry:
+        """The same text with the line ends of Windows."""
+        if not self.is_text or b"\r\n" in self.data:
+            return self
+        return replace(self, data=self.data.replace(b"\n", b"\r\n"))
+
+
+Tree = dict[str, Entry]  # path relative to the project, with / -> what lies there
+
+
+def read(root: Path, path: str) -> Entry | None:
+    """What lies at `path`; None where nothing does, or a folder, or a link leads out of `root`."""
+    target = root / path
+    if blocked(root, path):
+        return None
+    try:
+        mode = target.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return Entry(os.fsencode(target.readlink()), "link")
+        if stat.S_ISREG(mode):
+            return Entry(target.read_bytes(), "program" if mode & stat.S_IXUSR else "file")
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def blocked(root: Path, path: str) -> bool:
+    """Whether no file can be at `path`: a folder is, or one of its folders is a file or a link."""
+    target = root / path
+    if target.is_dir() and not target.is_symlink():
+        return True
+    for folder in list(target.relative_to(root).parents)[:-1]:
+        place = root / folder
+        if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+            return True
+    return False
+
+
+def read_all(root: Path, paths: Iterable[str]) -> Tree:
+    """What lies at those `paths` where something does."""
+    found = ((path, read(root, path)) for path in paths)
+    return {path: entry for path, entry in found if entry is not None}
+
+
+def read_folder(folder: Path) -> Tree:
+    """All files below `folder`."""
+    paths = (path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    return read_all(folder, sorted(path.relative_to(folder).as_posix() for path in paths))
+
+
+def write(folder: Path, path: str, entry: Entry) -> None:
+    """Put `entry` at `path` below `folder`, where nothing is yet."""
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if entry.kind == "link":
+        target.symlink_to(os.fsdecode(entry.data))
+        return
+    target.write_bytes(entry.data)
+    if entry.kind == "program":
+        mode = target.stat().st_mode
+        target.chmod(mode | (mode & 0o444) >> 2)
+
+
+def wheels(root: Path) -> list[Path]:
+    """The runtime's wheels in setup/, in the order of their names."""
+    return sorted(root.glob(WHEELS))
+
+
+def as_made(root: Path, answers: dict[str, Any], tag: str) -> Tree:
+    """What the project was made of, or last updated to: the base of the merge.
+
+    The template at `tag`, and the packages that its own wheel names. Without that wheel nobody
+    knows what setup/ asked for, so those files have no base.
+    """
+    with _rendered(answers, tag) as folder:
+        found = wheels(root)
+        with suppress(ScaffoldError, IndexError):
+            release = of_wheel(found[-1]), constraints_of_wheel(found[-1])
+            tiny = answers["model"] == TINY
+            write_environments(folder / "setup", answers["target"], tiny=tiny, release=release)
+        tree = read_folder(folder)
+    return tree | read_all(root, (path.relative_to(root).as_posix() for path in found))
+
+
+def as_now(answers: dict[str, Any]) -> Tree:
+    """What `new` of this installation would make of `answers`, without the rows and weights."""
+    tiny = answers["model"] == TINY
+    with _rendered(answers, f"v{template.version()}") as folder:
+        write_environments(folder / "setup", answers["target"], tiny=tiny)
+        write_wheel(folder / "setup", weights=tiny)
+        return read_folder(folder)
+
+
+@contextmanager
+def _rendered(answers: dict[str, Any], tag: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
+        render(Path(scratch), answers, tag)
+        yield Path(scratch)
