@@ -20,6 +20,7 @@ HELD_OUT = "held-out"
 DROPPED = "dropped.jsonl"
 REPORT = "report.json"
 PAGE = "report.html"
+CARD = "DATA_CARD.md"
 
 
 def file_of(split: str) -> str:

@@ -13,6 +13,7 @@ from phi3scaffold import catalog
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.rows.turns import columns_of
 from phi3scaffold.runtime.data.prepared import HELD_OUT, REPORT, Prepared, spread
 from phi3scaffold.runtime.forms import LADDER
 from phi3scaffold.runtime.olive.config import OliveConfig, project_config
@@ -34,6 +35,7 @@ class Made:
         model: project.yaml's model.id; `commit`: of it on the hub, or None.
         hub_id: the base model on the hub, or None; `licence`: of its weights.
         config: the Olive configuration.
+        columns: how many texts make a prompt.
         split_seed: dataset.yaml's.
         sources: data sets of the hub that rows came from.
         metrics, release, data: as the evaluation, the gate and the data stage wrote them.
@@ -51,6 +53,7 @@ class Made:
     hub_id: str | None
     licence: str
     config: OliveConfig
+    columns: int
     split_seed: int
     sources: tuple[str, ...]
     metrics: Mapping[str, Any]
@@ -114,6 +117,7 @@ def read(project: Project, folders: Mapping[str, Path]) -> Made:
         hub_id=entry.hub_id if entry else fetched,
         licence=entry.licence if entry else "unknown",
         config=project_config(project),
+        columns=1 if spec.messages else len(columns_of(spec.user)),
         split_seed=spec.seed,
         sources=tuple(dict.fromkeys(_data_set(one) for one in hub)),
         metrics=_json(metrics),

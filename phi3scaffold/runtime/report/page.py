@@ -117,7 +117,7 @@ def _ladder(made: Made) -> dict[str, Any]:
     columns = ["form", right, "95 %", scored, *(["macro F1"] if classes else [])]
     told = "; ".join(f"{name} {percent(share)}" for name, share, *_ in drawn)
     return {
-        "picture": scores(drawn, _baselines(made), "How many answers are right", told),
+        "picture": scores(drawn, baselines(made), "How many answers are right", told),
         "keys": [f"{right}, with the 95 % interval", scored],
         "columns": [*columns, "agrees", "perplexity", "unfinished"],
         "quality": quality,
@@ -127,7 +127,8 @@ def _ladder(made: Made) -> dict[str, Any]:
     }
 
 
-def _baselines(made: Made) -> dict[str, float]:
+def baselines(made: Made) -> dict[str, float]:
+    """What is right without a model: a name with its share -> the share."""
     found = made.metrics["baselines"]
     named = {"tfidf": "TF-IDF, logistic regression"}
     if "majority" in found:

@@ -7,7 +7,7 @@ from typing import Any
 
 from phi3scaffold.project import DEMONSTRATION, Project
 from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.data.prepared import PAGE
+from phi3scaffold.runtime.data.prepared import CARD, PAGE
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 
 ROOM = 12  # bytes of disk for a byte of rows: shards and result hold ids, labels and texts
@@ -28,14 +28,15 @@ def room(project: Project) -> int:
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Write both sides, the dropped rows and the report: see `prepare`."""
-    from phi3scaffold.runtime.data import page
+    """Write both sides, the dropped rows, the report and the data card: see `prepare`."""
+    from phi3scaffold.runtime.data import card, page
     from phi3scaffold.runtime.data.prepare import prepare
 
     project = context.project
     spec = load_spec(project.dataset_yaml)
     report = prepare(spec, project.tokenizer, context.out, context.kept, context.emit)
     page.write(report, context.out / PAGE, DEMONSTRATION if project.is_demonstration else "")
+    card.write(report, context.out / CARD)
     facts = {
         "task": spec.task,
         "train": report["rows"]["train"],

@@ -24,9 +24,9 @@ def inputs(project: Project) -> Inputs:
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Write index.html."""
+    """Write index.html and MODEL_CARD.md."""
     from phi3scaffold.runtime.graph import STAGES
-    from phi3scaffold.runtime.report import made, page
+    from phi3scaffold.runtime.report import card, made, page
 
     project = context.project
     folders = {
@@ -34,6 +34,7 @@ def run(context: Context) -> dict[str, Any]:
     }
     found = made.read(project, folders)
     page.write(found, context.out / page.PAGE)
+    card.write(found, context.out / card.CARD)
     return {"page": page.PAGE}
 
 
@@ -44,5 +45,5 @@ STAGE = Stage(
     inputs=inputs,
     run=run,
     after=BEFORE,
-    packages=("matplotlib", "jinja2"),
+    packages=("matplotlib", "jinja2", "huggingface-hub"),
 )

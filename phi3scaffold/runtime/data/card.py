@@ -1,0 +1,45 @@
+"""DATA_CARD.md: what the rows are, in the format of the Hugging Face hub, and none of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold import __version__
+from phi3scaffold.runtime.data.page import SIDES, TASKS
+from phi3scaffold.runtime.page import cards
+
+CATEGORIES = {
+    "classify": "text-classification",
+    "qa": "question-answering",
+    "chat": "text-generation",
+}
+# The hub's own words for how many rows there are.
+SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"),
+         (10**7, "1M<n<10M"))  # fmt: skip
+LARGEST = "n>10M"
+
+
+def write(report: Mapping[str, Any], path: Path) -> None:
+    """Write the card of a report.json to `path`; the same report gives the same bytes."""
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    rows = report["rows"]["train"] + report["rows"]["held_out"]
+    data = DatasetCardData(
+        task_categories=[CATEGORIES[report["task"]]],
+        size_categories=[next((name for below, name in SIZES if rows < below), LARGEST)],
+        tags=["phi3scaffold"],
+    )
+    names = {name for side in (report["labels"] or {}).values() for name in side}
+    cards.write(
+        DatasetCard,
+        data,
+        "data_card.md.j2",
+        path,
+        report=report,
+        version=__version__,
+        task=TASKS[report["task"]],
+        sides=list(SIDES.items()),
+        labels=sorted(names),
+    )

@@ -1,0 +1,123 @@
+"""MODEL_CARD.md: the same run as the page, in the format of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold import __version__
+from phi3scaffold.limits import show
+from phi3scaffold.project import DEMONSTRATION
+from phi3scaffold.runtime.evaluation import gate
+from phi3scaffold.runtime.page import cards
+from phi3scaffold.runtime.page.text import perplexity, rate, size
+from phi3scaffold.runtime.report import page
+from phi3scaffold.runtime.report.made import Made
+
+CARD = "MODEL_CARD.md"
+LEGENDS = {
+    True: "right: free answers that are the expected label; scored: the likeliest label is.",
+    False: "exact: answers that are the expected one, letter by letter.",
+}
+
+
+def write(made: Made, path: Path) -> None:
+    """Write the card; the same `made` gives the same bytes."""
+    from huggingface_hub import ModelCard
+
+    checks = [gate.Check(**found) for found in made.release["checks"]]
+    cards.write(
+        ModelCard,
+        metadata(made),
+        "model_card.md.j2",
+        path,
+        made=made,
+        version=__version__,
+        demonstration=DEMONSTRATION.capitalize(),
+        task=page.TASKS[made.metrics["task"]].format(labels=len(made.metrics["labels"])),
+        error=gate.verdict(checks),
+        settings=_two("setting", "value", page.settings(made)),
+        ladder=_ladder(made),
+        legend=f"{LEGENDS[bool(made.metrics['labels'])]} agrees: tokens of the adapter's answers "
+        "that the form would have chosen, too.",
+        baselines=[(told, told) for told in page.baselines(made)],
+        gate=cards.table(("limit", "verdict", "measured", "allowed"), [_check(c) for c in checks]),
+        few=made.metrics["rows"] < page.FEW,
+        one_column=made.columns == 1,
+        hashes=_two("what", "sha256", page.hashes(made)),
+    )
+
+
+def metadata(made: Made) -> Any:
+    """The card's YAML: a ModelCardData, with the best form's results."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    rung, classes = made.rung(made.best), bool(made.metrics["labels"])
+    task = "text-classification" if classes else "text-generation"
+    numbers = {"perplexity": ("Perplexity", rung["perplexity"])}
+    if classes:
+        numbers |= {
+            "accuracy": ("Accuracy", rung["accuracy"]),
+            "f1": ("Macro F1", rung["macro_f1"]),
+        }
+    else:
+        numbers |= {
+            "exact_match": ("Exact match", rung["exact_match"]),
+            "rouge": ("ROUGE-L", rung["rouge_l"]),
+        }
+    results = [
+        EvalResult(
+            task_type=task,
+            dataset_type=made.sources[0] if made.sources else "own-rows",
+            dataset_name=f"held-out rows of {made.name}",
+            dataset_split="held_out",
+            metric_type=kind,
+            metric_name=f"{name} ({made.best})",
+            metric_value=value,
+        )
+        for kind, (name, value) in sorted(numbers.items())
+    ]
+    known = made.licence.lower()
+    return ModelCardData(
+        model_name=re.sub(r"[^\w.-]+", "-", made.name).strip("-") or "model",
+        license=known if known != "unknown" else None,
+        base_model=made.hub_id,
+        datasets=list(made.sources) or None,
+        pipeline_tag="text-generation",
+        tags=[
+            *("phi3", "olive", "onnx", "onnxruntime-genai", "phi3scaffold"),
+            *(made.config.algo.lower(), made.config.precision),
+            *(["demonstration"] if made.demonstration else []),
+        ],
+        metrics=sorted(numbers),
+        eval_results=results,
+    )
+
+
+def _ladder(made: Made) -> str:
+    right = "right" if made.metrics["labels"] else "exact"
+    columns = ("form", right, "95 %", page.second(made), "agrees", "perplexity", "tokens/s", "disk")
+    rows = []
+    for name in made.forms:
+        rung = made.rung(name)
+        share, (low, high), other = page.score(rung)
+        agrees = "" if name == "base" else page.percent(rung.get("agreement"))
+        interval = f"{100 * low:.1f} to {100 * high:.1f}"
+        numbers = (perplexity(rung["perplexity"]), rate(rung["tokens_per_second"]))
+        disk = size(rung["disk_bytes"])
+        shares = (page.percent(share), interval, page.percent(other), agrees)
+        rows.append((name, *shares, *numbers, disk))
+    return cards.table(columns, rows)
+
+
+def _check(found: gate.Check) -> tuple[str, ...]:
+    bound = f"{'at most' if found.most else 'at least'} {show(found.limit, found.unit)}"
+    value = "" if found.value is None else show(found.value, found.unit)
+    at = f" at {found.rung}" if found.rung else ""
+    return (f"`{found.key}`", f"{found.verdict}{cards.plain(found.why and ', ' + found.why)}",
+            f"{value}{at}", bound)  # fmt: skip
+
+
+def _two(first: str, second: str, pairs: list[tuple[str, str]]) -> str:
+    return cards.table((first, second), [(cards.plain(n), cards.plain(v)) for n, v in pairs])
