@@ -199,12 +199,14 @@ def test_a_network_that_is_down(ask: Ask, azure: Loopback) -> None:
 
 
 @needs_sdk
-def test_a_workspace_that_is_not_there(ask: Ask) -> None:
+def test_a_workspace_that_is_not_there(ask: Ask, project: Path) -> None:
     found = ask(AZUREML_WORKSPACE_NAME="elsewhere")
     told = only(found, "workspace", "error")
     assert "Azure answered 404" in told["what"]
     assert "az ml workspace list -o table" in told["fix"]
-    assert "az ml workspace create --name elsewhere --resource-group group" in told["fix"]
+    make = "az deployment group create --resource-group group --parameters setup/azure.bicepparam"
+    assert make in told["fix"]
+    assert (project / "setup" / "azure.bicepparam").is_file()
     assert found["role"][0]["state"] == "skipped"
 
 

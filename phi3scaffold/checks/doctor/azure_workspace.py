@@ -37,9 +37,9 @@ def check(scene: Scene) -> Iterator[Verdict]:
         fixes = {
             401: f"az login --tenant TENANT; {show}",
             403: "somebody who owns it has to give you a role (azure-role says which)",
-            404: "az ml workspace list -o table shows those that you may see, or make it: "
-            f"az ml workspace create --name {settings.workspace} --resource-group "
-            f"{settings.resource_group}",
+            404: "az ml workspace list -o table shows those that you may see; or make it, with "
+            "compute, vault and roles: az deployment group create --resource-group "
+            f"{settings.resource_group} --parameters setup/azure.bicepparam",
         }
         yield Verdict(ID, "error", error.what, where=where, fix=fixes.get(error.status, show))
     else:

@@ -17,6 +17,14 @@ from phi3scaffold.checks.verdict import Verdict
 
 ID = "D05-packages"
 SHOWN = 6  # of a list of packages
+# extra -> the package that is there for it alone
+EXTRAS = {
+    "train": "olive-ai",
+    "cpu": "onnxruntime-genai",
+    "cuda": "onnxruntime-genai-cuda",
+    "directml": "onnxruntime-genai-directml",
+    "aml": "azure-ai-ml",
+}
 
 
 def check(scene: Scene) -> Iterator[Verdict]:
@@ -36,16 +44,16 @@ def check(scene: Scene) -> Iterator[Verdict]:
 
 
 def _known(scene: Scene) -> dict[str, str]:
-    """The pins of the base, and of every extra as far as its packages are here."""
+    """The pins of the base, and of every extra that is here."""
     from phi3scaffold.generator.requirements import distribution
 
     found = distribution()
     here = scene.environments[0]
     pins = read_pins(found.base)
-    for extra in ("train", "cpu", "cuda", "directml", "aml"):
-        more = read_pins(found.extras.get(extra, ()))
-        more.pop("flatbuffers", None)  # any of them will do
-        pins |= {name: version for name, version in more.items() if here.installed(name)}
+    for extra, package in EXTRAS.items():
+        if here.installed(package):
+            pins |= read_pins(found.extras.get(extra, ()))
+    pins.pop("flatbuffers", None)  # any of them will do
     return pins
 
 
@@ -60,7 +68,7 @@ def _compare(one: Environment, pins: dict[str, str], scene: Scene) -> Iterator[V
     fix = scene.setup if scene.project else "install phi3scaffold again"
     if missing:
         told = f"{len(missing)} of {len(pins)} packages are not installed: {_few(missing)}"
-        yield Verdict(ID, "error", told, where=where, fix=fix)
+        yield Verdict(ID, "error" if scene.project else "warning", told, where=where, fix=fix)
     if other:
         told = _few([f"{name} {one.installed(name)} (pinned {other[name]})" for name in other])
         yield Verdict(ID, "warning", f"Not the proved version: {told}", where=where, fix=fix)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.checks.doctor.known_breaks import BREAKS
+from phi3scaffold.checks.environments import read_pins
 from phi3scaffold.checks.scene import Scene
 from tests.checks.doctor.conftest import Make, environment_with, installed, said, write
 
@@ -51,6 +52,24 @@ def test_what_was_brought_along_is_compared_with_the_constraints(project: Make, 
     (told,) = said("packages", scene(root))
     assert told.state == "note"
     assert f"{line.partition('==')[0]} 0.0.1 ({line.partition('==')[2]})" in told.what
+
+
+def test_outside_of_a_project_only_the_extras_that_are_here_are_compared(
+    tmp_path: Path, scene: See, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phi3scaffold.generator.requirements import distribution
+
+    for name, version in read_pins(distribution().base).items():
+        installed(tmp_path, name, version)
+    installed(tmp_path, "numpy", "1.0")  # somebody else's
+    sites = tmp_path / "lib" / "python3.11" / "site-packages"
+    monkeypatch.setattr(sys, "path", [str(sites)])
+    assert [one.state for one in said("packages", scene(tmp_path))] == ["ok"]
+    installed(tmp_path, "olive-ai", "0.13.0")
+    missing, other = said("packages", scene(tmp_path))
+    assert (missing.state, other.state) == ("warning", "warning")
+    assert "accelerate" in missing.what
+    assert "numpy 1.0 (pinned" in other.what
 
 
 def test_both_environments_of_directml_are_looked_at(project: Make, scene: See) -> None:
