@@ -41,6 +41,8 @@ class Project:
         evaluate_rows: how many held-out rows the evaluation asks each form.
         merge_base: what a QLoRA adapter is merged into, one of `MERGE_BASES`.
         local: run on this machine's CPU, whatever the target.
+        given: the base model's folder where this run was handed one, as a job in the cloud is;
+            `model_id` then only names it.
         adapters: (name, folder) of the PEFT adapters to swap over one ONNX base, in file order.
         gate: the limits that project.yaml sets, as (name, value); None switches one off.
     """
@@ -52,20 +54,24 @@ class Project:
     evaluate_rows: int
     merge_base: str = "original"
     local: bool = False
+    given: Path | None = None
     adapters: tuple[tuple[str, Path], ...] = ()
     gate: tuple[tuple[str, float | None], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-able values; `from_json` gives the same project again."""
         adapters = [[name, str(folder)] for name, folder in self.adapters]
-        return {**asdict(self), "root": str(self.root), "adapters": adapters}
+        given = None if self.given is None else str(self.given)
+        return {**asdict(self), "root": str(self.root), "given": given, "adapters": adapters}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Project:
         adapters = tuple((name, Path(folder)) for name, folder in values["adapters"])
         gate = tuple((key, limit) for key, limit in values["gate"])
-        root = Path(values["root"])
-        return cls(**{**values, "root": root, "adapters": adapters, "gate": gate})
+        paths = {"root": Path(values["root"])}
+        if values["given"] is not None:
+            paths["given"] = Path(values["given"])
+        return cls(**{**values, **paths, "adapters": adapters, "gate": gate})
 
     @property
     def is_demonstration(self) -> bool:

@@ -17,6 +17,9 @@ from phi3scaffold.generator.repository import first_commit
 from phi3scaffold.generator.source import Source, sample_rows, user_rows
 from phi3scaffold.generator.wheel import write_wheel
 
+CLOUD = ("aml", "arc")
+REGISTERED = re.compile(r"azureml://registries/[^/]+/models/(?P<name>[^/]+)(/versions/[^/]+)?/?")
+
 
 def new(
     destination: Path,
@@ -50,7 +53,10 @@ def new(
     destination = Path(destination).expanduser().resolve()
     check_destination(destination)
     check_name(destination)
+    from phi3scaffold import catalog
+
     given, answers = answers, complete(answers)
+    answers["model"], registered = known_model(answers["model"], answers["target"])
     answers["model"], weights = resolve_model(answers["model"])
     if isinstance(data, Source):
         source = data
@@ -60,7 +66,11 @@ def new(
     if data is not source and data:
         say(f"{source.said}; change it in datasets/dataset.yaml")
     with published(destination) as staging:
-        render(staging, answers | {"project_name": destination.name, "rows": source.answer})
+        found = {"project_name": destination.name, "rows": source.answer}
+        if answers["target"] in CLOUD:
+            here = answers["model"] if catalog.is_local(answers["model"]) else ""
+            found["model_input"] = registered or here
+        render(staging, answers | found)
         for name, path in source.files.items():
             target = staging / "datasets" / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +109,40 @@ def check_name(destination: Path) -> None:
             where=destination,
             fix="use letters, digits, dots, dashes and underscores",
         )
+
+
+def known_model(ref: str, target: str) -> tuple[str, str]:
+    """The model's own id, and the address in an Azure ML registry if `ref` is one (else empty).
+
+    Raises:
+        ScaffoldError: such an address without a version, for a target that has no jobs, or of a
+            model that the catalogue does not know.
+    """
+    from phi3scaffold import catalog
+
+    if not ref.startswith("azureml:"):
+        return ref, ""
+    match = REGISTERED.fullmatch(ref)
+    if match is None or match[2] is None:
+        raise ScaffoldError(
+            "This is no model of a registry at a version.",
+            where="--model",
+            fix="azureml://registries/azureml/models/Phi-3-mini-4k-instruct/versions/15",
+        )
+    if target not in CLOUD:
+        raise ScaffoldError(
+            f"Only a job in Azure ML reads a registry, and --target is {target}.",
+            where="--model",
+            fix="--target aml; or one of the names that `phi3scaffold models` lists",
+        )
+    for entry in catalog.ENTRIES:
+        if entry.ref.rpartition("/")[2].lower() == match["name"].lower():
+            return entry.ref, ref.rstrip("/")
+    raise ScaffoldError(
+        f"What {match['name']} was made from is not known.",
+        where="--model",
+        fix="give its hub id, and the address as inputs.model in fine-tuning/job.yml",
+    )
 
 
 def resolve_model(ref: str) -> tuple[str, Path | None]:

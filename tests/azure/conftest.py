@@ -41,13 +41,14 @@ def azure(loopback: Loopback) -> Iterator[Loopback]:
 
 @pytest.fixture(scope="session")
 def emitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """algo -> a project for Azure ML that trains for one step. Copied by `project`."""
+    """algo -> a project that trains for one step; QLoRA's for Arc. Copied by `project`."""
     folder = tmp_path_factory.mktemp("aml")
 
     def make(algo: str) -> Path:
         if not (folder / algo).exists():
-            answers = ("--algo", algo, "--target", "aml", "--task", "classify", "--model", "tiny")
-            command("new", algo, *answers, "--defaults", "--no-git", cwd=folder)
+            target = "arc" if algo == "qlora" else "aml"
+            answers = ("--algo", algo, "--target", target, "--task", "classify")
+            command("new", algo, *answers, "--model", "tiny", "--defaults", "--no-git", cwd=folder)
             shorten(folder / algo, 1)
             measure_only(folder / algo, rows=4)
         return folder / algo
@@ -64,15 +65,38 @@ def project(request: pytest.FixtureRequest, emitted: Callable[[str], Path], tmp_
 
 
 def command_of(project: Path, text: str) -> None:
-    """Let the job run `text`; only what that makes is brought back."""
+    """Let the job run `text`, with the inputs that it uses; only what it makes is brought back."""
     path = project / "fine-tuning" / "job.yml"
     job = yaml.safe_load(path.read_text())
     job["command"] = text
+    for kind in ("inputs", "outputs"):
+        job[kind] = {k: v for k, v in job[kind].items() if f"{{{kind}.{k}}}" in text}
     path.write_text(yaml.safe_dump(job))
     settings = project / "project.yaml"
     content = yaml.safe_load(settings.read_text())
     content["azure"]["fetch"] = ["adapter"] if "/adapter" in text else []
     settings.write_text(yaml.safe_dump(content))
+
+
+@pytest.fixture
+def make(azure: Loopback, project: Path) -> Run:
+    """`make WORDS` in the project, as a person types it."""
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        known = {"PHI3SCAFFOLD": f"{sys.executable} -m phi3scaffold", "PYTHON": sys.executable}
+        done = subprocess.run(
+            ["make", *words],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            env={**azure.environment, **known},
+            timeout=300,
+        )
+        if done.returncode:
+            pytest.fail(f"make {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    return call
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,16 @@ def rows(path: str) -> Edit:
     return lambda job: job["inputs"]["rows"].update(path=path)
 
 
+def rows_of(**changes: str) -> Edit:
+    return lambda job: job["inputs"]["rows"].update(changes)
+
+
 def registry_model(version: str) -> Edit:
     path = f"azureml://registries/azureml/models/Phi-3-mini-4k-instruct/{version}".rstrip("/")
-    return lambda job: job["inputs"].update(model={"type": "mlflow_model", "path": path})
+    return both(
+        lambda job: job["inputs"].update(model={"type": "mlflow_model", "path": path}),
+        lambda job: job.update(command=job["command"] + " --model ${{inputs.model}}"),
+    )
 
 
 def both(*changes: Edit) -> Edit:
@@ -128,7 +136,26 @@ WRONG: dict[str, tuple[str, Edit]] = {
     "registry model, no version": ("inputs.model.path", registry_model("")),
     "registry model, label": ("inputs.model.path", registry_model("labels/latest")),
     "data without a version": ("inputs.rows.path", rows("azureml:my-rows")),
+    "data with a blank": ("inputs.rows.path", rows("azureml:my rows:3")),
+    "a datastore misspelt": ("inputs.rows.path", rows("azureml://datastore/mine/rows")),
     "no such folder": ("inputs.rows.path", rows("../no")),
+    "a file as a folder": ("inputs.rows.path", rows("../datasets/train.jsonl")),
+    "a folder as a file": ("inputs.rows.path", rows_of(type="uri_file")),
+    "a table": ("inputs.rows.type", rows_of(type="mltable")),
+    "an address with its key": ("inputs.rows", rows("https://x.net/rows.jsonl?sv=1&sig=abc")),
+    "rows unused": ("command", but(command="job --rows ${inputs.rows} ${{outputs.results}}")),
+    "results are a file": ("outputs.results.type", but(outputs={"results": {"type": "uri_file"}})),
+    "no mapping": ("resources", but(resources=["shm_size"])),
+    "a blank in a name": ("experiment_name", but(experiment_name="my job")),
+    "two instance types": (INSTANCE, resources(instance_type=["a", "b"])),
+    "another folder's code": ("code", but(code=".")),
+    "no code": ("code", without("code")),
+    "no environment": ("environment", without("environment")),
+    "an environment without a version": ("environment", but(environment="azureml:mine")),
+    "a tier on a cluster": (
+        "queue_settings.job_tier",
+        but(queue_settings={"job_tier": "spot"}),
+    ),
     "token": (
         "environment_variables.HF_TOKEN",
         but(environment_variables={"HF_TOKEN": "x"}),
@@ -147,7 +174,12 @@ def test_a_job_that_cannot_work_is_refused(name: str, aml: Project) -> None:
     edit(aml, change)
     with pytest.raises(ScaffoldError) as caught:
         read_job(aml)
-    assert caught.value.where == f"{aml.root / 'fine-tuning' / 'job.yml'}: {key}"
+    path = aml.root / "fine-tuning" / "job.yml"
+    match = re.fullmatch(rf"{re.escape(str(path))}(?::(\d+))?: (.*)", str(caught.value.where))
+    assert match and match[2] == key
+    if match[1]:
+        line = path.read_text().splitlines()[int(match[1]) - 1]
+        assert any(f"{part}:" in line for part in key.split("."))
     assert caught.value.fix
 
 
@@ -159,6 +191,14 @@ RIGHT: dict[str, Edit] = {
     ),
     "registry": registry_model("versions/15"),
     "data asset": rows("azureml:my-rows:3"),
+    "latest data asset": rows("azureml:my-rows@latest"),
+    "one file": rows_of(type="uri_file", path="../datasets/train.jsonl"),
+    "a datastore by its long name": rows(
+        "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/mine/paths/rows/"
+    ),
+    "an environment of a registry": but(
+        environment="azureml://registries/azureml/environments/acpt-pytorch/versions/3"
+    ),
     "datastore": rows("azureml://datastores/workspaceblobstore/paths/rows/"),
     "two nodes": both(
         resources(instance_count=2),
@@ -185,6 +225,36 @@ def test_what_must_not_travel_is_named(aml: Project) -> None:
     ignore.write_text(ignore.read_text().replace(".env.*\n", ""))
     with pytest.raises(ScaffoldError, match="would be uploaded"):
         read_job(aml)
+
+
+SCHEMA: dict[str, tuple[str, Edit]] = {
+    "a key misspelt": ("enviroment", but(enviroment={"image": "x"})),
+    "a mode": ("outputs.results.mode", lambda job: job["outputs"]["results"].update(mode="ro")),
+}
+
+
+@pytest.mark.parametrize("name", SCHEMA)
+def test_what_azures_schema_refuses_is_named(name: str, aml: Project) -> None:
+    pytest.importorskip("azure.ai.ml")
+    from phi3scaffold.targets.azureml.workspace import load
+
+    key, change = SCHEMA[name]
+    edit(aml, change)
+    read_job(aml)
+    with pytest.raises(
+        ScaffoldError, match=r"schema refuses the job: (Unknown field|Value 'ro')"
+    ) as caught:
+        load(aml.root / "fine-tuning" / "job.yml", {})
+    assert str(caught.value.where).endswith(f": {key}")
+
+
+def test_a_token_needs_an_identity(aml: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from phi3scaffold.targets.azureml.submission import plan
+
+    edit(aml, both(but(identity={"type": "user_identity"}), registry_model("versions/15")))
+    with pytest.raises(ScaffoldError, match="managed identity") as caught:
+        plan(aml, Settings("s", "g", "w", hf_token_secret="hf-token"))
+    assert "job.yml" in str(caught.value.where)
 
 
 def test_the_wheel_travels(aml: Project) -> None:

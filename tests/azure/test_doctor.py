@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -345,7 +346,7 @@ def test_a_job_that_azure_would_refuse(made: Callable[[str], Path], tmp_path: Pa
     found = {one["id"]: one for one in json.loads(done.stdout)["verdicts"]}
     job = next(one for name, one in found.items() if name.endswith("-azure-job"))
     assert job["state"] == "error"
-    assert job["where"].endswith("job.yml: resources.shm_size")
+    assert re.search(r"job\.yml:\d+: resources\.shm_size$", job["where"])
     asking = ("login", "workspace", "role", "compute", "vault")
     chosen = [one for name, one in found.items() if name.partition("-azure-")[2] in asking]
     assert [one["state"] for one in chosen] == ["skipped"] * len(asking)

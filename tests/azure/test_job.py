@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from phi3scaffold.project import Project, load_project
 from phi3scaffold.runtime.model_folder import check_model_folder
 from phi3scaffold.runtime.pipeline.manifest import Manifest
 from phi3scaffold.runtime.pipeline.manifest import write as write_manifest
+from phi3scaffold.targets.azureml.fetch import _read as read_manifest
 from phi3scaffold.targets.azureml.job import deliver, place_rows, whole_model
 from phi3scaffold.targets.azureml.tracking import metrics, tracker
 from tests.template.conftest import without_git
@@ -66,6 +68,14 @@ def test_models_as_mlflow_stores_them(name: str, tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / path.name)
     check_model_folder(whole_model(tmp_path / "given", tmp_path / "place"))
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/../../outside", "a\\\\b"])
+def test_a_manifest_names_only_what_lies_in_its_folder(name: str) -> None:
+    entry = {"sha256": "0", "bytes": 1}
+    known = {"stage": "finetune", "fingerprint": "x", "inputs": {}, "versions": {}}
+    with pytest.raises(ScaffoldError, match="cannot be understood"):
+        read_manifest(json.dumps({**known, "files": {name: entry}}).encode(), "results/adapter")
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:

@@ -119,7 +119,12 @@ def pin(project: Project) -> Lock:
 
 
 def local_folder(project: Project) -> Path | None:
-    """The folder model.id names, relative to the project; None where it names no folder."""
+    """The folder the run was given, else the one model.id names; None where it names no folder.
+
+    A relative one is below the project.
+    """
+    if project.given is not None:
+        return project.given
     ref = project.model_id
     if catalog.find(ref) is not None:
         return None

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.places import Key, find_places
 from phi3scaffold.project import Project, read_yaml
 
 JOB = Path("fine-tuning") / "job.yml"
 REFERENCE = re.compile(r"\$\{\{\s*([^}]*?)\s*\}\}")
+VARIABLES = re.compile(r"name|output_name|default_datastore")
 SIZE = re.compile(r"[1-9][0-9]*[bkmg]")
 GPU = re.compile(r"(?i)standard_n[cdv]")
+NAMED = re.compile(r"[A-Za-z0-9][\w-]{0,249}")
 SECRET = re.compile(r"hf_[A-Za-z0-9]{20,}|AccountKey=|[?&]sig=|-----BEGIN")
 # What .amlignore has to keep here, each with a file that it is about.
 STAYS = {
@@ -29,26 +32,45 @@ STAYS = {
     ".git/": ".git/config",
     ".venv/": ".venv/bin/python",
 }
-REGISTRY = re.compile(
-    r"azureml://registries/[^/]+/(models|data|environments)/[^/]+(/(\w+)/([^/]+))?/?"
+ASSET = re.compile(r"azureml:[A-Za-z0-9][\w.-]*(:[\w.-]+|@latest)")
+DATASTORE = re.compile(
+    r"azureml://(subscriptions/[^/]+/resourcegroups/[^/]+/workspaces/[^/]+/)?"
+    r"datastores/(?P<name>[A-Za-z0-9_]+)/paths/(?P<path>.+)",
+    re.IGNORECASE,
 )
+REGISTRY = re.compile(
+    r"azureml://registries/[^/]+/(models|data|environments)/[^/]+/versions/[^/]+/?"
+)
+MAPPINGS = ("inputs", "outputs", "resources", "limits", "distribution", "queue_settings",
+            "identity", "environment_variables")  # fmt: skip
+WHOLE = {  # whole numbers: key -> an example
+    "resources.instance_count": "1",
+    "distribution.process_count_per_instance": "1, for each GPU of a node one",
+    "limits.timeout": "86400, which is a day in seconds",
+}
+TIERS = ("spot", "basic", "standard", "premium", "null")
+Found = tuple[str, str, str] | None  # key (dotted), what is wrong, what to do
 
 
 def read_job(project: Project) -> dict[str, Any]:
-    """The job file, checked. Raises ScaffoldError naming the key that is wrong."""
+    """The job file, checked. Raises ScaffoldError naming the line and key that is wrong."""
     path = project.root / JOB
     job = read_yaml(path)
     for key, what, fix in findings(job, project):
-        raise ScaffoldError(what, where=f"{path}: {key}", fix=fix)
+        raise ScaffoldError(what, where=place(path, key), fix=fix)
     return job
 
 
-Found = tuple[str, str, str] | None
+def place(path: Path, key: str) -> str:
+    """``job.yml:12: inputs.rows.path``; the line is that of what holds the key, where it misses."""
+    at: Key = tuple(key.split(".")) if key else ()
+    line = find_places(path.read_text(encoding="utf-8")).line(at)
+    return f"{path}:{line}: {key}" if line else f"{path}: {key}".rstrip(": ")
 
 
 def findings(job: dict[str, Any], project: Project) -> Iterator[tuple[str, str, str]]:
     """Everything that is wrong with a job: its key, what, and the remedy."""
-    for check in (_kind, _references, _sizes, _compute, _paths, _secrets, _travel):
+    for check in (_kind, _references, _sizes, _compute, _paths, _environment, _secrets, _travel):
         found = check(job, project)
         if found:
             yield found
@@ -57,6 +79,9 @@ def findings(job: dict[str, Any], project: Project) -> Iterator[tuple[str, str, 
 def _kind(job: dict[str, Any], project: Project) -> Found:
     if job.get("type") != "command":
         return "type", f"The job's type is {job.get('type')!r}.", "type: command"
+    for key in MAPPINGS:
+        if not isinstance(job.get(key, {}), dict):
+            return key, f"`{key}` must be a mapping.", "lines of `key: value` below it"
     distribution = _mapping(job.get("distribution")).get("type")
     if distribution not in (None, "pytorch"):
         return (
@@ -64,30 +89,43 @@ def _kind(job: dict[str, Any], project: Project) -> Found:
             f"The distribution {distribution!r} is not one that this job knows.",
             "type: pytorch",
         )
-    if "results" not in _mapping(job.get("outputs")):
+    experiment = job.get("experiment_name")
+    if experiment is not None and not NAMED.fullmatch(str(experiment)):
+        return (
+            "experiment_name",
+            f"{experiment!r} is no name that Azure ML takes.",
+            "letters, digits, dashes and underscores",
+        )
+    results = _mapping(job.get("outputs")).get("results", False)
+    if results is False:
         return (
             "outputs.results",
             "The job has no output `results`, so nothing could be brought back.",
             "results: {type: uri_folder, mode: rw_mount}",
         )
+    if _mapping(results).get("type", "uri_folder") != "uri_folder":
+        return "outputs.results.type", "Results are a folder of forms.", "type: uri_folder"
     return None
 
 
 def _references(job: dict[str, Any], project: Project) -> Found:
     command = job.get("command")
     if not isinstance(command, str) or not command.strip():
-        return "command", "The command is missing.", "as `phi3scaffold new` wrote it"
+        return "command", "The command is missing, or is no text.", "as `phi3scaffold new` wrote it"
     known = {f"inputs.{key}" for key in _mapping(job.get("inputs"))}
     known |= {f"outputs.{key}" for key in _mapping(job.get("outputs"))}
-    for name in REFERENCE.findall(command):
-        if name not in known and not re.fullmatch(r"(name|output_name|default_datastore)", name):
+    used = REFERENCE.findall(command)
+    for name in used:
+        if name not in known and not VARIABLES.fullmatch(name):
             return (
                 "command",
                 f"It uses ${{{{{name}}}}}, which is not defined.",
                 f"define it, or use one of: {', '.join(sorted(known)) or 'none is defined'}",
             )
-    if "outputs.results" not in REFERENCE.findall(command):
-        return "command", "It never uses ${{outputs.results}}.", "--results ${{outputs.results}}"
+    for name in sorted(known - set(used)):
+        option = f"--{name.split('.')[1]} ${{{{{name}}}}}"
+        less = "" if name == "outputs.results" else f"; or take {name} out"
+        return "command", f"It never uses ${{{{{name}}}}}.", option + less
     return None
 
 
@@ -106,25 +144,20 @@ def _sizes(job: dict[str, Any], project: Project) -> Found:
             f"{shared!r} is no size.",
             "a whole number and one of b, k, m, g: 16g",
         )
-    wholes = {
-        "resources.instance_count": resources.get("instance_count", 1),
-        "distribution.process_count_per_instance": _mapping(job.get("distribution")).get(
-            "process_count_per_instance", 1
-        ),
-        "limits.timeout": _mapping(job.get("limits")).get("timeout", 1),
-    }
-    for key, value in wholes.items():
+    for key, example in WHOLE.items():
+        holder, name = key.split(".")
+        value = _mapping(job.get(holder)).get(name, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            return key, f"{value!r} is not a whole number of at least 1.", f"{key.split('.')[1]}: 1"
+            return key, f"{value!r} is not a whole number of at least 1.", f"{name}: {example}"
     tier = _mapping(job.get("queue_settings")).get("job_tier")
-    if tier is not None and str(tier).lower() not in (
-        "spot",
-        "basic",
-        "standard",
-        "premium",
-        "null",
-    ):
+    if tier is not None and str(tier).lower() not in TIERS:
         return "queue_settings.job_tier", f"Unknown tier {tier!r}.", "spot or standard"
+    if tier is not None and job.get("compute") is not None:
+        return (
+            "queue_settings.job_tier",
+            "Only serverless jobs have a tier; a cluster's own priority decides.",
+            "take queue_settings out, or `compute`; a spot cluster: spot in setup/azure.bicepparam",
+        )
     return None
 
 
@@ -134,6 +167,8 @@ def _compute(job: dict[str, Any], project: Project) -> Found:
     needs_gpu = "--local" not in str(job.get("command")).split()
     if compute is not None and not re.fullmatch(r"azureml:[A-Za-z0-9][\w-]{1,62}", str(compute)):
         return "compute", f"{compute!r} names no compute.", "compute: azureml:NAME"
+    if instance is not None and not isinstance(instance, str):
+        return key, f"{instance!r} is no instance type.", "one name"
     if project.target == "arc":
         if compute is None:
             return "compute", "The attached cluster is missing.", "compute: azureml:NAME"
@@ -141,13 +176,13 @@ def _compute(job: dict[str, Any], project: Project) -> Found:
             return (
                 key,
                 "Without it Kubernetes takes its default, which has no GPU.",
-                ("the name of an InstanceType of the cluster: kubectl get instancetype"),
+                "the name of an InstanceType of the cluster: kubectl get instancetype",
             )
-        if needs_gpu and str(instance).lower() == "defaultinstancetype":
+        if needs_gpu and instance.lower() == "defaultinstancetype":
             return (
                 key,
                 "The default instance type has no GPU.",
-                ("one that has: kubectl get instancetype"),
+                "one that has: kubectl get instancetype",
             )
         return None
     if compute is None and not instance:
@@ -160,7 +195,7 @@ def _compute(job: dict[str, Any], project: Project) -> Found:
         return (
             key,
             f"{instance} has no NVIDIA GPU.",
-            ("one whose name begins with Standard_NC or Standard_ND"),
+            "one whose name begins with Standard_NC or Standard_ND",
         )
     return None
 
@@ -168,25 +203,61 @@ def _compute(job: dict[str, Any], project: Project) -> Found:
 def _paths(job: dict[str, Any], project: Project) -> Found:
     here = project.root / JOB.parent
     for name, value in _mapping(job.get("inputs")).items():
-        path = value.get("path") if isinstance(value, dict) else None
-        if path is None:
+        given = value if isinstance(value, dict) else {"path": value}
+        path, kind = given.get("path"), given.get("type")
+        if name == "rows" and kind not in ("uri_folder", "uri_file", None):
+            return f"inputs.{name}.type", f"Rows are no {kind}.", "uri_folder, or uri_file"
+        key = f"inputs.{name}.path" if isinstance(value, dict) else f"inputs.{name}"
+        if not isinstance(path, str):
             continue
-        key = f"inputs.{name}.path"
-        if str(path).startswith("azureml://registries/"):
-            match = REGISTRY.fullmatch(str(path))
-            if match is None or match[3] != "versions":
-                return (
-                    key,
-                    "An asset of a registry needs its version.",
-                    f"{str(path).split('/labels/')[0].rstrip('/')}/versions/N",
-                )
-        elif str(path).startswith("azureml:") and not str(path).startswith("azureml://"):
-            if not re.fullmatch(r"azureml:[^:@]+(:[^:@]+|@latest)", str(path)):
-                return key, "A data asset needs its version.", f"{path}:1"
-        elif "://" not in str(path) and not (here / str(path)).exists():
-            return key, f"There is no {path} here.", "a path relative to fine-tuning/"
-    environment = _mapping(job.get("environment"))
-    conda = environment.get("conda_file")
+        found = _address(path) if path.startswith("azureml:") else _here(path, kind, here)
+        if found:
+            return key, *found
+    return None
+
+
+def _address(path: str) -> tuple[str, str] | None:
+    """What is wrong with an address in Azure ML, and what to do."""
+    if path.startswith("azureml://registries/"):
+        if not REGISTRY.fullmatch(path):
+            base = re.split(r"/(?:labels|versions)(?:/|$)", path)[0].rstrip("/")
+            return "An asset of a registry needs its version.", f"{base}/versions/N"
+    elif path.startswith("azureml://"):
+        if not DATASTORE.fullmatch(path):
+            return f"{path} is no path of a datastore.", "azureml://datastores/NAME/paths/FOLDER/"
+    elif not ASSET.fullmatch(path):
+        return f"{path} is no asset at a version.", "azureml:NAME:VERSION, such as azureml:rows:1"
+    return None
+
+
+def _here(path: str, kind: Any, here: Path) -> tuple[str, str] | None:
+    """What is wrong with a path of this machine, and what to do."""
+    if "://" in path:
+        return None
+    if not (here / path).exists():
+        return f"There is no {path} here.", "a path relative to fine-tuning/, with / in it"
+    if kind == "uri_folder" and not (here / path).is_dir():
+        return f"{path} is a file.", "type: uri_file"
+    if kind == "uri_file" and not (here / path).is_file():
+        return f"{path} is a folder.", "type: uri_folder"
+    return None
+
+
+def _environment(job: dict[str, Any], project: Project) -> Found:
+    here = project.root / JOB.parent
+    environment = job.get("environment")
+    if not environment:
+        return (
+            "environment",
+            "The job's environment is missing.",
+            "image and conda_file: ../setup/conda.yaml, as `phi3scaffold new` wrote it",
+        )
+    if isinstance(environment, str):
+        at_version = ASSET.fullmatch(environment) or REGISTRY.fullmatch(environment)
+        if environment.startswith("azureml:") and not at_version:
+            return "environment", f"{environment} has no version.", "azureml:NAME:VERSION"
+        return None
+    conda = _mapping(environment).get("conda_file")
     if isinstance(conda, str) and not (here / conda).is_file():
         return "environment.conda_file", f"There is no {conda} here.", "../setup/conda.yaml"
     if isinstance(conda, str) and re.search(r"- -r ", (here / conda).read_text("utf-8", "replace")):
@@ -199,26 +270,37 @@ def _paths(job: dict[str, Any], project: Project) -> Found:
 
 
 def _secrets(job: dict[str, Any], project: Project) -> Found:
+    open_to_all = "This looks like a secret; whoever may see the job could read it."
     for name, value in _mapping(job.get("environment_variables")).items():
         if SECRET.search(str(value)) or re.fullmatch(
             r"(?i)(hf_|hugging.*)?token|.*(secret|password)", name
         ):
             return (
                 f"environment_variables.{name}",
-                "This looks like a secret; whoever may see the job could read it.",
-                "keep it in the workspace's Key Vault",
+                open_to_all,
+                "keep it in the workspace's Key Vault: azure.hf_token_secret of project.yaml",
             )
+    for name, value in _mapping(job.get("inputs")).items():
+        if SECRET.search(str(value)):
+            return f"inputs.{name}", open_to_all, "a datastore keeps it: azureml://datastores/..."
+    if SECRET.search(str(job.get("command"))):
+        return "command", open_to_all, "keep it in the workspace's Key Vault"
     return None
 
 
 def _travel(job: dict[str, Any], project: Project) -> Found:
-    if not list((project.root / "setup").glob("phi3scaffold-*.whl")):
+    code = job.get("code")
+    there = project.root / JOB.parent / code if isinstance(code, str) else None
+    if there is None or there.resolve() != project.root.resolve():
+        return "code", "The job's code is the whole project.", "code: .."
+    wheels = list((project.root / "setup").glob("phi3scaffold-*.whl"))
+    if not wheels:
         return (
             "code",
             "The runtime's wheel is missing from setup/.",
-            ("make the project again, or take it from where it was made"),
+            "make the project again, or take it from where it was made",
         )
-    if len(list((project.root / "setup").glob("phi3scaffold-*.whl"))) > 1:
+    if len(wheels) > 1:
         return "code", "There are several wheels of phi3scaffold in setup/.", "keep the newest"
     from pathspec import GitIgnoreSpec
 
@@ -230,7 +312,7 @@ def _travel(job: dict[str, Any], project: Project) -> Found:
             return (
                 "code",
                 f".amlignore does not name {pattern}: it would be uploaded.",
-                (f"write {pattern} into {ignore}"),
+                f"write {pattern} into {ignore}",
             )
     return None
 

@@ -17,7 +17,7 @@ from phi3scaffold.targets.azureml.record import Record
 from phi3scaffold.targets.azureml.workspace import ARTIFACTS, ENDED, Unreachable, Workspace
 
 Emit = Callable[[dict[str, Any]], None]
-EVERY = 2.0  # seconds between two looks
+SOON, SELDOM = 0.5, 5.0  # seconds between two looks: in a job's first seconds, in its hours
 PATIENCE = 900.0  # seconds without an answer before it gives up watching
 KINDS = ("stage", "step", "bytes", "note")
 LAST = 20  # lines of the log that a failure shows
@@ -67,6 +67,7 @@ def follow(workspace: Workspace, record: Record, emit: Emit) -> Outcome:
         ScaffoldError: there is no such job, or Azure has not answered for `PATIENCE` seconds.
     """
     outcome, log = Outcome(), Log(workspace, record)
+    begun = time.monotonic()
     silent_since: float | None = None
     while True:
         try:
@@ -79,7 +80,7 @@ def follow(workspace: Workspace, record: Record, emit: Emit) -> Outcome:
             if time.monotonic() - silent_since > PATIENCE:
                 raise
             emit({"kind": "note", "stage": "azure", "text": f"{error.what} Trying again."})
-            time.sleep(EVERY)
+            _wait(begun)
             continue
         if state is None:
             raise ScaffoldError(
@@ -92,7 +93,11 @@ def follow(workspace: Workspace, record: Record, emit: Emit) -> Outcome:
             emit({"kind": "note", "stage": "azure", "text": f"job {record.name}: {state}"})
         if state in ENDED:
             return outcome
-        time.sleep(EVERY)
+        _wait(begun)
+
+
+def _wait(begun: float) -> None:
+    time.sleep(min(SELDOM, max(SOON, (time.monotonic() - begun) / 20)))
 
 
 def take(line: str, outcome: Outcome, emit: Emit) -> None:

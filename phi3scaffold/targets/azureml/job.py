@@ -61,7 +61,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
             place_rows(project, rows)
         if model is not None:
             found = whole_model(model, project.root / "model-input")
-            project = replace(project, model_id=str(found))
+            project = replace(project, given=found)
         run_pipeline(project, up_to("report"), STAGES, emit)
     except ScaffoldError as error:
         said = {"what": error.what, "where": error.where, "fix": error.fix}

@@ -20,7 +20,6 @@ from phi3scaffold.targets.azureml.settings import Settings, read_settings
 from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
 
 Emit = Callable[[dict[str, Any]], None]
-DATASTORE = re.compile(r"azureml://(?:.*/)?datastores/([^/]+)/paths/(.+)")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def plan(project: Project, settings: Settings) -> Plan:
         if model.local_folder(project) is not None:
             raise ScaffoldError(
                 "The base model is a folder of this machine, and the job is not given it.",
-                where=f"{path}: inputs.model",
+                where=checks.place(path, "inputs.model"),
                 fix="as the comment there says: type uri_folder, and --model in the command",
             )
         model.pin(project)
@@ -54,11 +53,11 @@ def plan(project: Project, settings: Settings) -> Plan:
     given = output.get("path") if isinstance(output, dict) else None
     uri = given or "azureml://datastores/workspaceblobstore/paths/azureml/${{name}}/results/"
     uri = uri.replace("${{name}}", name).replace("${{output_name}}", "results")
-    match = DATASTORE.fullmatch(uri)
+    match = checks.DATASTORE.fullmatch(uri)
     if match is None:
         raise ScaffoldError(
             f"{uri} is no path of a datastore.",
-            where=f"{path}: outputs.results.path",
+            where=checks.place(path, "outputs.results.path"),
             fix="azureml://datastores/NAME/paths/FOLDER/, or leave it out",
         )
     record = Record(
@@ -67,11 +66,18 @@ def plan(project: Project, settings: Settings) -> Plan:
         subscription_id=settings.subscription_id,
         resource_group=settings.resource_group,
         workspace=settings.workspace,
-        datastore=match[1],
-        path=match[2].rstrip("/"),
+        datastore=match["name"],
+        path=match["path"].rstrip("/"),
     )
     changes = {"name": name, "outputs.results.path": uri}
     if settings.hf_token_secret:
+        identity = job.get("identity") or {}
+        if identity.get("type") not in ("managed", "managed_identity"):
+            raise ScaffoldError(
+                "The hub's token comes from Key Vault by a managed identity, and the job has none.",
+                where=checks.place(path, "identity"),
+                fix="identity: {type: managed}, on a cluster that has one; or no hf_token_secret",
+            )
         vault = settings.key_vault or Workspace(settings).vault()
         changes[f"environment_variables.{token.URL}"] = f"https://{vault}.vault.azure.net"
         changes[f"environment_variables.{token.NAME}"] = settings.hf_token_secret

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.targets.azureml.checks import place
 from phi3scaffold.targets.azureml.settings import Settings
 
 ENDED = ("Completed", "Failed", "Canceled")
 ARTIFACTS = "workspaceartifactstore"  # where Azure ML writes what a job prints
 PIECE = 4 << 20  # bytes that are asked for at once, and held
+# Of a piece: after about 1, 3, 5 and 9 seconds. The SDK's own first pause is 15.
+RETRIES = {"retry_total": 4, "initial_backoff": 1, "increment_base": 2}
 
 
 class Workspace:
@@ -91,6 +94,7 @@ class Workspace:
                 credential=secret or self.credential,
                 max_single_get_size=PIECE,
                 max_chunk_get_size=PIECE,
+                **RETRIES,
             )
 
     @contextlib.contextmanager
@@ -118,11 +122,32 @@ def load(path: Path, changes: dict[str, Any]) -> Any:
     try:
         return load_job(path, params_override=[{key: value} for key, value in changes.items()])
     except Exception as error:
+        key, said = _refused_key(error)
         raise ScaffoldError(
-            f"Azure ML's schema refuses the job: {_first_line(error)}",
-            where=path,
-            fix="see the documentation of that key; --debug shows all of it",
+            f"Azure ML's schema refuses the job: {said}",
+            where=place(path, key),
+            fix="the keys of a job: https://aka.ms/ml-cli-v2-job-command-yaml-reference",
         ) from error
+
+
+def _refused_key(error: Exception) -> tuple[str, str]:
+    """The key (dotted) and what is wrong with it, from the JSON within the SDK's message."""
+    decoder, keys = json.JSONDecoder(), []
+    try:
+        text = str(error)
+        found: Any = None
+        while found is None:
+            found = decoder.raw_decode(text, text.index("{"))[0]
+            if "errors" in found:
+                found, text = None, found["errors"][0]["message"]
+        while not isinstance(found, str):
+            step = next(iter(found)) if isinstance(found, dict) else 0
+            if step not in (0, "value", "_schema"):
+                keys.append(str(step))
+            found = found[step]
+        return ".".join(keys), found.strip().splitlines()[0]
+    except (ValueError, LookupError, TypeError, StopIteration):
+        return "", _first_line(error)
 
 
 def request(path: Path, changes: dict[str, Any]) -> dict[str, Any]:
@@ -160,12 +185,7 @@ def _told(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (azure.ServiceRequestError, azure.ServiceResponseError) as error:
-        raise Unreachable(
-            f"Azure does not answer: {_first_line(error)}",
-            where=settings.workspace,
-            fix="look at the network (HTTPS_PROXY), then do the same again: it goes on",
-            exit_code=FAILED_RUN,
-        ) from error
+        raise _silence(error, settings) from error
     except azure.ClientAuthenticationError as error:
         raise ScaffoldError(
             f"Azure does not accept the login: {_first_line(error)}",
@@ -174,7 +194,18 @@ def _told(settings: Settings) -> Iterator[None]:
             "service principal",
         ) from error
     except azure.HttpResponseError as error:
+        if (error.status_code or 0) < 400:  # an answer that broke off in the middle
+            raise _silence(error, settings) from error
         raise _refusal(error, settings) from error
+
+
+def _silence(error: Exception, settings: Settings) -> Unreachable:
+    return Unreachable(
+        f"Azure does not answer: {_first_line(error)}",
+        where=settings.workspace,
+        fix="look at the network (HTTPS_PROXY), then do the same again: it goes on",
+        exit_code=FAILED_RUN,
+    )
 
 
 def _refusal(error: Any, settings: Settings) -> ScaffoldError:

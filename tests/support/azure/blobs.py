@@ -15,6 +15,7 @@ from typing import Any
 ACCOUNT = "loopbackstore"
 KEY = base64.b64encode(b"a key that opens nothing but the loopback's storage account....!").decode()
 STORE, ARTIFACTS = "azureml-blobstore-loopback", "azureml"  # containers, as a workspace has them
+REGISTRY = "registry"  # and that of every registry
 
 
 def find_azurite() -> str | None:
@@ -52,7 +53,7 @@ class Blobs:
             stderr=self._log,
         )
         self._wait()
-        for name in (STORE, ARTIFACTS):
+        for name in (STORE, ARTIFACTS, REGISTRY):
             self.container(name).create_container()
         return self
 
@@ -91,6 +92,14 @@ class Blobs:
             ACCOUNT, container, account_key=KEY, permission=rights, expiry=until
         )
         return f"https://{ACCOUNT}.blob.core.windows.net/{container}?{query}"
+
+    def upload(self, folder: Path, container: str, prefix: str) -> None:
+        """Every file of `folder` to `prefix`."""
+        client = self.container(container)
+        for path in filter(Path.is_file, folder.rglob("*")):
+            name = f"{prefix.strip('/')}/{path.relative_to(folder).as_posix()}"
+            with path.open("rb") as stream:
+                client.upload_blob(name, stream, overwrite=True)
 
     def download(self, container: str, prefix: str, folder: Path) -> None:
         """Every blob below `prefix` into `folder`; a blob of that very name as a file in it."""

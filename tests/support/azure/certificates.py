@@ -11,6 +11,7 @@ HOSTS = (
     "management.azure.com",
     "*.blob.core.windows.net",
     "*.vault.azure.net",
+    "*.dfs.fabric.microsoft.com",
 )
 
 

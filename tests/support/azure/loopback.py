@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from tests.support.azure import service
+from tests.support.azure import lake, service
 from tests.support.azure.blobs import Blobs
 from tests.support.azure.certificates import write_certificates
 from tests.support.azure.proxy import Proxy
@@ -29,6 +29,7 @@ class Loopback:
         self.worker = Worker(folder / "jobs", self.blobs)
         self.service = Service(folder, self.blobs, self.worker)
         self.proxy = Proxy(self._port)
+        self.worker.way = self.way
         self.extra: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
 
@@ -66,6 +67,7 @@ class Loopback:
         self.service.failures.clear()
         self.service.token_seconds = 3600
         self.proxy.down.clear()
+        self.proxy.short.clear()
 
     def __enter__(self) -> Loopback:
         for part in (self.blobs, self.service, self.proxy):
@@ -78,6 +80,6 @@ class Loopback:
     def _port(self, host: str) -> int | None:
         if host.endswith(".blob.core.windows.net"):
             return self.blobs.port
-        known = ("login.microsoftonline.com", "management.azure.com")
+        known = ("login.microsoftonline.com", "management.azure.com", lake.HOST)
         known += (f"{service.VAULT}.vault.azure.net",)
         return self.service.port if host in known else None

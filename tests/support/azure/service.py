@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.azure.blobs import ACCOUNT, ARTIFACTS, KEY, STORE, Blobs
+from tests.support.azure.lake import HOST, Lake
 from tests.support.azure.worker import Worker
 
 TENANT, CLIENT, SECRET = (
@@ -45,6 +46,7 @@ class Service:
         tokens: how many were given out.
         secrets: what the vault holds.
         documents: what Resource Manager holds, by lower-case path.
+        lake: what OneLake holds.
     """
 
     def __init__(self, folder: Path, blobs: Blobs, worker: Worker) -> None:
@@ -56,6 +58,7 @@ class Service:
         self.tokens: dict[str, float] = {}
         self.secrets: dict[str, str] = {}
         self.documents: dict[str, Any] = {}
+        self.lake = Lake()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -91,6 +94,10 @@ class Service:
         found = {"id": path, "name": name, "type": "loopback", "properties": properties, **more}
         self.documents[path.lower()] = found
         return found
+
+    def datastore(self, name: str) -> Any:
+        """The properties of a datastore of the workspace."""
+        return self.documents[f"{ROOT}/datastores/{name}".lower()]["properties"]
 
     def _furnish(self) -> None:
         vault = f"{SCOPE}/Microsoft.KeyVault/vaults/{VAULT}"
@@ -143,6 +150,8 @@ class Service:
             if more == ["versions"]:  # which never tell the value
                 return 200, {"value": [{"id": f"https://{host}/secrets/{name}/1"}] if value else []}
             return (200, {"value": value, "id": f"https://{host}{path}"}) if value else (404, {})
+        if host == HOST:
+            return self.lake.answer(path, query)
         return self._resource(method, path, query, body)
 
     def _login(self, path: str, body: Any) -> Any:
@@ -200,7 +209,8 @@ class Service:
                 return 404, _error("NotFound", "no such job")
             return 200, {}
         if method == "PUT":
-            return 201, self.put(path, body["properties"])
+            more = {"flavors": {}} if "/models/" in below else {}
+            return 201, self.put(path, more | body["properties"])
         found = self.documents.get(path.lower())
         if found is None and re.search(r"/(versions|datastores|jobs)$", path):
             start = path.lower() + "/"
@@ -268,7 +278,7 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             self._send(*service.answer(self.command, host, parts.path, query, body))
 
         def _send(self, status: int, content: Any) -> None:
-            data = json.dumps(content).encode()
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             if status == 429:
                 self.send_header("Retry-After", "1")

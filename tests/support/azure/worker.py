@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.azure.blobs import ARTIFACTS, STORE, Blobs
+from tests.support.azure import lake
+from tests.support.azure.blobs import ARTIFACTS, REGISTRY, STORE, Blobs
 
 if TYPE_CHECKING:
     from tests.support.azure.service import Service
@@ -46,6 +47,7 @@ class Worker:
     Attributes:
         environment: variables that every job gets, as the machine's own.
         hold: while set, jobs stay queued.
+        way: variables that say how the loopback is reached.
         jobs: by name.
     """
 
@@ -53,6 +55,7 @@ class Worker:
         self.folder, self.blobs = folder, blobs
         self.environment: dict[str, str] = {}
         self.hold = threading.Event()
+        self.way: dict[str, str] = {}
         self.jobs: dict[str, Job] = {}
 
     def submit(self, service: Service, path: str, name: str, body: Any) -> dict[str, Any]:
@@ -159,13 +162,25 @@ class Worker:
     def _input(self, service: Service, job: Job, key: str, value: dict[str, Any]) -> str:
         if value.get("jobInputType") == "literal":
             return str(value["value"])
-        asset = service.documents.get(_asset(value["uri"]))
-        match = DATASTORE.match(asset["properties"]["dataUri"] if asset else value["uri"])
-        assert match, f"an input that the loopback does not know: {value}"
         folder = job.folder / "inputs" / key
-        self.blobs.download(STORE, match[2], folder)
+        if value["uri"].startswith("azureml://registries/"):
+            path = value["uri"].removeprefix("azureml://registries/")
+            self.blobs.download(REGISTRY, f"{path}/", folder)
+        else:
+            asset = service.documents.get(_asset(value["uri"]), {}).get("properties", {})
+            uri = asset.get("dataUri") or asset.get("modelUri") or value["uri"]
+            match = DATASTORE.match(uri)
+            assert match, f"an input that the loopback does not know: {value}"
+            path = match[2]
+            store = service.datastore(match[1])
+            if store["datastoreType"] == "OneLake":
+                token = service.give_token()["access_token"]
+                lake.download(store, path, folder, self.way, token)
+            else:
+                self.blobs.download(store["containerName"], path, folder)
+        assert folder.is_dir(), f"there is nothing: {value}"
         if value["jobInputType"] == "uri_file":
-            return str(folder / Path(match[2]).name)
+            return str(folder / Path(path).name)
         return str(folder)
 
     def _fill(self, uri: str, folder: Path, name: str, key: str) -> None:
