@@ -168,8 +168,12 @@ def find_root(start: Path | None = None) -> Path:
 
 def load_project(root: Path) -> Project:
     """Read `root`/project.yaml. Raises ScaffoldError naming the file, line and key."""
+    return project_of(read_yaml(root / MARKER), root)
+
+
+def project_of(settings: dict[str, Any], root: Path) -> Project:
+    """The project in `root` whose project.yaml holds `settings`. Raises as `load_project` does."""
     path = root / MARKER
-    settings = read_yaml(path)
     model = _mapping(settings.get("model"), "model", path)
     evaluate = _mapping(settings.get("evaluate", {}), "evaluate", path)
     target = settings.get("target", "cpu")

@@ -24,6 +24,7 @@ from phi3scaffold import __version__
 from phi3scaffold.checks.lint.tree import OLIVE, Document, Tree
 from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.places import Key
+from phi3scaffold.runtime.olive.config import TRAINING
 
 ID = "L21-olive-keys"
 KEPT = Path("gen-model") / ".lint-olive.json"
@@ -53,7 +54,20 @@ def check(tree: Tree) -> Iterator[Verdict]:
         _keep(tree.root / KEPT, identity, answer)
     _asked[identity] = answer
     for path, what in answer:
-        yield Verdict(ID, "error", what, config.at(*path), FIX)
+        yield Verdict(ID, "error", what, config.at(*path), _today(config, path) or FIX)
+
+
+def _today(config: Document, path: Key) -> str | None:
+    """What has become of a training pass's key of an older Olive."""
+    from phi3scaffold.generator.legacy.fields import FIELDS
+
+    kind = str(config.get(*path[:2], "type")).lower()
+    if path[0] != "passes" or kind not in TRAINING:
+        return None
+    rule = FIELDS.get(".".join(map(str, ("finetune", *path[2:]))))
+    if rule is None or not (rule.at or rule.why):
+        return None
+    return f"today it is {rule.at}" if rule.at else f"take it out: {rule.why}"
 
 
 def _ask(config: Document) -> Found:

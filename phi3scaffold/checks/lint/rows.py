@@ -1,8 +1,8 @@
 """The rows have the columns, turns and labels that datasets/dataset.yaml says.
 
-The first rows of every file are made into conversations, as `phi3scaffold data` does with all of
-them; a label that no row has, though all were read, is named too. What lies on the hub is not
-fetched for this.
+The first rows of each file (2000 rows, 50 files) are made into conversations, as `phi3scaffold
+data` does with all of them; a label that no row has, though all were read, is named too. What
+lies on the hub is not fetched for this.
 
 To mend it: the message names the row, or the key of dataset.yaml; `phi3scaffold data` looks at all
 rows, at their lengths, doubles and likely secrets.
@@ -23,6 +23,7 @@ from phi3scaffold.rows.turns import Conversation, conversation
 
 ID = "L07-rows"
 FIRST = 2000  # rows of a file
+FILES = 50
 
 
 def check(tree: Tree) -> Iterator[Verdict]:
@@ -40,8 +41,8 @@ def check(tree: Tree) -> Iterator[Verdict]:
         yield Verdict(ID, "skipped", "the rows lie on the hub")
         return
     seen: set[str] = set()
-    whole = not any(isinstance(source, str) for source in spec.train)
-    for file in files:
+    whole = len(files) <= FILES and not any(isinstance(source, str) for source in spec.train)
+    for file in files[:FILES]:
         try:
             whole &= _look(file, spec, seen)
         except ScaffoldError as error:

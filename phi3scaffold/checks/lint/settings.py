@@ -19,11 +19,12 @@ from phi3scaffold.checks.lint.tree import DATASET, Change, Document, Tree
 from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.places import Key, dotted
-from phi3scaffold.project import KEYS, MARKER, load_project
+from phi3scaffold.project import KEYS, MARKER
 from phi3scaffold.rows import spec
 from phi3scaffold.targets.azureml import settings as azure
 
 ID = "L03-settings"
+AZURE = {*azure.SOURCES, *azure.OTHERS}
 
 
 def check(tree: Tree) -> Iterator[Verdict]:
@@ -38,8 +39,9 @@ def check(tree: Tree) -> Iterator[Verdict]:
             what = f"Nothing reads the key {path[-1]!r}."
             said = f"{fix}Known here: {', '.join(known)}"
             yield Verdict(ID, "error", what, document.at(*path), said)
-        if not unknown:
-            yield from _values(tree, name)
+        if name == MARKER or not unknown:
+            told = {document.at(*path) for path, _ in unknown}
+            yield from (one for one in _values(tree, name) if one.where not in told)
     yield from _lock(tree)
 
 
@@ -47,11 +49,13 @@ def _values(tree: Tree, name: str) -> Iterator[Verdict]:
     try:
         if name == DATASET:
             spec.load_spec(tree.root / DATASET)
-        else:
-            load_project(tree.root)
-            document = tree.document(MARKER)
-            if document and document.get("azure") is not None:
-                azure.check_own(document.content["azure"], tree.root / MARKER)
+            return
+        for error in tree.refused:
+            yield tree.verdict(ID, error)
+        document = tree.document(MARKER)
+        own = document.get("azure") if document else None
+        if own is not None and not (isinstance(own, dict) and set(own) - AZURE):
+            azure.check_own(own, tree.root / MARKER)
     except ScaffoldError as error:
         yield tree.verdict(ID, error)
 
@@ -74,7 +78,7 @@ def _unknown(document: Document) -> Iterator[tuple[Key, tuple[str, ...]]]:
         yield from _beside(content.get("messages"), ("messages",), spec.MESSAGES_KEYS)
         return
     yield from _beside(content, (), tuple(KEYS))
-    for section, known in {**KEYS, "azure": (*azure.SOURCES, *azure.OTHERS)}.items():
+    for section, known in {**KEYS, "azure": tuple(AZURE)}.items():
         if known:
             yield from _beside(content.get(section), (section,), known)
 

@@ -10,6 +10,7 @@ of them together.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -80,7 +81,7 @@ def _accelerators(config: Document, project: Project) -> Iterator[Verdict]:
                         "error",
                         f"{value!r} is not for the target {project.target}.",
                         config.at(*at, key),
-                        _fix(f'"{key}": {wanted}'.replace("'", '"'), project),
+                        _fix(f'"{key}": {json.dumps(wanted)}', project),
                     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from phi3scaffold.checks.verdict import State, Verdict
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.places import Key, Places, dotted, find_places
-from phi3scaffold.project import MARKER, Project, load_project, read_yaml
+from phi3scaffold.project import MARKER, Project, project_of, read_yaml
 
 DATASET = "datasets/dataset.yaml"
 OLIVE = "fine-tuning/olive-config.json"
@@ -118,13 +118,33 @@ class Tree:
         """Whether an update or a merge left its conflict in the file."""
         return MARKS.search(self.text(name) or "") is not None
 
-    @cached_property
+    @property
     def project(self) -> Project | None:
-        """The project, where project.yaml can be understood."""
-        try:
-            return load_project(self.root)
-        except ScaffoldError:
-            return None
+        """The project; without the settings of project.yaml that cannot be, which L03 names.
+
+        None where not even the model or the target is known.
+        """
+        return self._understood[0]
+
+    @property
+    def refused(self) -> tuple[ScaffoldError, ...]:
+        """What in project.yaml cannot be."""
+        return self._understood[1]
+
+    @cached_property
+    def _understood(self) -> tuple[Project | None, tuple[ScaffoldError, ...]]:
+        document = self.document(MARKER)
+        settings = dict(document.content) if document else {}
+        errors: list[ScaffoldError] = []
+        while document:
+            try:
+                return project_of(settings, self.root), tuple(errors)
+            except ScaffoldError as error:
+                errors.append(error)
+                key = (error.where or "").rpartition(": ")[2].partition(".")[0]
+                if key in ("model", "target") or settings.pop(key, None) is None:
+                    break
+        return None, tuple(errors)
 
     @property
     def answers(self) -> dict[str, Any]:

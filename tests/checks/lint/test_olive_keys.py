@@ -41,6 +41,14 @@ def test_a_key_without_effect(make: Make, old: str, new: str, key: str, what: st
     assert verdict.state == "error"
     assert verdict.where == f"{OLIVE}:{line}: {key}"
     assert what in verdict.what
+    assert verdict.fix
+
+
+def test_what_has_become_of_an_older_key(make: Make) -> None:
+    root = make()
+    change(root, OLIVE, '"alpha": 32,', '"lora_alpha": 32,')
+    fix = one(root, "olive_keys").fix
+    assert fix == "today it is fine-tuning/olive-config.json: passes.finetune.alpha"
 
 
 def test_the_answer_is_kept_until_the_config_changes(make: Make) -> None:

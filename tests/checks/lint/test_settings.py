@@ -55,6 +55,15 @@ def test_a_value_that_cannot_be(
     assert str(verdict.where).startswith(f"{name}:{line}: {key}")
 
 
+def test_everything_that_is_wrong_is_named_and_hides_no_other_check(make: Make) -> None:
+    root = make()
+    change(root, "project.yaml", "agreement: 0.9", "agreement: 90")
+    change(root, "project.yaml", "  rows:", "  rows: none #")
+    change(root, "project.yaml", "revision: main", "revison: main")
+    change(root, "fine-tuning/olive-config.json", '"device": "cpu"', '"device": "gpu"')
+    assert [verdict.id for verdict in everything(root)] == ["L03-settings"] * 3 + ["L06-target"]
+
+
 def test_what_is_fetched_from_azure(make: Make) -> None:
     root = make(target="aml")
     assert found(root, "settings") == []
