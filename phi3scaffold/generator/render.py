@@ -35,9 +35,9 @@ def follow(answers: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
         ScaffoldError: an answer is refused.
     """
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
-        worker = _copy(
-            str(template.folder()), Path(scratch) / "asked", answers, pretend=True, defaults=True
-        )
+        asked = Path(scratch) / "asked"
+        options = {"pretend": True, "defaults": True, "exclude": ["*"]}
+        worker = _copy(str(template.folder()), asked, answers, **options)
     return worker.answers.combined, set(worker.answers.hidden)
 
 

@@ -144,8 +144,11 @@ def _plan(root: Path, choices: dict[str, str], journal: Journal, *, mend: bool) 
     answers, tag = checks.read_answers(root)
     old, new = tag.removeprefix("v"), template.version()
     tables = between(old, new)
-    base = trees.as_made(root, answers, tag)
-    checks.check_whole(root / ANSWERS, answers, yaml.safe_load(base[ANSWERS].data))
+    try:
+        base = trees.as_made(root, answers, tag)
+    except ScaffoldError as error:
+        raise checks.damaged(root, error.what) from error
+    checks.check_whole(root, answers, yaml.safe_load(base[ANSWERS].data))
     today = changed_answers(tables.answers(answers), choices)
     if today["model"] == TINY:
         resolve_model(TINY)  # its weights go into the wheel

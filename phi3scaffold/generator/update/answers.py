@@ -48,7 +48,7 @@ def changed_answers(answers: dict[str, Any], choices: dict[str, str]) -> dict[st
     after = before | choices
     for name in dependent:
         default = follow(before)[0].get(name)
-        if name in answers:
+        if name in answers and answers[name] in asked[name].choices:
             before[name] = answers[name]
         _, hidden = follow(after)
         chosen = name in answers and answers[name] != default

@@ -113,19 +113,15 @@ def read_answers(root: Path) -> tuple[dict[str, Any], str]:
         ScaffoldError: the file is missing or damaged, or this installation cannot update from it.
     """
     path = root / ANSWERS
-    back = f"take it back from git: git log -- {ANSWERS}, then git checkout COMMIT -- {ANSWERS}"
     if not path.is_file():
-        raise ScaffoldError(
-            "The file that says what the project was made of is missing.", where=path, fix=back
-        )
+        raise damaged(root, "The file that says what the project was made of is missing.")
     content = read_yaml(path)
     source, tag = content.get("_src_path"), content.get("_commit")
     if source != template.SOURCE or not isinstance(tag, str) or not key(tag):
-        raise ScaffoldError(
+        raise damaged(
+            root,
             f"It does not say which version of the template the project has: `_src_path` must be "
             f"{template.SOURCE}, `_commit` a version such as v{template.version()}.",
-            where=path,
-            fix=back,
         )
     answers = {name: value for name, value in content.items() if not name.startswith("_")}
     newest = f"v{template.version()}"
@@ -141,7 +137,7 @@ def read_answers(root: Path) -> tuple[dict[str, Any], str]:
         raise ScaffoldError(
             f"This installation does not know the template's version {tag}.",
             where=path,
-            fix=f"install a released phi3scaffold that is newer; or {back}",
+            fix="install a released phi3scaffold that is newer",
         )
     for wheel in wheels(root):
         version = wheel.name.removeprefix("phi3scaffold-").partition("-")[0].partition("+")[0]
@@ -150,15 +146,20 @@ def read_answers(root: Path) -> tuple[dict[str, Any], str]:
     return answers, tag
 
 
-def check_whole(path: Path, answers: dict[str, Any], rendered: dict[str, Any]) -> None:
+def check_whole(root: Path, answers: dict[str, Any], rendered: dict[str, Any]) -> None:
     """The answers file has every answer that its version of the template writes."""
     lacking = [name for name in rendered if name not in answers and not name.startswith("_")]
     if lacking:
-        raise ScaffoldError(
-            f"The answers file is not whole: it lacks {', '.join(lacking)}.",
-            where=path,
-            fix=f"take it back from git: git log -p -- {ANSWERS}",
-        )
+        raise damaged(root, f"The answers file is not whole: it lacks {', '.join(lacking)}.")
+
+
+def damaged(root: Path, what: str) -> ScaffoldError:
+    """Something is wrong with the answers file."""
+    return ScaffoldError(
+        what,
+        where=root / ANSWERS,
+        fix=f"take it back from git: git log -- {ANSWERS}, then git checkout COMMIT -- {ANSWERS}",
+    )
 
 
 def _newer(root: Path, project: str, here: str) -> ScaffoldError:

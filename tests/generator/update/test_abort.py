@@ -132,8 +132,11 @@ def stop_at(moment: str, monkeypatch: pytest.MonkeyPatch, error: BaseException) 
     monkeypatch.setattr(Journal, name, failing)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+ERRORS = [(moment, KeyboardInterrupt()) for moment in MOMENTS]
+ERRORS.append(("in the middle", OSError(28, "No space left on device")))
+
+
+@pytest.mark.parametrize(("moment", "error"), ERRORS)
 def test_an_error_undoes_it(
     edited: Path, made: Releases, moment: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
