@@ -15,9 +15,11 @@ from phi3scaffold.checks.lint import settings
 from phi3scaffold.checks.lint.report import look
 from phi3scaffold.checks.lint.tree import Tree
 from phi3scaffold.checks.running import load, run
+from phi3scaffold.generator import legacy
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import append, change, everything
 from tests.conftest import command
+from tests.template.conftest import without_git
 from tests.test_architecture import HEAVY
 
 SLOW = (*HEAVY, "copier", "huggingface_hub")
@@ -42,6 +44,14 @@ def test_what_new_makes_is_sound_in_git_and_from_any_folder_of_it(tmp_path: Path
 
 def snapshot(root: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("sample", ["azure-0.6.json", "toolkit-0.3.json"])
+def test_what_migrate_makes_is_sound(sample: str, tmp_path: Path) -> None:
+    old = Path(__file__).parents[2] / "generator" / "legacy" / "samples" / sample
+    with without_git():
+        legacy.migrate(legacy.plan(legacy.read(old), {}), tmp_path / "proj", git=False)
+    assert everything(tmp_path / "proj") == []
 
 
 def test_an_error_is_three_lines_and_exit_code_1(make: Make) -> None:
