@@ -63,6 +63,9 @@ constraints: install-dev ## resolve constraints.txt anew
 	$(BIN)/python .ci/constraints.py > build/constraints.txt
 	mv build/constraints.txt constraints.txt
 
+options: install-dev ## write README's table of options from template/copier.yml
+	$(BIN)/python .ci/options.py
+
 clean: ## remove everything that make made
 	rm -rf "$(VENV)" build dist .mypy_cache .pytest_cache .ruff_cache
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def test_every_option_is_explained_with_its_values_and_default() -> None:
         assert set(question.choices) <= said, question.flag
         if question.default:
             assert question.default in said, question.flag
+
+
+def test_the_table_of_options_is_as_copier_yml_says() -> None:
+    spec = importlib.util.spec_from_file_location("options", ROOT / ".ci" / "options.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.renewed(README) == README, "make options"
 
 
 def test_every_target_is_named() -> None:

@@ -20,14 +20,18 @@ INTERRUPTED = 130
 
 
 class Verb(NamedTuple):
-    """Where a verb lives and its one line of help."""
+    """Where a verb lives, its one line of help, and what may stand behind it, for examples.
+
+    The examples are for a module without an epilog of its own, as several verbs share one.
+    """
 
     module: str
     help: str
+    examples: tuple[str, ...] = ()
 
 
-def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
-    """Run one command line; return its exit code (0, 1 failed run, 2 user's mistake, 130)."""
+def build(verbs: Mapping[str, Verb], chosen: str | None) -> argparse.ArgumentParser:
+    """The parser, with the options of the verb `chosen` alone: only its module is imported."""
     parser = argparse.ArgumentParser(
         prog="phi3scaffold",
         usage="phi3scaffold VERB [options]   (phi3scaffold VERB --help)",
@@ -36,21 +40,30 @@ def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"phi3scaffold {__version__}")
-    chosen = next((word for word in argv if not word.startswith("-")), None)
     subparsers = parser.add_subparsers(
         prog="phi3scaffold", dest="verb", metavar="VERB", title="verbs", required=True
     )
-    module = None
     for name, verb in verbs.items():
         sub = subparsers.add_parser(name, help=verb.help, description=verb.help.capitalize() + ".")
         if name == chosen:
-            module = importlib.import_module(verb.module)
-            module.add_arguments(sub)
+            sub.formatter_class = argparse.RawDescriptionHelpFormatter
+            lines = [f"  phi3scaffold {name} {words}".rstrip() for words in verb.examples]
+            sub.epilog = "\n".join(["examples:", *lines]) if lines else None
+            importlib.import_module(verb.module).add_arguments(sub)
             sub.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
+    """Run one command line; return its exit code (0, 1 failed run, 2 user's mistake, 130)."""
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may stand at the cursor
+        from phi3scaffold.cli.completion import answer
+
+        answer(verbs)
+    parser = build(verbs, next((word for word in argv if not word.startswith("-")), None))
     args = parser.parse_args(argv)
-    assert module is not None  # argparse has refused an unknown verb
     try:
-        return module.run(args) or 0
+        return importlib.import_module(verbs[args.verb].module).run(args) or 0
     except ScaffoldError as error:
         if args.debug:
             raise

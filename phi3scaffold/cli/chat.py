@@ -16,7 +16,7 @@ Turn = dict[str, str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = HELP
+    parser.epilog = f"examples:\n  phi3scaffold chat\n  phi3scaffold chat --form adapter\n\n{HELP}"
     add_form_arguments(parser)
 
 

@@ -32,7 +32,16 @@ def add_options(parser: argparse._ActionsContainer) -> None:
         metavar = "|".join(question.choices) if question.choices else None
         if question.name == "data":
             metavar = "ROWS"
-        parser.add_argument(question.flag, metavar=metavar, help=text)
+        action = parser.add_argument(question.flag, metavar=metavar, help=text)
+        values = question.choices if question.name != "model" else _models()
+        if values:  # for completion; a wrong one is refused with a message of its own
+            action.completer = lambda values=values, **_: values  # type: ignore[attr-defined]
+
+
+def _models() -> tuple[str, ...]:
+    from phi3scaffold import catalog
+
+    return tuple(entry.name for entry in catalog.ENTRIES)
 
 
 def run(args: argparse.Namespace) -> int:

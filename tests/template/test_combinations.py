@@ -196,7 +196,6 @@ def test_readme(made: Made) -> None:
         "onnx/",
         "evaluation/",
         "report/",
-        "evaluation/",
         "release/",
         "setup/setup",
         "inferences/",

@@ -40,15 +40,14 @@ def check(scene: Scene) -> Iterator[Verdict]:
                 fix="take it from git again: git checkout -- setup",
             )
     if scene.project is None:
-        yield from _compare(scene.environments[0], _known(scene), scene)
+        yield from _compare(scene.environments[0], known_pins(scene.environments[0]), scene)
 
 
-def _known(scene: Scene) -> dict[str, str]:
+def known_pins(here: Environment) -> dict[str, str]:
     """The pins of the base, and of every extra that is here."""
     from phi3scaffold.generator.requirements import distribution
 
     found = distribution()
-    here = scene.environments[0]
     pins = read_pins(found.base)
     for extra, package in EXTRAS.items():
         if here.installed(package):
