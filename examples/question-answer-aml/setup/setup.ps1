@@ -24,7 +24,7 @@ if (-not $Python -or -not (Test-Fits $Python)) {
 $wheel = Get-ChildItem "setup\phi3scaffold-*.whl" -ErrorAction SilentlyContinue | Select-Object -Last 1
 if (-not $wheel) {
     [Console]::Error.WriteLine("error: the runtime's wheel is missing from setup\")
-    [Console]::Error.WriteLine("  (a demonstration project's is not in git: make it again, phi3scaffold new)")
+    [Console]::Error.WriteLine("  (a demonstration project's is not in git; phi3scaffold update writes it again)")
     exit 2
 }
 

@@ -26,7 +26,7 @@ fi
 wheel=$(ls setup/phi3scaffold-*.whl 2>/dev/null | tail -n 1)
 if [ -z "$wheel" ]; then
     echo "error: the runtime's wheel is missing from setup/" >&2
-    echo "  (a demonstration project's is not in git: make the project again, \`phi3scaffold new\`)" >&2
+    echo "  (a demonstration project's is not in git; \`phi3scaffold update\` writes it again)" >&2
     exit 2
 fi
 

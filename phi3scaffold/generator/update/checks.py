@@ -36,7 +36,11 @@ def check_git(root: Path) -> None:
         )
     found = git.run(root, "rev-parse", "--is-inside-work-tree")
     if found.returncode and b"not a git repository" not in found.stderr:
-        raise ScaffoldError(f"git cannot be used here: {git.last_line(found)}", where=root)
+        raise ScaffoldError(
+            f"git cannot be used here: {git.last_line(found)}",
+            where=root,
+            fix="see what `git status` says in that folder",
+        )
     if found.stdout.strip() != b"true":
         raise ScaffoldError(
             "The project is not in git, so an update could not be undone.",

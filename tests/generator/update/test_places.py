@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -210,3 +211,27 @@ def test_tiny(made: Releases, tmp_path: Path) -> None:
         assert snapshot(project) == before
         update.update(clone, {})
     assert [path.name for path in (clone / "setup").glob("*.whl")] == [wheel.name]
+
+
+def test_gits_folder_on_another_disk(
+    project: Path, made: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a rename fails, and files are copied."""
+
+    def refuse(source: Path, target: Path) -> Path:
+        if "phi3scaffold-update" in str(source.parent) and source.parent.name in ("old", "new"):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return replace(source, target)
+
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", refuse)
+    (project / "inferences" / "onnx.py").chmod(0o755)
+    commit(project)
+    before = snapshot(project)
+    with installed(made["0.2.0"]):
+        update.update(project, {})
+        assert "## every goal" in (project / "Makefile").read_text()
+        assert git(project, "diff", "--name-only") == ""
+        update.abort(project)
+    assert snapshot(project) == before
+    assert git(project, "status", "--porcelain") == ""
