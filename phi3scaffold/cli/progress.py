@@ -84,7 +84,7 @@ class Summary:
         return lines
 
     def print(self) -> None:
-        lines = ["summary", *self.lines()]
+        lines = [*(["summary"] if self.seconds else []), *self.lines()]
         if not sys.stdout.isatty():
             print("\n".join(lines))
             return

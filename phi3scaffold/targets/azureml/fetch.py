@@ -45,8 +45,13 @@ def fetch(
             for folder in folders:
                 with workspace.told():
                     prefix = f"{record.path.rstrip('/')}/{folder.name}"
-                    if not _bring(container, prefix, folder, scratch(project), emit):
-                        missing.append(folder.name)
+                    brought = _bring(container, prefix, folder, scratch(project), emit)
+                if brought is None:
+                    missing.append(folder.name)
+                elif folder.name in forms:
+                    here = folder.relative_to(project.root).as_posix()
+                    told = f"{brought / 1e6:.1f} MB brought back" if brought else "is here already"
+                    emit({"kind": "note", "stage": "azure", "text": f"{here}: {told}"})
         finally:
             publish.recover(folders, scratch(project))
     return [name for name in missing if name in forms]
@@ -65,18 +70,18 @@ def whole(project: Project, forms: Sequence[str]) -> bool:
     return True
 
 
-def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) -> bool:
-    """One folder; False where the job has not finished it."""
+def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) -> int | None:
+    """One folder, in bytes (0: it was here already); None where the job has not finished it."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
         text = container.download_blob(f"{prefix}/{manifest.NAME}").readall()
     except ResourceNotFoundError:
-        return False
+        return None
     made = _read(text, prefix)
     here = manifest.read(folder)
     if here == made and manifest.first_difference(folder, made, StatCache(room / "none")) is None:
-        return True
+        return 0
     total = sum(entry["bytes"] for entry in made.files.values())
     _check_room(folder, total)
     begun = time.monotonic()
@@ -103,7 +108,7 @@ def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) ->
     publish.publish(out, folder, room)
     seconds = round(time.monotonic() - begun, 3)
     emit({"kind": "stage", "stage": "fetch", "state": "done", "seconds": seconds, "facts": {}})
-    return True
+    return total
 
 
 def _read(text: bytes, prefix: str) -> manifest.Manifest:

@@ -7,6 +7,7 @@ what still fails is told as what to do about it.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -54,7 +55,8 @@ class Workspace:
     def submit(self, path: Path, changes: dict[str, Any]) -> None:
         """Upload what the job file names and create the job."""
         job = load(path, changes)
-        with _told(self.settings):
+        # The SDK ends each upload with blank lines, whatever show_progress says.
+        with _told(self.settings), contextlib.redirect_stderr(io.StringIO()):
             self.client.jobs.create_or_update(job)
 
     def state(self, name: str) -> str | None:
@@ -114,8 +116,8 @@ def load(path: Path, changes: dict[str, Any]) -> Any:
     Raises:
         ScaffoldError: the SDK's schema refuses it.
     """
-    _quiet()
     try:
+        _quiet()
         from azure.ai.ml import load_job
     except ImportError:
         raise _not_installed() from None
@@ -232,8 +234,13 @@ def _not_installed() -> ScaffoldError:
 
 
 def _quiet() -> None:
-    """The SDK tells much that is not for the user of a job."""
+    """Import the SDK, and keep it from telling what is not for the user of a job.
+
+    Importing it sets its loggers' levels anew; what they say would break the progress display.
+    """
     warnings.filterwarnings("ignore", module="azure")
+    import azure.ai.ml  # noqa: F401
+
     for name in ("azure", "azure.ai.ml", "azure.identity", "msrest"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.CRITICAL)
