@@ -82,11 +82,11 @@ class _Planned(Project):
 
 
 def disk_need(project: Project, weights: int) -> int:
-    """Bytes that the stages not made yet may take, and the download before them.
+    """Bytes that the stages of a run not made yet may take, and the download before them.
 
     Of a project in the cloud, what is brought back: the adapter and the ONNX form.
     """
-    from phi3scaffold.runtime.graph import STAGES
+    from phi3scaffold.runtime.graph import STAGES, up_to
     from phi3scaffold.runtime.pipeline import manifest
     from phi3scaffold.runtime.stages.model import local_folder
 
@@ -94,9 +94,8 @@ def disk_need(project: Project, weights: int) -> int:
     planned = _Planned(**vars(project))
     planned.__dict__["planned"] = weights
     needed = 0
-    for stage in STAGES.values():
-        if remote and stage.name not in ("finetune", "export"):
-            continue
+    for name in ("finetune", "export") if remote else up_to(list(STAGES)[-1]):
+        stage = STAGES[name]
         try:
             if stage.wanted(project) and manifest.read(stage.folder(project)) is None:
                 needed += stage.room(planned)

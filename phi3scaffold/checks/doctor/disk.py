@@ -33,7 +33,8 @@ def check(scene: Scene) -> Iterator[Verdict]:
             yield Verdict(ID, "ok", here, where=where)
     else:
         needed = disk_need(scene.project, weights)
-        told = f"{size(needed)} are still needed at most, {here}"
+        wanted = f"{size(needed)} are still needed at most" if needed else "all of it is made"
+        told = f"{wanted}, {here}"
         if needed > free:
             fix = "free some disk space, or move the project to a larger disk"
             yield Verdict(ID, "error", told, where=where, fix=fix)
