@@ -19,6 +19,7 @@ from phi3scaffold.generator.legacy.fields import (
     OLIVE,
     OPTION,
     PROJECT,
+    REGISTRY,
     has_below,
     rule_for,
 )
@@ -29,6 +30,7 @@ from phi3scaffold.generator.legacy.turns import Turns
 KEPT, RENAMED, MOVED, DROPPED, UNKNOWN = "kept", "renamed", "moved", "dropped", "unknown"
 TRAIN, HELD_OUT, TURNS = (f"{DATASET}{key}" for key in ("files.train", "files.held_out", "turns"))
 MODEL = f"{PROJECT}model.id"
+REVISION = f"{PROJECT}model.revision"
 # What Olive before 0.13 warmed up by itself; the template's ten steps may be all that there are.
 WARMUP = 0.03
 FILES = ("data_files.train", "data_files", "data_dir")
@@ -104,7 +106,7 @@ def plan(old: Old, given: dict[str, Any] | None = None) -> Plan:
     for leaf in old.leaves:
         outcome = _outcome(leaf, roles.address(leaf.path), context)
         at = outcome.at
-        option = "model" if at == MODEL else at.removeprefix(OPTION)
+        option = "model" if at in (MODEL, REVISION, REGISTRY) else at.removeprefix(OPTION)
         if option in given:
             outcome = _gone(outcome, f"--{option} {given[option]} was given")
         elif at in (TRAIN, CLOUD_ROWS) and data:
@@ -116,6 +118,9 @@ def plan(old: Old, given: dict[str, Any] | None = None) -> Plan:
         elif at:
             values[at], lines[at] = outcome.value, outcome.line
         outcomes.append(outcome)
+    if MODEL not in values and values.pop(REVISION, None):
+        why = "of a model that is not taken"
+        outcomes = [_gone(one, why) if one.at == REVISION else one for one in outcomes]
     part = None if data else said.get("train.load.subset")
     data = data or values.get(TRAIN)
     if data or TURNS not in values:

@@ -99,3 +99,17 @@ def test_the_target(system: dict[str, Any], target: str, tmp_path: Path) -> None
 def test_a_system_of_azure_arc(tmp_path: Path) -> None:
     content = {"systems": {"azure_arc": {"type": "AzureML"}}, "engine": {"host": "azure_arc"}}
     assert planned(written(tmp_path, content)).answers["target"] == "arc"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "revision"),
+    [(MINI, {}, "v2"), ("microsoft/phi-2", {}, None), (MINI, {"model": "tiny"}, None)],
+)
+def test_a_revision_is_of_its_model_alone(
+    name: str, given: dict[str, Any], revision: str | None, tmp_path: Path
+) -> None:
+    model = {"type": "HfModel", "model_path": name, "load_kwargs": {"revision": "v2"}}
+    plan = planned(written(tmp_path, {"input_model": model}), **given)
+    assert plan.values.get("project.yaml: model.revision") == revision
+    [outcome] = [one for one in plan.outcomes if one.name.endswith("revision")]
+    assert bool(outcome.at) is bool(revision)
