@@ -22,6 +22,7 @@ KEYS: dict[str, tuple[str, ...] | None] = {
     "azure": None,
     "evaluate": ("rows",),
     "gate": tuple(LIMITS),
+    "checkpoint_minutes": None,
     "merge_base": None,
     "adapters": None,
     "lint": ("ignore",),
@@ -43,6 +44,8 @@ class Project:
         local: run on this machine's CPU, whatever the target.
         given: the base model's folder where this run was handed one, as a job in the cloud is;
             `model_id` then only names it.
+        checkpoint_minutes: how often training saves its state; None for never.
+        checkpoints: where that goes, if not into the project: what outlives the machine.
         adapters: (name, folder) of the PEFT adapters to swap over one ONNX base, in file order.
         gate: the limits that project.yaml sets, as (name, value); None switches one off.
     """
@@ -55,22 +58,24 @@ class Project:
     merge_base: str = "original"
     local: bool = False
     given: Path | None = None
+    checkpoint_minutes: float | None = 10
+    checkpoints: Path | None = None
     adapters: tuple[tuple[str, Path], ...] = ()
     gate: tuple[tuple[str, float | None], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-able values; `from_json` gives the same project again."""
         adapters = [[name, str(folder)] for name, folder in self.adapters]
-        given = None if self.given is None else str(self.given)
-        return {**asdict(self), "root": str(self.root), "given": given, "adapters": adapters}
+        paths = {"root": self.root, "given": self.given, "checkpoints": self.checkpoints}
+        told = {name: path and str(path) for name, path in paths.items()}
+        return {**asdict(self), **told, "adapters": adapters}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Project:
         adapters = tuple((name, Path(folder)) for name, folder in values["adapters"])
         gate = tuple((key, limit) for key, limit in values["gate"])
-        paths = {"root": Path(values["root"])}
-        if values["given"] is not None:
-            paths["given"] = Path(values["given"])
+        named = ("root", "given", "checkpoints")
+        paths = {name: values[name] and Path(values[name]) for name in named}
         return cls(**{**values, **paths, "adapters": adapters, "gate": gate})
 
     @property
@@ -203,6 +208,15 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
             where=f"{path}: merge_base",
             fix=f"one of: {', '.join(MERGE_BASES)}",
         )
+    minutes = settings.get("checkpoint_minutes", Project.checkpoint_minutes)
+    if minutes is not None and (
+        not isinstance(minutes, (int, float)) or isinstance(minutes, bool) or minutes <= 0
+    ):
+        raise ScaffoldError(
+            f"checkpoint_minutes must be a number above 0, not {minutes!r}.",
+            where=f"{path}: checkpoint_minutes",
+            fix="such as 10; null for no checkpoints",
+        )
     return Project(
         root=root,
         model_id=model_id,
@@ -212,6 +226,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
         adapters=_adapters(settings.get("adapters"), path),
         gate=tuple(read_limits(settings.get("gate") or {}, f"{path}: gate").items()),
         merge_base=merge_base,
+        checkpoint_minutes=minutes,
     )
 
 

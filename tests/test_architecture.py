@@ -35,7 +35,15 @@ HEAVY = (
 IMPORTED_LATE = (
     *(
         f"phi3scaffold.runtime.olive.{name}"
-        for name in ("attention", "components", "fused", "kquant", "passes", "trainer")
+        for name in (
+            "attention",
+            "checkpoints",
+            "components",
+            "fused",
+            "kquant",
+            "passes",
+            "trainer",
+        )
     ),
     "phi3scaffold.runtime.evaluation.preload",
 )

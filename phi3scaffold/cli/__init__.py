@@ -62,6 +62,7 @@ def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
         answer(verbs)
     parser = build(verbs, next((word for word in argv if not word.startswith("-")), None))
     args = parser.parse_args(argv)
+    args.words = list(argv)
     try:
         return importlib.import_module(verbs[args.verb].module).run(args) or 0
     except ScaffoldError as error:

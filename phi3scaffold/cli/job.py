@@ -12,6 +12,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results", type=Path, metavar="DIR", required=True, help="where the forms appear"
     )
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        metavar="DIR",
+        help="where training saves its state, and goes on from: what outlives the machine",
+    )
     parser.add_argument("--local", action="store_true", help="on the CPU, whatever the target")
 
 
@@ -23,5 +29,6 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.targets.azureml.job import run_job
 
     environment.prepare()
-    run_job(replace(find_project(), local=args.local), args.rows, args.model, args.results)
+    project = replace(find_project(), local=args.local, checkpoints=args.checkpoints)
+    run_job(project, args.rows, args.model, args.results)
     return 0

@@ -48,6 +48,12 @@ def show_progress(project: Project, *, summary: bool = True) -> Iterator[Emit]:
             told.print()
 
 
+@contextlib.contextmanager
+def silent() -> Iterator[Emit]:
+    """For ranks that are not the first."""
+    yield lambda event: None
+
+
 class Summary:
     """Collects what the stages reported, and prints it on one screen."""
 

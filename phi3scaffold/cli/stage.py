@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
+
+from phi3scaffold.errors import ScaffoldError
 
 if TYPE_CHECKING:
     from phi3scaffold.project import Project
@@ -18,6 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--local", action="store_true", help="on this machine's CPU, whatever the target"
     )
+    parser.add_argument(
+        "--nproc",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train in N processes of this machine, one for each GPU; under torchrun it is "
+        "torchrun that says how many (default: 1)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,11 +37,31 @@ def run(args: argparse.Namespace) -> int:
 
     project = chosen(args)
     if runs_remotely(project, args.verb):
+        if args.nproc != 1:
+            raise ScaffoldError(
+                "--nproc is for this machine.",
+                where="fine-tuning/job.yml: distribution.process_count_per_instance",
+                fix="write it there; or run here: --local",
+            )
         from phi3scaffold.cli.submit import submit_and_follow
 
         return submit_and_follow(project)
+    if args.nproc != 1 and "RANK" not in os.environ:
+        return in_processes(args, project)
     bring_up_to_date(args)
     return 0
+
+
+def in_processes(args: argparse.Namespace, project: Project) -> int:
+    """The same command in several processes, each of which finds torchrun's environment."""
+    from phi3scaffold.runtime import environment
+    from phi3scaffold.runtime.pipeline.launch import check_count, launch
+    from phi3scaffold.targets import check_target
+
+    environment.prepare()
+    check_target(project, args.verb)
+    check_count(args.nproc, on_gpus=project.target == "cuda" and not project.local)
+    return launch(args.nproc, args.words)
 
 
 def chosen(args: argparse.Namespace) -> Project:
@@ -46,8 +77,9 @@ def chosen(args: argparse.Namespace) -> Project:
 
 def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Project:
     """Run the stage of `args.verb` and those before it; with `summary`, say what came out."""
-    from phi3scaffold.cli.progress import show_progress
+    from phi3scaffold.cli.progress import show_progress, silent
     from phi3scaffold.runtime import environment
+    from phi3scaffold.runtime.pipeline import ranks
     from phi3scaffold.targets import check_target
 
     environment.prepare()
@@ -57,6 +89,7 @@ def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Proje
     from phi3scaffold.runtime.graph import STAGES, up_to
     from phi3scaffold.runtime.pipeline.run import run_pipeline
 
-    with show_progress(project, summary=summary) as emit:
+    shown = silent() if ranks.here().number else show_progress(project, summary=summary)
+    with shown as emit:
         run_pipeline(project, up_to(LAST.get(args.verb, args.verb)), STAGES, emit)
     return project

@@ -127,6 +127,31 @@ WRONG: dict[str, tuple[str, Edit]] = {
     "instances": ("resources.instance_count", resources(instance_count=-1)),
     "timeout": ("limits.timeout", but(limits={"timeout": "1h"})),
     "tier": ("queue_settings.job_tier", but(queue_settings={"job_tier": "cheap"})),
+    "machines that know nothing of each other": ("distribution", resources(instance_count=2)),
+    "spot without checkpoints": (
+        "command",
+        both(
+            without("compute"),
+            resources(instance_type="Standard_NC24ads_A100_v4"),
+            but(
+                command="phi3scaffold job --results ${{outputs.results}} --rows ${{inputs.rows}}",
+                outputs={"results": {"type": "uri_folder"}},
+                queue_settings={"job_tier": "spot"},
+            ),
+        ),
+    ),
+    "checkpoints on the machine": (
+        "command",
+        but(
+            command="phi3scaffold job --checkpoints kept --results ${{outputs.results}} "
+            "--rows ${{inputs.rows}}",
+            outputs={"results": {"type": "uri_folder"}},
+        ),
+    ),
+    "checkpoints at the end": (
+        "outputs.checkpoints.mode",
+        lambda job: job["outputs"]["checkpoints"].update(mode="upload"),
+    ),
     "compute": ("compute", but(compute="gpu-cluster")),
     "serverless without a type": (INSTANCE, without("compute")),
     "serverless without a GPU": (

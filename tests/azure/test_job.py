@@ -14,8 +14,9 @@ from phi3scaffold.project import Project, load_project
 from phi3scaffold.runtime.model_folder import check_model_folder
 from phi3scaffold.runtime.pipeline.manifest import Manifest
 from phi3scaffold.runtime.pipeline.manifest import write as write_manifest
+from phi3scaffold.runtime.pipeline.publish import copy_whole
 from phi3scaffold.targets.azureml.fetch import _read as read_manifest
-from phi3scaffold.targets.azureml.job import deliver, place_rows, whole_model
+from phi3scaffold.targets.azureml.job import place_rows, whole_model
 from phi3scaffold.targets.azureml.tracking import metrics, tracker
 from tests.template.conftest import without_git
 
@@ -90,13 +91,13 @@ def test_a_form_is_handed_over_with_its_manifest_last(tmp_path: Path) -> None:
     (made / "a.bin").write_text("one")
     files = {"a.bin": {"sha256": "1", "bytes": 3}}
     write_manifest(made, Manifest("finetune", "x", {}, {}, files))
-    deliver(made, tmp_path / "results")
     there = tmp_path / "results" / "adapter"
+    copy_whole(made, there)
     assert {path.name for path in there.iterdir()} == {"a.bin", "manifest.json"}
     files = {"a.bin": {"sha256": "2", "bytes": 3}, "missing.bin": {"sha256": "3", "bytes": 1}}
     write_manifest(made, Manifest("finetune", "y", {}, {}, files))
     with pytest.raises(FileNotFoundError):
-        deliver(made, tmp_path / "results")
+        copy_whole(made, there)
     assert not (there / "manifest.json").exists()
 
 

@@ -41,7 +41,7 @@ def pack(rows: Sequence[dict[str, torch.Tensor]], limit: int) -> dict[str, torch
     """One batch of rows as one sequence of T tokens.
 
     Args:
-        rows: each with ``input_ids`` and ``labels`` of length L.
+        rows: each with ``input_ids`` and ``labels`` of length L; with none, nothing is learned.
         limit: the most tokens of rows in one forward pass; see `packs`.
 
     Returns:
@@ -53,9 +53,9 @@ def pack(rows: Sequence[dict[str, torch.Tensor]], limit: int) -> dict[str, torch
     groups = [
         [rows[index] for index in group]
         for group in bins([len(row["input_ids"]) for row in rows], limit)
-    ]
+    ] or [[]]
     for group in groups:
-        missing = -sum(len(row["input_ids"]) for row in group) % MULTIPLE
+        missing = -sum(len(row["input_ids"]) for row in group) % MULTIPLE if group else MULTIPLE
         if missing:
             nothing = torch.zeros(missing, dtype=torch.long)
             group.append({"input_ids": nothing, "labels": nothing + IGNORE})

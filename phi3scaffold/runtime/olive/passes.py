@@ -19,23 +19,27 @@ import transformers
 from olive.model import HfModelHandler
 from olive.passes.pytorch import lora as olive
 
+from phi3scaffold.runtime.olive.checkpoints import Checkpoints, KeepCheckpoints, Start, agreed
 from phi3scaffold.runtime.olive.kquant import KQuant
 from phi3scaffold.runtime.olive.trainer import AnswerTrainer, Progress, ReportSteps
+from phi3scaffold.runtime.pipeline import ranks
 
 logger = logging.getLogger(__name__)
 
 
 class _Run:
-    """What the current process's training reports to, and what came of it."""
+    """What the current process's training reports to and keeps, and what came of it."""
 
     progress: Progress = staticmethod(lambda event: None)
+    checkpoints: Checkpoints | None = None
     history: ClassVar[list[dict[str, Any]]] = []
     tokens: int = 0
+    seconds: float = 0.0
 
 
-def report_to(progress: Progress) -> None:
-    """Send the progress of trainings in this process to `progress`."""
-    _Run.progress = progress
+def report_to(progress: Progress, checkpoints: Checkpoints | None = None) -> None:
+    """Where trainings in this process tell how they go, and keep what they need to go on."""
+    _Run.progress, _Run.checkpoints = progress, checkpoints
 
 
 def training_history() -> list[dict[str, Any]]:
@@ -48,12 +52,24 @@ def trained_tokens() -> int:
     return _Run.tokens
 
 
+def trained_seconds() -> float:
+    """How long the last training took, with what was trained before a checkpoint."""
+    return _Run.seconds
+
+
 class _Trained:
     """What all passes share: the training itself."""
 
     def load_base_pytorch_model(self, model_handler: Any, config: Any, **kwargs: Any) -> Any:
-        """Olive's, in float32 where bfloat16 would have to be emulated."""
-        if config.torch_dtype == "bfloat16" and not has_bfloat16(bool(_setting(config, "use_cpu"))):
+        """Olive's, in float32 where bfloat16 would have to be emulated.
+
+        Here the ranks meet, where there are several.
+        """
+        use_cpu = bool(_setting(config, "use_cpu"))
+        ranks.join(use_cpu=use_cpu)
+        if ranks.here().size > 1 and torch.cuda.is_available() and not use_cpu:
+            config.device_map = olive.DeviceMap.CURRENT_DEVICE  # else each takes all GPUs
+        if config.torch_dtype == "bfloat16" and not has_bfloat16(use_cpu):
             logger.warning("No bfloat16 in this processor: training in float32, twice the memory.")
             config.torch_dtype = "float32"
         return super().load_base_pytorch_model(model_handler, config, **kwargs)  # type: ignore[misc]
@@ -81,14 +97,19 @@ class _Trained:
         held_out = _rows(config.eval_data_config)
         arguments = config.training_args
         arguments.eval_strategy = (arguments.eval_strategy or "epoch") if held_out else "no"
-        arguments.output_dir = arguments.output_dir or str(Path(output_model_path) / "trainer")
+        arguments.output_dir = str(Path(output_model_path) / "trainer")
         if config.torch_dtype == "bfloat16":
             arguments.extra_args["bf16"] = True  # Olive loads the weights so, and no more
         arguments = arguments.create_training_args()
         arguments.disable_tqdm = True
+        arguments.average_tokens_across_devices = True
+        arguments.ddp_find_unused_parameters = False  # every adapter is in every pass
+        arguments.ddp_broadcast_buffers = False  # they never change
         arguments.remove_unused_columns = False
         rows_per_step = (
-            arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+            arguments.per_device_train_batch_size
+            * arguments.gradient_accumulation_steps
+            * ranks.here().size
         )
         per_step = train.tokens / max(1, math.ceil(len(train) / rows_per_step))
         trainer = AnswerTrainer(
@@ -99,14 +120,28 @@ class _Trained:
             max_tokens=train.max_tokens,
             callbacks=[ReportSteps(_Run.progress, per_step)],
         )
-        checkpoint = transformers.trainer_utils.get_last_checkpoint(arguments.output_dir)
-        trainer.train(resume_from_checkpoint=checkpoint)
+        start = self._start(trainer)
+        trainer.train(resume_from_checkpoint=str(start.folder) if start else None)
         _Run.history[:] = copy.deepcopy(trainer.state.log_history)
+        _Run.seconds = _Run.history[-1]["train_runtime"] + (start.seconds if start else 0.0)
         _Run.tokens = round(per_step * trainer.state.global_step)
         adapter = Path(output_model_path) / "adapter"
         model.save_pretrained(adapter, save_embedding_layers=False)
         output_model.set_resource("adapter_path", adapter)
         return output_model
+
+    @staticmethod
+    def _start(trainer: AnswerTrainer) -> Start | None:
+        """Where an earlier run was ended; and from now on keep where this one is."""
+        if _Run.checkpoints is None:
+            return None
+        start = _Run.checkpoints.take(Path(trainer.args.output_dir))
+        if start:
+            told = f"goes on after step {start.step}, from where an earlier run was ended"
+            _Run.progress({"kind": "note", "stage": "finetune", "text": told})
+        before = start.seconds if start else 0.0
+        trainer.add_callback(KeepCheckpoints(_Run.checkpoints, before, agreed(trainer)))
+        return start
 
 
 def _setting(config: Any, name: str) -> Any:

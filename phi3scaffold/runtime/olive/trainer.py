@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import torch
 import transformers
+from transformers.trainer_utils import EvalLoopOutput
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.runtime.data.pack import IGNORE, pack, packs, row_bounds
@@ -65,6 +66,15 @@ class AnswerTrainer(transformers.Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """Cross entropy over the labels ([1, T], -100 left out), divided by the step's labels."""
+        total, count, outputs = self.summed_loss(model, inputs)
+        loss = total / (count if num_items_in_batch is None else num_items_in_batch)
+        loss = loss * self.accelerator.num_processes  # whose mean the gradient is
+        return (loss, outputs) if return_outputs else loss
+
+    def summed_loss(
+        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, int, Any]:
+        """The sum over the labels of a pack, their number, and the model's outputs."""
         targets = inputs["labels"][0, 1:]
         asked = (targets != IGNORE).nonzero()[:, 0]
         with self.accelerator.autocast():
@@ -78,22 +88,84 @@ class AnswerTrainer(transformers.Trainer):
         loss = torch.nn.functional.cross_entropy(
             outputs.logits[0].float(), targets[asked], reduction="sum"
         )
-        loss = loss / (len(asked) if num_items_in_batch is None else num_items_in_batch)
-        return (loss, outputs) if return_outputs else loss
+        return loss, len(asked), outputs
 
-    def prediction_step(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        prediction_loss_only: bool,
-        ignore_keys: Any = None,
-    ) -> tuple[torch.Tensor, None, None]:
-        """Held-out loss by the same rule; no logits are kept."""
-        inputs = self._prepare_inputs(inputs)
-        count = (inputs["labels"][:, 1:] != IGNORE).sum()
+    def evaluation_loop(
+        self, dataloader: Any, *_: Any, metric_key_prefix: str = "eval", **__: Any
+    ) -> EvalLoopOutput:
+        """Held-out loss: the mean over all labels of all ranks; no logits are kept."""
+        self.model.eval()
+        sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
         with torch.no_grad():
-            losses = [self.compute_loss(model, p, num_items_in_batch=count) for p in packs(inputs)]
-        return torch.stack(losses).sum().detach(), None, None
+            for batch in dataloader:
+                for one in packs(self._prepare_inputs(batch)):
+                    total, count, _outputs = self.summed_loss(self.model, one)
+                    sums += torch.stack([total.double(), sums.new_tensor(count)])
+        loss, labels = self.accelerator.reduce(sums, "sum").tolist()
+        return EvalLoopOutput(
+            predictions=None,
+            label_ids=None,
+            metrics={f"{metric_key_prefix}_loss": loss / max(labels, 1)},
+            num_samples=len(dataloader.dataset),
+        )
+
+    def get_train_dataloader(self) -> Any:
+        """Each step's rows in one order for all ranks, which the seed decides."""
+        return self._loader(self.train_dataset, self._train_batch_size, self.args.seed)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """The held-out rows, shared by all ranks."""
+        return self._loader(eval_dataset or self.eval_dataset, self.args.eval_batch_size, None)
+
+    def _loader(self, rows: Any, batch: int, seed: int | None) -> Any:
+        state = self.accelerator.state
+        order = Order(len(rows), batch, state.process_index, state.num_processes, seed)
+        return Loader(
+            rows,
+            batch_sampler=order,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            generator=torch.Generator(),  # its own: dropout's goes on as if there were no loader
+        )
+
+
+class Order(torch.utils.data.Sampler[list[int]]):
+    """One rank's rows of each step: all ranks together see the same rows, however many they are.
+
+    In the last step of an epoch there may be none for some of them.
+
+    Args:
+        rows: how many there are.
+        batch: rows of a step for each rank.
+        rank, ranks: which one of how many.
+        seed: of the order, another one in each epoch; None for the rows' own.
+    """
+
+    def __init__(self, rows: int, batch: int, rank: int, ranks: int, seed: int | None) -> None:
+        self.rows, self.step, self.rank, self.ranks = rows, batch * ranks, rank, ranks
+        self.seed, self.epoch = seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self.rows / self.step)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = list(range(self.rows))
+        if self.seed is not None:
+            chance = torch.Generator().manual_seed(self.seed + self.epoch)
+            order = torch.randperm(self.rows, generator=chance).tolist()
+        for begin in range(0, self.rows, self.step):
+            yield order[begin : begin + self.step][self.rank :: self.ranks]
+
+
+class Loader(torch.utils.data.DataLoader[Any]):
+    """A DataLoader that hands the epoch on to its `Order`."""
+
+    def set_epoch(self, epoch: int) -> None:
+        assert isinstance(self.batch_sampler, Order)
+        self.batch_sampler.set_epoch(epoch)
 
 
 class ReportSteps(transformers.TrainerCallback):
@@ -107,10 +179,10 @@ class ReportSteps(transformers.TrainerCallback):
     def __init__(self, progress: Progress, tokens_per_step: float) -> None:
         self.progress = progress
         self.tokens_per_step = tokens_per_step
-        self.started = time.monotonic()
+        self.started, self.first = time.monotonic(), 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.started = time.monotonic()
+        self.started, self.first = time.monotonic(), state.global_step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         loss = next((e["loss"] for e in reversed(state.log_history) if "loss" in e), None)
@@ -121,7 +193,9 @@ class ReportSteps(transformers.TrainerCallback):
                 "step": state.global_step,
                 "of": state.max_steps,
                 "loss": loss,
-                "tokens_per_second": self.tokens_per_step * state.global_step / seconds,
+                "tokens_per_second": self.tokens_per_step
+                * (state.global_step - self.first)
+                / seconds,
             }
         )
 

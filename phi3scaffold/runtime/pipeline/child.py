@@ -20,14 +20,27 @@ from typing import Any
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError, describe_os_error
 from phi3scaffold.project import Project
 from phi3scaffold.runtime import environment
+from phi3scaffold.runtime.pipeline.ranks import (
+    BEAT,
+    SILENCE,
+    Meeting,
+    alone,
+    is_lost_connection,
+)
 from phi3scaffold.runtime.pipeline.stage import Emit
 
 
-def run_in_child(project: Project, names: Sequence[str], emit: Emit) -> None:
+def run_in_child(
+    project: Project, names: Sequence[str], emit: Emit, meeting: Meeting | None = None
+) -> None:
     """Run stages in a new process and hand its events to `emit`.
 
+    Args:
+        meeting: where the other ranks are, which run the same stages with it.
+
     Raises:
-        ScaffoldError: what the child raised; or exit code 1 with the log's name when it died.
+        ScaffoldError: what the child raised; exit code 1 with the log's name when it died, or
+            when another rank has failed.
     """
     from phi3scaffold.runtime.pipeline.run import log_file
 
@@ -36,6 +49,7 @@ def run_in_child(project: Project, names: Sequence[str], emit: Emit) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     work = json.dumps({"project": project.to_json(), "names": names})
     error: ScaffoldError | None = None
+    lost = False
     with log.open("a", encoding="utf-8") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, work],
@@ -44,13 +58,16 @@ def run_in_child(project: Project, names: Sequence[str], emit: Emit) -> None:
             stderr=stream,
             text=True,
             encoding="utf-8",
+            env=meeting.environment() if meeting else alone(os.environ),
         )
+        if meeting:
+            meeting.end = process.kill
         assert process.stdout is not None
         try:
             for line in process.stdout:
                 event = json.loads(line)
                 if event["kind"] == "error":
-                    error = ScaffoldError(**event["error"])
+                    error, lost = ScaffoldError(**event["error"]), event["lost"]
                 else:
                     emit(event)
             process.wait()
@@ -58,16 +75,18 @@ def run_in_child(project: Project, names: Sequence[str], emit: Emit) -> None:
             process.terminate()
             process.wait()
             raise
-    if error is not None:
-        raise error
-    if process.returncode:
-        raise ScaffoldError(
+    if error is None and process.returncode:
+        error = ScaffoldError(
             f"The stage was ended from outside ({why_it_ended(process.returncode)}).",
             where=log,
             fix="if memory ran out: a smaller max_tokens or batch size, or close other programs; "
             "`phi3scaffold doctor --only memory` says what the model takes",
             exit_code=FAILED_RUN,
         )
+    if meeting and error is not None:
+        error = meeting.why(error, SILENCE + BEAT if lost else 0.0)
+    if error is not None:
+        raise error
 
 
 def why_it_ended(code: int) -> str:
@@ -99,7 +118,7 @@ def main(work: str) -> None:
     except BaseException as error:  # noqa: BLE001 (the parent tells it)
         traceback.print_exc()
         told = describe_error(error, log_file(project))
-        emit({"kind": "error", "error": told})
+        emit({"kind": "error", "error": told, "lost": is_lost_connection(error)})
     sys.stdout.flush()
     sys.stderr.flush()
     events.close()

@@ -52,6 +52,22 @@ def publish(made: Path, folder: Path, scratch_root: Path) -> None:
         shutil.rmtree(old)
 
 
+def copy_whole(made: Path, folder: Path) -> None:
+    """Copy a folder with a manifest to where nothing can be renamed: where the manifest is, all is.
+
+    One that is there already is kept where it has the same content.
+    """
+    wanted, last = manifest.read(made), manifest.read(folder)
+    if wanted is None or (last is not None and last.content == wanted.content):
+        return
+    (folder / manifest.NAME).unlink(missing_ok=True)
+    for name in wanted.files:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made / name, target)
+    shutil.copyfile(made / manifest.NAME, folder / manifest.NAME)
+
+
 def recover(folders: list[Path], scratch_root: Path) -> None:
     """Put back what a killed run had set aside, and clear its scratch. Call it under the lock."""
     for folder in folders:

@@ -11,7 +11,7 @@ from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
 from phi3scaffold.project import MARKER, Project
-from phi3scaffold.runtime.pipeline import manifest, publish
+from phi3scaffold.runtime.pipeline import manifest, publish, ranks
 from phi3scaffold.runtime.pipeline.hashing import StatCache
 from phi3scaffold.runtime.pipeline.stage import (
     Context,
@@ -38,10 +38,31 @@ def run_pipeline(
         stages: the graph, in order.
         emit: takes progress events.
 
+    Where this process is one of several ranks, the first runs the pipeline; the others make what
+    their node needs, run the parallel stages with it, and return when those are published.
+
     Raises:
         ScaffoldError: exit code 2 for a mistake in the project, 1 for a stage that failed; what a
             stage's `judge` found is raised last, when the stages behind it have run, too.
     """
+    rank = ranks.here()
+    if rank.size == 1:
+        _bring_up_to_date(project, wanted, stages, emit)
+        return
+    with ranks.Meeting(rank) as meeting:
+        if rank.number == 0:
+            _bring_up_to_date(project, wanted, stages, emit, meeting)
+        else:
+            _help(project, wanted, stages, meeting)
+
+
+def _bring_up_to_date(
+    project: Project,
+    wanted: Sequence[str],
+    stages: dict[str, Stage],
+    emit: Emit,
+    meeting: ranks.Meeting | None = None,
+) -> None:
     from phi3scaffold.runtime.pipeline.child import run_in_child
 
     if not stages[wanted[-1]].wanted(project):
@@ -56,15 +77,26 @@ def run_pipeline(
     verdict: ScaffoldError | None = None
     with only_run(project):
         publish.recover([s.folder(project) for s in stages.values()], scratch(project))
+        for left in project.gen.glob(f"{publish.SCRATCH}-rank-*"):  # of ranks that were killed
+            shutil.rmtree(left, ignore_errors=True)
         try:
             keep_last_log(project)
+            if meeting:
+                meeting.leave_mark(_mark(project))
             while remaining:
+                if meeting and not any(stages[name].parallel for name in remaining):
+                    meeting.release()
                 stage = stages[remaining[0]]
                 fresh = is_up_to_date(stage, project, stages)
                 if stage.needs_torch and not fresh:
                     check_room(project, [stages[name] for name in remaining])
-                    batch = remaining[:1] if is_heavy(project) else remaining
-                    run_in_child(project, batch, emit)
+                    batch = remaining[:1] if meeting or is_heavy(project) else remaining
+                    together = meeting if stage.parallel else None
+                    if together:
+                        told = f"{together.rank.size} processes train together"
+                        emit({"kind": "note", "stage": stage.name, "text": told})
+                        together.gather(current_fingerprint(stage, project, stages))
+                    run_in_child(project, batch, emit, together)
                     remaining = remaining[len(batch) :]
                     continue
                 run = _skip if fresh else run_stage
@@ -75,6 +107,41 @@ def run_pipeline(
                 raise verdict
         finally:
             publish.recover([s.folder(project) for s in stages.values()], scratch(project))
+            if meeting:
+                _mark(project).unlink(missing_ok=True)
+
+
+def _help(
+    project: Project, wanted: Sequence[str], stages: dict[str, Stage], meeting: ranks.Meeting
+) -> None:
+    """What a rank that is not the first does for a run."""
+    from phi3scaffold.runtime.pipeline.child import run_in_child
+
+    together = next((stages[name] for name in wanted if stages[name].parallel), None)
+    if together is not None and meeting.leads_node(_mark(project)):
+        before = wanted[: wanted.index(together.name)]
+        _bring_up_to_date(project, before, stages, lambda event: None)
+    if together is not None and meeting.ready() == ranks.TRAIN:
+        if meeting.said(ranks.TRAIN) != current_fingerprint(together, project, stages):
+            raise ScaffoldError(
+                "Its rows, settings or packages are not those of rank 0.",
+                where=project.root,
+                fix="the same project and the same environment on every node",
+                exit_code=FAILED_RUN,
+            )
+        run_in_child(project, [together.name], lambda event: None, meeting)
+    meeting.hear(ranks.DONE)
+
+
+def _mark(project: Project) -> Path:
+    """What tells ranks that share rank 0's folder from those that have a disk of their own."""
+    return project.gen / ".meeting"
+
+
+def current_fingerprint(stage: Stage, project: Project, stages: dict[str, Stage]) -> str:
+    """The stage's fingerprint as things are."""
+    with _cache(project) as cache:
+        return fingerprint(stage, describe_inputs(stage, project, stages, cache))
 
 
 def run_here(project: Project, names: Sequence[str], stages: dict[str, Stage], emit: Emit) -> None:
@@ -82,6 +149,9 @@ def run_here(project: Project, names: Sequence[str], stages: dict[str, Stage], e
     verdict: ScaffoldError | None = None
     for name in names:
         stage = stages[name]
+        if ranks.here().number:
+            _take_part(stage, project, stages)
+            continue
         run = _skip if is_up_to_date(stage, project, stages) else run_stage
         facts = run(stage, project, stages, emit)
         verdict = verdict or stage.judge(facts)
@@ -146,6 +216,17 @@ def run_stage(
     return facts
 
 
+def _take_part(stage: Stage, project: Project, stages: dict[str, Stage]) -> None:
+    """Run a stage with the first rank, which publishes it; nothing stays of this one's."""
+    own = project.gen / f"{publish.SCRATCH}{_suffix()}"
+    out = publish.scratch_for(stage.folder(project), own)
+    kept = own / "kept" / current_fingerprint(stage, project, stages)[:16]
+    try:
+        stage.run(Context(project=project, out=out, kept=kept, emit=lambda event: None))
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
 def _skip(stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit) -> dict[str, Any]:
     """Say that a stage is up to date; returns its facts."""
     made = manifest.read(stage.folder(project))
@@ -159,15 +240,20 @@ def scratch(project: Project) -> Path:
 
 
 def log_file(project: Project) -> Path:
-    """Where everything that stages and their libraries say goes."""
-    return project.gen / "logs" / "run.log"
+    """Where everything that stages and their libraries say goes, for each rank."""
+    return project.gen / "logs" / f"run{_suffix()}.log"
+
+
+def _suffix() -> str:
+    number = ranks.here().number
+    return f"-rank-{number}" if number else ""
 
 
 def keep_last_log(project: Project) -> None:
     """A run writes a log of its own; the one before it stays beside it."""
     log = log_file(project)
     if log.exists():
-        log.replace(log.with_name("run-before.log"))
+        log.replace(log.with_name(f"{log.stem}-before.log"))
 
 
 def is_heavy(project: Project) -> bool:

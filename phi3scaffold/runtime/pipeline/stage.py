@@ -57,6 +57,7 @@ class Stage:
         after: the stages it reads from.
         packages: distributions whose version decides the result.
         needs_torch: whether it runs in a child process, so that its memory comes back.
+        parallel: whether all ranks run it together, where there are several; needs_torch, too.
         room: bytes of disk it needs at most, scratch and result; checked before it starts.
         seconds: about how long it takes, where it cannot count steps; 0 where it can, or is quick.
         wanted: whether this project has it at all; left out silently where not, also as one that
@@ -74,6 +75,7 @@ class Stage:
     after: tuple[str, ...] = ()
     packages: tuple[str, ...] = field(default=())
     needs_torch: bool = False
+    parallel: bool = False
     room: Callable[[Project], int] = lambda project: 0
     seconds: Callable[[Project], float] = lambda project: 0.0
     wanted: Callable[[Project], bool] = lambda project: True

@@ -11,8 +11,8 @@ from phi3scaffold.project import Project
 from phi3scaffold.runtime import nf4
 from phi3scaffold.runtime.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.runtime.model_folder import is_weights
-from phi3scaffold.runtime.olive.config import project_config
-from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.runtime.olive.config import OliveConfig, project_config
+from phi3scaffold.runtime.pipeline import manifest, ranks
 from phi3scaffold.runtime.pipeline.hashing import digest
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
 
@@ -30,19 +30,18 @@ def inputs(project: Project) -> Inputs:
 def run(context: Context) -> dict[str, Any]:
     """Write the adapter with its tokenizer, prompt and training history."""
     from phi3scaffold.runtime.olive import passes
+    from phi3scaffold.runtime.olive.checkpoints import Checkpoints
     from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
 
     project = context.project
     config = project_config(project)
-    if config.algo.lower() == "loftq":
-        raise ScaffoldError(
-            "LoftQ needs an NVIDIA GPU in Olive 0.13, and trains over base weights that it has "
-            "changed, while every other form here keeps the base model's.",
-            where=f"{config.path}: passes.{config.names_for('finetune')[0]}.type",
-            fix="QLoRA, or DoRA where memory is not short",
-        )
+    _refuse(config)
     keep_scratch_inside(context.out.parent)
-    passes.report_to(context.emit)
+    size = ranks.here().size
+    partial = project.checkpoints or context.kept.parent
+    folder = partial / context.kept.name / f"by-{size}"
+    minutes = project.checkpoint_minutes
+    passes.report_to(context.emit, Checkpoints(folder, context.kept.name, minutes))
     made = context.out.parent / "finetune-olive"
     run_passes(config, project.root, config.names_for("finetune"), hf_model(project.base), made)
     for file in (made / "adapter").iterdir():
@@ -63,10 +62,32 @@ def run(context: Context) -> dict[str, Any]:
         "steps": summary.get("step"),
         "first_loss": losses[0] if losses else None,
         "last_loss": losses[-1] if losses else None,
-        "train_seconds": summary.get("train_runtime"),
+        "train_seconds": passes.trained_seconds(),
         "tokens": passes.trained_tokens(),
+        "processes": size,
         BASE: base_weights(project),
     }
+
+
+def _refuse(config: OliveConfig) -> None:
+    """Raise ScaffoldError for what a training pass cannot do here, though Olive takes it."""
+    name = config.names_for("finetune")[0]
+    if config.algo.lower() == "loftq":
+        raise ScaffoldError(
+            "LoftQ needs an NVIDIA GPU in Olive 0.13, and trains over base weights that it has "
+            "changed, while every other form here keeps the base model's.",
+            where=f"{config.path}: passes.{name}.type",
+            fix="QLoRA, or DoRA where memory is not short",
+        )
+    arguments = config.passes[name].get("training_args") or {}
+    for key in ("output_dir", "resume_from_checkpoint"):
+        if arguments.get(key):
+            raise ScaffoldError(
+                f"{key} would do nothing here: a training that was ended goes on from checkpoints "
+                "that belong to its own rows and settings.",
+                where=f"{config.path}: passes.{name}.training_args.{key}",
+                fix="take it out",
+            )
 
 
 def base_weights(project: Project) -> str | None:
@@ -87,5 +108,6 @@ STAGE = Stage(
     after=("data", "model"),
     packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
     needs_torch=True,
+    parallel=True,
     room=lambda project: project.base_bytes // 20,  # adapter, optimizer state
 )

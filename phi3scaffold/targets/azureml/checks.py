@@ -18,6 +18,7 @@ from phi3scaffold.project import Project, read_yaml
 JOB = Path("fine-tuning") / "job.yml"
 REFERENCE = re.compile(r"\$\{\{\s*([^}]*?)\s*\}\}")
 VARIABLES = re.compile(r"name|output_name|default_datastore")
+CHECKPOINTS = re.compile(r"--checkpoints[ =]\s*(\$\{\{[^}]*\}\}|\S*)")
 SIZE = re.compile(r"[1-9][0-9]*[bkmg]")
 GPU = re.compile(r"(?i)standard_n[cdv]")
 NAMED = re.compile(r"[A-Za-z0-9][\w-]{0,249}")
@@ -70,7 +71,8 @@ def place(path: Path, key: str) -> str:
 
 def findings(job: dict[str, Any], project: Project) -> Iterator[tuple[str, str, str]]:
     """Everything that is wrong with a job: its key, what, and the remedy."""
-    for check in (_kind, _references, _sizes, _compute, _paths, _environment, _secrets, _travel):
+    checks = (_kind, _references, _sizes, _processes, _checkpoints, _compute, _paths)
+    for check in (*checks, _environment, _secrets, _travel):
         found = check(job, project)
         if found:
             yield found
@@ -157,6 +159,47 @@ def _sizes(job: dict[str, Any], project: Project) -> Found:
             "queue_settings.job_tier",
             "Only serverless jobs have a tier; a cluster's own priority decides.",
             "take queue_settings out, or `compute`; a spot cluster: spot in setup/azure.bicepparam",
+        )
+    return None
+
+
+def _processes(job: dict[str, Any], project: Project) -> Found:
+    count = _mapping(job.get("resources")).get("instance_count", 1)
+    if isinstance(count, int) and count > 1 and not _mapping(job.get("distribution")).get("type"):
+        return (
+            "distribution",
+            f"{count} machines would each train alone: nothing tells them of each other.",
+            "distribution: {type: pytorch, process_count_per_instance: 1}, as the comment there",
+        )
+    return None
+
+
+def _checkpoints(job: dict[str, Any], project: Project) -> Found:
+    given = CHECKPOINTS.search(str(job.get("command")))
+    tier = str(_mapping(job.get("queue_settings")).get("job_tier"))
+    if given is None:
+        if tier.lower() == "spot":
+            return (
+                "command",
+                "Spot machines are taken away, and the job saves nothing to go on from.",
+                "--checkpoints ${{outputs.checkpoints}}, and that output",
+            )
+        return None
+    match = REFERENCE.fullmatch(given[1])
+    if match is None or not match[1].startswith("outputs."):
+        return (
+            "command",
+            "--checkpoints is not one of the job's outputs: it would go with the machine.",
+            "--checkpoints ${{outputs.checkpoints}}",
+        )
+    name = match[1].removeprefix("outputs.")
+    output = _mapping(_mapping(job.get("outputs")).get(name))
+    mode = output.get("mode", "rw_mount")
+    if mode != "rw_mount":
+        return (
+            f"outputs.{name}.mode",
+            f"{mode!r} writes when the job ends; what is taken away has written nothing.",
+            "mode: rw_mount",
         )
     return None
 

@@ -6,6 +6,7 @@ is copied there file by file, its manifest last: where the manifest is, all of i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.runtime.pipeline import manifest, publish, ranks
 
 STAYS = ("tokenizer", "model")  # stages whose result the sender has, or can fetch
 LOG = "logs"
@@ -25,6 +26,9 @@ LOG = "logs"
 
 def run_job(project: Project, rows: Path | None, model: Path | None, results: Path) -> None:
     """Run the whole pipeline; what it makes appears below `results`, form by form.
+
+    What an earlier try has brought there already, before its machine was taken away, is taken back.
+    Of several ranks the first does all that; the others only help it to train.
 
     Args:
         project: the snapshot's.
@@ -41,31 +45,46 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     from phi3scaffold.targets.azureml.token import take_token
     from phi3scaffold.targets.azureml.tracking import tracker
 
+    rank = ranks.here()
+
     def note(text: str) -> None:
         tell({"kind": "note", "stage": "job", "text": text})
 
-    track = tracker(note)
+    track = tracker(note) if rank.number == 0 else None
 
     def emit(event: dict[str, Any]) -> None:
+        if track is None:
+            return
         tell(event)
         track(event)
         name = event.get("stage")
         if event["kind"] == "stage" and event["state"] != "start" and name not in STAYS:
-            deliver(STAGES[str(name)].folder(project), results)
+            folder = STAGES[str(name)].folder(project)
+            publish.copy_whole(folder, results / folder.name)
+            made = manifest.read(folder)
+            if made and project.checkpoints:  # it is where it outlives the machine, too
+                shutil.rmtree(project.checkpoints / made.fingerprint[:16], ignore_errors=True)
 
     try:
-        take_token()
+        if rank.number == rank.leader:
+            take_token()
         if not project.local:
             check_cuda(project, "--local in the command of fine-tuning/job.yml")
-        if rows is not None:
+        if rows is not None and rank.number == rank.leader:
             place_rows(project, rows)
-        if model is not None:
+        if model is not None and rank.number == rank.leader:
             found = whole_model(model, project.root / "model-input")
             project = replace(project, given=found)
+        if rank.number == 0:
+            for stage in STAGES.values():
+                folder = stage.folder(project)
+                with contextlib.suppress(OSError):  # one that is not whole is made again
+                    publish.copy_whole(results / folder.name, folder)
         run_pipeline(project, up_to("report"), STAGES, emit)
     except ScaffoldError as error:
         said = {"what": error.what, "where": error.where, "fix": error.fix}
-        tell({"kind": "error", "error": {**said, "exit_code": error.exit_code}})
+        if rank.number == 0:
+            tell({"kind": "error", "error": {**said, "exit_code": error.exit_code}})
         raise
     finally:
         log = log_file(project)
@@ -78,20 +97,6 @@ def tell(event: dict[str, Any]) -> None:
     """One event as one line, which `follow` understands."""
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
-
-
-def deliver(folder: Path, results: Path) -> None:
-    """Copy a published folder to `results`/NAME, its manifest last; one already there is kept."""
-    there = results / folder.name
-    made, last = manifest.read(folder), manifest.read(there)
-    if made is None or (last is not None and last.content == made.content):
-        return
-    (there / manifest.NAME).unlink(missing_ok=True)
-    for name in made.files:
-        target = there / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / name, target)
-    shutil.copyfile(folder / manifest.NAME, there / manifest.NAME)
 
 
 def place_rows(project: Project, rows: Path) -> None:

@@ -149,8 +149,7 @@ def test_the_held_out_loss_is_the_same_too(model: Any, tmp_path: Path) -> None:
     batch = rows(seed=3)
     expected = padded(model, batch)
     ours = trainer(model, tmp_path, 100)
-    loss, _, _ = ours.prediction_step(model, ours.data_collator(batch), True)
-    assert float(loss) == pytest.approx(expected, abs=1e-5)
+    assert ours.evaluate(batch)["eval_loss"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_attention_stays_inside_each_row(model: Any, tmp_path: Path, attention: str) -> None:
@@ -196,7 +195,7 @@ def test_nothing_is_computed_that_no_row_has(model: Any, tmp_path: Path) -> None
         ),
     ]
     with torch.no_grad():
-        ours.prediction_step(model, ours.data_collator(batch), True)
+        ours.evaluate(batch)
     for hook in hooks:
         hook.remove()
     assert len(lengths) > 1
@@ -205,6 +204,19 @@ def test_nothing_is_computed_that_no_row_has(model: Any, tmp_path: Path) -> None
     filled = sum(lengths) - sum(len(row["input_ids"]) for row in batch)
     assert 0 <= filled < MULTIPLE * len(lengths)
     assert sum(asked) == sum(int((row["labels"][1:] != IGNORE).sum()) for row in batch)
+
+
+def test_no_rows_are_a_pass_in_which_nothing_is_learned(model: Any, tmp_path: Path) -> None:
+    """What a process has to do where the others take the last rows of an epoch."""
+    ours = trainer(model, tmp_path, 100)
+    nothing = ours.data_collator([])
+    assert nothing["input_ids"].shape == (1, MULTIPLE)
+    model.train()
+    model.zero_grad()
+    assert float(ours.training_step(model, nothing, 5)) == 0
+    found = gradients(model)
+    assert found
+    assert all(not gradient.any() for gradient in found.values())
 
 
 def test_a_row_longer_than_the_window_looks_no_further(tmp_path: Path) -> None:
@@ -218,8 +230,7 @@ def test_a_row_longer_than_the_window_looks_no_further(tmp_path: Path) -> None:
     batch = rows()
     expected = padded(model, batch)
     ours = trainer(model, tmp_path, 100)
-    loss, _, _ = ours.prediction_step(model, ours.data_collator(batch), True)
-    assert float(loss) == pytest.approx(expected, abs=1e-5)
+    assert ours.evaluate(batch)["eval_loss"] == pytest.approx(expected, abs=1e-5)
     base.config.sliding_window = None
     assert padded(model, batch) != pytest.approx(expected, abs=1e-3)
 

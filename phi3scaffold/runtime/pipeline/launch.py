@@ -1,0 +1,57 @@
+"""Several processes on this machine, under torchrun."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import uuid
+from collections.abc import Sequence
+
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+
+INTERRUPTED = 130
+
+
+def check_count(count: int, *, on_gpus: bool) -> None:
+    """Refuse fewer than one process, and more than there are GPUs. Raises ScaffoldError."""
+    if count < 1:
+        raise ScaffoldError(f"--nproc {count} makes no sense.", fix="a number of at least 1")
+    if on_gpus:
+        import torch
+
+        if count > torch.cuda.device_count():
+            raise ScaffoldError(
+                f"--nproc {count}, and this machine has {torch.cuda.device_count()} GPUs.",
+                fix="one process for each GPU",
+            )
+
+
+def launch(count: int, words: Sequence[str]) -> int:
+    """Run `phi3scaffold WORDS` in `count` processes; return the exit code of the first to fail.
+
+    As ``torchrun --standalone --nproc-per-node COUNT`` does; what fails is said by rank 0, not by
+    torchrun.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.disable(logging.CRITICAL)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "phi3scaffold", *words)
+    except ChildFailedError as error:
+        codes = [error.failures[rank].exitcode for rank in sorted(error.failures)]
+        return next((code for code in codes if code > 0), FAILED_RUN)
+    except SignalException:
+        return INTERRUPTED
+    return 0
