@@ -25,6 +25,7 @@ KEYS: dict[str, tuple[str, ...] | None] = {
     "checkpoint_minutes": None,
     "merge_base": None,
     "adapters": None,
+    "tracking": None,
     "lint": ("ignore",),
 }
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # also a folder's name
@@ -48,6 +49,7 @@ class Project:
         checkpoints: where that goes, if not into the project: what outlives the machine.
         adapters: (name, folder) of the PEFT adapters to swap over one ONNX base, in file order.
         gate: the limits that project.yaml sets, as (name, value); None switches one off.
+        tracking: whether runs are tracked with MLflow.
     """
 
     root: Path
@@ -62,6 +64,7 @@ class Project:
     checkpoints: Path | None = None
     adapters: tuple[tuple[str, Path], ...] = ()
     gate: tuple[tuple[str, float | None], ...] = ()
+    tracking: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-able values; `from_json` gives the same project again."""
@@ -217,6 +220,11 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
             where=f"{path}: checkpoint_minutes",
             fix="such as 10; null for no checkpoints",
         )
+    tracking = settings.get("tracking", True)
+    if not isinstance(tracking, bool):
+        raise ScaffoldError(
+            f"tracking is true or false, not {tracking!r}.", where=f"{path}: tracking"
+        )
     return Project(
         root=root,
         model_id=model_id,
@@ -227,6 +235,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
         gate=tuple(read_limits(settings.get("gate") or {}, f"{path}: gate").items()),
         merge_base=merge_base,
         checkpoint_minutes=minutes,
+        tracking=tracking,
     )
 
 

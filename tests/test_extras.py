@@ -24,19 +24,19 @@ RESOLVES = [
     ("", LINUX),
     ("", MAC),
     ("", WINDOWS),
-    ("train,cpu,dev", LINUX),
-    ("train,cpu,dev", LINUX_ARM),
-    ("train,cpu,dev", MAC),
-    ("train,cpu,dev", WINDOWS),
+    ("train,cpu,track,dev", LINUX),
+    ("train,cpu,track,dev", LINUX_ARM),
+    ("train,cpu,track,dev", MAC),
+    ("train,cpu,track,dev", WINDOWS),
     ("train,cpu,bench", LINUX),
-    ("train,cuda", LINUX),
-    ("train,cuda", WINDOWS),
+    ("train,cuda,track", LINUX),
+    ("train,cuda,track", WINDOWS),
     ("directml", WINDOWS),  # the infer environment; the build environment is train,cpu
     ("aml", LINUX),
     ("aml", MAC),
     ("aml", WINDOWS),
-    ("train,cpu,aml,dev", LINUX),
-    ("train,cuda,job", LINUX),
+    ("train,cpu,track,aml,dev", LINUX),
+    ("train,cuda,track,job", LINUX),
 ]
 
 
@@ -66,7 +66,7 @@ def test_every_pin_is_exact() -> None:
 
 
 def test_the_extras_are_the_ones_that_are_documented() -> None:
-    assert set(EXTRAS) == {"train", *ONE_OF, "aml", "job", "bench", "dev"}
+    assert set(EXTRAS) == {"train", *ONE_OF, "track", "aml", "job", "bench", "dev"}
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for extra in EXTRAS:
         assert f"`[{extra}]`" in contributing, extra

@@ -88,8 +88,9 @@ def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Proje
 
     from phi3scaffold.runtime.graph import STAGES, up_to
     from phi3scaffold.runtime.pipeline.run import run_pipeline
+    from phi3scaffold.runtime.tracking import tracked
 
     shown = silent() if ranks.here().number else show_progress(project, summary=summary)
-    with shown as emit:
-        run_pipeline(project, up_to(LAST.get(args.verb, args.verb)), STAGES, emit)
+    with shown as emit, tracked(project, emit) as told:
+        run_pipeline(project, up_to(LAST.get(args.verb, args.verb)), STAGES, told)
     return project

@@ -17,7 +17,6 @@ from phi3scaffold.runtime.pipeline.manifest import write as write_manifest
 from phi3scaffold.runtime.pipeline.publish import copy_whole
 from phi3scaffold.targets.azureml.fetch import _read as read_manifest
 from phi3scaffold.targets.azureml.job import place_rows, whole_model
-from phi3scaffold.targets.azureml.tracking import metrics, tracker
 from tests.template.conftest import without_git
 
 
@@ -99,28 +98,3 @@ def test_a_form_is_handed_over_with_its_manifest_last(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         copy_whole(made, there)
     assert not (there / "manifest.json").exists()
-
-
-def test_what_is_tracked_is_numbers() -> None:
-    step = {"kind": "step", "step": 3, "of": 9, "loss": 0.5, "tokens_per_second": None}
-    assert metrics(step) == {"loss": 0.5}
-    assert metrics({"kind": "step", "step": 3, "of": 9, "form": "onnx"}) == {}
-    done = {"kind": "stage", "stage": "evaluate", "state": "done", "seconds": 2.0}
-    rung = {"accuracy": 0.9, "perplexity": float("inf"), "ci": [0.8, 1.0]}
-    assert metrics({**done, "facts": {"forms": {"onnx": rung}}}) == {
-        "evaluate.seconds": 2.0,
-        "onnx.accuracy": 0.9,
-    }
-
-
-def test_tracking_never_ends_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("mlflow")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
-    said: list[str] = []
-    track = tracker(said.append)
-    for _ in range(2):
-        track({"kind": "step", "step": 1, "of": 2, "loss": 1.0})
-    assert len(said) == 1
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    tracker(said.append)({"kind": "step", "step": 1, "of": 2, "loss": 1.0})
-    assert len(said) == 1

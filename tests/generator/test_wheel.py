@@ -98,7 +98,7 @@ def test_pip_installs_it(wheel: Path, tmp_path: Path) -> None:
     assert made.name.startswith("phi3scaffold-")
     assert made.name.count("+") == 1
     requirements = (tmp_path / "proj" / "setup" / "requirements.txt").read_text().splitlines()
-    assert [line for line in requirements[2:] if line[0] != "-"] == pins("train", "cpu")
+    assert [line for line in requirements[2:] if line[0] != "-"] == pins("train", "cpu", "track")
     if constraints():
         assert "-c constraints.txt" in requirements
         assert (tmp_path / "proj" / "setup" / "constraints.txt").is_file()
@@ -122,7 +122,7 @@ def test_extras_are_read_from_metadata(line: str, parts: tuple[str, str | None])
 
 
 def test_pins_are_exact() -> None:
-    for line in pins("train", "cpu"):
+    for line in pins("train", "cpu", "track"):
         assert "==" in line.partition(";")[0], line
 
 

@@ -23,6 +23,7 @@ EXTRAS = {
     "cpu": "onnxruntime-genai",
     "cuda": "onnxruntime-genai-cuda",
     "directml": "onnxruntime-genai-directml",
+    "track": "mlflow-skinny",
     "aml": "azure-ai-ml",
 }
 

@@ -111,6 +111,21 @@ class OliveConfig:
         """The training pass's type as written, e.g. ``QLoRA``."""
         return str(self.passes[self.names_for("finetune")[0]]["type"])
 
+    def knobs(self) -> list[tuple[str, str]]:
+        """Every setting of the passes as (``pass.key``, value), for people; unset ones left out."""
+        found: list[tuple[str, str]] = []
+        for name, given in self.passes.items():
+            nested = ("training_args", "extra_options")
+            flat = {key: value for key, value in given.items() if key not in nested}
+            for key in nested:
+                flat |= given.get(key) or {}
+            for key, value in flat.items():
+                if "data_config" in key or value is None:
+                    continue
+                told = ", ".join(map(str, value)) if isinstance(value, list) else value
+                found.append((f"{name}.{key}", told if isinstance(told, str) else json.dumps(told)))
+        return found
+
     @property
     def precision(self) -> str:
         """The ONNX form's precision, e.g. ``int4``.

@@ -37,7 +37,7 @@ def write(made: Made, path: Path) -> None:
         demonstration=DEMONSTRATION.capitalize(),
         task=page.TASKS[made.metrics["task"]].format(labels=len(made.metrics["labels"])),
         error=gate.verdict(checks),
-        settings=_two("setting", "value", page.settings(made)),
+        settings=_two("setting", "value", made.config.knobs()),
         ladder=_ladder(made),
         legend=f"{LEGENDS[bool(made.metrics['labels'])]} agrees: tokens of the adapter's answers "
         "that the form would have chosen, too.",

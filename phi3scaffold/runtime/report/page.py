@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -60,7 +59,7 @@ def write(made: Made, path: Path) -> None:
         findings=findings(dict(made.data)),
         not_found=not_found(dict(made.data)),
         stages=_stages(made),
-        settings=settings(made),
+        settings=made.config.knobs(),
         versions=_versions(made),
         hashes=hashes(made),
     )
@@ -237,19 +236,6 @@ def _stages(made: Made) -> list[tuple[str, str, str]]:
         (name, duration(found.seconds), size(found.peak_bytes) if found.peak_bytes else "")
         for name, found in made.stages.items()
     ]
-
-
-def settings(made: Made) -> list[tuple[str, str]]:
-    """Every knob of the passes that ran, as ``pass.key`` and its value."""
-    found: list[tuple[str, str]] = []
-    for name, given in made.config.passes.items():
-        flat = {**given, **(given.get("training_args") or {}), **(given.get("extra_options") or {})}
-        for key, value in flat.items():
-            if key in ("training_args", "extra_options") or "data_config" in key or value is None:
-                continue
-            told = ", ".join(map(str, value)) if isinstance(value, list) else value
-            found.append((f"{name}.{key}", told if isinstance(told, str) else json.dumps(told)))
-    return found
 
 
 def _versions(made: Made) -> list[tuple[str, str]]:

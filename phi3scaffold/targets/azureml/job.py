@@ -41,22 +41,16 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     """
     from phi3scaffold.runtime.graph import STAGES, up_to
     from phi3scaffold.runtime.pipeline.run import log_file, run_pipeline
+    from phi3scaffold.runtime.tracking import tracked
     from phi3scaffold.targets import check_cuda
     from phi3scaffold.targets.azureml.token import take_token
-    from phi3scaffold.targets.azureml.tracking import tracker
 
     rank = ranks.here()
 
-    def note(text: str) -> None:
-        tell({"kind": "note", "stage": "job", "text": text})
-
-    track = tracker(note) if rank.number == 0 else None
-
     def emit(event: dict[str, Any]) -> None:
-        if track is None:
+        if rank.number != 0:
             return
         tell(event)
-        track(event)
         name = event.get("stage")
         if event["kind"] == "stage" and event["state"] != "start" and name not in STAYS:
             folder = STAGES[str(name)].folder(project)
@@ -80,7 +74,8 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
                 folder = stage.folder(project)
                 with contextlib.suppress(OSError):  # one that is not whole is made again
                     publish.copy_whole(results / folder.name, folder)
-        run_pipeline(project, up_to("report"), STAGES, emit)
+        with tracked(project, emit, here=False) as told:  # Azure ML sets MLflow's address
+            run_pipeline(project, up_to("report"), STAGES, told)
     except ScaffoldError as error:
         said = {"what": error.what, "where": error.where, "fix": error.fix}
         if rank.number == 0:

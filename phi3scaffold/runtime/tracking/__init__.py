@@ -1,0 +1,150 @@
+"""Runs in MLflow: where MLFLOW_TRACKING_URI says, as in Azure ML; else a file of the project.
+
+MLflow takes seconds to import and its store seconds to make, so a child process does it beside the
+training, with less right to the processor. Tracking never ends a run: what it cannot do is said
+once. Models are not logged (Azure ML lacks that endpoint), nor rows, but those on the report.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.pipeline import ranks
+
+URI = "MLFLOW_TRACKING_URI"
+BEGIN = ("finetune", "evaluate")  # a run in which neither is done again is not worth a record
+PATIENCE = 60.0  # seconds that a finished run waits for a store that does not answer
+Emit = Callable[[dict[str, Any]], None]
+
+
+def store(project: Project) -> Path:
+    """The local store. `make clean` leaves it: what was measured once is not made again."""
+    return project.gen / "tracking" / "mlflow.db"
+
+
+def address(project: Project) -> str:
+    """Where runs are tracked, as MLflow writes it."""
+    return os.environ.get(URI) or f"sqlite:///{store(project).as_posix()}"
+
+
+@contextlib.contextmanager
+def tracked(project: Project, emit: Emit, *, here: bool = True) -> Iterator[Emit]:
+    """A sink for the pipeline's events that hands them on to `emit` and tracks them.
+
+    Args:
+        project: whose `tracking` may switch it off.
+        emit: takes the events, and notes of what could not be tracked.
+        here: whether to track into the project where MLFLOW_TRACKING_URI is not set.
+    """
+    first = ranks.here().number == 0  # of the processes of one training
+    if not (project.tracking and first and (here or os.environ.get(URI))):
+        yield emit
+        return
+    record = Record(project, emit)
+    status = "FAILED"
+    try:
+        yield record.take
+        status = "FINISHED"
+    except ScaffoldError:
+        status = "FINISHED" if record.judged else status  # all was made; the gate is broken
+        raise
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        record.close(status)
+
+
+class Record:
+    """One run of the pipeline and the process that tracks it, if there is anything to track.
+
+    Attributes:
+        judged: whether the gate has been looked at.
+    """
+
+    def __init__(self, project: Project, emit: Emit) -> None:
+        self.project, self.emit = project, emit
+        self.judged = False
+        self._before: list[dict[str, Any]] = []
+        self._waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._process: subprocess.Popen[str] | None = None
+        self._pump: threading.Thread | None = None
+        self._off = False
+
+    def take(self, event: dict[str, Any]) -> None:
+        self.emit(event)
+        stage = event["kind"] == "stage"
+        self.judged = self.judged or (stage and event["stage"] == "gate")
+        if self._off or not (stage or event.get("loss") is not None):
+            return
+        if self._process is not None:
+            self._waiting.put(event)
+            return
+        self._before.append(event)
+        if stage and event["state"] == "start" and event["stage"] in BEGIN:
+            self._begin()
+
+    def close(self, status: str) -> None:
+        """Tell how the run ended, and wait until all of it is tracked."""
+        if self._process is None or self._pump is None:
+            return
+        self._waiting.put({"kind": "end", "status": status})
+        self._waiting.put(None)
+        self._pump.join(PATIENCE)
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.returncode:
+            self._note(f"{address(self.project)} did not take all of it; gen-model/logs has more")
+
+    def _begin(self) -> None:
+        from phi3scaffold.runtime.pipeline.run import log_file
+
+        if importlib.util.find_spec("mlflow") is None:
+            self._off = True
+            self._note(
+                "MLflow is not installed: the run is not tracked (make setup; or tracking: false "
+                "in project.yaml)"
+            )
+            return
+        log = log_file(self.project)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"{__name__}.child", json.dumps(self.project.to_json())],
+                stdin=subprocess.PIPE,
+                stdout=stream,
+                stderr=stream,
+                text=True,
+                encoding="utf-8",
+                start_new_session=True,  # Ctrl-C is for us; the child is told
+            )
+        for event in self._before:
+            self._waiting.put(event)
+        self._pump = threading.Thread(target=self._write, daemon=True)
+        self._pump.start()
+
+    def _write(self) -> None:
+        """Hand events on; a store that is slow to take them does not slow the run."""
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(OSError), self._process.stdin as stream:
+            while (event := self._waiting.get()) is not None:
+                stream.write(json.dumps(event) + "\n")
+                stream.flush()
+
+    def _note(self, text: str) -> None:
+        self.emit({"kind": "note", "stage": "tracking", "text": text})

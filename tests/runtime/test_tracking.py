@@ -1,0 +1,224 @@
+"""Runs in MLflow: what gets there, and that a run does not care where nothing does."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project, load_project
+from phi3scaffold.runtime import tracking
+from phi3scaffold.runtime.tracking import child, store, tracked, ui
+from tests.conftest import command
+
+needs_mlflow = pytest.mark.skipif(
+    importlib.util.find_spec("mlflow") is None, reason="MLflow is not installed"
+)
+Event = dict[str, Any]
+START: Event = {"kind": "stage", "stage": "finetune", "state": "start", "title": "", "about": 0}
+RUNG = {"accuracy": 0.75, "perplexity": float("inf"), "accuracy_interval": [0.7, 0.8]}
+
+
+def done(stage: str, **facts: Any) -> Event:
+    of = {"kind": "stage", "stage": stage, "state": "done", "seconds": 2.0, "peak_bytes": 5}
+    return {**of, "facts": facts}
+
+
+EVENTS = [
+    START,
+    *({"kind": "step", "step": n, "of": 3, "loss": 3.0 / n} for n in (1, 2, 3)),
+    done("finetune", last_loss=1.0, algo="LoRA"),
+    done("evaluate", forms={"onnx": RUNG}),
+    done("gate", released=True),
+]
+
+
+@pytest.fixture
+def project(tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with what a run makes, but the models."""
+    monkeypatch.delenv(tracking.URI, raising=False)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    left_out = shutil.ignore_patterns("*.data", "*.safetensors", "*.arrow", ".git", "tracking")
+    root = shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True, ignore=left_out)
+    return dataclasses.replace(load_project(Path(root)), tracking=True)
+
+
+def track(project: Project, events: list[Event], **how: bool) -> list[Event]:
+    """Send events through; returns what came out, notes among it."""
+    told: list[Event] = []
+    with tracked(project, told.append, **how) as emit:
+        for event in events:
+            emit(event)
+    return told
+
+
+def runs(project: Project) -> list[Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking.address(project))
+    experiments = client.search_experiments(filter_string="name != 'Default'")
+    return [client.get_run(one.info.run_id) for experiment in experiments
+            for one in client.search_runs([experiment.experiment_id])]  # fmt: skip
+
+
+@needs_mlflow
+def test_a_run_is_in_the_projects_own_store(project: Project) -> None:
+    from mlflow import MlflowClient
+
+    assert track(project, EVENTS) == EVENTS  # nothing to complain of
+    (run,) = runs(project)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["onnx.accuracy"] == 0.75
+    assert run.data.metrics["loss"] == 1.0 and run.data.metrics["finetune.seconds"] == 2.0
+    assert not [name for name in run.data.metrics if "perplexity" in name]  # it is not finite
+    assert run.data.tags["released"] == run.data.tags["demonstration"] == "true"
+    assert run.data.params["finetune.r"] == "16" and run.data.params["model"] == "tiny"
+    client = MlflowClient(tracking.address(project))
+    steps = client.get_metric_history(run.info.run_id, "loss")
+    assert [(one.step, one.value) for one in steps] == [(1, 3.0), (2, 1.5), (3, 1.0)]
+    kept = {path.name for path in store(project).parent.rglob("artifacts/*/artifacts/*")}
+    assert {"index.html", "MODEL_CARD.md", "metrics.json", "olive-config.json"} <= kept
+    assert not kept & {"model.safetensors", "answers.jsonl", "project.yaml"}
+
+
+@needs_mlflow
+def test_how_a_run_ended_is_said(project: Project) -> None:
+    """Also that a project that was moved writes where it lies now."""
+    with pytest.raises(KeyboardInterrupt), tracked(project, print) as emit:
+        emit(START)
+        raise KeyboardInterrupt
+    moved = project.root.with_name("moved")
+    project.root.rename(moved)
+    project = dataclasses.replace(load_project(moved), tracking=True)
+    with pytest.raises(ScaffoldError), tracked(project, print) as emit:
+        emit(START)
+        raise ScaffoldError("The loss is nan.")
+    with pytest.raises(ScaffoldError), tracked(project, print) as emit:
+        for event in EVENTS:
+            emit(event)
+        raise ScaffoldError("The gate is broken.")
+    assert sorted(run.info.status for run in runs(project)) == ["FAILED", "FINISHED", "KILLED"]
+    places = {run.info.artifact_uri.partition("/gen-model")[0] for run in runs(project)}
+    assert {Path(place).name for place in places} == {"proj", "moved"}
+    assert not (moved.with_name("proj")).exists()
+
+
+@needs_mlflow
+@pytest.mark.parametrize("uri", ["nonsense://nowhere", "http://127.0.0.1:9"])
+def test_a_store_that_does_not_answer_ends_no_run(
+    uri: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(tracking.URI, uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    begun = time.monotonic()
+    notes = [event for event in track(project, EVENTS) if event["kind"] == "note"]
+    assert len(notes) == 1 and uri in notes[0]["text"]
+    assert time.monotonic() - begun < 40
+
+
+def test_without_mlflow_it_is_said_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "mlflow" else find(name)
+    )
+    told = track(project, EVENTS * 2)
+    assert [event for event in told if event["kind"] != "note"] == EVENTS * 2
+    (note,) = [event for event in told if event["kind"] == "note"]
+    assert "MLflow is not installed" in note["text"]
+    assert not store(project).parent.exists()
+
+
+@pytest.mark.parametrize("why", ["off", "nothing was made", "elsewhere"])
+def test_nothing_is_tracked_where_nothing_should_be(why: str, project: Project) -> None:
+    events = [done("gate", released=True)] if why == "nothing was made" else EVENTS
+    off = dataclasses.replace(project, tracking=why != "off")
+    assert track(off, events, here=why != "elsewhere") == events
+    assert not store(project).parent.exists()
+
+
+def test_the_setting(project: Project) -> None:
+    settings = project.root / "project.yaml"
+    plain = "".join(
+        line for line in settings.read_text().splitlines(True) if not line.startswith("tracking:")
+    )
+    for value, expected in (("true", True), ("false", False)):
+        settings.write_text(f"{plain}\ntracking: {value}\n")
+        assert load_project(project.root).tracking is expected
+    settings.write_text(plain)
+    assert load_project(project.root).tracking is True
+    settings.write_text(f"{plain}\ntracking: maybe\n")
+    with pytest.raises(ScaffoldError, match="tracking is true or false"):
+        load_project(project.root)
+
+
+def test_what_is_tracked_is_numbers() -> None:
+    step = {"kind": "step", "step": 3, "of": 9, "loss": 0.5, "tokens_per_second": None}
+    assert child.metrics(step) == {"loss": 0.5}
+    assert child.metrics({"kind": "step", "step": 3, "of": 9, "form": "onnx"}) == {}
+    assert child.metrics(done("evaluate", forms={"onnx": RUNG}, rows=True)) == {
+        "evaluate.seconds": 2.0,
+        "evaluate.peak_bytes": 5.0,
+        "onnx.accuracy": 0.75,
+    }
+
+
+def test_no_secret_is_a_parameter(project: Project) -> None:
+    text = project.olive_config.read_text(encoding="utf-8")
+    secrets = '"seed": 42, "hub_token": "hf_x", "api_key": "k", "note": "' + "x" * 900 + '"'
+    project.olive_config.write_text(text.replace('"seed": 42', secrets), encoding="utf-8")
+    found = child.parameters(project)
+    assert not {"hf_x", "k"} & set(found.values())
+    assert found["finetune.seed"] == "42" and len(found["finetune.note"]) == child.LONGEST
+
+
+def test_a_run_that_goes_away_without_a_word(project: Project) -> None:
+    """`kill -9`: the process that tracks sees its input end, and ends, too."""
+    if importlib.util.find_spec("mlflow") is None:
+        pytest.skip("MLflow is not installed")
+    code = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from phi3scaffold.project import load_project\n"
+        "from phi3scaffold.runtime.tracking import Record\n"
+        f"record = Record(load_project(Path({str(project.root)!r})), print)\n"
+        f"record.take({START!r})\n"
+        "import time; time.sleep(1)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    settings = project.root / "project.yaml"
+    settings.write_text(settings.read_text().replace("tracking: false", "tracking: true"))
+    subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        time.sleep(0.5)
+        with contextlib.suppress(sqlite3.Error):  # it is being made
+            found = sqlite3.connect(f"file:{store(project)}?mode=ro", uri=True)
+            if ("KILLED",) in found.execute("SELECT status FROM runs").fetchall():
+                return
+    pytest.fail("the run is not marked as killed")
+
+
+def test_the_pages_are_for_this_machine_alone(project: Project) -> None:
+    words = ui.command(project, Path("mlflow"), 5001)
+    assert words[words.index("--host") + 1] == "127.0.0.1"
+    assert words[words.index("--backend-store-uri") + 1].startswith("sqlite:///")
+
+
+def test_the_pages_say_why_there_are_none(project: Project, monkeypatch: Any) -> None:
+    none = command("ui", cwd=project.root, check=False)
+    assert none.returncode == 2 and "No run of this project has been tracked yet" in none.stderr
+    monkeypatch.setenv(tracking.URI, "http://elsewhere")
+    elsewhere = command("ui", cwd=project.root, check=False)
+    assert elsewhere.returncode == 2 and "http://elsewhere" in elsewhere.stderr
+    assert not (project.root / ui.VENV).exists() and os.environ[tracking.URI]
