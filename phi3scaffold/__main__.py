@@ -24,7 +24,7 @@ VERBS = {
         ("", "--project ../my-proj"),
     ),
     "model": Verb("phi3scaffold.cli.stage", "fetch the base model into model-cache/", ("",)),
-    "finetune": Verb("phi3scaffold.cli.stage", "train the adapter", ("", "--local")),
+    "finetune": Verb("phi3scaffold.cli.stage", "train the adapter", ("", "--local", "--nproc 2")),
     "merge": Verb("phi3scaffold.cli.stage", "fold the adapter into the weights", ("",)),
     "export": Verb("phi3scaffold.cli.export", "quantize and convert to ONNX"),
     "adapters": Verb(
