@@ -18,8 +18,8 @@ help: ## list these goals
 demo: ## generate a project with the built-in tiny model, fine-tune it, convert it, ask it
 	@echo "[1/5] Virtual environment: $(VENV)"
 	@$(MAKE) -s $(VENV)/pyvenv.cfg
-	@echo "[2/5] Install the pinned runtime into it: [train,cpu,track] (minutes the first time: PyTorch is large)"
-	@$(MAKE) -s install EXTRAS=train,cpu,track
+	@echo "[2/5] Install the pinned runtime into it: [train,cpu,track,serve] (minutes the first time: PyTorch is large)"
+	@$(MAKE) -s install EXTRAS=train,cpu,track,serve
 	@echo "[3/5] Generate a project: $(DEMO)"
 	@rm -rf "$(DEMO)"
 	$(BIN)/phi3scaffold new "$(DEMO)" --model tiny --algo lora --target cpu --defaults
@@ -34,8 +34,8 @@ demo: ## generate a project with the built-in tiny model, fine-tune it, convert 
 test: ## build the wheel, install it, run the suite against it
 	@echo "[1/3] Virtual environment: $(VENV)"
 	@$(MAKE) -s $(VENV)/pyvenv.cfg
-	@echo "[2/3] Build the wheel and install it: [train,cpu,track,aml,dev] (minutes the first time)"
-	@$(MAKE) -s install EXTRAS=train,cpu,track,aml,dev
+	@echo "[2/3] Build the wheel and install it: [train,cpu,track,serve,aml,dev] (minutes the first time)"
+	@$(MAKE) -s install EXTRAS=train,cpu,track,serve,aml,dev
 	@echo "[3/3] Run the suite against the installed wheel"
 	cd "$(VENV)" && PHI3SCAFFOLD_INSTALLED=1 bin/pytest -c "$(CURDIR)/pyproject.toml" --rootdir "$(CURDIR)" "$(CURDIR)/tests" $(ARGS)
 
@@ -87,4 +87,4 @@ install: $(VENV)/pyvenv.cfg
 		touch "$(STAMP)"; \
 	fi
 install-dev: $(VENV)/pyvenv.cfg
-	@$(MAKE) -s install EXTRAS=train,cpu,track,aml,dev
+	@$(MAKE) -s install EXTRAS=train,cpu,track,serve,aml,dev

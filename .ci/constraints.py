@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ("train", "cpu", "track", "aml", "dev")
+EXTRAS = ("train", "cpu", "track", "serve", "aml", "dev")
 PINNED_BY_TORCH = re.compile(r"(nvidia|cuda)-|triton==")
 
 

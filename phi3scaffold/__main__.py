@@ -41,6 +41,7 @@ VERBS = {
     "lint": Verb("phi3scaffold.cli.lint", "is the project still sound"),
     "infer": Verb("phi3scaffold.cli.infer", "answer one prompt"),
     "chat": Verb("phi3scaffold.cli.chat", "talk to the model in the terminal"),
+    "serve": Verb("phi3scaffold.cli.serve", "answer OpenAI's clients over HTTP"),
     "submit": Verb(
         "phi3scaffold.cli.submit",
         "Azure: one job for the project, followed to its end",

@@ -31,11 +31,14 @@ RESOLVES = [
     ("train,cpu,bench", LINUX),
     ("train,cuda,track", LINUX),
     ("train,cuda,track", WINDOWS),
-    ("directml", WINDOWS),  # the infer environment; the build environment is train,cpu
+    ("cpu,serve", LINUX),  # a machine that only answers
+    ("cpu,serve", MAC),
+    ("cpu,serve", WINDOWS),
+    ("directml,serve", WINDOWS),  # the infer environment; the build environment is train,cpu
     ("aml", LINUX),
     ("aml", MAC),
     ("aml", WINDOWS),
-    ("train,cpu,track,aml,dev", LINUX),
+    ("train,cpu,track,serve,aml,dev", LINUX),
     ("train,cuda,track,job", LINUX),
 ]
 
@@ -66,7 +69,7 @@ def test_every_pin_is_exact() -> None:
 
 
 def test_the_extras_are_the_ones_that_are_documented() -> None:
-    assert set(EXTRAS) == {"train", *ONE_OF, "track", "aml", "job", "bench", "dev"}
+    assert set(EXTRAS) == {"train", *ONE_OF, "track", "serve", "aml", "job", "bench", "dev"}
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for extra in EXTRAS:
         assert f"`[{extra}]`" in contributing, extra

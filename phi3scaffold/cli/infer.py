@@ -62,7 +62,7 @@ def add_form_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-new-tokens",
-        type=_at_least_one,
+        type=at_least_one,
         metavar="N",
         help="the longest answer, in tokens (default: as the model's prompt.json says)",
     )
@@ -203,7 +203,7 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-def _at_least_one(text: str) -> int:
+def at_least_one(text: str) -> int:
     try:
         number = int(text)
     except ValueError:

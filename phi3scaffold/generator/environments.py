@@ -8,16 +8,16 @@ from phi3scaffold.generator.requirements import Distribution, constraints, distr
 
 # What each environment of a project installs, by the file in setup/ that lists it.
 ENVIRONMENTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "cpu": {"requirements.txt": ("train", "cpu", "track")},
-    "cuda": {"requirements.txt": ("train", "cuda", "track")},
+    "cpu": {"requirements.txt": ("train", "cpu", "track", "serve")},
+    "cuda": {"requirements.txt": ("train", "cuda", "track", "serve")},
     # Training and building never use DirectML; its ONNX Runtime cannot stand beside the CPU's.
     "directml": {
-        "requirements.txt": ("train", "cpu", "track"),
-        "requirements-infer.txt": ("directml",),
+        "requirements.txt": ("train", "cpu", "track", "serve"),
+        "requirements-infer.txt": ("directml", "serve"),
     },
     # This machine's environment; the one of the job in the cloud is its conda.yaml.
-    "aml": {"requirements.txt": ("train", "cpu", "track", "aml")},
-    "arc": {"requirements.txt": ("train", "cpu", "track", "aml")},
+    "aml": {"requirements.txt": ("train", "cpu", "track", "serve", "aml")},
+    "arc": {"requirements.txt": ("train", "cpu", "track", "serve", "aml")},
 }
 JOB = ("train", "cuda", "track", "job")
 JOB_OF_TINY = ("train", "cpu", "track", "job")  # which needs no GPU

@@ -92,8 +92,44 @@ class Prompt:
             ScaffoldError: a column is missing or unknown.
         """
         user = {"role": "user", "content": fill(self.user, self._values(values))}
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return [*system, *history, user]
+        return [*self._system(), *history, user]
+
+    def conversation(self, turns: Sequence[Message]) -> list[Message]:
+        """A client's turns, as the model was trained to read them.
+
+        The trained system turn comes first, unless the turns begin with one of their own. Each
+        user's text fills the user turn, as a row's column did; where that has several columns, the
+        text is a JSON object with all of them.
+
+        Raises:
+            ScaffoldError: a text is not such an object, or a column is missing or unknown.
+        """
+        told = turns[:1] if turns and turns[0]["role"] == "system" else []
+        rest = [
+            {"role": "user", "content": fill(self.user, self._values(self._read(turn["content"])))}
+            if turn["role"] == "user"
+            else turn
+            for turn in turns[len(told) :]
+        ]
+        return [*(told or self._system()), *rest]
+
+    def _system(self) -> list[Message]:
+        return [{"role": "system", "content": self.system}] if self.system else []
+
+    def _read(self, text: str) -> str | dict[str, str]:
+        if len(self.columns) == 1:
+            return text
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
+            example = json.dumps(dict.fromkeys(self.columns, "..."), ensure_ascii=False)
+            raise ScaffoldError(
+                f"This model's prompt has {len(self.columns)} columns.",
+                fix=f"give the text as a JSON object of texts: {example}",
+            )
+        return values
 
     def _values(self, values: Mapping[str, str] | str) -> dict[str, str]:
         names = ", ".join(self.columns) or "none"

@@ -70,7 +70,7 @@ BASE = "model-cache/base/"
 NOT_OF_TINY = ["setup/instance-type.yaml"]  # an instance type with a GPU, which it needs not
 PROVIDERS = {"cpu": "CPUExecutionProvider", "directml": "DmlExecutionProvider"}
 VERBS = ("setup", "doctor", "data", "model", "finetune", "merge", "export", "evaluate", "report",
-         "ui", "infer", "chat", "lint", "test", "clean", "help")  # fmt: skip
+         "ui", "infer", "chat", "serve", "lint", "test", "clean", "help")  # fmt: skip
 
 
 def texts(root: Path) -> dict[str, str]:

@@ -24,6 +24,7 @@ EXTRAS = {
     "cuda": "onnxruntime-genai-cuda",
     "directml": "onnxruntime-genai-directml",
     "track": "mlflow-skinny",
+    "serve": "fastapi",
     "aml": "azure-ai-ml",
 }
 

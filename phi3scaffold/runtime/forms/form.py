@@ -64,11 +64,15 @@ class Form(abc.ABC):
         Raises:
             ScaffoldError: before the first piece, where the prompt fills the whole context.
         """
-        return pieces(self.tokens(self.encode(messages), max_new_tokens), self._decode)
+        return self.pieces(self.tokens(self.encode(messages), max_new_tokens))
+
+    def pieces(self, ids: Iterable[int]) -> Iterator[str]:
+        """The text of `ids` in pieces, as soon as each is certain."""
+        return pieces(ids, self._decode)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`; control tokens and ids outside the vocabulary have none."""
-        return "".join(pieces(ids, self._decode))
+        return "".join(self.pieces(ids))
 
     def tokens(self, ids: Sequence[int], max_new_tokens: int) -> Iterator[int]:
         """The new token ids of one answer, one by one, the stop id excluded."""

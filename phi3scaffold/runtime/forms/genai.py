@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,49 @@ from phi3scaffold.runtime.prompt import Prompt
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+# A prompt is read in pieces of so many tokens where reading may be given up in between. Not beyond
+# 4,096: there a model of long context turns to other positions, for the whole of what it reads.
+PIECE = 512
+PIECES_UP_TO = 4096
+UNSEEDED = -1
+
+
+class BadSchema(ValueError):
+    """A JSON schema that no answer can be held to; its text says why."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen.
+
+    Attributes:
+        temperature: 0 takes the likeliest.
+        top_p: choose among the likeliest tokens that have this probability together, (0, 1].
+        seed: the same seed gives the same answer; None: another one each time.
+        schema: a JSON schema, as JSON, that the answer must keep to; None: any text.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    schema: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """As GenAI's search options."""
+        if not self.temperature:
+            return {"do_sample": False}
+        return {
+            "do_sample": True,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": 0,  # GenAI's own default is 50
+            "random_seed": UNSEEDED if self.seed is None else self.seed & 0x7FFFFFFF,
+        }
+
+
+GREEDY = Sampling()
 
 
 class GenaiForm(Form):
@@ -64,6 +108,37 @@ class GenaiForm(Form):
     def close(self) -> None:
         self._tokenizer = self._model = None
 
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of a text that stands outside of any conversation.
+
+        Raises:
+            ScaffoldError: the text contains a control token.
+        """
+        self.prompt.check_text(text, self.special_tokens)
+        return [int(token) for token in self._tokenizer.encode(text)]
+
+    def sample(
+        self,
+        ids: Sequence[int],
+        max_new_tokens: int,
+        sampling: Sampling,
+        between: Callable[[], None],
+    ) -> Iterator[int]:
+        """As `tokens`, but chosen as `sampling` says.
+
+        Args:
+            between: called before the prompt is read, and between its pieces; what it raises
+                ends the answer.
+
+        Raises:
+            BadSchema: the sampling's schema is none; before `between` is first called.
+        """
+        room = self.room([ids], max_new_tokens)
+        for row in self._steps([list(ids)], room, sampling=sampling, between=between):
+            if row[0] in self._stop:
+                return
+            yield row[0]
+
     def _encode(self, messages: list[Message]) -> list[int]:
         text = self._tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
         if self._eaters:
@@ -90,9 +165,16 @@ class GenaiForm(Form):
         # the graph's attention counts positions from the left edge, so padding would shift them
         return length == longest
 
-    def _steps(self, batch: list[list[int]], room: int, least: int = 0) -> Iterator[list[int]]:
+    def _steps(
+        self,
+        batch: list[list[int]],
+        room: int,
+        least: int = 0,
+        sampling: Sampling = GREEDY,
+        between: Callable[[], None] | None = None,
+    ) -> Iterator[list[int]]:
         """Prompts of one length L, [rows, L]: the next id of every row, at most `room` times."""
-        generator = self._generator(batch, room, least)
+        generator = self._generator(batch, room, least, sampling, between)
         while not generator.is_done():
             generator.generate_next_token()
             yield [int(token) for token in generator.get_next_tokens()]
@@ -117,8 +199,15 @@ class GenaiForm(Form):
                     logits.append(first)
             yield logits
 
-    def _generator(self, batch: list[list[int]], room: int, least: int = 0) -> Any:
-        """A greedy generator that has read prompts of one length; at least `least` new tokens."""
+    def _generator(
+        self,
+        batch: list[list[int]],
+        room: int,
+        least: int = 0,
+        sampling: Sampling = GREEDY,
+        between: Callable[[], None] | None = None,
+    ) -> Any:
+        """A generator that has read prompts of one length; it gives at least `least` new tokens."""
         import numpy as np
 
         ids = np.array(batch, dtype=np.int32)
@@ -128,12 +217,24 @@ class GenaiForm(Form):
             batch_size=len(batch),
             min_length=ids.shape[1] + least if least else 0,
             max_length=ids.shape[1] + room,
-            do_sample=False,
             num_beams=1,
+            **sampling.options(),
         )
-        generator = self._genai.Generator(self._model, params)
+        try:
+            if sampling.schema is not None:
+                params.set_guidance("json_schema", sampling.schema)
+            generator = self._genai.Generator(self._model, params)
+        except RuntimeError as error:
+            if sampling.schema is None:
+                raise
+            raise BadSchema(str(error)) from None
         self._before_reading(generator)
-        generator.append_tokens(ids)
+        length = ids.shape[1]
+        piece = PIECE if between and length <= PIECES_UP_TO else max(1, length)
+        for start in range(0, length, piece):
+            if between:
+                between()
+            generator.append_tokens(ids[:, start : start + piece])
         return generator
 
     def _before_reading(self, generator: Any) -> None:

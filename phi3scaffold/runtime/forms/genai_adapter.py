@@ -19,7 +19,7 @@ class GenaiAdapterForm(GenaiForm):
     def __init__(
         self, folder: Path, adapter: str | None = None, prompt: Prompt | None = None
     ) -> None:
-        adapter = adapter or _names(folder)[0]
+        adapter = adapter or names(folder)[0]
         prompt = prompt or Prompt.load(_place(folder, adapter))
         super().__init__(folder, prompt, "onnx-adapter")
         self._adapters: Any = self._genai.Adapters(self._model)
@@ -60,7 +60,7 @@ class GenaiAdapterForm(GenaiForm):
         return adapter
 
 
-def _names(folder: Path) -> list[str]:
+def names(folder: Path) -> list[str]:
     """The adapters of a form, at least one, by name."""
     names = sorted(file.parent.name for file in folder.glob(f"{ADAPTERS}/*/{WEIGHTS}"))
     if not names:
@@ -74,10 +74,10 @@ def _names(folder: Path) -> list[str]:
 
 def _place(folder: Path, adapter: str) -> Path:
     """The folder of one adapter of a form."""
-    names = _names(folder)
-    if adapter not in names:
+    there = names(folder)
+    if adapter not in there:
         raise ScaffoldError(
-            f"There is no adapter {adapter!r}; there are: {', '.join(names)}.",
+            f"There is no adapter {adapter!r}; there are: {', '.join(there)}.",
             where=folder / ADAPTERS,
             fix="one of these; or name it in project.yaml, then: phi3scaffold adapters",
         )

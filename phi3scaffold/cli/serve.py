@@ -1,0 +1,123 @@
+"""`phi3scaffold serve`: an OpenAI-compatible server over the ONNX model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from phi3scaffold.cli.infer import at_least_one
+from phi3scaffold.errors import ScaffoldError
+
+EPILOG = """examples:
+  phi3scaffold serve
+  phi3scaffold serve --form onnx-adapter            # the adapters of project.yaml, by name
+  phi3scaffold serve --form onnx --form onnx-base   # two models, to compare
+  PHI3SCAFFOLD_API_KEY=... phi3scaffold serve --host 0.0.0.0 --port 8080
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--project", metavar="DIR", help="the project (default: the current folder)"
+    )
+    parser.add_argument(
+        "--form",
+        action="append",
+        choices=("onnx", "onnx-adapter", "onnx-base"),
+        help="which form answers (default: onnx, the one that ships); repeat it for several: a "
+        "request's `model` chooses",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen at; one that others can reach needs an API key, from "
+        "PHI3SCAFFOLD_API_KEY or --api-key-file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port", type=_port, default=8000, help="0 takes a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--api-key-file", type=Path, metavar="FILE", help="a file that holds the API key"
+    )
+    parser.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a web page that may call, such as https://example.org (default: none); repeatable",
+    )
+    for name, default, what in (
+        ("--queue", 64, "requests that may wait; one more is refused with 429"),
+        ("--timeout", 300, "seconds a request may take, its waiting included"),
+        ("--max-body", 1024, "KiB of the largest request"),
+        ("--body-timeout", 10, "seconds a client may take to send its request"),
+        ("--drain", 30, "seconds that running requests get when the server is stopped"),
+    ):
+        parser.add_argument(
+            name,
+            type=at_least_one,
+            default=default,
+            metavar="N",
+            help=f"{what} (default: {default})",
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    from phi3scaffold.project import find_project
+
+    try:
+        from phi3scaffold.runtime.serving.server import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("phi3scaffold"):
+            raise
+        raise ScaffoldError(
+            f"Serving needs a package that is not installed: {error.name}.",
+            fix="pip install 'phi3scaffold[serve]', or make setup in the project",
+        ) from None
+    from phi3scaffold.runtime.serving.served import remark, served
+    from phi3scaffold.runtime.serving.settings import Settings, read_key
+
+    settings = Settings(
+        host=args.host,
+        port=args.port,
+        queue=args.queue,
+        timeout=args.timeout,
+        body_bytes=args.max_body * 1024,
+        body_seconds=args.body_timeout,
+        drain=args.drain,
+        api_key=read_key(args.api_key_file),
+        origins=tuple(args.cors_origin),
+    )
+    project = find_project(Path(args.project) if args.project else None)
+    models = served(project, args.form or ["onnx"])
+    told = remark(project)
+    if told:
+        print(f"warning: {told}", file=sys.stderr)
+    if models[0].demonstration:
+        print(
+            "demonstration model: it shows that the pipeline works; do not rely on its answers",
+            file=sys.stderr,
+        )
+
+    def ready(address: str) -> None:
+        key = ' -H "Authorization: Bearer $PHI3SCAFFOLD_API_KEY"' if settings.api_key else ""
+        print(f"serving at {address}/v1; Ctrl-C stops")
+        for model in models:
+            print(f"  model {model.id}: {model.form}, {model.folder}")
+        print(
+            f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json'{key} \\\n"
+            f"""    -d '{{"messages": [{{"role": "user", "content": "..."}}]}}'""",
+            flush=True,
+        )
+
+    return serve(models, settings, ready)
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isdecimal() and len(text) < 6 else -1
+    if not 0 <= number < 65536:
+        raise argparse.ArgumentTypeError(f"a port from 0 to 65535, not {text!r}")
+    return number

@@ -1,0 +1,141 @@
+"""What stands before every request: who may ask, how much, how slowly; and the log's line."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+
+from phi3scaffold.runtime.serving.refused import HUNG_UP, Refused
+from phi3scaffold.runtime.serving.settings import Settings, is_loopback
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+OPEN = ("/health",)  # without a key: load balancers ask it
+
+
+class Guard:
+    """ASGI middleware.
+
+    A page on the web can make a name of its own point at 127.0.0.1 (DNS rebinding) and then ask
+    the server of whoever looks at it: on the loopback interface the Host header has to be local.
+
+    Args:
+        counted: told path and status of every request that is over.
+    """
+
+    def __init__(
+        self, app: ASGIApp, settings: Settings, counted: Callable[[str, int], None]
+    ) -> None:
+        self.app, self.settings, self.counted = app, settings, counted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.monotonic(), HUNG_UP
+        notes: dict[str, Any] = scope.setdefault("state", {})
+        body = _Body(receive, self.settings)
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if body.unread(scope):
+                    # what is left of it would be taken for the next request
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+            # a client that reads nothing must not keep its answer here for ever
+            async with asyncio.timeout(self.settings.body_seconds):
+                await send(message)
+
+        try:
+            try:
+                self._check(scope)
+                await self.app(scope, body.receive, watched_send)
+            except Refused as refused:
+                response = JSONResponse(refused.body, refused.status, refused.headers)
+                await response(scope, receive, watched_send)
+            except TimeoutError:
+                status = HUNG_UP
+        finally:
+            status = notes.get("status", status)
+            self.counted(scope["path"], status)
+            if scope["path"] not in ("/health", "/metrics"):
+                note = notes.get("note", "")
+                seconds = time.monotonic() - started
+                path = scope["path"].encode("unicode_escape").decode()[:100]
+                print(
+                    f"{time.strftime('%H:%M:%S')} {scope['method']} {path} {status} "
+                    f"{seconds:.3f}s{note}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+    def _check(self, scope: Scope) -> None:
+        headers = dict(scope["headers"])
+        if self.settings.loopback and not _local(headers.get(b"host", b"").decode("latin-1")):
+            raise Refused(
+                403, "The Host header does not name this machine.", code="host_not_allowed"
+            )
+        key = self.settings.api_key
+        if key is not None and scope["path"] not in OPEN:
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            right = hmac.compare_digest(given.strip(), key.encode())
+            if scheme.lower() != b"bearer" or not right:
+                raise Refused(
+                    401,
+                    "The API key is missing or wrong: Authorization: Bearer KEY.",
+                    code="invalid_api_key",
+                )
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length[:20]) > self.settings.body_bytes:
+            raise _too_large(self.settings)
+
+
+class _Body:
+    """A request's body, as far and as fast as the settings let it come."""
+
+    def __init__(self, receive: Receive, settings: Settings) -> None:
+        self._receive, self._settings = receive, settings
+        self._bytes = 0
+        self._whole = False
+        self._until = time.monotonic() + settings.body_seconds
+
+    async def receive(self) -> Message:
+        if self._whole:
+            return await self._receive()  # the client hangs up, sooner or later
+        try:
+            async with asyncio.timeout(self._until - time.monotonic()):
+                message = await self._receive()
+        except TimeoutError:
+            raise Refused(408, "The request took too long to arrive.", code="timeout") from None
+        if message["type"] == "http.request":
+            self._bytes += len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+            if self._bytes > self._settings.body_bytes:
+                raise _too_large(self._settings)
+        return message
+
+    def unread(self, scope: Scope) -> bool:
+        """Whether some of it was not taken, so that the connection cannot be used again."""
+        return not self._whole and scope["method"] not in ("GET", "HEAD")
+
+
+def _too_large(settings: Settings) -> Refused:
+    return Refused(
+        413,
+        f"The request is larger than {settings.body_bytes:,} bytes.",
+        code="request_too_large",
+    )
+
+
+def _local(host: str) -> bool:
+    """Whether a Host header, with or without a port, names this machine."""
+    name, bracket, _ = host.removeprefix("[").partition("]")
+    return is_loopback(name if bracket else host.partition(":")[0])

@@ -1,0 +1,246 @@
+"""The requests that OpenAI's interface knows, as far as one local model can do what they ask.
+
+What would change the answer and cannot be done is refused, never ignored; what changes nothing
+(`user`, `metadata` ...) is taken.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from phi3scaffold.rows.turns import Message
+from phi3scaffold.runtime.forms.genai import Sampling
+from phi3scaffold.runtime.serving.asked import Asked
+from phi3scaffold.runtime.serving.refused import Refused
+
+# Without effect on the answer of this server.
+HARMLESS = frozenset(
+    {
+        "metadata",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "user",
+        "verbosity",
+    }
+)
+# Taken where they say what happens anyway.
+NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "audio": (),
+    "best_of": (1,),
+    "echo": (False,),
+    "frequency_penalty": (0,),
+    "function_call": ("none",),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "n": (1,),
+    "prediction": (),
+    "presence_penalty": (0,),
+    "reasoning_effort": ("none",),
+    "store": (False,),
+    "suffix": ("",),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "top_logprobs": (0,),
+    "web_search_options": (),
+}
+ROLES = ("system", "developer", "user", "assistant")
+Stop = Annotated[str, Field(min_length=1, max_length=256)]
+COMPACT = {"whitespace_flexible": False}  # or a small model writes blanks for ever
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Turn(BaseModel):
+    """One message; what it may hold beyond text is looked at in `text`."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    role: str
+    content: str | list[dict[str, Any]] | None = None
+    name: str | None = None
+
+    def text(self, where: str) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        if self.content is None:
+            raise wrong(f"{where}.content", "The message has no text.")
+        texts = []
+        for number, part in enumerate(self.content):
+            kind, text = part.get("type"), part.get("text")
+            if kind != "text" or not isinstance(text, str):
+                raise wrong(
+                    f"{where}.content.{number}", f"This model reads text only, not {kind!r:.40}."
+                )
+            texts.append(text)
+        return "".join(texts)
+
+
+class StreamOptions(Strict):
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class JsonSchema(Strict):
+    name: str = Field(min_length=1, max_length=64)
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
+    strict: bool | None = None
+    description: str | None = None
+
+
+class ResponseFormat(Strict):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    def schema_text(self) -> str | None:
+        """The JSON schema to keep to, as JSON; None for any text."""
+        if self.type == "text":
+            return None
+        schema: dict[str, Any] = {"type": "object"}
+        if self.type == "json_schema":
+            if self.json_schema is None or self.json_schema.schema_ is None:
+                raise wrong("response_format.json_schema.schema", "The schema is missing.")
+            schema = self.json_schema.schema_
+        return json.dumps({**schema, "x-guidance": COMPACT})
+
+
+class Common(BaseModel):
+    """What both kinds of request may say."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+    model: str | None = Field(default=None, max_length=256)
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
+    response_format: ResponseFormat | None = None
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _no_empty_stop(cls, value: Any) -> Any:
+        return None if value == [] else value
+
+    @property
+    def wants_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def check_extra(self) -> None:
+        """Refuse every parameter that this server would have to ignore."""
+        for name, value in (self.model_extra or {}).items():
+            if value is None or name in HARMLESS:
+                continue
+            if name not in NEUTRAL:
+                raise wrong(name, f"Unknown parameter: {name!r:.80}.", "unknown_parameter")
+            # 1 == True, and 0 == False: of the same kind, too
+            allowed = NEUTRAL[name]
+            if not any(
+                value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed
+            ):
+                raise wrong(
+                    name,
+                    f"{name}: {json.dumps(value):.40} is not supported by this server.",
+                    "unsupported_parameter",
+                )
+        if self.stream_options is not None and not self.stream:
+            raise wrong("stream_options", "stream_options is for stream: true alone.")
+
+    def sampling(self) -> Sampling:
+        """Greedy, as the model was measured, unless the request says otherwise."""
+        chosen = self.temperature
+        if chosen is None:
+            chosen = 0.0 if self.top_p is None else 1.0
+        if self.top_p == 0:
+            chosen = 0.0
+        schema = self.response_format.schema_text() if self.response_format else None
+        return Sampling(chosen, self.top_p or 1.0, self.seed, schema)
+
+    def stops(self) -> tuple[str, ...]:
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+
+class ChatRequest(Common):
+    """POST /v1/chat/completions."""
+
+    messages: list[Turn] = Field(min_length=1, max_length=2048)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+
+    def asked(self, model: str) -> Asked:
+        """What the engine is to do. Raises Refused."""
+        self.check_extra()
+        if None not in (self.max_tokens, self.max_completion_tokens) and (
+            self.max_tokens != self.max_completion_tokens
+        ):
+            raise wrong("max_tokens", "max_tokens and max_completion_tokens contradict each other.")
+        return Asked(
+            model=model,
+            turns=tuple(self._turns()),
+            limit=self.max_completion_tokens or self.max_tokens,
+            stop=self.stops(),
+            sampling=self.sampling(),
+            stream=bool(self.stream),
+        )
+
+    def _turns(self) -> list[Message]:
+        turns: list[Message] = []
+        for number, turn in enumerate(self.messages):
+            where = f"messages.{number}"
+            if turn.role not in ROLES:
+                raise wrong(
+                    f"{where}.role",
+                    f"The role {turn.role!r:.40} is not supported; one of: {', '.join(ROLES)}.",
+                )
+            for name, value in (turn.model_extra or {}).items():
+                if value not in (None, [], ""):
+                    raise wrong(
+                        f"{where}.{name}",
+                        f"{name!r:.80} in a message is not supported.",
+                        "unsupported_parameter",
+                    )
+            role = "system" if turn.role == "developer" else turn.role
+            if role == "system" and number:
+                raise wrong(f"{where}.role", "Only the first message can be the system's.")
+            turns.append({"role": role, "content": turn.text(where)})
+        if turns[-1]["role"] != "user":
+            raise wrong("messages", "The last message has to be the user's: it is answered.")
+        return turns
+
+
+class CompletionRequest(Common):
+    """POST /v1/completions."""
+
+    prompt: str | list[Any]
+
+    def asked(self, model: str) -> Asked:
+        """What the engine is to do. Raises Refused."""
+        self.check_extra()
+        prompt = self.prompt
+        if isinstance(prompt, list):
+            if len(prompt) != 1 or not isinstance(prompt[0], str):
+                raise wrong("prompt", "One text at a time: neither token ids nor several texts.")
+            prompt = prompt[0]
+        return Asked(
+            model=model,
+            text=prompt,
+            limit=self.max_tokens,
+            stop=self.stops(),
+            sampling=self.sampling(),
+            stream=bool(self.stream),
+        )
+
+
+def wrong(where: str, message: str, code: str = "invalid_value") -> Refused:
+    """The refusal of one field."""
+    return Refused(400, message, code=code, param=where)

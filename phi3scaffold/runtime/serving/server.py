@@ -1,0 +1,133 @@
+"""The server's process: the address, the signals, the engine beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import uvicorn
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.runtime.serving.api import build
+from phi3scaffold.runtime.serving.served import Served
+from phi3scaffold.runtime.serving.settings import Settings, check_address
+from phi3scaffold.runtime.serving.worker import Worker
+
+INTERRUPTED = 130
+LAST_WORDS = 5  # seconds: what was answered has to reach its client
+
+
+class Server(uvicorn.Server):
+    """Told to stop, it first answers what it has taken; told twice by Ctrl-C, it ends."""
+
+    def __init__(self, config: uvicorn.Config, worker: Worker) -> None:
+        super().__init__(config)
+        self.worker = worker
+        self.loop = asyncio.get_running_loop()
+        self.stopping: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.loop.call_soon_threadsafe(self.stop, sig == signal.SIGINT)
+
+    def stop(self, by_hand: bool) -> None:
+        if self.stopping is None:
+            print("stopping: answering what was taken ...", file=sys.stderr, flush=True)
+            self.stopping = self.loop.create_task(self._stop())
+        elif by_hand:
+            self.worker.refuse_all()
+            logging.disable()  # uvicorn would tell of each request that ends here
+            self.should_exit = self.force_exit = True
+
+    async def _stop(self) -> None:
+        await self.worker.drain()
+        self.should_exit = True
+
+
+def serve(models: Sequence[Served], settings: Settings, ready: Callable[[str], None]) -> int:
+    """Serve until told to stop.
+
+    Args:
+        ready: told the address, once the model is loaded.
+
+    Returns:
+        0 after everything taken was answered, 130 after a second Ctrl-C.
+
+    Raises:
+        ScaffoldError: the address is not free or needs a key, or the model does not load.
+    """
+    check_address(settings)
+    with _listen(settings) as listener:
+        return asyncio.run(_serve(listener, models, settings, ready))
+
+
+async def _serve(
+    listener: socket.socket,
+    models: Sequence[Served],
+    settings: Settings,
+    ready: Callable[[str], None],
+) -> int:
+    worker = Worker(models, settings)
+    config = uvicorn.Config(
+        build(worker, settings),
+        log_level="warning",
+        access_log=False,  # the guard writes it
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=LAST_WORDS,
+    )
+    server = Server(config, worker)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{listener.getsockname()[1]}"
+    engine = asyncio.create_task(worker.keep(lambda: ready(address)))
+    engine.add_done_callback(lambda _task: setattr(server, "should_exit", True))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        failed = engine.done() and not engine.cancelled()
+        engine.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await engine  # raises what kept it from starting
+        assert not failed, "the engine's keeper ended without a word"
+    return INTERRUPTED if server.force_exit else 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """A listening socket. Raises ScaffoldError where there can be none."""
+    where = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ScaffoldError(
+            f"This address cannot be used: {error.strerror}.", where=where, fix="--host 127.0.0.1"
+        ) from None
+    try:
+        if sys.platform != "win32":  # there it would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(256)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ScaffoldError(
+                "Another program listens at this address.",
+                where=where,
+                fix=f"stop it, or choose another port: --port {settings.port + 1}",
+            ) from None
+        raise ScaffoldError(
+            f"This address cannot be used: {error.strerror}.",
+            where=where,
+            fix="another --host, or a --port from 1024 on",
+        ) from None
+    return listener

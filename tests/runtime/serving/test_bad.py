@@ -1,0 +1,133 @@
+"""Bad requests: the right status, OpenAI's format, and a server that is none the worse for it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+
+import pytest
+
+from tests.runtime.serving.bad import Bad, requests
+from tests.support.server import HELLO, Server, until
+
+REQUESTS = requests()
+
+
+def test_there_are_200_of_them() -> None:
+    assert len({(bad.method, bad.path, bad.body, str(bad.headers)) for bad in REQUESTS}) >= 200
+
+
+@pytest.mark.parametrize("bad", REQUESTS, ids=[bad.name for bad in REQUESTS])
+def test_bad_request(server: Server, bad: Bad) -> None:
+    process = server.engine.pid
+    reply = server.ask(bad.method, bad.path, bad.body, bad.headers)
+    assert reply.status == bad.status, reply.body
+    assert reply.headers["content-type"] == "application/json"
+    (error,) = reply.json().values()
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert error["type"] == "invalid_request_error"
+    assert error["code"] == bad.code
+    assert isinstance(error["message"], str)
+    assert 5 < len(error["message"]) < 600
+    if bad.param is not None:
+        assert error["param"] == bad.param
+    assert server.health()["code"] == 200
+    assert server.engine.pid == process
+
+
+def test_it_still_answers(server: Server) -> None:
+    assert server.chat().json()["choices"][0]["message"]["content"] == "joy"
+    assert server.health()["restarts"] == 0
+    assert not server.trouble
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "🙂" * 50,
+        "\u202e\u200b\ufeff",
+        "e\u0301",
+        "\r\n\t\x0b\x1b[31m",
+        "",
+        " ",
+        "{phrase}",
+        "漢字",
+        "\u2028",
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_odd_texts_are_only_texts(server: Server, text: str, stream: bool) -> None:
+    turns = [{"role": "user", "content": text}]
+    reply = server.chat(messages=turns, stream=stream)
+    assert reply.status == 200, reply.body
+
+
+def slowly(server: Server, begin: bytes, rest: bytes) -> bytes:
+    """Send a beginning and then nothing; what comes back."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(begin)
+        reply = b""
+        with contextlib.suppress(ConnectionError):
+            while chunk := connection.recv(4096):
+                reply += chunk
+                if rest:
+                    connection.sendall(rest)
+        return reply
+
+
+HEAD = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+)
+
+
+def test_a_body_that_never_comes_does_not_wait_for_ever(server: Server) -> None:
+    started = time.monotonic()
+    reply = slowly(server, HEAD + b"Content-Length: 500\r\n\r\n{", b"")
+    assert reply.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"]["code"] == "timeout"
+    assert 1.5 < time.monotonic() - started < 6
+    assert server.health()["code"] == 200
+
+
+def test_an_endless_body_is_not_read_to_its_end(server: Server) -> None:
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    reply = slowly(server, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 6, b"")
+    assert reply.startswith(b"HTTP/1.1 413 ")
+    assert server.health()["code"] == 200
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\0" * 100,
+        b"GET\r\n\r\n",
+        b"\x16\x03\x01\x02\x00" * 20,
+        HEAD.replace(b"Host", b"H(st") + b"\r\n",
+    ],
+)
+def test_what_is_no_http_is_cut_off(server: Server, junk: bytes) -> None:
+    assert slowly(server, junk, b"").startswith((b"HTTP/1.1 400 ", b""))
+    assert server.health()["code"] == 200
+
+
+def test_a_client_that_is_gone_before_its_body_leaves_nothing(server: Server) -> None:
+    body = json.dumps({"messages": HELLO}).encode()
+    for sent in (
+        HEAD,
+        HEAD + b"Content-Length: 500\r\n\r\n{",
+        HEAD + b"Content-Length: %d\r\n\r\n" % len(body),
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(sent)
+    until(lambda: server.health()["running"] == server.health()["waiting"] == 0)
+    assert server.chat().status == 200
+
+
+def test_a_page_of_the_web_may_not_ask(server: Server) -> None:
+    """No CORS by default: a browser asks first, and gets no leave."""
+    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    reply = server.ask("OPTIONS", "/v1/chat/completions", headers=headers)
+    assert reply.status == 405
+    assert not [name for name in reply.headers if name.startswith("access-control")]
