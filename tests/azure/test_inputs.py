@@ -32,6 +32,7 @@ def job_of(project: Path, command: str, inputs: dict[str, Any]) -> None:
     named = " ".join(f"{name}=${{{{inputs.{name}}}}}" for name in inputs)
     job["command"] = f"{command} {named} # ${{{{outputs.results}}}}"
     job["inputs"] = inputs
+    job["outputs"] = {"results": job["outputs"]["results"]}
     path.write_text(yaml.safe_dump(job))
     settings = project / "project.yaml"
     content = yaml.safe_load(settings.read_text())

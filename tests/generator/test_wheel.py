@@ -98,7 +98,8 @@ def test_pip_installs_it(wheel: Path, tmp_path: Path) -> None:
     assert made.name.startswith("phi3scaffold-")
     assert made.name.count("+") == 1
     requirements = (tmp_path / "proj" / "setup" / "requirements.txt").read_text().splitlines()
-    assert [line for line in requirements[2:] if line[0] != "-"] == pins("train", "cpu", "track")
+    named = [line for line in requirements[2:] if line[0] != "-"]
+    assert named == pins("train", "cpu", "track", "serve")
     if constraints():
         assert "-c constraints.txt" in requirements
         assert (tmp_path / "proj" / "setup" / "constraints.txt").is_file()

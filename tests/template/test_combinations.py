@@ -215,7 +215,9 @@ def test_the_linter_passes(rendered: dict[str, Made]) -> None:
     rules = ["--isolated", "--line-length", "100", "--target-version", "py311"]
     select = ["--select", "E,F,W,I,B,UP,SIM,C4,PTH,RUF,BLE,T10"]
     for arguments in (["check", *rules, *select, "-q"], ["format", "--check", *rules, "-q"]):
-        done = subprocess.run([*command, *arguments, folder], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, *arguments, "."], cwd=folder, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -18,12 +18,11 @@ def spec():
 
 def rows_here(test):
     """The files of rows on this disk. Skips the test where they lie on the hub or in the cloud."""
-    import yaml
-
     from phi3scaffold.errors import ScaffoldError
+    from phi3scaffold.project import read_yaml
 
     job = ROOT / "fine-tuning" / "job.yml"
-    inputs = yaml.safe_load(job.read_text(encoding="utf-8"))["inputs"] if job.is_file() else {}
+    inputs = read_yaml(job)["inputs"] if job.is_file() else {}
     try:
         files = spec().files
     except ScaffoldError:
