@@ -18,7 +18,7 @@ from phi3scaffold.checks.environments import FOLDERS, Environment
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
 from phi3scaffold.project import MARKER, Project
-from phi3scaffold.runtime.graph import STAGES
+from phi3scaffold.runtime.graph import STAGES, up_to
 from phi3scaffold.runtime.olive.config import load_config
 from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.run import is_up_to_date
@@ -60,9 +60,9 @@ def _packages(project: Project | None) -> dict[str, dict[str, str | None]]:
 
 
 def _project(project: Project) -> dict[str, Any]:
-    """name, root; settings; stages: name -> up to date, stale or missing; forms: name -> bytes,
-    files, and sha256 over all of them; evaluation: form -> some numbers, or null; released: true,
-    false, or null where nothing was measured.
+    """name, root; settings; stages: name -> up to date, stale or missing, those of a run and what
+    else was made; forms: name -> bytes, files, and sha256 over all of them; evaluation: form ->
+    some numbers, or null; released: true, false, or null where nothing was measured.
     """
     settings: dict[str, Any] = {
         "model": project.model_id,
@@ -89,6 +89,7 @@ def _project(project: Project) -> dict[str, Any]:
             stage.name: _state(stage.name, project)
             for stage in STAGES.values()
             if stage.wanted(project)
+            and (stage.name in up_to("report") or manifest.read(stage.folder(project)))
         },
         "forms": _forms(project),
         "evaluation": {

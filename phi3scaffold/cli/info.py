@@ -47,7 +47,13 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     other = [
         f"{name} {one['installed']} (pinned {one['expected']})"
         for name, one in packages.items()
-        if one["installed"] not in (None, one["expected"])
+        # 2.13.0+cpu is the pinned 2.13.0
+        if one["installed"]
+        and one["expected"]
+        not in (
+            one["installed"],
+            one["installed"].partition("+")[0],
+        )
     ]
     told = f"{len(packages) - len(missing) - len(other)} of {len(packages)} as pinned"
     lines = [
