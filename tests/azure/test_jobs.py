@@ -217,9 +217,11 @@ def test_a_lost_connection_is_waited_for(azure: Loopback, project: Path) -> None
 
 
 def test_ctrl_c_detaches_and_a_second_run_attaches(
-    azure: Loopback, run: Run, project: Path
+    azure: Loopback, project: Path, tmp_path: Path
 ) -> None:
-    command_of(project, f"sleep 8; echo '{DONE}' # ${{{{outputs.results}}}}")
+    go_on = tmp_path / "go on"
+    wait = f"until test -e '{go_on}'; do sleep 0.1; done"
+    command_of(project, f"{wait}; echo '{DONE}' # ${{{{outputs.results}}}}")
     before = len(jobs_put(azure))
     following = start(azure, project)
     until(following, "Running")
@@ -229,9 +231,12 @@ def test_ctrl_c_detaches_and_a_second_run_attaches(
     assert "detached" in err
     assert "phi3scaffold logs -f" in err
     assert "Traceback" not in err
-    done = run("run")
-    assert "attached to the job" in done.stdout
-    assert "data: done in 1.5 s" in done.stdout
+    attached = start(azure, project)
+    until(attached, "attached to the job")
+    go_on.touch()
+    out, err = attached.communicate(timeout=60)
+    assert attached.returncode == 0, err
+    assert "data: done in 1.5 s" in out
     assert len(jobs_put(azure)) == before + 1
 
 
