@@ -283,6 +283,25 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return _mapping(content, "the file", path)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object. Raises ScaffoldError with the line."""
+    import json
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScaffoldError("The file is missing.", where=path) from None
+    except json.JSONDecodeError as error:
+        raise ScaffoldError(
+            f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
+        ) from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ScaffoldError(f"Not valid JSON: {type(error).__name__}.", where=path) from None
+    if not isinstance(content, dict):
+        raise ScaffoldError("It must hold a JSON object.", where=f"{path}:1")
+    return content
+
+
 def _mapping(value: Any, name: str, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ScaffoldError(

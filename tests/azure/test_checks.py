@@ -15,7 +15,7 @@ from phi3scaffold import generator
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project, load_project
 from phi3scaffold.targets.azureml import settings
-from phi3scaffold.targets.azureml.checks import read_job
+from phi3scaffold.targets.azureml.checks import JOB, read_job
 from phi3scaffold.targets.azureml.settings import Settings, read_settings
 from tests.template.conftest import without_git
 
@@ -235,7 +235,7 @@ RIGHT: dict[str, Edit] = {
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_azure_can_do_is_not_refused(name: str, aml: Project) -> None:
     edit(aml, RIGHT[name])
-    read_job(aml)
+    assert read_job(aml) == yaml.safe_load((aml.root / JOB).read_text())
 
 
 @pytest.mark.parametrize("instance", [None, "defaultinstancetype"])

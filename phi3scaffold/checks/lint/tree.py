@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -15,7 +14,7 @@ from typing import Any
 from phi3scaffold.checks.verdict import State, Verdict
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.places import Key, Places, dotted, find_places
-from phi3scaffold.project import MARKER, Project, project_of, read_yaml
+from phi3scaffold.project import MARKER, Project, project_of, read_json, read_yaml
 
 DATASET = "datasets/dataset.yaml"
 OLIVE = "fine-tuning/olive-config.json"
@@ -215,23 +214,6 @@ def keys(text: str) -> Key:
     """``turns[0].user`` -> ``("turns", 0, "user")``."""
     found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", text)
     return tuple(int(index) if index else name for index, name in found)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object. Raises ScaffoldError with the line."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ScaffoldError("The file is missing.", where=path) from None
-    except json.JSONDecodeError as error:
-        raise ScaffoldError(
-            f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
-        ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ScaffoldError(f"Not valid JSON: {type(error).__name__}.", where=path) from None
-    if not isinstance(content, dict):
-        raise ScaffoldError("It must hold a JSON object.", where=f"{path}:1")
-    return content
 
 
 def is_made(name: str) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
+from phi3scaffold.places import dotted, find_places
+from phi3scaffold.project import Project, read_json
 
 TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
 MERGING = "mergeadapterweights"
@@ -170,35 +171,16 @@ def _on_cpu(config: OliveConfig) -> OliveConfig:
     return OliveConfig(path=config.path, content=content, passes=content["passes"])
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, no key of which is given twice."""
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in made:
-            raise KeyError(key)
-        made[key] = value
-    return made
-
-
 def load_config(path: Path) -> OliveConfig:
     """Read the file. Raises ScaffoldError with the line or the key that is wrong."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except KeyError as error:
+    content = read_json(path)
+    for twice, line in find_places(path.read_text(encoding="utf-8")).doubles:
         raise ScaffoldError(
-            f"The key {error.args[0]!r} stands there twice; only the last would count.",
-            where=path,
+            f"The key {twice[-1]!r} stands there twice; only the last would count.",
+            where=f"{path}:{line}: {dotted(twice)}",
             fix="take one of them out",
-        ) from None
-    except FileNotFoundError:
-        raise ScaffoldError("The Olive config is missing.", where=path) from None
-    except json.JSONDecodeError as error:
-        raise ScaffoldError(
-            f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
-        ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ScaffoldError(f"Not valid JSON: {type(error).__name__}.", where=path) from None
-    passes = content.get("passes") if isinstance(content, dict) else None
+        )
+    passes = content.get("passes")
     if not isinstance(passes, dict) or not passes:
         raise ScaffoldError("It names no passes.", where=f"{path}: passes")
     for name, settings in passes.items():

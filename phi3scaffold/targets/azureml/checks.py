@@ -341,7 +341,7 @@ def _travel(job: dict[str, Any], project: Project) -> Found:
         return (
             "code",
             "The runtime's wheel is missing from setup/.",
-            "make the project again, or take it from where it was made",
+            "phi3scaffold update writes it",
         )
     if len(wheels) > 1:
         return "code", "There are several wheels of phi3scaffold in setup/.", "keep the newest"

@@ -81,7 +81,8 @@ def test_what_the_model_is_for_decides_what_is_exported_and_trains_nothing_anew(
 
 def test_a_key_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "olive-config.json"
-    path.write_text('{"passes": {"a": {"type": "LoRA", "r": 8, "r": 16}}}')
+    path.write_text('{"passes": {"a": {"type": "LoRA",\n"r": 8,\n"r": 16}}}')
     with pytest.raises(ScaffoldError, match="'r' stands there twice") as caught:
         load_config(path)
     assert caught.value.exit_code == 2
+    assert caught.value.where == f"{path}:3: passes.a.r"
