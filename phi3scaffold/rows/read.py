@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows import parquet, text
+from phi3scaffold.rows.delimited import delimited
 from phi3scaffold.rows.files import Meter, data_files, kind_of, shown, unreadable
 
-READERS = {
+BY_LINES = (".jsonl", ".ndjson", ".csv", ".tsv")
+READERS: dict[str, Callable[..., Iterator[tuple[int, dict[str, Any]]]]] = {
     ".jsonl": text.json_lines,
     ".ndjson": text.json_lines,
     ".json": text.json_document,
-    ".csv": text.delimited,
-    ".tsv": text.delimited,
+    ".csv": delimited,
+    ".tsv": delimited,
     ".parquet": parquet.rows,
 }
 
@@ -49,6 +51,8 @@ class Reading:
     Args:
         sources: files, folders, or ``hf://datasets/owner/name@commit/path``; the last are
             downloaded into the hub's own cache.
+        broken: takes the errors of rows that cannot be read, where a file goes by lines (jsonl,
+            csv, tsv): they are passed over. Default: the first one is raised.
 
     Attributes:
         files: the files, folders and hub addresses resolved.
@@ -60,7 +64,8 @@ class Reading:
             empty, unreadable, or broken at a line.
     """
 
-    def __init__(self, sources: Iterable[Path | str]) -> None:
+    def __init__(self, sources: Iterable[Path | str], broken: text.Broken = text.refuse) -> None:
+        self._broken = broken
         self.files = data_files(sources)
         self._sizes = [file.stat().st_size for file in self.files]
         self._before = 0
@@ -77,7 +82,7 @@ class Reading:
     def __iter__(self) -> Iterator[Row]:
         self._before, self._meter = 0, Meter()
         for file, size in zip(self.files, self._sizes, strict=True):
-            yield from _rows(file, self._meter)
+            yield from _rows(file, self._meter, self._broken)
             self._before, self._meter = self._before + size, Meter()
 
 
@@ -86,10 +91,17 @@ def read_rows(sources: Iterable[Path | str]) -> Iterator[Row]:
     return iter(Reading(sources))
 
 
-def _rows(file: Path, meter: Meter) -> Iterator[Row]:
-    number = 0
+def _rows(file: Path, meter: Meter, broken: text.Broken) -> Iterator[Row]:
+    number, lost = 0, 0
+
+    def count(error: ScaffoldError) -> None:
+        nonlocal lost
+        lost += 1
+        broken(error)
+
+    more = {"broken": count} if kind_of(file) in BY_LINES else {}
     try:
-        for number, values in READERS[kind_of(file)](file, meter):
+        for number, values in READERS[kind_of(file)](file, meter, **more):
             yield Row(file, number, values)
     except UnicodeDecodeError:
         raise text.not_utf8(file) from None
@@ -97,7 +109,7 @@ def _rows(file: Path, meter: Meter) -> Iterator[Row]:
         raise _bad_gz(file, error) from None
     except OSError as error:
         raise unreadable(file, error) from None
-    if not number:
+    if not number and not lost:
         raise ScaffoldError(
             "The data file holds no rows.",
             where=shown(file),

@@ -1,4 +1,4 @@
-"""Rows of json, jsonl, csv and tsv: (line, values), one at a time.
+"""Rows of json and jsonl: (line, values), one at a time.
 
 No row is held twice, and none may be larger than `LARGEST`: a quote or a bracket that is never
 closed must not swallow the memory along with the file.
@@ -6,14 +6,12 @@ closed must not swallow the memory along with the file.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.files import BUFFER, Meter, kind_of, open_bytes, shown
@@ -22,32 +20,75 @@ LARGEST = 16 << 20  # bytes or characters of one row
 BOM = "\ufeff"
 Values = dict[str, Any]
 
+Broken = Callable[[ScaffoldError], None]
+
 decode: Callable[..., tuple[Any, int]] = json.JSONDecoder().raw_decode
 
 
-def json_lines(file: Path, meter: Meter) -> Iterator[tuple[int, Values]]:
-    """One JSON object a line; empty lines are passed over."""
+def refuse(error: ScaffoldError) -> None:
+    """What becomes of a row that cannot be read, where nobody says otherwise."""
+    raise error
+
+
+def json_lines(file: Path, meter: Meter, broken: Broken = refuse) -> Iterator[tuple[int, Values]]:
+    """One JSON object a line; empty lines are passed over, and so are those that `broken` takes."""
     with open_bytes(file, meter) as stream:
         refuse_other_kinds(file, stream)
-        for number, line in enumerate(iter(partial(stream.readline, LARGEST + 1), b""), 1):
-            if len(line) > LARGEST:
-                raise too_large(file, number)
-            text = line.decode().strip()
-            if number == 1:
-                text = text.removeprefix(BOM).lstrip()
-            if not text:
-                continue
-            try:
-                values, end = decode(text)
-            except (ValueError, RecursionError) as error:
-                raise not_json(file, number, reason(error)) from None
-            if end != len(text):
-                raise ScaffoldError(
+        yield from json_lines_of(stream, file, broken)
+
+
+def json_lines_of(
+    stream: IO[bytes], file: Path, broken: Broken = refuse
+) -> Iterator[tuple[int, Values]]:
+    """As `json_lines`, of what is open already; `file` is its name in messages."""
+    for number, text in lines_of(stream, file, broken):
+        text = text.strip()
+        if not text:
+            continue
+        try:
+            values, end = decode(text)
+        except (ValueError, RecursionError) as error:
+            broken(not_json(file, number, reason(error)))
+            continue
+        if end != len(text):
+            broken(
+                ScaffoldError(
                     "Not valid JSON: something stands behind the object.",
                     where=f"{shown(file)}:{number}",
                     fix="write one JSON object a line",
                 )
-            yield number, as_object(values, file, number)
+            )
+        elif not isinstance(values, dict):
+            broken(no_object(values, file, number))
+        else:
+            yield number, values
+
+
+def lines_of(stream: IO[bytes], file: Path, broken: Broken = refuse) -> Iterator[tuple[int, str]]:
+    """The lines of a text with their numbers from 1, without what ends them, nor a mark of UTF-8.
+
+    Args:
+        stream: the text.
+        file: its name in messages.
+        broken: takes the errors of lines that are no UTF-8 or larger than `LARGEST`.
+    """
+    cut = False  # within a line that was too large
+    number = 0
+    for line in iter(partial(stream.readline, LARGEST + 1), b""):
+        within, cut = cut, not line.endswith(b"\n")
+        if within:
+            continue
+        number += 1
+        if len(line) > LARGEST:
+            broken(too_large(file, number))
+            continue
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            broken(wrong_byte(file, number, line[error.start]))
+            continue
+        text = text.removesuffix("\n").removesuffix("\r")
+        yield number, text.removeprefix(BOM) if number == 1 else text
 
 
 def json_document(file: Path, meter: Meter) -> Iterator[tuple[int, Values]]:
@@ -213,94 +254,14 @@ def _wrapped(text: Window) -> Iterator[tuple[int, Values]]:
         )
 
 
-def delimited(file: Path, meter: Meter) -> Iterator[tuple[int, Values]]:
-    """csv and tsv; a .csv may use ``;`` or tabs, as its first line shows."""
-    csv.field_size_limit(LARGEST)  # of this process; the default would refuse a long text
-    with open_bytes(file, meter) as stream:
-        refuse_other_kinds(file, stream)
-        lines = _lines(file, io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
-        begin, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (1, ""))
-        delimiter = "\t" if kind_of(file) == ".tsv" else _delimiter(first)
-        reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
-        before, header = begin - 1, None
-        try:
-            for record in reader:
-                line, begin = begin, before + reader.line_num + 1
-                if not any(record) and len(record) < 2:
-                    continue
-                if header is None:
-                    header = _header(record, file, line)
-                elif len(record) == len(header):
-                    yield line, dict(zip(header, record, strict=True))
-                else:
-                    raise _ragged(file, line, record, header, delimiter)
-        except csv.Error as error:
-            raise _not_csv(file, begin, str(error)) from None
-
-
-def _lines(file: Path, stream: io.TextIOWrapper) -> Iterator[str]:
-    for number, line in enumerate(iter(partial(stream.readline, LARGEST + 1), ""), 1):
-        if len(line) > LARGEST:
-            raise too_large(file, number)
-        yield line
-
-
-def _delimiter(header: str) -> str:
-    """What parts the first line into the most columns, without cutting through quotes."""
-
-    def columns(mark: str) -> tuple[bool, int]:
-        names = next(csv.reader([header], delimiter=mark), [])
-        return not any('"' in name for name in names), len(names)
-
-    mark = max("\t,;", key=columns)  # the first of equals
-    return mark if columns(mark)[1] > 1 else ","
-
-
-def _header(record: list[str], file: Path, line: int) -> list[str]:
-    names = [name.strip() for name in record]
-    where = f"{shown(file)}:{line}"
-    if "" in names:
-        raise ScaffoldError(
-            f"Column {names.index('') + 1} has no name.",
-            where=where,
-            fix="the first line must name every column; pandas leaves its index out with "
-            "to_csv(..., index=False)",
-        )
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ScaffoldError(
-            f"Two columns are called {twice!r}.", where=where, fix="rename or remove one of them"
-        )
-    return names
-
-
-def _ragged(
-    file: Path, line: int, record: list[str], header: list[str], delimiter: str
-) -> ScaffoldError:
-    mark = "a tab" if delimiter == "\t" else repr(delimiter)
-    return ScaffoldError(
-        f"The row has {len(record)} fields, the header {len(header)}.",
-        where=f"{shown(file)}:{line}",
-        fix=f"put quotes around a field that holds {mark}, or add what is missing",
-    )
-
-
-def _not_csv(file: Path, line: int, error: str) -> ScaffoldError:
-    if "field larger" in error:
-        return too_large(file, line)
-    if "end of data" in error:
-        error = "a quote is opened and never closed"
-    return ScaffoldError(
-        f"Not valid {kind_of(file)[1:]}: {error}.",
-        where=f"{shown(file)}:{line}",
-        fix='close the quote; inside quotes, a quote is written twice ("")',
-    )
-
-
 def as_object(value: Any, file: Path, line: int) -> Values:
     if isinstance(value, dict):
         return value
-    raise ScaffoldError(
+    raise no_object(value, file, line)
+
+
+def no_object(value: Any, file: Path, line: int) -> ScaffoldError:
+    return ScaffoldError(
         f"Each row must be a JSON object, not {kind_of_value(value)}.",
         where=f"{shown(file)}:{line}",
         fix='write it as {"column": "text", ...}',
@@ -350,12 +311,16 @@ def not_utf8(file: Path) -> ScaffoldError:
             try:
                 line.decode()
             except UnicodeDecodeError as error:
-                return ScaffoldError(
-                    f"The file is not UTF-8: byte 0x{line[error.start]:02x}.",
-                    where=f"{shown(file)}:{number}",
-                    fix="save it as UTF-8 (Excel: CSV UTF-8)",
-                )
+                return wrong_byte(file, number, line[error.start])
     raise AssertionError(file)
+
+
+def wrong_byte(file: Path, line: int, byte: int) -> ScaffoldError:
+    return ScaffoldError(
+        f"The file is not UTF-8: byte 0x{byte:02x}.",
+        where=f"{shown(file)}:{line}",
+        fix="save it as UTF-8 (Excel: CSV UTF-8)",
+    )
 
 
 OTHER_KINDS = {

@@ -78,6 +78,32 @@ def conversation(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
     return _filled(row, spec)
 
 
+def asked(row: Row, form: Messages) -> tuple[list[Message], str | None]:
+    """The turns of a row up to the user's last, and the answer behind them where it has one.
+
+    Raises:
+        ScaffoldError: the row holds no such turns.
+    """
+    turns = _turns(row, form)
+    if turns and turns[-1]["role"] == "assistant":
+        _refuse_disorder(turns, row)
+        return turns[:-1], turns[-1]["content"]
+    _refuse_disorder([*turns, {"role": "assistant", "content": ""}], row)
+    return turns, None
+
+
+def values_of(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
+    """Those columns' texts.
+
+    Raises:
+        ScaffoldError: one is missing or no text, or all are empty.
+    """
+    found = {name: _text(row, name, "turns") for name in columns}
+    if not any(map(str.strip, found.values())):
+        raise ScaffoldError("The row has no text to answer.", where=row.place, fix="mend the row")
+    return found
+
+
 def _filled(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
     asked = {name: _text(row, name, "turns") for name in columns_of(spec.user)}
     answers = {name: _text(row, name, "turns") for name in columns_of(spec.assistant)}
@@ -141,14 +167,7 @@ def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
 
 
 def _whole(row: Row, spec: DatasetSpec, form: Messages) -> Conversation | Dropped:
-    listed = _value(row, form.column, "messages")
-    if not isinstance(listed, list):
-        raise ScaffoldError(
-            f"The column {form.column!r} holds {kind_of_value(listed)}, not a list of turns.",
-            where=row.place,
-            fix=f'write it as [{{"{form.role}": "user", "{form.content}": "..."}}, ...]',
-        )
-    turns = [_turn(turn, row, index, form) for index, turn in enumerate(listed, 1)]
+    turns = _turns(row, form)
     _refuse_disorder(turns, row)
     for name, role in (("answer", "assistant"), ("prompt", "user")):
         if not all(turn["content"].strip() for turn in turns if turn["role"] == role):
@@ -156,6 +175,17 @@ def _whole(row: Row, spec: DatasetSpec, form: Messages) -> Conversation | Droppe
     if turns[0]["role"] != "system":
         turns = _with_system(turns, spec.system)
     return Conversation(row.place, turns, {})
+
+
+def _turns(row: Row, form: Messages) -> list[Message]:
+    listed = _value(row, form.column, "messages")
+    if not isinstance(listed, list):
+        raise ScaffoldError(
+            f"The column {form.column!r} holds {kind_of_value(listed)}, not a list of turns.",
+            where=row.place,
+            fix=f'write it as [{{"{form.role}": "user", "{form.content}": "..."}}, ...]',
+        )
+    return [_turn(turn, row, index, form) for index, turn in enumerate(listed, 1)]
 
 
 def _turn(turn: Any, row: Row, number: int, form: Messages) -> Message:

@@ -113,6 +113,17 @@ class Prompt:
         ]
         return [*(told or self._system()), *rest]
 
+    def spoken(self, values: Mapping[str, str]) -> str:
+        """The one text in which `conversation` finds these columns.
+
+        Raises:
+            ScaffoldError: a column is missing or unknown.
+        """
+        known = self._values(values)
+        if len(self.columns) == 1:
+            return known[self.columns[0]]
+        return json.dumps(known, ensure_ascii=False)
+
     def _system(self) -> list[Message]:
         return [{"role": "system", "content": self.system}] if self.system else []
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.turns import Message
+from phi3scaffold.runtime.forms.sampling import GREEDY, Sampling
 from phi3scaffold.runtime.prompt import Prompt, special_tokens
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ LONGEST_WAIT = 8  # tokens
 
 
 class Form(abc.ABC):
-    """One loaded model, its tokenizer and its prompt. Decoding is greedy everywhere.
+    """One loaded model, its tokenizer and its prompt. Decoding is greedy; `sample` need not be.
 
     Attributes:
         name: one of `phi3scaffold.runtime.forms.FORMS`.
@@ -76,8 +77,24 @@ class Form(abc.ABC):
 
     def tokens(self, ids: Sequence[int], max_new_tokens: int) -> Iterator[int]:
         """The new token ids of one answer, one by one, the stop id excluded."""
+        return self.sample(ids, max_new_tokens)
+
+    def sample(
+        self,
+        ids: Sequence[int],
+        max_new_tokens: int,
+        sampling: Sampling = GREEDY,
+        between: Callable[[], None] | None = None,
+    ) -> Iterator[int]:
+        """As `tokens`, but chosen as `sampling` says.
+
+        Args:
+            between: called before the prompt is read; what it raises ends the answer.
+        """
         room = self.room([ids], max_new_tokens)
-        for token in self._tokens(list(ids), room):
+        if between:
+            between()
+        for token in self._tokens(list(ids), room, sampling=sampling):
             if token in self._stop:
                 return
             yield token
@@ -89,14 +106,19 @@ class Form(abc.ABC):
             batch: prompts as token ids, each of its own length L_i.
             max_new_tokens: the longest an answer may be.
         """
+        answers = dict(self.generate_each(batch, max_new_tokens))
+        return [answers[row] for row in range(len(batch))]
+
+    def generate_each(
+        self, batch: Sequence[Sequence[int]], max_new_tokens: int
+    ) -> Iterator[tuple[int, list[int]]]:
+        """As `generate`, but (row, new ids) as soon as they are there, in any order."""
         room = self.room(batch, max_new_tokens)
-        answers: dict[int, list[int]] = {}
         for rows in self._groups(batch, room):
             new = self._batch([list(batch[row]) for row in rows], room)
             for row, ids in zip(rows, new, strict=True):
                 end = next((i for i, token in enumerate(ids) if token in self._stop), len(ids))
-                answers[row] = ids[:end]
-        return [answers[row] for row in range(len(batch))]
+                yield row, ids[:end]
 
     def time_tokens(self, ids: Sequence[int], count: int) -> list[float]:
         """Seconds until each of `count` new tokens was there, whether or not the answer ended.
@@ -174,7 +196,9 @@ class Form(abc.ABC):
         """Render by the folder's own chat template, then tokenize with nothing added."""
 
     @abc.abstractmethod
-    def _tokens(self, ids: list[int], room: int, least: int = 0) -> Iterator[int]:
+    def _tokens(
+        self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY
+    ) -> Iterator[int]:
         """At most `room` new ids, at least `least` before the model may end its answer itself.
 
         May include and go past a stop id.

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.environment import physical_cores
 from phi3scaffold.runtime.forms.form import Form, read_json
+from phi3scaffold.runtime.forms.sampling import GREEDY, Sampling
 from phi3scaffold.runtime.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -24,43 +24,10 @@ if TYPE_CHECKING:
 # 4,096: there a model of long context turns to other positions, for the whole of what it reads.
 PIECE = 512
 PIECES_UP_TO = 4096
-UNSEEDED = -1
 
 
 class BadSchema(ValueError):
     """A JSON schema that no answer can be held to; its text says why."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the next token is chosen.
-
-    Attributes:
-        temperature: 0 takes the likeliest.
-        top_p: choose among the likeliest tokens that have this probability together, (0, 1].
-        seed: the same seed gives the same answer; None: another one each time.
-        schema: a JSON schema, as JSON, that the answer must keep to; None: any text.
-    """
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int | None = None
-    schema: str | None = None
-
-    def options(self) -> dict[str, Any]:
-        """As GenAI's search options."""
-        if not self.temperature:
-            return {"do_sample": False}
-        return {
-            "do_sample": True,
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "top_k": 0,  # GenAI's own default is 50
-            "random_seed": UNSEEDED if self.seed is None else self.seed & 0x7FFFFFFF,
-        }
-
-
-GREEDY = Sampling()
 
 
 class GenaiForm(Form):
@@ -121,14 +88,10 @@ class GenaiForm(Form):
         self,
         ids: Sequence[int],
         max_new_tokens: int,
-        sampling: Sampling,
-        between: Callable[[], None],
+        sampling: Sampling = GREEDY,
+        between: Callable[[], None] | None = None,
     ) -> Iterator[int]:
-        """As `tokens`, but chosen as `sampling` says.
-
-        Args:
-            between: called before the prompt is read, and between its pieces; what it raises
-                ends the answer.
+        """As every form's, and `between` is called between the pieces of the prompt, too.
 
         Raises:
             BadSchema: the sampling's schema is none; before `between` is first called.
@@ -145,8 +108,10 @@ class GenaiForm(Form):
             text = self._eaters.sub(r"\1", text)
         return [int(token) for token in self._tokenizer.encode(text)]
 
-    def _tokens(self, ids: list[int], room: int, least: int = 0) -> Iterator[int]:
-        for row in self._steps([ids], room, least):
+    def _tokens(
+        self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY
+    ) -> Iterator[int]:
+        for row in self._steps([ids], room, least, sampling):
             yield row[0]
 
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:

@@ -15,6 +15,7 @@ from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime import nf4
 from phi3scaffold.runtime.forms.form import BATCH_TOKENS, Form, read_json
+from phi3scaffold.runtime.forms.sampling import GREEDY, Sampling
 from phi3scaffold.runtime.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ class TorchForm(Form):
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
         return self._run(batch, room).tolist()
 
-    def _tokens(self, ids: list[int], room: int, least: int = 0) -> Iterator[int]:
+    def _tokens(
+        self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY
+    ) -> Iterator[int]:
         """Generation runs in a thread of its own and stops when this iterator is given up."""
         from transformers.generation import StoppingCriteria
         from transformers.generation.streamers import BaseStreamer
@@ -133,10 +136,8 @@ class TorchForm(Form):
 
         def work() -> None:
             try:
-                stops = [GivenUp()]
-                self._run(
-                    [ids], room, streamer=Feed(), stopping_criteria=stops, min_new_tokens=least
-                )
+                more = {"stopping_criteria": [GivenUp()], "min_new_tokens": least}
+                self._run([ids], room, streamer=Feed(), **more, **_options(sampling))
                 found.put(None)
             except BaseException as error:  # noqa: BLE001 - it is raised where the words are read
                 found.put(error)
@@ -250,6 +251,22 @@ class TorchForm(Form):
             ids.append(fill + row if left else row + fill)
             mask.append(none + [1] * len(row) if left else [1] * len(row) + none)
         return torch.tensor(ids, device=self._device), torch.tensor(mask, device=self._device)
+
+
+def _options(sampling: Sampling) -> dict[str, Any]:
+    """As options of transformers' generate; sets torch's seed, which it draws from."""
+    import torch
+
+    if sampling.schema is not None:
+        raise ScaffoldError("Only the ONNX forms keep to a JSON schema.")
+    if not sampling.temperature:
+        return {}
+    if sampling.seed is None:
+        torch.seed()  # torch begins each process alike
+    else:
+        torch.manual_seed(sampling.seed)
+    chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    return {"do_sample": True, "top_k": 0, **chosen}
 
 
 def dtype_and_device(folder: Path) -> tuple[Any, str]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.forms.genai import GREEDY, Sampling
+from phi3scaffold.runtime.forms.sampling import GREEDY, Sampling
 
 
 @dataclass(frozen=True)

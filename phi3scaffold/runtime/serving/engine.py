@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from phi3scaffold.errors import USER_MISTAKE, ScaffoldError
 from phi3scaffold.runtime import environment
 from phi3scaffold.runtime.forms import open_form
+from phi3scaffold.runtime.forms.form import Form
 from phi3scaffold.runtime.forms.genai import BadSchema, GenaiForm
 from phi3scaffold.runtime.forms.genai_adapter import GenaiAdapterForm
 from phi3scaffold.runtime.serving.asked import Asked, Until
@@ -41,7 +42,7 @@ class Engine:
         models: name -> (form, adapter or None).
     """
 
-    def __init__(self, models: dict[str, tuple[GenaiForm, str | None]]) -> None:
+    def __init__(self, models: Mapping[str, tuple[Form, str | None]]) -> None:
         self.models = models
         self.wanted: set[int] = set()  # the reading thread takes a request out of it
 
@@ -57,8 +58,8 @@ class Engine:
         form, adapter = self.models[asked.model]
         if isinstance(form, GenaiAdapterForm) and adapter and form.adapter != adapter:
             form.use(adapter)
-        ids = _encoded(form, asked)
-        room = _room(form, ids, asked)
+        ids = encoded(form, asked)
+        room = room_for(form, ids, asked)
 
         def still_wanted() -> None:
             if number not in self.wanted:
@@ -95,10 +96,12 @@ class Engine:
         yield {"end": "stop" if stopped else "length", "tokens": count}
 
 
-def _encoded(form: GenaiForm, asked: Asked) -> list[int]:
+def encoded(form: Form, asked: Asked) -> list[int]:
+    """The prompt as token ids. Raises Refused."""
     where = "messages" if asked.text is None else "prompt"
     try:
         if asked.text is not None:
+            assert isinstance(form, GenaiForm)
             return form.encode_text(asked.text)
         return form.encode(form.prompt.conversation(asked.turns))
     except ScaffoldError as error:
@@ -108,8 +111,8 @@ def _encoded(form: GenaiForm, asked: Asked) -> list[int]:
         raise Refused(400, f"{error.what}{fix}", code="invalid_value", param=where) from None
 
 
-def _room(form: GenaiForm, ids: list[int], asked: Asked) -> int:
-    """How many tokens the answer may have."""
+def room_for(form: Form, ids: list[int], asked: Asked) -> int:
+    """How many tokens the answer may have. Raises Refused where there is no room for them."""
     where = "messages" if asked.text is None else "prompt"
     if not ids:
         raise Refused(400, "The prompt is empty.", code="invalid_value", param=where)

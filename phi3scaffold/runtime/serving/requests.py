@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.forms.genai import Sampling
+from phi3scaffold.runtime.forms.sampling import Sampling
 from phi3scaffold.runtime.serving.asked import Asked
 from phi3scaffold.runtime.serving.refused import Refused
 
@@ -158,14 +158,9 @@ class Common(BaseModel):
             raise wrong("stream_options", "stream_options is for stream: true alone.")
 
     def sampling(self) -> Sampling:
-        """Greedy, as the model was measured, unless the request says otherwise."""
-        chosen = self.temperature
-        if chosen is None:
-            chosen = 0.0 if self.top_p is None else 1.0
-        if self.top_p == 0:
-            chosen = 0.0
+        """How the request wants its tokens chosen."""
         schema = self.response_format.schema_text() if self.response_format else None
-        return Sampling(chosen, self.top_p or 1.0, self.seed, schema)
+        return Sampling.asked(self.temperature, self.top_p, self.seed, schema)
 
     def stops(self) -> tuple[str, ...]:
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())

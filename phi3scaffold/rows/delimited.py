@@ -1,0 +1,101 @@
+"""Rows of csv and tsv: (line, values), one at a time."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.files import Meter, kind_of, open_bytes, shown
+from phi3scaffold.rows.text import LARGEST, Broken, Values, refuse, refuse_other_kinds, too_large
+
+
+def delimited(file: Path, meter: Meter, broken: Broken = refuse) -> Iterator[tuple[int, Values]]:
+    """csv and tsv; a .csv may use ``;`` or tabs, as its first line shows.
+
+    `broken` takes the errors of rows that have too few fields, or too many.
+    """
+    csv.field_size_limit(LARGEST)  # of this process; the default would refuse a long text
+    with open_bytes(file, meter) as stream:
+        refuse_other_kinds(file, stream)
+        lines = _lines(file, io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
+        begin, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (1, ""))
+        delimiter = "\t" if kind_of(file) == ".tsv" else _delimiter(first)
+        reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+        before, header = begin - 1, None
+        try:
+            for record in reader:
+                line, begin = begin, before + reader.line_num + 1
+                if not any(record) and len(record) < 2:
+                    continue
+                if header is None:
+                    header = _header(record, file, line)
+                elif len(record) == len(header):
+                    yield line, dict(zip(header, record, strict=True))
+                else:
+                    broken(_ragged(file, line, record, header, delimiter))
+        except csv.Error as error:
+            raise _not_csv(file, begin, str(error)) from None
+
+
+def _lines(file: Path, stream: io.TextIOWrapper) -> Iterator[str]:
+    for number, line in enumerate(iter(partial(stream.readline, LARGEST + 1), ""), 1):
+        if len(line) > LARGEST:
+            raise too_large(file, number)
+        yield line
+
+
+def _delimiter(header: str) -> str:
+    """What parts the first line into the most columns, without cutting through quotes."""
+
+    def columns(mark: str) -> tuple[bool, int]:
+        names = next(csv.reader([header], delimiter=mark), [])
+        return not any('"' in name for name in names), len(names)
+
+    mark = max("\t,;", key=columns)  # the first of equals
+    return mark if columns(mark)[1] > 1 else ","
+
+
+def _header(record: list[str], file: Path, line: int) -> list[str]:
+    names = [name.strip() for name in record]
+    where = f"{shown(file)}:{line}"
+    if "" in names:
+        raise ScaffoldError(
+            f"Column {names.index('') + 1} has no name.",
+            where=where,
+            fix="the first line must name every column; pandas leaves its index out with "
+            "to_csv(..., index=False)",
+        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ScaffoldError(
+            f"Two columns are called {twice!r}.", where=where, fix="rename or remove one of them"
+        )
+    return names
+
+
+def _ragged(
+    file: Path, line: int, record: list[str], header: list[str], delimiter: str
+) -> ScaffoldError:
+    mark = "a tab" if delimiter == "\t" else repr(delimiter)
+    return ScaffoldError(
+        f"The row has {len(record)} fields, the header {len(header)}.",
+        where=f"{shown(file)}:{line}",
+        fix=f"put quotes around a field that holds {mark}, or add what is missing",
+    )
+
+
+def _not_csv(file: Path, line: int, error: str) -> ScaffoldError:
+    if "field larger" in error:
+        return too_large(file, line)
+    if "end of data" in error:
+        error = "a quote is opened and never closed"
+    return ScaffoldError(
+        f"Not valid {kind_of(file)[1:]}: {error}.",
+        where=f"{shown(file)}:{line}",
+        fix='close the quote; inside quotes, a quote is written twice ("")',
+    )

@@ -1,0 +1,56 @@
+"""How an answer's tokens are chosen: the settings that server, chat and infer have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+UNSEEDED = -1
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen.
+
+    Attributes:
+        temperature: 0 takes the likeliest.
+        top_p: choose among the likeliest tokens that have this probability together, (0, 1].
+        seed: the same seed gives the same answer; None: another one each time.
+        schema: a JSON schema, as JSON, that the answer must keep to; None: any text.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    schema: str | None = None
+
+    @classmethod
+    def asked(
+        cls,
+        temperature: float | None,
+        top_p: float | None,
+        seed: int | None = None,
+        schema: str | None = None,
+    ) -> Sampling:
+        """Greedy, as the model was measured, unless a temperature or a top_p is asked for."""
+        chosen = temperature
+        if chosen is None:
+            chosen = 0.0 if top_p is None else 1.0
+        if top_p == 0:
+            chosen = 0.0
+        return cls(chosen, top_p or 1.0, seed, schema)
+
+    def options(self) -> dict[str, Any]:
+        """As GenAI's search options."""
+        if not self.temperature:
+            return {"do_sample": False}
+        return {
+            "do_sample": True,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": 0,  # GenAI's own default is 50
+            "random_seed": UNSEEDED if self.seed is None else self.seed & 0x7FFFFFFF,
+        }
+
+
+GREEDY = Sampling()
