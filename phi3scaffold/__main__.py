@@ -39,7 +39,7 @@ VERBS = {
     ),
     "ui": Verb("phi3scaffold.cli.ui", "the tracked runs, in the web browser"),
     "lint": Verb("phi3scaffold.cli.lint", "is the project still sound"),
-    "infer": Verb("phi3scaffold.cli.infer", "answer one prompt"),
+    "infer": Verb("phi3scaffold.cli.infer", "answer one prompt, or thousands"),
     "chat": Verb("phi3scaffold.cli.chat", "talk to the model in the terminal"),
     "serve": Verb("phi3scaffold.cli.serve", "answer OpenAI's clients over HTTP"),
     "submit": Verb(

@@ -4,99 +4,228 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli.infer import add_form_arguments, open_with_remark
+from phi3scaffold.cli.asking import (
+    add_arguments as add_asking_arguments,
+)
+from phi3scaffold.cli.asking import load, open_with_remark, project_of, settings_of, shown
+from phi3scaffold.cli.typed import Ask, asker
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.forms.form import Form
 
-HELP = "/exit or Ctrl-D leaves, Ctrl-C stops an answer, /reset begins anew"
-Turn = dict[str, str]
+if TYPE_CHECKING:
+    from phi3scaffold.project import Project
+    from phi3scaffold.runtime.asking.answer import Answer
+    from phi3scaffold.runtime.asking.talk import Talk
+
+HINT = "/help explains; Ctrl-C stops an answer, Ctrl-D leaves"
+COMMANDS = {
+    "/help": "this",
+    "/system": "TEXT: another system turn; default: the trained one; alone: which one it is",
+    "/set": "NAME VALUE: temperature, top_p, max_tokens, seed, stop, form or adapter, as the "
+    "options say; default takes it back; alone: what is set",
+    "/reset": "forget what was said",
+    "/retry": "another answer to the last text",
+    "/save": "FILE.jsonl: append what was said, as a row that `infer` and `data` read",
+    "/quit": "leave (or /exit, Ctrl-D)",
+}
+KEYS = """Enter sends; Alt+Enter (or Esc, then Enter) begins another line; pasted lines stay
+together; the arrows bring back what was typed. A text that begins with a slash is written with two.
+When the context is full, the oldest exchanges are no longer shown to the model, and it is said."""
+EPILOG = f"""examples:
+  phi3scaffold chat
+  phi3scaffold chat --temperature 0.8 --top-p 0.95 --max-tokens 200
+  phi3scaffold chat --form onnx-adapter --adapter tone --system "Answer in one word."
+  phi3scaffold chat --history ~/.my-proj-history    # what you type, kept for the next time
+
+{KEYS}
+What you type stays in memory alone, unless --history or /save names a file. Without a terminal each
+line of standard input is a text, and nothing but answers is on standard output.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = f"examples:\n  phi3scaffold chat\n  phi3scaffold chat --form adapter\n\n{HELP}"
-    add_form_arguments(parser)
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_asking_arguments(parser)
+    parser.add_argument(
+        "--history",
+        type=Path,
+        metavar="FILE",
+        help="keep what is typed in this file, readable for you alone (default: nowhere)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.project import find_project
+    from phi3scaffold.runtime.asking.talk import Talk
 
-    if sys.stdin.isatty():
-        with contextlib.suppress(ImportError):  # Windows
-            import readline  # noqa: F401 - importing it gives input() its editing and history
-    with open_with_remark(args, find_project()) as form:
-        limit = args.max_new_tokens or form.prompt.max_new_tokens
-        remembers = form.prompt.task == "chat"
-        print(HELP if remembers else f"{HELP}; each prompt stands alone", file=sys.stderr)
-        history: list[Turn] = []
-        for values in _asked(form.prompt.columns, remembers):
-            if values is None:
-                history = []
-                continue
-            try:
-                answer = _answer(form, values, history, limit)
-            except ScaffoldError as error:  # one bad text does not end the conversation
-                print(f"error: {error}", file=sys.stderr)
-                continue
-            if remembers and answer:
-                user = form.prompt.messages(values)[-1]
-                history += [user, {"role": "assistant", "content": answer}]
+    project = project_of(args)
+    with open_with_remark(args, project) as form:
+        talk = Talk(form, settings_of(args))
+        chat = Chat(talk, project, asker(args.history, list(COMMANDS)))
+        alone = "" if talk.remembers else "; each prompt stands alone"
+        print(f"{HINT}{alone}", file=sys.stderr)
+        try:
+            chat.run()
+        finally:
+            talk.form.close()  # /set may have opened another
     return 0
 
 
-def _asked(columns: tuple[str, ...], remembers: bool) -> Iterator[dict[str, str] | None]:
-    """The texts of each prompt; None for /reset. Ends at /exit and at the end of the input."""
-    names = ["you"] if remembers and len(columns) == 1 else list(columns)
-    while True:
-        texts: list[str] = []
-        while len(texts) < len(columns):
+class Left(Exception):
+    """The user wants to leave."""
+
+
+class Chat:
+    """Reads what is typed, prints answers, obeys commands."""
+
+    def __init__(self, talk: Talk, project: Project, ask: Ask) -> None:
+        self.talk, self.project, self.ask = talk, project, ask
+
+    def run(self) -> None:
+        """Until the user leaves. One bad text does not end the conversation."""
+        while True:
             try:
-                text = input(f"{names[len(texts)]}> ")
-            except EOFError:
-                print()
+                said = self._said()
+                if said is not None:
+                    self._answer(said)
+            except Left:
                 return
+            except ScaffoldError as error:
+                print(f"error: {error}", file=sys.stderr)
+            except OSError as error:  # a file of /save that cannot be written
+                if isinstance(error, BrokenPipeError):
+                    raise
+                print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr)
             except KeyboardInterrupt:
-                print(f"\n({HELP})", file=sys.stderr)
-                texts = []
-                continue
-            if text.strip() == "/exit":
-                return
-            if text.strip() == "/reset":
-                break
-            if text.strip():
-                texts.append(text)
+                print(f"\n({HINT})", file=sys.stderr)
+
+    def _said(self) -> str | None:
+        """The user's next text, its columns put together; None where there was a command."""
+        columns = self.talk.form.prompt.columns
+        one = len(columns) == 1 and self.talk.remembers
+        texts: dict[str, str] = {}
+        for name in columns:
+            while not texts.get(name, "").strip():
+                try:
+                    text = self.ask(f"{'you' if one else name}> ")
+                except EOFError:
+                    if sys.stdin.isatty():
+                        print()  # the prompt stands there yet
+                    raise Left from None
+                if text.startswith("/") and not text.startswith("//"):
+                    self._obey(*text.strip().partition(" ")[::2])
+                    return None
+                texts[name] = text[1:] if text.startswith("//") else text
+        return self.talk.form.prompt.spoken(texts)
+
+    def _answer(self, said: str | None) -> None:
+        """Stream one answer to the terminal; Ctrl-C ends it there, and keeps what was said.
+
+        None: to the last text, again.
+        """
+        again = said is None
+        said = self.talk.last if said is None else said
+        answer = self.talk.ask(said, again=again)
+        if self.talk.forgotten:
+            print(
+                f"(the context is full: the oldest {self.talk.forgotten} messages are not shown "
+                "to the model; /reset begins anew)",
+                file=sys.stderr,
+            )
+        with _ctrl_c_stops(answer):
+            try:
+                for piece in answer:
+                    print(shown(piece), end="", flush=True)
+            except KeyboardInterrupt:
+                answer.finish = "stopped"
+        print(" (stopped)" if answer.finish == "stopped" else "", flush=True)
+        self.talk.keep(said, answer.text, again=again)
+        if sys.stderr.isatty():
+            print(f"\x1b[2m{_told(answer)}\x1b[0m", file=sys.stderr)
+
+    def _obey(self, command: str, rest: str) -> None:
+        rest = rest.strip()
+        if command in ("/quit", "/exit"):
+            raise Left
+        if command == "/help":
+            lines = [f"  {name:<8} {what}" for name, what in COMMANDS.items()]
+            print("\n".join([*lines, KEYS]), file=sys.stderr)
+        elif command == "/reset":
+            self.talk.reset()
+        elif command == "/retry":
+            self._answer(None)
+        elif command == "/save":
+            if not rest:
+                raise ScaffoldError("/save needs a file.", fix="/save talks.jsonl")
+            rows = self.talk.save(Path(rest).expanduser())
+            print(f"{rows} row{'s' if rows > 1 else ''} added to {rest}", file=sys.stderr)
+        elif command == "/system":
+            self._system(rest)
+        elif command == "/set":
+            name, _, value = rest.partition(" ")
+            self._set(name, value.strip())
         else:
-            yield dict(zip(columns, texts, strict=True))
-            continue
-        yield None
+            raise ScaffoldError(
+                f"There is no {command}.",
+                fix="/help shows the commands; a text that begins with / is written with //",
+            )
+
+    def _system(self, text: str) -> None:
+        from dataclasses import replace
+
+        if text:
+            system = None if text == "default" else text
+            self.talk.settings = replace(self.talk.settings, system=system)
+        now = self.talk.settings.system
+        trained = self.talk.form.prompt.system
+        told = f"trained: {trained or 'none'}" if now is None else now
+        print(f"system: {told}", file=sys.stderr)
+
+    def _set(self, name: str, value: str) -> None:
+        if name in ("form", "adapter") and value:
+            self._open(name, value)
+        elif name and value:
+            self.talk.settings = self.talk.settings.changed(name, value)
+        elif name:
+            raise ScaffoldError(f"/set {name} needs a value.", fix=f"/set {name} default")
+        form = self.talk.form
+        told = {**self.talk.settings.told(), "form": form.name, "adapter": form.adapter or "none"}
+        print("  ".join(f"{key}={one}" for key, one in told.items()), file=sys.stderr)
+
+    def _open(self, name: str, value: str) -> None:
+        """Another form or adapter; where that fails, the one before goes on."""
+        before = self.talk.form
+        form, adapter = (value, None) if name == "form" else (before.name, value)
+        use: Any = getattr(before, "use", None)
+        if name == "adapter" and use:
+            use(value)  # over the base that is loaded
+            return
+        opened = load(form, adapter, self.project)
+        before.close()
+        self.talk.form = opened
 
 
-def _answer(form: Form, values: dict[str, str], history: list[Turn], limit: int) -> str:
-    """Stream one answer to the terminal; Ctrl-C ends it there. Returns what was said."""
-    said: list[str] = []
-    words = form.stream(_within_context(form, values, history, limit), limit)
+@contextlib.contextmanager
+def _ctrl_c_stops(answer: Answer) -> Iterator[None]:
+    """Meanwhile Ctrl-C ends the answer between two tokens, wherever it comes."""
+    before = signal.signal(signal.SIGINT, lambda *_: answer.stop())
     try:
-        for piece in words:
-            said.append(piece)
-            print(piece, end="", flush=True)
-    except KeyboardInterrupt:
-        print(" (stopped)", end="", flush=True)
+        yield
     finally:
-        close = getattr(words, "close", None)
-        if close:
-            close()  # ends the generation that stands behind it
-    print(flush=True)
-    return "".join(said)
+        signal.signal(signal.SIGINT, before)
 
 
-def _within_context(
-    form: Form, values: dict[str, str], history: list[Turn], limit: int
-) -> list[Turn]:
-    """The messages to send; the oldest exchanges are forgotten where they no longer fit."""
-    while True:
-        messages = form.prompt.messages(values, history)
-        if not history or len(form.encode(messages)) + limit <= form.context:
-            return messages
-        del history[:2]
+def _told(answer: Answer) -> str:
+    told = f"({answer.prompt_tokens} tokens read"
+    if answer.tokens:
+        told += f", {answer.tokens} written"
+    if answer.speed:
+        told += f", {answer.speed:.0f} tokens/s"
+    if answer.finish == "length":
+        told += "; cut at its limit: /set max_tokens N"
+    return told + ")"

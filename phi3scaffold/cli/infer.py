@@ -1,4 +1,4 @@
-"""`phi3scaffold infer`: one prompt, one answer, word by word."""
+"""`phi3scaffold infer`: one prompt answered word by word, or thousands in batches."""
 
 from __future__ import annotations
 
@@ -9,28 +9,66 @@ import json
 import select
 import sys
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.forms import FORMS, open_form
+from phi3scaffold.cli.asking import (
+    add_arguments as add_asking_arguments,
+)
+from phi3scaffold.cli.asking import open_with_remark, project_of, settings_of, shown
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 
 if TYPE_CHECKING:
     from phi3scaffold.project import Project
+    from phi3scaffold.rows.turns import Conversation, Message
+    from phi3scaffold.runtime.asking.kept import Kept
+    from phi3scaffold.runtime.asking.prompts import Prompts
     from phi3scaffold.runtime.forms.form import Form
 
-Messages = list[dict[str, str]]
+INTERRUPTED = 130
+TOLD = 20  # bad prompts that are named one by one
+EPILOG = """examples:
+  phi3scaffold infer "I could not stop smiling all day."
+  phi3scaffold infer "One text." "Another." --json
+  phi3scaffold infer --input phrases.txt --output answers.jsonl   # a prompt a line
+  phi3scaffold infer --input rows.csv --output answers.txt        # the columns of dataset.yaml
+  phi3scaffold infer --temperature 0.8 --seed 1 --max-tokens 40 "..."
+  cut -f 2 mails.tsv | phi3scaffold infer --input - --json | jq -r .answer
+
+Several prompts are answered in their order. Text output has one line for each: line breaks within
+an answer become spaces, and a prompt that cannot be answered (too long, a control token, a broken
+row) leaves an empty line; --json says why. The others get their answers, and the exit code is 1.
+--output appears when it is whole; a run that was interrupted goes on where it stopped.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = 'example: phi3scaffold infer "I could not stop smiling all day."'
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "text",
-        nargs="?",
-        help="the text to answer; from standard input where it is left out, and the first "
+        nargs="*",
+        help="texts to answer; from standard input, as one, where they are left out, and the first "
         "held-out row where there is none",
     )
-    add_form_arguments(parser)
+    parser.add_argument(
+        "--input",
+        metavar="FILE",
+        help="many prompts: .txt, one a line; .jsonl, .json, .csv, .tsv or .parquet, rows with the "
+        "project's columns or with messages; each also .gz; - is standard input",
+    )
+    parser.add_argument(
+        "--input-kind",
+        choices=("txt", "jsonl"),
+        default="txt",
+        help="what --input - holds (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where answers go: JSON lines if it ends in .jsonl or with --json, else text",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -44,115 +82,155 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="answer the first held-out row; do not read standard input",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object, when it is done")
-
-
-def add_form_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that infer and chat share."""
-    parser.add_argument(
-        "--form",
-        choices=FORMS,
-        default="onnx",
-        help="which form of the model answers (default: onnx, the one that ships)",
-    )
-    parser.add_argument(
-        "--adapter",
-        metavar="NAME",
-        help="which adapter of project.yaml answers, with --form onnx-adapter (default: the first)",
-    )
-    parser.add_argument(
-        "--max-new-tokens",
-        type=at_least_one,
-        metavar="N",
-        help="the longest answer, in tokens (default: as the model's prompt.json says)",
-    )
+    parser.add_argument("--json", action="store_true", help="one JSON object an answer, on a line")
+    add_asking_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.project import find_project
+    columns = _columns(args)
+    project = project_of(args)
+    if args.input is not None or len(args.text) > 1 or (args.output and args.text):
+        return _many(args, project)
+    if args.output:
+        raise ScaffoldError(
+            "--output is for texts that are given as arguments, or by --input.",
+            fix="--input - reads standard input, a prompt a line",
+        )
+    from phi3scaffold.runtime.asking.answer import Answer
+    from phi3scaffold.runtime.asking.many import described
 
-    if args.text is not None and args.columns:
-        raise ScaffoldError("Give either a text or --set, not both.")
-    if args.example and (args.text is not None or args.columns):
-        raise ScaffoldError("--example brings its own text.", fix="leave out the text, or it")
-    project = find_project()
-    columns = _columns(args.columns)
-    text = args.text
+    text = args.text[0] if args.text else None
     if text is None and not columns and not args.example:
         text = _standard_input()
     row = None if columns or text is not None else _held_out_row(project)
+    expected = row.answer if row else None
     with open_with_remark(args, project) as form:
-        expected = None
-        if row is not None:
-            messages, expected = row
-            print(f"a held-out row:\n{_indented(messages[-1]['content'])}", file=sys.stderr)
+        if row:
+            told = _indented(row.messages[-2]["content"])
+            print(f"a held-out row:\n{told}", file=sys.stderr)
+            columns = row.values
+        if row and not row.values:  # a conversation, as it stands
+            turns = row.messages[:-1]
         else:
-            messages = form.prompt.messages(columns or text or "")
-        limit = args.max_new_tokens or form.prompt.max_new_tokens
-        if args.json:
-            print(json.dumps(_object(form, messages, expected, limit), ensure_ascii=False))
+            said = form.prompt.spoken(columns) if columns else text or ""
+            turns = [{"role": "user", "content": said}]
+        answer = Answer(form, turns, settings_of(args))
+        for piece in answer:
+            if not args.json:
+                print(shown(piece), end="", flush=True)
+        if not args.json:
+            print(flush=True)
+            if expected is not None:
+                print(f"expected: {expected}", file=sys.stderr)
             return 0
-        for piece in form.stream(messages, limit):
-            print(piece, end="", flush=True)
-        print(flush=True)
-        if expected is not None:
-            print(f"expected: {expected}", file=sys.stderr)
+        found: dict[str, Any] = {
+            **described(form, form.prompt.conversation(answer.asked.turns)),
+            "answer": answer.text,
+            "prompt_tokens": answer.prompt_tokens,
+            "answer_tokens": answer.tokens,
+            "finish": answer.finish,
+            "seconds": round(answer.seconds, 3),
+            **({} if expected is None else {"expected": expected}),
+        }
+        print(json.dumps(found, ensure_ascii=False))
     return 0
 
 
-@contextlib.contextmanager
-def open_with_remark(args: argparse.Namespace, project: Project) -> Iterator[Form]:
-    """The form; on stderr, that it is being loaded (in a terminal) and what kind of model it is."""
-    if args.adapter and args.form != "onnx-adapter":
-        raise ScaffoldError(
-            f"--adapter is for the form whose adapters can be swapped, not for {args.form}.",
-            fix=f"--form onnx-adapter --adapter {args.adapter}",
+def _many(args: argparse.Namespace, project: Project) -> int:
+    """Any number of prompts, in their order."""
+    from phi3scaffold.runtime.asking.kept import Kept, check_place
+
+    source = Path(args.input) if args.input not in (None, "-") else None
+    if args.output:
+        check_place(args.output, source)
+    prompts = _prompts(args, project, source)
+    with open_with_remark(args, project) as form:
+        if not args.output:
+            return _answer_all(args, form, prompts, None)
+        with Kept(args.output, form, settings_of(args)) as kept:
+            if kept.before:
+                print(f"{kept.before} answers are there from an earlier run", file=sys.stderr)
+            return _answer_all(args, form, prompts, kept)
+
+
+def _prompts(args: argparse.Namespace, project: Project, source: Path | None) -> Prompts:
+    from phi3scaffold.runtime.asking import prompts
+
+    if args.input is None:
+        return prompts.of_texts(args.text)
+    if source is not None:
+        return prompts.of_file(source, project)
+    stream: IO[bytes] = getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
+    return prompts.of_stream(stream, args.input_kind, project)
+
+
+def _answer_all(args: argparse.Namespace, form: Form, prompts: Prompts, kept: Kept | None) -> int:
+    from phi3scaffold.cli.progress import show_count
+    from phi3scaffold.runtime.asking.kept import as_line, one_line
+    from phi3scaffold.runtime.asking.many import Record, records
+
+    began, count, bad = time.monotonic(), 0, 0
+    as_text = not args.json and not (kept and kept.file.suffix.lower() in (".jsonl", ".ndjson"))
+    seen = sys.stdout.isatty() and not kept  # the answers themselves show how far it is
+    with show_count("answering", prompts.total, quiet=seen) as (tick, say):
+
+        def found(record: Record) -> None:
+            if kept:
+                kept.add(record)
+            tick(1)
+
+        def known(number: int, messages: list[Message]) -> Record | None:
+            old = kept.known(number, messages) if kept else None
+            tick(1 if old else 0)
+            return old
+
+        try:
+            entries = prompts.entries(form.prompt)
+            for record in records(form, entries, settings_of(args), known, found):
+                count += 1
+                if "error" in record:
+                    bad += 1
+                    if bad <= TOLD:
+                        say(f"error: {record['where']}: {record['error']['what']}")
+                if not kept:
+                    line = f"{one_line(record)}\n" if as_text else as_line(record)
+                    sys.stdout.write(shown(line.rstrip("\n")) + "\n")
+                    sys.stdout.flush()
+        except KeyboardInterrupt:
+            say(_interrupted(count, kept))
+            return INTERRUPTED
+        if kept and count:
+            kept.finish(count, text=as_text)
+    if not count:
+        if kept:
+            kept.partial.unlink(missing_ok=True)
+        raise ScaffoldError("There are no prompts on standard input.", fix="write one a line")
+    told = f"{count - bad} of {count} prompts answered in {time.monotonic() - began:.1f} s"
+    if bad > TOLD:
+        told += f"; {bad - TOLD} more errors" + (f" in {kept.file}" if kept and not as_text else "")
+    print(f"{told}{f': {kept.file}' if kept else ''}", file=sys.stderr)
+    return FAILED_RUN if bad else 0
+
+
+def _interrupted(count: int, kept: Kept | None) -> str:
+    if kept:
+        return (
+            f"interrupted; what was answered lies in {kept.partial.name}: the same command goes "
+            "on from there"
         )
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # an answer may hold a character that this terminal's encoding lacks
-            stream.reconfigure(errors="replace")
-    terminal = sys.stderr.isatty()
-    if terminal:
-        print(f"loading the {args.form} form ...", end="", file=sys.stderr, flush=True)
-    try:
-        form = open_form(args.form, project, adapter=args.adapter)
-    finally:
-        if terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    with form:
-        if form.prompt.demonstration:
-            print(
-                f"demonstration model ({form.prompt.model or 'tiny'}): it shows that the pipeline "
-                "works; do not rely on its answers",
-                file=sys.stderr,
-            )
-        yield form
+    return f"interrupted after {count} answers; with --output FILE the next run would go on there"
 
 
-def _object(form: Form, messages: Messages, expected: str | None, limit: int) -> dict[str, object]:
-    ids = form.encode(messages)
-    start = time.perf_counter()
-    new = form.generate([ids], limit)[0]
-    seconds = time.perf_counter() - start
-    found: dict[str, object] = {
-        "form": form.name,
-        **({"adapter": form.adapter} if form.adapter else {}),
-        "model": form.prompt.model,
-        "demonstration": form.prompt.demonstration,
-        "messages": messages,
-        "answer": form.decode(new),
-        "prompt_tokens": len(ids),
-        "answer_tokens": len(new),
-        "finish": "stop" if len(new) < form.room([ids], limit) else "length",
-        "seconds": round(seconds, 3),
-    }
-    return found if expected is None else {**found, "expected": expected}
-
-
-def _columns(given: list[str]) -> dict[str, str]:
+def _columns(args: argparse.Namespace) -> dict[str, str]:
+    """What --set gives; refuses options that contradict each other."""
+    if args.text and args.columns:
+        raise ScaffoldError("Give either a text or --set, not both.")
+    if args.example and (args.text or args.columns):
+        raise ScaffoldError("--example brings its own text.", fix="leave out the text, or it")
+    if args.input is not None and (args.text or args.columns or args.example):
+        raise ScaffoldError("--input brings the texts.", fix="leave out the others, or it")
     columns: dict[str, str] = {}
-    for item in given:
+    for item in args.columns:
         name, equals, text = item.partition("=")
         if not equals or not name:
             raise ScaffoldError(f"--set takes COLUMN=TEXT, not {item!r}.")
@@ -178,8 +256,7 @@ def _standard_input(stream: TextIO | None = None) -> str | None:
     return text if text.strip() else None
 
 
-def _held_out_row(project: Project) -> tuple[Messages, str]:
-    """The first held-out row: its turns up to the last answer, and that answer."""
+def _held_out_row(project: Project) -> Conversation:
     from phi3scaffold.runtime.data.prepared import HELD_OUT, Prepared, file_of
     from phi3scaffold.runtime.stages import data
 
@@ -191,23 +268,12 @@ def _held_out_row(project: Project) -> tuple[Messages, str]:
             fix='give a text: phi3scaffold infer "..."; or run: phi3scaffold data',
         )
     try:
-        *messages, answer = Prepared(path.parent, HELD_OUT).conversation(0).messages
+        return Prepared(path.parent, HELD_OUT).conversation(0)
     except (ScaffoldError, IndexError, ValueError):
         raise ScaffoldError(
             "The held-out rows cannot be read.", where=path, fix="run: phi3scaffold data"
         ) from None
-    return messages, answer["content"]
 
 
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-def at_least_one(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"a whole number of at least 1, not {text!r}")
-    return number

@@ -54,6 +54,65 @@ def silent() -> Iterator[Emit]:
     yield lambda event: None
 
 
+@contextlib.contextmanager
+def show_count(
+    title: str, total: int | None, *, quiet: bool
+) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
+    """How many of `total` are done, on stderr: a function that counts, one that tells a line.
+
+    Args:
+        title: what is being done, in a terminal.
+        total: None where nobody knows.
+        quiet: lines are told, nothing else is shown.
+    """
+    if quiet or not sys.stderr.isatty():
+        with _plain_count(total, quiet) as tick:
+            yield tick, lambda line: print(line, file=sys.stderr, flush=True)
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(title, total=total)
+        yield (
+            lambda more: bar.advance(task, more),
+            lambda line: bar.console.print(line, markup=False, soft_wrap=True),
+        )
+
+
+@contextlib.contextmanager
+def _plain_count(total: int | None, quiet: bool) -> Iterator[Callable[[int], None]]:
+    began = told = time.monotonic()
+    done = 0
+
+    def tick(more: int) -> None:
+        nonlocal done, told
+        done += more
+        now = time.monotonic()
+        if not quiet and now - told >= PLAIN_EVERY:
+            told = now
+            left = _left({"kind": "step", "step": done, "of": total or 0}, now - began)
+            print(f"  {done}{f'/{total}' if total else ''}{left}", file=sys.stderr, flush=True)
+
+    yield tick
+
+
 class Summary:
     """Collects what the stages reported, and prints it on one screen."""
 

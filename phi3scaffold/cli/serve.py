@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from phi3scaffold.cli.infer import at_least_one
+from phi3scaffold.cli.asking import at_least_one
 from phi3scaffold.errors import ScaffoldError
 
 EPILOG = """examples:

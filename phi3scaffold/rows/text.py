@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.files import BUFFER, Meter, kind_of, open_bytes, shown
+from phi3scaffold.rows.files import BUFFER, Meter, open_bytes, shown
 
 LARGEST = 16 << 20  # bytes or characters of one row
 BOM = "\ufeff"
@@ -291,7 +291,7 @@ def not_json(file: Path, line: int, why: str) -> ScaffoldError:
         f"Not valid JSON: {why[:1].lower()}{why[1:]}.",
         where=f"{shown(file)}:{line}",
         fix="mend it there"
-        if kind_of(file) == ".json"
+        if file.name.lower().removesuffix(".gz").endswith(".json")
         else "mend that line; each line must be one JSON object",
     )
 

@@ -1,97 +1,36 @@
-"""`infer` and `chat`, with a form that needs no model."""
+"""`infer` of one prompt, with a form that needs no model."""
 
 from __future__ import annotations
 
-import builtins
 import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from phi3scaffold.__main__ import VERBS
-from phi3scaffold.cli import infer, main
+from phi3scaffold.cli import main
 from phi3scaffold.rows.turns import Conversation
 from phi3scaffold.runtime.data.prepared import HELD_OUT, file_of, pack_conversation, schema
-from phi3scaffold.runtime.forms.form import Form
 from phi3scaffold.runtime.prompt import Prompt
-
-QA = Prompt(task="qa", user="Q: {q}", columns=("q",), stop=(1,), max_new_tokens=40)
-CHAT = Prompt(task="chat", user="{message}", columns=("message",), stop=(1,), max_new_tokens=20)
-TWO = Prompt(task="qa", user="{a}-{b}", columns=("a", "b"), stop=(1,), max_new_tokens=20)
-
-
-class Echo(Form):
-    """Answers with the last message in capitals; a token is a character."""
-
-    context = 200
-
-    def __init__(self, prompt: Prompt, interrupt_after: int | None = None) -> None:
-        self.name, self.prompt = "onnx", prompt
-        self.special_tokens = ("<|end|>",)
-        self._stop = frozenset(prompt.stop)
-        self.asked: list[list[dict[str, str]]] = []
-        self.interrupt_after = interrupt_after
-
-    def _encode(self, messages: list[dict[str, str]]) -> list[int]:
-        self.asked.append(messages)
-        return [ord(c) for c in "|".join(m["content"] for m in messages)]
-
-    def _decode(self, ids: Sequence[int]) -> str:
-        return "".join(map(chr, ids))
-
-    def _tokens(self, ids: list[int], room: int) -> Iterator[int]:
-        answer = self._decode(ids).rpartition("|")[2].upper()
-        for count, character in enumerate(answer[:room]):
-            if count == self.interrupt_after:
-                self.interrupt_after = None
-                raise KeyboardInterrupt
-            yield ord(character)
-
-    def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
-        return [list(self._tokens(ids, room)) for ids in batch]
-
-    def _score(self, prompts, continuations):
-        return iter(())  # it has no logits
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "project.yaml").write_text("model: {id: tiny}\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    return tmp_path
-
-
-@pytest.fixture
-def use(project: Path, monkeypatch: pytest.MonkeyPatch):
-    """`use(prompt)`: what open_form gives from now on."""
-
-    def use(prompt: Prompt, **options: int) -> Echo:
-        form = Echo(prompt, **options)
-        monkeypatch.setattr(infer, "open_form", lambda name, project, adapter: form)
-        return form
-
-    return use
+from tests.support.echo import QA, TWO
 
 
 def held_out(project: Path) -> None:
     messages = [
-        {"role": "user", "content": "two\nlines"},
+        {"role": "user", "content": "Q: two\nlines"},
         {"role": "assistant", "content": "TWO"},
     ]
     path = project / "gen-model" / "data" / file_of(HELD_OUT)
     path.parent.mkdir(parents=True)
     row = {
         "place": "rows.jsonl:1",
-        "conversation": pack_conversation(Conversation("rows.jsonl:1", messages, {})),
+        "conversation": pack_conversation(
+            Conversation("rows.jsonl:1", messages, {"q": "two\nlines"})
+        ),
         "input_ids": [1, 2],
         "labels": [-100, 2],
     }
@@ -120,8 +59,8 @@ def test_without_a_text_the_first_held_out_row_is_answered(
     held_out(project)
     assert main(VERBS, ["infer", *arguments]) == 0
     out, err = capsys.readouterr()
-    assert out == "TWO\nLINES\n"
-    assert "  two\n  lines\n" in err and "expected: TWO" in err
+    assert out == "Q: TWO\nLINES\n"
+    assert "  Q: two\n  lines\n" in err and "expected: TWO" in err
 
 
 def test_without_a_text_and_a_row_the_message_says_what_to_do(use, capsys) -> None:
@@ -165,7 +104,7 @@ def test_json_says_how_it_ended(use, capsys) -> None:
         (["--set", "q=1", "--set", "q=2"], "twice"),
         (["--set", "z=1"], "no column 'z'"),
         (["a <|end|> b"], "control token <|end|>"),
-        (["x" * 300], "at most 200"),
+        (["x" * 300], "context holds 200 tokens"),
     ],
 )
 def test_mistakes_are_one_message(arguments: list[str], message: str, use, capsys) -> None:
@@ -214,82 +153,3 @@ def test_bytes_that_are_no_text_are_a_message(project: Path) -> None:
     run = [sys.executable, "-m", "phi3scaffold", "infer"]
     done = subprocess.run(run, input=b"\xff\xfe", capture_output=True, cwd=project, check=False)
     assert done.returncode == 2 and b"Traceback" not in done.stderr
-
-
-# ---------------------------------------------------------------- chat
-
-
-def say(monkeypatch: pytest.MonkeyPatch, *lines: str | type[BaseException]) -> list[str]:
-    """What the user types; returns the prompts he is shown."""
-    typed, shown = iter(lines), []
-
-    def answer(prompt: str = "") -> str:
-        shown.append(prompt)
-        line = next(typed, EOFError)
-        if isinstance(line, str):
-            return line
-        raise line
-
-    monkeypatch.setattr(builtins, "input", answer)
-    return shown
-
-
-def test_a_chat_remembers(use, monkeypatch, capsys) -> None:
-    form = use(CHAT)
-    shown = say(monkeypatch, "one", "", "two")
-    assert main(VERBS, ["chat"]) == 0
-    assert capsys.readouterr().out == "ONE\nTWO\n\n"
-    assert [m["content"] for m in form.asked[-1]] == ["one", "ONE", "two"]
-    assert [m["role"] for m in form.asked[-1]] == ["user", "assistant", "user"]
-    assert set(shown) == {"you> "}
-
-
-def test_each_prompt_of_other_tasks_stands_alone(use, monkeypatch, capsys) -> None:
-    form = use(QA)
-    shown = say(monkeypatch, "one", "two", "/exit", "three")
-    assert main(VERBS, ["chat"]) == 0
-    assert [m["content"] for m in form.asked[-1]] == ["Q: two"]
-    assert shown == ["q> "] * 3
-    assert "stands alone" in capsys.readouterr().err
-
-
-def test_several_columns_are_asked_in_turn(use, monkeypatch, capsys) -> None:
-    use(TWO)
-    shown = say(monkeypatch, "x", "y")
-    assert main(VERBS, ["chat"]) == 0
-    assert shown == ["a> ", "b> ", "a> "]
-    assert capsys.readouterr().out == "X-Y\n\n"
-
-
-def test_reset_forgets(use, monkeypatch, capsys) -> None:
-    form = use(CHAT)
-    say(monkeypatch, "one", "/reset", "two")
-    main(VERBS, ["chat"])
-    assert [m["content"] for m in form.asked[-1]] == ["two"]
-
-
-def test_ctrl_c_stops_the_answer_not_the_chat(use, monkeypatch, capsys) -> None:
-    form = use(CHAT, interrupt_after=2)
-    say(monkeypatch, "hello", KeyboardInterrupt, "two")
-    assert main(VERBS, ["chat"]) == 0
-    assert capsys.readouterr().out == "HE (stopped)\nTWO\n\n"
-    assert [m["content"] for m in form.asked[-1]] == ["hello", "HE", "two"]
-
-
-def test_a_bad_text_does_not_end_the_chat(use, monkeypatch, capsys) -> None:
-    form = use(CHAT)
-    say(monkeypatch, "a<|end|>", "x" * 300, "two")
-    assert main(VERBS, ["chat"]) == 0
-    out, err = capsys.readouterr()
-    assert out == "TWO\n\n"
-    assert "control token" in err and "at most 200" in err
-    assert [m["content"] for m in form.asked[-1]] == ["two"]
-
-
-def test_the_oldest_turns_are_forgotten_when_the_context_is_full(use, monkeypatch) -> None:
-    form = use(CHAT)
-    say(monkeypatch, *(f"{n}" * 20 for n in range(8)))
-    assert main(VERBS, ["chat"]) == 0
-    last = [m["content"] for m in form.asked[-1]]
-    assert last[-1] == "7" * 20 and last[-2] == "6" * 20 and "0" * 20 not in last
-    assert len("|".join(last)) + CHAT.max_new_tokens <= form.context

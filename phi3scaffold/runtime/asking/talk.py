@@ -34,31 +34,32 @@ class Talk:
     def remembers(self) -> bool:
         return self.form.prompt.task == "chat"
 
-    def ask(self, text: str) -> Answer:
-        """The answer to come. Raises ScaffoldError where the text can have none."""
+    @property
+    def last(self) -> str:
+        """The user's last text. Raises ScaffoldError where nothing was said yet."""
+        if not self.turns:
+            raise ScaffoldError("There is no answer to try again.")
+        return self.turns[-2]["content"]
+
+    def ask(self, text: str, *, again: bool = False) -> Answer:
+        """The answer to come. Raises ScaffoldError where the text can have none.
+
+        Args:
+            again: as if the last exchange had not been.
+        """
         said = {"role": "user", "content": text}
-        before = self.turns if self.remembers else []
+        before = self.turns[: -2 if again else None] if self.remembers else []
         self.forgotten = 0
         while before[self.forgotten :] and not self._fits([*before[self.forgotten :], said]):
             self.forgotten += 2
         return Answer(self.form, [*before[self.forgotten :], said], self.settings)
 
-    def keep(self, text: str, answer: str) -> None:
-        """Remember one exchange; one without an answer leaves nothing behind."""
+    def keep(self, text: str, answer: str, *, again: bool = False) -> None:
+        """Remember one exchange, `again`: instead of the last; not one without an answer."""
         if answer:
+            del self.turns[len(self.turns) - (2 if again else 0) :]
             self.turns.append({"role": "user", "content": text})
             self.turns.append({"role": "assistant", "content": answer})
-
-    def take_back(self) -> str:
-        """Forget the last exchange; returns what the user had said.
-
-        Raises:
-            ScaffoldError: nothing was said yet.
-        """
-        if not self.turns:
-            raise ScaffoldError("There is no answer to try again.")
-        del self.turns[-1]
-        return self.turns.pop()["content"]
 
     def reset(self) -> None:
         self.turns.clear()

@@ -1,0 +1,158 @@
+"""What infer and chat share: the options, opening a form, text that a terminal may be shown."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.runtime.asking.settings import READERS, Settings, one_stop
+from phi3scaffold.runtime.forms import FORMS, open_form
+
+if TYPE_CHECKING:
+    from phi3scaffold.project import Project
+    from phi3scaffold.runtime.forms.form import Form
+
+# An answer must not move the cursor, colour what follows or rename the window.
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that both have."""
+    parser.add_argument(
+        "--project", metavar="DIR", help="the project (default: the current folder)"
+    )
+    parser.add_argument(
+        "--form",
+        choices=FORMS,
+        default="onnx",
+        help="which form of the model answers (default: onnx, the one that ships)",
+    )
+    parser.add_argument(
+        "--adapter",
+        metavar="NAME",
+        help="which adapter of project.yaml answers, with --form onnx-adapter (default: the first)",
+    )
+    group = parser.add_argument_group("settings of an answer, as the server takes them")
+    group.add_argument(
+        "--system", metavar="TEXT", help="a system turn instead of the trained one, if any"
+    )
+    group.add_argument(
+        "--temperature",
+        type=_typed(READERS["temperature"]),
+        metavar="T",
+        help="from 0, the likeliest token (the default), to 2",
+    )
+    group.add_argument(
+        "--top-p",
+        type=_typed(READERS["top_p"]),
+        metavar="P",
+        help="choose among the likeliest tokens that have this probability together",
+    )
+    group.add_argument(
+        "--seed",
+        type=_typed(READERS["seed"]),
+        metavar="N",
+        help="the same one gives the same answer (default: another one each time)",
+    )
+    group.add_argument(
+        "--max-tokens",
+        "--max-new-tokens",
+        dest="max_tokens",
+        type=_typed(READERS["max_tokens"]),
+        metavar="N",
+        help="the longest answer, in tokens (default: as the model's prompt.json says)",
+    )
+    group.add_argument(
+        "--stop",
+        type=_typed(one_stop),
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="end the answer before this text; repeatable",
+    )
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    return Settings(
+        temperature=args.temperature,
+        top_p=args.top_p,
+        max_tokens=args.max_tokens,
+        seed=args.seed,
+        stop=tuple(args.stop),
+        system=args.system,
+    )
+
+
+def project_of(args: argparse.Namespace) -> Project:
+    """The project that is meant. Raises ScaffoldError where there is none."""
+    from phi3scaffold.project import find_project
+
+    return find_project(Path(args.project) if args.project else None)
+
+
+@contextlib.contextmanager
+def open_with_remark(args: argparse.Namespace, project: Project) -> Iterator[Form]:
+    """The form; on stderr, that it is being loaded (in a terminal) and what kind of model it is."""
+    with load(args.form, args.adapter, project) as form:
+        if form.prompt.demonstration:
+            print(
+                f"demonstration model ({form.prompt.model or 'tiny'}): it shows that the pipeline "
+                "works; do not rely on its answers",
+                file=sys.stderr,
+            )
+        yield form
+
+
+def load(name: str, adapter: str | None, project: Project) -> Form:
+    """Open a form, and say so meanwhile in a terminal."""
+    if adapter and name != "onnx-adapter":
+        raise ScaffoldError(
+            f"--adapter is for the form whose adapters can be swapped, not for {name}.",
+            fix=f"--form onnx-adapter --adapter {adapter}",
+        )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # an answer may hold a character that this terminal's encoding lacks
+            stream.reconfigure(errors="replace")
+    terminal = sys.stderr.isatty()
+    if terminal:
+        print(f"loading the {name} form ...", end="", file=sys.stderr, flush=True)
+    try:
+        return open_form(name, project, adapter=adapter)
+    finally:
+        if terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def shown(text: str) -> str:
+    """The text for standard output: a terminal does not get its control characters."""
+    return CONTROLS.sub("\ufffd", text) if sys.stdout.isatty() else text
+
+
+def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A reader of settings as argparse wants one."""
+
+    def typed(text: str) -> Any:
+        try:
+            return read(text)
+        except ScaffoldError as error:
+            raise argparse.ArgumentTypeError(error.what) from None
+
+    return typed
+
+
+def at_least_one(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1, not {text!r}")
+    return number

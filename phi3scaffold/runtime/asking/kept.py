@@ -1,0 +1,144 @@
+"""`infer --output`: the file appears whole or not at all, and no answer is made twice.
+
+Each answer goes at once into FILE.partial beside it. A run that ends early leaves that, and the
+same command goes on behind it; a prompt that changed meanwhile is answered anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.turns import Message
+from phi3scaffold.runtime.asking.many import Record
+from phi3scaffold.runtime.asking.settings import Settings
+from phi3scaffold.runtime.forms.form import Form
+from phi3scaffold.runtime.pipeline import manifest
+
+
+class Kept:
+    """The answers of one run; close it, or use it in a `with`.
+
+    Args:
+        file: where they go in the end.
+        form, settings: what gives them; answers of others are not taken over.
+
+    Attributes:
+        before: how many answers an earlier run left.
+    """
+
+    def __init__(self, file: Path, form: Form, settings: Settings) -> None:
+        self.file = file
+        self.partial = file.with_name(file.name + ".partial")
+        made = manifest.read(form.folder)
+        self._head = json.dumps(
+            {
+                "form": form.name,
+                "adapter": form.adapter,
+                "content": made.content if made else None,
+                "settings": asdict(settings),
+            }
+        ).encode()
+        self._places: dict[int, int] = {}  # number of a prompt -> where its line begins
+        self._stream = self.partial.open("r+b" if self.partial.exists() else "w+b")
+        self._take_over()
+        self.before = len(self._places)
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._stream.close()
+
+    def known(self, number: int, messages: list[Message]) -> Record | None:
+        """The record of this prompt, if there is one of just these messages."""
+        if number not in self._places:
+            return None
+        record = self._read(number)
+        return record if record.get("messages") == messages else None
+
+    def add(self, record: Record) -> None:
+        """Keep one, whatever happens next."""
+        self._places[record["number"]] = self._stream.seek(0, os.SEEK_END)
+        self._stream.write(as_line(record).encode())
+        self._stream.flush()
+
+    def finish(self, total: int, *, text: bool) -> None:
+        """Write the file, from prompt 1 to `total`.
+
+        Args:
+            text: answers alone, one a line, instead of JSON lines.
+        """
+        whole = self.file.with_name(f".{self.file.name}.{os.getpid()}.new")
+        try:
+            with whole.open("w", encoding="utf-8", newline="\n") as stream:
+                for record in self._ordered(total):
+                    stream.write((one_line(record) + "\n") if text else as_line(record))
+                stream.flush()
+                os.fsync(stream.fileno())
+            whole.replace(self.file)
+        finally:
+            whole.unlink(missing_ok=True)
+        self._stream.close()
+        self.partial.unlink()
+
+    def _ordered(self, total: int) -> Iterator[Record]:
+        for number in range(1, total + 1):
+            yield self._read(number)
+
+    def _read(self, number: int) -> Record:
+        self._stream.seek(self._places[number])
+        record: Record = json.loads(self._stream.readline())
+        return record
+
+    def _take_over(self) -> None:
+        """What is whole of an earlier run's file; a last line that was cut goes."""
+        end = 0
+        if self._stream.readline().rstrip() == self._head:
+            end = self._stream.tell()
+            for line in self._stream:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    if line.endswith(b"\n"):
+                        self._places[int(json.loads(line)["number"])] = end
+                        end += len(line)
+                        continue
+                break
+        self._stream.seek(end)
+        self._stream.truncate()
+        if not end:
+            self._stream.write(self._head + b"\n")
+            self._stream.flush()
+
+
+def check_place(file: Path, source: Path | None) -> None:
+    """Refuse an output that could not be written, before anything is answered.
+
+    Raises:
+        ScaffoldError: its folder is missing, it is a folder, or it is the input.
+    """
+    if not file.absolute().parent.is_dir():
+        raise ScaffoldError("The folder does not exist.", where=file, fix=f"mkdir -p {file.parent}")
+    if file.is_dir():
+        raise ScaffoldError("This is a folder.", where=file, fix="name a file in it")
+    if source is not None and file.exists() and source.exists() and file.samefile(source):
+        raise ScaffoldError("The answers would replace the prompts.", where=file)
+
+
+def as_line(record: Record) -> str:
+    """A line of JSON, which can be written as UTF-8 whatever a row called itself."""
+    text = json.dumps(record, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(record, default=str)
+    return text + "\n"
+
+
+def one_line(record: Record) -> str:
+    """The answer on one line, its own line breaks as spaces; empty where there is none."""
+    return " ".join(record.get("answer", "").splitlines())

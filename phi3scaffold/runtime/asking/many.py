@@ -1,0 +1,160 @@
+"""Many prompts answered in batches, handed on in their order; memory stays bounded.
+
+A prompt that cannot be answered is told of in its place, and costs no other its answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.turns import Message
+from phi3scaffold.runtime.asking.answer import Answer, request
+from phi3scaffold.runtime.asking.prompts import Entry
+from phi3scaffold.runtime.asking.settings import Settings
+from phi3scaffold.runtime.forms.form import Form
+from phi3scaffold.runtime.serving.asked import Asked, Until
+from phi3scaffold.runtime.serving.engine import encoded, room_for
+from phi3scaffold.runtime.serving.refused import Refused
+
+Record = dict[str, Any]
+# Prompts that are looked at together, to batch those of one length. A slow model gets few, so that
+# answers appear soon, and little is lost with the power; a fast one gets many.
+FEWEST, MOST = 8, 256
+QUICK, LONG = 2.0, 8.0  # seconds
+
+
+class Ready(NamedTuple):
+    """A prompt that can be answered: its messages and ids, and the room for the answer."""
+
+    entry: Entry
+    messages: list[Message]
+    asked: Asked
+    ids: list[int]
+    room: int
+
+
+def records(
+    form: Form,
+    entries: Iterable[Entry],
+    settings: Settings,
+    known: Callable[[int, list[Message]], Record | None] = lambda number, messages: None,
+    found: Callable[[Record], None] = lambda record: None,
+) -> Iterator[Record]:
+    """What `infer --json` says of each prompt, in their order.
+
+    Greedy answers are made in batches. A sampled one is made alone, so that a seed gives what it
+    gives on the server.
+
+    Args:
+        known: a prompt's number and messages -> its record, where an earlier run has it.
+        found: is told each new record at once, in the order in which answers end.
+    """
+    source, size = iter(entries), FEWEST
+    while window := list(islice(source, size)):
+        began = time.monotonic()
+        done: dict[int, Record] = {}
+        ready: list[Ready] = []
+        for entry in window:
+            one = _ready(form, entry, settings)
+            if isinstance(one, Ready):
+                old = known(entry.number, one.messages)
+                if old is None:
+                    ready.append(one)
+                else:
+                    done[entry.number] = old
+            else:
+                found(one)
+                done[entry.number] = one
+        answered = bool(ready)
+        for record in _answers(form, ready, settings):
+            found(record)
+            done[record["number"]] = record
+        yield from (done[entry.number] for entry in window)
+        spent = time.monotonic() - began
+        if answered:
+            size = min(size * 2, MOST) if spent < QUICK else size
+            size = max(size // 2, FEWEST) if spent > LONG else size
+
+
+def head(entry: Entry) -> Record:
+    """Which prompt a record is of."""
+    name = {} if entry.id is None else {"id": entry.id}
+    return {"number": entry.number, "where": entry.place, **name}
+
+
+def described(form: Form, messages: Sequence[Message]) -> Record:
+    """What answered, and what it was asked."""
+    return {
+        "form": form.name,
+        **({"adapter": form.adapter} if form.adapter else {}),
+        "model": form.prompt.model,
+        "demonstration": form.prompt.demonstration,
+        "messages": list(messages),
+    }
+
+
+def _ready(form: Form, entry: Entry, settings: Settings) -> Ready | Record:
+    """The prompt made ready, or the record of why it cannot be answered."""
+    try:
+        if entry.error is not None:
+            raise entry.error
+        asked = request(entry.turns, settings)
+        ids = encoded(form, asked)
+        messages = form.prompt.conversation(asked.turns)
+        return Ready(entry, messages, asked, ids, room_for(form, ids, asked))
+    except Refused as refused:
+        error = {"what": refused.message}
+    except ScaffoldError as mistake:
+        error = {"what": mistake.what, **({"fix": mistake.fix} if mistake.fix else {})}
+    return {**head(entry), "error": error}
+
+
+def _answers(form: Form, ready: Sequence[Ready], settings: Settings) -> Iterator[Record]:
+    if settings.sampling.temperature:
+        for one in ready:
+            answer = Answer(form, one.entry.turns, settings)
+            for _ in answer:
+                pass
+            yield _record(form, one, answer.text, answer.tokens, answer.finish)
+        return
+    # those near the end of the context have less room, and would leave less to their neighbours
+    for room in sorted({one.room for one in ready}, reverse=True):
+        alike = [one for one in ready if one.room == room]
+        for row, ids in form.generate_each([one.ids for one in alike], room):
+            yield _record(form, alike[row], *_ended(form, ids, room, settings.stop))
+
+
+def _ended(form: Form, ids: list[int], room: int, stop: tuple[str, ...]) -> tuple[str, int, str]:
+    """Text, tokens and finish of an answer, which a stop text may end before its tokens do."""
+    until, count = Until(stop), 0
+
+    def counted() -> Iterator[int]:
+        nonlocal count
+        for token in ids:
+            count += 1
+            yield token
+
+    text = ""
+    for piece in form.pieces(counted()):
+        text += until.feed(piece)
+        if until.found:
+            break
+    text += until.rest()
+    return text, count, "stop" if until.found or count < room else "length"
+
+
+def _record(form: Form, one: Ready, text: str, tokens: int, finish: str) -> Record:
+    expected = one.entry.expected
+    return {
+        **head(one.entry),
+        **described(form, one.messages),
+        "answer": text,
+        "prompt_tokens": len(one.ids),
+        "answer_tokens": tokens,
+        "finish": finish,
+        **({} if expected is None else {"expected": expected}),
+    }

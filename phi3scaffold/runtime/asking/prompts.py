@@ -1,0 +1,172 @@
+"""Where many prompts come from: arguments, standard input, files. One at a time, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import Project
+from phi3scaffold.rows.files import KINDS, Meter, data_files, open_bytes
+from phi3scaffold.rows.read import Reading, Row
+from phi3scaffold.rows.spec import Messages, load_spec
+from phi3scaffold.rows.text import json_lines_of, lines_of, refuse_other_kinds
+from phi3scaffold.rows.turns import Message, asked, values_of
+from phi3scaffold.runtime.prompt import Prompt
+
+TEXT = ".txt"
+STANDARD_INPUT = Path("standard input")
+Broken = Callable[[ScaffoldError], None]
+
+
+class Line(NamedTuple):
+    """A text that is a prompt as it stands, and where it stands."""
+
+    place: str
+    text: str
+
+
+Source = Callable[[Broken], Iterator[Line | Row]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One prompt.
+
+    Attributes:
+        number: from 1; prompts that cannot be read have one, too.
+        place: ``file:line``, or which of the arguments.
+        turns: the conversation that is to be answered; empty where there is an `error`.
+        expected: the answer that the row has, if any.
+        id: what the row's column `id` holds.
+        error: why there is nothing to answer.
+    """
+
+    number: int
+    place: str
+    turns: Sequence[Message] = ()
+    expected: str | None = None
+    id: Any = None
+    error: ScaffoldError | None = None
+
+
+class Prompts:
+    """Prompts that are read as they are asked for.
+
+    Args:
+        source: what gives them; what cannot be read goes to the function that it is given.
+        again: whether `source` can be asked more than once.
+        messages: where a row has whole conversations.
+
+    Attributes:
+        total: how many there are; None where nobody knows before the end.
+    """
+
+    def __init__(self, source: Source, *, again: bool, messages: Messages | None = None) -> None:
+        self._source, self._messages = source, messages or Messages("messages")
+        self.total = sum(1 for _ in self._all()) if again else None
+
+    def entries(self, prompt: Prompt) -> Iterator[Entry]:
+        """All of them, for a model that is asked with `prompt`."""
+        for number, (place, found) in enumerate(self._all(), 1):
+            if isinstance(found, ScaffoldError):
+                yield Entry(number, place, error=found)
+                continue
+            try:
+                yield self._entry(number, place, found, prompt)
+            except ScaffoldError as error:
+                yield Entry(number, place, error=error)
+
+    def _entry(self, number: int, place: str, found: Line | Row, prompt: Prompt) -> Entry:
+        if isinstance(found, Line):
+            return Entry(number, place, _user(found.text))
+        name = found.values.get("id")
+        if self._messages.column in found.values:
+            turns, expected = asked(found, self._messages)
+            return Entry(number, place, turns, expected, name)
+        text = prompt.spoken(values_of(found, prompt.columns))
+        return Entry(number, place, _user(text), None, name)
+
+    def _all(self) -> Iterator[tuple[str, Line | Row | ScaffoldError]]:
+        """Prompts and errors, each with its place, in the order in which they stand."""
+        broken: deque[ScaffoldError] = deque()
+        for found in self._source(broken.append):
+            while broken:
+                error = broken.popleft()
+                yield error.where or "", error
+            yield found.place, found
+        for error in broken:
+            yield error.where or "", error
+
+
+def of_texts(texts: Sequence[str]) -> Prompts:
+    """Each text is a prompt."""
+    lines = [Line(f"prompt {number}", text) for number, text in enumerate(texts, 1)]
+    return Prompts(lambda broken: iter(lines), again=True)
+
+
+def of_file(file: Path, project: Project) -> Prompts:
+    """One prompt a line of a .txt; one a row of what else holds rows.
+
+    A row has the columns of the project's user turn, or a conversation in the column that
+    dataset.yaml names, else in `messages`.
+
+    Raises:
+        ScaffoldError: it cannot be read, or not to its end; it holds nothing.
+    """
+    if file.name.lower().removesuffix(".gz").endswith(TEXT):
+        if not file.is_file():
+            raise ScaffoldError("The file does not exist.", where=file, fix="name one that does")
+        found = Prompts(lambda broken: _lines_of_file(file, broken), again=True)
+    else:
+        if file.is_file() and Path(file.name.lower().removesuffix(".gz")).suffix not in KINDS:
+            raise ScaffoldError(
+                "The file's name does not say what is in it.",
+                where=file,
+                fix=f"prompts, one a line: {TEXT}; rows: {', '.join(KINDS)}; each also with .gz",
+            )
+        data_files([file])
+        found = Prompts(
+            lambda broken: iter(Reading([file], broken)), again=True, messages=_messages(project)
+        )
+    if not found.total:
+        raise ScaffoldError("The file holds no prompts.", where=file, fix="write one a line")
+    return found
+
+
+def of_stream(stream: IO[bytes], kind: str, project: Project) -> Prompts:
+    """What is open already and can be read once: `kind` is ``txt`` or ``jsonl``."""
+
+    def rows(broken: Broken) -> Iterator[Row]:
+        for line, values in json_lines_of(stream, STANDARD_INPUT, broken):
+            yield Row(STANDARD_INPUT, line, values)
+
+    def lines(broken: Broken) -> Iterator[Line]:
+        return _lines(stream, STANDARD_INPUT, broken)
+
+    source: Source = lines if kind == "txt" else rows
+    return Prompts(source, again=False, messages=_messages(project))
+
+
+def _lines_of_file(file: Path, broken: Broken) -> Iterator[Line]:
+    with open_bytes(file, Meter()) as stream:
+        refuse_other_kinds(file, stream)
+        yield from _lines(stream, file, broken)
+
+
+def _lines(stream: IO[bytes], file: Path, broken: Broken) -> Iterator[Line]:
+    """Those that are not empty."""
+    for number, text in lines_of(stream, file, broken):
+        if text.strip():
+            yield Line(f"{file}:{number}", text)
+
+
+def _messages(project: Project) -> Messages | None:
+    return load_spec(project.dataset_yaml).messages if project.dataset_yaml.is_file() else None
+
+
+def _user(text: str) -> list[Message]:
+    return [{"role": "user", "content": text}]
