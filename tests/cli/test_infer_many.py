@@ -172,13 +172,16 @@ def test_mistakes_are_one_message_and_nothing_is_written(
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(project: Path) -> None:
-    lines = [f"line {n}" for n in range(40)]
+    lines = [f"line {n}" for n in range(100)]
     (project / "p.txt").write_text("\n".join(lines))
-    words = [*program("CHAT", pause=0.005), "infer", "--input", "p.txt", "--output", "a.txt"]
+    words = ["infer", "--input", "p.txt", "--output", "a.txt"]
+    slow, quick = [*program("CHAT", pause=0.02), *words], [*program("CHAT"), *words]
     partial = project / "a.txt.partial"
-    with subprocess.Popen(words, cwd=project, stderr=subprocess.PIPE, text=True) as run:
-        while not partial.exists() or partial.read_bytes().count(b"\n") < 12:
+    with subprocess.Popen(slow, cwd=project, stderr=subprocess.PIPE, text=True) as run:
+        while not partial.exists() or partial.read_bytes().count(b"\n") < 5:
             time.sleep(0.01)
+        second = subprocess.run(quick, cwd=project, capture_output=True, text=True, check=False)
+        assert second.returncode == 2 and "Another run is writing this file" in second.stderr
         run.send_signal(signal.SIGINT)
         assert run.stderr is not None
         err = run.stderr.read()
@@ -186,10 +189,10 @@ def test_an_interrupted_run_goes_on_where_it_stopped(project: Path) -> None:
     assert "a.txt.partial" in err and "Traceback" not in err
     assert not (project / "a.txt").exists()
     with partial.open("a") as stream:
-        stream.write('{"number": 99, "ans')  # the power went in the middle of a line
+        stream.write('{"number": 999, "ans')  # the power went in the middle of a line
     lines[0] = "changed"
     (project / "p.txt").write_text("\n".join(lines))
-    done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
+    done = subprocess.run(quick, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "answers are there from an earlier run" in done.stderr
     assert (project / "a.txt").read_text() == "\n".join(lines).upper() + "\n"

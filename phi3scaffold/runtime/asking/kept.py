@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.asking.many import Record
@@ -30,11 +32,21 @@ class Kept:
 
     Attributes:
         before: how many answers an earlier run left.
+
+    Raises:
+        ScaffoldError: another run is writing this file.
     """
 
     def __init__(self, file: Path, form: Form, settings: Settings) -> None:
         self.file = file
         self.partial = file.with_name(file.name + ".partial")
+        self._lock = FileLock(file.with_name(f".{file.name}.lock"), blocking=False)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise ScaffoldError(
+                "Another run is writing this file.", where=file, fix="wait for it, or end it"
+            ) from None
         made = manifest.read(form.folder)
         self._head = json.dumps(
             {
@@ -54,6 +66,9 @@ class Kept:
 
     def __exit__(self, *ended: object) -> None:
         self._stream.close()
+        self._lock.release()
+        with contextlib.suppress(OSError):  # Windows, where another run waits for it
+            Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def known(self, number: int, messages: list[Message]) -> Record | None:
         """The record of this prompt, if there is one of just these messages."""

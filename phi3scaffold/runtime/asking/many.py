@@ -25,6 +25,7 @@ Record = dict[str, Any]
 # answers appear soon, and little is lost with the power; a fast one gets many.
 FEWEST, MOST = 8, 256
 QUICK, LONG = 2.0, 8.0  # seconds
+TOKENS = 1 << 17  # of such prompts together
 
 
 class Ready(NamedTuple):
@@ -54,28 +55,33 @@ def records(
         found: is told each new record at once, in the order in which answers end.
     """
     source, size = iter(entries), FEWEST
-    while window := list(islice(source, size)):
+    while True:
         began = time.monotonic()
+        numbers: list[int] = []
         done: dict[int, Record] = {}
         ready: list[Ready] = []
-        for entry in window:
+        for entry in islice(source, size):
+            numbers.append(entry.number)
             one = _ready(form, entry, settings)
             if isinstance(one, Ready):
                 old = known(entry.number, one.messages)
                 if old is None:
                     ready.append(one)
+                    if sum(len(each.ids) for each in ready) > TOKENS:
+                        break
                 else:
                     done[entry.number] = old
             else:
                 found(one)
                 done[entry.number] = one
-        answered = bool(ready)
+        if not numbers:
+            return
         for record in _answers(form, ready, settings):
             found(record)
             done[record["number"]] = record
-        yield from (done[entry.number] for entry in window)
+        yield from (done[number] for number in numbers)
         spent = time.monotonic() - began
-        if answered:
+        if ready:
             size = min(size * 2, MOST) if spent < QUICK else size
             size = max(size // 2, FEWEST) if spent > LONG else size
 
