@@ -42,6 +42,7 @@ VERBS = {
     "infer": Verb("phi3scaffold.cli.infer", "answer one prompt, or thousands"),
     "chat": Verb("phi3scaffold.cli.chat", "talk to the model in the terminal"),
     "serve": Verb("phi3scaffold.cli.serve", "answer OpenAI's clients over HTTP"),
+    "publish": Verb("phi3scaffold.cli.publish", "the forms and their card to the hub"),
     "submit": Verb(
         "phi3scaffold.cli.submit",
         "Azure: one job for the project, followed to its end",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ class Asked:
         offline_fix: what to do where HF_HUB_OFFLINE forbids to fetch it.
         missing_fix: what to do where there is no such repository.
         again: what a second try does.
+        refused_fix: what to do where the hub answers 403; where nothing is said, ask for access.
     """
 
     repo: str
@@ -36,6 +38,7 @@ class Asked:
     offline_fix: str
     missing_fix: str = "check the name"
     again: str = "run it again"
+    refused_fix: str = "ask for it at {page}; a fine-grained token must allow gated repositories"
 
     @property
     def where(self) -> str:
@@ -105,6 +108,8 @@ def explained(asked: Asked) -> Iterator[None]:
 
 
 def _http_error(asked: Asked, page: str, error: Any) -> ScaffoldError:
+    from huggingface_hub import constants
+
     status = getattr(error.response, "status_code", None)
     if status == 401:
         return ScaffoldError(
@@ -116,10 +121,18 @@ def _http_error(asked: Asked, page: str, error: Any) -> ScaffoldError:
         return ScaffoldError(
             f"The hub refuses access to {asked.repo}.",
             where=asked.where,
-            fix=f"ask for it at {page}; a fine-grained token must allow gated repositories",
+            fix=asked.refused_fix.format(page=page, settings=constants.ENDPOINT),
         )
+    if status in (409, 412):
+        return ScaffoldError(
+            f"{asked.repo} has changed meanwhile, or is just being changed.",
+            where=asked.where,
+            fix=asked.again,
+            exit_code=FAILED_RUN,
+        )
+    said = (getattr(error, "server_message", None) or "").splitlines()[:1]
     return ScaffoldError(
-        f"The hub failed: {_first_line(error)}",
+        ": ".join(["The hub failed", _first_line(error).rstrip(":"), *said]),
         where=asked.where,
         fix=f"{asked.again}, later",
         exit_code=FAILED_RUN,
@@ -127,4 +140,6 @@ def _http_error(asked: Asked, page: str, error: Any) -> ScaffoldError:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What an error says first; what stands behind an address' question mark may be a signature."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return re.sub(r"(https?://[^\s?]+)\?\S+", r"\1", line)

@@ -1,8 +1,9 @@
-"""A model hub on the loopback interface: enough of its API for huggingface_hub to download from.
+"""A model hub on the loopback interface: enough of its API for huggingface_hub, down and up.
 
 Repositories are dicts of file name -> bytes, one a commit; those of data sets are called
 ``datasets/owner/name``, as in their addresses. What can go wrong on the real hub can be
 switched on: gated repositories, refused tokens, connections cut in the middle of a file.
+Uploads are in `hub_uploads`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import socket
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+
+from tests.support.hub_uploads import Uploads, answer
 
 LFS_FROM = 10_000  # files of at least this many bytes are listed as the hub lists its large ones
 
@@ -27,12 +31,14 @@ class Repository:
         branches: branch -> commit.
         gated: refuse everybody with the hub's answer for a gated repository.
         token: when set, only this token may read.
+        private: as it says of itself.
     """
 
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     gated: bool = False
     token: str | None = None
+    private: bool = False
 
     def commit(self, files: dict[str, bytes], branch: str = "main") -> str:
         """Add a commit and move the branch to it."""
@@ -52,6 +58,7 @@ class HubServer:
         stall_after: after so many bytes of a file's body nothing more comes, until `resume`.
         users: token -> the name of who has it.
         clock: what its clock says, in seconds; None for this machine's.
+        uploads: what was sent to it, and what goes wrong with that.
     """
 
     def __init__(self) -> None:
@@ -62,6 +69,7 @@ class HubServer:
         self.stall_after: int | None = None
         self.users: dict[str, str] = {}
         self.clock: float | None = None
+        self.uploads = Uploads()
         self._resumed = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -121,6 +129,28 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self._answer(body=True)
 
+        def do_POST(self) -> None:
+            self._take()
+
+        def do_PUT(self) -> None:
+            self._take()
+
+        def _take(self) -> None:
+            path = unquote(urlsplit(self.path).path)
+            hub.requests.append((self.command, path, None))
+            sent = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+            length = int(self.headers.get("Content-Length") or 0)
+            given = answer(hub, self.command, path, sent, self.rfile, length)
+            if given is None:  # the connection breaks
+                self.close_connection = True
+                with contextlib.suppress(OSError):  # whoever asked may be gone
+                    self.connection.shutdown(socket.SHUT_RDWR)
+            elif isinstance(given, dict):
+                self._json(given, True)
+            else:
+                self.close_connection = True  # the body may not have been read
+                self._refuse(*given)
+
         def _answer(self, body: bool) -> None:
             path = urlsplit(self.path).path
             hub.requests.append((self.command, unquote(path), self.headers.get("Range")))
@@ -155,9 +185,8 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             if api:
                 siblings = [{"rfilename": name} for name in files]
                 name = repo.removeprefix("datasets/")
-                return self._json(
-                    {"id": name, "modelId": name, "sha": commit, "siblings": siblings}, body
-                )
+                told = {"id": name, "modelId": name, "sha": commit, "siblings": siblings}
+                return self._json({**told, "private": found.private}, body)
             content = files.get("/".join(rest[2:]))
             if rest[:1] != ["resolve"] or content is None:
                 return self._refuse(404, "EntryNotFound", "Entry not found")

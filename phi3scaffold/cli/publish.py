@@ -1,0 +1,150 @@
+"""`phi3scaffold publish`: the forms and their card to the Hugging Face hub."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phi3scaffold.cli.units import decimal, from_here
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import DEMONSTRATION
+
+if TYPE_CHECKING:
+    from phi3scaffold.runtime.publishing.files import Publication, Upload
+    from phi3scaffold.runtime.publishing.hub import Progress, Target
+
+FORMS = ("onnx", "adapter", "merged", "onnx-adapter")
+SOON = 5.0  # seconds of sending before a forecast is worth anything
+EPILOG = """examples:
+  phi3scaffold publish --dry-run                      # what would go up; asks nobody
+  phi3scaffold publish me/my-model                    # the ONNX form, for you alone
+  phi3scaffold publish me/my-model --forms onnx adapter
+  phi3scaffold publish me/my-model --public
+
+The token comes from `hf auth login` or HF_TOKEN. What was ended goes on when it is typed again.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "repo",
+        nargs="?",
+        metavar="OWNER/NAME",
+        help="the repository; made where there is none (default: the project's name, of whom the "
+        "token belongs to)",
+    )
+    parser.add_argument(
+        "--project", metavar="DIR", help="the project (default: the current folder)"
+    )
+    parser.add_argument(
+        "--forms",
+        nargs="+",
+        choices=FORMS,
+        default=["onnx"],
+        help="which forms go up, each a folder there (default: onnx, the one that ships)",
+    )
+    seen = parser.add_mutually_exclusive_group()
+    seen.add_argument(
+        "--private",
+        action="store_true",
+        help="for you, or your organization, alone: the default; a repository that is public "
+        "already is refused",
+    )
+    seen.add_argument("--public", action="store_true", help="everybody may see it")
+    parser.add_argument(
+        "--with-data",
+        action="store_true",
+        help="the rows, too: dataset.yaml and the files that it names",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check and show what would go up; send nothing"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from phi3scaffold.project import find_project
+    from phi3scaffold.runtime import environment
+
+    environment.prepare()
+    from phi3scaffold.runtime.pipeline.run import only_run
+    from phi3scaffold.runtime.publishing import hub
+    from phi3scaffold.runtime.publishing.files import gather
+
+    project = find_project(Path(args.project) if args.project else None)
+    repo = args.repo or re.sub(r"[^\w.-]+", "-", project.root.name).strip("-.")
+    hub.check_name(repo)
+    if not (project.gen / "release").is_dir():  # before a lock makes gen-model/
+        raise ScaffoldError(
+            "Nothing was made yet, or nobody has looked at the gate.",
+            where=project.gen,
+            fix="phi3scaffold run",
+        )
+    with only_run(project):  # nothing may be made anew while it goes up
+        found = gather(project, args.forms, with_data=args.with_data)
+        if args.dry_run:
+            _show(found, None)
+            print(f"would go to {repo}, {_seen(not args.public)}; nothing was sent")
+            return 0
+        target = hub.look(found, repo, public=args.public)
+        _show(found, target)
+        page = hub.send(found, target, _progress(len(target.missing)))
+    print(f"{'published' if target.missing or target.goes else 'nothing new'}: {page}")
+    return 0
+
+
+def _seen(private: bool) -> str:
+    return "private: only its owner sees it" if private else "PUBLIC: everybody can see it"
+
+
+def _show(found: Publication, target: Target | None) -> None:
+    """Every file, what is left out, and where to; before anything is sent."""
+    missing = {file.name for file in (target.missing if target else found.files)}
+    width = max(len(file.name) for file in found.files)
+    for file in found.files:
+        there = "" if file.name in missing else "  is there already"
+        print(f"  {file.name:<{width}}  {_size(file.size):>9}{there}")
+    for name in target.goes if target else ():
+        print(f"  {name:<{width}}  goes: of a form that is another now")
+    for path in found.extra:
+        print(f"  {from_here(path)}: stays here, no stage made it")
+    print(f"{len(found.files)} files, {_size(found.size)}")
+    if any(file.name.startswith("datasets/") for file in found.files):
+        print("YOUR ROWS GO UP, below datasets/", flush=True)
+    if found.licence == "unknown":
+        print(
+            "warning: the base model's licence is not known: may you pass it on?", file=sys.stderr
+        )
+    if found.demonstration:
+        print(f"note: {DEMONSTRATION}; the card says so")
+    if target:
+        new = "a new repository" if target.new else "a repository that is there"
+        print(f"to {target.repo}, {new}, {_seen(target.private)}")
+        if target.missing:
+            print(f"to send: {len(target.missing)} files, {_size(target.size)}", flush=True)
+
+
+def _size(count: int) -> str:
+    return f"{count} B" if count < 100_000 else decimal(count)
+
+
+def _progress(files: int) -> Progress:
+    """A line before each file; within one, a terminal shows huggingface_hub's own bar."""
+    began = time.monotonic()
+    number = 0
+
+    def tell(file: Upload, done: int, total: int) -> None:
+        nonlocal number
+        number += 1
+        seconds, left = time.monotonic() - began, ""
+        if done and seconds > SOON:
+            left = f", about {seconds / done * (total - done):.0f} s left"
+        share = f"{100 * done / max(total, 1):.0f}%"
+        print(f"{number}/{files} ({share}{left}): {file.name}, {_size(file.size)}", flush=True)
+
+    return tell

@@ -1,0 +1,1 @@
+"""What goes up to the hub, whether it may, and how it gets there."""

@@ -1,0 +1,241 @@
+"""To the hub: what is there, what is missing, and one commit that makes it whole.
+
+Large files go up one by one before the commit: the hub keeps them by their content, so that a run
+that was ended goes on behind the last one (through Xet: within it). Whoever looks at the repository
+sees the whole publication or nothing of it. huggingface_hub's `upload_folder` is not used: with Xet
+it commits in several steps, without it begins every file at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from phi3scaffold import __version__
+from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.hub_errors import LOG_IN, Asked, explained
+from phi3scaffold.runtime.publishing.allowed import MADE_BY
+from phi3scaffold.runtime.publishing.files import Publication, Upload
+
+# Seconds to wait before a commit is tried again; huggingface_hub tries everything else again.
+WAITS = (1, 4, 10)
+Progress = Callable[[Upload, int, int], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A repository as it is, and what a publication does to it.
+
+    Attributes:
+        repo: OWNER/NAME.
+        new: whether it is made.
+        private: whether it is, or will be.
+        head: its last commit; None where it is new.
+        missing: the files that go up; what is there already does not.
+        goes: paths there that go away: of forms that are others now.
+    """
+
+    repo: str
+    new: bool
+    private: bool
+    head: str | None
+    missing: tuple[Upload, ...]
+    goes: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.missing)
+
+
+def check_name(repo: str) -> None:
+    """Refuse what cannot be a repository's name, OWNER/NAME or NAME; asks nobody."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError:
+        raise ScaffoldError(
+            f"{repo!r} is not a hub id.", where="OWNER/NAME", fix="such as: me/my-model"
+        ) from None
+
+
+def look(publication: Publication, repo: str, *, public: bool) -> Target:
+    """What is on the hub already; changes nothing.
+
+    Args:
+        repo: OWNER/NAME, or NAME for whom the token belongs to.
+        public: whether everybody may see it; a new repository is private without.
+
+    Raises:
+        ScaffoldError: nobody is logged in, no access, no network; or the repository is public and
+            `public` does not say so.
+    """
+    from huggingface_hub import errors, get_token
+
+    if get_token() is None:
+        raise ScaffoldError("Nobody is logged in at the hub.", fix=LOG_IN)
+    api = _api()
+    with explained(_asked(repo)):
+        me = api.whoami()["name"]  # also where an owner is given: is the token one at all?
+        repo = repo if "/" in repo else f"{me}/{repo}"
+    with explained(_asked(repo)):
+        try:
+            info = api.model_info(repo)
+        except errors.GatedRepoError:
+            raise
+        except errors.RepositoryNotFoundError:
+            return Target(repo, True, not public, None, publication.files, ())
+        if not info.private and not public:
+            raise ScaffoldError(
+                f"{repo} is public: everybody would see it.",
+                where=repo,
+                fix="say --public if they shall, or give another name",
+            )
+        missing, goes = _compare(api, publication, repo, str(info.sha))
+    return Target(repo, False, bool(info.private), info.sha, missing, goes)
+
+
+def send(publication: Publication, target: Target, progress: Progress) -> str:
+    """Make the repository hold the publication; returns its page.
+
+    Args:
+        progress: called before each file with it, the bytes done and those of all.
+
+    Raises:
+        ScaffoldError: no access, no network, or the hub failed; what is up already stays there,
+            and the next call goes on with the rest.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, constants
+
+    api, page = _api(), f"{constants.ENDPOINT}/{target.repo}"
+    if not target.missing and not target.goes:
+        return page
+    with explained(_asked(target.repo)), _unwrapped(target.repo):
+        head = target.head
+        if target.new:
+            api.create_repo(target.repo, private=target.private)
+            head = api.model_info(target.repo).sha
+        added = []
+        done = 0
+        for file in sorted(target.missing, key=lambda file: file.size):
+            progress(file, done, target.size)
+            operation = CommitOperationAdd(file.name, file.content)
+            # what was compared with the manifest: the hub refuses content that is not this
+            operation.upload_info.sha256 = bytes.fromhex(file.sha256)
+            api.preupload_lfs_files(target.repo, [operation], free_memory=False)
+            added.append(operation)
+            done += file.size
+        operations = [*added, *(CommitOperationDelete(name) for name in target.goes)]
+        _commit(api, publication, target.repo, head, operations)
+    return page
+
+
+def _commit(api: Any, publication: Publication, repo: str, head: Any, operations: Any) -> None:
+    """One commit; tried again where the hub fails, unless it came through after all."""
+    import httpx2
+    from huggingface_hub import errors
+
+    message = f"{', '.join(publication.forms)}: published by phi3scaffold {__version__}"
+    for wait in (*WAITS, None):
+        try:
+            api.create_commit(repo, operations, commit_message=message, parent_commit=head)
+            return
+        except (errors.HfHubHTTPError, httpx2.TransportError) as error:
+            status = getattr(getattr(error, "response", None), "status_code", 500)
+            if wait is None or status < 500:
+                raise
+        time.sleep(wait)
+        if _compare(api, publication, repo, str(api.model_info(repo).sha)) == ((), ()):
+            return
+
+
+def _compare(
+    api: Any, publication: Publication, repo: str, commit: str
+) -> tuple[tuple[Upload, ...], tuple[str, ...]]:
+    """What is not there as it should be, and what should not be there."""
+    there = {
+        entry.path: entry
+        for entry in api.list_repo_tree(repo, recursive=True, revision=commit)
+        if hasattr(entry, "blob_id")
+    }
+    kept = {
+        form
+        for form, name in publication.others.items()
+        if f"{form}/manifest.json" in there and there[f"{form}/manifest.json"].blob_id == name
+    }
+    names = {file.name for file in publication.files}
+    goes = (
+        path
+        for path in there
+        if path not in names and path.split("/")[0] in MADE_BY and path.split("/")[0] not in kept
+    )
+    return tuple(
+        file for file in publication.files if not _same(file, there.get(file.name))
+    ), tuple(sorted(path for path in goes if "/" in path))
+
+
+def _same(file: Upload, entry: Any) -> bool:
+    if entry is None or entry.size != file.size:
+        return False
+    if entry.lfs is not None:
+        return bool(entry.lfs.sha256 == file.sha256)
+    return bool(entry.blob_id == file.git_hash)
+
+
+def _api() -> Any:
+    import huggingface_hub
+    from huggingface_hub.utils import disable_progress_bars, logging
+
+    # its warnings name addresses that hold a signature; what fails for good is an error of ours
+    logging.set_verbosity_error()
+    if not sys.stderr.isatty() and huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
+        disable_progress_bars()
+    return huggingface_hub.HfApi(library_name="phi3scaffold", library_version=__version__)
+
+
+@contextlib.contextmanager
+def _unwrapped(repo: str) -> Iterator[None]:
+    """What huggingface_hub wraps into errors of its own, or raises as a ValueError."""
+    import httpx2
+    from huggingface_hub import errors
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ScaffoldError, errors.HfHubHTTPError, httpx2.HTTPError, OSError):
+        raise
+    except (ValueError, RuntimeError) as error:
+        cause = error.__cause__
+        if isinstance(cause, (errors.HfHubHTTPError, httpx2.HTTPError)):
+            raise cause from None
+        told = " ".join(re.sub(r"\?\S+", "", str(error)).split())
+        raise ScaffoldError(
+            f"The upload failed: {told}",
+            where=repo,
+            fix=_asked(repo).again,
+            exit_code=FAILED_RUN,
+        ) from error
+
+
+def _asked(repo: str) -> Asked:
+    return Asked(
+        repo=repo,
+        revision="main",
+        page=repo,
+        id_key="OWNER/NAME",
+        id_fix="such as: me/my-model",
+        revision_key=repo,
+        revision_fix="and make that branch",
+        offline_fix="unset HF_HUB_OFFLINE: nothing can be published without the network",
+        again="run it again: what is up already is not sent again",
+        refused_fix="a token that may write there (and, of an organization, a member who may): "
+        "{settings}/settings/tokens",
+    )

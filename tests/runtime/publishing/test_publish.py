@@ -1,0 +1,264 @@
+"""`publish`, with the unmodified huggingface_hub, to a hub on the loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.hub_server import HubServer
+
+REPO = "ann/tones"
+TOKEN = "a-token-of-ann"
+TOKENIZER = (
+    *("chat_template.jinja", "special_tokens_map.json", "tokenizer.json"),
+    "tokenizer_config.json",
+)
+FILES = {
+    "README.md",
+    *(f"adapter/{name}" for name in (*TOKENIZER, "prompt.json", "manifest.json", "history.json")),
+    *("adapter/adapter_config.json", "adapter/adapter_model.safetensors"),
+    *(f"onnx/{name}" for name in (*TOKENIZER, "prompt.json", "manifest.json", "config.json")),
+    *("onnx/genai_config.json", "onnx/generation_config.json"),
+    *("onnx/model.onnx", "onnx/model.onnx.data"),
+}
+BOTH = ("--forms", "onnx", "adapter")
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with HubServer() as server:
+        server.users[TOKEN] = "ann"
+        yield server
+
+
+@pytest.fixture
+def project(tiny_project: Path, tmp_path: Path) -> Path:
+    left = shutil.ignore_patterns("setup", ".git", "model-cache")
+    return Path(shutil.copytree(tiny_project, tmp_path / "tones", ignore=left))
+
+
+def command(project: Path, hub: HubServer, *words: str, **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "phi3scaffold", "publish", *words],
+        cwd=project,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(project.parent / "hf-home"),
+            "HF_HUB_DISABLE_XET": "1",  # plain HTTP: the storage behind Xet has no loopback
+            "HF_TOKEN": TOKEN,
+            **env,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def publish(project: Path, hub: HubServer, *words: str, code: int = 0, **env: str) -> str:
+    """What it says, both streams together; it has to end with `code`."""
+    running = command(project, hub, *words, **env)
+    said = "".join(running.communicate(timeout=90))
+    assert running.returncode == code, said
+    assert TOKEN not in said
+    assert "Traceback" not in said
+    return said
+
+
+def on_the_hub(hub: HubServer, repo: str = REPO) -> dict[str, bytes]:
+    """What the repository's branch holds, but for what the hub itself puts there."""
+    found = hub.repositories[repo]
+    files = found.commits[found.branches["main"]]
+    return {name: content for name, content in files.items() if name != ".gitattributes"}
+
+
+def phrases(project: Path) -> list[bytes]:
+    """The texts of all rows."""
+    lines = [
+        line
+        for file in ("train.jsonl", "held-out.jsonl")
+        for line in (project / "datasets" / file).read_text(encoding="utf-8").splitlines()
+    ]
+    return [json.loads(line)["phrase"].encode() for line in lines]
+
+
+def test_what_was_made_goes_up_and_nothing_else(project: Path, hub: HubServer) -> None:
+    (project / "gen-model/onnx/notes.txt").write_text("no stage made this")
+    said = publish(project, hub, REPO, *BOTH)
+    files = on_the_hub(hub)
+    assert set(files) == FILES
+    assert hub.repositories[REPO].private
+    assert len(hub.uploads.commits) == 1
+    for name in FILES - {"README.md", "adapter/adapter_config.json"}:
+        if not name.endswith("manifest.json"):
+            assert files[name] == (project / "gen-model" / name).read_bytes(), name
+    for form in ("onnx", "adapter"):  # what is there can be checked there
+        for name, entry in json.loads(files[f"{form}/manifest.json"])["files"].items():
+            assert hashlib.sha256(files[f"{form}/{name}"]).hexdigest() == entry["sha256"]
+    assert json.loads(files["adapter/adapter_config.json"])["base_model_name_or_path"] == "tiny"
+
+    texts = {name: data for name, data in files.items() if b"\0" not in data[:8192]}
+    assert "onnx/tokenizer.json" in texts
+    everything = b"\n".join(texts.values())
+    rows = phrases(project)
+    assert len(rows) > 1000
+    assert not [row for row in rows if row in everything]
+    assert b"model-cache" not in everything  # no folder of this machine
+    assert TOKEN.encode() not in everything
+
+    card = files["README.md"].decode()
+    own = (project / "gen-model/report/MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card.startswith(own.rstrip())
+    from huggingface_hub import ModelCard
+
+    data = ModelCard(card).data
+    assert data.license == "mit"
+    assert "demonstration" in data.tags
+    assert {result.metric_type for result in data.eval_results} >= {"accuracy", "f1"}
+    assert "**Demonstration model" in card
+    assert "| `onnx/` |" in card
+    assert "| `merged/` |" not in card
+
+    assert "notes.txt: stays here" in said
+    assert f"to {REPO}, a new repository, private" in said
+    assert f"published: {hub.url}/{REPO}" in said
+    shown = said.index("onnx/model.onnx.data")
+    assert shown < said.index("to send: ") < said.index("1/21 (0%)")
+
+    hub.requests.clear()
+    assert "nothing new" in publish(project, hub, REPO, *BOTH)
+    assert {method for method, _, _ in hub.requests} == {"GET"}
+    assert len(hub.uploads.commits) == 1
+
+
+def test_a_dry_run_asks_nobody(project: Path, hub: HubServer) -> None:
+    said = publish(project, hub, "--dry-run", HF_TOKEN="")
+    assert hub.requests == []
+    assert "onnx/model.onnx.data" in said
+    assert "adapter/" not in said
+    assert "would go to tones, private" in said
+
+
+def test_a_killed_run_goes_on(project: Path, hub: HubServer) -> None:
+    hub.uploads.stall_after = 2
+    running = command(project, hub, REPO, *BOTH)
+    assert hub.uploads.stalled.wait(60)
+    running.kill()
+    running.communicate()
+    assert on_the_hub(hub) == {}  # nothing half
+    assert len(hub.uploads.bodies) == 2
+    hub.uploads.stall_after = None
+    publish(project, hub, REPO, *BOTH)
+    assert set(on_the_hub(hub)) == FILES
+    assert len(hub.uploads.bodies) == len(set(hub.uploads.bodies)) > 2  # none came twice
+
+
+def test_a_hub_that_fails_is_asked_again(project: Path, hub: HubServer) -> None:
+    """A broken connection, a 500, and a commit that came through but whose answer was lost."""
+    hub.uploads.cut_after = 20_000
+    hub.uploads.failures = [("/preupload/", 500)]
+    hub.uploads.lost = ["/commit/"]
+    said = publish(project, hub, REPO)
+    assert set(on_the_hub(hub)) == {name for name in FILES if not name.startswith("adapter/")}
+    assert len(hub.uploads.commits) == 1
+    assert hub.uploads.cut_after is None
+    assert not hub.uploads.failures
+    assert "s3cr3t" not in said  # the signature of an address
+
+
+def test_a_commit_that_fails_is_made_again(project: Path, hub: HubServer) -> None:
+    hub.uploads.failures = [("/commit/", 503)]
+    publish(project, hub, REPO)
+    assert len(hub.uploads.commits) == 1
+    assert "onnx/model.onnx.data" in on_the_hub(hub)
+
+
+def test_the_name_of_whom_the_token_belongs_to(project: Path, hub: HubServer) -> None:
+    publish(project, hub, "--public")
+    assert not hub.repositories["ann/tones"].private
+    assert "say --public" in publish(project, hub, code=2)
+    assert "nothing new" in publish(project, hub, "--public")
+
+
+def test_forms_of_another_model_go(project: Path, hub: HubServer) -> None:
+    publish(project, hub, REPO, *BOTH)
+    there = hub.repositories[REPO]
+    there.commit({**on_the_hub(hub), "merged/manifest.json": b"{}", "onnx/old.onnx": b"", "a": b""})
+    said = publish(project, hub, REPO)
+    assert hub.uploads.commits[-1][2] == ["merged/manifest.json", "onnx/old.onnx"]
+    assert set(on_the_hub(hub)) == {*FILES, "a"}  # the adapter is of this run, and stays
+    assert "onnx/old.onnx" in said
+
+
+def test_rows_go_up_only_when_asked(project: Path, hub: HubServer) -> None:
+    said = publish(project, hub, REPO, "--with-data")
+    names = {name for name in on_the_hub(hub) if name.startswith("datasets/")}
+    assert {
+        f"datasets/{name}" for name in ("dataset.yaml", "train.jsonl", "held-out.jsonl")
+    } <= names
+    assert names <= {path.relative_to(project).as_posix() for path in project.rglob("*")} | {
+        "datasets/DATA_CARD.md"
+    }
+    assert "YOUR ROWS GO UP" in said
+    assert not [name for name in on_the_hub(hub) if "answers" in name or name.endswith(".log")]
+
+
+def test_a_secret_in_a_row_stays_here(project: Path, hub: HubServer) -> None:
+    with (project / "datasets/train.jsonl").open("a", encoding="utf-8") as rows:
+        rows.write('{"phrase": "password = \\"kl3wd9x2\\"", "tone": "joy"}\n')
+    said = publish(project, hub, REPO, "--with-data", code=2)
+    assert "likely secret: password" in said
+    assert "train.jsonl:1261" in said
+    assert "kl3wd9x2" not in said
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "code", "says"),
+    [
+        ((REPO,), {"HF_TOKEN": ""}, 2, ("Nobody is logged in", "hf auth login")),
+        ((REPO,), {"HF_TOKEN": "another"}, 2, ("does not accept the token",)),
+        (("others/tones",), {}, 2, ("refuses access to others/tones", "/settings/tokens")),
+        (
+            (REPO,),
+            {"HF_ENDPOINT": "http://127.0.0.1:9"},
+            1,
+            ("cannot be reached", "not sent again"),
+        ),
+        ((REPO,), {"HF_HUB_OFFLINE": "1"}, 2, ("HF_HUB_OFFLINE",)),
+        (("no/such/name",), {}, 2, ("'no/such/name' is not a hub id",)),
+    ],
+)
+def test_who_may_not(
+    project: Path,
+    hub: HubServer,
+    words: tuple[str, ...],
+    env: dict[str, str],
+    code: int,
+    says: tuple[str, ...],
+) -> None:
+    hub.uploads.writers["others"] = {"bob"}
+    said = publish(project, hub, *words, code=code, **env)
+    assert all(one in said for one in says), said
+    assert hub.repositories == {}
+
+
+def test_somebody_else_is_publishing(project: Path, hub: HubServer) -> None:
+    """A token that may read a repository, and a repository that changes meanwhile."""
+    hub.add(REPO).commit({})
+    hub.repositories[REPO].private = True
+    hub.uploads.writers["ann"] = {"bob"}
+    assert f"refuses access to {REPO}" in publish(project, hub, REPO, code=2)
+    del hub.uploads.writers["ann"]
+    hub.uploads.failures = [("/commit/", 412)]
+    assert "has changed meanwhile" in publish(project, hub, REPO, code=1)
+    assert on_the_hub(hub) == {}

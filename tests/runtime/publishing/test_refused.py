@@ -1,0 +1,150 @@
+"""What is not published: everything that did not pass the gate as it lies there now."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import load_project
+from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.runtime.pipeline.hashing import StatCache
+from phi3scaffold.runtime.publishing.files import gather
+
+
+@pytest.fixture
+def project(tiny_project: Path, tmp_path: Path) -> Path:
+    left = shutil.ignore_patterns("setup", ".git", "model-cache")
+    return Path(shutil.copytree(tiny_project, tmp_path / "tones", ignore=left))
+
+
+def made_again(folder: Path) -> None:
+    """Let the manifest say what lies in the folder, as a stage would that made it."""
+    cache = StatCache(folder / "none")
+    found = json.loads((folder / manifest.NAME).read_text())
+    found["files"] = manifest.list_files(folder, cache)
+    (folder / manifest.NAME).write_text(json.dumps(found))
+
+
+def one_byte(project: Path) -> None:
+    path = project / "gen-model/onnx/model.onnx.data"
+    stat, data = path.stat(), bytearray(path.read_bytes())
+    data[1000] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # a cache of hashes would not see it
+
+
+def another_adapter(project: Path) -> None:
+    path = project / "gen-model/adapter/adapter_model.safetensors"
+    path.write_bytes(path.read_bytes() + b"\0")
+    made_again(path.parent)
+
+
+def broken_gate(project: Path) -> None:
+    path = project / "gen-model/release/release.json"
+    found = json.loads(path.read_text())
+    found["released"] = False
+    found["checks"][0] |= {"verdict": "broken", "value": 1.5}
+    path.write_text(json.dumps(found))
+    made_again(path.parent)
+
+
+def forged_gate(project: Path) -> None:
+    broken_gate(project)
+    path = project / "gen-model/release/release.json"
+    path.write_text(path.read_text().replace('"released": false', '"released": true'))
+
+
+def stricter(project: Path) -> None:
+    path = project / "project.yaml"
+    path.write_text(path.read_text().replace("over_majority: 0.05", "over_majority: 0.99"))
+
+
+def secret(project: Path) -> None:
+    say(project, "Our key is hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH")
+
+
+def password(project: Path) -> None:
+    say(project, 'Say password = "aBcDeFgHiJ9" to get in')
+
+
+def say(project: Path, system: str) -> None:
+    """In the system turn: prompt.json goes up."""
+    path = project / "gen-model/onnx/prompt.json"
+    found = json.loads(path.read_text())
+    found["system"] = system
+    path.write_text(json.dumps(found, indent=1))
+    made_again(path.parent)
+    for name in ("evaluation", "release", "report"):  # as if it had been measured with it
+        note = project / "gen-model" / name / manifest.NAME
+        told = json.loads(note.read_text())
+        told["inputs"].pop("stage:export", None)
+        for stage in ("evaluate", "gate"):
+            told["inputs"].pop(f"stage:{stage}", None)
+        note.write_text(json.dumps(told))
+
+
+def gone(name: str) -> Callable[[Path], None]:
+    return lambda project: shutil.rmtree(project / "gen-model" / name)
+
+
+CASES: list[tuple[str, Callable[[Path], None], str]] = [
+    ("no form", gone("onnx"), "The onnx form was not made yet"),
+    ("not measured", gone("evaluation"), "The forms were not measured"),
+    ("not looked at", gone("release"), "Nobody has looked at the gate"),
+    ("no card", gone("report"), "There is no model card yet"),
+    ("gate broken", broken_gate, "The gate is broken"),
+    ("gate forged", forged_gate, "release.json has changed since it was made"),
+    ("limits changed", stricter, "The limits have changed"),
+    ("a byte of a form", one_byte, "model.onnx.data has changed"),
+    ("another adapter", another_adapter, "What finetune made is not what evaluate has looked at"),
+    ("a secret", secret, "likely secret: access key (Hugging Face)"),
+    ("a password", password, "likely secret: password"),
+    (
+        "half a form",
+        lambda project: (project / "gen-model/onnx/model.onnx").unlink(),
+        "The onnx form is not whole",
+    ),
+    (
+        "a card by hand",
+        lambda project: (project / "gen-model/report/MODEL_CARD.md").write_text("# 100%"),
+        "MODEL_CARD.md has changed",
+    ),
+    (
+        "numbers by hand",
+        lambda project: (project / "gen-model/evaluation/metrics.json").write_text("{}"),
+        "metrics.json has changed",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
+def test_it_is_refused(project: Path, change: Callable[[Path], None], says: str) -> None:
+    change(project)
+    with pytest.raises(ScaffoldError) as refused:
+        gather(load_project(project), ["onnx", "adapter"])
+    assert says in str(refused.value)
+    assert refused.value.fix
+    assert "aBcDeFgHiJ" not in str(refused.value)
+
+
+def test_a_form_that_is_not_chosen_may_be_gone(project: Path) -> None:
+    gone("merged")(project)
+    found = gather(load_project(project), ["onnx"])
+    assert found.forms == ("onnx",)
+    assert set(found.others) == {"adapter"}
+
+
+def test_the_notice_of_the_base_goes_along(project: Path) -> None:
+    (project / "model-cache/base").mkdir(parents=True)
+    (project / "model-cache/base/LICENSE").write_text("MIT License. Copyright Somebody.")
+    found = {file.name: file.content for file in gather(load_project(project), ["onnx"]).files}
+    assert found["LICENSE"] == b"MIT License. Copyright Somebody."
+    assert b"licence (MIT) holds for what was made from it: `LICENSE`" in found["README.md"]
