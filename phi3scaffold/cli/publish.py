@@ -86,10 +86,12 @@ def run(args: argparse.Namespace) -> int:
             fix="phi3scaffold run",
         )
     with only_run(project):  # nothing may be made anew while it goes up
+        print("comparing the files with their manifests", flush=True)
         found = gather(project, args.forms, with_data=args.with_data)
         if args.dry_run:
             _show(found, None)
-            print(f"would go to {repo}, {_seen(not args.public)}; nothing was sent")
+            whole = repo if "/" in repo else f"YOU/{repo}"
+            print(f"would go to {whole}, {_seen(not args.public)}; nothing was sent")
             return 0
         target = hub.look(found, repo, public=args.public)
         _show(found, target)

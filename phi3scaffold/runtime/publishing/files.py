@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -283,9 +284,10 @@ def _refuse_secrets(project: Project, file: Upload) -> None:
         for kind in find_secrets(line):
             raise _secret(kind, f"{file.name}:{number}")
     if file.name.endswith(".json"):  # where quotes are escaped, the lines hide what is said
-        for said in _strings(json.loads(text)):
-            for kind in find_secrets(said):
-                raise _secret(kind, file.name)
+        with contextlib.suppress(ValueError):  # no JSON after all
+            for said in _strings(json.loads(text)):
+                for kind in find_secrets(said):
+                    raise _secret(kind, file.name)
 
 
 def _strings(value: Any) -> Iterator[str]:

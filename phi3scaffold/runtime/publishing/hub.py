@@ -210,9 +210,11 @@ def _unwrapped(repo: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (ScaffoldError, errors.HfHubHTTPError, httpx2.HTTPError, OSError):
+    except (ScaffoldError, errors.HfHubHTTPError, httpx2.HTTPError, ConnectionError):
         raise
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # a file of this machine; hf_xet's own name none
         cause = error.__cause__
         if isinstance(cause, (errors.HfHubHTTPError, httpx2.HTTPError)):
             raise cause from None

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold.cli import publish as cli
+from phi3scaffold.runtime.publishing.files import Upload
 from tests.support.hub_server import HubServer
 
 REPO = "ann/tones"
@@ -145,7 +147,20 @@ def test_a_dry_run_asks_nobody(project: Path, hub: HubServer) -> None:
     assert hub.requests == []
     assert "onnx/model.onnx.data" in said
     assert "adapter/" not in said
-    assert "would go to tones, private" in said
+    assert "would go to YOU/tones, private" in said
+
+
+def test_the_time_left_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forecast from what was sent so far: here half of it, in no time."""
+    monkeypatch.setattr(cli, "SOON", 0.0)
+    tell = cli._progress(2)
+    tell(Upload("onnx/a", b"", "", 1000), 0, 2000)
+    tell(Upload("onnx/b", b"", "", 1000), 1000, 2000)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "1/2 (0%): onnx/a, 1000 B"
+    assert second == "2/2 (50%, about 0 s left): onnx/b, 1000 B"
 
 
 def test_a_killed_run_goes_on(project: Path, hub: HubServer) -> None:
