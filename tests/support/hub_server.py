@@ -174,6 +174,8 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             if found.token is not None and sent != found.token:
                 message = "Invalid credentials in Authorization header" if sent else ""
                 return self._refuse(401, None if sent else "RepoNotFound", message)
+            if rest[:1] == ["xet-write-token"]:
+                return self._refuse(403, None, "Nothing is kept in Xet here")
             # api: [revision, REV] or [tree, REV, ...] or nothing; else: [resolve, REV, FILE...]
             revision = rest[1] if len(rest) > 1 else "main"
             commit = found.branches.get(revision, revision)

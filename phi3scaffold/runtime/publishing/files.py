@@ -42,12 +42,21 @@ class Upload:
         content: the file; or the very bytes that were looked at, of texts.
         sha256: of the content, 64 hex digits.
         size: in bytes.
+        stamp: of a file: its time of change in nanoseconds when it was looked at.
     """
 
     name: str
     content: Path | bytes
     sha256: str
     size: int
+    stamp: int = 0
+
+    def check_unchanged(self) -> None:
+        """Refuse a file that was written to since it was looked at. Raises ScaffoldError."""
+        if isinstance(self.content, Path):
+            stat = self.content.stat()
+            if (stat.st_size, stat.st_mtime_ns) != (self.size, self.stamp):
+                raise changed(self.content)
 
     @property
     def git_hash(self) -> str:
@@ -126,6 +135,11 @@ def _file(name: str, data: bytes) -> Upload:
     return Upload(name, data, hashlib.sha256(data).hexdigest(), len(data))
 
 
+def _large(name: str, path: Path) -> Upload:
+    stat = path.stat()  # before its bytes are read: what is written to meanwhile is seen
+    return Upload(name, path, digest_of(path), stat.st_size, stat.st_mtime_ns)
+
+
 def _read_manifest(folder: Path) -> Manifest:
     made = manifest.read(folder)
     if made is None:
@@ -140,19 +154,14 @@ def _form(project: Project, form: str, folder: Path, made: Manifest) -> Iterator
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
             raise changed(path)
         try:
-            size = path.stat().st_size
-            data = path.read_bytes() if size <= LONGEST_TEXT and _is_text(path) else None
-            sha = hashlib.sha256(data).hexdigest() if data is not None else digest_of(path)
+            text = path.stat().st_size <= LONGEST_TEXT and _is_text(path)
+            place = f"{form}/{name}"
+            file = _file(place, path.read_bytes()) if text else _large(place, path)
         except OSError:
             raise changed(path) from None
-        if sha != entry["sha256"]:
+        if file.sha256 != entry["sha256"]:
             raise changed(path)
-        if path.name == ADAPTER_CONFIG:
-            data = _without_places(project, path)
-        if data is not None:
-            yield _file(f"{form}/{name}", data)
-        else:
-            yield Upload(f"{form}/{name}", path, sha, size)
+        yield _file(place, _without_places(project, path)) if path.name == ADAPTER_CONFIG else file
     yield _file(f"{form}/{manifest.NAME}", _shown_manifest(project, folder, made))
 
 
@@ -262,11 +271,12 @@ def _rows(project: Project) -> Iterator[Upload]:
         if path == project.dataset_yaml:
             yield _file(name, path.read_bytes())
             continue
+        file = _large(name, path)
         for row in Reading([path]):
             for text in _strings(row.values):
                 for kind in find_secrets(text):
                     raise _secret(kind, f"{path}:{row.line}")
-        yield Upload(name, path, digest_of(path), path.stat().st_size)
+        yield file
     card = project.gen / "data" / "DATA_CARD.md"
     if card.is_file():
         yield _file(f"{DATA}/{card.name}", card.read_bytes())

@@ -127,9 +127,10 @@ def send(publication: Publication, target: Target, progress: Progress) -> str:
         for file in sorted(target.missing, key=lambda file: file.size):
             progress(file, done, target.size)
             operation = CommitOperationAdd(file.name, file.content)
-            # what was compared with the manifest: the hub refuses content that is not this
+            # what was compared with the manifest: plain HTTP refuses content that is not this
             operation.upload_info.sha256 = bytes.fromhex(file.sha256)
             api.preupload_lfs_files(target.repo, [operation], free_memory=False)
+            file.check_unchanged()  # Xet takes our word for it
             added.append(operation)
             done += file.size
         operations = [*added, *(CommitOperationDelete(name) for name in target.goes)]
@@ -210,11 +211,11 @@ def _unwrapped(repo: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (ScaffoldError, errors.HfHubHTTPError, httpx2.HTTPError, ConnectionError):
+    except (ScaffoldError, errors.HfHubHTTPError, httpx2.HTTPError):
         raise
     except (ValueError, RuntimeError, OSError) as error:
         if isinstance(error, OSError) and error.filename is not None:
-            raise  # a file of this machine; hf_xet's own name none
+            raise  # a file of this machine; what hf_xet raises names none
         cause = error.__cause__
         if isinstance(cause, (errors.HfHubHTTPError, httpx2.HTTPError)):
             raise cause from None

@@ -69,7 +69,10 @@ def command(project: Path, hub: HubServer, *words: str, **env: str) -> subproces
 def publish(project: Path, hub: HubServer, *words: str, code: int = 0, **env: str) -> str:
     """What it says, both streams together; it has to end with `code`."""
     running = command(project, hub, *words, **env)
-    said = "".join(running.communicate(timeout=90))
+    try:
+        said = "".join(running.communicate(timeout=60))
+    finally:
+        running.kill()
     assert running.returncode == code, said
     assert TOKEN not in said
     assert "Traceback" not in said
@@ -276,4 +279,20 @@ def test_somebody_else_is_publishing(project: Path, hub: HubServer) -> None:
     del hub.uploads.writers["ann"]
     hub.uploads.failures = [("/commit/", 412)]
     assert "has changed meanwhile" in publish(project, hub, REPO, code=1)
+    assert on_the_hub(hub) == {}
+
+
+def test_a_hub_that_fails_for_good(project: Path, hub: HubServer) -> None:
+    hub.uploads.failures = [("/repos/create", 503)]
+    said = publish(project, hub, REPO, code=1)
+    assert "The hub failed: " in said
+    assert "It is not my day" in said
+    assert "run it again: what is up already is not sent again, later" in said
+    hub.uploads.failures = [("/repos/create", 409)]
+    assert "is just being changed" in publish(project, hub, REPO, code=1)
+    assert hub.repositories == {}
+    # Xet, which has no loopback: what its own library raises is told in the same way
+    said = publish(project, hub, REPO, code=1, HF_HUB_DISABLE_XET="0")
+    assert "The upload failed: " in said
+    assert "403" in said
     assert on_the_hub(hub) == {}

@@ -148,3 +148,17 @@ def test_the_notice_of_the_base_goes_along(project: Path) -> None:
     found = {file.name: file.content for file in gather(load_project(project), ["onnx"]).files}
     assert found["LICENSE"] == b"MIT License. Copyright Somebody."
     assert b"licence (MIT) holds for what was made from it: `LICENSE`" in found["README.md"]
+
+
+def test_a_file_that_is_written_to_while_it_goes_up(project: Path) -> None:
+    [weights] = [
+        file
+        for file in gather(load_project(project), ["onnx"]).files
+        if file.name == "onnx/model.onnx.data"
+    ]
+    weights.check_unchanged()
+    one_byte(project)
+    weights.check_unchanged()  # the time of change was put back: plain HTTP would see it
+    os.utime(project / "gen-model/onnx/model.onnx.data")
+    with pytest.raises(ScaffoldError, match="has changed"):
+        weights.check_unchanged()
