@@ -1,4 +1,4 @@
-"""`phi3scaffold serve`: an OpenAI-compatible server over the ONNX model."""
+"""`phi3scaffold serve`: an OpenAI-compatible server over the ONNX model, and a page to chat."""
 
 from __future__ import annotations
 
@@ -107,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"serving at {address}/v1; Ctrl-C stops")
         for model in models:
             print(f"  model {model.id}: {model.form}, {model.folder}")
+        print(f"  a page to chat: {address}/")
         print(
             f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json'{key} \\\n"
             f"""    -d '{{"messages": [{{"role": "user", "content": "..."}}]}}'""",

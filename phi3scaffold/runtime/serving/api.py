@@ -1,4 +1,4 @@
-"""The endpoints: OpenAI's, /health and /metrics."""
+"""The endpoints: OpenAI's, /health and /metrics; and the chat page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, StreamingResponse
 
+from phi3scaffold.runtime.serving import chat as chat_page
 from phi3scaffold.runtime.serving.answers import Answer
 from phi3scaffold.runtime.serving.guard import Guard
 from phi3scaffold.runtime.serving.metrics import CONTENT_TYPE_LATEST, Metrics
@@ -46,6 +47,7 @@ def build(worker: Worker, settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type"],
         )
     _errors(app)
+    chat_page.add(app)
 
     @app.get("/health")
     async def health() -> JSONResponse:

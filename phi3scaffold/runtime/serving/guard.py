@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
+from phi3scaffold.runtime.serving import chat
 from phi3scaffold.runtime.serving.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.serving.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-OPEN = ("/health",)  # without a key: load balancers ask it
+# without a key: load balancers ask the first, and the page is where a person types the key
+OPEN = ("/health", *chat.FILES)
 
 
 class Guard:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
 from tests.conftest import command
+from tests.support.browser import chromium
 from tests.support.server import Server, without_training
 
 
@@ -40,3 +43,47 @@ def server(served_project: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture
 def client(server: Server) -> openai.OpenAI:
     return server.client()
+
+
+@pytest.fixture
+def own(served_project: Path) -> Iterator[Callable[..., Server]]:
+    """Servers of this test alone; killed where it fails."""
+    started: list[Server] = []
+
+    def start(*words: str, **options: dict[str, str]) -> Server:
+        started.append(Server(served_project, *words, **options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a server's page; nothing may leave the server's origin, and nothing may go wrong."""
+    opened: list[tuple[Any, list[str], str]] = []
+
+    def start(server: Server, width: int = 800, **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
+        context.set_default_timeout(10_000)
+        tab = context.new_page()
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("pageerror", lambda error: asked.append(f"error: {error}"))
+        tab.on("dialog", lambda dialog: asked.append(f"dialog: {dialog.message}"))
+        tab.goto(server.url)
+        opened.append((context, asked, server.url))
+        return tab
+
+    yield start
+    for context, asked, url in opened:
+        context.close()
+        assert [one for one in asked if not one.startswith(f"{url}/")] == []

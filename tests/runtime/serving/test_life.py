@@ -31,21 +31,6 @@ def small(served_project: Path) -> Iterator[Server]:
     assert running.end() == 0
 
 
-@pytest.fixture
-def own(served_project: Path) -> Iterator[Callable[..., Server]]:
-    """Servers of this test alone; killed where it fails."""
-    started: list[Server] = []
-
-    def start(*words: str, **options: dict[str, str]) -> Server:
-        started.append(Server(served_project, *words, **options))
-        return started[-1]
-
-    yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.end(signal.SIGKILL)
-
-
 def together(*work: Callable[[], object]) -> list[threading.Thread]:
     threads = [threading.Thread(target=one, daemon=True) for one in work]
     for thread in threads:
@@ -278,7 +263,8 @@ def test_health_while_it_starts_and_what_it_says(own: Callable[..., Server]) -> 
     assert server.said[0] == f"serving at http://127.0.0.1:{port}/v1; Ctrl-C stops"
     assert "model proj: onnx" in server.said[1]
     assert "demonstration model" in server.told[0]
-    curl = " ".join(server.said[2:]).replace("\\", "")
+    assert server.said[2] == f"  a page to chat: http://127.0.0.1:{port}/"
+    curl = " ".join(server.said[3:]).replace("\\", "")
     assert curl.strip().startswith(f"curl http://127.0.0.1:{port}/v1/chat/completions")
     if shutil.which("curl"):
         done = subprocess.run(curl, shell=True, capture_output=True, text=True)

@@ -1,0 +1,59 @@
+"""The chat page at `/`: a document, a style sheet and a script; no build step, no network.
+
+The browser is told to hold the page to that: it may load and ask nothing but this server, and no
+text, whoever wrote it, can become HTML or a script (Trusted Types with no policy at all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+
+HERE = Path(__file__).parent
+FILES = {
+    "/": ("text/html", (HERE / "index.html",)),
+    # the reports' look, then what the page has beside it
+    "/chat.css": ("text/css", (HERE.parents[1] / "page" / "style.css", HERE / "chat.css")),
+    "/chat.js": ("text/javascript", (HERE / "chat.js",)),
+}
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "connect-src": "'self'",
+    "img-src": "data:",  # the empty icon, or browsers ask for one
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "'none'",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(" ".join(rule) for rule in POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+def add(app: FastAPI) -> None:
+    """Serve the page's files, read once, at their paths."""
+    for path, (kind, files) in FILES.items():
+        text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+        app.add_route(path, _answer(text, kind), methods=["GET"])
+
+
+def _answer(text: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_request: Request) -> Response:
+        return Response(text, headers=HEADERS, media_type=kind)
+
+    return answer

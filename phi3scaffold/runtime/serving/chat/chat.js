@@ -1,0 +1,323 @@
+// The chat page. It asks the server that it came from, through OpenAI's interface, and nobody else.
+// Whatever somebody wrote reaches the page as a text node.
+
+const $ = (id) => document.getElementById(id);
+const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
+
+let key = ""; // in memory alone
+let models = []; // as /v1/models has them
+let turns = []; // [{prompt, element, answers: [{model, text}]}]
+let running = null; // the AbortController of what is being answered
+let following = true; // whether the page is to scroll with the answer
+
+// ---- the server
+
+async function ask(path, { body, signal } = {}) {
+  const headers = {};
+  if (key) headers.Authorization = `Bearer ${key}`;
+  if (body) headers["Content-Type"] = "application/json";
+  const method = body ? "POST" : "GET";
+  let reply;
+  try {
+    reply = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Error("The server cannot be reached. Is it still running?");
+  }
+  if (reply.ok) return reply;
+  if (reply.status === 401) {
+    wantKey();
+    throw new Error(key ? "The server does not know this API key." : "The server wants a key.");
+  }
+  const wait = reply.headers.get("Retry-After");
+  const told = (await reply.json().catch(() => null))?.error?.message;
+  const what = told || `The server answers with ${reply.status} ${reply.statusText}`.trim() + ".";
+  throw new Error(wait ? `${what} Try again in ${wait} seconds.` : what);
+}
+
+// The objects of a stream of server-sent events, up to its [DONE].
+async function* events(reply) {
+  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  let held = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch(() => ({ done: true }));
+    if (done) throw new Error("The connection broke off before the answer was whole.");
+    const parts = (held + value).split(/\r?\n\r?\n/);
+    held = parts.pop();
+    for (const part of parts) {
+      if (!part.startsWith("data:")) continue;
+      const data = part.slice(5).trim();
+      if (data === "[DONE]") return;
+      const event = JSON.parse(data);
+      if (event.error) throw new Error(event.error.message);
+      yield event;
+    }
+  }
+}
+
+// ---- models and the key
+
+const named = (model) => `${model.id} (${model.form})`;
+
+async function load() {
+  $("trouble").hidden = true;
+  try {
+    models = (await (await ask("v1/models")).json()).data;
+  } catch (error) {
+    const asksForKey = !$("key-form").hidden;
+    $("trouble").hidden = asksForKey;
+    const where = asksForKey ? $("key-error") : $("trouble").querySelector("p");
+    where.textContent = asksForKey && !key ? "" : error.message;
+    say(where.textContent);
+    return false;
+  }
+  for (const select of [$("model"), $("other")]) {
+    const before = select.value;
+    const none = [...select.options].filter((option) => !option.value);
+    select.replaceChildren(...none, ...models.map((one) => new Option(named(one), one.id)));
+    if (models.some(({ id }) => id === before)) select.value = before;
+  }
+  describe();
+  return true;
+}
+
+function describe() {
+  const model = models.find(({ id }) => id === $("model").value);
+  if (!model) return;
+  const context = model.context_length;
+  const facts = [named(model)];
+  if (context) facts.push(`a context of ${context.toLocaleString("en")} tokens`);
+  if (model.demonstration) facts.push("a demonstration model: do not rely on its answers");
+  $("about").textContent = `${facts.join(", ")}.`;
+  $("system").placeholder = model.system ?? "none";
+  document.title = `${model.id}: chat`;
+}
+
+function wantKey() {
+  $("key-form").hidden = false;
+  $("trouble").hidden = true;
+  $("key").focus();
+}
+
+async function useKey(event) {
+  event.preventDefault();
+  key = $("key").value.trim();
+  $("key-error").textContent = "";
+  $("key-form").hidden = true;
+  if (!(await load())) return;
+  $("key").value = "";
+  $("prompt").focus();
+}
+
+// ---- answers
+
+function send(event) {
+  event?.preventDefault();
+  const prompt = $("prompt").value;
+  if (running || !ready()) return;
+  if (!prompt.trim()) return $("prompt").focus();
+  const element = $("turn").content.cloneNode(true).firstElementChild;
+  element.querySelector(".asked").textContent = prompt;
+  $("conversation").append(element);
+  $("welcome").hidden = true;
+  $("prompt").value = "";
+  const turn = { prompt, element, answers: [] };
+  turns.push(turn);
+  following = true;
+  answer(turn);
+}
+
+// Whether the settings can be sent; what is wrong with them is shown.
+function ready() {
+  if (!models.length) {
+    ($("key-form").hidden ? $("retry") : $("key")).focus();
+    return false;
+  }
+  if (!$("settings").checkValidity()) $("settings").querySelector("details").open = true;
+  return $("settings").reportValidity();
+}
+
+// One model after the other, as the server would do it anyway: so none waits in the other's time.
+async function answer(turn) {
+  const mine = new AbortController();
+  running = mine;
+  busy();
+  const chosen = [$("model").value, $("other").value].filter(Boolean);
+  turn.answers = chosen.map((id) => new Answer(models.find((model) => model.id === id)));
+  turn.element.querySelector(".sides").replaceChildren(...turn.answers.map(({ element }) => element));
+  follow();
+  for (const [side, one] of turn.answers.entries()) {
+    await one.get({ ...settings(), messages: messages(turn, side) }, mine.signal);
+    follow();
+  }
+  if (running !== mine) return; // a new conversation has begun meanwhile
+  running = null;
+  busy();
+  say(turn.answers.map((one) => one.told).join(" "));
+}
+
+function settings() {
+  const found = {};
+  for (const name of NUMBERS) if ($(name).value !== "") found[name] = $(name).valueAsNumber;
+  return found;
+}
+
+// What was said so far: to each model its own answers. A turn that got none is left out.
+function messages(turn, side) {
+  const told = [];
+  if ($("system").value.trim()) told.push({ role: "system", content: $("system").value });
+  for (const { prompt, answers } of turns.slice(0, turns.indexOf(turn))) {
+    const { text } = answers[side] ?? answers[0];
+    if (!text) continue;
+    told.push({ role: "user", content: prompt }, { role: "assistant", content: text });
+  }
+  return [...told, { role: "user", content: turn.prompt }];
+}
+
+class Answer {
+  constructor(model) {
+    this.model = model;
+    this.text = "";
+    this.told = ""; // what a screen reader says at the end
+    this.element = $("answer").content.cloneNode(true).firstElementChild;
+    this.part = (name) => this.element.querySelector(name);
+    this.part("h3").textContent = named(model);
+    this.part(".numbers").textContent = "waiting …";
+    this.part(".copy").setAttribute("aria-label", `Copy the answer of ${named(model)}`);
+    this.part(".copy").addEventListener("click", () => copy(this));
+  }
+
+  async get(request, signal) {
+    const node = this.part(".text").appendChild(new Text());
+    const began = performance.now();
+    const seconds = (until) => (until - began) / 1000;
+    let [first, tokens, pieces, finish] = [null, null, 0, null];
+    let trouble = "";
+    try {
+      const stream = { stream: true, stream_options: { include_usage: true } };
+      const reply = await ask("v1/chat/completions", {
+        body: { model: this.model.id, ...request, ...stream },
+        signal,
+      });
+      first = performance.now();
+      this.part(".numbers").textContent = "answering …";
+      for await (const { choices, usage } of events(reply)) {
+        tokens = usage?.completion_tokens ?? tokens;
+        finish = choices[0]?.finish_reason ?? finish;
+        const piece = choices[0]?.delta?.content;
+        if (!piece) continue;
+        pieces += 1;
+        this.text += piece;
+        node.appendData(piece);
+        follow();
+      }
+    } catch (error) {
+      if (signal.aborted) finish = "abort";
+      else trouble = error.message;
+    }
+    const notes = [];
+    if (finish === "abort") notes.push("stopped");
+    if (finish === "length") notes.push("cut off: the longest answer is reached");
+    if (first && (tokens ?? pieces)) {
+      notes.unshift(measured(tokens, pieces, seconds(performance.now()), seconds(first)));
+    } else if (finish === "stop") notes.unshift("an empty answer");
+    this.part(".numbers").textContent = notes.join("; ");
+    this.part(".error").textContent = trouble;
+    this.part(".error").hidden = !trouble;
+    this.part(".copy").hidden = !this.text;
+    const outcome = trouble ? `Error: ${trouble}` : notes.slice(1).join("; ");
+    this.told = `${this.model.id}: ${[this.text, outcome].filter(Boolean).join(" ") || notes[0]}`;
+  }
+}
+
+// Only a whole answer comes with its number of tokens; else the pieces are counted.
+function measured(tokens, pieces, whole, first) {
+  const count = tokens ?? pieces;
+  const rate = count / Math.max(whole, 0.001);
+  const about = tokens === null ? "about " : "";
+  const words = `${count} ${count === 1 ? "token" : "tokens"} in ${whole.toFixed(2)}\u00a0s`;
+  const speed = `${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s`;
+  return `${about}${speed}: ${words}, the first after ${first.toFixed(2)}\u00a0s`;
+}
+
+async function copy(answer) {
+  let done = false;
+  try {
+    await navigator.clipboard.writeText(answer.text);
+    done = true;
+  } catch {
+    // there is no clipboard where the page came over http from another machine
+    getSelection().selectAllChildren(answer.part(".text"));
+    done = document.execCommand("copy");
+  }
+  const button = answer.part(".copy");
+  button.textContent = done ? "Copied" : "Selected: press Ctrl+C";
+  say(button.textContent);
+  setTimeout(() => (button.textContent = "Copy"), 2000);
+}
+
+// ---- the page
+
+function busy() {
+  const able = { send: !running, stop: running, again: !running && turns.length };
+  for (const [id, yes] of Object.entries(able)) $(id).setAttribute("aria-disabled", String(!yes));
+  $("conversation").setAttribute("aria-busy", String(Boolean(running)));
+  if (running) say("Answering.");
+}
+
+// To screen readers, once for each thing that happens: never the pieces of an answer.
+function say(text) {
+  $("status").replaceChildren(text);
+}
+
+function follow() {
+  if (!following || follow.asked) return;
+  follow.asked = requestAnimationFrame(() => {
+    follow.asked = 0;
+    if (following) scrollTo(0, document.documentElement.scrollHeight);
+  });
+}
+
+function stop() {
+  running?.abort();
+}
+
+function regenerate() {
+  if (!running && turns.length && ready()) answer(turns.at(-1));
+}
+
+function reset() {
+  stop();
+  running = null;
+  turns = [];
+  $("conversation").replaceChildren();
+  $("welcome").hidden = false;
+  busy();
+  say("New conversation.");
+  $("prompt").focus();
+}
+
+$("composer").addEventListener("submit", send);
+$("settings").addEventListener("submit", (event) => event.preventDefault());
+$("key-form").addEventListener("submit", useKey);
+$("retry").addEventListener("click", load);
+$("stop").addEventListener("click", stop);
+$("again").addEventListener("click", regenerate);
+$("new").addEventListener("click", reset);
+$("model").addEventListener("change", describe);
+$("prompt").addEventListener("keydown", (event) => {
+  const composing = event.isComposing || event.keyCode === 229; // Enter takes a suggestion then
+  if (event.key === "Enter" && !event.shiftKey && !composing) send(event);
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && running && !event.isComposing) stop();
+});
+let height = 0;
+addEventListener("scroll", () => {
+  const near = innerHeight + scrollY > document.documentElement.scrollHeight - 60;
+  // more may have come since the page was scrolled to its end: only who goes up wants to stay there
+  following = near || (following && scrollY >= height);
+  height = scrollY;
+});
+
+load();
