@@ -240,6 +240,20 @@ def test_what_new_writes_is_what_the_rows_are(
     assert said.startswith("rows.jsonl: ")
 
 
+def test_labels_of_every_script_are_read_back(
+    tmp_path: Path, write_rows: Callable[..., Path]
+) -> None:
+    """YAML has escapes of its own; what people have to read and edit is not escaped at all."""
+    labels = ["😀 joy", "فرح", "カード", 'it\'s <b>"q"</b> & co', "a: [b] #c", "x\x85\u2028y", "no"]
+    rows = [{"phrase": f"text {n}", "tone": label} for n, label in enumerate(labels * 2)]
+    datasets, _ = project(tmp_path, write_rows(rows), task="classify")
+    spec = load_spec(datasets / "dataset.yaml")
+    assert set(spec.labels) == set(labels)
+    assert all(isinstance(conversation(row, spec), Conversation) for row in read_rows(spec.train))
+    text = (datasets / "dataset.yaml").read_text(encoding="utf-8")
+    assert "فرح" in text and "カード" in text and "it's <b>" in text
+
+
 def test_an_empty_input_takes_its_line_with_it(
     tmp_path: Path, write_rows: Callable[..., Path]
 ) -> None:
