@@ -14,6 +14,7 @@ from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.environment import physical_cores
 from phi3scaffold.runtime.forms.form import Form, read_json
 from phi3scaffold.runtime.forms.sampling import GREEDY, Sampling
+from phi3scaffold.runtime.forms.schema import BadSchema, grammar
 from phi3scaffold.runtime.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 # 4,096: there a model of long context turns to other positions, for the whole of what it reads.
 PIECE = 512
 PIECES_UP_TO = 4096
-
-
-class BadSchema(ValueError):
-    """A JSON schema that no answer can be held to; its text says why."""
 
 
 class GenaiForm(Form):
@@ -187,7 +184,7 @@ class GenaiForm(Form):
         )
         try:
             if sampling.schema is not None:
-                params.set_guidance("json_schema", sampling.schema)
+                params.set_guidance("lark_grammar", grammar(sampling.schema))
             generator = self._genai.Generator(self._model, params)
         except RuntimeError as error:
             if sampling.schema is None:

@@ -23,8 +23,9 @@ from phi3scaffold.errors import USER_MISTAKE, ScaffoldError
 from phi3scaffold.runtime import environment
 from phi3scaffold.runtime.forms import open_form
 from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.forms.genai import BadSchema, GenaiForm
+from phi3scaffold.runtime.forms.genai import GenaiForm
 from phi3scaffold.runtime.forms.genai_adapter import GenaiAdapterForm
+from phi3scaffold.runtime.forms.schema import BadSchema, broken
 from phi3scaffold.runtime.serving.asked import Asked, Until
 from phi3scaffold.runtime.serving.refused import Refused
 
@@ -92,7 +93,9 @@ class Engine:
             yield {"text": rest}
         stopped = until.found or count < room
         if asked.sampling.schema and stopped and not until.found:
-            _check_json("".join(whole))
+            why = broken("".join(whole), asked.sampling.schema)
+            if why:
+                raise BadSchema(why)
         yield {"end": "stop" if stopped else "length", "tokens": count}
 
 
@@ -129,19 +132,6 @@ def room_for(form: Form, ids: list[int], asked: Asked) -> int:
     if asked.limit is None and asked.sampling.schema is None:
         return min(left, form.prompt.max_new_tokens)
     return asked.limit or left
-
-
-def _check_json(text: str) -> None:
-    """An answer to a schema that contradicts itself ends early, and is no JSON."""
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        raise Refused(
-            400,
-            "No answer can keep to this schema.",
-            code="invalid_json_schema",
-            param="response_format",
-        ) from None
 
 
 def main(work: str) -> None:

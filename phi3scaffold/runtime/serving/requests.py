@@ -53,7 +53,6 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 }
 ROLES = ("system", "developer", "user", "assistant")
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
-COMPACT = {"whitespace_flexible": False}  # or a small model writes blanks for ever
 
 
 class Strict(BaseModel):
@@ -110,7 +109,7 @@ class ResponseFormat(Strict):
             if self.json_schema is None or self.json_schema.schema_ is None:
                 raise wrong("response_format.json_schema.schema", "The schema is missing.")
             schema = self.json_schema.schema_
-        return json.dumps({**schema, "x-guidance": COMPACT})
+        return json.dumps(schema)
 
 
 class Common(BaseModel):

@@ -168,6 +168,48 @@ def test_json_schema(client: openai.OpenAI) -> None:
         assert answer.choices[0].finish_reason == "stop"
 
 
+def asked_for(client: openai.OpenAI, schema: dict[str, object]) -> str:
+    """The answer to a schema."""
+    answer = client.chat.completions.create(
+        model="proj",
+        messages=HELLO,
+        response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+    )
+    assert answer.choices[0].finish_reason == "stop"
+    return answer.choices[0].message.content
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [
+        'She said "yes"',
+        "back\\slash, tab\t, line\n",
+        "é ü 漢字 🙂",  # beyond the letters of this tokenizer
+        "it is <|end|> or </s>",  # a control token's name, as a text
+        "a text of more than thirty-one bytes, with no escape in it at all",
+        '"',
+    ],
+)
+def test_a_constant_is_kept_to_the_letter(client: openai.OpenAI, constant: str) -> None:
+    assert json.loads(asked_for(client, {"const": constant})) == constant
+    named = {
+        "type": "object",
+        "properties": {constant: {"enum": [constant, 7]}},
+        "required": [constant],
+        "additionalProperties": False,
+    }
+    found = json.loads(asked_for(client, named))
+    assert found in ({constant: constant}, {constant: 7})
+
+
+def test_an_answer_that_breaks_its_schema_is_an_error(client: openai.OpenAI) -> None:
+    """llguidance ends such a constant too early: the answer is JSON, but not what was asked for."""
+    constant = 'say "yes" now, please, and wait for me here'
+    with pytest.raises(openai.BadRequestError, match="broke off") as error:
+        asked_for(client, {"const": constant})
+    assert error.value.code == "invalid_json_schema"
+
+
 def test_json_object(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(
         model="proj", messages=HELLO, response_format={"type": "json_object"}, max_tokens=100
