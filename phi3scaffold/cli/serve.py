@@ -1,4 +1,4 @@
-"""`phi3scaffold serve`: an OpenAI-compatible server over the ONNX model, and a page to chat."""
+"""`phi3scaffold serve`: an OpenAI-compatible server over the model, and a page to chat with it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 from phi3scaffold.cli.asking import at_least_one
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.runtime.forms import FORMS
 
 EPILOG = """examples:
   phi3scaffold serve
   phi3scaffold serve --form onnx-adapter            # the adapters of project.yaml, by name
-  phi3scaffold serve --form onnx --form onnx-base   # two models, to compare
+  phi3scaffold serve --form onnx --form merged      # two forms, to compare on the page
   PHI3SCAFFOLD_API_KEY=... phi3scaffold serve --host 0.0.0.0 --port 8080
 """
 
@@ -26,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--form",
         action="append",
-        choices=("onnx", "onnx-adapter", "onnx-base"),
-        help="which form answers (default: onnx, the one that ships); repeat it for several: a "
-        "request's `model` chooses",
+        choices=FORMS,
+        help="which form answers (default: onnx, the one that ships); repeat it for several, all "
+        "of them in memory: a request's `model` chooses. merged, adapter and base run in PyTorch",
     )
     parser.add_argument(
         "--host",
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             f"Serving needs a package that is not installed: {error.name}.",
             fix="pip install 'phi3scaffold[serve]', or make setup in the project",
         ) from None
-    from phi3scaffold.runtime.serving.served import remark, served
+    from phi3scaffold.runtime.serving.served import served
     from phi3scaffold.runtime.serving.settings import Settings, read_key
 
     settings = Settings(
@@ -93,8 +94,7 @@ def run(args: argparse.Namespace) -> int:
     )
     project = find_project(Path(args.project) if args.project else None)
     models = served(project, args.form or ["onnx"])
-    told = remark(project)
-    if told:
+    for told in dict.fromkeys(model.remark for model in models if model.remark):
         print(f"warning: {told}", file=sys.stderr)
     if models[0].demonstration:
         print(

@@ -34,7 +34,10 @@ class Echo(Form):
 
     def _encode(self, messages: list[dict[str, str]]) -> list[int]:
         self.asked.append(messages)
-        return [ord(c) for c in "|".join(m["content"] for m in messages)]
+        return self._encode_text("|".join(m["content"] for m in messages))
+
+    def _encode_text(self, text: str) -> list[int]:
+        return [ord(c) for c in text]
 
     def _decode(self, ids: Sequence[int]) -> str:
         return "".join(map(chr, ids))

@@ -59,8 +59,8 @@ def open_form(
         folder = folder_of(name, where)
         if adapter is None and where.adapters:
             adapter = where.adapters[0][0]
-        if name == "base" and prompt is None:
-            prompt = _any_prompt(where)
+        if name == "base":
+            prompt = prompt or prompt_of(name, where)
     else:
         folder = where
     check_made(name, folder)
@@ -96,6 +96,29 @@ def folder_of(name: str, project: Project) -> Path:
     }[name]
 
 
+def prompt_of(name: str, project: Project) -> Prompt:
+    """The prompt a project's form is asked with; the base, which has none, with the newest form's.
+
+    Raises:
+        ScaffoldError: there is none.
+    """
+    if name != "base":
+        return Prompt.load(folder_of(name, project))
+    for folder in (project.onnx, project.merged, project.adapter):
+        if (folder / FILE).is_file():
+            return Prompt.load(folder)
+    raise ScaffoldError(
+        "The base has no prompt of its own, and no form with one was made yet.",
+        where=project.gen,
+        fix="run: phi3scaffold run",
+    )
+
+
+def mark_of(name: str, folder: Path) -> Path:
+    """The file that shows that the form is there."""
+    return folder / _MARKS[name][0]
+
+
 def check_made(name: str, folder: Path) -> None:
     """Refuse a form that is not there, or not there whole.
 
@@ -121,14 +144,3 @@ def check_made(name: str, folder: Path) -> None:
                 fix=f"make it again: phi3scaffold {verb}",
                 exit_code=FAILED_RUN,
             )
-
-
-def _any_prompt(project: Project) -> Prompt:
-    for folder in (project.onnx, project.merged, project.adapter):
-        if (folder / FILE).is_file():
-            return Prompt.load(folder)
-    raise ScaffoldError(
-        "The base has no prompt of its own, and no form with one was made yet.",
-        where=project.gen,
-        fix="run: phi3scaffold run",
-    )

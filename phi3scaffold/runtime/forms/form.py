@@ -6,7 +6,7 @@ import abc
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -59,6 +59,15 @@ class Form(abc.ABC):
             self.prompt.check_text(message["content"], self.special_tokens)
         return self._encode(list(messages))
 
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of a text that stands outside of any conversation.
+
+        Raises:
+            ScaffoldError: the text contains a control token.
+        """
+        self.prompt.check_text(text, self.special_tokens)
+        return self._encode_text(text)
+
     def stream(self, messages: Sequence[Message], max_new_tokens: int) -> Iterator[str]:
         """The answer in pieces, as soon as each is certain; their sum is `decode` of it all.
 
@@ -85,7 +94,7 @@ class Form(abc.ABC):
         max_new_tokens: int,
         sampling: Sampling = GREEDY,
         between: Callable[[], None] | None = None,
-    ) -> Iterator[int]:
+    ) -> Generator[int, None, None]:
         """As `tokens`, but chosen as `sampling` says.
 
         Args:
@@ -194,6 +203,10 @@ class Form(abc.ABC):
     @abc.abstractmethod
     def _encode(self, messages: list[Message]) -> list[int]:
         """Render by the folder's own chat template, then tokenize with nothing added."""
+
+    @abc.abstractmethod
+    def _encode_text(self, text: str) -> list[int]:
+        """Tokenize with nothing added."""
 
     @abc.abstractmethod
     def _tokens(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,22 +72,13 @@ class GenaiForm(Form):
     def close(self) -> None:
         self._tokenizer = self._model = None
 
-    def encode_text(self, text: str) -> list[int]:
-        """Token ids of a text that stands outside of any conversation.
-
-        Raises:
-            ScaffoldError: the text contains a control token.
-        """
-        self.prompt.check_text(text, self.special_tokens)
-        return [int(token) for token in self._tokenizer.encode(text)]
-
     def sample(
         self,
         ids: Sequence[int],
         max_new_tokens: int,
         sampling: Sampling = GREEDY,
         between: Callable[[], None] | None = None,
-    ) -> Iterator[int]:
+    ) -> Generator[int, None, None]:
         """As every form's, and `between` is called between the pieces of the prompt, too.
 
         Raises:
@@ -103,6 +94,9 @@ class GenaiForm(Form):
         text = self._tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
         if self._eaters:
             text = self._eaters.sub(r"\1", text)
+        return self._encode_text(text)
+
+    def _encode_text(self, text: str) -> list[int]:
         return [int(token) for token in self._tokenizer.encode(text)]
 
     def _tokens(

@@ -100,6 +100,9 @@ class TorchForm(Form):
         text = self._tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
         )
+        return self._encode_text(text)
+
+    def _encode_text(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:

@@ -163,6 +163,7 @@ def _model(model: Served, worker: Worker) -> dict[str, Any]:
         "system": model.system,
         "context_length": worker.contexts.get(model.id),
         "demonstration": model.demonstration,
+        "remark": model.remark,
     }
 
 

@@ -15,11 +15,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import USER_MISTAKE, ScaffoldError
+from phi3scaffold.project import load_project
 from phi3scaffold.runtime import environment
 from phi3scaffold.runtime.forms import open_form
 from phi3scaffold.runtime.forms.form import Form
@@ -59,6 +61,13 @@ class Engine:
         form, adapter = self.models[asked.model]
         if isinstance(form, GenaiAdapterForm) and adapter and form.adapter != adapter:
             form.use(adapter)
+        if asked.sampling.schema and not isinstance(form, GenaiForm):
+            raise Refused(
+                400,
+                f"Only the ONNX forms keep to a JSON schema; {asked.model!r} is {form.name}.",
+                code="unsupported_parameter",
+                param="response_format",
+            )
         ids = encoded(form, asked)
         room = room_for(form, ids, asked)
 
@@ -70,10 +79,11 @@ class Engine:
 
         def counted() -> Iterator[int]:
             nonlocal count
-            for token in form.sample(ids, room, asked.sampling, still_wanted):
-                still_wanted()
-                count += 1
-                yield token
+            with closing(form.sample(ids, room, asked.sampling, still_wanted)) as tokens:
+                for token in tokens:
+                    still_wanted()
+                    count += 1
+                    yield token
 
         until = Until(asked.stop)
         whole: list[str] = []
@@ -104,7 +114,6 @@ def encoded(form: Form, asked: Asked) -> list[int]:
     where = "messages" if asked.text is None else "prompt"
     try:
         if asked.text is not None:
-            assert isinstance(form, GenaiForm)
             return form.encode_text(asked.text)
         return form.encode(form.prompt.conversation(asked.turns))
     except ScaffoldError as error:
@@ -181,14 +190,12 @@ def main(work: str) -> None:
         engine.wanted.discard(number)
 
 
-def _load(models: list[dict[str, Any]]) -> dict[str, tuple[GenaiForm, str | None]]:
-    forms: dict[str, GenaiForm] = {}
+def _load(models: list[dict[str, Any]]) -> dict[str, tuple[Form, str | None]]:
+    forms: dict[str, Form] = {}
     for model in models:
-        name = model["form"]
+        name, adapter = model["form"], model["adapter"]
         if name not in forms:
-            form = open_form(name, Path(model["folder"]), adapter=model["adapter"])
-            assert isinstance(form, GenaiForm)
-            forms[name] = form
+            forms[name] = open_form(name, load_project(Path(model["root"])), adapter=adapter)
     return {model["id"]: (forms[model["form"]], model["adapter"]) for model in models}
 
 

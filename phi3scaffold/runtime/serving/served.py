@@ -1,21 +1,20 @@
-"""Which models a server offers, under which names; whether they passed the gate."""
+"""Which models a server offers, under which names; whether what ships passed the gate."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
-from phi3scaffold.runtime.forms import check_made, folder_of
+from phi3scaffold.runtime.forms import check_made, folder_of, mark_of, prompt_of
 from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, names
 from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.prompt import Prompt
 
-FORMS = ("onnx", "onnx-adapter", "onnx-base")  # those that need no torch
+SHIPS = ("onnx", "onnx-adapter")  # the others are there to compare with
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,8 @@ class Served:
 
     Attributes:
         id: the name.
-        form: one of `FORMS`.
+        form: one of `phi3scaffold.runtime.forms.FORMS`.
+        root: the project's folder.
         folder: the form's folder.
         adapter: for onnx-adapter, which of its adapters.
         made: seconds since 1970.
@@ -32,10 +32,12 @@ class Served:
         task: classify, qa or chat.
         system: the system turn it was trained with, or None.
         demonstration: whether the model only shows that the pipeline works.
+        remark: what a person has to know before relying on it; None where it was released.
     """
 
     id: str
     form: str
+    root: str
     folder: str
     adapter: str | None
     made: int
@@ -43,30 +45,54 @@ class Served:
     task: str
     system: str | None
     demonstration: bool
+    remark: str | None
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def work(self) -> dict[str, Any]:
+        """What the engine has to load, for `open_form`."""
+        return {"id": self.id, "form": self.form, "root": self.root, "adapter": self.adapter}
 
 
 def served(project: Project, forms: Sequence[str]) -> list[Served]:
     """The models of `forms`, in their order: the first answers a request that names none.
 
-    The ONNX form goes by the project's name, an adapter by its own, the base by PROJECT/base.
+    The ONNX form goes by the project's name, an adapter of onnx-adapter by its own, any other form
+    by PROJECT/FORM.
 
     Raises:
         ScaffoldError: a form was not made yet, or two models have one name.
     """
     found: list[Served] = []
+    told = remark(project)
+
+    def add(name: str, form: str, prompt: Prompt, adapter: str | None = None) -> None:
+        folder = folder_of(form, project)
+        made = manifest.read(folder)
+        found.append(
+            Served(
+                id=name,
+                form=form,
+                root=str(project.root),
+                folder=str(folder),
+                adapter=adapter,
+                made=int(mark_of(form, folder).stat().st_mtime),
+                content=made.content[:12] if made else "unknown",
+                task=prompt.task,
+                system=prompt.system,
+                demonstration=prompt.demonstration,
+                remark=told if form in SHIPS else None,
+            )
+        )
+
     for form in dict.fromkeys(forms):
         folder = folder_of(form, project)
         check_made(form, folder)
         if form == "onnx-adapter":
             first = [name for name, _ in project.adapters[:1]]
-            every = sorted(names(folder), key=lambda name: name not in first)
-            found += [_one(name, form, folder, name) for name in every]
+            for name in sorted(names(folder), key=lambda name: name not in first):
+                add(name, form, Prompt.load(folder / ADAPTERS / name), name)
         else:
-            name = project.root.name + ("/base" if form == "onnx-base" else "")
-            found.append(_one(name, form, folder, None))
+            name = project.root.name + ("" if form == "onnx" else f"/{form}")
+            add(name, form, prompt_of(form, project))
     for model in found:
         if sum(other.id == model.id for other in found) > 1:
             raise ScaffoldError(
@@ -91,19 +117,3 @@ def remark(project: Project) -> str | None:
     if not released:
         return f"THE GATE IS BROKEN: this model is not released ({path}); see phi3scaffold evaluate"
     return None
-
-
-def _one(name: str, form: str, folder: Path, adapter: str | None) -> Served:
-    prompt = Prompt.load(folder / ADAPTERS / adapter if adapter else folder)
-    made = manifest.read(folder)
-    return Served(
-        id=name,
-        form=form,
-        folder=str(folder),
-        adapter=adapter,
-        made=int((folder / "genai_config.json").stat().st_mtime),
-        content=made.content[:12] if made else "unknown",
-        task=prompt.task,
-        system=prompt.system,
-        demonstration=prompt.demonstration,
-    )

@@ -227,7 +227,7 @@ class Worker:
     async def _live(self, ready: Callable[[], None]) -> None:
         """One engine's life."""
         environment = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
-        work = json.dumps([model.to_json() for model in self.models])
+        work = json.dumps([model.work() for model in self.models])
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", engine.__name__, work),
             stdin=PIPE,

@@ -89,6 +89,10 @@ function describe() {
   if (context) facts.push(`a context of ${context.toLocaleString("en")} tokens`);
   if (model.demonstration) facts.push("a demonstration model: do not rely on its answers");
   $("about").textContent = `${facts.join(", ")}.`;
+  const remarks = [model, models.find(({ id }) => id === $("other").value)];
+  $("remark").textContent = remarks.find((one) => one?.remark)?.remark ?? "";
+  $("remark").hidden = !$("remark").textContent;
+  $("alone").hidden = models.length > 1;
   $("system").placeholder = model.system ?? "none";
   document.title = `${model.id}: chat`;
 }
@@ -304,7 +308,7 @@ $("retry").addEventListener("click", load);
 $("stop").addEventListener("click", stop);
 $("again").addEventListener("click", regenerate);
 $("new").addEventListener("click", reset);
-$("model").addEventListener("change", describe);
+for (const id of ["model", "other"]) $(id).addEventListener("change", describe);
 $("prompt").addEventListener("keydown", (event) => {
   const composing = event.isComposing || event.keyCode === 229; // Enter takes a suggestion then
   if (event.key === "Enter" && !event.shiftKey && !composing) send(event);
