@@ -38,6 +38,7 @@ def comes(tab: Any, true: str) -> None:
 
 
 def say(tab: Any, text: str = SMILE) -> None:
+    comes(tab, "document.getElementById('model').options.length > 0")
     tab.get_by_label("Your message").fill(text)
     tab.keyboard.press("Enter")
 

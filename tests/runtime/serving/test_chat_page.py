@@ -101,6 +101,22 @@ def test_it_streams_and_stops_and_the_server_is_free_again(server: Server, open_
     assert re.match(r"about [\d.]+ tokens/s: \d+ tokens", tab.locator(".numbers").inner_text())
 
 
+def test_who_types_at_once_is_answered_once(server: Server, open_page: Any) -> None:
+    tab = open_page(server)
+    held: list[Any] = []
+    tab.route("**/v1/models", lambda route: held.append(route))
+    tab.reload()
+    tab.get_by_label("Your message").fill(SMILE)
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Enter")
+    until(lambda: tab.evaluate("true") and bool(held))  # asking the page lets its events come
+    assert tab.locator(".turn").count() == 0
+    held[0].continue_()
+    comes(tab, "document.querySelector('.answer .numbers')?.textContent.includes('tokens/s')")
+    assert texts(tab) == ["joy"]
+    assert tab.get_by_label("Your message").input_value() == ""
+
+
 def test_what_is_cut_off_says_so(server: Server, open_page: Any) -> None:
     tab = open_page(server)
     endless(tab)

@@ -7,6 +7,7 @@ const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
 let key = ""; // in memory alone
 let models = []; // as /v1/models has them
 let turns = []; // [{prompt, element, answers: [{model, text}]}]
+let loading = null; // the first look at the models
 let running = null; // the AbortController of what is being answered
 let following = true; // whether the page is to scroll with the answer
 
@@ -115,8 +116,9 @@ async function useKey(event) {
 
 // ---- answers
 
-function send(event) {
+async function send(event) {
   event?.preventDefault();
+  await loading; // who types at once does not have to type again
   const prompt = $("prompt").value;
   if (running || !ready()) return;
   if (!prompt.trim()) return $("prompt").focus();
@@ -324,4 +326,4 @@ addEventListener("scroll", () => {
   height = scrollY;
 });
 
-load();
+loading = load();
