@@ -1,5 +1,7 @@
 """Print constraints.txt: what the direct pins of pyproject.toml bring along, one version each.
 
+Also write ui.lock: all of MLflow, for the environment of its pages, which those pins do not allow.
+
 Resolved for the oldest supported Python on Linux, whose set fits the other platforms too
 (tests/test_extras.py checks that). Left out: the direct pins, whose home is pyproject.toml, and
 what PyTorch itself pins exactly for CUDA.
@@ -14,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+UI = ROOT / "phi3scaffold" / "runtime" / "tracking" / "ui.lock"
 EXTRAS = ("train", "cpu", "track", "serve", "aml", "dev")
 PINNED_BY_TORCH = re.compile(r"(nvidia|cuda)-|triton==")
 
@@ -35,10 +38,26 @@ def main() -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
+    ui(project["optional-dependencies"]["track"][0].partition("==")[2])
     print("# Written by `make constraints`; the direct pins are in pyproject.toml.")
     for line in found.stdout.splitlines():
         if line.partition("==")[0] not in direct and not PINNED_BY_TORCH.match(line):
             print(line)
+
+
+def ui(version: str) -> None:
+    """Resolve MLflow of `version` for every Python and platform; what fits only some is marked."""
+    resolve = ["uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-config"]
+    resolve += ["--only-binary", ":all:", "--python-version", "3.11", "--universal", "-"]
+    found = subprocess.run(
+        [sys.executable, "-m", *resolve],
+        check=True,
+        input=f"mlflow=={version}\n",
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    told = "# Written by `make constraints`: what `phi3scaffold ui` installs into .venv-ui.\n"
+    UI.write_text(told + found.stdout, encoding="utf-8")
 
 
 if __name__ == "__main__":

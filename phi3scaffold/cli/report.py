@@ -44,14 +44,14 @@ def run(args: argparse.Namespace) -> int:
         broken = error  # the gate: it is on the page
     print(from_here(page))
     if args.open:
-        _open(page.as_uri())
+        open_page(page.as_uri())
     if broken is not None:
         raise broken
     return 0
 
 
-def _open(address: str) -> None:
+def open_page(address: str) -> None:
     import webbrowser
 
     if not webbrowser.open(address):
-        print("no web browser was found here: open that file in one")
+        print("no web browser was found here: open that in one")

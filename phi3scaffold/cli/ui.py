@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import argparse
 
+EPILOG = """examples:
+  phi3scaffold ui
+  phi3scaffold ui --open --port 5001
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "example: phi3scaffold ui --port 5001"
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--project", metavar="DIR", help="the project (default: the current folder)"
     )
-    parser.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+    parser.add_argument("--port", type=int, help="default: 5000, or where it is taken a free one")
+    parser.add_argument("--open", action="store_true", help="open it in the web browser")
 
 
 def run(args: argparse.Namespace) -> int:
     """Install the pages where they are not yet, and show them until Ctrl-C."""
     from pathlib import Path
 
+    from phi3scaffold.cli.report import open_page
     from phi3scaffold.project import find_project
     from phi3scaffold.runtime.tracking import ui
 
     project = find_project(Path(args.project) if args.project else None)
     ui.check_store(project)
-    if not ui.program(project).is_file():
+    port = ui.free_port(args.port)
+    if not ui.is_installed(project):
         print(
             f"Installing MLflow's pages into {ui.VENV}; this takes some minutes, once", flush=True
         )
         ui.install(project)
-    print(f"http://{ui.HOST}:{args.port} (Ctrl-C ends it)", flush=True)
-    return ui.serve(project, args.port)
+
+    def ready(address: str) -> None:
+        print(f"{address} (Ctrl-C ends it)", flush=True)
+        if args.open:
+            open_page(address)
+
+    ui.serve(project, port, ready)
+    return 0

@@ -40,8 +40,8 @@ def test_submit_follow_fetch_infer(
     done = make("finetune")
     assert done.stderr == ""  # Azure's SDK likes to talk; it would break the progress display
     if importlib.util.find_spec("mlflow"):
-        names = {path.name for path in tracked.rglob("metrics/*")}
-        assert {"finetune.seconds", "finetune.last_loss", "onnx.accuracy"} <= names, done.stdout
+        names = {"/".join(path.parts[-2:]) for path in tracked.rglob("metrics/*/*")}
+        assert {"finetune/seconds", "finetune/last_loss", "onnx/accuracy"} <= names, done.stdout
     for line in ("submitted the job", "finetune: done in", "export: done in", "1260 rows to train"):
         assert line in done.stdout
     for name in ("adapter", "onnx", "evaluation", "release", "report"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
-import os
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -19,8 +19,7 @@ import pytest
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project, load_project
 from phi3scaffold.runtime import tracking
-from phi3scaffold.runtime.tracking import child, store, tracked, ui
-from tests.conftest import command
+from phi3scaffold.runtime.tracking import child, store, tracked
 
 needs_mlflow = pytest.mark.skipif(
     importlib.util.find_spec("mlflow") is None, reason="MLflow is not installed"
@@ -31,7 +30,7 @@ RUNG = {"accuracy": 0.75, "perplexity": float("inf"), "accuracy_interval": [0.7,
 
 
 def done(stage: str, **facts: Any) -> Event:
-    of = {"kind": "stage", "stage": stage, "state": "done", "seconds": 2.0, "peak_bytes": 5}
+    of = {"kind": "stage", "stage": stage, "state": "done", "seconds": 2.0, "peak_bytes": 5 * 2**20}
     return {**of, "facts": facts}
 
 
@@ -41,7 +40,24 @@ EVENTS = [
     done("finetune", last_loss=1.0, algo="LoRA"),
     done("evaluate", forms={"onnx": RUNG}),
     done("gate", released=True),
+    done("report"),
 ]
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: it takes MLflow seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    child.make_store(path)
+    return path
+
+
+@pytest.fixture
+def stored(project: Project, empty_store: Path) -> Project:
+    """`project`, with an empty store."""
+    store(project).parent.mkdir(parents=True)
+    shutil.copy(empty_store, store(project))
+    return project
 
 
 @pytest.fixture
@@ -63,6 +79,11 @@ def track(project: Project, events: list[Event], **how: bool) -> list[Event]:
     return told
 
 
+def kept(project: Project) -> set[str]:
+    """The names of the files that were tracked."""
+    return {path.name for path in store(project).parent.glob("artifacts/*/artifacts/*")}
+
+
 def runs(project: Project) -> list[Any]:
     from mlflow import MlflowClient
 
@@ -79,25 +100,42 @@ def test_a_run_is_in_the_projects_own_store(project: Project) -> None:
     assert track(project, EVENTS) == EVENTS  # nothing to complain of
     (run,) = runs(project)
     assert run.info.status == "FINISHED"
-    assert run.data.metrics["onnx.accuracy"] == 0.75
-    assert run.data.metrics["loss"] == 1.0 and run.data.metrics["finetune.seconds"] == 2.0
+    assert run.data.metrics["onnx/accuracy"] == 0.75
+    assert run.data.metrics["finetune/loss"] == 1.0
+    assert run.data.metrics["finetune/seconds"] == 2.0
+    assert run.data.metrics["evaluate/peak_MiB"] == 5.0
     assert not [name for name in run.data.metrics if "perplexity" in name]  # it is not finite
     assert run.data.tags["released"] == run.data.tags["demonstration"] == "true"
     assert run.data.params["finetune.r"] == "16" and run.data.params["model"] == "tiny"
+    (rows,) = run.inputs.dataset_inputs
+    assert json.loads(rows.dataset.profile) == {"train": 1260, "held_out": 440}
     client = MlflowClient(tracking.address(project))
-    steps = client.get_metric_history(run.info.run_id, "loss")
+    steps = client.get_metric_history(run.info.run_id, "finetune/loss")
     assert [(one.step, one.value) for one in steps] == [(1, 3.0), (2, 1.5), (3, 1.0)]
-    kept = {path.name for path in store(project).parent.rglob("artifacts/*/artifacts/*")}
-    assert {"index.html", "MODEL_CARD.md", "metrics.json", "olive-config.json"} <= kept
-    assert not kept & {"model.safetensors", "answers.jsonl", "project.yaml"}
+    assert run.info.start_time <= steps[0].timestamp <= run.info.end_time
+    assert kept(project) == {
+        *("index.html", "MODEL_CARD.md", "metrics.json", "release.json", "olive-config.json"),
+    }
 
 
 @needs_mlflow
-def test_how_a_run_ended_is_said(project: Project) -> None:
+def test_the_description_is_the_verdict_and_the_ladder(stored: Project) -> None:
+    track(stored, EVENTS)
+    (run,) = runs(stored)
+    told = run.data.tags["mlflow.note.content"]
+    for line in ("**Released**", "| onnx | ", "| `over_base` | kept |"):
+        assert line in told
+    assert "sha256" not in told and len(told) <= child.NOTE
+
+
+@needs_mlflow
+def test_how_a_run_ended_is_said(stored: Project) -> None:
     """Also that a project that was moved writes where it lies now."""
+    project = stored
     with pytest.raises(KeyboardInterrupt), tracked(project, print) as emit:
         emit(START)
         raise KeyboardInterrupt
+    assert kept(project) == {"olive-config.json"}  # the report is of an earlier run
     moved = project.root.with_name("moved")
     project.root.rename(moved)
     project = dataclasses.replace(load_project(moved), tracking=True)
@@ -115,16 +153,69 @@ def test_how_a_run_ended_is_said(project: Project) -> None:
 
 
 @needs_mlflow
-@pytest.mark.parametrize("uri", ["nonsense://nowhere", "http://127.0.0.1:9"])
+@pytest.mark.parametrize("uri", ["nonsense://nowhere", "http://me:open-sesame@127.0.0.1:9"])
 def test_a_store_that_does_not_answer_ends_no_run(
     uri: str, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And what opens it is nowhere to be read."""
     monkeypatch.setenv(tracking.URI, uri)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     begun = time.monotonic()
     notes = [event for event in track(project, EVENTS) if event["kind"] == "note"]
-    assert len(notes) == 1 and uri in notes[0]["text"]
+    assert len(notes) == 1 and tracking.shown(uri) in notes[0]["text"]
     assert time.monotonic() - begun < 40
+    log = (project.gen / "logs" / "run.log").read_text(encoding="utf-8")
+    assert "Traceback" in log and "sesame" not in log + notes[0]["text"]
+
+
+@needs_mlflow
+def test_a_store_that_answers_late_gets_all(
+    stored: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is away at first, then in the middle of the run."""
+    monkeypatch.setattr(child, "AGAIN", 0.0)
+    monkeypatch.setattr(child, "EVERY", 0.0)
+    away = store(stored).parent.with_name("away")
+    tracker = child.Tracker(stored)
+    for number, event in enumerate(EVENTS):
+        if number in (0, 4):
+            store(stored).parent.rename(away)
+            store(stored).parent.write_text("no folder")
+        if number in (2, 6):
+            store(stored).parent.unlink()
+            away.rename(store(stored).parent)
+        tracker.take({**event, "at": time.time()})
+        assert bool(tracker.problem) is (number in (0, 1, 4, 5))
+    tracker.end("FINISHED")
+    assert not tracker.problem
+    (run,) = runs(stored)
+    assert run.info.status == "FINISHED" and run.data.tags["released"] == "true"
+    assert {"finetune/loss", "finetune/seconds", "onnx/accuracy"} <= run.data.metrics.keys()
+
+
+@needs_mlflow
+def test_two_runs_at_once_share_a_new_store(project: Project) -> None:
+    told: list[list[Event]] = [[], []]
+    with tracked(project, told[0].append) as one, tracked(project, told[1].append) as other:
+        for emit in (one, other):
+            for event in EVENTS:
+                emit(event)
+    assert told == [EVENTS, EVENTS]
+    assert [run.info.status for run in runs(project)] == ["FINISHED"] * 2
+
+
+@needs_mlflow
+def test_a_run_that_went_down_with_its_machine_is_not_running(stored: Project) -> None:
+    gone, here = child.Tracker(stored), child.Tracker(stored)
+    gone.take({**START, "at": 1.0})
+    here.take({**START, "at": 2.0})
+    assert [run.info.status for run in runs(stored)] == ["RUNNING"] * 2  # both are this process
+    client, run = gone._client, gone._run
+    host, pid, begun = client.get_run(run).data.tags[child.PROCESS].rsplit(" ", 2)
+    client.set_tag(run, child.PROCESS, f"{host} {pid} {int(begun) - 3600}")
+    child.Tracker(stored).take({**START, "at": 3.0})
+    found = {one.info.run_id: one.info.status for one in runs(stored)}
+    assert found.pop(run) == "KILLED"
+    assert set(found.values()) == {"RUNNING"}
 
 
 def test_without_mlflow_it_is_said_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,12 +255,12 @@ def test_the_setting(project: Project) -> None:
 
 def test_what_is_tracked_is_numbers() -> None:
     step = {"kind": "step", "step": 3, "of": 9, "loss": 0.5, "tokens_per_second": None}
-    assert child.metrics(step) == {"loss": 0.5}
+    assert child.metrics(step) == {"finetune/loss": 0.5}
     assert child.metrics({"kind": "step", "step": 3, "of": 9, "form": "onnx"}) == {}
     assert child.metrics(done("evaluate", forms={"onnx": RUNG}, rows=True)) == {
-        "evaluate.seconds": 2.0,
-        "evaluate.peak_bytes": 5.0,
-        "onnx.accuracy": 0.75,
+        "evaluate/seconds": 2.0,
+        "evaluate/peak_MiB": 5.0,
+        "onnx/accuracy": 0.75,
     }
 
 
@@ -182,10 +273,10 @@ def test_no_secret_is_a_parameter(project: Project) -> None:
     assert found["finetune.seed"] == "42" and len(found["finetune.note"]) == child.LONGEST
 
 
-def test_a_run_that_goes_away_without_a_word(project: Project) -> None:
+@needs_mlflow
+def test_a_run_that_goes_away_without_a_word(stored: Project) -> None:
     """`kill -9`: the process that tracks sees its input end, and ends, too."""
-    if importlib.util.find_spec("mlflow") is None:
-        pytest.skip("MLflow is not installed")
+    project = stored
     code = (
         "import os, signal\n"
         "from pathlib import Path\n"
@@ -207,18 +298,3 @@ def test_a_run_that_goes_away_without_a_word(project: Project) -> None:
             if ("KILLED",) in found.execute("SELECT status FROM runs").fetchall():
                 return
     pytest.fail("the run is not marked as killed")
-
-
-def test_the_pages_are_for_this_machine_alone(project: Project) -> None:
-    words = ui.command(project, Path("mlflow"), 5001)
-    assert words[words.index("--host") + 1] == "127.0.0.1"
-    assert words[words.index("--backend-store-uri") + 1].startswith("sqlite:///")
-
-
-def test_the_pages_say_why_there_are_none(project: Project, monkeypatch: Any) -> None:
-    none = command("ui", cwd=project.root, check=False)
-    assert none.returncode == 2 and "No run of this project has been tracked yet" in none.stderr
-    monkeypatch.setenv(tracking.URI, "http://elsewhere")
-    elsewhere = command("ui", cwd=project.root, check=False)
-    assert elsewhere.returncode == 2 and "http://elsewhere" in elsewhere.stderr
-    assert not (project.root / ui.VENV).exists() and os.environ[tracking.URI]

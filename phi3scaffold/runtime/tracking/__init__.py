@@ -12,9 +12,11 @@ import importlib.util
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from phi3scaffold.runtime.pipeline import ranks
 
 URI = "MLFLOW_TRACKING_URI"
 BEGIN = ("finetune", "evaluate")  # a run in which neither is done again is not worth a record
-PATIENCE = 60.0  # seconds that a finished run waits for a store that does not answer
+PATIENCE = 60.0  # seconds that a finished run waits, at most, for a store that is slow
 Emit = Callable[[dict[str, Any]], None]
 
 
@@ -37,6 +39,11 @@ def store(project: Project) -> Path:
 def address(project: Project) -> str:
     """Where runs are tracked, as MLflow writes it."""
     return os.environ.get(URI) or f"sqlite:///{store(project).as_posix()}"
+
+
+def shown(address: str) -> str:
+    """`address` for people and logs: without the name and the password that may stand in it."""
+    return re.sub(r"//[^/@]*@", "//", address)
 
 
 @contextlib.contextmanager
@@ -89,27 +96,34 @@ class Record:
         self.judged = self.judged or (stage and event["stage"] == "gate")
         if self._off or not (stage or event.get("loss") is not None):
             return
+        timed = {**event, "at": time.time()}
         if self._process is not None:
-            self._waiting.put(event)
+            self._waiting.put(timed)
             return
-        self._before.append(event)
+        self._before.append(timed)
         if stage and event["state"] == "start" and event["stage"] in BEGIN:
             self._begin()
 
     def close(self, status: str) -> None:
         """Tell how the run ended, and wait until all of it is tracked."""
-        if self._process is None or self._pump is None:
+        if self._process is None or self._pump is None or self._process.stdout is None:
             return
         self._waiting.put({"kind": "end", "status": status})
         self._waiting.put(None)
+        end = time.monotonic() + PATIENCE
         self._pump.join(PATIENCE)
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(max(0.0, end - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        with self._process.stdout as stream:
+            why = stream.read().strip() or f"it took more than {PATIENCE:.0f} s"
         if self._process.returncode:
-            self._note(f"{address(self.project)} did not take all of it; gen-model/logs has more")
+            self._note(
+                f"{shown(address(self.project))} did not take all of it: {why}; the run does not "
+                "need it (gen-model/logs has more)"
+            )
 
     def _begin(self) -> None:
         from phi3scaffold.runtime.pipeline.run import log_file
@@ -122,17 +136,22 @@ class Record:
             )
             return
         log = log_file(self.project)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as stream:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", f"{__name__}.child", json.dumps(self.project.to_json())],
-                stdin=subprocess.PIPE,
-                stdout=stream,
-                stderr=stream,
-                text=True,
-                encoding="utf-8",
-                start_new_session=True,  # Ctrl-C is for us; the child is told
-            )
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as stream:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", f"{__name__}.child", json.dumps(self.project.to_json())],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,  # what went wrong, in one line
+                    stderr=stream,
+                    text=True,
+                    encoding="utf-8",
+                    start_new_session=True,  # Ctrl-C is for us; the child is told
+                )
+        except OSError as error:
+            self._off = True
+            self._note(f"The run is not tracked: {error}")
+            return
         for event in self._before:
             self._waiting.put(event)
         self._pump = threading.Thread(target=self._write, daemon=True)

@@ -1,24 +1,38 @@
 """MLflow's pages over the project's store, on this machine alone.
 
 They belong to the whole of MLflow, which asks for older packages than training does, so they have
-an environment of their own: .venv-ui, made when it is first asked for.
+an environment of their own: .venv-ui, made when it is first asked for, of what ui.lock pins.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
+import re
+import signal
+import socket
+import sqlite3
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime import environment
-from phi3scaffold.runtime.tracking import URI, address, store
+from phi3scaffold.runtime.tracking import URI, address, shown, store
 
 VENV = ".venv-ui"
 HOST = "127.0.0.1"
+PORT = 5000  # MLflow's; macOS keeps it for itself
+LOCK = Path(__file__).with_name("ui.lock")
+TRAINING = "workflowType=machine_learning"  # else MLflow shows what belongs to agents
+START = 120.0  # seconds that the pages may take to come up
+STOP = 5.0  # seconds that they get to end
 
 
 def check_store(project: Project) -> None:
@@ -26,7 +40,7 @@ def check_store(project: Project) -> None:
     if os.environ.get(URI):
         raise ScaffoldError(
             f"Runs are tracked elsewhere: {URI} is set.",
-            fix=f"open {os.environ[URI]}; or unset {URI} to see this project's own store",
+            fix=f"open {shown(os.environ[URI])}; or unset {URI} to see this project's own store",
         )
     if not store(project).is_file():
         raise ScaffoldError(
@@ -38,35 +52,64 @@ def check_store(project: Project) -> None:
         )
 
 
-def command(project: Project, program: Path, port: int) -> list[str]:
+def free_port(wanted: int | None) -> int:
+    """A port to show the pages at: `wanted`; by default `PORT`, or where that is taken any.
+
+    Raises:
+        ScaffoldError: `wanted` is taken, or may not be used.
+    """
+    for port in (PORT, 0) if wanted is None else (wanted,):
+        with contextlib.suppress(OSError, OverflowError), socket.socket() as probe:
+            if sys.platform != "win32":  # there it would find a port free that is not
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise ScaffoldError(
+        f"Port {wanted} of {HOST} cannot be used: something else listens there, or it is not "
+        "for everybody.",
+        fix="leave --port out, and a free one is taken",
+    )
+
+
+def command(project: Project, port: int) -> list[str]:
     """What shows the store at http://127.0.0.1:`port`."""
-    shown = ["ui", "--backend-store-uri", address(project), "--host", HOST, "--port", str(port)]
-    return [str(program), *shown, "--workers", "1"]
+    where = ["--backend-store-uri", address(project), "--host", HOST, "--port", str(port)]
+    quiet = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    return [str(python(project)), "-m", "mlflow", "ui", *where, *quiet]
 
 
-def program(project: Project) -> Path:
-    """MLflow's own command with its pages, where it is installed here or in `VENV`; or where it
-    will be."""
-    here = Path(sys.executable).parent
-    names = ("Scripts", "mlflow.exe") if os.name == "nt" else ("bin", "mlflow")
-    if _installed("mlflow") and (here / names[1]).is_file():
-        return here / names[1]
+def python(project: Project) -> Path:
+    """The Python that has MLflow's pages: this one, or that of `VENV`, where they will be."""
+    if _installed("mlflow"):
+        return Path(sys.executable)
+    names = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
     return project.root.joinpath(VENV, *names)
 
 
+def is_installed(project: Project) -> bool:
+    """Whether the pages are there, of the MLflow that is pinned: another cannot read the store."""
+    if _installed("mlflow"):
+        return True
+    places = [str(path) for path in (project.root / VENV).glob("[lL]ib/**/site-packages")]
+    made = {one.version for one in importlib.metadata.distributions(name="mlflow", path=places)}
+    return python(project).exists() and made == {pinned()}
+
+
+def pinned() -> str:
+    """The version of MLflow's pages."""
+    (version,) = re.findall(r"^mlflow==(\S+)", LOCK.read_text(encoding="utf-8"), re.M)
+    return str(version)
+
+
 def install(project: Project) -> None:
-    """Make `VENV`, of the same MLflow that writes the store.
+    """Make `VENV`, of what ui.lock pins.
 
     Raises:
         ScaffoldError: exit code 1, pip failed; what it said stands above.
     """
-    version = _installed("mlflow-skinny") or _installed("mlflow")
-    if version is None:
-        raise ScaffoldError("MLflow is not installed here.", where=project.root, fix="make setup")
     folder = project.root / VENV
-    python = program(project).with_name("python.exe" if os.name == "nt" else "python")
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for words in ([sys.executable, "-m", "venv", str(folder)], [*pip, f"mlflow=={version}"]):
+    pip = [str(python(project)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for words in ([sys.executable, "-m", "venv", str(folder)], [*pip, "-r", str(LOCK)]):
         if subprocess.run(words, check=False).returncode:
             raise ScaffoldError(
                 "MLflow's pages could not be installed.",
@@ -76,15 +119,86 @@ def install(project: Project) -> None:
             )
 
 
-def serve(project: Project, port: int) -> int:
-    """Show the pages until Ctrl-C; returns the exit code."""
+def serve(project: Project, port: int, ready: Callable[[str], None]) -> None:
+    """Show the pages until Ctrl-C or SIGTERM; then none of their processes is left.
+
+    Args:
+        ready: told the address of the newest run's experiment, once it answers.
+
+    Raises:
+        ScaffoldError: exit code 1, MLflow ended by itself or does not answer.
+    """
     environment.prepare()
     quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes
+    log = project.gen / "logs" / "ui.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    words = command(project, port)
+    with contextlib.suppress(KeyboardInterrupt), _sigterm_as_ctrl_c(), log.open("wb") as stream:
+        process = subprocess.Popen(
+            words, env=quiet, stdout=stream, stderr=stream, start_new_session=True
+        )
+        try:
+            if _answers(process, port):
+                ready(f"http://{HOST}:{port}/#/experiments/{_newest(project)}/runs?{TRAINING}")
+                process.wait()
+        finally:
+            ended = process.poll()
+            _end(process)
+        raise ScaffoldError(
+            "MLflow's pages ended by themselves."
+            if ended is not None
+            else f"MLflow's pages do not answer after {START:.0f} s.",
+            where=log,
+            fix=f"look there; if {VENV} is broken, delete it",
+            exit_code=FAILED_RUN,
+        )
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the pages are up; False: they ended, or took more than `START`."""
+    limit = time.monotonic() + START
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
+    while process.poll() is None and time.monotonic() < limit:
+        with contextlib.suppress(OSError), opener.open(f"http://{HOST}:{port}/health", timeout=5):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def _newest(project: Project) -> int:
+    """The experiment of the run that was begun last; 0, MLflow's own, where there is none."""
+    place = f"{store(project).as_uri()}?mode=ro"
+    newest = "SELECT experiment_id FROM runs ORDER BY start_time DESC LIMIT 1"
+    with contextlib.closing(sqlite3.connect(place, uri=True)) as opened:
+        return int((opened.execute(newest).fetchone() or (0,))[0])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End MLflow's command and the server that it began."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        parent = psutil.Process(process.pid)
+        family = [*parent.children(recursive=True), parent]
+        for one in family:
+            with contextlib.suppress(psutil.Error):
+                one.terminate()
+        for one in psutil.wait_procs(family, timeout=STOP)[1]:
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+    process.wait()
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
-        words = command(project, program(project), port)
-        return subprocess.run(words, env=quiet, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _installed(package: str) -> str | None:
