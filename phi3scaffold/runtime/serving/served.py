@@ -115,5 +115,6 @@ def remark(project: Project) -> str | None:
     if made is not None and model not in (None, made.content):
         return "this model is not the one that was measured; run: phi3scaffold evaluate"
     if not released:
-        return f"THE GATE IS BROKEN: this model is not released ({path}); see phi3scaffold evaluate"
+        where = path.relative_to(project.root).as_posix()  # people elsewhere are told it, too
+        return f"THE GATE IS BROKEN: this model is not released; {where} says why"
     return None

@@ -52,6 +52,7 @@ def test_an_answer_with_its_speed_and_the_conversation_goes_on(
     tab.get_by_label("Model").select_option("tone")
     tab.get_by_text("Settings").click()
     tab.get_by_label("System prompt").fill("Be brief.")
+    tab.get_by_label("What was said before").check()
     for label, value in (
         ("Temperature", "0.7"), ("Top p", "0.9"), ("Max tokens", "3"), ("Seed", "-5"),
     ):  # fmt: skip
@@ -81,6 +82,33 @@ def test_an_answer_with_its_speed_and_the_conversation_goes_on(
     say(tab)
     answered(tab)
     assert len(asked[-1]["messages"]) == 2  # the system prompt is a setting, and stays
+    tab.get_by_label("What was said before").uncheck()
+    say(tab)
+    answered(tab)
+    assert [one["role"] for one in asked[-1]["messages"]] == ["system", "user"]
+
+
+def test_a_conversation_is_remembered_where_it_was_trained(server: Server, open_page: Any) -> None:
+    tab = open_page(server)
+    assert not tab.get_by_label("What was said before").is_checked()  # it classifies
+
+    def chats(route: Any) -> None:
+        found = server.ask("GET", "/v1/models").json()
+        found["data"][1]["task"] = "chat"
+        route.fulfill(json=found)
+
+    tab.route("**/v1/models", chats)
+    tab.reload()
+    comes(tab, "document.getElementById('model').options.length > 0")
+    remember = tab.get_by_label("What was said before")
+    assert not remember.is_checked()
+    tab.get_by_label("Model").select_option("tone")
+    assert remember.is_checked()
+    tab.get_by_text("Settings").click()
+    remember.uncheck()
+    tab.get_by_label("Model").select_option("proj")
+    tab.get_by_label("Model").select_option("tone")
+    assert not remember.is_checked()  # a person's choice stays
 
 
 def test_it_streams_and_stops_and_the_server_is_free_again(server: Server, open_page: Any) -> None:
@@ -162,6 +190,8 @@ def test_each_model_is_told_its_own_answers(server: Server, open_page: Any) -> N
         route.continue_(post_data=json.dumps({**body, "response_format": told}))
 
     tab.route("**/v1/chat/completions", add)
+    tab.get_by_text("Settings").click()
+    tab.get_by_label("What was said before").check()
     tab.get_by_label("Compare with").select_option("other")
     for prompt in ("a", "b"):
         say(tab, prompt)

@@ -9,6 +9,7 @@ let models = []; // as /v1/models has them
 let turns = []; // [{prompt, element, answers: [{model, text}]}]
 let loading = null; // the first look at the models
 let running = null; // the AbortController of what is being answered
+let remembers = null; // whether the conversation is sent along, once a person has chosen
 let following = true; // whether the page is to scroll with the answer
 
 // ---- the server
@@ -89,6 +90,7 @@ function describe() {
   const facts = [named(model)];
   if (context) facts.push(`a context of ${context.toLocaleString("en")} tokens`);
   if (model.demonstration) facts.push("a demonstration model: do not rely on its answers");
+  $("remember").checked = remembers ?? model.task === "chat";
   $("about").textContent = `${facts.join(", ")}.`;
   const remarks = [model, models.find(({ id }) => id === $("other").value)];
   $("remark").textContent = remarks.find((one) => one?.remark)?.remark ?? "";
@@ -172,7 +174,8 @@ function settings() {
 function messages(turn, side) {
   const told = [];
   if ($("system").value.trim()) told.push({ role: "system", content: $("system").value });
-  for (const { prompt, answers } of turns.slice(0, turns.indexOf(turn))) {
+  const before = $("remember").checked ? turns.slice(0, turns.indexOf(turn)) : [];
+  for (const { prompt, answers } of before) {
     const { text } = answers[side] ?? answers[0];
     if (!text) continue;
     told.push({ role: "user", content: prompt }, { role: "assistant", content: text });
@@ -310,6 +313,7 @@ $("retry").addEventListener("click", load);
 $("stop").addEventListener("click", stop);
 $("again").addEventListener("click", regenerate);
 $("new").addEventListener("click", reset);
+$("remember").addEventListener("change", () => (remembers = $("remember").checked));
 for (const id of ["model", "other"]) $(id).addEventListener("change", describe);
 $("prompt").addEventListener("keydown", (event) => {
   const composing = event.isComposing || event.keyCode === 229; // Enter takes a suggestion then
