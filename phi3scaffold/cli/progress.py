@@ -113,6 +113,64 @@ def _plain_count(total: int | None, quiet: bool) -> Iterator[Callable[[int], Non
     yield tick
 
 
+@contextlib.contextmanager
+def show_bytes(title: str, total: int) -> Iterator[Callable[[str, int], None]]:
+    """How many bytes of `total` are done, on stderr: a function that takes what is done, and them.
+
+    Args:
+        title: what is being done.
+        total: of everything.
+    """
+    if not sys.stderr.isatty():
+        yield _plain_bytes(title, total)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.table import Column
+
+    bar = Progress(
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, ratio=1)),
+        BarColumn(bar_width=16),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True, highlight=False),
+        expand=True,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(title, total=total)
+
+        def show(what: str, done: int) -> None:
+            bar.update(task, completed=done, description=escape(what))
+
+        yield show
+
+
+def _plain_bytes(title: str, total: int) -> Callable[[str, int], None]:
+    began = told = time.monotonic()
+
+    def show(what: str, done: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= PLAIN_EVERY:
+            told = now
+            event = {"kind": "bytes", "what": what, "done": done, "of": total}
+            left = _left(event, now - began)
+            line = f"  {title} {what}: {decimal(done)} of {decimal(total)}{left}"
+            print(line, file=sys.stderr, flush=True)
+
+    return show
+
+
 class Summary:
     """Collects what the stages reported, and prints it on one screen."""
 

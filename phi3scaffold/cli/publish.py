@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3scaffold.cli.units import decimal, from_here
+from phi3scaffold.cli.progress import show_bytes
+from phi3scaffold.cli.units import from_here
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import DEMONSTRATION
 
 if TYPE_CHECKING:
-    from phi3scaffold.runtime.publishing.files import Publication, Upload
-    from phi3scaffold.runtime.publishing.hub import Progress, Target
+    from phi3scaffold.runtime.publishing.files import Publication
+    from phi3scaffold.runtime.publishing.hub import Target
 
 FORMS = ("onnx", "adapter", "merged", "onnx-adapter")
-SOON = 5.0  # seconds of sending before a forecast is worth anything
 EPILOG = """examples:
   phi3scaffold publish --dry-run                      # what would go up; asks nobody
   phi3scaffold publish me/my-model                    # the ONNX form, for you alone
@@ -89,13 +88,14 @@ def run(args: argparse.Namespace) -> int:
         print("comparing the files with their manifests", flush=True)
         found = gather(project, args.forms, with_data=args.with_data)
         if args.dry_run:
-            _show(found, None)
             whole = repo if "/" in repo else f"YOU/{repo}"
+            _show(found.described(whole), None)
             print(f"would go to {whole}, {_seen(not args.public)}; nothing was sent")
             return 0
         target = hub.look(found, repo, public=args.public)
-        _show(found, target)
-        page = hub.send(found, target, _progress(len(target.missing)))
+        _show(target.publication, target)
+        with show_bytes("sending", target.size) as progress:
+            page = hub.send(target, progress)
     print(f"{'published' if target.missing or target.goes else 'nothing new'}: {page}")
     return 0
 
@@ -132,21 +132,6 @@ def _show(found: Publication, target: Target | None) -> None:
 
 
 def _size(count: int) -> str:
-    return f"{count} B" if count < 100_000 else decimal(count)
+    from rich.filesize import decimal
 
-
-def _progress(files: int) -> Progress:
-    """A line before each file; within one, a terminal shows huggingface_hub's own bar."""
-    began = time.monotonic()
-    number = 0
-
-    def tell(file: Upload, done: int, total: int) -> None:
-        nonlocal number
-        number += 1
-        seconds, left = time.monotonic() - began, ""
-        if done and seconds > SOON:
-            left = f", about {seconds / done * (total - done):.0f} s left"
-        share = f"{100 * done / max(total, 1):.0f}%"
-        print(f"{number}/{files} ({share}{left}): {file.name}, {_size(file.size)}", flush=True)
-
-    return tell
+    return decimal(count)

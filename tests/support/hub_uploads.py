@@ -67,7 +67,8 @@ def answer(
 
 def _asked(hub: HubServer, path: str, user: str, sent: bytes) -> dict[str, Any] | Refusal:
     if path == "/api/validate-yaml":
-        return {"errors": [], "warnings": []}
+        wrong = ", ".join(_wrong(json.loads(sent)["content"]))
+        return (400, None, f"Not valid: {wrong}") if wrong else {"errors": [], "warnings": []}
     if path == "/api/repos/create":
         asked = json.loads(sent)
         return _create(hub, user, asked.get("organization") or user, asked)
@@ -118,6 +119,36 @@ def _modes(found: Repository, asked: Any) -> Iterator[dict[str, Any]]:
             "shouldIgnore": False,
             "oid": None if there is None else _etag(there),
         }
+
+
+def _wrong(readme: str) -> Iterator[str]:
+    """What breaks the rules of the hub's pages on model cards, as far as a rule is used here."""
+    import yaml
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    found = yaml.safe_load(readme.split("---\n")[1])
+    rules = {
+        "license": found.get("license") in (None, "mit", "apache-2.0", "other"),
+        "base_model_relation": found.get("base_model_relation")
+        in (None, *("adapter", "finetune", "merge", "quantized")),
+        "pipeline_tag": found.get("pipeline_tag") == "text-generation",
+        "library_name": found.get("library_name") in (None, "onnxruntime-genai"),
+        "tags": all(isinstance(tag, str) for tag in found["tags"]),
+        "metrics": all(isinstance(metric, str) for metric in found["metrics"]),
+    }
+    for index in found["model-index"]:
+        rules["model-index.name"] = bool(index["name"])
+        for result in index["results"]:
+            rules["task.type"] = isinstance(result["task"]["type"], str)
+            rules["dataset"] = {"type", "name"} <= set(result["dataset"])
+            for metric in result["metrics"]:
+                rules[f"{metric['name']}: {metric['type']}"] = isinstance(metric["value"], float)
+    for repo in (found.get("base_model"), *found.get("datasets", [])):
+        try:
+            validate_repo_id(repo or "a/model")
+        except HFValidationError:
+            rules[str(repo)] = False
+    yield from (key for key, kept in rules.items() if not kept)
 
 
 def _batch(hub: HubServer, asked: Any) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ What a user wrote is escaped by the filter `plain`, so that it stays text in Mar
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,11 @@ def plain(text: Any) -> str:
     return MARKS.sub(r"\\\1", words)
 
 
+def literal(text: str) -> str:
+    """A text as Python's code for it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def write(card: Any, data: Any, template: str, path: Path, **values: Any) -> None:
     """Fill `template` (a file of this folder) and write it below the YAML of `data`.
 
@@ -32,6 +38,13 @@ def write(card: Any, data: Any, template: str, path: Path, **values: Any) -> Non
         path: the card.
         values: what the template names.
     """
+    body = render(template, **values)
+    text = str(card(f"---\n{data.to_yaml()}\n---\n\n{body}", ignore_metadata_errors=False))
+    path.write_text(text.rstrip() + "\n", encoding="utf-8", newline="\n")
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill `template`, a file of this folder, with what it names."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -39,11 +52,10 @@ def write(card: Any, data: Any, template: str, path: Path, **values: Any) -> Non
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    environment.filters |= {"count": count, "share": share, "plain": plain}
-    body = environment.get_template(template).render(**values)
-    text = str(card(f"---\n{data.to_yaml()}\n---\n\n{body}", ignore_metadata_errors=False))
-    path.write_text(text.rstrip() + "\n", encoding="utf-8", newline="\n")
+    environment.filters |= {"count": count, "share": share, "plain": plain, "literal": literal}
+    return environment.get_template(template).render(**values)
 
 
 def table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

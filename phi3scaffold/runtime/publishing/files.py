@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
-from phi3scaffold import catalog
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime.data.private import find_secrets
@@ -18,19 +17,12 @@ from phi3scaffold.runtime.form_files import TOKENIZER_FILES
 from phi3scaffold.runtime.forms import folder_of
 from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.manifest import Manifest
+from phi3scaffold.runtime.publishing import readme
 from phi3scaffold.runtime.publishing.allowed import MADE_BY, changed, check_allowed, digest_of
-from phi3scaffold.runtime.report.card import CARD
-from phi3scaffold.runtime.stages.model import read_lock
 
-README, LICENCE, DATA = "README.md", "LICENSE", "datasets"
+README, DATA = "README.md", "datasets"
 LONGEST_TEXT = 32 << 20  # bytes; what is longer is no text that a person wrote
 ADAPTER_CONFIG = "adapter_config.json"
-USE = {
-    "onnx": '`onnxruntime_genai.Model("onnx")`, ONNX Runtime GenAI',
-    "merged": '`AutoModelForCausalLM.from_pretrained("merged")`, transformers',
-    "adapter": '`PeftModel.from_pretrained(base, "adapter")`, PEFT, over the base model',
-    "onnx-adapter": '`onnxruntime_genai.Model("onnx-adapter")`, then `Adapters`',
-}
 
 
 @dataclass(frozen=True)
@@ -70,8 +62,9 @@ class Publication:
     """All that goes up.
 
     Attributes:
+        project: where it comes from.
         forms: the forms, as their folders are called there.
-        files: in order of their names.
+        files: in order of their names; the README is among them once it is `described`.
         others: of forms that were measured and do not go up now: form -> git's name for their
             manifest.json as it would go up. One that is there from before stays if it is the same.
         extra: files that lie in the folders of the forms and do not go up: no stage made them.
@@ -79,6 +72,7 @@ class Publication:
         licence: of the base model, or "unknown".
     """
 
+    project: Project
     forms: tuple[str, ...]
     files: tuple[Upload, ...]
     others: dict[str, str]
@@ -89,6 +83,29 @@ class Publication:
     @property
     def size(self) -> int:
         return sum(file.size for file in self.files)
+
+    def described(self, repo: str, there: Collection[str] = ()) -> Publication:
+        """With the README of that repository.
+
+        Args:
+            repo: OWNER/NAME.
+            there: folders that lie there from before, and stay.
+
+        Raises:
+            ScaffoldError: it would hold a likely secret.
+        """
+        names = {file.name for file in self.files} - {README}
+        text = readme.write(
+            self.project,
+            repo,
+            [form for form in MADE_BY if form in self.forms or form in there],
+            notice=readme.LICENCE in names,
+            rows=DATA in there or any(name.startswith(f"{DATA}/") for name in names),
+        )
+        file = _file(README, text.encode())
+        _refuse_secrets(self.project, file)
+        files = (file, *(one for one in self.files if one.name != README))
+        return replace(self, files=tuple(sorted(files, key=lambda one: one.name)))
 
 
 def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -> Publication:
@@ -115,19 +132,19 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
         )
     licence = _licence(project)
     if licence is not None:
-        files[LICENCE] = _file(LICENCE, licence)
+        files[readme.LICENCE] = _file(readme.LICENCE, licence)
     if with_data:
         files |= {file.name: file for file in _rows(project)}
-    files[README] = _file(README, _readme(project, forms, LICENCE in files, with_data).encode())
     for file in files.values():
         _refuse_secrets(project, file)
     return Publication(
+        project=project,
         forms=forms,
         files=tuple(files[name] for name in sorted(files)),
         others=dict(_others(project, forms)),
         extra=tuple(extra),
         demonstration=project.is_demonstration,
-        licence=_known_licence(project),
+        licence=readme.known_licence(project),
     )
 
 
@@ -173,11 +190,8 @@ def _is_text(path: Path) -> bool:
 def _without_places(project: Project, path: Path) -> bytes:
     """PEFT's settings, the base named by its id on the hub and not by a folder of this machine."""
     settings = json.loads(path.read_text(encoding="utf-8"))
-    lock, entry = read_lock(project.lock), catalog.find(project.model_id)
-    fetched = lock.id if lock and lock.source == "hub" else None
-    known = entry and (entry.hub_id or entry.name)
-    settings["base_model_name_or_path"] = fetched or known or PurePath(project.model_id).name
-    settings["revision"] = lock.commit if lock and fetched else None
+    base = readme.Base.of(project)
+    settings["base_model_name_or_path"], settings["revision"] = base.name, base.commit
     return (json.dumps(settings, indent=2) + "\n").encode()
 
 
@@ -206,42 +220,10 @@ def _others(project: Project, forms: Sequence[str]) -> Iterator[tuple[str, str]]
             yield form, _file("", _shown_manifest(project, folder, made)).git_hash
 
 
-def _known_licence(project: Project) -> str:
-    entry = catalog.find(project.model_id)
-    return entry.licence if entry else "unknown"
-
-
 def _licence(project: Project) -> bytes | None:
     """The notice that came with the base model; None where none did."""
     found = sorted(path for path in project.base.glob("LICENSE*") if path.is_file())
     return found[0].read_bytes() if found else None
-
-
-def _readme(project: Project, forms: Sequence[str], notice: bool, with_data: bool) -> str:
-    """The model card, and what lies beside it here."""
-    path = project.report / CARD
-    lines = [path.read_text(encoding="utf-8").rstrip(), "", "## In this repository", ""]
-    lines += ["| folder | what opens it, in a copy of this repository |", "| --- | --- |"]
-    lines += [f"| `{form}/` | {USE[form]} |" for form in forms]
-    lines += [*([f"| `{DATA}/` | the rows that it was made from |"] if with_data else []), ""]
-    lines += [
-        "Each folder has `prompt.json`, how a prompt is put together and where an answer ends "
-        "(an adapter of several, one each), and `manifest.json`, the sha256 of its files.",
-        "",
-    ]
-    entry, licence = catalog.find(project.model_id), _known_licence(project)
-    if licence == "unknown":
-        told = "The licence of the base model is not known here: ask before you pass this on."
-    elif notice:
-        told = f"The base model's licence ({licence}) holds for what was made from it: `{LICENCE}`."
-    elif entry and entry.hub_id:
-        told = (
-            f"The base model's licence ({licence}) holds for what was made from it; its notice "
-            f"is at [{entry.hub_id}](https://huggingface.co/{entry.hub_id})."
-        )
-    else:
-        told = f"The base model's licence is {licence}."
-    return "\n".join([*lines, told]) + "\n"
 
 
 def row_files(project: Project) -> list[tuple[str, Path]]:

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.hub_errors import LOG_IN, Asked, explained
+from phi3scaffold.runtime.publishing import counting
 from phi3scaffold.runtime.publishing.allowed import MADE_BY
 from phi3scaffold.runtime.publishing.files import Publication, Upload
 
 # Seconds to wait before a commit is tried again; huggingface_hub tries everything else again.
 WAITS = (1, 4, 10)
-Progress = Callable[[Upload, int, int], None]
+Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Target:
 
     Attributes:
         repo: OWNER/NAME.
+        publication: what it shall hold, its README of that repository.
         new: whether it is made.
         private: whether it is, or will be.
         head: its last commit; None where it is new.
@@ -42,6 +44,7 @@ class Target:
     """
 
     repo: str
+    publication: Publication
     new: bool
     private: bool
     head: str | None
@@ -91,28 +94,32 @@ def look(publication: Publication, repo: str, *, public: bool) -> Target:
         except errors.GatedRepoError:
             raise
         except errors.RepositoryNotFoundError:
-            return Target(repo, True, not public, None, publication.files, ())
+            whole = publication.described(repo)
+            return Target(repo, whole, True, not public, None, whole.files, ())
         if not info.private and not public:
             raise ScaffoldError(
                 f"{repo} is public: everybody would see it.",
                 where=repo,
                 fix="say --public if they shall, or give another name",
             )
-        missing, goes = _compare(api, publication, repo, str(info.sha))
-    return Target(repo, False, bool(info.private), info.sha, missing, goes)
+        there = _list(api, repo, str(info.sha))
+    whole = publication.described(repo, _stay(publication, there))
+    missing, goes = _compare(whole, there)
+    return Target(repo, whole, False, bool(info.private), info.sha, missing, goes)
 
 
-def send(publication: Publication, target: Target, progress: Progress) -> str:
+def send(target: Target, progress: Progress) -> str:
     """Make the repository hold the publication; returns its page.
 
     Args:
-        progress: called before each file with it, the bytes done and those of all.
+        progress: called with the name of the file that is being sent, and the bytes of all files
+            that were sent until then.
 
     Raises:
         ScaffoldError: no access, no network, or the hub failed; what is up already stays there,
             and the next call goes on with the rest.
     """
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, constants
+    from huggingface_hub import CommitOperationDelete, constants
 
     api, page = _api(), f"{constants.ENDPOINT}/{target.repo}"
     if not target.missing and not target.goes:
@@ -125,25 +132,29 @@ def send(publication: Publication, target: Target, progress: Progress) -> str:
         added = []
         done = 0
         for file in sorted(target.missing, key=lambda file: file.size):
-            progress(file, done, target.size)
-            operation = CommitOperationAdd(file.name, file.content)
-            # what was compared with the manifest: plain HTTP refuses content that is not this
-            operation.upload_info.sha256 = bytes.fromhex(file.sha256)
-            api.preupload_lfs_files(target.repo, [operation], free_memory=False)
+            with counting.counted(file, partial(_tell, progress, file, done)) as operation:
+                api.preupload_lfs_files(target.repo, [operation], free_memory=False)
             file.check_unchanged()  # Xet takes our word for it
             added.append(operation)
             done += file.size
+        progress("the commit", done)
         operations = [*added, *(CommitOperationDelete(name) for name in target.goes)]
-        _commit(api, publication, target.repo, head, operations)
+        _commit(api, target, head, operations)
     return page
 
 
-def _commit(api: Any, publication: Publication, repo: str, head: Any, operations: Any) -> None:
+def _tell(progress: Progress, file: Upload, before: int, done: int) -> None:
+    progress(file.name, before + min(done, file.size))
+
+
+def _commit(api: Any, target: Target, head: Any, operations: Any) -> None:
     """One commit; tried again where the hub fails, unless it came through after all."""
     import httpx2
     from huggingface_hub import errors
 
-    message = f"{', '.join(publication.forms)}: published by phi3scaffold {__version__}"
+    repo = target.repo
+    forms = ", ".join(target.publication.forms)
+    message = f"{forms}: published by phi3scaffold {__version__}"
     for wait in (*WAITS, None):
         try:
             api.create_commit(repo, operations, commit_message=message, parent_commit=head)
@@ -153,33 +164,43 @@ def _commit(api: Any, publication: Publication, repo: str, head: Any, operations
             if wait is None or status < 500:
                 raise
         time.sleep(wait)
-        if _compare(api, publication, repo, str(api.model_info(repo).sha)) == ((), ()):
+        there = _list(api, repo, str(api.model_info(repo).sha))
+        if _compare(target.publication, there) == ((), ()):
             return
 
 
-def _compare(
-    api: Any, publication: Publication, repo: str, commit: str
-) -> tuple[tuple[Upload, ...], tuple[str, ...]]:
-    """What is not there as it should be, and what should not be there."""
-    there = {
+def _list(api: Any, repo: str, commit: str) -> dict[str, Any]:
+    """The files of a repository: path -> what the hub says of it."""
+    return {
         entry.path: entry
         for entry in api.list_repo_tree(repo, recursive=True, revision=commit)
         if hasattr(entry, "blob_id")
     }
-    kept = {
+
+
+def _stay(publication: Publication, there: Mapping[str, Any]) -> set[str]:
+    """The folders that are there and stay: forms of this very model, and what is no form."""
+    of_this = {
         form
         for form, name in publication.others.items()
         if f"{form}/manifest.json" in there and there[f"{form}/manifest.json"].blob_id == name
     }
-    names = {file.name for file in publication.files}
+    return {path.split("/")[0] for path in there if "/" in path} - {*MADE_BY} | of_this
+
+
+def _compare(
+    publication: Publication, there: Mapping[str, Any]
+) -> tuple[tuple[Upload, ...], tuple[str, ...]]:
+    """What is not there as it should be, and what should not be there."""
+    stay, names = _stay(publication, there), {file.name for file in publication.files}
     goes = (
         path
         for path in there
-        if path not in names and path.split("/")[0] in MADE_BY and path.split("/")[0] not in kept
+        if path not in names and "/" in path and path.split("/")[0] in {*MADE_BY} - stay
     )
     return tuple(
         file for file in publication.files if not _same(file, there.get(file.name))
-    ), tuple(sorted(path for path in goes if "/" in path))
+    ), tuple(sorted(goes))
 
 
 def _same(file: Upload, entry: Any) -> bool:
@@ -192,12 +213,10 @@ def _same(file: Upload, entry: Any) -> bool:
 
 def _api() -> Any:
     import huggingface_hub
-    from huggingface_hub.utils import disable_progress_bars, logging
+    from huggingface_hub.utils import logging
 
     # its warnings name addresses that hold a signature; what fails for good is an error of ours
     logging.set_verbosity_error()
-    if not sys.stderr.isatty() and huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
-        disable_progress_bars()
     return huggingface_hub.HfApi(library_name="phi3scaffold", library_version=__version__)
 
 

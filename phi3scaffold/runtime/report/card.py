@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from phi3scaffold.runtime.report import page
 from phi3scaffold.runtime.report.made import Made
 
 CARD = "MODEL_CARD.md"
+RUN = "## How to run it"  # the section of the card that `publish` replaces
 LEGENDS = {
     True: "right: free answers that are the expected label; scored: the likeliest label is.",
     False: "exact: answers that are the expected one, letter by letter.",
@@ -33,6 +35,7 @@ def write(made: Made, path: Path) -> None:
         "model_card.md.j2",
         path,
         made=made,
+        run=RUN,
         version=__version__,
         demonstration=DEMONSTRATION.capitalize(),
         task=page.TASKS[made.metrics["task"]].format(labels=len(made.metrics["labels"])),
@@ -51,33 +54,14 @@ def write(made: Made, path: Path) -> None:
 
 def metadata(made: Made) -> Any:
     """The card's YAML: a ModelCardData, with the best form's results."""
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import ModelCardData
 
-    rung, classes = made.rung(made.best), bool(made.metrics["labels"])
-    task = "text-classification" if classes else "text-generation"
-    numbers = {"perplexity": ("Perplexity", rung["perplexity"])}
-    if classes:
-        numbers |= {
-            "accuracy": ("Accuracy", rung["accuracy"]),
-            "f1": ("Macro F1", rung["macro_f1"]),
-        }
-    else:
-        numbers |= {
-            "exact_match": ("Exact match", rung["exact_match"]),
-            "rouge": ("ROUGE-L", rung["rouge_l"]),
-        }
-    results = [
-        EvalResult(
-            task_type=task,
-            dataset_type=made.sources[0] if made.sources else "own-rows",
-            dataset_name=f"held-out rows of {made.name}",
-            dataset_split="held_out",
-            metric_type=kind,
-            metric_name=f"{name} ({made.best})",
-            metric_value=value,
-        )
-        for kind, (name, value) in sorted(numbers.items())
-    ]
+    found = results(
+        made.metrics,
+        made.best,
+        dataset_type=made.sources[0] if made.sources else "own-rows",
+        dataset_name=f"held-out rows of {made.name}",
+    )
     known = made.licence.lower()
     return ModelCardData(
         model_name=re.sub(r"[^\w.-]+", "-", made.name).strip("-") or "model",
@@ -90,9 +74,48 @@ def metadata(made: Made) -> Any:
             *(made.config.algo.lower(), made.config.precision),
             *(["demonstration"] if made.demonstration else []),
         ],
-        metrics=sorted(numbers),
-        eval_results=results,
+        metrics=[result.metric_type for result in found],
+        eval_results=found,
     )
+
+
+def results(
+    metrics: Mapping[str, Any], form: str, *, dataset_type: str, dataset_name: str
+) -> list[Any]:
+    """What was measured of one form: a list of EvalResult.
+
+    Args:
+        metrics: metrics.json's content.
+        form: one that was measured.
+        dataset_type: what the rows are, a data set's id where they have one.
+        dataset_name: the same for people.
+    """
+    from huggingface_hub import EvalResult
+
+    rung, classes = metrics["forms"][form], bool(metrics["labels"])
+    numbers = {"perplexity": ("Perplexity", rung["perplexity"])}
+    if classes:
+        numbers |= {
+            "accuracy": ("Accuracy", rung["accuracy"]),
+            "f1": ("Macro F1", rung["macro_f1"]),
+        }
+    else:
+        numbers |= {
+            "exact_match": ("Exact match", rung["exact_match"]),
+            "rouge": ("ROUGE-L", rung["rouge_l"]),
+        }
+    return [
+        EvalResult(
+            task_type="text-classification" if classes else "text-generation",
+            dataset_type=dataset_type,
+            dataset_name=dataset_name,
+            dataset_split="held_out",
+            metric_type=kind,
+            metric_name=f"{name} ({form})",
+            metric_value=value,
+        )
+        for kind, (name, value) in sorted(numbers.items())
+    ]
 
 
 def _ladder(made: Made) -> str:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from phi3scaffold.cli import publish as cli
-from phi3scaffold.runtime.publishing.files import Upload
+from tests.runtime.publishing.conftest import REPO, TOKEN, command, on_the_hub, publish
 from tests.support.hub_server import HubServer
 
-REPO = "ann/tones"
-TOKEN = "a-token-of-ann"
 TOKENIZER = (
     *("chat_template.jinja", "special_tokens_map.json", "tokenizer.json"),
     "tokenizer_config.json",
@@ -32,58 +24,6 @@ FILES = {
     *("onnx/model.onnx", "onnx/model.onnx.data"),
 }
 BOTH = ("--forms", "onnx", "adapter")
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        server.users[TOKEN] = "ann"
-        yield server
-
-
-@pytest.fixture
-def project(tiny_project: Path, tmp_path: Path) -> Path:
-    left = shutil.ignore_patterns("setup", ".git", "model-cache")
-    return Path(shutil.copytree(tiny_project, tmp_path / "tones", ignore=left))
-
-
-def command(project: Path, hub: HubServer, *words: str, **env: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "phi3scaffold", "publish", *words],
-        cwd=project,
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "HF_ENDPOINT": hub.url,
-            "HF_HOME": str(project.parent / "hf-home"),
-            "HF_HUB_DISABLE_XET": "1",  # plain HTTP: the storage behind Xet has no loopback
-            "HF_TOKEN": TOKEN,
-            **env,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def publish(project: Path, hub: HubServer, *words: str, code: int = 0, **env: str) -> str:
-    """What it says, both streams together; it has to end with `code`."""
-    running = command(project, hub, *words, **env)
-    try:
-        said = "".join(running.communicate(timeout=60))
-    finally:
-        running.kill()
-    assert running.returncode == code, said
-    assert TOKEN not in said
-    assert "Traceback" not in said
-    return said
-
-
-def on_the_hub(hub: HubServer, repo: str = REPO) -> dict[str, bytes]:
-    """What the repository's branch holds, but for what the hub itself puts there."""
-    found = hub.repositories[repo]
-    files = found.commits[found.branches["main"]]
-    return {name: content for name, content in files.items() if name != ".gitattributes"}
 
 
 def phrases(project: Path) -> list[bytes]:
@@ -121,8 +61,6 @@ def test_what_was_made_goes_up_and_nothing_else(project: Path, hub: HubServer) -
     assert TOKEN.encode() not in everything
 
     card = files["README.md"].decode()
-    own = (project / "gen-model/report/MODEL_CARD.md").read_text(encoding="utf-8")
-    assert card.startswith(own.rstrip())
     from huggingface_hub import ModelCard
 
     data = ModelCard(card).data
@@ -132,12 +70,13 @@ def test_what_was_made_goes_up_and_nothing_else(project: Path, hub: HubServer) -
     assert "**Demonstration model" in card
     assert "| `onnx/` |" in card
     assert "| `merged/` |" not in card
+    assert "| `datasets/` |" not in card
 
     assert "notes.txt: stays here" in said
     assert f"to {REPO}, a new repository, private" in said
     assert f"published: {hub.url}/{REPO}" in said
     shown = said.index("onnx/model.onnx.data")
-    assert shown < said.index("to send: ") < said.index("1/21 (0%)")
+    assert shown < said.index("to send: 21 files, ") < said.index("published: ")
 
     hub.requests.clear()
     assert "nothing new" in publish(project, hub, REPO, *BOTH)
@@ -151,19 +90,6 @@ def test_a_dry_run_asks_nobody(project: Path, hub: HubServer) -> None:
     assert "onnx/model.onnx.data" in said
     assert "adapter/" not in said
     assert "would go to YOU/tones, private" in said
-
-
-def test_the_time_left_is_told(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A forecast from what was sent so far: here half of it, in no time."""
-    monkeypatch.setattr(cli, "SOON", 0.0)
-    tell = cli._progress(2)
-    tell(Upload("onnx/a", b"", "", 1000), 0, 2000)
-    tell(Upload("onnx/b", b"", "", 1000), 1000, 2000)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == "1/2 (0%): onnx/a, 1000 B"
-    assert second == "2/2 (50%, about 0 s left): onnx/b, 1000 B"
 
 
 def test_a_killed_run_goes_on(project: Path, hub: HubServer) -> None:
@@ -214,6 +140,9 @@ def test_forms_of_another_model_go(project: Path, hub: HubServer) -> None:
     said = publish(project, hub, REPO)
     assert hub.uploads.commits[-1][2] == ["merged/manifest.json", "onnx/old.onnx"]
     assert set(on_the_hub(hub)) == {*FILES, "a"}  # the adapter is of this run, and stays
+    card = on_the_hub(hub)["README.md"].decode()
+    assert "### `adapter/`" in card
+    assert "### `merged/`" not in card
     assert "onnx/old.onnx" in said
 
 
@@ -227,6 +156,7 @@ def test_rows_go_up_only_when_asked(project: Path, hub: HubServer) -> None:
         "datasets/DATA_CARD.md"
     }
     assert "YOUR ROWS GO UP" in said
+    assert b"| `datasets/` |" in on_the_hub(hub)["README.md"]
     assert not [name for name in on_the_hub(hub) if "answers" in name or name.endswith(".log")]
 
 

@@ -17,12 +17,6 @@ from phi3scaffold.runtime.pipeline.hashing import StatCache
 from phi3scaffold.runtime.publishing.files import gather
 
 
-@pytest.fixture
-def project(tiny_project: Path, tmp_path: Path) -> Path:
-    left = shutil.ignore_patterns("setup", ".git", "model-cache")
-    return Path(shutil.copytree(tiny_project, tmp_path / "tones", ignore=left))
-
-
 def made_again(folder: Path) -> None:
     """Let the manifest say what lies in the folder, as a stage would that made it."""
     cache = StatCache(folder / "none")
@@ -145,7 +139,8 @@ def test_a_form_that_is_not_chosen_may_be_gone(project: Path) -> None:
 def test_the_notice_of_the_base_goes_along(project: Path) -> None:
     (project / "model-cache/base").mkdir(parents=True)
     (project / "model-cache/base/LICENSE").write_text("MIT License. Copyright Somebody.")
-    found = {file.name: file.content for file in gather(load_project(project), ["onnx"]).files}
+    whole = gather(load_project(project), ["onnx"]).described("ann/tones")
+    found = {file.name: file.content for file in whole.files}
     assert found["LICENSE"] == b"MIT License. Copyright Somebody."
     assert b"licence (MIT) holds for what was made from it: `LICENSE`" in found["README.md"]
 

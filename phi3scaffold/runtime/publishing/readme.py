@@ -1,0 +1,168 @@
+"""The model card as the hub's README: of what goes up, and how to run that and nothing else.
+
+It is the card of the report, with the numbers of the forms that are there in its metadata, and code
+for each of them in place of the project's own commands.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from phi3scaffold import catalog
+from phi3scaffold.project import Project
+from phi3scaffold.runtime.forms import folder_of
+from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, names
+from phi3scaffold.runtime.page import cards
+from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.runtime.report import card
+from phi3scaffold.runtime.stages import evaluate
+from phi3scaffold.runtime.stages.model import read_lock
+
+LICENCE = "LICENSE"
+WHAT = {
+    "onnx": "the model for ONNX Runtime GenAI: the form that is meant for applications",
+    "merged": "the fine-tuned weights, for transformers",
+    "adapter": "what was trained, for PEFT; it needs the base model beside it",
+    "onnx-adapter": "the base model for ONNX Runtime GenAI, and the adapter to load over it",
+}
+NEEDED = {
+    "onnx": ("onnxruntime-genai",),
+    "merged": ("torch", "transformers"),
+    "adapter": ("torch", "transformers", "peft"),
+    "onnx-adapter": ("onnxruntime-genai",),
+}
+SCRIPTS = {"onnx": "onnx", "merged": "merged", "adapter": "adapter", "onnx-adapter": "onnx"}
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==[\w.]+$", re.M)
+
+
+@dataclass(frozen=True)
+class Base:
+    """The base model, as others can get it.
+
+    Attributes:
+        name: its id on the hub; of a folder of this machine, the last part.
+        commit: on the hub, 40 hex digits; None elsewhere.
+        kind: ``hub``, ``tiny`` or ``folder``.
+    """
+
+    name: str
+    commit: str | None
+    kind: str
+
+    @classmethod
+    def of(cls, project: Project) -> Base:
+        """The base of a project, by model.lock and the catalogue."""
+        lock, entry = read_lock(project.lock), catalog.find(project.model_id)
+        if lock and lock.source == "hub":
+            return cls(lock.id, lock.commit, "hub")
+        if entry and entry.hub_id:
+            return cls(entry.hub_id, None, "hub")
+        if project.is_demonstration:
+            return cls(project.model_id, None, "tiny")
+        return cls(PurePath(project.model_id).name, None, "folder")
+
+
+def write(project: Project, repo: str, forms: Sequence[str], *, notice: bool, rows: bool) -> str:
+    """The README of a repository.
+
+    Args:
+        repo: OWNER/NAME.
+        forms: those that will lie there.
+        notice: whether the base model's licence goes along.
+        rows: whether the rows lie there.
+    """
+    from huggingface_hub import ModelCard
+
+    own = ModelCard.load(project.report / card.CARD)
+    before, _, rest = own.text.partition(f"\n{card.RUN}\n")
+    after = rest[rest.index("\n## ") + 1 :]
+    how = _how_to_run(project, repo, forms, _licence(project, notice), rows)
+    own.data.model_name = repo.split("/")[-1]
+    metadata = _metadata(project, own.data, forms).to_yaml()
+    return f"---\n{metadata}\n---\n{before.rstrip()}\n\n{how}{after.rstrip()}\n"
+
+
+def _metadata(project: Project, data: Any, forms: Sequence[str]) -> Any:
+    """The card's, of the forms that are there."""
+    metrics = json.loads((project.evaluation / evaluate.METRICS).read_text(encoding="utf-8"))
+    genai = [form for form in forms if form.startswith("onnx")]
+    if not genai:
+        data.tags = [tag for tag in data.tags if not tag.startswith("onnx")]
+    if data.base_model:
+        data.base_model_relation = "adapter" if list(forms) == ["adapter"] else "finetune"
+    # of transformers and PEFT the hub would show code that loads the repository's root
+    data.library_name = "onnxruntime-genai" if genai else None
+    rows = data.eval_results[0]
+    data.eval_results = [
+        result
+        for form in forms
+        for result in card.results(
+            metrics, form, dataset_type=rows.dataset_type, dataset_name=rows.dataset_name
+        )
+    ]
+    return data
+
+
+def _how_to_run(project: Project, repo: str, forms: Sequence[str], licence: str, rows: bool) -> str:
+    folder = folder_of(forms[0], project)
+    adapter = names(project.onnx_adapter)[0] if "onnx-adapter" in forms else None
+    asked = Prompt.load(folder / ADAPTERS / str(adapter) if forms[0] == "onnx-adapter" else folder)
+    words = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    return cards.render(
+        "published.md.j2",
+        repo=repo,
+        forms=forms,
+        what=WHAT,
+        packages={form: _packages(project, form) for form in forms},
+        adapter=adapter,
+        columns=asked.columns,
+        system=asked.system,
+        eats=any(mark.get("rstrip") for mark in words.get("added_tokens", [])),
+        base=Base.of(project),
+        rounded=_rounding(project),
+        rows=rows,
+        licence=licence,
+    )
+
+
+def _packages(project: Project, form: str) -> list[str]:
+    """What answers with a form, pinned as for the project's own script."""
+    path = project.root / "inferences" / f"requirements-{SCRIPTS[form]}.txt"
+    found = PIN.finditer(path.read_text(encoding="utf-8") if path.is_file() else "")
+    pins = {pin[1]: pin[0] for pin in found}
+    if form == "adapter" and _rounding(project) is None:
+        pins.pop("bitsandbytes", None)
+    return ["huggingface_hub", *(pins.values() or NEEDED[form])]
+
+
+def _rounding(project: Project) -> Any:
+    """How QLoRA's base was rounded; None where it was not."""
+    path = project.adapter / "quantization.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _licence(project: Project, notice: bool) -> str:
+    """What is known of the base model's licence, as a sentence."""
+    entry = catalog.find(project.model_id)
+    licence = known_licence(project)
+    if licence == "unknown":
+        return "The licence of the base model is not known here: ask before you pass this on."
+    if notice:
+        return f"The base model's licence ({licence}) holds for what was made from it: `{LICENCE}`."
+    if entry and entry.hub_id:
+        return (
+            f"The base model's licence ({licence}) holds for what was made from it; its notice "
+            f"is at [{entry.hub_id}](https://huggingface.co/{entry.hub_id})."
+        )
+    return f"The base model's licence is {licence}."
+
+
+def known_licence(project: Project) -> str:
+    """The base model's, or ``unknown``."""
+    entry = catalog.find(project.model_id)
+    return entry.licence if entry else "unknown"
