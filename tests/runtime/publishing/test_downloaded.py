@@ -13,9 +13,13 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
+from phi3scaffold.catalog import DEFAULT
+from phi3scaffold.project import load_project
+from phi3scaffold.runtime.forms import open_form
+from phi3scaffold.runtime.publishing.readme import Base, write
 from tests.conftest import command as phi3scaffold
 from tests.runtime.publishing.conftest import REPO, TOKEN, on_the_hub, publish
-from tests.runtime.publishing.test_refused import made_again
+from tests.runtime.publishing.test_refused import as_if_measured, made_again
 from tests.support.hub_server import HubServer
 
 FORMS = ("onnx", "adapter", "merged", "onnx-adapter")
@@ -124,6 +128,58 @@ def test_qlora_over_a_base_of_the_hub(
     assert commit in code
     expected = measured(project, "adapter", 3)
     assert said_by(code, list(expected), hub, tmp_path / "there") == list(expected.values())
+
+
+def test_columns_a_system_turn_and_marks_that_eat(
+    project: Path, hub: HubServer, tmp_path: Path
+) -> None:
+    """The prompt of the code is the runtime's, whatever the columns are called."""
+    folder = project / "gen-model/onnx"
+    names = ["question", 'the "con\\text"', "größe $1"]
+    told = json.loads((folder / "prompt.json").read_text())
+    told |= {"user": "\n".join(f"- {{{name}}}" for name in names), "columns": names}
+    told["system"] = "Be {brief}."
+    (folder / "prompt.json").write_text(json.dumps(told))
+    words = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    for mark in words["added_tokens"]:
+        mark["rstrip"] = True  # as Phi-3's
+    (folder / "tokenizer.json").write_text(json.dumps(words))
+    as_if_measured(project)
+    publish(project, hub, REPO)
+    code = code_of(on_the_hub(hub)["README.md"].decode(), "onnx")
+    until = code.index("params = ")
+    said = said_by(code[:until] + "print(list(map(int, ids)))", ["Why?"], hub, tmp_path / "there")
+    with open_form("onnx", folder) as form:
+        values = dict.fromkeys(names, "Why?")
+        expected = form.encode(form.prompt.messages(values))
+    assert json.loads(said[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "lock", "base"),
+    [
+        ("tiny", "tiny", Base("tiny", None, "tiny")),
+        ("me/model", "hub", Base("me/model", "0" * 40, "hub")),
+        ("microsoft/Phi-3-mini-4k-instruct", None, Base(DEFAULT, None, "hub")),
+        ("../somewhere/my-base", "folder", Base("my-base", None, "folder")),
+    ],
+)
+def test_where_the_base_is_to_be_had(
+    project: Path, model: str, lock: str | None, base: Base
+) -> None:
+    path = project / "project.yaml"
+    path.write_text(path.read_text().replace('id: "tiny"', f'id: "{model}"'))
+    (project / "model.lock").unlink()
+    if lock:
+        told = {"id": model, "revision": "main", "source": lock, "commit": "0" * 40, "sha256": {}}
+        (project / "model.lock").write_text(json.dumps(told))
+    assert Base.of(load_project(project)) == base
+    text = write(load_project(project), REPO, ["adapter"], notice=False, rows=False)
+    code = code_of(text, "adapter")
+    compile(code, "README.md", "exec")
+    assert f'"{base.name}"' in code
+    assert ("COMMIT" in code) is (base.commit is not None)
+    assert "/somewhere" not in text
 
 
 @pytest.mark.parametrize(
