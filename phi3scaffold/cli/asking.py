@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phi3scaffold.cli.typed import can_move
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import DEMONSTRATION
 from phi3scaffold.runtime.asking.settings import READERS, Settings, one_stop
 from phi3scaffold.runtime.forms import FORMS, open_form
 
@@ -32,17 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--form",
         choices=FORMS,
         default="onnx",
-        help="which form of the model answers (default: onnx, the one that ships)",
+        metavar="FORM",
+        help=f"what answers: {', '.join(FORMS)} (default: %(default)s)",
     )
     parser.add_argument(
         "--adapter",
         metavar="NAME",
-        help="which adapter of project.yaml answers, with --form onnx-adapter (default: the first)",
+        help="which adapter of project.yaml, with --form onnx-adapter",
     )
     group = parser.add_argument_group("settings of an answer, as the server takes them")
-    group.add_argument(
-        "--system", metavar="TEXT", help="a system turn instead of the trained one, if any"
-    )
+    group.add_argument("--system", metavar="TEXT", help="a system turn in place of the trained one")
     group.add_argument(
         "--temperature",
         type=_typed(READERS["temperature"]),
@@ -53,21 +54,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--top-p",
         type=_typed(READERS["top_p"]),
         metavar="P",
-        help="choose among the likeliest tokens that have this probability together",
+        help="only the likeliest tokens, of this probability together",
     )
     group.add_argument(
         "--seed",
         type=_typed(READERS["seed"]),
         metavar="N",
-        help="the same one gives the same answer (default: another one each time)",
+        help="the same one gives the same answer",
     )
     group.add_argument(
         "--max-tokens",
+        type=_typed(READERS["max_tokens"]),
+        metavar="N",
+        help="the longest answer (default: as prompt.json says)",
+    )
+    group.add_argument(  # as the scripts in inferences/ call it
         "--max-new-tokens",
         dest="max_tokens",
         type=_typed(READERS["max_tokens"]),
-        metavar="N",
-        help="the longest answer, in tokens (default: as the model's prompt.json says)",
+        help=argparse.SUPPRESS,
     )
     group.add_argument(
         "--stop",
@@ -102,11 +107,7 @@ def open_with_remark(args: argparse.Namespace, project: Project) -> Iterator[For
     """The form; on stderr, that it is being loaded (in a terminal) and what kind of model it is."""
     with load(args.form, args.adapter, project) as form:
         if form.prompt.demonstration:
-            print(
-                f"demonstration model ({form.prompt.model or 'tiny'}): it shows that the pipeline "
-                "works; do not rely on its answers",
-                file=sys.stderr,
-            )
+            print(DEMONSTRATION, file=sys.stderr)
         yield form
 
 
@@ -121,7 +122,7 @@ def load(name: str, adapter: str | None, project: Project) -> Form:
         if isinstance(stream, io.TextIOWrapper):
             # an answer may hold a character that this terminal's encoding lacks
             stream.reconfigure(errors="replace")
-    terminal = sys.stderr.isatty()
+    terminal = can_move(sys.stderr)
     if terminal:
         print(f"loading the {name} form ...", end="", file=sys.stderr, flush=True)
     try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from phi3scaffold.cli.asking import (
     add_arguments as add_asking_arguments,
 )
 from phi3scaffold.cli.asking import load, open_with_remark, project_of, settings_of, shown
-from phi3scaffold.cli.typed import Ask, asker
+from phi3scaffold.cli.typed import Ask, asker, dim
 from phi3scaffold.errors import ScaffoldError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from phi3scaffold.runtime.asking.talk import Talk
 
 HINT = "/help explains; Ctrl-C stops an answer, Ctrl-D leaves"
+HISTORY = ".chat-history"  # which .gitignore and .amlignore leave out
 COMMANDS = {
     "/help": "this",
     "/system": "TEXT: another system turn; default: the trained one; alone: which one it is",
@@ -33,30 +36,36 @@ COMMANDS = {
     "/save": "FILE.jsonl: append what was said, as a row that `infer` and `data` read",
     "/quit": "leave (or /exit, Ctrl-D)",
 }
-KEYS = """Enter sends; Alt+Enter (or Esc, then Enter) begins another line; pasted lines stay
-together; the arrows bring back what was typed. A text that begins with a slash is written with two.
-When the context is full, the oldest exchanges are no longer shown to the model, and it is said."""
+KEYS = """Enter sends; Alt+Enter (or Esc, then Enter) begins another line; pasted lines
+stay together; the arrows bring back what was typed. A text that begins with a
+slash is written with two. When the context is full, the oldest exchanges are no
+longer shown to the model, and it is said."""
 EPILOG = f"""examples:
   phi3scaffold chat
   phi3scaffold chat --temperature 0.8 --top-p 0.95 --max-tokens 200
-  phi3scaffold chat --form onnx-adapter --adapter tone --system "Answer in one word."
-  phi3scaffold chat --history ~/.my-proj-history    # what you type, kept for the next time
+  phi3scaffold chat --form onnx-adapter --adapter tone --system "One word."
+  phi3scaffold chat --history     # what you type comes back the next time
 
 {KEYS}
-What you type stays in memory alone, unless --history or /save names a file. Without a terminal each
-line of standard input is a text, and nothing but answers is on standard output.
+What you type stays in memory, unless --history or /save says otherwise. Without
+a terminal each line of standard input is a text, and nothing but answers is on
+standard output.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "phi3scaffold chat [options]"
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_asking_arguments(parser)
     parser.add_argument(
         "--history",
+        nargs="?",
         type=Path,
+        const=True,
         metavar="FILE",
-        help="keep what is typed in this file, readable for you alone (default: nowhere)",
+        help="keep what you type for the next time, readable for you alone, in this file or the "
+        f"project's {HISTORY} (default: nowhere)",
     )
 
 
@@ -64,11 +73,14 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.runtime.asking.talk import Talk
 
     project = project_of(args)
+    history = project.root / HISTORY if args.history is True else args.history
+    ask = asker(history, list(COMMANDS))
     with open_with_remark(args, project) as form:
         talk = Talk(form, settings_of(args))
-        chat = Chat(talk, project, asker(args.history, list(COMMANDS)))
-        alone = "" if talk.remembers else "; each prompt stands alone"
-        print(f"{HINT}{alone}", file=sys.stderr)
+        chat = Chat(talk, project, ask)
+        if sys.stdin.isatty():
+            alone = "" if talk.remembers else "; each prompt stands alone"
+            print(f"{HINT}{alone}", file=sys.stderr)
         try:
             chat.run()
         finally:
@@ -102,7 +114,7 @@ class Chat:
                     raise
                 print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr)
             except KeyboardInterrupt:
-                print(f"\n({HINT})", file=sys.stderr)
+                print(f"({HINT})", file=sys.stderr)
 
     def _said(self) -> str | None:
         """The user's next text, its columns put together; None where there was a command."""
@@ -114,8 +126,6 @@ class Chat:
                 try:
                     text = self.ask(f"{'you' if one else name}> ")
                 except EOFError:
-                    if sys.stdin.isatty():
-                        print()  # the prompt stands there yet
                     raise Left from None
                 if text.startswith("/") and not text.startswith("//"):
                     self._obey(*text.strip().partition(" ")[::2])
@@ -146,15 +156,14 @@ class Chat:
         print(" (stopped)" if answer.finish == "stopped" else "", flush=True)
         self.talk.keep(said, answer.text, again=again)
         if sys.stderr.isatty():
-            print(f"\x1b[2m{_told(answer)}\x1b[0m", file=sys.stderr)
+            print(dim(_told(answer), sys.stderr), file=sys.stderr)
 
     def _obey(self, command: str, rest: str) -> None:
         rest = rest.strip()
         if command in ("/quit", "/exit"):
             raise Left
         if command == "/help":
-            lines = [f"  {name:<8} {what}" for name, what in COMMANDS.items()]
-            print("\n".join([*lines, KEYS]), file=sys.stderr)
+            print(_help(), file=sys.stderr)
         elif command == "/reset":
             self.talk.reset()
         elif command == "/retry":
@@ -194,8 +203,13 @@ class Chat:
         elif name:
             raise ScaffoldError(f"/set {name} needs a value.", fix=f"/set {name} default")
         form = self.talk.form
-        told = {**self.talk.settings.told(), "form": form.name, "adapter": form.adapter or "none"}
-        print("  ".join(f"{key}={one}" for key, one in told.items()), file=sys.stderr)
+        told = {
+            **self.talk.settings.told(form.prompt),
+            "form": form.name,
+            "adapter": form.adapter or "none",
+        }
+        shown = {key: value for key, value in told.items() if not name or key == name}
+        print("\n".join(f"  {key:<12} {value}" for key, value in shown.items()), file=sys.stderr)
 
     def _open(self, name: str, value: str) -> None:
         """Another form or adapter; where that fails, the one before goes on."""
@@ -218,6 +232,16 @@ def _ctrl_c_stops(answer: Answer) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _help() -> str:
+    """What the commands and keys do, for the width of the terminal."""
+    width = shutil.get_terminal_size().columns
+    lines = [
+        textwrap.fill(what, width, initial_indent=f"  {name:<8} ", subsequent_indent=" " * 11)
+        for name, what in COMMANDS.items()
+    ]
+    return "\n".join([*lines, textwrap.fill(KEYS, width)])
 
 
 def _told(answer: Answer) -> str:

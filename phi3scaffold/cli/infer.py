@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
+from phi3scaffold.cli import INTERRUPTED
 from phi3scaffold.cli.asking import (
     add_arguments as add_asking_arguments,
 )
@@ -25,37 +26,37 @@ if TYPE_CHECKING:
     from phi3scaffold.runtime.asking.prompts import Prompts
     from phi3scaffold.runtime.forms.form import Form
 
-INTERRUPTED = 130
 TOLD = 20  # bad prompts that are named one by one
 EPILOG = """examples:
   phi3scaffold infer "I could not stop smiling all day."
   phi3scaffold infer "One text." "Another." --json
-  phi3scaffold infer --input phrases.txt --output answers.jsonl   # a prompt a line
-  phi3scaffold infer --input rows.csv --output answers.txt        # the columns of dataset.yaml
+  phi3scaffold infer --input phrases.txt --output answers.jsonl
   phi3scaffold infer --temperature 0.8 --seed 1 --max-tokens 40 "..."
   cut -f 2 mails.tsv | phi3scaffold infer --input - --json | jq -r .answer
 
-Several prompts are answered in their order. Text output has one line for each: line breaks within
-an answer become spaces, and a prompt that cannot be answered (too long, a control token, a broken
-row) leaves an empty line; --json says why. The others get their answers, and the exit code is 1.
---output appears when it is whole; a run that was interrupted goes on where it stopped.
+Several prompts are answered in their order. Text output has a line for each:
+line breaks within an answer become spaces, and a prompt that cannot be answered
+(too long, a control token, a broken row) leaves an empty line; --json says why.
+The others get their answers, and the exit code is 1. --output appears when it is
+whole; a run that was ended goes on where it stopped.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "phi3scaffold infer [TEXT ...] [options]"
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "text",
         nargs="*",
-        help="texts to answer; from standard input, as one, where they are left out, and the first "
-        "held-out row where there is none",
+        metavar="TEXT",
+        help="what to answer; else standard input, as one text; else the first held-out row",
     )
     parser.add_argument(
         "--input",
         metavar="FILE",
-        help="many prompts: .txt, one a line; .jsonl, .json, .csv, .tsv or .parquet, rows with the "
-        "project's columns or with messages; each also .gz; - is standard input",
+        help=".txt: a prompt a line; .jsonl, .json, .csv, .tsv, .parquet: rows with the project's "
+        "columns, or with messages; each also .gz; -: standard input",
     )
     parser.add_argument(
         "--input-kind",
@@ -70,17 +71,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where answers go: JSON lines if it ends in .jsonl or with --json, else text",
     )
     parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace that file, or what other settings left of it",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="COLUMN=TEXT",
         dest="columns",
-        help="the text of one column, where the prompt has several; repeat it for each",
+        help="the text of one column of several; repeatable",
     )
     parser.add_argument(
         "--example",
         action="store_true",
-        help="answer the first held-out row; do not read standard input",
+        help="answer the first held-out row",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object an answer, on a line")
     add_asking_arguments(parser)
@@ -88,6 +94,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     columns = _columns(args)
+    if args.text == ["-"]:
+        raise ScaffoldError(
+            "- is no text.",
+            fix="standard input is read where there is no text, as one; --input - reads a prompt "
+            "a line",
+        )
     project = project_of(args)
     if args.input is not None or len(args.text) > 1 or (args.output and args.text):
         return _many(args, project)
@@ -142,14 +154,15 @@ def _many(args: argparse.Namespace, project: Project) -> int:
 
     source = Path(args.input) if args.input not in (None, "-") else None
     if args.output:
-        check_place(args.output, source)
+        check_place(args.output, source, overwrite=args.overwrite)
     prompts = _prompts(args, project, source)
     with open_with_remark(args, project) as form:
         if not args.output:
             return _answer_all(args, form, prompts, None)
-        with Kept(args.output, form, settings_of(args)) as kept:
+        with Kept(args.output, form, settings_of(args), overwrite=args.overwrite) as kept:
             if kept.before:
-                print(f"{kept.before} answers are there from an earlier run", file=sys.stderr)
+                told = "answers are there from an earlier run; none is made twice"
+                print(f"{kept.before} {told}", file=sys.stderr)
             return _answer_all(args, form, prompts, kept)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from phi3scaffold.cli.asking import at_least_one
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project import DEMONSTRATION
 from phi3scaffold.runtime.forms import FORMS
 
 EPILOG = """examples:
@@ -97,10 +98,7 @@ def run(args: argparse.Namespace) -> int:
     for told in dict.fromkeys(model.remark for model in models if model.remark):
         print(f"warning: {told}", file=sys.stderr)
     if models[0].demonstration:
-        print(
-            "demonstration model: it shows that the pipeline works; do not rely on its answers",
-            file=sys.stderr,
-        )
+        print(DEMONSTRATION, file=sys.stderr)
 
     def ready(address: str) -> None:
         key = ' -H "Authorization: Bearer $PHI3SCAFFOLD_API_KEY"' if settings.api_key else ""

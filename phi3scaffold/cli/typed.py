@@ -7,9 +7,23 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
+
+from phi3scaffold.errors import ScaffoldError
 
 Ask = Callable[[str], str]
 PLAIN = ("", "dumb")  # terminals that cannot move their cursor
+ENTRY = b"\n# "  # how prompt_toolkit begins each entry of a history
+
+
+def can_move(stream: TextIO) -> bool:
+    """Whether this is a terminal that can move its cursor."""
+    return stream.isatty() and (os.name != "posix" or os.environ.get("TERM", "") not in PLAIN)
+
+
+def dim(text: str, stream: TextIO) -> str:
+    """The text less bright, where the terminal can and its user wants that."""
+    return f"\x1b[2m{text}\x1b[0m" if can_move(stream) and not os.environ.get("NO_COLOR") else text
 
 
 def asker(history: Path | None, words: Sequence[str]) -> Ask:
@@ -22,21 +36,27 @@ def asker(history: Path | None, words: Sequence[str]) -> Ask:
     Args:
         history: a file that keeps what was typed, for the next time; None: nothing is written.
         words: what TAB completes at the beginning.
+
+    Raises:
+        ScaffoldError: the file holds something else.
     """
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if not sys.stdin.isatty() and isinstance(sys.stdin, io.TextIOWrapper):
         # what is no UTF-8 is refused with its line, and the next one is read
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
-    if not terminal or (os.name == "posix" and os.environ.get("TERM", "") in PLAIN):
-        return _plain
-    return _edited(history, words)
+    if sys.stdin.isatty() and can_move(sys.stdout):
+        return _edited(history, words)
+    return _plain
 
 
 def _plain(prompt: str) -> str:
-    if sys.stdin.isatty():
-        return input(prompt)
-    line = input()  # nobody sees a prompt, and an answer is not to stand behind one
-    return line.removeprefix("\ufeff").removesuffix("\r")
+    if not sys.stdin.isatty():  # nobody is to see a prompt
+        return input().removeprefix("\ufeff").removesuffix("\r")
+    print(prompt, end="", file=sys.stderr, flush=True)  # answers alone go to standard output
+    try:
+        return input()
+    except (EOFError, KeyboardInterrupt):
+        print(file=sys.stderr)
+        raise
 
 
 def _edited(history: Path | None, words: Sequence[str]) -> Ask:
@@ -57,7 +77,7 @@ def _edited(history: Path | None, words: Sequence[str]) -> Ask:
 
     kept: History = InMemoryHistory()
     if history is not None:
-        os.close(os.open(history, os.O_CREAT | os.O_APPEND, 0o600))  # nobody else's to read
+        _check(history)
         kept = FileHistory(str(history))
     session: PromptSession[str] = PromptSession(
         history=kept,
@@ -65,6 +85,23 @@ def _edited(history: Path | None, words: Sequence[str]) -> Ask:
         multiline=True,
         completer=WordCompleter(list(words), sentence=True),
         complete_while_typing=False,
-        prompt_continuation=lambda width, number, wrapped: "." * (width - 1) + " ",
+        prompt_continuation=_continued,
     )
     return session.prompt
+
+
+def _continued(width: int, number: int, wrapped: int) -> str:
+    """What stands before a line that is not the first: dots, unless it only goes on there."""
+    return (" " if wrapped else ".") * (width - 1) + " "
+
+
+def _check(history: Path) -> None:
+    """Make the file, nobody else's to read; refuse what is no history, and would be added to."""
+    with os.fdopen(os.open(history, os.O_CREAT | os.O_RDONLY, 0o600), "rb") as stream:
+        if stream.read(len(ENTRY)) not in (b"", ENTRY):
+            raise ScaffoldError(
+                "This file holds something else than what was typed.",
+                where=history,
+                fix="name a file that does not exist yet",
+            )
+    history.chmod(0o600)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import io
 import json
+import shlex
 import stat
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.__main__ import VERBS
-from phi3scaffold.cli import main
+from phi3scaffold.cli import chat, main
 from tests.support.echo import CHAT, QA, TWO, program
 from tests.support.terminal import ALT_ENTER, CTRL_C, CTRL_D, ENTER, PASTE, UP, Terminal
 
@@ -29,14 +29,14 @@ def say(monkeypatch: pytest.MonkeyPatch, *lines: str | type[BaseException]) -> l
     """What the user types; returns the prompts he is shown."""
     typed, shown = iter(lines), []
 
-    def answer(prompt: str = "") -> str:
+    def answer(prompt: str) -> str:
         shown.append(prompt)
         line = next(typed, EOFError)
         if isinstance(line, str):
             return line
         raise line
 
-    monkeypatch.setattr(builtins, "input", answer)
+    monkeypatch.setattr(chat, "asker", lambda history, words: answer)
     monkeypatch.setattr(sys, "stdin", Typed())
     return shown
 
@@ -45,7 +45,7 @@ def test_a_chat_remembers(use, monkeypatch, capsys) -> None:
     form = use(CHAT)
     shown = say(monkeypatch, "one", "", "two")
     assert main(VERBS, ["chat"]) == 0
-    assert capsys.readouterr().out == "ONE\nTWO\n\n"
+    assert capsys.readouterr().out == "ONE\nTWO\n"
     assert [m["content"] for m in form.asked[-1]] == ["one", "ONE", "two"]
     assert [m["role"] for m in form.asked[-1]] == ["user", "assistant", "user"]
     assert set(shown) == {"you> "}
@@ -65,7 +65,7 @@ def test_several_columns_are_asked_in_turn(use, monkeypatch, capsys) -> None:
     shown = say(monkeypatch, "x", "y")
     assert main(VERBS, ["chat"]) == 0
     assert shown == ["a> ", "b> ", "a> "]
-    assert capsys.readouterr().out == "X-Y\n\n"
+    assert capsys.readouterr().out == "X-Y\n"
 
 
 def test_reset_forgets(use, monkeypatch, capsys) -> None:
@@ -79,7 +79,7 @@ def test_ctrl_c_stops_the_answer_not_the_chat(use, monkeypatch, capsys) -> None:
     form = use(CHAT, interrupt_after=2)
     say(monkeypatch, "hello", KeyboardInterrupt, "two")
     assert main(VERBS, ["chat"]) == 0
-    assert capsys.readouterr().out == "HE (stopped)\nTWO\n\n"
+    assert capsys.readouterr().out == "HE (stopped)\nTWO\n"
     assert [m["content"] for m in form.asked[-1]] == ["hello", "HE", "two"]
 
 
@@ -88,7 +88,7 @@ def test_a_bad_text_does_not_end_the_chat(use, monkeypatch, capsys) -> None:
     say(monkeypatch, "a<|end|>", "x" * 300, "two")
     assert main(VERBS, ["chat"]) == 0
     out, err = capsys.readouterr()
-    assert out == "TWO\n\n"
+    assert out == "TWO\n"
     assert "control token" in err and "context holds 200 tokens" in err
     assert [m["content"] for m in form.asked[-1]] == ["two"]
 
@@ -112,10 +112,15 @@ def test_settings_are_those_of_the_server(use, monkeypatch, capsys) -> None:
     )  # fmt: skip
     assert main(VERBS, ["chat"]) == 0
     out, err = capsys.readouterr()
-    assert out == "ONE\nTWO\nTHR\nFOUR \n\n"
+    assert out == "ONE\nTWO\nTHR\nFOUR \n"
     assert [one.temperature for one in form.samplings] == [0, 0.5, 0, 0]
     assert (form.samplings[1].seed, form.samplings[1].top_p) == (7, 0.9)
-    assert 'stop=["FIV"]' in err and "seed=7" in err
+    told = [tuple(line.split(maxsplit=1)) for line in err.splitlines()]
+    assert told.count(("seed", "7")) == 2  # when it was set, and among all
+    assert {
+        ("temperature", "0 (default)"), ("max_tokens", "20 (default)"), ("top_p", "1 (default)"),
+        ("stop", '["FIV"]'), ("form", "onnx"), ("adapter", "none"),
+    } <= set(told)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -144,7 +149,7 @@ def test_a_wrong_command_is_said_and_the_chat_goes_on(
     say(monkeypatch, command, "one")
     assert main(VERBS, ["chat"]) == 0
     out, err = capsys.readouterr()
-    assert out == "ONE\n\n" and message in err and "Traceback" not in err
+    assert out == "ONE\n" and message in err and "Traceback" not in err
 
 
 def test_a_system_turn_is_set_and_taken_back(use, monkeypatch, capsys) -> None:
@@ -162,7 +167,7 @@ def test_retry_puts_another_answer_in_the_place_of_the_last(use, monkeypatch, ca
     form = use(CHAT)
     say(monkeypatch, "one", "two", "/set max_tokens 1", "/retry", "/set max_tokens 9", "three")
     assert main(VERBS, ["chat"]) == 0
-    assert capsys.readouterr().out == "ONE\nTWO\nT\nTHREE\n\n"
+    assert capsys.readouterr().out == "ONE\nTWO\nT\nTHREE\n"
     assert [m["content"] for m in form.asked[-1]] == ["one", "ONE", "two", "T", "three"]
 
 
@@ -212,6 +217,7 @@ def test_without_a_terminal_each_line_has_an_answer_and_nothing_else(project: Pa
     )
     assert (done.returncode, done.stdout) == (0, b"ONE\nTWO\n")
     assert b"not valid UTF-8" in done.stderr and b"Traceback" not in done.stderr
+    assert b"Ctrl-C" not in done.stderr
 
 
 def test_in_a_terminal(project: Path) -> None:
@@ -254,6 +260,45 @@ def test_what_was_typed_comes_back_where_a_file_keeps_it(project: Path) -> None:
             terminal.type(CTRL_D)
             assert terminal.wait() == 0
     assert stat.S_IMODE((project / "typed.txt").stat().st_mode) == 0o600
+
+
+def test_a_history_is_made_in_the_project_and_nothing_else_is_added_to(project: Path) -> None:
+    with Terminal([*program("CHAT"), "chat", "--history"], project) as terminal:
+        terminal.hear("you>")
+        terminal.type("first" + ENTER + CTRL_D)
+        assert terminal.wait() == 0
+    assert "+first" in (project / ".chat-history").read_text()
+    with Terminal([*program("CHAT"), "chat", "--history", "project.yaml"], project) as terminal:
+        terminal.hear("holds something else")
+        assert terminal.wait() == 2
+    assert (project / "project.yaml").read_text() == "model: {id: tiny}\n"
+
+
+@pytest.mark.parametrize("variable", ["TERM=dumb", "NO_COLOR=1"])
+def test_a_plain_terminal_gets_no_styles(variable: str, project: Path) -> None:
+    words = ["env", variable, *program("CHAT", pause=0.01), "chat"]
+    with Terminal(words, project) as terminal:
+        terminal.hear("you>")
+        terminal.type("a long text" + ENTER)
+        terminal.hear("A LONG TEXT")
+        terminal.hear("tokens/s)")
+        terminal.hear("you>")
+        terminal.type(CTRL_D)
+        assert terminal.wait() == 0
+    if variable == "TERM=dumb":
+        assert "\x1b" not in terminal.seen
+    assert "\x1b[2m" not in terminal.seen
+
+
+def test_answers_alone_go_where_standard_output_goes(project: Path) -> None:
+    words = shlex.join([*program("CHAT"), "chat"])
+    with Terminal(["sh", "-c", f"{words} > answers.txt"], project) as terminal:
+        terminal.hear("you>")
+        terminal.type("one" + ENTER)
+        terminal.hear("you>")
+        terminal.type(CTRL_D)
+        assert terminal.wait() == 0
+    assert (project / "answers.txt").read_text() == "ONE\n"
 
 
 def test_an_answer_cannot_command_the_terminal(project: Path) -> None:

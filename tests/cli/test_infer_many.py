@@ -150,6 +150,9 @@ def test_a_bad_prompt_is_named_and_costs_no_other_its_answer(
         (["--output", "a.txt"], "--output is for texts"),
         (["x", "y", "--output", "no/a.txt"], "folder does not exist"),
         (["x", "y", "--output", "."], "is a folder"),
+        (["x", "y", "--output", "/dev/null"], "is no file"),
+        (["x", "y", "--output", "good.txt"], "is there already"),
+        (["-"], "--input - reads a prompt a line"),
         (["--input", "good.txt", "--output", "good.txt"], "would replace the prompts"),
     ],
 )
@@ -208,10 +211,16 @@ def test_only_what_is_missing_is_answered_again(use, project: Path, capsys) -> N
     assert main(VERBS, words) == 0
     assert 0 < len(form.samplings) < 30
     assert [row["number"] for row in rows((project / "a.jsonl").read_text())] == [*range(1, 31)]
+    (project / "a.jsonl").unlink()
     use(CHAT, interrupt_after=4)
     assert main(VERBS, words) == 130
     form = use(CHAT)
-    assert main(VERBS, [*words, "--max-tokens", "1"]) == 0  # these are other answers
+    others = [*words, "--max-tokens", "1"]
+    before = (project / "a.jsonl.partial").read_bytes()
+    assert main(VERBS, others) == 2
+    assert "made by other settings" in capsys.readouterr().err
+    assert (project / "a.jsonl.partial").read_bytes() == before
+    assert main(VERBS, [*others, "--overwrite"]) == 0
     assert len(form.samplings) == 30
     assert {row["answer"] for row in rows((project / "a.jsonl").read_text())} == set("012")
 

@@ -14,6 +14,7 @@ from phi3scaffold.runtime.serving.engine import Engine, TakenBack
 from phi3scaffold.runtime.serving.refused import Refused
 
 MODEL, NUMBER = "here", 1
+FEW = 5  # tokens, whose speed says nothing
 
 
 class Answer:
@@ -44,9 +45,9 @@ class Answer:
 
     @property
     def speed(self) -> float:
-        """Tokens a second behind the first one; 0 where there are none to measure."""
+        """Tokens a second behind the first one; 0 where there are too few to measure."""
         spent = self.seconds - self.reading
-        return (self.tokens - 1) / spent if self.tokens > 1 and spent > 0 else 0.0
+        return (self.tokens - 1) / spent if self.tokens > FEW and spent > 0 else 0.0
 
     def __iter__(self) -> Iterator[str]:
         """Raises ScaffoldError where the server would refuse the request."""

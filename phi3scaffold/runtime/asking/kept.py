@@ -1,7 +1,8 @@
 """`infer --output`: the file appears whole or not at all, and no answer is made twice.
 
 Each answer goes at once into FILE.partial beside it. A run that ends early leaves that, and the
-same command goes on behind it; a prompt that changed meanwhile is answered anew.
+same command goes on behind it; a prompt that changed meanwhile is answered anew. What another
+command made is replaced only where the user says so.
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ class Kept:
     Args:
         file: where they go in the end.
         form, settings: what gives them; answers of others are not taken over.
+        overwrite: answers of others may be dropped.
 
     Attributes:
         before: how many answers an earlier run left.
 
     Raises:
-        ScaffoldError: another run is writing this file.
+        ScaffoldError: another run is writing this file, or left answers of others.
     """
 
-    def __init__(self, file: Path, form: Form, settings: Settings) -> None:
+    def __init__(
+        self, file: Path, form: Form, settings: Settings, *, overwrite: bool = False
+    ) -> None:
         self.file = file
         self.partial = file.with_name(file.name + ".partial")
         self._lock = FileLock(file.with_name(f".{file.name}.lock"), blocking=False)
@@ -58,7 +62,11 @@ class Kept:
         ).encode()
         self._places: dict[int, int] = {}  # number of a prompt -> where its line begins
         self._stream = self.partial.open("r+b" if self.partial.exists() else "w+b")
-        self._take_over()
+        try:
+            self._take_over(overwrite)
+        except ScaffoldError:
+            self.__exit__()
+            raise
         self.before = len(self._places)
 
     def __enter__(self) -> Kept:
@@ -111,10 +119,18 @@ class Kept:
         record: Record = json.loads(self._stream.readline())
         return record
 
-    def _take_over(self) -> None:
+    def _take_over(self, overwrite: bool) -> None:
         """What is whole of an earlier run's file; a last line that was cut goes."""
         end = 0
-        if self._stream.readline().rstrip() == self._head:
+        if self._stream.readline().rstrip() != self._head:
+            if self._stream.readline() and not overwrite:
+                raise ScaffoldError(
+                    "An earlier run left answers that were made by other settings, another form or "
+                    "another model.",
+                    where=self.partial,
+                    fix="the same command goes on with them; --overwrite drops them",
+                )
+        else:
             end = self._stream.tell()
             for line in self._stream:
                 with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -130,18 +146,25 @@ class Kept:
             self._stream.flush()
 
 
-def check_place(file: Path, source: Path | None) -> None:
+def check_place(file: Path, source: Path | None, *, overwrite: bool) -> None:
     """Refuse an output that could not be written, before anything is answered.
 
     Raises:
-        ScaffoldError: its folder is missing, it is a folder, or it is the input.
+        ScaffoldError: its folder is missing, it is a folder, it is the input, or it is there
+            already and may not be replaced.
     """
     if not file.absolute().parent.is_dir():
         raise ScaffoldError("The folder does not exist.", where=file, fix=f"mkdir -p {file.parent}")
     if file.is_dir():
         raise ScaffoldError("This is a folder.", where=file, fix="name a file in it")
+    if file.exists() and not file.is_file():
+        raise ScaffoldError("This is no file.", where=file, fix="without --output: | or >")
     if source is not None and file.exists() and source.exists() and file.samefile(source):
         raise ScaffoldError("The answers would replace the prompts.", where=file)
+    if file.exists() and file.stat().st_size and not overwrite:
+        raise ScaffoldError(
+            "The file is there already.", where=file, fix="name another one, or: --overwrite"
+        )
 
 
 def as_line(record: Record) -> str:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.forms.sampling import Sampling
-
-STOPS, STOP_LENGTH = 16, 256  # as many, and as long, as the server takes
+from phi3scaffold.runtime.forms.sampling import HOTTEST, SEEDS, STOP_LENGTH, STOPS, Sampling
+from phi3scaffold.runtime.prompt import Prompt
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,20 @@ class Settings:
             return replace(self, **{name: getattr(Settings(), name)})
         return replace(self, **{name: READERS[name](text)})
 
-    def told(self) -> dict[str, str]:
-        """Setting -> its value in words."""
-        found = {}
-        for name in READERS:
-            value = getattr(self, name)
-            found[name] = json.dumps(value, ensure_ascii=False) if value or value == 0 else ""
-        return {name: value or "default" for name, value in found.items()}
+    def told(self, prompt: Prompt) -> dict[str, str]:
+        """Setting -> what it is for a model that is asked with `prompt`, in words."""
+        found = {
+            "temperature": f"{self.sampling.temperature:g}",
+            "top_p": f"{self.sampling.top_p:g}",
+            "max_tokens": str(self.max_tokens or prompt.max_new_tokens),
+            "seed": "another each time" if self.seed is None else str(self.seed),
+            "stop": json.dumps(self.stop, ensure_ascii=False) if self.stop else "none",
+        }
+        unset = Settings()
+        return {
+            name: f"{told} (default)" if getattr(self, name) == getattr(unset, name) else told
+            for name, told in found.items()
+        }
 
 
 def number(least: float, most: float) -> Callable[[str], float]:
@@ -117,9 +123,9 @@ def _stops(text: str) -> tuple[str, ...]:
 
 
 READERS: dict[str, Callable[[str], Any]] = {
-    "temperature": number(0, 2),
+    "temperature": number(0, HOTTEST),
     "top_p": number(0, 1),
     "max_tokens": whole(1, 2**31 - 1),
-    "seed": whole(-(2**63), 2**63 - 1),
+    "seed": whole(*SEEDS),
     "stop": _stops,
 }

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 UNSEEDED = -1
+# What may be asked for, here and by the server's clients.
+HOTTEST = 2.0  # temperature
+SEEDS = (-(2**63), 2**63 - 1)
+STOPS, STOP_LENGTH = 16, 256  # texts that end an answer, and characters of each
 
 
 @dataclass(frozen=True)

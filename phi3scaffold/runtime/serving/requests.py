@@ -12,7 +12,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.forms.sampling import Sampling
+from phi3scaffold.runtime.forms.sampling import (
+    HOTTEST,
+    SEEDS,
+    STOP_LENGTH,
+    STOPS,
+    Sampling,
+)
 from phi3scaffold.runtime.serving.asked import Asked
 from phi3scaffold.runtime.serving.refused import Refused
 
@@ -52,7 +58,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "web_search_options": (),
 }
 ROLES = ("system", "developer", "user", "assistant")
-Stop = Annotated[str, Field(min_length=1, max_length=256)]
+Stop = Annotated[str, Field(min_length=1, max_length=STOP_LENGTH)]
 
 
 class Strict(BaseModel):
@@ -121,10 +127,10 @@ class Common(BaseModel):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(default=None, ge=1)
-    temperature: float | None = Field(default=None, ge=0, le=2)
+    temperature: float | None = Field(default=None, ge=0, le=HOTTEST)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
+    seed: int | None = Field(default=None, ge=SEEDS[0], le=SEEDS[1])
+    stop: Stop | Annotated[list[Stop], Field(max_length=STOPS)] | None = None
     response_format: ResponseFormat | None = None
 
     @field_validator("stop", mode="before")
