@@ -94,9 +94,11 @@ def _can_be(value: float, unit: str) -> bool:
 def show(value: float, unit: str) -> str:
     """A limit's value in its unit, such as ``2.0 points`` for 0.02."""
     if unit == "points":
-        return f"{100 * value:.1f} points"
+        return f"{round(100 * value, 1) + 0.0:.1f} points"  # no minus before a zero
     if unit == "share":
         return f"{value:.1%}"
     if unit == "ratio":
+        if 0 < value < 0.0005:
+            return "<0.001"
         return f"{value:.3f}" if value < 1000 else f"{value:.3g}"
     return f"{value:.3g} {unit}"

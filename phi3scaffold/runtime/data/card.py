@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.runtime.data.page import SIDES, TASKS
+from phi3scaffold.runtime.data.page import SIDES, TASKS, side_of
 from phi3scaffold.runtime.page import cards
 
 CATEGORIES = {
@@ -41,5 +41,7 @@ def write(report: Mapping[str, Any], path: Path) -> None:
         version=__version__,
         task=TASKS[report["task"]],
         sides=list(SIDES.items()),
+        files=[(file, side_of(file, report)) for file in report["files"]],
+        own=any(file["split"] == "held_out" for file in report["files"]),
         labels=sorted(names),
     )

@@ -17,10 +17,12 @@ class Example(NamedTuple):
     Attributes:
         text: what they have in common, or None.
         sides: (heading, what one of them says, or None where it says `text`).
+        place: where `text` stands.
     """
 
     text: str | None
     sides: list[tuple[str, str | None]]
+    place: str = ""
 
 
 class Finding(NamedTuple):
@@ -181,15 +183,18 @@ def trained_of(tokens: list[Run]) -> str:
     return f"{count(len(tokens), 'token')}, {count(sum(t for _, t in tokens))} trained"
 
 
-def fit(tokens: list[Run], most: int) -> list[Run]:
-    """A sample's tokens as runs of about `most` letters together; long runs lose their middle."""
+def fit(tokens: list[Run], most: int, most_runs: int = RUNS) -> list[Run]:
+    """A sample's tokens as runs of about `most` letters together; long runs lose their middle.
+
+    Of more than `most_runs` runs, those in the middle are left out.
+    """
     runs: list[Run] = []
     for text, trained in tokens:
         if runs and runs[-1][1] == trained:
             text = runs.pop()[0] + text
         runs.append((text, trained))
-    if len(runs) > RUNS:
-        runs = [*runs[: RUNS // 2], (GAP, 0), *runs[-RUNS // 2 :]]
+    if len(runs) > most_runs:
+        runs = [*runs[: most_runs // 2], (GAP, 0), *runs[-most_runs // 2 :]]
     left, longest = most, 0
     for done, size in enumerate(sorted(len(text) for text, _ in runs)):
         longest = min(size, left // (len(runs) - done))

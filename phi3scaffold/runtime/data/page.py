@@ -47,11 +47,17 @@ def write(report: dict[str, Any], path: Path, note: str = "") -> None:
             for shown in report["samples"]
         ],
         files=[
-            (file["name"], SIDES[file["split"]], count(file["rows"]), size(file["bytes"]))
+            (file["name"], side_of(file, report), count(file["rows"]), size(file["bytes"]))
             for file in report["files"]
         ],
     )
     path.write_text(page, encoding="utf-8", newline="\n")
+
+
+def side_of(file: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """What the rows of a file are for; where no file is held out, some rows of each may be."""
+    own = any(one["split"] == "held_out" for one in report["files"])
+    return SIDES[file["split"]] if own else " and ".join(SIDES.values())
 
 
 def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -58,7 +58,9 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table of cells that are escaped already; all but the first column to the right."""
-    lines = [columns, ("---", *("---:" for _ in columns[1:])), *rows]
+def table(
+    columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: bool = True
+) -> str:
+    """A table of cells that are escaped already; `numbers`: all but the first column are some."""
+    lines = [columns, ("---", *("---:" if numbers else "---" for _ in columns[1:])), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

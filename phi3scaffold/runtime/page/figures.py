@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 5.0  # inches of 72 units; a phone shows them at about their size
-INK, LINE, FIRST, SECOND = "#000001", "#000002", "#000003", "#000004"
+INK, LINE, FIRST, SECOND, PAPER = "#000001", "#000002", "#000003", "#000004", "#000005"
 # Drawn in colours that stand for the page's, which has others when it is dark.
 COLOURS = {
     INK: "currentColor",
     LINE: "var(--line)",
     FIRST: "var(--first)",
     SECOND: "var(--second)",
+    PAPER: "var(--paper)",
 }
+# behind words that stand over lines
+BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.85}
 FONT = "DejaVu Sans"  # travels with matplotlib; it measures, the page's own font shows
 SETTINGS = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
@@ -110,6 +113,7 @@ def histogram(
                 textcoords="offset points",
                 horizontalalignment="right" if right else "left",
                 verticalalignment="top",
+                bbox=BEHIND,
             )
         axes.set_xlim(at[0], at[-1])
         axes.set_ylim(0, top * (1.05 + 0.13 * len(marks)))
@@ -124,7 +128,12 @@ def histogram(
 
 
 def curves(
-    series: Mapping[str, Sequence[tuple[float, float]]], across: str, title: str, describe: str
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    across: str,
+    title: str,
+    describe: str,
+    *,
+    joined: bool = True,
 ) -> Markup:
     """Lines over a common axis, the second one with a dot at each of its points.
 
@@ -133,6 +142,7 @@ def curves(
             more than two powers of ten.
         across: what x is.
         title, describe: read aloud in the picture's place.
+        joined: whether there is a line between the second one's dots.
     """
     import numpy as np
 
@@ -140,7 +150,8 @@ def curves(
     with _figure(2.5) as (figure, axes):
         for points, colour in zip(series.values(), (FIRST, SECOND), strict=False):
             at = np.array(points).reshape(-1, 2)
-            axes.plot(at[:, 0], at[:, 1], color=colour, linewidth=1.5)
+            if joined or colour == FIRST:
+                axes.plot(at[:, 0], at[:, 1], color=colour, linewidth=1.5)
             for x, y in points if colour == SECOND or len(points) == 1 else ():
                 _dot(axes, x, y, colour, 5)
         if min(heights, default=0) > 0 and max(heights) > WIDE * min(heights):
@@ -191,6 +202,7 @@ def scores(
                 textcoords="offset points",
                 horizontalalignment="right" if right else "left",
                 verticalalignment="center",
+                bbox=BEHIND,
             )
         axes.set_yticks(range(len(rows)), [cut(visible(row[0]), LONGEST_NAME) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6 - top / step)

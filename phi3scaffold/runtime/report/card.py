@@ -18,9 +18,12 @@ from phi3scaffold.runtime.report.made import Made
 
 CARD = "MODEL_CARD.md"
 RUN = "## How to run it"  # the section of the card that `publish` replaces
+LIKENESS = ("same answers", "same tokens")
+COSTS = ("perplexity", "tokens/s", "disk")
 LEGENDS = {
     True: "right: free answers that are the expected label; scored: the likeliest label is.",
-    False: "exact: answers that are the expected one, letter by letter.",
+    False: "exact: answers that are the expected one, letter by letter; ROUGE-L: the longest "
+    "common subsequence of words.",
 }
 
 
@@ -42,10 +45,14 @@ def write(made: Made, path: Path) -> None:
         error=gate.verdict(checks),
         settings=_two("setting", "value", made.config.knobs()),
         ladder=_ladder(made),
-        legend=f"{LEGENDS[bool(made.metrics['labels'])]} agrees: tokens of the adapter's answers "
-        "that the form would have chosen, too.",
+        legend=f"{LEGENDS[bool(made.metrics['labels'])]} same answers: rows in which it says what "
+        "the adapter says; same tokens: tokens of the adapter's answers that it would have chosen, "
+        "too. perplexity: of the expected answers.",
+        warnings=page.warnings(checks),
         baselines=[(told, told) for told in page.baselines(made)],
-        gate=cards.table(("limit", "verdict", "measured", "allowed"), [_check(c) for c in checks]),
+        gate=cards.table(
+            ("limit", "verdict", "measured", "allowed"), [_check(c) for c in checks], numbers=False
+        ),
         few=made.metrics["rows"] < page.FEW,
         one_column=made.columns == 1,
         hashes=_two("what", "sha256", page.hashes(made)),
@@ -120,16 +127,16 @@ def results(
 
 def _ladder(made: Made) -> str:
     right = "right" if made.metrics["labels"] else "exact"
-    columns = ("form", right, "95 %", page.second(made), "agrees", "perplexity", "tokens/s", "disk")
+    columns = ("form", right, "95 %", page.second(made), *LIKENESS, *COSTS)
     rows = []
     for name in made.forms:
         rung = made.rung(name)
         share, (low, high), other = page.score(rung)
-        agrees = "" if name == "base" else page.percent(rung.get("agreement"))
+        like = ("", "") if name == "adapter" else page.alike(rung)
         interval = f"{100 * low:.1f} to {100 * high:.1f}"
         numbers = (perplexity(rung["perplexity"]), rate(rung["tokens_per_second"]))
         disk = size(rung["disk_bytes"])
-        shares = (page.percent(share), interval, page.percent(other), agrees)
+        shares = (page.percent(share), interval, page.percent(other), *like)
         rows.append((name, *shares, *numbers, disk))
     return cards.table(columns, rows)
 
@@ -143,4 +150,5 @@ def _check(found: gate.Check) -> tuple[str, ...]:
 
 
 def _two(first: str, second: str, pairs: list[tuple[str, str]]) -> str:
-    return cards.table((first, second), [(cards.plain(n), cards.plain(v)) for n, v in pairs])
+    rows = [(cards.plain(n), cards.plain(v)) for n, v in pairs]
+    return cards.table((first, second), rows, numbers=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from phi3scaffold import catalog
 from phi3scaffold.errors import ScaffoldError
@@ -25,6 +25,13 @@ from phi3scaffold.runtime.stages.model import read_lock
 SHIPPED = "onnx"
 
 
+class Asked(NamedTuple):
+    """What an answer answers: the user's last turn, and how many turns stand before it."""
+
+    text: str
+    earlier: int = 0
+
+
 @dataclass(frozen=True)
 class Made:
     """What was made, and from what.
@@ -36,7 +43,8 @@ class Made:
         hub_id: the base model on the hub, or None; `licence`: of its weights.
         config: the Olive configuration.
         columns: how many texts make a prompt.
-        split_seed: dataset.yaml's.
+        split_seed: dataset.yaml's; None where the held-out rows are files of their own.
+        unmeasured: the adapters over the ONNX base that the evaluation did not ask.
         sources: data sets of the hub that rows came from.
         metrics, release, data: as the evaluation, the gate and the data stage wrote them.
         history: the Trainer's log.
@@ -54,14 +62,15 @@ class Made:
     licence: str
     config: OliveConfig
     columns: int
-    split_seed: int
+    split_seed: int | None
+    unmeasured: tuple[str, ...]
     sources: tuple[str, ...]
     metrics: Mapping[str, Any]
     release: Mapping[str, Any]
     data: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
     answers: Sequence[Mapping[str, str]]
-    prompts: Mapping[str, str]
+    prompts: Mapping[str, Asked]
     measured: str
     stages: Mapping[str, Manifest] = field(default_factory=dict)
 
@@ -91,7 +100,19 @@ class Made:
     @property
     def command(self) -> str:
         """What makes all of it again."""
-        return "phi3scaffold run" + (" --local" if self.local else "")
+        trained = self.stages.get("finetune")
+        processes = trained.facts.get("processes") or 1 if trained else 1
+        many = f" --nproc {processes}" if processes > 1 else ""
+        return "phi3scaffold run" + (" --local" if self.local else "") + many
+
+    @property
+    def seeds(self) -> str:
+        """Which seeds decided what, in words."""
+        arguments = self.training.get("training_args") or {}
+        split = "the held-out rows are files of their own"
+        if self.split_seed is not None:
+            split = f"{self.split_seed} for which rows are held out"
+        return f"{arguments.get('seed', 'the default')} for the training; {split}"
 
 
 def read(project: Project, folders: Mapping[str, Path]) -> Made:
@@ -104,7 +125,8 @@ def read(project: Project, folders: Mapping[str, Path]) -> Made:
     lock = read_lock(project.lock)
     entry = catalog.find(project.model_id)
     fetched = lock.id if lock and lock.source == "hub" else None
-    metrics = project.evaluation / evaluate.METRICS
+    file = project.evaluation / evaluate.METRICS
+    metrics = _json(file)
     answers = [json.loads(line) for line in _lines(project.evaluation / evaluate.ANSWERS)]
     held = spec.held_out if isinstance(spec.held_out, tuple) else ()
     hub = [one for one in (*spec.train, *held) if isinstance(one, str)]
@@ -118,31 +140,28 @@ def read(project: Project, folders: Mapping[str, Path]) -> Made:
         licence=entry.licence if entry else "unknown",
         config=project_config(project),
         columns=1 if spec.messages else len(columns_of(spec.user)),
-        split_seed=spec.seed,
+        unmeasured=tuple(name for name, made in project.adapters if made != project.adapter),
+        split_seed=None if held else spec.seed,
         sources=tuple(dict.fromkeys(_data_set(one) for one in hub)),
-        metrics=_json(metrics),
+        metrics=metrics,
         release=_json(project.release / gate.RELEASE),
         data=_json(data.folder(project) / REPORT),
         history=_json(project.adapter / finetune.HISTORY),
         answers=answers,
         prompts=dict(_prompts(data.folder(project), len(answers))),
-        measured=date.fromtimestamp(metrics.stat().st_mtime).isoformat(),
+        measured=metrics.get("measured") or date.fromtimestamp(file.stat().st_mtime).isoformat(),
         stages={name: made for name, made in stages.items() if made},
     )
 
 
-def _prompts(folder: Path, asked: int) -> Iterator[tuple[str, str]]:
-    """(place, the last turn before the answer) of the rows that the evaluation chose."""
+def _prompts(folder: Path, asked: int) -> Iterator[tuple[str, Asked]]:
+    """(place, what was asked) of the rows that the evaluation chose."""
     held_out = Prepared(folder, HELD_OUT)
     for index in spread(len(held_out), asked):
         row = held_out.conversation(index)
-        yield (
-            row.place,
-            next(
-                (turn["content"] for turn in reversed(row.messages[:-1]) if turn["role"] == "user"),
-                "",
-            ),
-        )
+        turns = [turn for turn in row.messages[:-1] if turn["role"] != "system"]
+        text = turns[-1]["content"] if turns and turns[-1]["role"] == "user" else ""
+        yield row.place, Asked(text, max(0, len(turns) - 1))
 
 
 def _data_set(address: str) -> str:

@@ -31,6 +31,7 @@ TASKS = {
 MOST_POINTS = 300  # of a loss curve; more than its picture has
 MOST_MISTAKES = 10
 FEW = 30  # rows; below that nothing is certain
+HELD_OUT = "held out"
 
 
 def write(made: Made, path: Path) -> None:
@@ -46,10 +47,11 @@ def write(made: Made, path: Path) -> None:
         facts=_facts(made),
         error=gate.verdict(checks),
         unknown=[found.key for found in checks if found.verdict == gate.UNKNOWN],
+        warnings=warnings(checks),
         ladder=_ladder(made),
         few=made.metrics["rows"] < FEW,
         checks=[_check(found) for found in checks],
-        loss=_loss(made.history),
+        loss=_loss(made),
         training=_training(made),
         confusion=_confusion(made),
         compared=compare.compare(made),
@@ -77,13 +79,27 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
 
 
+def warnings(checks: Sequence[gate.Check]) -> list[str]:
+    """What does not keep a model back and should be known all the same."""
+    told = []
+    for found in checks:
+        if found.verdict == gate.WARNING:
+            told.append(
+                f"{found.rung} is {show(-(found.value or 0.0), found.unit)} below TF-IDF with "
+                "logistic regression, which needs no language model."
+                if found.key == "over_tfidf"
+                else f"{gate.describe(found)}."
+            )
+    return told
+
+
 def _facts(made: Made) -> list[tuple[str, str]]:
     best, rung = made.best, made.rung(made.best)
     right, _, other = score(rung)
     free = [(f"ROUGE-L ({best})", percent(other))] if "rouge_l" in rung else []
     return [
-        (f"{'exact' if free else 'right'} ({best})", percent(right)),
         *free,
+        (f"{'exact' if free else 'right'} ({best})", percent(right)),
         ("held-out rows asked", count(made.metrics["rows"])),
         ("tokens a second", rate(rung["tokens_per_second"])),
         ("on disk", size(rung["disk_bytes"])),
@@ -96,10 +112,11 @@ def second(made: Made) -> str:
 
 
 def _ladder(made: Made) -> dict[str, Any]:
-    """The picture and the two tables: how good each form is, and what it costs."""
+    """The picture and the tables: how good each form is, how like the adapter, what it costs."""
     classes = bool(made.metrics["labels"])
     right = "right" if classes else "exact"
-    drawn, quality, cost = [], [], []
+    drawn, quality, likeness, cost = [], [], [], []
+    read = any(made.rung(name).get("other_prompt") for name in made.forms)  # otherwise, somewhere
     for name in made.forms:
         rung = made.rung(name)
         share, (low, high), other = score(rung)
@@ -107,8 +124,11 @@ def _ladder(made: Made) -> dict[str, Any]:
         row = [name, percent(share), f"{100 * low:.1f} to {100 * high:.1f}", percent(other)]
         if classes:
             row.append(f"{rung['macro_f1']:.3f}")
-        agrees = "" if name == "base" else percent(rung.get("agreement"))
-        quality.append([*row, agrees, perplexity(rung["perplexity"]), percent(rung["unfinished"])])
+        quality.append([*row, perplexity(rung["perplexity"]), percent(rung["unfinished"])])
+        if name != "adapter" and "same_answer" in rung:
+            likeness.append(
+                [name, *alike(rung), *([percent(rung["other_prompt"])] if read else [])]
+            )
         memory, disk = size(rung["peak_bytes"]), size(rung["disk_bytes"])
         first = f"{1000 * rung['first_token_seconds']:,.0f} ms"
         cost.append((name, rate(rung["tokens_per_second"]), first, memory, disk))
@@ -118,12 +138,19 @@ def _ladder(made: Made) -> dict[str, Any]:
     return {
         "picture": scores(drawn, baselines(made), "How many answers are right", told),
         "keys": [f"{right}, with the 95 % interval", scored],
-        "columns": [*columns, "agrees", "perplexity", "unfinished"],
+        "columns": [*columns, "perplexity", "unfinished"],
         "quality": quality,
+        "likes": ["form", "same answers", "same tokens", *(["other prompts"] if read else [])],
+        "likeness": likeness,
         "costs": ["form", "tokens/s", "first token", "memory", "disk"],
         "cost": cost,
         "not_measured": made.metrics["not_measured"],
     }
+
+
+def alike(rung: Mapping[str, Any]) -> tuple[str, str]:
+    """The shares of the adapter's answers, and of the tokens in them, that a form has, too."""
+    return percent(rung.get("same_answer")), percent(rung.get("agreement"))
 
 
 def baselines(made: Made) -> dict[str, float]:
@@ -141,19 +168,19 @@ def _check(found: gate.Check) -> list[str | Markup]:
     from markupsafe import Markup
 
     bound = f"{'at most' if found.most else 'at least'} {show(found.limit, found.unit)}"
-    value = "" if found.value is None else f"{show(found.value, found.unit)}; "
-    at = f", at {found.rung}" if found.rung else ""
-    why = f": {found.why}" if found.why else ""
+    value = "" if found.value is None else show(found.value, found.unit)
+    at = f" at {found.rung}" if found.rung and value else ""
+    why = f"{': ' if value else ''}{found.why}" if found.why else ""
     named = Markup('<strong class="{}">{}</strong> <code>{}</code> {}').format(
         found.verdict, found.verdict, found.key, found.what
     )
-    return [named, f"{value}{bound}{at}{why}"]
+    return [named, f"{value}{at}{why}", bound]
 
 
 def losses(history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
     """``train`` and ``held out`` -> (step, loss), what is not there left out; numbers only."""
     series = {}
-    for name, key in (("train", "loss"), ("held out", "eval_loss")):
+    for name, key in (("train", "loss"), (HELD_OUT, "eval_loss")):
         points = [
             (float(entry["step"]), float(entry[key]))
             for entry in history
@@ -166,10 +193,18 @@ def losses(history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, 
     return series
 
 
-def _loss(history: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    series = losses(history)
+def _loss(made: Made) -> dict[str, Any] | None:
+    """The picture; where training looked at no held-out rows, the ladder did before and after."""
+    series = losses(made.history)
     if not series:
         return None
+    watched = HELD_OUT in series
+    last = max(step for points in series.values() for step, _ in points)
+    ends = [
+        (step, made.metrics["forms"].get(name)) for name, step in (("base", 0.0), ("adapter", last))
+    ]
+    if not watched and all(rung for _, rung in ends):
+        series[HELD_OUT] = [(step, math.log(rung["perplexity"])) for step, rung in ends]
     told = "; ".join(
         f"{name}: {points[0][1]:.3g} at step {points[0][0]:.0f}, "
         f"{points[-1][1]:.3g} at step {points[-1][0]:.0f}"
@@ -177,10 +212,11 @@ def _loss(history: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     )
     thinned = {name: _thinned(points) for name, points in series.items()}
     return {
-        "picture": curves(thinned, "step", "Loss while training", told),
+        "picture": curves(thinned, "step", "Loss while training", told, joined=watched),
         "keys": list(series),
         "told": told,
-        "held_out": "held out" in series,
+        "watched": watched,
+        "ends": HELD_OUT in series,
     }
 
 
@@ -223,8 +259,14 @@ def _confusion(made: Made) -> dict[str, Any] | None:
     for number, (label, line) in enumerate(zip(rows, table, strict=True)):
         share = percent(line[number] / sum(line)) if sum(line) else ""
         by_label.append((label, count(sum(line)), count(line[number]), share))
+    most = compare.MOST_LABELS
+    if len(rows) > most:
+        worst = [(table[n][n] / max(1, sum(table[n])), n) for n in range(len(rows))]
+        by_label = [by_label[number] for _, number in sorted(worst)[:most]]
+    drawn = compare.fewer(table, rows, columns)
     return {
-        "picture": matrix(table, rows, columns, "Expected and given labels", told or "no mistakes"),
+        "picture": matrix(*drawn, "Expected and given labels", told or "no mistakes"),
+        "left_out": len(rows) - len(drawn[1]),
         "mistakes": [(one.expected, one.answered, count(one.rows)) for one in mixed],
         "most": MOST_MISTAKES,
         "by_label": by_label,

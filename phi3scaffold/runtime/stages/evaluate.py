@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def run(context: Context) -> dict[str, Any]:
         "task": load_spec(project.dataset_yaml).task,
         "model": project.model_id,
         "demonstration": project.is_demonstration,
+        "measured": date.today().isoformat(),
         "rows": len(asked.rows),
         "held_out": asked.held_out,
         "labels": asked.labels,

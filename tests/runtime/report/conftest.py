@@ -12,7 +12,7 @@ import pytest
 
 from phi3scaffold.project import load_project
 from phi3scaffold.runtime.graph import STAGES
-from phi3scaffold.runtime.report.made import Made, read
+from phi3scaffold.runtime.report.made import Asked, Made, read
 from phi3scaffold.runtime.stages.report import BEFORE
 
 
@@ -39,7 +39,7 @@ def with_labels(made: Made, labels: list[str]) -> Made:
         said = label if number < many else labels[(number + 1) % many]
         forms = {"base": "?", "adapter": label, "merged": label, "onnx": said}
         answers.append({"place": place, "expected": label, **forms})
-        prompts[place] = f"What is it?\nNumber {number}."
+        prompts[place] = Asked(f"What is it?\nNumber {number}.")
     table = [[0] * (many + 1) for _ in labels]
     for number in range(many):
         table[number][number] += 1

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import itertools
 import json
+import math
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.report import page
 from phi3scaffold.runtime.report.made import Made
 from tests.runtime.report.test_page import ODD
@@ -28,16 +36,30 @@ def browser() -> Iterator[Any]:
 def open_page(browser: Any, tiny_project: Path) -> Any:
     """Opens the run's own page; what goes wrong in it, and what it asks for, is in `.asked`."""
 
-    def opened(path: Path | None = None, width: int = 800, scheme: str = "light") -> Any:
+    def opened(
+        path: Path | None = None, width: int = 800, scheme: str = "light", script: bool = True
+    ) -> Any:
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            offline=True,
+            java_script_enabled=script,
         )
         tab = context.new_page()
+        address = (path or tiny_project / "gen-model" / "report" / "index.html").as_uri()
         tab.asked = []
-        tab.on("request", lambda request: tab.asked.append(request.url))
+
+        def only_itself(route: Any) -> None:
+            tab.asked.append(route.request.url)
+            if route.request.url == address:
+                route.continue_()
+            else:
+                route.abort()
+
+        tab.route("**/*", only_itself)
         tab.on("console", lambda message: tab.asked.append(message.text))
         tab.on("pageerror", lambda error: tab.asked.append(str(error)))
-        tab.goto((path or tiny_project / "gen-model" / "report" / "index.html").as_uri())
+        tab.goto(address)
         return tab
 
     return opened
@@ -62,6 +84,110 @@ def test_it_opens_from_the_disk_and_shows_the_metrics(open_page: Any, tiny_proje
     for name in ("How many answers are right", "Loss while training", "Expected and given labels"):
         box = tab.get_by_role("img", name=name).bounding_box()
         assert box["width"] > 250 and box["height"] > 80, name
+
+
+def test_it_says_the_same_without_javascript(open_page: Any) -> None:
+    with_it, without = (open_page(script=script) for script in (True, False))
+    assert without.inner_text("body") == with_it.inner_text("body")
+    assert without.locator("svg").count() >= 5
+
+
+def test_headings_and_tables_have_an_order_that_can_be_heard(open_page: Any) -> None:
+    tab = open_page()
+    levels = tab.evaluate(
+        "[...document.querySelectorAll('h1, h2, h3, h4')].map(e => Number(e.tagName[1]))"
+    )
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), levels
+    for name in ("svg", "table"):
+        names = tab.locator(f"{name} > {'title' if name == 'svg' else 'caption'}").all_inner_texts()
+        assert tab.locator(name).count() == len(names)
+    assert all(text.strip() for text in tab.locator("th").all_inner_texts())
+
+
+def test_the_loss_curve_is_the_history(open_page: Any, tiny_project: Path) -> None:
+    """Every point: the curve's pixels are one and the same scale of (step, log loss)."""
+    gen = tiny_project / "gen-model"
+    history = json.loads((gen / "adapter" / "history.json").read_text())
+    steps, losses = np.array([(e["step"], e["loss"]) for e in history if "loss" in e]).T
+    picture = open_page().get_by_role("img", name="Loss while training")
+
+    def points(colour: str) -> np.ndarray:
+        paths = picture.locator(f"path[style*='var(--{colour})']")
+        drawn = [paths.nth(number).get_attribute("d") for number in range(paths.count())]
+        return np.array(re.findall(r"[ML] (\S+) (\S+)", " ".join(drawn)), float)
+
+    x, y = points("first").T
+    across = np.polyfit(x[[0, -1]], steps[[0, -1]], 1)
+    drawn_at = np.polyval(across, x)
+    up = np.polyfit(np.interp(drawn_at, steps, np.log(losses)), y, 1)
+    shown = np.interp(steps, drawn_at, y)
+    assert np.abs(shown - np.polyval(up, np.log(losses))).max() < 1  # pixel
+    forms = json.loads((gen / "evaluation" / "metrics.json").read_text())["forms"]
+    held_out = points("second")[::2]  # a dot is a line of no length
+    ends = [math.log(forms[name]["perplexity"]) for name in ("base", "adapter")]
+    assert np.abs(np.polyval(across, held_out[:, 0]) - (0, steps[-1])).max() < 0.5
+    assert np.abs(held_out[:, 1] - np.polyval(up, np.log(ends))).max() < 1
+
+
+def test_the_matrix_is_that_of_the_metrics(open_page: Any, tiny_project: Path) -> None:
+    metrics = json.loads((tiny_project / "gen-model" / "evaluation" / "metrics.json").read_text())
+    picture = open_page().get_by_role("img", name="Expected and given labels")
+    cells = picture.evaluate("""svg => [...svg.querySelectorAll('text')]
+      .map(e => [e.textContent, e.getBoundingClientRect()])
+      .filter(([text]) => /^([0-9,]+|·)$/.test(text))
+      .map(([text, box]) => [Math.round(box.y / 5), box.x, text])""")
+    lines = [
+        [text for _, _, text in sorted(line, key=lambda cell: cell[1])]
+        for _, line in itertools.groupby(sorted(cells, key=lambda c: c[0]), lambda cell: cell[0])
+    ]
+    table = metrics["forms"]["onnx"]["confusion"]
+    assert not any(line[-1] for line in table)  # no answer that is no label: no column for it
+    assert lines == [[str(number or "·") for number in line[:-1]] for line in table]
+
+
+def test_rows_that_disagree_are_those_of_the_answers(open_page: Any, tiny_project: Path) -> None:
+    lines = (tiny_project / "gen-model" / "evaluation" / "answers.jsonl").read_text().splitlines()
+    rows = {row["place"]: row for row in map(json.loads, lines)}
+    behind = ("adapter", "merged", "onnx")
+    differing = {p for p, row in rows.items() if len({row[form].strip() for form in behind}) > 1}
+    tab = open_page()
+    shown = tab.locator("h2:has-text('disagree') ~ .example").all()
+    places = [one.locator("p.place").inner_text() for one in shown]
+    assert 0 < len(differing) <= 12 and set(places[: len(differing)]) == differing
+    assert f"in {len(differing)} row" in tab.locator("h2:has-text('disagree') + p").inner_text()
+    for one, place in zip(shown, places, strict=True):
+        said = one.locator("li").all_inner_texts()
+        assert said[0].split("\n")[-1] == rows[place]["expected"]
+        for side in said[1:]:
+            told, answer = side.split("\n")[0], side.split("\n")[-1]
+            forms, verdict = told.split(": ")
+            assert {rows[place][form].strip() for form in forms.split(", ")} == {answer}
+            assert verdict == ("" if answer == rows[place]["expected"] else "not ") + "as expected"
+
+
+def test_hashes_versions_and_the_command_are_those_of_the_run(
+    open_page: Any, tiny_project: Path
+) -> None:
+    tab = open_page()
+    shown = dict(
+        tab.evaluate(
+            "[...document.querySelectorAll('.pairs div')].map(e => [...e.children]"
+            ".map(c => c.textContent))"
+        )
+    )
+    for name in ("train.jsonl", "held-out.jsonl", "dataset.yaml"):
+        file = tiny_project / "datasets" / name
+        assert shown[f"datasets/{name}"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    for stage, folder in (("finetune", "adapter"), ("export", "onnx"), ("evaluate", "evaluation")):
+        made = manifest.read(tiny_project / "gen-model" / folder)
+        assert made is not None and shown[f"what {stage} made"] == made.content
+        assert {n: v for n, v in made.versions.items() if v}.items() <= shown.items()
+    command = tab.locator(".sample pre").first.inner_text().split()
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=tiny_project, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -103,7 +229,9 @@ def test_it_prints(open_page: Any) -> None:
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-@pytest.mark.parametrize("name", ["forty labels", "long labels", "right to left", "html"])
+@pytest.mark.parametrize(
+    "name", ["forty labels", "long labels", "right to left", "html", "long answers"]
+)
 def test_odd_texts_stay_inside(name: str, real: Made, open_page: Any, tmp_path: Path) -> None:
     page.write(ODD[name][0](copy.deepcopy(real)), tmp_path / "index.html")
     tab = open_page(tmp_path / "index.html", width=360)

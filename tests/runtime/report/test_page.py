@@ -17,8 +17,8 @@ import pytest
 from phi3scaffold.project import DEMONSTRATION
 from phi3scaffold.runtime.page.figures import curves, matrix, scores
 from phi3scaffold.runtime.page.text import visible
-from phi3scaffold.runtime.report import page
-from phi3scaffold.runtime.report.made import Made
+from phi3scaffold.runtime.report import compare, page
+from phi3scaffold.runtime.report.made import Asked, Made
 from tests.runtime.report.conftest import Change, with_free_answers, with_labels
 from tests.support.html import NASTY, Page
 
@@ -42,7 +42,12 @@ def test_it_shows_what_was_measured(tiny_project: Path) -> None:
     found = Page(text)
     metrics = json.loads((gen / "evaluation" / "metrics.json").read_text())
     for name, rung in metrics["forms"].items():
-        quality, cost = cells(found, name)
+        quality, *likeness, cost = cells(found, name)
+        assert likeness == (
+            [[name, f"{rung['same_answer']:.1%}", f"{rung['agreement']:.1%}"]]
+            if name != "adapter"
+            else []
+        )
         assert quality[1] == f"{rung['accuracy']:.1%}" and quality[4] == f"{rung['macro_f1']:.3f}"
         assert cost[1] == f"{rung['tokens_per_second']:.0f}"
     shipped = metrics["forms"]["onnx"]
@@ -99,9 +104,9 @@ def test_it_is_quick_and_imports_no_torch(tiny_project: Path, tmp_path: Path) ->
 
 def test_the_rows_where_forms_disagree_stand_side_by_side(made: Made, tmp_path: Path) -> None:
     found = written(with_labels(made, ["yes", "no"]), tmp_path)
-    assert "do not all say the same in 2 rows of 4:" in found.text("p")
+    assert "do not all say the same in 2 rows of 4." in found.text("p")
     shown = found.text("li")
-    assert "expectedyesadapter, merged: as expectedyesonnx: differsno" in shown
+    assert "expectedyesadapter, merged: as expectedyesonnx: not as expectedno" in shown
     assert "What is it?\nNumber 2." in found.text("p")
     assert cells(found, "no")[0] == ["no", "yes", "1"]
 
@@ -132,7 +137,7 @@ def test_free_answers_have_rouge_and_no_labels(task: str, made: Made, tmp_path: 
     text = found.text("body")
     assert "ROUGE-L" in text and "70.0%" in text and "exact" in text
     assert "Which label" not in text and "macro F1" not in text
-    assert "Where all of them are right" in text
+    assert "Where all of them say what was expected" in text
 
 
 def no_history(made: Made) -> Made:
@@ -171,6 +176,30 @@ def few_rows(made: Made) -> Made:
     return dataclasses.replace(made, metrics={**made.metrics, "rows": 8})
 
 
+def long_answers(made: Made) -> Made:
+    """Ten thousand rows of chat: answers of 5,000 letters that differ in one word in the middle."""
+    rows, prompts = [], {}
+    for number in range(10_000):
+        words = [f"w{number}-{place}" for place in range(500)]
+        other = [*words[:250], "ELSE", *words[251:]]
+        said = {"base": "", "adapter": " ".join(words), "merged": " ".join(words)}
+        place = f"rows.jsonl:{number}"
+        rows.append({"place": place, "expected": "So.", **said, "onnx": " ".join(other)})
+        prompts[place] = Asked("unbroken" * 1000, earlier=3)
+    free = with_free_answers(made, "chat")
+    metrics = {**free.metrics, "rows": 10_000, "held_out": 20_000}
+    return dataclasses.replace(free, answers=rows, prompts=prompts, metrics=metrics)
+
+
+def under_the_baseline(made: Made) -> Made:
+    made.release["checks"][-1] |= {"verdict": "warning", "value": -0.02}
+    return made
+
+
+def other_adapters(made: Made) -> Made:
+    return dataclasses.replace(swapped(made), unmeasured=("<b>theirs",))
+
+
 def no_prompts(made: Made) -> Made:
     return dataclasses.replace(made, prompts={}, stages={})
 
@@ -181,7 +210,13 @@ ODD: dict[str, tuple[Change, str]] = {
     "broken losses": (broken_losses, "held out: 0 at step 4"),
     "many steps": (many_steps, "held out: 0.5 at step 5000"),
     "two labels": (lambda made: with_labels(made, ["0", "1"]), "one of 2 labels"),
-    "forty labels": (lambda made: with_labels(made, [f"l{n}" for n in range(40)]), "30 more pairs"),
+    "forty labels": (
+        lambda made: with_labels(made, [f"l{n}" for n in range(40)]),
+        "10 more are together under “another”",
+    ),
+    "long answers": (long_answers, "in 10,000 rows of 10,000; 12 of them"),
+    "under the baseline": (under_the_baseline, "onnx is 2.0 points below TF-IDF"),
+    "other adapters": (other_adapters, "the same ONNX base: the adapter <b>theirs"),
     "long labels": (
         lambda made: with_labels(made, ["a" * 300, "b " * 150]),
         "aaaaaaaaaaaaaaaaaaa…",
@@ -199,7 +234,7 @@ ODD: dict[str, tuple[Change, str]] = {
 def tags(tiny_project: Path) -> set[str]:
     """The elements of the run's own page."""
     text = (tiny_project / "gen-model" / "report" / "index.html").read_text(encoding="utf-8")
-    return {tag for tag, _ in Page(text).tags}
+    return {tag for tag, _ in Page(text).tags} | {"mark"}  # of free answers
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -221,7 +256,7 @@ def test_no_text_becomes_html(made: Made, tags: set[str], tmp_path: Path) -> Non
         model=NASTY,
         commit=NASTY,
         answers=[row],
-        prompts={row["place"]: NASTY},
+        prompts={row["place"]: Asked(NASTY, 2)},
     )
     nasty.config.passes["finetune"][NASTY] = NASTY
     nasty.release["checks"][0]["why"] = NASTY
@@ -249,8 +284,42 @@ def test_pictures_are_whole_whatever_is_drawn() -> None:
 
 
 def test_a_page_of_many_rows_is_written_at_once(made: Made, tmp_path: Path) -> None:
-    many = dataclasses.replace(made, answers=list(made.answers) * 50)
+    """And what differs in the middle of a long answer is on it, marked."""
+    many = long_answers(made)
     begun = time.process_time()
-    page.write(many, tmp_path / "index.html")
+    found = written(many, tmp_path)
     assert time.process_time() - begun < 4
-    assert (tmp_path / "index.html").stat().st_size < 300_000
+    assert (tmp_path / "index.html").stat().st_size < 200_000
+    assert found.text("mark").count("ELSE") == 12
+    assert "rows.jsonl:0, after 3 earlier turns" in found.text("p")
+
+
+def test_answers_are_marked_where_they_differ(made: Made, tmp_path: Path) -> None:
+    said = {"base": "", "adapter": "It is by the river.", "merged": "It is by the river."}
+    rows = [
+        {"place": "a", "expected": "It is gone.", **said, "onnx": "It was by the river."},
+        {"place": "b", "expected": "It is by the sea.", **said, "onnx": said["adapter"]},
+        {"place": "c", "expected": "今日は雨", "base": "", **dict.fromkeys(said, "今日は雨"),
+         "onnx": "今日は雪"},
+    ]  # fmt: skip
+    found = written(dataclasses.replace(with_free_answers(made, "qa"), answers=rows), tmp_path)
+    marked = [text for path, text in found.texts if path.endswith("mark")]
+    assert marked == ["is", "was", "雨", "雪", "sea", "river"]
+
+
+def test_more_labels_than_can_be_drawn() -> None:
+    """The most mixed up ones stay; what was answered with one that does not is not lost."""
+    many = 100
+    table = [[0] * many for _ in range(many)]
+    for number in range(many):
+        table[number][number] = 5
+    table[70][3], table[70][99] = 2, 1
+    names = [f"l{number}" for number in range(many)]
+    shown, rows, columns = compare.fewer(table, names, names)
+    assert len(rows) == compare.MOST_LABELS and columns == [*rows, "another"]
+    assert {"l70", "l3", "l99"} <= set(rows)
+    line = dict(zip(columns, shown[rows.index("l70")], strict=True))
+    assert (line["l70"], line["l3"], line["l99"], line["another"]) == (5, 2, 1, 0)
+    table[0] = [1] * many
+    shown, rows, columns = compare.fewer(table, names, names)
+    assert shown[rows.index("l0")][-1] == many - len(rows)
