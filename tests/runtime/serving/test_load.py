@@ -1,4 +1,4 @@
-"""Sixteen clients for a quarter of a minute; tests/benchmarks/serving.py takes longer."""
+"""Thirty-two clients for twenty seconds; tests/benchmarks/serving.py takes longer."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def test_many_clients_at_once(server: Server) -> None:
     seen = load(
         server.port,
         phrases,
-        clients=16,
-        seconds=15,
+        clients=32,
+        seconds=20,
         process=server.process.pid,
         check=lambda answer: answer["choices"][0]["message"]["content"] in LABELS,
     )
