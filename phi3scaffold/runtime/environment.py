@@ -1,11 +1,14 @@
-"""What every process of ours sets before it imports anything heavy.
+"""What every process of ours sets before it imports anything heavy; what it has and what it takes.
 
 Telemetry of every dependency is off; the hub is asked for nothing that was not asked for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from pathlib import Path
 
 TELEMETRY_OFF = {
     "OLIVE_DISABLE_TELEMETRY": "1",
@@ -42,3 +45,20 @@ def physical_cores() -> int:
         return max(1, min(cores, len(os.sched_getaffinity(0))))
     except AttributeError:  # Windows, macOS
         return max(1, cores)
+
+
+def peak_bytes() -> int:
+    """Peak resident memory of this process so far, in bytes; 0 where it is not known."""
+    with contextlib.suppress(OSError):  # Linux, whose getrusage begins with the parent's peak
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    try:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    except ImportError:  # Windows
+        import psutil
+
+        return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))

@@ -173,7 +173,7 @@ def alone(work: Any, *arguments: Any) -> dict[str, Any]:
 
     A failure is a result, too: ``{"error": ...}``.
     """
-    from phi3scaffold.runtime.pipeline.run import peak_bytes
+    from phi3scaffold.runtime.environment import peak_bytes
 
     context = multiprocessing.get_context("fork")
     ours, its = context.Pipe(duplex=False)

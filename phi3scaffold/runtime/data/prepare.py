@@ -34,7 +34,7 @@ from phi3scaffold.runtime.data.prepared import (
 )
 from phi3scaffold.runtime.data.shards import Batch, Shards, batches, mask, name_of
 from phi3scaffold.runtime.data.split import hold_out, mixed
-from phi3scaffold.runtime.pipeline.run import peak_bytes
+from phi3scaffold.runtime.environment import peak_bytes
 
 if TYPE_CHECKING:
     import numpy as np

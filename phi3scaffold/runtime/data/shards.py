@@ -24,7 +24,7 @@ from phi3scaffold.runtime.data import near, private
 from phi3scaffold.runtime.data.index import COLUMNS
 from phi3scaffold.runtime.data.prepared import pack_conversation, schema
 from phi3scaffold.runtime.data.render import IGNORE, Rendered, Renderer
-from phi3scaffold.runtime.pipeline.run import peak_bytes
+from phi3scaffold.runtime.environment import peak_bytes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -87,7 +87,6 @@ def _work(
 ) -> None:
     """The process's whole life."""
     from phi3scaffold.runtime import environment
-    from phi3scaffold.runtime.pipeline.run import peak_bytes
 
     environment.prepare()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +104,7 @@ def _work(
             reference=reference,
             save_logits=save_logits,
         )
-        made.peak_bytes = peak_bytes()
+        made.peak_bytes = environment.peak_bytes()
         pipe.send(("done", made))
     except BaseException as error:  # noqa: BLE001 (the parent tells it)
         traceback.print_exc()

@@ -11,6 +11,7 @@ from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
 from phi3scaffold.project import MARKER, Project
+from phi3scaffold.runtime.environment import peak_bytes
 from phi3scaffold.runtime.pipeline import manifest, publish, ranks
 from phi3scaffold.runtime.pipeline.hashing import StatCache
 from phi3scaffold.runtime.pipeline.stage import (
@@ -281,24 +282,6 @@ def check_room(project: Project, stages: Sequence[Stage]) -> None:
             where=project.gen,
             fix="free some disk space, or move the project to a larger disk",
         )
-
-
-def peak_bytes() -> int:
-    """Peak resident memory of this process so far, in bytes; 0 where it is not known."""
-    with contextlib.suppress(OSError):  # Linux, whose getrusage begins with the parent's peak
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    try:
-        import resource
-        import sys
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-    except ImportError:  # Windows
-        import psutil
-
-        return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
 
 
 @contextlib.contextmanager
