@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     project = find_project(Path(args.project) if args.project else None)
     repo = args.repo or re.sub(r"[^\w.-]+", "-", project.root.name).strip("-.")
     hub.check_name(repo)
+    if not args.dry_run:
+        hub.check_login()
     if not (project.gen / "release").is_dir():  # before a lock makes gen-model/
         raise ScaffoldError(
             "Nothing was made yet, or nobody has looked at the gate.",
@@ -96,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         _show(target.publication, target)
         with show_bytes("sending", target.size) as progress:
             page = hub.send(target, progress)
+    if args.public and target.private:
+        print(f"it is private, and stays so; to let everybody see it: {page}/settings")
     print(f"{'published' if target.missing or target.goes else 'nothing new'}: {page}")
     return 0
 
@@ -123,7 +127,7 @@ def _show(found: Publication, target: Target | None) -> None:
             "warning: the base model's licence is not known: may you pass it on?", file=sys.stderr
         )
     if found.demonstration:
-        print(f"note: {DEMONSTRATION}; the card says so")
+        print(f"note: {DEMONSTRATION}")
     if target:
         new = "a new repository" if target.new else "a repository that is there"
         print(f"to {target.repo}, {new}, {_seen(target.private)}")
@@ -134,4 +138,4 @@ def _show(found: Publication, target: Target | None) -> None:
 def _size(count: int) -> str:
     from rich.filesize import decimal
 
-    return decimal(count)
+    return decimal(count).replace("bytes", "B")

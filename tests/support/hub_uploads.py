@@ -29,7 +29,7 @@ class Uploads:
         lost: parts of paths whose request is done, but whose answer never comes, each once.
         cut_after: the next body of more bytes than this breaks off there, once.
         stall_after: so many large files are taken; of the next one nothing more is read.
-        stalled: set when that is so.
+        stalled: set when that is so; `resumed`: set it, and the connection breaks.
     """
 
     stored: dict[str, bytes] = field(default_factory=dict)
@@ -41,6 +41,7 @@ class Uploads:
     cut_after: int | None = None
     stall_after: int | None = None
     stalled: threading.Event = field(default_factory=threading.Event)
+    resumed: threading.Event = field(default_factory=threading.Event)
 
 
 def answer(
@@ -163,7 +164,7 @@ def _large(uploads: Uploads, path: str, body: BinaryIO, length: int) -> dict[str
     if uploads.stall_after is not None and len(uploads.bodies) >= uploads.stall_after:
         body.read(min(length, 1000))
         uploads.stalled.set()
-        threading.Event().wait(30)
+        uploads.resumed.wait(30)
         return None
     if uploads.cut_after is not None and length > uploads.cut_after:
         body.read(uploads.cut_after)

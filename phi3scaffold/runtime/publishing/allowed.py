@@ -9,7 +9,7 @@ from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import MARKER, Project
-from phi3scaffold.runtime.evaluation.gate import Check, verdict
+from phi3scaffold.runtime.evaluation.gate import UNKNOWN, Check, verdict
 from phi3scaffold.runtime.forms import check_made, folder_of
 from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.hashing import digest
@@ -66,8 +66,10 @@ def _check_gate(project: Project, looked_at: Manifest) -> None:
             fix=AGAIN,
         )
     if release["released"] is not True:
-        error = verdict([Check(**found) for found in release["checks"]])
-        unknown = "It is not known whether the gate is kept: some limit could not be decided."
+        checks = [Check(**found) for found in release["checks"]]
+        error = verdict(checks)
+        why = "; ".join(f"{one.key}: {one.why}" for one in checks if one.verdict == UNKNOWN)
+        unknown = f"It is not known whether the gate is kept: {why}."
         fix = error.fix if error else "measure more rows"
         raise ScaffoldError(
             error.what if error else unknown,

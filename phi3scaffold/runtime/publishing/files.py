@@ -46,7 +46,10 @@ class Upload:
     def check_unchanged(self) -> None:
         """Refuse a file that was written to since it was looked at. Raises ScaffoldError."""
         if isinstance(self.content, Path):
-            stat = self.content.stat()
+            try:
+                stat = self.content.stat()
+            except OSError:
+                raise changed(self.content) from None
             if (stat.st_size, stat.st_mtime_ns) != (self.size, self.stamp):
                 raise changed(self.content)
 

@@ -69,6 +69,19 @@ def check_name(repo: str) -> None:
         ) from None
 
 
+def check_login() -> None:
+    """Refuse where nothing could be sent anyway; asks nobody, and is over at once."""
+    from huggingface_hub import constants, get_token
+
+    if constants.is_offline_mode():
+        raise ScaffoldError(
+            "The hub must not be asked: HF_HUB_OFFLINE is set.",
+            fix="unset HF_HUB_OFFLINE; or look only: --dry-run",
+        )
+    if get_token() is None:
+        raise ScaffoldError("Nobody is logged in at the hub.", fix=LOG_IN)
+
+
 def look(publication: Publication, repo: str, *, public: bool) -> Target:
     """What is on the hub already; changes nothing.
 
@@ -77,13 +90,11 @@ def look(publication: Publication, repo: str, *, public: bool) -> Target:
         public: whether everybody may see it; a new repository is private without.
 
     Raises:
-        ScaffoldError: nobody is logged in, no access, no network; or the repository is public and
+        ScaffoldError: no access, no network; or the repository is public and
             `public` does not say so.
     """
-    from huggingface_hub import errors, get_token
+    from huggingface_hub import errors
 
-    if get_token() is None:
-        raise ScaffoldError("Nobody is logged in at the hub.", fix=LOG_IN)
     api = _api()
     with explained(_asked(repo)):
         me = api.whoami()["name"]  # also where an owner is given: is the token one at all?
@@ -133,8 +144,10 @@ def send(target: Target, progress: Progress) -> str:
         done = 0
         for file in sorted(target.missing, key=lambda file: file.size):
             with counting.counted(file, partial(_tell, progress, file, done)) as operation:
-                api.preupload_lfs_files(target.repo, [operation], free_memory=False)
-            file.check_unchanged()  # Xet takes our word for it
+                try:
+                    api.preupload_lfs_files(target.repo, [operation], free_memory=False)
+                finally:  # before what the hub says of other content; Xet says nothing of it
+                    file.check_unchanged()
             added.append(operation)
             done += file.size
         progress("the commit", done)
@@ -213,10 +226,14 @@ def _same(file: Upload, entry: Any) -> bool:
 
 def _api() -> Any:
     import huggingface_hub
-    from huggingface_hub.utils import logging
+    from huggingface_hub.utils import disable_progress_bars, logging
 
     # its warnings name addresses that hold a signature; what fails for good is an error of ours
     logging.set_verbosity_error()
+    if huggingface_hub.constants.HF_HUB_DISABLE_XET:  # `counting` is in the place of Xet's bars
+        with warnings.catch_warnings():  # about HF_HUB_DISABLE_PROGRESS_BARS=0, which stays so
+            warnings.simplefilter("ignore")
+            disable_progress_bars()
     return huggingface_hub.HfApi(library_name="phi3scaffold", library_version=__version__)
 
 

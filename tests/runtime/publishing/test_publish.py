@@ -106,6 +106,19 @@ def test_a_killed_run_goes_on(project: Path, hub: HubServer) -> None:
     assert len(hub.uploads.bodies) == len(set(hub.uploads.bodies)) > 2  # none came twice
 
 
+def test_a_file_that_changes_while_it_goes_up(project: Path, hub: HubServer) -> None:
+    hub.uploads.stall_after = 2
+    running = command(project, hub, REPO)
+    assert hub.uploads.stalled.wait(60)
+    (project / "gen-model/onnx/model.onnx.data").write_bytes(bytes(5_600_000))
+    hub.uploads.stall_after = None
+    hub.uploads.resumed.set()
+    out, error = running.communicate(timeout=60)
+    assert running.returncode == 2, out + error
+    assert "model.onnx.data has changed since it was made" in error
+    assert on_the_hub(hub) == {}
+
+
 def test_a_hub_that_fails_is_asked_again(project: Path, hub: HubServer) -> None:
     """A broken connection, a 500, and a commit that came through but whose answer was lost."""
     hub.uploads.cut_after = 20_000
@@ -131,6 +144,12 @@ def test_the_name_of_whom_the_token_belongs_to(project: Path, hub: HubServer) ->
     assert not hub.repositories["ann/tones"].private
     assert "say --public" in publish(project, hub, code=2)
     assert "nothing new" in publish(project, hub, "--public")
+    publish(project, hub, REPO + "-2")
+    said = publish(project, hub, REPO + "-2", "--public")
+    assert hub.repositories[REPO + "-2"].private
+    assert (
+        f"it is private, and stays so; to let everybody see it: {hub.url}/{REPO}-2/settings" in said
+    )
 
 
 def test_forms_of_another_model_go(project: Path, hub: HubServer) -> None:

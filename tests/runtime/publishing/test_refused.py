@@ -48,6 +48,15 @@ def broken_gate(project: Path) -> None:
     made_again(path.parent)
 
 
+def unknown_gate(project: Path) -> None:
+    broken_gate(project)
+    path = project / "gen-model/release/release.json"
+    found = json.loads(path.read_text())
+    found["checks"][0] |= {"verdict": "unknown", "value": None, "why": "one row decides it"}
+    path.write_text(json.dumps(found))
+    made_again(path.parent)
+
+
 def forged_gate(project: Path) -> None:
     broken_gate(project)
     path = project / "gen-model/release/release.json"
@@ -98,6 +107,7 @@ CASES: list[tuple[str, Callable[[Path], None], str]] = [
     ("not looked at", gone("release"), "Nobody has looked at the gate"),
     ("no card", gone("report"), "There is no model card yet"),
     ("gate broken", broken_gate, "The gate is broken"),
+    ("gate unknown", unknown_gate, "whether the gate is kept: over_base: one row decides it."),
     ("gate forged", forged_gate, "release.json has changed since it was made"),
     ("limits changed", stricter, "The limits have changed"),
     ("a byte of a form", one_byte, "model.onnx.data has changed"),
@@ -161,4 +171,7 @@ def test_a_file_that_is_written_to_while_it_goes_up(project: Path) -> None:
     weights.check_unchanged()  # the time of change was put back: plain HTTP would see it
     os.utime(project / "gen-model/onnx/model.onnx.data")
     with pytest.raises(ScaffoldError, match="has changed"):
+        weights.check_unchanged()
+    (project / "gen-model/onnx/model.onnx.data").unlink()
+    with pytest.raises(ScaffoldError, match="has changed since it was made, or is gone"):
         weights.check_unchanged()
