@@ -101,4 +101,4 @@ def show(value: float, unit: str) -> str:
         if 0 < value < 0.0005:
             return "<0.001"
         return f"{value:.3f}" if value < 1000 else f"{value:.3g}"
-    return f"{value:.3g} {unit}"
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"

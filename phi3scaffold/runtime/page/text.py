@@ -56,6 +56,11 @@ def rate(number: float) -> str:
     return f"{number:.0f}" if number >= 10 else f"{number:.1f}"
 
 
+def disk(number: float) -> str:
+    """Bytes of files, as the gate counts them: ``5.8 MB``, ``2.83 GB``."""
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+
+
 def size(number: float) -> str:
     """Bytes: ``17 B``, ``143 KiB``, ``1.2 GiB``."""
     for unit in ("B", "KiB", "MiB", "GiB"):

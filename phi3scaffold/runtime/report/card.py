@@ -12,7 +12,7 @@ from phi3scaffold.limits import show
 from phi3scaffold.project import DEMONSTRATION
 from phi3scaffold.runtime.evaluation import gate
 from phi3scaffold.runtime.page import cards
-from phi3scaffold.runtime.page.text import perplexity, rate, size
+from phi3scaffold.runtime.page.text import disk, perplexity, rate
 from phi3scaffold.runtime.report import page
 from phi3scaffold.runtime.report.made import Made
 
@@ -135,9 +135,9 @@ def _ladder(made: Made) -> str:
         like = ("", "") if name == "adapter" else page.alike(rung)
         interval = f"{100 * low:.1f} to {100 * high:.1f}"
         numbers = (perplexity(rung["perplexity"]), rate(rung["tokens_per_second"]))
-        disk = size(rung["disk_bytes"])
+        room = disk(rung["disk_bytes"])
         shares = (page.percent(share), interval, page.percent(other), *like)
-        rows.append((name, *shares, *numbers, disk))
+        rows.append((name, *shares, *numbers, room))
     return cards.table(columns, rows)
 
 

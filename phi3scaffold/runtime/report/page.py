@@ -15,7 +15,7 @@ from phi3scaffold.runtime.data.findings import findings, not_found
 from phi3scaffold.runtime.evaluation import gate
 from phi3scaffold.runtime.page import render
 from phi3scaffold.runtime.page.figures import curves, matrix, scores
-from phi3scaffold.runtime.page.text import count, perplexity, rate, size
+from phi3scaffold.runtime.page.text import count, disk, perplexity, rate, size
 from phi3scaffold.runtime.report import compare
 from phi3scaffold.runtime.report.made import Made
 
@@ -32,6 +32,7 @@ MOST_POINTS = 300  # of a loss curve; more than its picture has
 MOST_MISTAKES = 10
 FEW = 30  # rows; below that nothing is certain
 HELD_OUT = "held out"
+TIMED = ("finetune", "evaluate")  # what they write holds seconds, which no two runs share
 
 
 def write(made: Made, path: Path) -> None:
@@ -102,7 +103,7 @@ def _facts(made: Made) -> list[tuple[str, str]]:
         (f"{'exact' if free else 'right'} ({best})", percent(right)),
         ("held-out rows asked", count(made.metrics["rows"])),
         ("tokens a second", rate(rung["tokens_per_second"])),
-        ("on disk", size(rung["disk_bytes"])),
+        ("on disk", disk(rung["disk_bytes"])),
     ]
 
 
@@ -129,9 +130,9 @@ def _ladder(made: Made) -> dict[str, Any]:
             likeness.append(
                 [name, *alike(rung), *([percent(rung["other_prompt"])] if read else [])]
             )
-        memory, disk = size(rung["peak_bytes"]), size(rung["disk_bytes"])
+        held = (size(rung["peak_bytes"]), disk(rung["disk_bytes"]))
         first = f"{1000 * rung['first_token_seconds']:,.0f} ms"
-        cost.append((name, rate(rung["tokens_per_second"]), first, memory, disk))
+        cost.append((name, rate(rung["tokens_per_second"]), first, *held))
     scored = second(made)
     columns = ["form", right, "95 %", scored, *(["macro F1"] if classes else [])]
     told = "; ".join(f"{name} {percent(share)}" for name, share, *_ in drawn)
@@ -297,5 +298,6 @@ def hashes(made: Made) -> list[tuple[str, str]]:
                 outside = PurePath(name).is_absolute()
                 found[f"base model: {PurePath(name).name}" if outside else name] = sha
     for name, stage in made.stages.items():
-        found[f"what {name} made"] = stage.content
+        timed = " (with times)" if name in TIMED else ""
+        found[f"what {name} made{timed}"] = stage.content
     return list(found.items())

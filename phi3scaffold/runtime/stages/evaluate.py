@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def _own(project: Project) -> str | None:
 def run(context: Context) -> dict[str, Any]:
     """Write metrics.json (see `evaluation.rungs.rung`) and answers.jsonl (a row a line)."""
     from phi3scaffold.rows.spec import load_spec
+    from phi3scaffold.runtime.environment import physical_cores
     from phi3scaffold.runtime.evaluation.baselines import baselines
     from phi3scaffold.runtime.evaluation.ladder import climb
     from phi3scaffold.runtime.evaluation.measure import Subject
@@ -56,11 +58,14 @@ def run(context: Context) -> dict[str, Any]:
     rungs, answers = climb(subjects, asked, context.emit, context.out.parent, log_file(project))
     for name, rung in rungs.items():
         rung["disk_bytes"] = disk_bytes(project, name)
+    cores = physical_cores()
     metrics = {
         "task": load_spec(project.dataset_yaml).task,
         "model": project.model_id,
         "demonstration": project.is_demonstration,
         "measured": date.today().isoformat(),
+        "machine": f"{platform.system()} {platform.machine()}, {cores} cores, "
+        f"Python {platform.python_version()}",
         "rows": len(asked.rows),
         "held_out": asked.held_out,
         "labels": asked.labels,

@@ -158,3 +158,5 @@ def test_a_wrong_limit_is_a_message(given: Any, message: str) -> None:
 def test_values_are_shown_in_their_unit() -> None:
     shown = {unit: show(0.02, unit) for unit in ("points", "share", "ratio", "MB")}
     assert shown == {"points": "2.0 points", "share": "2.0%", "ratio": "0.020", "MB": "0.02 MB"}
+    odd = [(-0.0001, "points"), (0.0002, "ratio"), (2172.4, "tokens/s"), (5.794, "MB")]
+    assert [show(*one) for one in odd] == ["0.0 points", "<0.001", "2,172 tokens/s", "5.79 MB"]

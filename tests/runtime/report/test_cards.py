@@ -151,6 +151,35 @@ def test_the_data_card_has_counts_and_no_rows(planted: tuple[Path, str]) -> None
     assert spoken and not [said for said in spoken if said in found.content]
 
 
+def test_a_file_that_is_divided_is_for_both_sides(
+    planted: tuple[Path, str], tmp_path: Path
+) -> None:
+    path = planted[0] / "gen-model" / "data" / "report.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    for split, told in (("held_out", "files of their own"), ("train", "A seed decided")):
+        report["files"] = [
+            {"name": "a.jsonl", "split": "train", "rows": 8, "bytes": 80},
+            {"name": "b.jsonl", "split": split, "rows": 4, "bytes": 40},
+        ]
+        data_card.write(report, tmp_path / "DATA_CARD.md")
+        text = (tmp_path / "DATA_CARD.md").read_text(encoding="utf-8")
+        assert told in text
+        sides = re.findall(r"\| [ab].jsonl \| ([^|]+) \|", text)
+        own = split == "held_out"
+        assert sides == (["to train", "held out"] if own else ["to train and held out"] * 2)
+
+
+def test_the_model_card_says_what_decided_the_split_and_what_is_better(
+    made: Made, tmp_path: Path
+) -> None:
+    files = written(made, tmp_path).text
+    assert "42 for the training; the held-out rows are files of their own" in files
+    made.release["checks"][-1] |= {"verdict": "warning", "value": -0.02}
+    text = written(dataclasses.replace(made, split_seed=7), tmp_path).text
+    assert "7 for which rows are held out" in text
+    assert "**Warning**: onnx is 2.0 points below TF-IDF" in text
+
+
 def test_a_data_card_of_any_report(planted: tuple[Path, str], tmp_path: Path) -> None:
     path = planted[0] / "gen-model" / "data" / "report.json"
     report = json.loads(path.read_text(encoding="utf-8"))
