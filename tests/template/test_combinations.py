@@ -70,7 +70,7 @@ BASE = "model-cache/base/"
 NOT_OF_TINY = ["setup/instance-type.yaml"]  # an instance type with a GPU, which it needs not
 PROVIDERS = {"cpu": "CPUExecutionProvider", "directml": "DmlExecutionProvider"}
 VERBS = ("setup", "doctor", "data", "model", "finetune", "merge", "export", "evaluate", "report",
-         "ui", "infer", "chat", "serve", "lint", "test", "clean", "help")  # fmt: skip
+         "ui", "infer", "chat", "serve", "publish", "lint", "test", "clean", "help")  # fmt: skip
 
 
 def texts(root: Path) -> dict[str, str]:
@@ -235,8 +235,9 @@ def test_makefile(rendered: dict[str, Made]) -> None:
     assert make(root, "-n", "finetune", "ARGS=--local") == "phi3scaffold run --local\n"
     assert make(root, "-n", "infer").endswith("--example\n")
     assert make(root, "-n", "infer", "TEXT=a b", "FORM=adapter").split("infer ")[1] == (
-        '--form adapter  "a b"\n'
+        "--form adapter -- 'a b'\n"
     )
+    assert make(root, "-n", "publish", "REPO=me/tones") == "phi3scaffold publish me/tones\n"
     own = "PHI3SCAFFOLD=python -m phi3scaffold"
     assert make(root, "-n", "data", own).startswith("python -m phi3scaffold data")
 
