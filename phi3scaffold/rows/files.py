@@ -7,7 +7,9 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -102,12 +104,35 @@ def _mode(path: Path) -> int:
         raise unreadable(path, error) from None
 
 
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """What the disk or gz says while a file is read becomes a message that names the file."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _bad_gz(file, error) from None
+    except OSError as error:
+        raise unreadable(file, error) from None
+
+
 def unreadable(path: Path, error: OSError) -> ScaffoldError:
     reason = (error.strerror or type(error).__name__).lower()
     return ScaffoldError(
         f"The data file cannot be read: {reason}.",
         where=shown(path),
         fix="make it readable: its permissions, and the links that lead to it",
+    )
+
+
+def _bad_gz(file: Path, error: Exception) -> ScaffoldError:
+    if isinstance(error, EOFError):
+        return ScaffoldError(
+            "The gz file ends in the middle.", where=shown(file), fix="copy or download it again"
+        )
+    return ScaffoldError(
+        f"Not a valid gz file: {str(error).rstrip('.')}.",
+        where=shown(file),
+        fix="take .gz off its name where it is not packed, else pack or download it again",
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +9,7 @@ from typing import Any, NamedTuple
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows import parquet, text
 from phi3scaffold.rows.delimited import delimited
-from phi3scaffold.rows.files import Meter, data_files, kind_of, shown, unreadable
+from phi3scaffold.rows.files import Meter, data_files, kind_of, readable, shown
 
 BY_LINES = (".jsonl", ".ndjson", ".csv", ".tsv")
 READERS: dict[str, Callable[..., Iterator[tuple[int, dict[str, Any]]]]] = {
@@ -100,30 +98,15 @@ def _rows(file: Path, meter: Meter, broken: text.Broken) -> Iterator[Row]:
         broken(error)
 
     more = {"broken": count} if kind_of(file) in BY_LINES else {}
-    try:
-        for number, values in READERS[kind_of(file)](file, meter, **more):
-            yield Row(file, number, values)
-    except UnicodeDecodeError:
-        raise text.not_utf8(file) from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _bad_gz(file, error) from None
-    except OSError as error:
-        raise unreadable(file, error) from None
+    with readable(file):
+        try:
+            for number, values in READERS[kind_of(file)](file, meter, **more):
+                yield Row(file, number, values)
+        except UnicodeDecodeError:
+            raise text.not_utf8(file) from None
     if not number and not lost:
         raise ScaffoldError(
             "The data file holds no rows.",
             where=shown(file),
-            fix="put rows into it, or name another file in datasets/dataset.yaml",
+            fix="put rows into it, or name another file",
         )
-
-
-def _bad_gz(file: Path, error: Exception) -> ScaffoldError:
-    if isinstance(error, EOFError):
-        return ScaffoldError(
-            "The gz file ends in the middle.", where=shown(file), fix="copy or download it again"
-        )
-    return ScaffoldError(
-        f"Not a valid gz file: {str(error).rstrip('.')}.",
-        where=shown(file),
-        fix="take .gz off its name where it is not packed, else pack or download it again",
-    )

@@ -138,7 +138,9 @@ def test_a_bad_prompt_is_named_and_costs_no_other_its_answer(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--input", "none.txt"], "does not exist"),
+        (["--input", "none.txt"], "no such file"),
+        (["--input", "cut.txt.gz"], "ends in the middle"),
+        (["--input", "plain.txt.gz"], "Not a valid gz file"),
         (["--input", "empty.txt"], "no prompts"),
         (["--input", "blank.txt"], "no prompts"),
         (["--input", "empty.jsonl"], "no rows"),
@@ -163,7 +165,8 @@ def test_mistakes_are_one_message_and_nothing_is_written(
     files = {
         "empty.txt": b"", "blank.txt": b"\n \r\n", "empty.jsonl": b"", "good.txt": b"x",
         "broken.csv": b'message\n"never closed\n', "notes.md": b"x",
-        "utf16.txt": "x".encode("utf-16"),
+        "utf16.txt": "x".encode("utf-16"), "cut.txt.gz": gzip.compress(b"x" * 99)[:-9],
+        "plain.txt.gz": b"one\n",
     }  # fmt: skip
     for name, content in files.items():
         (project / name).write_bytes(content)

@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
-from phi3scaffold.rows.files import KINDS, Meter, data_files, open_bytes
+from phi3scaffold.rows.files import KINDS, Meter, data_files, open_bytes, readable
 from phi3scaffold.rows.read import Reading, Row
 from phi3scaffold.rows.spec import Messages, load_spec
 from phi3scaffold.rows.text import json_lines_of, lines_of, refuse_other_kinds
@@ -119,7 +119,11 @@ def of_file(file: Path, project: Project) -> Prompts:
     """
     if file.name.lower().removesuffix(".gz").endswith(TEXT):
         if not file.is_file():
-            raise ScaffoldError("The file does not exist.", where=file, fix="name one that does")
+            raise ScaffoldError(
+                "There is no such file.",
+                where=file,
+                fix="name one that is there; - is standard input",
+            )
         found = Prompts(lambda broken: _lines_of_file(file, broken), again=True)
     else:
         if file.is_file() and Path(file.name.lower().removesuffix(".gz")).suffix not in KINDS:
@@ -152,7 +156,7 @@ def of_stream(stream: IO[bytes], kind: str, project: Project) -> Prompts:
 
 
 def _lines_of_file(file: Path, broken: Broken) -> Iterator[Line]:
-    with open_bytes(file, Meter()) as stream:
+    with readable(file), open_bytes(file, Meter()) as stream:
         refuse_other_kinds(file, stream)
         yield from _lines(stream, file, broken)
 
