@@ -166,6 +166,7 @@ class Chat:
             print(_help(), file=sys.stderr)
         elif command == "/reset":
             self.talk.reset()
+            print("what was said is forgotten", file=sys.stderr)
         elif command == "/retry":
             self._answer(None)
         elif command == "/save":
@@ -196,20 +197,24 @@ class Chat:
         print(f"system: {told}", file=sys.stderr)
 
     def _set(self, name: str, value: str) -> None:
-        if name in ("form", "adapter") and value:
+        """Change a setting, where there is a value; then say what it is, without a name all."""
+        if name and name not in self._told():
+            raise ScaffoldError(
+                f"There is no setting {name!r:.40}.", fix=f"one of: {', '.join(self._told())}"
+            )
+        if value and name in ("form", "adapter"):
             self._open(name, value)
-        elif name and value:
+        elif value:
             self.talk.settings = self.talk.settings.changed(name, value)
-        elif name:
-            raise ScaffoldError(f"/set {name} needs a value.", fix=f"/set {name} default")
+        for key, told in self._told().items():
+            if name in ("", key):
+                print(f"  {key:<12} {told}", file=sys.stderr)
+
+    def _told(self) -> dict[str, str]:
+        """Setting -> what it is, in words."""
         form = self.talk.form
-        told = {
-            **self.talk.settings.told(form.prompt),
-            "form": form.name,
-            "adapter": form.adapter or "none",
-        }
-        shown = {key: value for key, value in told.items() if not name or key == name}
-        print("\n".join(f"  {key:<12} {value}" for key, value in shown.items()), file=sys.stderr)
+        told = self.talk.settings.told(form.prompt)
+        return {**told, "form": form.name, "adapter": form.adapter or "none"}
 
     def _open(self, name: str, value: str) -> None:
         """Another form or adapter; where that fails, the one before goes on."""

@@ -37,15 +37,10 @@ class Settings:
         return Sampling.asked(self.temperature, self.top_p, self.seed)
 
     def changed(self, name: str, text: str) -> Settings:
-        """With one setting as a person typed it; ``default`` takes it back.
+        """With one setting, by its name in `READERS`, as a person typed it.
 
-        Raises:
-            ScaffoldError: there is no such setting, or it cannot have that value.
+        ``default`` takes it back. Raises ScaffoldError where it cannot have that value.
         """
-        if name not in READERS:
-            raise ScaffoldError(
-                f"There is no setting {name!r:.40}.", fix=f"one of: {', '.join(READERS)}"
-            )
         if text in ("default", "none"):
             return replace(self, **{name: getattr(Settings(), name)})
         return replace(self, **{name: READERS[name](text)})
