@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,11 @@ COMPARED = {"agreement", "kl_divergence", "max_logit_difference", "compared"}
 @pytest.fixture(scope="module")
 def metrics(tiny_project: Path) -> dict:
     return json.loads((tiny_project / "gen-model" / "evaluation" / "metrics.json").read_text())
+
+
+def test_it_says_when_and_where(metrics: dict) -> None:
+    assert date.fromisoformat(metrics["measured"]) <= date.today()
+    assert platform.machine() in metrics["machine"] and "cores" in metrics["machine"]
 
 
 def test_every_form_has_every_number(metrics: dict) -> None:

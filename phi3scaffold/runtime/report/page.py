@@ -102,8 +102,8 @@ def _facts(made: Made) -> list[tuple[str, str]]:
         *free,
         (f"{'exact' if free else 'right'} ({best})", percent(right)),
         ("held-out rows asked", count(made.metrics["rows"])),
-        ("tokens a second", rate(rung["tokens_per_second"])),
-        ("on disk", disk(rung["disk_bytes"])),
+        (f"tokens a second ({best})", rate(rung["tokens_per_second"])),
+        (f"on disk ({best})", disk(rung["disk_bytes"])),
     ]
 
 

@@ -307,6 +307,15 @@ def test_answers_are_marked_where_they_differ(made: Made, tmp_path: Path) -> Non
     assert marked == ["is", "was", "雨", "雪", "sea", "river"]
 
 
+def test_the_command_says_how_many_processes_trained(made: Made) -> None:
+    assert made.command == "phi3scaffold run"
+    trained = made.stages["finetune"]
+    two = dataclasses.replace(trained, facts={**trained.facts, "processes": 2})
+    stages = {**made.stages, "finetune": two}
+    there = dataclasses.replace(made, local=True, stages=stages)
+    assert there.command == "phi3scaffold run --local --nproc 2"
+
+
 def test_more_labels_than_can_be_drawn() -> None:
     """The most mixed up ones stay; what was answered with one that does not is not lost."""
     many = 100
