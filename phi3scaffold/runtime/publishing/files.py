@@ -17,6 +17,7 @@ from phi3scaffold.runtime.form_files import TOKENIZER_FILES
 from phi3scaffold.runtime.forms import folder_of
 from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.manifest import Manifest
+from phi3scaffold.runtime.prompt import FILE as PROMPT
 from phi3scaffold.runtime.publishing import readme
 from phi3scaffold.runtime.publishing.allowed import MADE_BY, changed, check_allowed, digest_of
 
@@ -181,7 +182,8 @@ def _form(project: Project, form: str, folder: Path, made: Manifest) -> Iterator
             raise changed(path) from None
         if file.sha256 != entry["sha256"]:
             raise changed(path)
-        yield _file(place, _without_places(project, path)) if path.name == ADAPTER_CONFIG else file
+        told = _without_places(project, path)
+        yield file if told is None else _file(place, told)
     yield _file(f"{form}/{manifest.NAME}", _shown_manifest(project, folder, made))
 
 
@@ -190,12 +192,20 @@ def _is_text(path: Path) -> bool:
         return b"\0" not in stream.read(8192) and path.suffix != ".safetensors"
 
 
-def _without_places(project: Project, path: Path) -> bytes:
-    """PEFT's settings, the base named by its id on the hub and not by a folder of this machine."""
-    settings = json.loads(path.read_text(encoding="utf-8"))
+def _without_places(project: Project, path: Path) -> bytes | None:
+    """A file that names the base model, by its id on the hub and not by a folder of this machine.
+
+    None where the file goes up as it is.
+    """
     base = readme.Base.of(project)
-    settings["base_model_name_or_path"], settings["revision"] = base.name, base.commit
-    return (json.dumps(settings, indent=2) + "\n").encode()
+    if path.name == ADAPTER_CONFIG:
+        told = {"base_model_name_or_path": base.name, "revision": base.commit}
+    elif path.name == PROMPT and base.kind == "folder":
+        told = {"model": base.name}
+    else:
+        return None
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    return (json.dumps(settings | told, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def _shown_manifest(project: Project, folder: Path, made: Manifest) -> bytes:
@@ -206,9 +216,10 @@ def _shown_manifest(project: Project, folder: Path, made: Manifest) -> bytes:
         for name, sha in made.inputs.items()
     }
     for name in made.files:
-        if PurePosixPath(name).name == ADAPTER_CONFIG:
-            told = _file(name, _without_places(project, folder / name))
-            content["files"][name] = {"bytes": told.size, "sha256": told.sha256}
+        told = _without_places(project, folder / name)
+        if told is not None:
+            file = _file(name, told)
+            content["files"][name] = {"bytes": file.size, "sha256": file.sha256}
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 

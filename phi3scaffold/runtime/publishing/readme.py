@@ -84,6 +84,9 @@ def write(project: Project, repo: str, forms: Sequence[str], *, notice: bool, ro
     how = _how_to_run(project, repo, forms, _licence(project, notice), rows)
     own.data.model_name = repo.split("/")[-1]
     metadata = _metadata(project, own.data, forms).to_yaml()
+    base = Base.of(project)
+    if base.kind == "folder":  # of this machine: nobody else's business
+        before = before.replace(cards.plain(project.model_id), cards.plain(base.name))
     return f"---\n{metadata}\n---\n{before.rstrip()}\n\n{how}{after.rstrip()}\n"
 
 

@@ -99,6 +99,8 @@ def test_every_form_answers_as_it_was_measured(
         assert said == list(expected.values()), form
         fetched = {name for name in hub.downloads() if "/" in name}
         assert fetched == {name for name in on_the_hub(hub) if name.startswith(f"{form}/")}
+    for name, content in on_the_hub(hub).items():
+        assert str(every_form).encode() not in content, name
     how = readme.partition("## How to run it\n")[2].partition("\n## ")[0]
     for form in FORMS:
         assert f"| `{form}/` |" in how

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import pytest
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import load_project
+from phi3scaffold.runtime.page.cards import plain
 from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.hashing import StatCache
 from phi3scaffold.runtime.publishing.files import gather
@@ -158,6 +160,29 @@ def test_the_notice_of_the_base_goes_along(project: Path) -> None:
     found = {file.name: file.content for file in whole.files}
     assert found["LICENSE"] == b"MIT License. Copyright Somebody."
     assert b"licence (MIT) holds for what was made from it: `LICENSE`" in found["README.md"]
+
+
+def test_a_folder_of_this_machine_is_not_told(project: Path) -> None:
+    """Where the base model is a folder, the project names it by its path."""
+    place = "/home/annxlee/models/my_base"
+    path = project / "project.yaml"
+    path.write_text(path.read_text().replace('id: "tiny"', f'id: "{place}"'))
+    (project / "model.lock").unlink()
+    prompt = project / "gen-model/onnx/prompt.json"
+    prompt.write_text(json.dumps(json.loads(prompt.read_text()) | {"model": place}))
+    card = project / "gen-model/report/MODEL_CARD.md"
+    text = card.read_text(encoding="utf-8").replace(": tiny, fine", f": {plain(place)}, fine")
+    card.write_text(text, encoding="utf-8")
+    made_again(card.parent)
+    as_if_measured(project)
+    whole = gather(load_project(project), ["onnx"]).described("ann/tones")
+    files = {file.name: file.content for file in whole.files if isinstance(file.content, bytes)}
+    assert not [name for name, content in files.items() if b"annxlee" in content]
+    assert b": my\\_base, fine-tuned" in files["README.md"]
+    told = json.loads(files["onnx/prompt.json"])
+    assert (told["model"], told["columns"]) == ("my_base", ["phrase"])
+    entry = json.loads(files["onnx/manifest.json"])["files"]["prompt.json"]
+    assert entry["sha256"] == hashlib.sha256(files["onnx/prompt.json"]).hexdigest()
 
 
 def test_a_file_that_is_written_to_while_it_goes_up(project: Path) -> None:
