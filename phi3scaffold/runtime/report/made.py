@@ -39,6 +39,7 @@ class Made:
     Attributes:
         name: of the project.
         local: whether it ran on this machine's CPU, whatever the target.
+        in_cloud: whether a job ran it, whose processes are said in fine-tuning/job.yml.
         model: project.yaml's model.id; `commit`: of it on the hub, or None.
         hub_id: the base model on the hub, or None; `licence`: of its weights.
         config: the Olive configuration.
@@ -56,6 +57,7 @@ class Made:
 
     name: str
     local: bool
+    in_cloud: bool
     model: str
     commit: str | None
     hub_id: str | None
@@ -102,7 +104,7 @@ class Made:
         """What makes all of it again."""
         trained = self.stages.get("finetune")
         processes = trained.facts.get("processes") or 1 if trained else 1
-        many = f" --nproc {processes}" if processes > 1 else ""
+        many = f" --nproc {processes}" if processes > 1 and not self.in_cloud else ""
         return "phi3scaffold run" + (" --local" if self.local else "") + many
 
     @property
@@ -134,6 +136,7 @@ def read(project: Project, folders: Mapping[str, Path]) -> Made:
     return Made(
         name=project.root.name,
         local=project.local,
+        in_cloud=project.target in ("aml", "arc") and not project.local,
         model=project.model_id,
         commit=lock.commit if lock else None,
         hub_id=entry.hub_id if entry else fetched,

@@ -314,6 +314,8 @@ def test_the_command_says_how_many_processes_trained(made: Made) -> None:
     stages = {**made.stages, "finetune": two}
     there = dataclasses.replace(made, local=True, stages=stages)
     assert there.command == "phi3scaffold run --local --nproc 2"
+    job = dataclasses.replace(made, in_cloud=True, stages=stages)
+    assert job.command == "phi3scaffold run"
 
 
 def test_more_labels_than_can_be_drawn() -> None:
