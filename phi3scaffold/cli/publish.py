@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=FORMS,
         default=["onnx"],
-        help="which forms go up, each a folder there (default: onnx, the one that ships)",
+        metavar="FORM",
+        help=f"which go up, each a folder there, of {', '.join(FORMS)} (default: onnx, the one "
+        "that ships)",
     )
     seen = parser.add_mutually_exclusive_group()
     seen.add_argument(
