@@ -150,20 +150,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _many(args: argparse.Namespace, project: Project) -> int:
     """Any number of prompts, in their order."""
-    from phi3scaffold.runtime.asking.kept import Kept, check_place
+    from phi3scaffold.runtime.asking.kept import LINES, Kept, check_place
 
+    text = not (args.json or (args.output and args.output.suffix.lower() in LINES))
     source = Path(args.input) if args.input not in (None, "-") else None
     if args.output:
-        check_place(args.output, source, overwrite=args.overwrite)
+        check_place(args.output, source, text=text, overwrite=args.overwrite)
     prompts = _prompts(args, project, source)
     with open_with_remark(args, project) as form:
         if not args.output:
-            return _answer_all(args, form, prompts, None)
+            return _answer_all(args, form, prompts, None, text=text)
         with Kept(args.output, form, settings_of(args), overwrite=args.overwrite) as kept:
             if kept.before:
                 told = "answers are there from an earlier run; none is made twice"
                 print(f"{kept.before} {told}", file=sys.stderr)
-            return _answer_all(args, form, prompts, kept)
+            return _answer_all(args, form, prompts, kept, text=text)
 
 
 def _prompts(args: argparse.Namespace, project: Project, source: Path | None) -> Prompts:
@@ -177,13 +178,14 @@ def _prompts(args: argparse.Namespace, project: Project, source: Path | None) ->
     return prompts.of_stream(stream, args.input_kind, project)
 
 
-def _answer_all(args: argparse.Namespace, form: Form, prompts: Prompts, kept: Kept | None) -> int:
+def _answer_all(
+    args: argparse.Namespace, form: Form, prompts: Prompts, kept: Kept | None, *, text: bool
+) -> int:
     from phi3scaffold.cli.progress import show_count
     from phi3scaffold.runtime.asking.kept import as_line, one_line
     from phi3scaffold.runtime.asking.many import Record, records
 
     began, count, bad = time.monotonic(), 0, 0
-    as_text = not args.json and not (kept and kept.file.suffix.lower() in (".jsonl", ".ndjson"))
     seen = sys.stdout.isatty() and not kept  # the answers themselves show how far it is
     with show_count("answering", prompts.total, quiet=seen) as (tick, say):
 
@@ -206,21 +208,21 @@ def _answer_all(args: argparse.Namespace, form: Form, prompts: Prompts, kept: Ke
                     if bad <= TOLD:
                         say(f"error: {record['where']}: {record['error']['what']}")
                 if not kept:
-                    line = f"{one_line(record)}\n" if as_text else as_line(record)
+                    line = f"{one_line(record)}\n" if text else as_line(record)
                     sys.stdout.write(shown(line.rstrip("\n")) + "\n")
                     sys.stdout.flush()
         except KeyboardInterrupt:
             say(_interrupted(count, kept))
             return INTERRUPTED
         if kept and count:
-            kept.finish(count, text=as_text)
+            kept.finish(count, text=text)
     if not count:
         if kept:
             kept.partial.unlink(missing_ok=True)
         raise ScaffoldError("There are no prompts on standard input.", fix="write one a line")
     told = f"{count - bad} of {count} prompts answered in {time.monotonic() - began:.1f} s"
     if bad > TOLD:
-        told += f"; {bad - TOLD} more errors" + (f" in {kept.file}" if kept and not as_text else "")
+        told += f"; {bad - TOLD} more errors" + (f" in {kept.file}" if kept and not text else "")
     print(f"{told}{f': {kept.file}' if kept else ''}", file=sys.stderr)
     return FAILED_RUN if bad else 0
 

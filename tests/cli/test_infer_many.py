@@ -154,6 +154,8 @@ def test_a_bad_prompt_is_named_and_costs_no_other_its_answer(
         (["x", "y", "--output", "."], "is a folder"),
         (["x", "y", "--output", "/dev/null"], "is no file"),
         (["x", "y", "--output", "good.txt"], "is there already"),
+        (["x", "y", "--output", "a.csv"], ".jsonl for JSON lines"),
+        (["x", "y", "--json", "--output", "a.jsonl.gz"], "not written as .gz"),
         (["-"], "--input - reads a prompt a line"),
         (["--input", "good.txt", "--output", "good.txt"], "would replace the prompts"),
     ],

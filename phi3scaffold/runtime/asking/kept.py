@@ -17,11 +17,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.rows.files import KINDS, is_gz
 from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.asking.many import Record
 from phi3scaffold.runtime.asking.settings import Settings
 from phi3scaffold.runtime.forms.form import Form
 from phi3scaffold.runtime.pipeline import manifest
+
+LINES = (".jsonl", ".ndjson")  # what JSON lines are called
 
 
 class Kept:
@@ -146,15 +149,28 @@ class Kept:
             self._stream.flush()
 
 
-def check_place(file: Path, source: Path | None, *, overwrite: bool) -> None:
+def check_place(file: Path, source: Path | None, *, text: bool, overwrite: bool) -> None:
     """Refuse an output that could not be written, before anything is answered.
 
+    Args:
+        source: the prompts.
+        text: as in `Kept.finish`.
+        overwrite: a file may be replaced.
+
     Raises:
-        ScaffoldError: its folder is missing, it is a folder, it is the input, or it is there
-            already and may not be replaced.
+        ScaffoldError: its folder is missing or cannot be written, it is a folder, it is the input,
+            its name says another kind, or it is there already and may not be replaced.
     """
+    if (text and file.suffix.lower() in KINDS) or is_gz(file):
+        raise ScaffoldError(
+            f"Answers are not written as {file.suffix}.",
+            where=file,
+            fix="an ending such as .txt for text; .jsonl for JSON lines",
+        )
     if not file.absolute().parent.is_dir():
         raise ScaffoldError("The folder does not exist.", where=file, fix=f"mkdir -p {file.parent}")
+    if not os.access(file.absolute().parent, os.W_OK):
+        raise ScaffoldError("The folder cannot be written.", where=file, fix="name another one")
     if file.is_dir():
         raise ScaffoldError("This is a folder.", where=file, fix="name a file in it")
     if file.exists() and not file.is_file():
