@@ -6,6 +6,7 @@ A prompt that cannot be answered is told of in its place, and costs no other its
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -57,11 +58,11 @@ def records(
     source, size = iter(entries), FEWEST
     while True:
         began = time.monotonic()
-        numbers: list[int] = []
+        waiting: deque[int] = deque()
         done: dict[int, Record] = {}
         ready: list[Ready] = []
         for entry in islice(source, size):
-            numbers.append(entry.number)
+            waiting.append(entry.number)
             one = _ready(form, entry, settings)
             if isinstance(one, Ready):
                 old = known(entry.number, one.messages)
@@ -74,12 +75,14 @@ def records(
             else:
                 found(one)
                 done[entry.number] = one
-        if not numbers:
+        if not waiting:
             return
         for record in _answers(form, ready, settings):
             found(record)
             done[record["number"]] = record
-        yield from (done[number] for number in numbers)
+            while waiting and waiting[0] in done:
+                yield done.pop(waiting.popleft())
+        yield from (done[number] for number in waiting)
         spent = time.monotonic() - began
         if ready:
             size = min(size * 2, MOST) if spent < QUICK else size
