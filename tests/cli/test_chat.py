@@ -278,6 +278,12 @@ def test_a_history_is_made_in_the_project_and_nothing_else_is_added_to(project: 
     assert (project / "project.yaml").read_text() == "model: {id: tiny}\n"
 
 
+def test_git_and_jobs_leave_the_history_out() -> None:
+    template = Path(__file__).resolve().parents[2] / "template" / "project"
+    for name in (".gitignore.jinja", ".amlignore"):
+        assert chat.HISTORY in (template / name).read_text().splitlines()
+
+
 @pytest.mark.parametrize("variable", ["TERM=dumb", "NO_COLOR=1"])
 def test_a_plain_terminal_gets_no_styles(variable: str, project: Path) -> None:
     words = ["env", variable, *program("CHAT", pause=0.01), "chat"]
