@@ -32,6 +32,7 @@ MOST_POINTS = 300  # of a loss curve; more than its picture has
 MOST_MISTAKES = 10
 FEW = 30  # rows; below that nothing is certain
 HELD_OUT = "held out"
+ADAPTERS = "adapters"  # the stage
 TIMED = ("finetune", "evaluate")  # what they write holds seconds, which no two runs share
 
 
@@ -292,11 +293,20 @@ def hashes(made: Made) -> list[tuple[str, str]]:
     """sha256 of the files that it was made from, and over each folder that was made."""
     found: dict[str, str] = {}
     for stage in made.stages.values():
+        elsewhere: list[PurePath] = []
         for name, sha in stage.inputs.items():
-            if name != "settings" and not name.startswith("stage:"):
-                # a file outside of the project, by its name: where it lies is nobody's business
-                outside = PurePath(name).is_absolute()
-                found[f"base model: {PurePath(name).name}" if outside else name] = sha
+            if name == "settings" or name.startswith("stage:"):
+                continue
+            file = PurePath(name)
+            if file.is_absolute():  # by its name: where it lies is nobody's business
+                if file.parent not in elsewhere:
+                    elsewhere.append(file.parent)
+                number = elsewhere.index(file.parent) + 1
+                whose = (
+                    f"adapter {number} from elsewhere" if stage.stage == ADAPTERS else "base model"
+                )
+                name = f"{whose}: {file.name}"
+            found[name] = sha
     for name, stage in made.stages.items():
         timed = " (with times)" if name in TIMED else ""
         found[f"what {name} made{timed}"] = stage.content

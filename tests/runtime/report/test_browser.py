@@ -230,6 +230,23 @@ def test_it_prints(open_page: Any) -> None:
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_settings_keep_to_their_column_and_numbers_to_their_line(
+    width: int, real: Made, open_page: Any, tmp_path: Path
+) -> None:
+    odd = copy.deepcopy(real)
+    odd.config.passes["finetune"]["x" * 90] = "y" * 300
+    page.write(odd, tmp_path / "index.html")
+    tab = open_page(tmp_path / "index.html", width=width)
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    broken = """[...document.querySelectorAll('.pairs:not(.long) div')].filter(pair => {
+        const [name, value] = pair.children, box = pair.getBoundingClientRect();
+        return value.getBoundingClientRect().right > box.right + 1
+          || (/^[0-9.]+$/.test(value.textContent) && value.getBoundingClientRect().height > 30);
+    }).map(pair => pair.textContent)"""
+    assert tab.evaluate(broken) == []
+
+
 @pytest.mark.parametrize(
     "name", ["forty labels", "long labels", "right to left", "html", "long answers"]
 )

@@ -318,6 +318,15 @@ def test_the_command_says_how_many_processes_trained(made: Made) -> None:
     assert job.command == "phi3scaffold run"
 
 
+def test_files_from_elsewhere_are_named_by_what_they_are(made: Made) -> None:
+    inputs = {f"/home/me/{one}/adapter.safetensors": one for one in ("a", "b")}
+    adapters = dataclasses.replace(made.stages["export"], stage="adapters", inputs=inputs)
+    there = dataclasses.replace(made, stages={**made.stages, "adapters": adapters})
+    found = dict(page.hashes(there))
+    assert found["adapter 2 from elsewhere: adapter.safetensors"] == "b"
+    assert "base model: config.json" in found and not [name for name in found if "/home" in name]
+
+
 def test_more_labels_than_can_be_drawn() -> None:
     """The most mixed up ones stay; what was answered with one that does not is not lost."""
     many = 100
