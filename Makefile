@@ -11,6 +11,8 @@ BIN = $(VENV)/bin
 DEMO ?= build/demo
 # What is passed on to pytest: make test ARGS='-k catalogue'
 ARGS ?=
+# How many processes the suite runs in; most of its time goes into processes that use one core.
+JOBS ?= 2
 
 help: ## list these goals
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,7 +39,7 @@ test: ## build the wheel, install it, run the suite against it
 	@echo "[2/3] Build the wheel and install it: [train,cpu,track,serve,aml,dev] (minutes the first time)"
 	@$(MAKE) -s install EXTRAS=train,cpu,track,serve,aml,dev
 	@echo "[3/3] Run the suite against the installed wheel"
-	cd "$(VENV)" && PHI3SCAFFOLD_INSTALLED=1 bin/pytest -c "$(CURDIR)/pyproject.toml" --rootdir "$(CURDIR)" "$(CURDIR)/tests" $(ARGS)
+	cd "$(VENV)" && PHI3SCAFFOLD_INSTALLED=1 bin/pytest -c "$(CURDIR)/pyproject.toml" --rootdir "$(CURDIR)" "$(CURDIR)/tests" $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile) $(ARGS)
 
 lint: install-dev ## ruff: the rules and the format
 	$(BIN)/ruff check .

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import phi3scaffold
 
@@ -38,16 +41,29 @@ def trained(folder: Path, algo: str) -> Path:
     return folder / "proj"
 
 
+def once(factory: pytest.TempPathFactory, algo: str) -> Path:
+    """`trained`, once for all workers of pytest-xdist, where there are several."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    folder = (factory.getbasetemp() if alone else factory.getbasetemp().parent) / f"trained-{algo}"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what failed for another
+            folder.mkdir()
+            trained(folder, algo)
+            (folder / "done").touch()
+    return folder / "proj"
+
+
 @pytest.fixture(scope="session")
 def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The LoRA project. Read it; a test that changes something copies it first."""
-    return trained(tmp_path_factory.mktemp("lora"), "lora")
+    return once(tmp_path_factory, "lora")
 
 
 @pytest.fixture(scope="session")
 def tiny_qlora_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The QLoRA project. Read it; a test that changes something copies it first."""
-    return trained(tmp_path_factory.mktemp("qlora"), "qlora")
+    return once(tmp_path_factory, "qlora")
 
 
 @pytest.fixture(scope="session")

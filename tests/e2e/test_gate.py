@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import command
+from tests.support.settings import untracked_copy
 
 ROWS = 60
 
@@ -73,7 +74,7 @@ def as_if_made_so(*files: Path) -> None:
 
 @pytest.fixture
 def copied(tiny_project: Path, tmp_path: Path) -> Path:
-    project = Path(shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True))
+    project = untracked_copy(tiny_project, tmp_path / "proj")
     settings = project / "project.yaml"
     settings.write_text(re.sub(r"rows: \d+", f"rows: {ROWS}", settings.read_text()))
     return project

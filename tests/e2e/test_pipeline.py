@@ -16,7 +16,7 @@ import pytest
 from phi3scaffold.project import load_project
 from phi3scaffold.runtime.graph import STAGES, up_to
 from tests.conftest import command
-from tests.support.settings import measure_only
+from tests.support.settings import measure_only, untracked_copy
 
 PROJECTS = ("tiny_project", "tiny_qlora_project")
 
@@ -24,7 +24,7 @@ PROJECTS = ("tiny_project", "tiny_qlora_project")
 @pytest.fixture
 def copied(tiny_project: Path, tmp_path: Path) -> Path:
     """A copy of the trained LoRA project, to be changed."""
-    return Path(shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True))
+    return untracked_copy(tiny_project, tmp_path / "proj")
 
 
 def metrics(project: Path) -> dict:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.conftest import command
+from tests.support.settings import untracked_copy
 
 LIMIT = 120  # seconds; a run that takes longer hangs
 
@@ -24,7 +25,7 @@ LIMIT = 120  # seconds; a run that takes longer hangs
 @pytest.fixture(scope="module")
 def small(tiny_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared project whose last step of an epoch has one row: too few for two processes."""
-    folder = Path(shutil.copytree(tiny_project, tmp_path_factory.mktemp("ranks") / "proj"))
+    folder = untracked_copy(tiny_project, tmp_path_factory.mktemp("ranks") / "proj")
     for name, rows in (("train", 33), ("held-out", 9)):
         file = folder / "datasets" / f"{name}.jsonl"
         file.write_text("".join(file.read_text().splitlines(keepends=True)[:rows]))

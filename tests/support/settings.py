@@ -1,7 +1,8 @@
-"""Change what a project's project.yaml says."""
+"""Copy a project, and change what its project.yaml says."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import yaml
@@ -9,10 +10,24 @@ import yaml
 from phi3scaffold.limits import LIMITS
 
 
+def untracked_copy(project: Path, to: Path) -> Path:
+    """A copy at `to`, to be changed and run. MLflow would take seconds of each of its runs."""
+    root = Path(shutil.copytree(project, to, symlinks=True))
+    path = root / "project.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert "\ntracking: true\n" in text
+    path.write_text(text.replace("\ntracking: true\n", "\ntracking: false\n"), encoding="utf-8")
+    return root
+
+
 def measure_only(project: Path, rows: int) -> None:
-    """Ask every form `rows` rows, and switch the gate off: for models that learned nothing."""
+    """Ask every form `rows` rows, and switch the gate off: for models that learned nothing.
+
+    MLflow is off, too.
+    """
     path = project / "project.yaml"
     settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     settings["evaluate"] = {"rows": rows}
+    settings["tracking"] = False
     settings["gate"] = dict.fromkeys(LIMITS)
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
