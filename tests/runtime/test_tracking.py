@@ -119,6 +119,21 @@ def test_a_run_is_in_the_projects_own_store(project: Project) -> None:
 
 
 @needs_mlflow
+def test_a_whole_run_of_the_pipeline_is_tracked(tiny_project: Path) -> None:
+    """What `new` and `run` make, with nothing said about tracking."""
+    project = load_project(tiny_project)
+    if "\ntracking: true" not in (tiny_project / "project.yaml").read_text(encoding="utf-8"):
+        pytest.skip("not the project that this suite has trained")
+    assert store(project).is_file()
+    (run,) = runs(project)
+    assert run.info.status == "FINISHED" and run.data.tags["released"] == "true"
+    assert run.data.metrics["onnx/accuracy"] > 0.9
+    assert run.data.metrics["finetune/steps"] > 100
+    names = {"index.html", "MODEL_CARD.md", "DATA_CARD.md", "metrics.json", "release.json"}
+    assert kept(project) == {*names, "olive-config.json"}
+
+
+@needs_mlflow
 def test_the_description_is_the_verdict_and_the_ladder(stored: Project) -> None:
     track(stored, EVENTS)
     (run,) = runs(stored)

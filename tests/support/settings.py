@@ -14,9 +14,9 @@ def untracked_copy(project: Path, to: Path) -> Path:
     """A copy at `to`, to be changed and run. MLflow would take seconds of each of its runs."""
     root = Path(shutil.copytree(project, to, symlinks=True))
     path = root / "project.yaml"
-    text = path.read_text(encoding="utf-8")
-    assert "\ntracking: true\n" in text
-    path.write_text(text.replace("\ntracking: true\n", "\ntracking: false\n"), encoding="utf-8")
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = "".join(line for line in lines if not line.startswith("tracking:"))
+    path.write_text(f"{kept}\ntracking: false\n", encoding="utf-8")
     return root
 
 
