@@ -33,6 +33,10 @@ def test_submit_follow_fetch_infer(
     (project / ".env").write_text("HF_TOKEN=never-uploaded\n")
     if algo == "qlora":
         take_from_registry(azure, project, mlflow_model(tmp_path / "phi", "transformers"))
+    settings = project / "project.yaml"
+    text = settings.read_text()
+    assert "tracking: false" in text  # the other tests do without
+    settings.write_text(text.replace("tracking: false", "tracking: true"))
     tracked = azure.folder / f"mlflow-{algo}"
     azure.worker.environment["MLFLOW_TRACKING_URI"] = tracked.as_uri()
     azure.worker.environment["MLFLOW_ALLOW_FILE_STORE"] = "true"

@@ -214,7 +214,12 @@ def package_config() -> Any:
     """Olive's package configuration with our passes in place of its own."""
     from olive.package_config import OlivePackageConfig
 
-    config = copy.deepcopy(OlivePackageConfig.load_default_config())
+    class Ours(OlivePackageConfig):
+        # Olive keeps the passes that were imported for all its configurations together, and takes
+        # by that name whichever came first.
+        _pass_modules: ClassVar[dict[str, type]] = {}
+
+    config = Ours.model_validate(OlivePackageConfig.load_default_config().model_dump())
     for ours in PASSES:
         key = ours.__name__.lower()
         path = f"{ours.__module__}.{ours.__name__}"

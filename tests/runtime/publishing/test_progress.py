@@ -50,7 +50,7 @@ def test_over_http_the_bytes_that_were_read(large: bool, hub: HubServer, tmp_pat
 def test_through_xet_what_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """huggingface_hub's own code around Xet; its storage is replaced, which has no loopback."""
     from huggingface_hub import _commit_api
-    from huggingface_hub.utils import _xet
+    from huggingface_hub.utils import _xet, enable_progress_bars
 
     class Storage:
         @contextlib.contextmanager
@@ -63,6 +63,7 @@ def test_through_xet_what_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
                 self.tell(SimpleNamespace(total_bytes_completed=done), {})
 
     monkeypatch.setattr(_xet, "get_xet_session", Storage)
+    enable_progress_bars()  # without, huggingface_hub asks nobody
     (tmp_path / "weights").write_bytes(CONTENT)
     told: list[int] = []
     with counted(upload(tmp_path / "weights"), told.append) as operation:
