@@ -141,7 +141,8 @@ def test_stock_olive_trains_on_the_same_labels(copied: Path) -> None:
     )
     state = copied / "checkpoints" / "checkpoint-4" / "trainer_state.json"
     assert state.exists(), done.stderr[-2000:]
-    stock = [entry["loss"] for entry in json.loads(state.read_text())["log_history"]]
+    told = json.loads(state.read_text())["log_history"]
+    stock = [entry["loss"] for entry in told if "loss" in entry]
     # Stock Olive starts its adapters from no seed, which shows from the third step on.
     assert stock[:2] == pytest.approx(ours[:2], abs=1e-3)
     assert stock == pytest.approx(ours, abs=0.05)
