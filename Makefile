@@ -30,7 +30,7 @@ demo: ## generate a project with the built-in tiny model, fine-tune it, convert 
 	@echo "[5/5] Ask the int4 model: make -C $(DEMO) infer"
 	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C "$(DEMO)" infer
 	@echo "Done. $(DEMO)/README.md says what is where. To ask it more:"
-	@echo "  . $(BIN)/activate && cd $(DEMO) && make infer TEXT=\"I thought it would rain, but the sun came out.\""
+	@echo "  . $(BIN)/activate && cd $(DEMO) && make infer TEXT=\"I could not stop smiling all day.\""
 
 # cd: nothing of the checkout may be importable, or the suite would not meet the installed wheel.
 test: ## build the wheel, install it, run the suite against it
