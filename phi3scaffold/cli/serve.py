@@ -12,7 +12,7 @@ from phi3scaffold.runtime.forms import FORMS
 
 EPILOG = """examples:
   phi3scaffold serve
-  phi3scaffold serve --form onnx-adapter            # the adapters of project.yaml, by name
+  phi3scaffold serve --form onnx-adapter            # the adapters alone
   phi3scaffold serve --form onnx --form merged      # two forms, to compare on the page
   PHI3SCAFFOLD_API_KEY=... phi3scaffold serve --host 0.0.0.0 --port 8080
 """
@@ -28,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--form",
         action="append",
         choices=FORMS,
-        help="which form answers (default: onnx, the one that ships); repeat it for several, all "
-        "of them in memory: a request's `model` chooses. merged, adapter and base run in PyTorch",
+        help="which form answers (default: onnx, the one that ships, and onnx-adapter where "
+        "adapters were exported); repeat it for several, all of them in memory: a request's "
+        "`model` chooses. merged, adapter and base run in PyTorch",
     )
     parser.add_argument(
         "--host",
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         origins=tuple(args.cors_origin),
     )
     project = find_project(Path(args.project) if args.project else None)
-    models = served(project, args.form or ["onnx"])
+    models = served(project, args.form)
     for told in dict.fromkeys(model.remark for model in models if model.remark):
         print(f"warning: {told}", file=sys.stderr)
     if models[0].demonstration:

@@ -52,8 +52,11 @@ class Served:
         return {"id": self.id, "form": self.form, "root": self.root, "adapter": self.adapter}
 
 
-def served(project: Project, forms: Sequence[str]) -> list[Served]:
+def served(project: Project, forms: Sequence[str] | None = None) -> list[Served]:
     """The models of `forms`, in their order: the first answers a request that names none.
+
+    Args:
+        forms: default: the one that ships, and the adapters where they were exported.
 
     The ONNX form goes by the project's name, an adapter of onnx-adapter by its own, any other form
     by PROJECT/FORM.
@@ -61,6 +64,9 @@ def served(project: Project, forms: Sequence[str]) -> list[Served]:
     Raises:
         ScaffoldError: a form was not made yet, or two models have one name.
     """
+    if not forms:
+        made = [form for form in SHIPS if mark_of(form, folder_of(form, project)).is_file()]
+        forms = made or SHIPS[:1]
     found: list[Served] = []
     told = remark(project)
 

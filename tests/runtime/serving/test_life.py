@@ -261,10 +261,11 @@ def test_health_while_it_starts_and_what_it_says(own: Callable[..., Server]) -> 
     assert states[0] == (503, "starting")
     server.wait()
     assert server.said[0] == f"serving at http://127.0.0.1:{port}/v1; Ctrl-C stops"
-    assert "model proj: onnx" in server.said[1]
+    models = [line.split()[1:3] for line in server.said[1:4]]  # adapters that were exported, too
+    assert models == [["proj:", "onnx,"], ["tone:", "onnx-adapter,"], ["other:", "onnx-adapter,"]]
     assert "demonstration model" in server.told[0]
-    assert server.said[2] == f"  a page to chat: http://127.0.0.1:{port}/"
-    curl = " ".join(server.said[3:]).replace("\\", "")
+    assert server.said[4] == f"  a page to chat: http://127.0.0.1:{port}/"
+    curl = " ".join(server.said[5:]).replace("\\", "")
     assert curl.strip().startswith(f"curl http://127.0.0.1:{port}/v1/chat/completions")
     if shutil.which("curl"):
         done = subprocess.run(curl, shell=True, capture_output=True, text=True)
