@@ -46,37 +46,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--system", metavar="TEXT", help="a system turn in place of the trained one")
     group.add_argument(
         "--temperature",
-        type=_typed(READERS["temperature"]),
+        type=typed_as(READERS["temperature"]),
         metavar="T",
         help="from 0, the likeliest token (the default), to 2",
     )
     group.add_argument(
         "--top-p",
-        type=_typed(READERS["top_p"]),
+        type=typed_as(READERS["top_p"]),
         metavar="P",
         help="only the likeliest tokens, of this probability together",
     )
     group.add_argument(
         "--seed",
-        type=_typed(READERS["seed"]),
+        type=typed_as(READERS["seed"]),
         metavar="N",
         help="the same one gives the same answer",
     )
     group.add_argument(
         "--max-tokens",
-        type=_typed(READERS["max_tokens"]),
+        type=typed_as(READERS["max_tokens"]),
         metavar="N",
         help="the longest answer (default: as prompt.json says)",
     )
     group.add_argument(  # as the scripts in inferences/ call it
         "--max-new-tokens",
         dest="max_tokens",
-        type=_typed(READERS["max_tokens"]),
+        type=typed_as(READERS["max_tokens"]),
         help=argparse.SUPPRESS,
     )
     group.add_argument(
         "--stop",
-        type=_typed(one_stop),
+        type=typed_as(one_stop),
         action="append",
         default=[],
         metavar="TEXT",
@@ -137,7 +137,7 @@ def shown(text: str) -> str:
     return CONTROLS.sub("\ufffd", text) if sys.stdout.isatty() else text
 
 
-def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
+def typed_as(read: Callable[[str], Any]) -> Callable[[str], Any]:
     """A reader of settings as argparse wants one."""
 
     def typed(text: str) -> Any:

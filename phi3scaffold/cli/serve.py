@@ -6,8 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from phi3scaffold.cli.asking import typed_as
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import DEMONSTRATION
+from phi3scaffold.runtime.asking.settings import AT_LEAST_ONE
 from phi3scaffold.runtime.forms import FORMS
 
 EPILOG = """examples:
@@ -60,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(
             name,
-            type=_at_least_one,
+            type=typed_as(AT_LEAST_ONE),
             default=default,
             metavar="N",
             help=f"{what} (default: {default})",
@@ -119,14 +121,4 @@ def _port(text: str) -> int:
     number = int(text) if text.isdecimal() and len(text) < 6 else -1
     if not 0 <= number < 65536:
         raise argparse.ArgumentTypeError(f"a port from 0 to 65535, not {text!r}")
-    return number
-
-
-def _at_least_one(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"a whole number of at least 1, not {text!r}")
     return number

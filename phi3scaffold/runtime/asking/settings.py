@@ -117,10 +117,11 @@ def _stops(text: str) -> tuple[str, ...]:
     return tuple(map(one_stop, texts))
 
 
+AT_LEAST_ONE = whole(1, 2**31 - 1)
 READERS: dict[str, Callable[[str], Any]] = {
     "temperature": number(0, HOTTEST),
     "top_p": number(0, 1),
-    "max_tokens": whole(1, 2**31 - 1),
+    "max_tokens": AT_LEAST_ONE,
     "seed": whole(*SEEDS),
     "stop": _stops,
 }
