@@ -149,15 +149,16 @@ class Worker:
         properties["status"] = "Running"
         sent = [0] * count
         while True:
-            codes = [process.poll() for process in job.processes]
+            gone = job.taken_away
+            codes = [process.wait() if gone else process.poll() for process in job.processes]
             for rank, log in enumerate(logs):
                 content = log.read_bytes()
                 self._log(name, content[sent[rank] :], log.name)
                 sent[rank] = len(content)
-            if job.taken_away:  # what was not yet written to the mount went with the machine
-                return 1
             for key, output in outputs.items():
                 self._upload(job, output, properties["outputs"][key]["uri"], name, key)
+            if gone:  # what it had written was on the mount; the rest went with the machine
+                return 1
             if None not in codes:
                 return max(abs(code) for code in codes if code is not None)
             time.sleep(0.2)
