@@ -47,6 +47,7 @@ IMPORTED_LATE = (
     ),
     "phi3scaffold.runtime.evaluation.preload",
 )
+FROM_BELOW = ("forms", "asking", "serving")
 # `--help` answers at once: tens of milliseconds each.
 SLOW = ("copier", "huggingface_hub", "jinja2", "rich", "yaml")
 
@@ -121,6 +122,12 @@ def test_only_cli_and_checks_know_both_halves() -> None:
         if all(any(below(module, half) for module in found) for half in halves):
             both.append(path.relative_to(PACKAGE).parts[0])
     assert set(both) <= {"cli", "checks"}
+
+
+def test_the_server_builds_on_asking_and_asking_on_forms() -> None:
+    forms, asking, serving = (f"phi3scaffold.runtime.{name}" for name in FROM_BELOW)
+    assert breaches(forms, (asking, serving)) == []
+    assert breaches(asking, (serving,)) == []
 
 
 def test_only_the_generator_imports_copier() -> None:

@@ -1,4 +1,4 @@
 """Asking a form from the terminal: one prompt, a conversation, thousands of prompts.
 
-What a request means is the server's: the same engine answers, in this process.
+The server builds on it: `engine` answers the same there and here.
 """

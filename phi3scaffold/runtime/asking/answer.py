@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.turns import Message
+from phi3scaffold.runtime.asking.asked import Asked
+from phi3scaffold.runtime.asking.engine import Engine, TakenBack
+from phi3scaffold.runtime.asking.refused import Refused
 from phi3scaffold.runtime.asking.settings import Settings
 from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.serving.asked import Asked
-from phi3scaffold.runtime.serving.engine import Engine, TakenBack
-from phi3scaffold.runtime.serving.refused import Refused
 
 MODEL, NUMBER = "here", 1
 FEW = 5  # tokens, whose speed says nothing

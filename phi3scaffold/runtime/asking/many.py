@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.asking.answer import Answer, request
+from phi3scaffold.runtime.asking.asked import Asked, Until
+from phi3scaffold.runtime.asking.engine import encoded, room_for
 from phi3scaffold.runtime.asking.prompts import Entry
+from phi3scaffold.runtime.asking.refused import Refused
 from phi3scaffold.runtime.asking.settings import Settings
 from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.serving.asked import Asked, Until
-from phi3scaffold.runtime.serving.engine import encoded, room_for
-from phi3scaffold.runtime.serving.refused import Refused
 
 Record = dict[str, Any]
 # Prompts that are looked at together, to batch those of one length. A slow model gets few, so that

@@ -8,10 +8,10 @@ from pathlib import Path
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.rows.turns import Message
 from phi3scaffold.runtime.asking.answer import Answer, request
+from phi3scaffold.runtime.asking.engine import encoded
+from phi3scaffold.runtime.asking.refused import Refused
 from phi3scaffold.runtime.asking.settings import Settings
 from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.serving.engine import encoded
-from phi3scaffold.runtime.serving.refused import Refused
 
 
 class Talk:

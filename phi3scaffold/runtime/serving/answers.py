@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from phi3scaffold.runtime.serving.refused import Refused
+from phi3scaffold.runtime.asking.refused import Refused
 from phi3scaffold.runtime.serving.served import Served
 from phi3scaffold.runtime.serving.worker import Ticket
 

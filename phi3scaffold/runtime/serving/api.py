@@ -14,11 +14,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, StreamingResponse
 
+from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.serving import chat as chat_page
 from phi3scaffold.runtime.serving.answers import Answer
 from phi3scaffold.runtime.serving.guard import Guard
 from phi3scaffold.runtime.serving.metrics import CONTENT_TYPE_LATEST, Metrics
-from phi3scaffold.runtime.serving.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.serving.requests import ChatRequest, CompletionRequest
 from phi3scaffold.runtime.serving.served import Served
 from phi3scaffold.runtime.serving.settings import Settings

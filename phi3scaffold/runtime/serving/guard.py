@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
+from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.serving import chat
-from phi3scaffold.runtime.serving.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.serving.settings import Settings, is_loopback
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from phi3scaffold.rows.turns import Message
+from phi3scaffold.runtime.asking.asked import Asked
+from phi3scaffold.runtime.asking.refused import Refused
 from phi3scaffold.runtime.forms.sampling import (
     HOTTEST,
     SEEDS,
@@ -19,8 +21,6 @@ from phi3scaffold.runtime.forms.sampling import (
     STOPS,
     Sampling,
 )
-from phi3scaffold.runtime.serving.asked import Asked
-from phi3scaffold.runtime.serving.refused import Refused
 
 # Without effect on the answer of this server.
 HARMLESS = frozenset(

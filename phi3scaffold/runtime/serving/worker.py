@@ -15,10 +15,10 @@ from itertools import count
 from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.runtime.asking.asked import Asked
+from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.pipeline.child import why_it_ended
 from phi3scaffold.runtime.serving import engine
-from phi3scaffold.runtime.serving.asked import Asked
-from phi3scaffold.runtime.serving.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.serving.served import Served
 from phi3scaffold.runtime.serving.settings import KEY_VARIABLE, Settings
 
