@@ -16,7 +16,7 @@ from phi3scaffold.cli.asking import (
     add_arguments as add_asking_arguments,
 )
 from phi3scaffold.cli.asking import load, open_with_remark, project_of, settings_of, shown
-from phi3scaffold.cli.typed import Ask, asker, dim
+from phi3scaffold.cli.typed import Ask, asker, dim, keys_held
 from phi3scaffold.errors import ScaffoldError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     project = project_of(args)
     history = project.root / HISTORY if args.history is True else args.history
     ask = asker(history, list(COMMANDS))
-    with open_with_remark(args, project) as form:
+    with keys_held(), open_with_remark(args, project) as form:
         talk = Talk(form, settings_of(args))
         chat = Chat(talk, project, ask)
         if sys.stdin.isatty():

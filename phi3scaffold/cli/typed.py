@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -43,9 +44,36 @@ def asker(history: Path | None, words: Sequence[str]) -> Ask:
     if not sys.stdin.isatty() and isinstance(sys.stdin, io.TextIOWrapper):
         # what is no UTF-8 is refused with its line, and the next one is read
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
-    if sys.stdin.isatty() and can_move(sys.stdout):
-        return _edited(history, words)
-    return _plain
+    return _edited(history, words) if _can_edit() else _plain
+
+
+@contextlib.contextmanager
+def keys_held() -> Iterator[None]:
+    """Meanwhile what is typed where nobody asks is kept, unseen, for who asks next.
+
+    Else the terminal would show it in the midst of an answer, and a Ctrl-D would be lost: as long
+    as it gathers lines itself, it keeps that as a mark, and hands on a zero byte.
+    """
+    try:
+        import termios
+    except ImportError:  # Windows keeps keys as they are
+        yield
+        return
+    if not _can_edit():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    held = termios.tcgetattr(sys.stdin)
+    held[3] &= ~(termios.ICANON | termios.ECHO)  # the local modes; Ctrl-C remains a signal
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, held)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+
+
+def _can_edit() -> bool:
+    return sys.stdin.isatty() and can_move(sys.stdout)
 
 
 def _plain(prompt: str) -> str:

@@ -250,6 +250,22 @@ def test_in_a_terminal(project: Path) -> None:
     assert [path.name for path in project.iterdir()] == ["project.yaml"]  # no history was written
 
 
+def test_what_is_typed_during_an_answer_waits_for_the_next_prompt(project: Path) -> None:
+    with Terminal([*program("CHAT", pause=0.05), "chat"], project) as terminal:
+        terminal.hear("you>")
+        terminal.type("a long text" + ENTER)
+        terminal.hear("A L")
+        terminal.type("ahead")
+        assert terminal.hear("tokens/s)").startswith("ONG TEXT")  # nothing else in its midst
+        terminal.hear("you>")
+        terminal.hear("ahead")
+        terminal.type(ENTER)
+        terminal.hear("AH")
+        terminal.type(CTRL_D)
+        terminal.hear("EAD")
+        assert terminal.wait() == 0
+
+
 def test_what_was_typed_comes_back_where_a_file_keeps_it(project: Path) -> None:
     words = [*program("CHAT"), "chat", "--history", "typed.txt"]
     for keys in ("first" + ENTER, UP + ENTER):
