@@ -52,6 +52,16 @@ def test_the_page_follows_the_answer_but_not_who_reads_above(
         f"{length} > {tab.evaluate(length) + 50} || !document.querySelector('[aria-busy=true]')",
     )
     assert tab.evaluate(left) > 100
+    tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    comes(tab, f"{left} < 2")
+    with server.frozen():  # a line at a time, as touchpads and fingers scroll
+        at = tab.evaluate("scrollY")
+        tab.mouse.wheel(0, -20)
+        comes(tab, f"scrollY < {at}")
+        at = tab.evaluate("scrollY")
+    seen = tab.evaluate(length)
+    comes(tab, f"{length} > {seen + 20}")
+    assert tab.evaluate("scrollY") == at
     tab.keyboard.press("Escape")
     answered(tab)
 
@@ -112,6 +122,9 @@ def test_nothing_runs_off_the_screen(width: int, server: Server, open_page: Any)
     assert tab.evaluate("document.documentElement.scrollWidth") == width
     shown = tab.locator("button:visible, input:visible, select:visible, textarea:visible, .text")
     assert all(one.evaluate(SEEN) for one in shown.all())
+    boxes = [tab.locator(name).bounding_box() for name in ("#prompt", "#again", "#send")]
+    assert boxes[0]["x"] == boxes[1]["x"]  # the buttons do not stick out of their column
+    assert boxes[0]["x"] + boxes[0]["width"] == boxes[2]["x"] + boxes[2]["width"]
     sides = [one.bounding_box() for one in tab.locator(".answer").all()]
     assert (sides[0]["y"] == sides[1]["y"]) == (width >= 800)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def test_an_answer_with_its_speed_and_the_conversation_goes_on(
     assert texts(tab) == ["joy"]
     numbers = tab.locator(".numbers").inner_text()
     assert re.fullmatch(
-        r"[\d.]+ tokens/s: 2 tokens in [\d.]+\ss, the first after [\d.]+\ss", numbers
+        r"[\d.]+ tokens/s in all: 2 tokens in [\d.]+\ss, the first after [\d.]+\ss", numbers
     )
     assert tab.get_by_role("status").inner_text() == "proj: joy"
     tab.get_by_label("Model").select_option("tone")
@@ -153,6 +154,23 @@ def test_what_is_cut_off_says_so(server: Server, open_page: Any) -> None:
     say(tab)
     answered(tab)
     assert re.match(r".* 5 tokens .*cut off", tab.locator(".numbers").inner_text())
+
+
+def test_the_speed_is_not_that_of_waiting(server: Server, open_page: Any) -> None:
+    tab = open_page(server)
+    endless(tab)
+    tab.get_by_text("Settings").click()
+    tab.get_by_label("Max tokens").fill("400")
+    with server.frozen():
+        say(tab)
+        time.sleep(0.7)
+    answered(tab)
+    told = r"(\d+) tokens/s: 400 tokens in ([\d.]+)\ss, the first after ([\d.]+)\ss"
+    found = re.match(told, tab.locator(".numbers").inner_text())
+    assert found
+    speed, whole, first = map(float, found.groups())
+    assert first > 0.6
+    assert 399 / (whole - first + 0.01) <= speed <= 399 / max(whole - first - 0.01, 0.001)
 
 
 def test_regenerate_and_compare_side_by_side(server: Server, open_page: Any) -> None:

@@ -3,6 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
+const FEW = 5; // tokens, whose speed says nothing
 
 let key = ""; // in memory alone
 let models = []; // as /v1/models has them
@@ -239,13 +240,15 @@ class Answer {
   }
 }
 
-// Only a whole answer comes with its number of tokens; else the pieces are counted.
+// Only a whole answer comes with its number of tokens; else the pieces are counted. The speed is
+// that behind the first token, as everywhere; of a few tokens only that of the whole can be told.
 function measured(tokens, pieces, whole, first) {
   const count = tokens ?? pieces;
-  const rate = count / Math.max(whole, 0.001);
+  const behind = count > FEW;
+  const rate = (behind ? count - 1 : count) / Math.max(behind ? whole - first : whole, 0.001);
   const about = tokens === null ? "about " : "";
   const words = `${count} ${count === 1 ? "token" : "tokens"} in ${whole.toFixed(2)}\u00a0s`;
-  const speed = `${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s`;
+  const speed = `${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s${behind ? "" : " in all"}`;
   return `${about}${speed}: ${words}, the first after ${first.toFixed(2)}\u00a0s`;
 }
 
@@ -324,9 +327,10 @@ addEventListener("keydown", (event) => {
 });
 let height = 0;
 addEventListener("scroll", () => {
-  const near = innerHeight + scrollY > document.documentElement.scrollHeight - 60;
-  // more may have come since the page was scrolled to its end: only who goes up wants to stay there
-  following = near || (following && scrollY >= height);
+  const left = document.documentElement.scrollHeight - innerHeight - scrollY;
+  // more may have come since the page was scrolled to its end; who goes up wants to stay there,
+  // however little he went, unless the page has only become shorter
+  following = scrollY < height ? left < 2 : following || left < 60;
   height = scrollY;
 });
 
