@@ -219,12 +219,16 @@ class Chat:
     def _open(self, name: str, value: str) -> None:
         """Another form or adapter; where that fails, the one before goes on."""
         before = self.talk.form
-        form, adapter = (value, None) if name == "form" else (before.name, value)
-        use: Any = getattr(before, "use", None)
-        if name == "adapter" and use:
+        if name == "adapter":
+            use: Any = getattr(before, "use", None)
+            if use is None:
+                raise ScaffoldError(
+                    f"The form {before.name} has no adapters that can be swapped.",
+                    fix=f"/set form onnx-adapter, then: /set adapter {value}",
+                )
             use(value)  # over the base that is loaded
             return
-        opened = load(form, adapter, self.project)
+        opened = load(value, None, self.project)
         before.close()
         self.talk.form = opened
 

@@ -136,7 +136,7 @@ def test_settings_are_those_of_the_server(use, monkeypatch, capsys) -> None:
         ("/set colour red", "one of: temperature, top_p, max_tokens, seed, stop, form, adapter"),
         ("/set colour", "There is no setting 'colour'"),
         ("/set seed", "another each time (default)"),
-        ("/set adapter x", "--form onnx-adapter --adapter x"),
+        ("/set adapter x", "/set form onnx-adapter, then: /set adapter x"),
         ("/sey", "There is no /sey"),
         ("/retry", "no answer to try again"),
         ("/save", "needs a file"),
