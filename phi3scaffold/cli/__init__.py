@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from phi3scaffold import __version__
@@ -60,6 +61,9 @@ def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
         from phi3scaffold.cli.completion import answer
 
         answer(verbs)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by who called, as by >&-
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
     parser = build(verbs, next((word for word in argv if not word.startswith("-")), None))
     args = parser.parse_args(argv)
     args.words = list(argv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from phi3scaffold.cli import main
 from phi3scaffold.rows.turns import Conversation
 from phi3scaffold.runtime.data.prepared import HELD_OUT, file_of, pack_conversation, schema
 from phi3scaffold.runtime.prompt import Prompt
-from tests.support.echo import QA, TWO
+from tests.support.echo import QA, TWO, program
 
 
 def held_out(project: Path) -> None:
@@ -146,6 +147,21 @@ def test_ctrl_c_ends_infer_without_a_traceback(use, capsys) -> None:
     use(QA, interrupt_after=2)
     assert main(VERBS, ["infer", "x"]) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["infer x", "chat"])
+def test_closed_streams_are_no_traceback(verb: str, project: Path) -> None:
+    words = shlex.join(program("QA"))
+    for closed in (">&-", "2>&1 <&- >&-"):
+        done = subprocess.run(
+            f"{words} {verb} {closed}",
+            shell=True,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=project,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_bytes_that_are_no_text_are_a_message(project: Path) -> None:
