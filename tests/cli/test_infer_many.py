@@ -179,6 +179,37 @@ def test_mistakes_are_one_message_and_nothing_is_written(
     assert sorted(project.iterdir()) == before
 
 
+def test_a_row_that_cannot_be_answered_keeps_its_id(use, project: Path, capsys) -> None:
+    use(CHAT)
+    (project / "rows.csv").write_text("message,id\n,n0\ntwo,n1\n<|end|>,n2\n")
+    assert main(VERBS, ["infer", "--input", "rows.csv", "--json"]) == 1
+    found = rows(capsys.readouterr().out)
+    assert [(row["id"], "error" in row) for row in found] == [
+        ("n0", True), ("n1", False), ("n2", True),
+    ]  # fmt: skip
+
+
+def test_a_full_disk_keeps_what_was_answered(use, project: Path, monkeypatch, capsys) -> None:
+    resource = pytest.importorskip("resource")
+    use(CHAT)
+    texts = [f"{n} {'x' * 60}" for n in range(400)]
+    (project / "p.txt").write_text("\n".join(texts))
+    words = ["infer", "--input", "p.txt", "--output", "a.jsonl"]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        assert main(VERBS, words) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "Traceback" not in capsys.readouterr().err
+    assert sorted(path.name for path in project.iterdir()) == [
+        "a.jsonl.partial", "p.txt", "project.yaml",
+    ]  # fmt: skip
+    assert main(VERBS, words) == 0
+    assert "answers are there from an earlier run" in capsys.readouterr().err
+    assert [row["number"] for row in rows((project / "a.jsonl").read_text())] == [*range(1, 401)]
+
+
 def test_an_interrupted_run_goes_on_where_it_stopped(project: Path) -> None:
     lines = [f"line {n}" for n in range(100)]
     (project / "p.txt").write_text("\n".join(lines))

@@ -76,10 +76,12 @@ class Kept:
         return self
 
     def __exit__(self, *ended: object) -> None:
-        self._stream.close()
-        self._lock.release()
-        with contextlib.suppress(OSError):  # Windows, where another run waits for it
-            Path(self._lock.lock_file).unlink(missing_ok=True)
+        try:
+            self._stream.close()
+        finally:  # a full disk does not take the last line
+            self._lock.release()
+            with contextlib.suppress(OSError):  # Windows, where another run waits for it
+                Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def known(self, number: int, messages: list[Message]) -> Record | None:
         """The record of this prompt, if there is one of just these messages."""

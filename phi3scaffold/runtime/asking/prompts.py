@@ -75,20 +75,20 @@ class Prompts:
             if isinstance(found, ScaffoldError):
                 yield Entry(number, place, error=found)
                 continue
+            if isinstance(found, Line):
+                yield Entry(number, place, _user(found.text))
+                continue
+            name = found.values.get("id")
             try:
-                yield self._entry(number, place, found, prompt)
+                yield Entry(number, place, *self._turns(found, prompt), name)
             except ScaffoldError as error:
-                yield Entry(number, place, error=error)
+                yield Entry(number, place, id=name, error=error)
 
-    def _entry(self, number: int, place: str, found: Line | Row, prompt: Prompt) -> Entry:
-        if isinstance(found, Line):
-            return Entry(number, place, _user(found.text))
-        name = found.values.get("id")
-        if self._messages.column in found.values:
-            turns, expected = asked(found, self._messages)
-            return Entry(number, place, turns, expected, name)
-        text = prompt.spoken(values_of(found, prompt.columns))
-        return Entry(number, place, _user(text), None, name)
+    def _turns(self, row: Row, prompt: Prompt) -> tuple[Sequence[Message], str | None]:
+        """What is asked, and the answer that the row has, if any."""
+        if self._messages.column in row.values:
+            return asked(row, self._messages)
+        return _user(prompt.spoken(values_of(row, prompt.columns))), None
 
     def _all(self) -> Iterator[tuple[str, Line | Row | ScaffoldError]]:
         """Prompts and errors, each with its place, in the order in which they stand."""
