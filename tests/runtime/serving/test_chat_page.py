@@ -195,6 +195,21 @@ def test_regenerate_and_compare_side_by_side(server: Server, open_page: Any) -> 
     assert tab.get_by_role("status").inner_text() == 'proj: "again" tone: "again"'
 
 
+def test_both_sides_are_asked_the_same(server: Server, open_page: Any) -> None:
+    tab = open_page(server)
+    asked = made_to_say(tab, {"const": "x"})
+    tab.get_by_label("Compare with").select_option("tone")
+    tab.get_by_text("Settings").click()
+    with server.frozen():
+        say(tab)
+        comes(tab, "document.querySelector('[aria-busy=true]') !== null")
+        tab.get_by_label("System prompt").fill("Be brief.")
+        tab.get_by_label("Seed").fill("7")
+    answered(tab)
+    assert [one.pop("model") for one in asked] == ["proj", "tone"]
+    assert asked[0] == asked[1]
+
+
 def test_each_model_is_told_its_own_answers(server: Server, open_page: Any) -> None:
     tab = open_page(server)
     words = iter(("one", "two", "three", "four"))

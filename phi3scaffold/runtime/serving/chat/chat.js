@@ -152,11 +152,15 @@ async function answer(turn) {
   running = mine;
   busy();
   const chosen = [$("model").value, $("other").value].filter(Boolean);
-  turn.answers = chosen.map((id) => new Answer(models.find((model) => model.id === id)));
+  turn.answers = chosen.map((id, side) => {
+    // settled now: who changes a setting meanwhile does not change what the second is asked
+    const request = { model: id, ...settings(), messages: messages(turn, side) };
+    return new Answer(models.find((model) => model.id === id), request);
+  });
   turn.element.querySelector(".sides").replaceChildren(...turn.answers.map(({ element }) => element));
   follow();
-  for (const [side, one] of turn.answers.entries()) {
-    await one.get({ ...settings(), messages: messages(turn, side) }, mine.signal);
+  for (const one of turn.answers) {
+    await one.get(mine.signal);
     follow();
   }
   if (running !== mine) return; // a new conversation has begun meanwhile
@@ -185,8 +189,9 @@ function messages(turn, side) {
 }
 
 class Answer {
-  constructor(model) {
+  constructor(model, request) {
     this.model = model;
+    this.request = request;
     this.text = "";
     this.told = ""; // what a screen reader says at the end
     this.element = $("answer").content.cloneNode(true).firstElementChild;
@@ -197,7 +202,7 @@ class Answer {
     this.part(".copy").addEventListener("click", () => copy(this));
   }
 
-  async get(request, signal) {
+  async get(signal) {
     const node = this.part(".text").appendChild(new Text());
     const began = performance.now();
     const seconds = (until) => (until - began) / 1000;
@@ -206,7 +211,7 @@ class Answer {
     try {
       const stream = { stream: true, stream_options: { include_usage: true } };
       const reply = await ask("v1/chat/completions", {
-        body: { model: this.model.id, ...request, ...stream },
+        body: { ...this.request, ...stream },
         signal,
       });
       first = performance.now();
