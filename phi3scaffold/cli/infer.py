@@ -127,9 +127,14 @@ def run(args: argparse.Namespace) -> int:
             said = form.prompt.spoken(columns) if columns else text or ""
             turns = [{"role": "user", "content": said}]
         answer = Answer(form, turns, settings_of(args))
-        for piece in answer:
-            if not args.json:
-                print(shown(piece), end="", flush=True)
+        try:
+            for piece in answer:
+                if not args.json:
+                    print(shown(piece), end="", flush=True)
+        except KeyboardInterrupt:
+            if answer.text and not args.json:
+                print(flush=True)
+            raise
         if not args.json:
             print(flush=True)
             if expected is not None:
