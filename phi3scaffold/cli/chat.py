@@ -17,7 +17,7 @@ from phi3scaffold.cli.asking import (
 )
 from phi3scaffold.cli.asking import load, open_with_remark, project_of, settings_of, shown
 from phi3scaffold.cli.typed import Ask, asker, dim, keys_held
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.errors import ScaffoldError, describe_os_error
 
 if TYPE_CHECKING:
     from phi3scaffold.project import Project
@@ -109,10 +109,6 @@ class Chat:
                 return
             except ScaffoldError as error:
                 print(f"error: {error}", file=sys.stderr)
-            except OSError as error:  # a file of /save that cannot be written
-                if isinstance(error, BrokenPipeError):
-                    raise
-                print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr)
             except KeyboardInterrupt:
                 print(f"({HINT})", file=sys.stderr)
 
@@ -148,11 +144,8 @@ class Chat:
                 file=sys.stderr,
             )
         with _ctrl_c_stops(answer):
-            try:
-                for piece in answer:
-                    print(shown(piece), end="", flush=True)
-            except KeyboardInterrupt:
-                answer.finish = "stopped"
+            for piece in answer:
+                print(shown(piece), end="", flush=True)
         print(" (stopped)" if answer.finish == "stopped" else "", flush=True)
         self.talk.keep(said, answer.text, again=again)
         if sys.stderr.isatty():
@@ -172,7 +165,10 @@ class Chat:
         elif command == "/save":
             if not rest:
                 raise ScaffoldError("/save needs a file.", fix="/save talks.jsonl")
-            rows = self.talk.save(Path(rest).expanduser())
+            try:
+                rows = self.talk.save(Path(rest).expanduser())
+            except OSError as error:
+                raise describe_os_error(error) from None
             print(f"{rows} row{'s' if rows > 1 else ''} added to {rest}", file=sys.stderr)
         elif command == "/system":
             self._system(rest)

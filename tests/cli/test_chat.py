@@ -17,6 +17,8 @@ from phi3scaffold.cli import chat, main
 from tests.support.echo import CHAT, QA, TWO, program
 from tests.support.terminal import ALT_ENTER, CTRL_C, CTRL_D, ENTER, PASTE, UP, Terminal
 
+FULL = Path("/dev/full")
+
 
 class Typed(io.StringIO):
     """Standard input of a terminal, whose output goes elsewhere."""
@@ -219,6 +221,22 @@ def test_without_a_terminal_each_line_has_an_answer_and_nothing_else(project: Pa
     assert (done.returncode, done.stdout) == (0, b"ONE\nTWO\n")
     assert b"not valid UTF-8" in done.stderr and b"Traceback" not in done.stderr
     assert b"Ctrl-C" not in done.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no disk that is always full")
+def test_an_answer_that_cannot_be_written_ends_it(project: Path) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [*program("CHAT"), "chat"],
+            input="one\ntwo\n",
+            text=True,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=project,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.count("No space left") == 1 and "None" not in done.stderr
 
 
 def test_in_a_terminal(project: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ class Echo(Form):
         for count, character in enumerate(answer[:room]):
             if count == self.interrupt_after:
                 self.interrupt_after = None
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
             time.sleep(self.pause)
             yield ord(character)
 

@@ -71,6 +71,7 @@ class Talk:
 
         Raises:
             ScaffoldError: nothing was said, or the file's name is no .jsonl.
+            OSError: it cannot be written.
         """
         if not self.turns:
             raise ScaffoldError("Nothing was said yet.")
