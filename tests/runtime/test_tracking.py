@@ -36,7 +36,7 @@ def done(stage: str, **facts: Any) -> Event:
 
 EVENTS = [
     START,
-    *({"kind": "step", "step": n, "of": 3, "loss": 3.0 / n} for n in (1, 2, 3)),
+    *({"kind": "step", "step": n, "of": 3, "loss": 3.0 / n, "loss_step": n} for n in (1, 2, 3)),
     done("finetune", last_loss=1.0, algo="LoRA"),
     done("evaluate", forms={"onnx": RUNG}),
     done("gate", released=True),
@@ -97,6 +97,7 @@ def runs(project: Project) -> list[Any]:
 def test_a_run_is_in_the_projects_own_store(project: Project) -> None:
     from mlflow import MlflowClient
 
+    (project.adapter / "history.json").write_text('[{"step": 3, "eval_loss": 0.5}]')
     assert track(project, EVENTS) == EVENTS  # nothing to complain of
     (run,) = runs(project)
     assert run.info.status == "FINISHED"
@@ -112,6 +113,7 @@ def test_a_run_is_in_the_projects_own_store(project: Project) -> None:
     client = MlflowClient(tracking.address(project))
     steps = client.get_metric_history(run.info.run_id, "finetune/loss")
     assert [(one.step, one.value) for one in steps] == [(1, 3.0), (2, 1.5), (3, 1.0)]
+    assert run.data.metrics["finetune/held_out_loss"] == 0.5
     assert run.info.start_time <= steps[0].timestamp <= run.info.end_time
     assert kept(project) == {
         *("index.html", "MODEL_CARD.md", "metrics.json", "release.json", "olive-config.json"),
@@ -119,8 +121,33 @@ def test_a_run_is_in_the_projects_own_store(project: Project) -> None:
 
 
 @needs_mlflow
+def test_the_loss_curve_is_whole_where_a_run_goes_on(stored: Project) -> None:
+    """Of the steps that another run made, too, each with its own loss, and once."""
+    from mlflow import MlflowClient
+
+    history = [{"step": n, "loss": float(n)} for n in (1, 2, 3, 4)]
+    (stored.adapter / "history.json").write_text(json.dumps(history))
+    step = {"kind": "step", "of": 4, "tokens_per_second": 9.0}
+    events = [
+        START,
+        {**step, "step": 3, "loss": 3.0, "loss_step": 3},
+        {**step, "step": 4, "loss": 3.0, "loss_step": 3},  # it has none yet
+        {**step, "step": 4, "loss": 4.0, "loss_step": 4},
+        done("finetune"),
+    ]
+    track(stored, events)
+    (run,) = runs(stored)
+    told = MlflowClient(tracking.address(stored)).get_metric_history(
+        run.info.run_id, "finetune/loss"
+    )
+    assert sorted((one.step, one.value) for one in told) == [(n, float(n)) for n in (1, 2, 3, 4)]
+
+
+@needs_mlflow
 def test_a_whole_run_of_the_pipeline_is_tracked(tiny_project: Path) -> None:
     """What `new` and `run` make, with nothing said about tracking."""
+    from mlflow import MlflowClient
+
     project = load_project(tiny_project)
     if "\ntracking: true" not in (tiny_project / "project.yaml").read_text(encoding="utf-8"):
         pytest.skip("not the project that this suite has trained")
@@ -129,6 +156,11 @@ def test_a_whole_run_of_the_pipeline_is_tracked(tiny_project: Path) -> None:
     assert run.info.status == "FINISHED" and run.data.tags["released"] == "true"
     assert run.data.metrics["onnx/accuracy"] > 0.9
     assert run.data.metrics["finetune/steps"] > 100
+    client = MlflowClient(tracking.address(project))
+    told = client.get_metric_history(run.info.run_id, "finetune/loss")
+    history = json.loads((project.adapter / "history.json").read_text(encoding="utf-8"))
+    losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
+    assert sorted((one.step, one.value) for one in told) == losses
     names = {"index.html", "MODEL_CARD.md", "DATA_CARD.md", "metrics.json", "release.json"}
     assert kept(project) == {*names, "olive-config.json"}
 
@@ -270,7 +302,8 @@ def test_the_setting(project: Project) -> None:
 
 def test_what_is_tracked_is_numbers() -> None:
     step = {"kind": "step", "step": 3, "of": 9, "loss": 0.5, "tokens_per_second": None}
-    assert child.metrics(step) == {"finetune/loss": 0.5}
+    assert child.metrics({**step, "loss_step": 3}) == {"finetune/loss": 0.5}
+    assert child.metrics({**step, "loss_step": 2}) == {}  # what is known of an earlier step
     assert child.metrics({"kind": "step", "step": 3, "of": 9, "form": "onnx"}) == {}
     assert child.metrics(done("evaluate", forms={"onnx": RUNG}, rows=True)) == {
         "evaluate/seconds": 2.0,
@@ -285,7 +318,11 @@ def test_no_secret_is_a_parameter(project: Project) -> None:
     project.olive_config.write_text(text.replace('"seed": 42', secrets), encoding="utf-8")
     found = child.parameters(project)
     assert not {"hf_x", "k"} & set(found.values())
+    assert [path.name for path in child.artifacts(project, ())] == ["olive-config.json"]
     assert found["finetune.seed"] == "42" and len(found["finetune.note"]) == child.LONGEST
+    key = text.replace('"seed": 42', f'"seed": 42, "run_name": "hf_{"abcdefgh" * 4}ab"')
+    project.olive_config.write_text(key, encoding="utf-8")
+    assert not list(child.artifacts(project, ()))
 
 
 @needs_mlflow

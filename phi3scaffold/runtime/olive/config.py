@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +17,14 @@ from typing import Any, Literal
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.places import dotted, find_places
 from phi3scaffold.project import Project, read_json
+from phi3scaffold.runtime.data.private import find_secrets
 
 TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
 MERGING = "mergeadapterweights"
 QUANTIZERS = ("rtn", "kquant", "gptq")
 BUILDER = "modelbuilder"
 GPU_PRECISIONS = ("fp16", "bf16")
+SECRET = re.compile(r"token$|secret|password|credential|api_?key", re.I)  # a setting's name
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,10 @@ class OliveConfig:
         return str(self.passes[self.names_for("finetune")[0]]["type"])
 
     def knobs(self) -> list[tuple[str, str]]:
-        """Every setting of the passes as (``pass.key``, value), for people; unset ones left out."""
+        """Every setting of the passes as (``pass.key``, value), for pages, cards and records.
+
+        Left out is what is unset, and what looks like a secret: they are passed on.
+        """
         found: list[tuple[str, str]] = []
         for name, given in self.passes.items():
             nested = ("training_args", "extra_options")
@@ -124,7 +130,9 @@ class OliveConfig:
                 if "data_config" in key or value is None:
                     continue
                 told = ", ".join(map(str, value)) if isinstance(value, list) else value
-                found.append((f"{name}.{key}", told if isinstance(told, str) else json.dumps(told)))
+                told = told if isinstance(told, str) else json.dumps(told)
+                if not SECRET.search(key) and not find_secrets(f"{key}={told}"):
+                    found.append((f"{name}.{key}", told))
         return found
 
     @property

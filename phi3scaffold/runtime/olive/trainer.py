@@ -172,7 +172,7 @@ class ReportSteps(transformers.TrainerCallback):
     """Tells the pipeline where the training stands, and stops it when the loss breaks.
 
     Args:
-        progress: takes the events.
+        progress: takes the events; ``loss`` is the last one that is known, of ``loss_step``.
         tokens_per_step: how many tokens a step has on average.
     """
 
@@ -180,33 +180,42 @@ class ReportSteps(transformers.TrainerCallback):
         self.progress = progress
         self.tokens_per_step = tokens_per_step
         self.started, self.first = time.monotonic(), 0
+        self.loss: float | None = None  # the last that was logged, and at which step
+        self.logged = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.started, self.first = time.monotonic(), state.global_step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        loss = next((e["loss"] for e in reversed(state.log_history) if "loss" in e), None)
-        seconds = max(time.monotonic() - self.started, 1e-9)
-        self.progress(
-            {
-                "kind": "step",
-                "step": state.global_step,
-                "of": state.max_steps,
-                "loss": loss,
-                "tokens_per_second": self.tokens_per_step
-                * (state.global_step - self.first)
-                / seconds,
-            }
-        )
+        if not control.should_log:  # else it is told with its loss, which comes after this
+            self._tell(state)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
         loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss):
+        if loss is None:  # of held-out rows, or the summary at the end
+            return
+        if not math.isfinite(loss):
             raise ScaffoldError(
                 f"The loss is {loss} at step {state.global_step}.",
                 where="fine-tuning/olive-config.json: learning_rate",
                 fix="lower the learning rate, or train in float32",
                 exit_code=FAILED_RUN,
             )
+        self.loss, self.logged = loss, state.global_step
+        self._tell(state)
+
+    def _tell(self, state: Any) -> None:
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        done = state.global_step - self.first
+        self.progress(
+            {
+                "kind": "step",
+                "step": state.global_step,
+                "of": state.max_steps,
+                "loss": self.loss,
+                "loss_step": self.logged,
+                "tokens_per_second": self.tokens_per_step * done / seconds,
+            }
+        )

@@ -18,17 +18,18 @@ from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.project import Project
+from phi3scaffold.runtime.data.private import find_secrets
 from phi3scaffold.runtime.olive.config import project_config
 from phi3scaffold.runtime.tracking import URI, address, shown, store
 
 # A metric is called after its stage or form, then what it is: MLflow draws a section for each.
 STAGES = ("data", "finetune", "merge", "export", "evaluate")  # the others have nothing to compare
 STEP = ("loss", "tokens_per_second")
+CURVES = {"loss": "finetune/loss", "eval_loss": "finetune/held_out_loss"}
 RUNG = (
     *("accuracy", "macro_f1", "likelihood_accuracy", "exact_match", "rouge_l", "perplexity"),
     *("unfinished", "agreement", "tokens_per_second", "peak_bytes", "disk_bytes"),
 )
-SECRET = re.compile(r"token$|secret|password|credential|api_?key", re.I)
 MOST = 200  # metrics of one request; Azure ML takes no more
 LONGEST = 250  # letters of a parameter; Azure ML takes 500
 PROCESS = "mlflow.process"  # a tag; MLflow shows none that begin so
@@ -45,7 +46,9 @@ def metrics(event: Mapping[str, Any]) -> dict[str, float]:
     Bytes become MiB, as everywhere that people read them.
     """
     found: dict[str, Any] = {}
-    if event["kind"] == "step" and event.get("loss") is not None:
+    if event["kind"] == "step":
+        if event.get("loss") is None or event["loss_step"] != event["step"]:
+            return {}  # the loss of an earlier step, which was told then
         found = {f"finetune/{name}": event.get(name) for name in STEP}
     elif made(event) in STAGES:
         stage, facts = event["stage"], event.get("facts") or {}
@@ -68,7 +71,7 @@ def made(event: Mapping[str, Any]) -> str | None:
 
 
 def parameters(project: Project) -> dict[str, str]:
-    """What decides the run, in words; nothing that looks like a secret, nothing of Azure."""
+    """What decides the run, in words; nothing of Azure."""
     config = project_config(project)
     found = {
         "model": project.model_id,
@@ -79,16 +82,17 @@ def parameters(project: Project) -> dict[str, str]:
         "phi3scaffold": __version__,
         **dict(config.knobs()),
     }
-    return {name: value[:LONGEST] for name, value in found.items() if not SECRET.search(name)}
+    return {name: value[:LONGEST] for name, value in found.items()}
 
 
 def artifacts(project: Project, stages: Container[str]) -> Iterator[Path]:
-    """Files that are worth keeping beside the numbers; models are not.
+    """Files that are worth keeping beside the numbers; models are not, nor one with a secret.
 
     Args:
         stages: those that are up to date: what the others left is of an earlier run.
     """
-    yield project.olive_config
+    if not find_secrets(project.olive_config.read_text(encoding="utf-8")):
+        yield project.olive_config
     for stage, name in (
         ("report", "report/index.html"),
         ("report", "report/MODEL_CARD.md"),
@@ -124,13 +128,16 @@ class Tracker:
         self._start: int | None = None  # ms since 1970
         self._stages: set[str] = set()
         self._metrics: list[tuple[str, float, int, int]] = []  # name, value, time in ms, step
+        self._told: set[tuple[str, int]] = set()  # name, step
         self._tags: dict[str, str] = {}
         self._next = 0.0
 
     def take(self, event: Mapping[str, Any]) -> None:
         now, step = int(1000 * event["at"]), int(event.get("step") or 0)
         self._start = self._start or now
-        self._metrics += [(name, value, now, step) for name, value in metrics(event).items()]
+        found = metrics(event)
+        self._metrics += [(name, value, now, step) for name, value in found.items()]
+        self._told |= {(name, step) for name in found}
         stage = made(event)
         if stage:
             self._stages.add(stage)
@@ -166,7 +173,10 @@ class Tracker:
         return True
 
     def _look(self, event: Mapping[str, Any], now: int) -> None:
-        """What only some stages leave: the verdict, losses on held-out rows, the card."""
+        """What only some stages leave: the verdict, the losses that no step told, the card.
+
+        Those are of held-out rows, and of the steps that an earlier run made before it was ended.
+        """
         stage = event["stage"]
         if stage == "gate":
             self._tags["released"] = str((event.get("facts") or {}).get("released")).lower()
@@ -174,9 +184,11 @@ class Tracker:
             if stage == "finetune":
                 history = json.loads((self.project.adapter / "history.json").read_text("utf-8"))
                 self._metrics += [
-                    ("finetune/held_out_loss", float(entry["eval_loss"]), now, int(entry["step"]))
+                    (name, float(entry[key]), now, int(entry["step"]))
+                    for key, name in CURVES.items()
                     for entry in history
-                    if math.isfinite(entry.get("eval_loss", math.nan))
+                    if math.isfinite(entry.get(key, math.nan))
+                    and (name, int(entry["step"])) not in self._told
                 ]
             if stage == "report":
                 card = (self.project.report / "MODEL_CARD.md").read_text("utf-8")

@@ -61,24 +61,29 @@ def project_with(tiny_project: Path, folder: Path, kind: str, dtype: str = "bflo
     return root
 
 
-def run(root: Path, *stages: str) -> dict[str, Any]:
+def run(root: Path, *stages: str, emit: Any = lambda event: None) -> dict[str, Any]:
     """Run the stages; returns what the finetune stage said."""
     from phi3scaffold.runtime.graph import STAGES
     from phi3scaffold.runtime.pipeline.run import run_here
 
-    run_here(load_project(root), stages, STAGES, lambda event: None)
+    run_here(load_project(root), stages, STAGES, emit)
     return json.loads((root / "gen-model" / "adapter" / "manifest.json").read_text())["facts"]
 
 
 @pytest.mark.parametrize("kind", KEYS)
 def test_it_trains_packed_rows_and_merges(kind: str, tiny_project: Path, tmp_path: Path) -> None:
     root = project_with(tiny_project, tmp_path, kind)
-    facts = run(root, "finetune", "merge")
+    events: list[dict[str, Any]] = []
+    facts = run(root, "finetune", "merge", emit=events.append)
     assert facts["algo"] == kind
     assert facts["steps"] == 2
     assert 300 < facts["tokens"] < 2 * 16 * 256  # counted by our Trainer alone: no padding
     history = json.loads((root / "gen-model" / "adapter" / "history.json").read_text())
     assert any("eval_loss" in entry for entry in history) == (kind == "LoKr")
+    steps = [e for e in events if e["kind"] == "step"]  # each once, with its own loss
+    losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
+    assert [(e["step"], e["loss"]) for e in steps] == losses
+    assert all(e["loss_step"] == e["step"] for e in steps)
     assert (root / "gen-model" / "merged" / "model.safetensors").is_file()
 
 
