@@ -23,6 +23,11 @@ def plain(text: Any) -> str:
     return MARKS.sub(r"\\\1", words)
 
 
+def quoted(text: str) -> str:
+    """A text told apart from those beside it: it may hold a comma."""
+    return f"“{text}”"
+
+
 def literal(text: str) -> str:
     """A text as Python's code for it."""
     return json.dumps(text, ensure_ascii=False)
@@ -54,7 +59,8 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"count": count, "share": share, "plain": plain, "literal": literal}
+    filters = {"count": count, "share": share, "plain": plain, "quoted": quoted, "literal": literal}
+    environment.filters |= filters
     return environment.get_template(template).render(**values)
 
 

@@ -18,7 +18,6 @@ from phi3scaffold.runtime.report.made import Made
 
 CARD = "MODEL_CARD.md"
 RUN = "## How to run it"  # the section of the card that `publish` replaces
-LIKENESS = ("same answers", "same tokens")
 COSTS = ("perplexity", "tokens/s", "disk")
 LEGENDS = {
     True: "right: free answers that are the expected label; scored: the likeliest label is.",
@@ -127,7 +126,7 @@ def results(
 
 def _ladder(made: Made) -> str:
     right = "right" if made.metrics["labels"] else "exact"
-    columns = ("form", right, "95 %", page.second(made), *LIKENESS, *COSTS)
+    columns = ("form", right, "95 %", page.second(made), *page.LIKENESS, *COSTS)
     rows = []
     for name in made.forms:
         rung = made.rung(name)

@@ -30,10 +30,12 @@ TASKS = {
 }
 MOST_POINTS = 300  # of a loss curve; more than its picture has
 MOST_MISTAKES = 10
+LIKENESS = ("same answers", "same tokens")  # as the adapter
 FEW = 30  # rows; below that nothing is certain
 HELD_OUT = "held out"
 ADAPTERS = "adapters"  # the stage
-TIMED = ("finetune", "evaluate")  # what they write holds seconds, which no two runs share
+# What they write holds seconds, which no two runs share, or a hash over them.
+TIMED = ("finetune", "evaluate", "gate")
 
 
 def write(made: Made, path: Path) -> None:
@@ -126,11 +128,11 @@ def _ladder(made: Made) -> dict[str, Any]:
         row = [name, percent(share), f"{100 * low:.1f} to {100 * high:.1f}", percent(other)]
         if classes:
             row.append(f"{rung['macro_f1']:.3f}")
-        quality.append([*row, perplexity(rung["perplexity"]), percent(rung["unfinished"])])
-        if name != "adapter" and "same_answer" in rung:
-            likeness.append(
-                [name, *alike(rung), *([percent(rung["other_prompt"])] if read else [])]
-            )
+        quality.append([*row, percent(rung["unfinished"])])
+        like = ["", ""] if name == "adapter" else [*alike(rung)]
+        if read:
+            like.append(percent(rung.get("other_prompt")))
+        likeness.append([name, perplexity(rung["perplexity"]), *like])
         held = (size(rung["peak_bytes"]), disk(rung["disk_bytes"]))
         first = f"{1000 * rung['first_token_seconds']:,.0f} ms"
         cost.append((name, rate(rung["tokens_per_second"]), first, *held))
@@ -140,9 +142,9 @@ def _ladder(made: Made) -> dict[str, Any]:
     return {
         "picture": scores(drawn, baselines(made), "How many answers are right", told),
         "keys": [f"{right}, with the 95 % interval", scored],
-        "columns": [*columns, "perplexity", "unfinished"],
+        "columns": [*columns, "unfin\u00adished"],  # where a phone may break it
         "quality": quality,
-        "likes": ["form", "same answers", "same tokens", *(["other prompts"] if read else [])],
+        "likes": ["form", "perplexity", *LIKENESS, *(["other prompts"] if read else [])],
         "likeness": likeness,
         "costs": ["form", "tokens/s", "first token", "memory", "disk"],
         "cost": cost,

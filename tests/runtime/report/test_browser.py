@@ -23,6 +23,7 @@ from tests.runtime.report.test_page import ODD
 from tests.support.browser import chromium
 
 WIDTHS = (360, 800, 1280)
+MADE = {"finetune": "adapter", "export": "onnx", "evaluate": "evaluation", "gate": "release"}
 
 
 @pytest.fixture(scope="module")
@@ -179,9 +180,9 @@ def test_hashes_versions_and_the_command_are_those_of_the_run(
     for name in ("train.jsonl", "held-out.jsonl", "dataset.yaml"):
         file = tiny_project / "datasets" / name
         assert shown[f"datasets/{name}"] == hashlib.sha256(file.read_bytes()).hexdigest()
-    for stage, folder in (("finetune", "adapter"), ("export", "onnx"), ("evaluate", "evaluation")):
+    for stage, folder in MADE.items():
         made = manifest.read(tiny_project / "gen-model" / folder)
-        timed = " (with times)" if stage in ("finetune", "evaluate") else ""
+        timed = " (with times)" if stage in ("finetune", "evaluate", "gate") else ""
         assert made is not None and shown[f"what {stage} made{timed}"] == made.content
         assert {n: v for n, v in made.versions.items() if v}.items() <= shown.items()
     command = tab.locator(".sample pre").first.inner_text().split()
@@ -200,6 +201,9 @@ def test_nothing_runs_off_the_screen(width: int, open_page: Any) -> None:
         return r.left < 0 || r.right > innerWidth + 1 || r.height < 3;
     }).map(e => e.textContent)"""
     assert tab.evaluate(hidden) == []
+    wide = """[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)
+        .map(e => e.getAttribute('aria-label'))"""
+    assert tab.evaluate(wide) == []
 
 
 def test_light_and_dark_have_colours_of_their_own_that_can_be_read(open_page: Any) -> None:

@@ -102,6 +102,14 @@ def test_a_broken_gate_is_said(made: Made, tmp_path: Path) -> None:
     release = {**made.release, "released": False}
     found = written(dataclasses.replace(made, release=release), tmp_path)
     assert "**Not released**: The gate is broken, at the onnx form" in found.text
+    made.release["checks"][-1] |= {"verdict": "warning", "value": -0.02}
+    found = written(dataclasses.replace(made, release=release), tmp_path)
+    assert "**Not released**" in found.text and "**Warning**: onnx is 2.0 points" in found.text
+
+
+def test_labels_with_commas_are_told_apart(made: Made, tmp_path: Path) -> None:
+    found = written(with_labels(made, ["yes, really", "no"]), tmp_path)
+    assert "one of these labels: “yes, really”, “no”." in found.text
 
 
 def test_no_text_becomes_more_than_text(made: Made, tmp_path: Path) -> None:

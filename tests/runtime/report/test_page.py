@@ -16,8 +16,8 @@ import pytest
 
 from phi3scaffold.project import DEMONSTRATION
 from phi3scaffold.runtime.page.figures import curves, matrix, scores
-from phi3scaffold.runtime.page.text import visible
-from phi3scaffold.runtime.report import compare, page
+from phi3scaffold.runtime.page.text import perplexity, visible
+from phi3scaffold.runtime.report import card, compare, page
 from phi3scaffold.runtime.report.made import Asked, Made
 from tests.runtime.report.conftest import Change, with_free_answers, with_labels
 from tests.support.html import NASTY, Page
@@ -42,12 +42,9 @@ def test_it_shows_what_was_measured(tiny_project: Path) -> None:
     found = Page(text)
     metrics = json.loads((gen / "evaluation" / "metrics.json").read_text())
     for name, rung in metrics["forms"].items():
-        quality, *likeness, cost = cells(found, name)
-        assert likeness == (
-            [[name, f"{rung['same_answer']:.1%}", f"{rung['agreement']:.1%}"]]
-            if name != "adapter"
-            else []
-        )
+        quality, likeness, cost = cells(found, name)
+        alike = [f"{rung[key]:.1%}" for key in ("same_answer", "agreement") if name != "adapter"]
+        assert likeness == [name, perplexity(rung["perplexity"]), *(alike or ["", ""])]
         assert quality[1] == f"{rung['accuracy']:.1%}" and quality[4] == f"{rung['macro_f1']:.3f}"
         assert cost[1] == f"{rung['tokens_per_second']:.0f}"
     shipped = metrics["forms"]["onnx"]
@@ -120,6 +117,19 @@ def test_a_broken_gate_stands_at_the_top(made: Made, tmp_path: Path) -> None:
     assert "Not released" in told and "accuracy_lost 12.0 points (at most 2.0 points)" in told
     assert "What to try:" in told and "✓" not in told
     assert checks[3]["key"] in cells(found, "broken")[0][0]
+
+
+def test_a_secret_among_the_settings_is_not_passed_on(made: Made, tmp_path: Path) -> None:
+    """By what it is called, or by what it looks like."""
+    key = "hf_" + "abcdefgh" * 4 + "ab"
+    given = {"hub_token": "short", "run_name": f"mine {key}", "load_kwargs": {"token": key}}
+    made.config.passes["finetune"] |= given
+    page.write(made, tmp_path / "index.html")
+    card.write(made, tmp_path / card.CARD)
+    for name in ("index.html", card.CARD):
+        text = (tmp_path / name).read_text(encoding="utf-8").replace("\\_", "_")
+        assert key not in text and not [name for name in given if name in text]
+        assert "finetune.learning_rate" in text
 
 
 def test_what_cannot_be_told_is_not_released(made: Made, tmp_path: Path) -> None:
