@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.chat_page import SMILE, answered, comes, endless, made_to_say, say
-from tests.support.server import Server
+from tests.support.server import Server, until
 
 SEEN = """(element) => { const r = element.getBoundingClientRect();
   return r.left >= 0 && r.right <= innerWidth && r.width > 0 && r.height > 0; }"""
@@ -109,6 +109,28 @@ def test_by_keyboard_alone(server: Server, open_page: Any) -> None:
         "stop",
         "send",
     } <= reached
+
+
+def test_trying_again_keeps_the_focus(server: Server, open_page: Any) -> None:
+    tab = open_page(server)
+    asked: list[Any] = []
+
+    def not_yet(route: Any) -> None:
+        asked.append(route)
+        route.fulfill(status=503, json={"error": {"message": "Not yet."}})
+
+    tab.route("**/v1/models", not_yet)
+    tab.reload()
+    again = tab.get_by_role("button", name="Try again")
+    again.focus()
+    tab.keyboard.press("Enter")
+    comes(tab, "document.getElementById('status').textContent === 'Not yet.'")
+    until(lambda: tab.evaluate("true") and len(asked) == 2)
+    assert tab.evaluate("document.activeElement.id") == "retry"
+    tab.unroute("**/v1/models")
+    tab.keyboard.press("Enter")
+    comes(tab, "document.activeElement.id === 'prompt'")
+    assert not again.is_visible()
 
 
 @pytest.mark.parametrize("width", [320, 360, 800, 1280])

@@ -63,7 +63,6 @@ async function* events(reply) {
 const named = (model) => `${model.id} (${model.form})`;
 
 async function load() {
-  $("trouble").hidden = true;
   try {
     models = (await (await ask("v1/models")).json()).data;
   } catch (error) {
@@ -74,6 +73,7 @@ async function load() {
     say(where.textContent);
     return false;
   }
+  $("trouble").hidden = true;
   for (const select of [$("model"), $("other")]) {
     const before = select.value;
     const none = [...select.options].filter((option) => !option.value);
@@ -105,6 +105,10 @@ function wantKey() {
   $("key-form").hidden = false;
   $("trouble").hidden = true;
   $("key").focus();
+}
+
+async function retry() {
+  if (await load()) $("prompt").focus(); // the button is gone, and the focus would be with it
 }
 
 async function useKey(event) {
@@ -317,7 +321,7 @@ function reset() {
 $("composer").addEventListener("submit", send);
 $("settings").addEventListener("submit", (event) => event.preventDefault());
 $("key-form").addEventListener("submit", useKey);
-$("retry").addEventListener("click", load);
+$("retry").addEventListener("click", retry);
 $("stop").addEventListener("click", stop);
 $("again").addEventListener("click", regenerate);
 $("new").addEventListener("click", reset);
