@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.runtime.forms.sampling import Sampling
 from tests.support.chat_page import SMILE, answered, comes, endless, made_to_say, say, texts
 from tests.support.server import HELLO, Server, until
 
@@ -87,6 +88,19 @@ def test_an_answer_with_its_speed_and_the_conversation_goes_on(
     say(tab)
     answered(tab)
     assert [one["role"] for one in asked[-1]["messages"]] == ["system", "user"]
+
+
+def test_the_temperature_that_is_shown_is_the_one_that_is_meant(
+    server: Server, open_page: Any
+) -> None:
+    tab = open_page(server)
+    tab.get_by_text("Settings").click()
+    shown = []
+    for top_p in ("0.9", "0", ""):
+        tab.get_by_label("Top p").fill(top_p)
+        shown.append(tab.get_by_label("Temperature").get_attribute("placeholder"))
+    meant = [Sampling.asked(None, top_p).temperature for top_p in (0.9, 0, None)]
+    assert list(map(float, shown)) == meant
 
 
 def test_a_conversation_is_remembered_where_it_was_trained(server: Server, open_page: Any) -> None:

@@ -326,6 +326,10 @@ $("stop").addEventListener("click", stop);
 $("again").addEventListener("click", regenerate);
 $("new").addEventListener("click", reset);
 $("remember").addEventListener("change", () => (remembers = $("remember").checked));
+$("top_p").addEventListener("input", () => {
+  // the server draws at temperature 1 where only a top p is asked for
+  $("temperature").placeholder = $("top_p").valueAsNumber > 0 ? "1" : "0";
+});
 for (const id of ["model", "other"]) $(id).addEventListener("change", describe);
 $("prompt").addEventListener("keydown", (event) => {
   const composing = event.isComposing || event.keyCode === 229; // Enter takes a suggestion then
