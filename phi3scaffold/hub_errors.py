@@ -134,7 +134,7 @@ def _http_error(asked: Asked, page: str, error: Any) -> ScaffoldError:
     return ScaffoldError(
         ": ".join(["The hub failed", _first_line(error).rstrip(":"), *said]),
         where=asked.where,
-        fix=f"{asked.again}, later",
+        fix=f"wait a while, then {asked.again}",
         exit_code=FAILED_RUN,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import DEMONSTRATION
 
 if TYPE_CHECKING:
-    from phi3scaffold.runtime.publishing.files import Publication
+    from phi3scaffold.runtime.publishing.files import Publication, Upload
     from phi3scaffold.runtime.publishing.hub import Target
 
 FORMS = ("onnx", "adapter", "merged", "onnx-adapter")
@@ -64,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the rows, too: dataset.yaml and the files that it names",
     )
     parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace also what somebody else has changed there, such as a README edited by hand",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="check and show what would go up; send nothing"
     )
 
@@ -96,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             _show(found.described(whole), None)
             print(f"would go to {whole}, {_seen(not args.public)}; nothing was sent")
             return 0
-        target = hub.look(found, repo, public=args.public)
+        target = hub.look(found, repo, public=args.public, overwrite=args.overwrite)
         _show(target.publication, target)
         with show_bytes("sending", target.size) as progress:
             page = hub.send(target, progress)
@@ -121,20 +127,28 @@ def _show(found: Publication, target: Target | None) -> None:
         print(f"  {name:<{width}}  goes: of a form that is another now")
     for path in found.extra:
         print(f"  {from_here(path)}: stays here, no stage made it")
-    print(f"{len(found.files)} files, {_size(found.size)}")
+    print(f"{_files(found.files)}, {_size(found.size)}")
     if any(file.name.startswith("datasets/") for file in found.files):
         print("YOUR ROWS GO UP, below datasets/", flush=True)
     if found.licence == "unknown":
         print(
             "warning: the base model's licence is not known: may you pass it on?", file=sys.stderr
         )
+    for name in target.unnamed if target else ():
+        print(f"note: the README is silent about {name}: not everybody may see that data set")
+    if found.sources and not target:
+        print(f"note: the README names {', '.join(found.sources)} if everybody may see it there")
     if found.demonstration:
         print(f"note: {DEMONSTRATION}")
     if target:
         new = "a new repository" if target.new else "a repository that is there"
         print(f"to {target.repo}, {new}, {_seen(target.private)}")
         if target.missing:
-            print(f"to send: {len(target.missing)} files, {_size(target.size)}", flush=True)
+            print(f"to send: {_files(target.missing)}, {_size(target.size)}", flush=True)
+
+
+def _files(files: Sequence[Upload]) -> str:
+    return f"{len(files)} file{'s' * (len(files) != 1)}"
 
 
 def _size(count: int) -> str:

@@ -35,6 +35,7 @@ def project_prompt(project: Project) -> Prompt:
     """The prompt that a project trains with, from its dataset.yaml and its base's tokenizer."""
     from phi3scaffold.rows.spec import load_spec
     from phi3scaffold.rows.turns import columns_of
+    from phi3scaffold.runtime.base_model import Base
     from phi3scaffold.runtime.data.render import load_tokenizer, stop_ids
 
     spec = load_spec(project.dataset_yaml)
@@ -50,7 +51,7 @@ def project_prompt(project: Project) -> Prompt:
         labels=spec.labels,
         max_new_tokens=longest + 1,
         demonstration=project.is_demonstration,
-        model=project.model_id,
+        model=Base.of(project).name,
     )
 
 

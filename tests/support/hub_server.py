@@ -29,6 +29,7 @@ class Repository:
     Attributes:
         commits: commit -> file name -> content.
         branches: branch -> commit.
+        titles: commit -> the first line of its message.
         gated: refuse everybody with the hub's answer for a gated repository.
         token: when set, only this token may read.
         private: as it says of itself.
@@ -36,17 +37,29 @@ class Repository:
 
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
     gated: bool = False
     token: str | None = None
     private: bool = False
 
-    def commit(self, files: dict[str, bytes], branch: str = "main") -> str:
+    def commit(
+        self, files: dict[str, bytes], branch: str = "main", title: str = "Update by hand"
+    ) -> str:
         """Add a commit and move the branch to it."""
         listing = repr(sorted((k, hashlib.sha1(v).hexdigest()) for k, v in files.items()))
         name = hashlib.sha1(f"{len(self.commits)}{listing}".encode()).hexdigest()
         self.commits[name] = dict(files)
-        self.branches[branch] = name
+        self.branches[branch], self.titles[name] = name, title
         return name
+
+    def last_change(self, path: str) -> str:
+        """The commit that last changed a file; there is one line of them."""
+        before: bytes | None = None
+        found = ""
+        for commit, files in self.commits.items():
+            if files.get(path) != before:
+                before, found = files.get(path), commit
+        return found
 
 
 class HubServer:
@@ -145,7 +158,7 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 with contextlib.suppress(OSError):  # whoever asked may be gone
                     self.connection.shutdown(socket.SHUT_RDWR)
-            elif isinstance(given, dict):
+            elif not isinstance(given, tuple):
                 self._json(given, True)
             else:
                 self.close_connection = True  # the body may not have been read

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from tests.support.hub_server import HubServer, Repository
@@ -44,9 +45,7 @@ class Uploads:
     resumed: threading.Event = field(default_factory=threading.Event)
 
 
-def answer(
-    hub: HubServer, method: str, path: str, token: str, body: BinaryIO, length: int
-) -> dict[str, Any] | Refusal | None:
+def answer(hub: HubServer, method: str, path: str, token: str, body: BinaryIO, length: int) -> Any:
     """The answer to a POST or PUT: JSON, a refusal, or None where the connection breaks."""
     uploads = hub.uploads
     failing = next((found for found in uploads.failures if found[0] in path), None)
@@ -66,10 +65,12 @@ def answer(
     return given
 
 
-def _asked(hub: HubServer, path: str, user: str, sent: bytes) -> dict[str, Any] | Refusal:
+def _asked(hub: HubServer, path: str, user: str, sent: bytes) -> Any:
     if path == "/api/validate-yaml":
         wrong = ", ".join(_wrong(json.loads(sent)["content"]))
         return (400, None, f"Not valid: {wrong}") if wrong else {"errors": [], "warnings": []}
+    if "/paths-info/" in path:
+        return _paths(hub.repositories["/".join(path.split("/")[3:5])], parse_qs(sent.decode()))
     if path == "/api/repos/create":
         asked = json.loads(sent)
         return _create(hub, user, asked.get("organization") or user, asked)
@@ -91,6 +92,19 @@ def _asked(hub: HubServer, path: str, user: str, sent: bytes) -> dict[str, Any] 
     return 404, "EntryNotFound", path
 
 
+def _paths(found: Repository, asked: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """What the hub says of single files, their last commit among it."""
+    from tests.support.hub_server import _entry
+
+    files = found.commits[found.branches["main"]]
+    told = []
+    for path in asked["paths"]:
+        commit = found.last_change(path)
+        last = {"id": commit, "title": found.titles[commit], "date": "2026-11-21T12:00:00.000Z"}
+        told.append({**_entry(path, files[path]), "lastCommit": last})
+    return told
+
+
 def _may(hub: HubServer, user: str, namespace: str) -> bool:
     return user in hub.uploads.writers.get(namespace, {namespace})
 
@@ -103,7 +117,7 @@ def _create(hub: HubServer, user: str, owner: str, asked: Any) -> dict[str, Any]
         return 409, None, "You already created this model repo"
     made = hub.add(repo)
     made.private = asked.get("visibility") == "private"
-    made.commit({".gitattributes": b"*.safetensors filter=lfs\n"})
+    made.commit({".gitattributes": b"*.safetensors filter=lfs\n"}, title="initial commit")
     return {"url": f"{hub.url}/{repo}", "name": repo, "id": repo}
 
 
@@ -199,6 +213,6 @@ def _commit(
         else:
             files[value["path"]] = hub.uploads.stored[value["oid"]]
         added.append(value["path"])
-    name = found.commit(files)
+    name = found.commit(files, title=lines[0]["value"]["summary"])
     hub.uploads.commits.append((repo, added, deleted))
     return {"commitUrl": f"{hub.url}/{repo}/commit/{name}", "commitOid": name}

@@ -64,6 +64,8 @@ def _known(tree: Tree, project: Project) -> Iterator[Verdict]:
 
 
 def _fetched(tree: Tree, project: Project) -> Iterator[Verdict]:
+    from phi3scaffold.runtime.base_model import Base
+
     for name in ("model.lock", f"{BASE}/model.lock"):
         lock = tree.document(name)
         said = None if lock is None else (lock.get("id"), lock.get("revision"))
@@ -77,14 +79,15 @@ def _fetched(tree: Tree, project: Project) -> Iterator[Verdict]:
                 "phi3scaffold model",
             )
             return  # the other one says the same
+    base = Base.of(project).name
     for path in sorted(tree.root.glob("gen-model/*/prompt.json")):
         form = tree.document(path.relative_to(tree.root).as_posix())
         made_from = form.get("model") if form else None
-        if form and made_from and made_from != project.model_id:
+        if form and made_from and made_from != base:
             yield Verdict(
                 ID,
                 "warning",
-                f"It was made from {made_from}; project.yaml names {project.model_id}.",
+                f"It was made from {made_from}; project.yaml names {base}.",
                 form.at("model"),
                 "phi3scaffold run",
             )

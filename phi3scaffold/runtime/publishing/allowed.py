@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import MARKER, Project
 from phi3scaffold.runtime.evaluation.gate import UNKNOWN, Check, verdict
 from phi3scaffold.runtime.forms import check_made, folder_of
+from phi3scaffold.runtime.graph import STAGES
 from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.hashing import digest
 from phi3scaffold.runtime.pipeline.manifest import Manifest
 from phi3scaffold.runtime.report.card import CARD
 from phi3scaffold.runtime.stages import evaluate, gate
+from phi3scaffold.runtime.stages.model import read_lock
 
 # What a person may publish, and the stage that makes it; the base alone was never measured by a
 # gate, and lies on the hub already.
@@ -26,13 +28,13 @@ AGAIN = "phi3scaffold run"
 def check_allowed(project: Project, forms: Sequence[str]) -> None:
     """Refuse what has not passed the gate, or is not what passed it.
 
-    The manifests are compared with each other here; the files with their manifests by whoever
-    reads them.
+    The manifests are compared with each other here, and with the project's own files; what was
+    made with its manifest by whoever reads it.
 
     Raises:
         ScaffoldError: a form was not made or not measured; nobody has looked at the gate, or it is
-            broken, or its limits are others now; the forms, the evaluation, the gate and the
-            report do not belong together.
+            broken, or its limits are others now; the rows, the forms, the evaluation, the gate and
+            the report do not belong together.
     """
     for form in forms:
         check_made(form, folder_of(form, project))
@@ -40,20 +42,49 @@ def check_allowed(project: Project, forms: Sequence[str]) -> None:
     looked_at = _manifest(project.release, "Nobody has looked at the gate.", gate.RELEASE)
     report = _manifest(project.report, "There is no model card yet.", CARD)
     _check_gate(project, looked_at)
-    folders = {
-        **{MADE_BY[form]: folder_of(form, project) for form in forms},
-        **{"evaluate": project.evaluation, "gate": project.release},
-    }
-    for stage, folder in folders.items():
-        here = _manifest(folder, f"{folder.name} has no manifest.").content
-        for recorder in (measured, looked_at, report):
-            if recorder.inputs.get(f"stage:{stage}", here) != here:
-                raise ScaffoldError(
-                    f"What {stage} made is not what {recorder.stage} has looked at.",
-                    where=folder,
-                    fix=f"{AGAIN}; it does again only what has changed",
-                )
+    _check_base(project)
+    made = {"evaluate": measured, "gate": looked_at, "report": report}
+    for form in forms:
+        folder = folder_of(form, project)
+        made[MADE_BY[form]] = _manifest(folder, f"{folder.name} has no manifest.")
+    for stage in ("data", "model"):  # where a job in the cloud made it, they may not be here
+        found = manifest.read(STAGES[stage].folder(project))
+        if found is not None:
+            made[stage] = found
+    for one in made.values():
+        _check_inputs(project, one, made)
     _check_measured(project, forms)
+
+
+def _check_base(project: Project) -> None:
+    lock = read_lock(project.lock)
+    if lock and (lock.id, lock.revision) != (project.model_id, project.revision):
+        raise ScaffoldError(
+            f"project.yaml names another base model now; it was made from {lock.id} at "
+            f"{lock.revision}.",
+            where=f"{project.root / MARKER}: model",
+            fix=AGAIN,
+        )
+
+
+def _check_inputs(project: Project, looker: Manifest, made: Mapping[str, Manifest]) -> None:
+    """Refuse where something is not here any more as `looker` found it."""
+    for name, sha in looker.inputs.items():
+        before, is_stage = name.removeprefix("stage:"), name.startswith("stage:")
+        if is_stage and before in made and made[before].content != sha:
+            raise ScaffoldError(
+                f"What {before} made is not what {looker.stage} has looked at.",
+                where=STAGES[before].folder(project),
+                fix=f"{AGAIN}; it does again only what has changed",
+            )
+        path = project.root / name
+        inside = not is_stage and not Path(name).is_absolute()
+        if inside and path.is_file() and digest_of(path) != sha:
+            raise ScaffoldError(
+                f"{name} has changed since the stage {looker.stage} has looked at it.",
+                where=path,
+                fix=f"{AGAIN}; it does again only what has changed",
+            )
 
 
 def _check_gate(project: Project, looked_at: Manifest) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
@@ -17,13 +17,11 @@ from phi3scaffold.runtime.form_files import TOKENIZER_FILES
 from phi3scaffold.runtime.forms import folder_of
 from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.manifest import Manifest
-from phi3scaffold.runtime.prompt import FILE as PROMPT
 from phi3scaffold.runtime.publishing import readme
 from phi3scaffold.runtime.publishing.allowed import MADE_BY, changed, check_allowed, digest_of
 
 README, DATA = "README.md", "datasets"
 LONGEST_TEXT = 32 << 20  # bytes; what is longer is no text that a person wrote
-ADAPTER_CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,9 @@ class Publication:
         forms: the forms, as their folders are called there.
         files: in order of their names; the README is among them once it is `described`.
         others: of forms that were measured and do not go up now: form -> git's name for their
-            manifest.json as it would go up. One that is there from before stays if it is the same.
+            manifest.json. One that is there from before stays if it is the same.
         extra: files that lie in the folders of the forms and do not go up: no stage made them.
+        sources: data sets of the hub that rows came from.
         demonstration: whether the model only proves the pipeline.
         licence: of the base model, or "unknown".
     """
@@ -81,6 +80,7 @@ class Publication:
     files: tuple[Upload, ...]
     others: dict[str, str]
     extra: tuple[Path, ...]
+    sources: tuple[str, ...]
     demonstration: bool
     licence: str
 
@@ -88,12 +88,15 @@ class Publication:
     def size(self) -> int:
         return sum(file.size for file in self.files)
 
-    def described(self, repo: str, there: Collection[str] = ()) -> Publication:
+    def described(
+        self, repo: str, there: Collection[str] = (), named: Collection[str] = ()
+    ) -> Publication:
         """With the README of that repository.
 
         Args:
             repo: OWNER/NAME.
             there: folders that lie there from before, and stay.
+            named: of `sources` those whose names may be told.
 
         Raises:
             ScaffoldError: it would hold a likely secret.
@@ -104,10 +107,11 @@ class Publication:
             repo,
             [form for form in MADE_BY if form in self.forms or form in there],
             notice=readme.LICENCE in names,
-            rows=DATA in there or any(name.startswith(f"{DATA}/") for name in names),
+            rows=any(name.startswith(f"{DATA}/") for name in names),
+            named=named,
         )
         file = _file(README, text.encode())
-        _refuse_secrets(self.project, file)
+        _look_through(self.project, file)
         files = (file, *(one for one in self.files if one.name != README))
         return replace(self, files=tuple(sorted(files, key=lambda one: one.name)))
 
@@ -126,7 +130,7 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
     for form in forms:
         folder = folder_of(form, project)
         made = _read_manifest(folder)
-        for file in _form(project, form, folder, made):
+        for file in _form(form, folder, made):
             files[file.name] = file
         extra += sorted(
             path
@@ -140,13 +144,14 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
     if with_data:
         files |= {file.name: file for file in _rows(project)}
     for file in files.values():
-        _refuse_secrets(project, file)
+        _look_through(project, file)
     return Publication(
         project=project,
         forms=forms,
         files=tuple(files[name] for name in sorted(files)),
         others=dict(_others(project, forms)),
         extra=tuple(extra),
+        sources=readme.sources(project),
         demonstration=project.is_demonstration,
         licence=readme.known_licence(project),
     )
@@ -156,8 +161,10 @@ def _file(name: str, data: bytes) -> Upload:
     return Upload(name, data, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def _large(name: str, path: Path) -> Upload:
+def _read(name: str, path: Path) -> Upload:
     stat = path.stat()  # before its bytes are read: what is written to meanwhile is seen
+    if stat.st_size <= LONGEST_TEXT and _is_text(path):
+        return _file(name, path.read_bytes())
     return Upload(name, path, digest_of(path), stat.st_size, stat.st_mtime_ns)
 
 
@@ -168,59 +175,25 @@ def _read_manifest(folder: Path) -> Manifest:
     return made
 
 
-def _form(project: Project, form: str, folder: Path, made: Manifest) -> Iterator[Upload]:
+def _form(form: str, folder: Path, made: Manifest) -> Iterator[Upload]:
     """The files of a form, each compared with the manifest; then the manifest."""
     for name, entry in made.files.items():
         path = folder / name
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
             raise changed(path)
         try:
-            text = path.stat().st_size <= LONGEST_TEXT and _is_text(path)
-            place = f"{form}/{name}"
-            file = _file(place, path.read_bytes()) if text else _large(place, path)
+            file = _read(f"{form}/{name}", path)
         except OSError:
             raise changed(path) from None
         if file.sha256 != entry["sha256"]:
             raise changed(path)
-        told = _without_places(project, path)
-        yield file if told is None else _file(place, told)
-    yield _file(f"{form}/{manifest.NAME}", _shown_manifest(project, folder, made))
+        yield file
+    yield _file(f"{form}/{manifest.NAME}", (folder / manifest.NAME).read_bytes())
 
 
 def _is_text(path: Path) -> bool:
     with path.open("rb") as stream:
         return b"\0" not in stream.read(8192) and path.suffix != ".safetensors"
-
-
-def _without_places(project: Project, path: Path) -> bytes | None:
-    """A file that names the base model, by its id on the hub and not by a folder of this machine.
-
-    None where the file goes up as it is.
-    """
-    base = readme.Base.of(project)
-    if path.name == ADAPTER_CONFIG:
-        told = {"base_model_name_or_path": base.name, "revision": base.commit}
-    elif path.name == PROMPT and base.kind == "folder":
-        told = {"model": base.name}
-    else:
-        return None
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    return (json.dumps(settings | told, ensure_ascii=False, indent=2) + "\n").encode()
-
-
-def _shown_manifest(project: Project, folder: Path, made: Manifest) -> bytes:
-    """The manifest as it goes up: of the files that go up, and without folders of this machine."""
-    content = json.loads((folder / manifest.NAME).read_text(encoding="utf-8"))
-    content["inputs"] = {
-        PurePath(name).name if PurePath(name).is_absolute() else name: sha
-        for name, sha in made.inputs.items()
-    }
-    for name in made.files:
-        told = _without_places(project, folder / name)
-        if told is not None:
-            file = _file(name, told)
-            content["files"][name] = {"bytes": file.size, "sha256": file.sha256}
-    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _others(project: Project, forms: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -231,7 +204,7 @@ def _others(project: Project, forms: Sequence[str]) -> Iterator[tuple[str, str]]
         if form in forms or made is None or measured is None:
             continue
         if measured.inputs.get(f"stage:{stage}") == made.content:
-            yield form, _file("", _shown_manifest(project, folder, made)).git_hash
+            yield form, _file("", (folder / manifest.NAME).read_bytes()).git_hash
 
 
 def _licence(project: Project) -> bytes | None:
@@ -240,46 +213,31 @@ def _licence(project: Project) -> bytes | None:
     return found[0].read_bytes() if found else None
 
 
-def row_files(project: Project) -> list[tuple[str, Path]]:
-    """(path in the repository, file) of dataset.yaml and the rows; those of the hub stay there."""
-    from phi3scaffold.rows.files import data_files
+def row_files(project: Project) -> dict[str, Path]:
+    """Path in the repository -> file, of dataset.yaml and the rows; those of the hub stay there."""
     from phi3scaffold.rows.spec import load_spec
 
-    spec = load_spec(project.dataset_yaml)
-    held = spec.held_out if isinstance(spec.held_out, tuple) else ()
-    local = [one for one in (*spec.train, *held) if isinstance(one, Path)]
-    found = [(f"{DATA}/{project.dataset_yaml.name}", project.dataset_yaml)]
-    for path in data_files(local):
-        inside = path.is_relative_to(project.datasets)
-        name = path.relative_to(project.datasets).as_posix() if inside else path.name
-        found.append((f"{DATA}/{name}", path))
-    names = [name for name, _ in found]
-    double = next((name for name in names if names.count(name) > 1), None)
-    if double is not None:
-        raise ScaffoldError(f"Two files of rows would be {double}.", where=project.dataset_yaml)
-    return found
+    paths = (project.dataset_yaml, *load_spec(project.dataset_yaml).files)
+    return {f"{DATA}/{path.relative_to(project.datasets).as_posix()}": path for path in paths}
 
 
 def _rows(project: Project) -> Iterator[Upload]:
     from phi3scaffold.rows.read import Reading
 
-    for name, path in row_files(project):
+    for name, path in row_files(project).items():
+        yield _read(name, path)
         if path == project.dataset_yaml:
-            yield _file(name, path.read_bytes())
             continue
-        file = _large(name, path)
         for row in Reading([path]):
             for text in _strings(row.values):
-                for kind in find_secrets(text):
-                    raise _secret(kind, f"{path}:{row.line}")
-        yield file
+                _check_text(text, f"{path}:{row.line}")
     card = project.gen / "data" / "DATA_CARD.md"
     if card.is_file():
         yield _file(f"{DATA}/{card.name}", card.read_bytes())
 
 
-def _refuse_secrets(project: Project, file: Upload) -> None:
-    """Look at the texts that go up; a vocabulary that is the base model's is nobody's secret."""
+def _look_through(project: Project, file: Upload) -> None:
+    """Refuse secrets and places in the texts that go up; the base model's vocabulary has none."""
     if not isinstance(file.content, bytes):
         return
     base = project.base / PurePosixPath(file.name).name
@@ -287,13 +245,11 @@ def _refuse_secrets(project: Project, file: Upload) -> None:
         return
     text = file.content.decode("utf-8", "replace")
     for number, line in enumerate(text.splitlines(), 1):
-        for kind in find_secrets(line):
-            raise _secret(kind, f"{file.name}:{number}")
+        _check_text(line, f"{file.name}:{number}", project.root)
     if file.name.endswith(".json"):  # where quotes are escaped, the lines hide what is said
         with contextlib.suppress(ValueError):  # no JSON after all
             for said in _strings(json.loads(text)):
-                for kind in find_secrets(said):
-                    raise _secret(kind, file.name)
+                _check_text(said, file.name, project.root)
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -308,10 +264,14 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def _secret(kind: str, where: str) -> ScaffoldError:
-    return ScaffoldError(
-        f"What would go up holds a likely secret: {kind}.",
-        where=where,
-        fix="take it out where it came from (and make it void: it may be elsewhere, too), then: "
-        "phi3scaffold run",
-    )
+def _check_text(text: str, where: str, place: Path | None = None) -> None:
+    found = [f"a likely secret: {kind}" for kind in find_secrets(text)]
+    if place and str(place) in text:
+        found.append("a folder of this machine")
+    for one in found:
+        raise ScaffoldError(
+            f"What would go up holds {one}.",
+            where=where,
+            fix="take it out where it came from (and make a secret void: it may be elsewhere, "
+            "too), then: phi3scaffold run",
+        )

@@ -26,6 +26,7 @@ from phi3scaffold.runtime.publishing.files import Publication, Upload
 
 # Seconds to wait before a commit is tried again; huggingface_hub tries everything else again.
 WAITS = (1, 4, 10)
+BY = "published by phi3scaffold"  # in the title of every commit
 Progress = Callable[[str, int], None]
 
 
@@ -39,6 +40,8 @@ class Target:
         new: whether it is made.
         private: whether it is, or will be.
         head: its last commit; None where it is new.
+        unnamed: data sets that rows came from and that not everybody sees: the README is silent
+            about them.
         missing: the files that go up; what is there already does not.
         goes: paths there that go away: of forms that are others now.
     """
@@ -48,6 +51,7 @@ class Target:
     new: bool
     private: bool
     head: str | None
+    unnamed: tuple[str, ...]
     missing: tuple[Upload, ...]
     goes: tuple[str, ...]
 
@@ -82,16 +86,17 @@ def check_login() -> None:
         raise ScaffoldError("Nobody is logged in at the hub.", fix=LOG_IN)
 
 
-def look(publication: Publication, repo: str, *, public: bool) -> Target:
+def look(publication: Publication, repo: str, *, public: bool, overwrite: bool = False) -> Target:
     """What is on the hub already; changes nothing.
 
     Args:
         repo: OWNER/NAME, or NAME for whom the token belongs to.
         public: whether everybody may see it; a new repository is private without.
+        overwrite: whether files there may be replaced that another hand has changed.
 
     Raises:
-        ScaffoldError: no access, no network; or the repository is public and
-            `public` does not say so.
+        ScaffoldError: no access, no network; or the repository is public and `public` does not say
+            so; or another hand has changed there what would be replaced.
     """
     from huggingface_hub import errors
 
@@ -100,13 +105,15 @@ def look(publication: Publication, repo: str, *, public: bool) -> Target:
         me = api.whoami()["name"]  # also where an owner is given: is the token one at all?
         repo = repo if "/" in repo else f"{me}/{repo}"
     with explained(_asked(repo)):
+        named = [name for name in publication.sources if _everybody_sees(api, name)]
+        unnamed = tuple(name for name in publication.sources if name not in named)
         try:
             info = api.model_info(repo)
         except errors.GatedRepoError:
             raise
         except errors.RepositoryNotFoundError:
-            whole = publication.described(repo)
-            return Target(repo, whole, True, not public, None, whole.files, ())
+            whole = publication.described(repo, named=named)
+            return Target(repo, whole, True, not public, None, unnamed, whole.files, ())
         if not info.private and not public:
             raise ScaffoldError(
                 f"{repo} is public: everybody would see it.",
@@ -114,9 +121,38 @@ def look(publication: Publication, repo: str, *, public: bool) -> Target:
                 fix="say --public if they shall, or give another name",
             )
         there = _list(api, repo, str(info.sha))
-    whole = publication.described(repo, _stay(publication, there))
-    missing, goes = _compare(whole, there)
-    return Target(repo, whole, False, bool(info.private), info.sha, missing, goes)
+        whole = publication.described(repo, _stay(publication, there), named)
+        missing, goes = _compare(whole, there)
+        replaced = [*(file.name for file in missing if file.name in there), *goes]
+        if replaced and not overwrite:
+            _check_own(api, repo, str(info.sha), replaced)
+    return Target(repo, whole, False, bool(info.private), info.sha, unnamed, missing, goes)
+
+
+def _everybody_sees(api: Any, data_set: str) -> bool:
+    """Whether the hub shows a data set to who has no token, too."""
+    from huggingface_hub import errors
+
+    try:
+        api.dataset_info(data_set, token=False)
+    except errors.GatedRepoError:  # its page is there for everybody
+        return True
+    except errors.RepositoryNotFoundError:
+        return False
+    return True
+
+
+def _check_own(api: Any, repo: str, commit: str, names: list[str]) -> None:
+    """Refuse to replace files that `publish` was not the last to change."""
+    for entry in api.get_paths_info(repo, names, expand=True, revision=commit):
+        title = entry.last_commit.title if entry.last_commit else "?"
+        if BY not in title:
+            raise ScaffoldError(
+                f"{entry.path} would be replaced, and another hand has changed it: {title!r}.",
+                where=f"{repo} @ {commit[:12]}: {entry.path}",
+                fix="keep what shall stay of it, then say --overwrite (the hub's history holds it, "
+                "too); or give another name",
+            )
 
 
 def send(target: Target, progress: Progress) -> str:
@@ -167,7 +203,7 @@ def _commit(api: Any, target: Target, head: Any, operations: Any) -> None:
 
     repo = target.repo
     forms = ", ".join(target.publication.forms)
-    message = f"{forms}: published by phi3scaffold {__version__}"
+    message = f"{forms}: {BY} {__version__}"
     for wait in (*WAITS, None):
         try:
             api.create_commit(repo, operations, commit_message=message, parent_commit=head)

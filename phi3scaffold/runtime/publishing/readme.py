@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from phi3scaffold import catalog
 from phi3scaffold.project import Project
+from phi3scaffold.runtime.base_model import Base
 from phi3scaffold.runtime.forms import folder_of
 from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, names
 from phi3scaffold.runtime.page import cards
 from phi3scaffold.runtime.prompt import Prompt
 from phi3scaffold.runtime.report import card
 from phi3scaffold.runtime.stages import evaluate
-from phi3scaffold.runtime.stages.model import read_lock
 
 LICENCE = "LICENSE"
 WHAT = {
@@ -40,34 +38,22 @@ SCRIPTS = {"onnx": "onnx", "merged": "merged", "adapter": "adapter", "onnx-adapt
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==[\w.]+$", re.M)
 
 
-@dataclass(frozen=True)
-class Base:
-    """The base model, as others can get it.
+def sources(project: Project) -> tuple[str, ...]:
+    """The data sets of the hub that rows came from, by the model card."""
+    from huggingface_hub import ModelCard
 
-    Attributes:
-        name: its id on the hub; of a folder of this machine, the last part.
-        commit: on the hub, 40 hex digits; None elsewhere.
-        kind: ``hub``, ``tiny`` or ``folder``.
-    """
-
-    name: str
-    commit: str | None
-    kind: str
-
-    @classmethod
-    def of(cls, project: Project) -> Base:
-        """The base of a project, by model.lock and the catalogue."""
-        lock, entry = read_lock(project.lock), catalog.find(project.model_id)
-        if lock and lock.source == "hub":
-            return cls(lock.id, lock.commit, "hub")
-        if entry and entry.hub_id:
-            return cls(entry.hub_id, None, "hub")
-        if project.is_demonstration:
-            return cls(project.model_id, None, "tiny")
-        return cls(PurePath(project.model_id).name, None, "folder")
+    return tuple(ModelCard.load(project.report / card.CARD).data.datasets or ())
 
 
-def write(project: Project, repo: str, forms: Sequence[str], *, notice: bool, rows: bool) -> str:
+def write(
+    project: Project,
+    repo: str,
+    forms: Sequence[str],
+    *,
+    notice: bool,
+    rows: bool,
+    named: Collection[str] = (),
+) -> str:
     """The README of a repository.
 
     Args:
@@ -75,18 +61,19 @@ def write(project: Project, repo: str, forms: Sequence[str], *, notice: bool, ro
         forms: those that will lie there.
         notice: whether the base model's licence goes along.
         rows: whether the rows lie there.
+        named: of the data sets that rows came from those whose names may be told.
     """
     from huggingface_hub import ModelCard
 
     own = ModelCard.load(project.report / card.CARD)
-    before, _, rest = own.text.partition(f"\n{card.RUN}\n")
+    told = [name for name in own.data.datasets or () if name in named]
+    text = own.text.replace(card.origin(own.data.datasets or ()), card.origin(told))
+    before, _, rest = text.partition(f"\n{card.RUN}\n")
     after = rest[rest.index("\n## ") + 1 :]
     how = _how_to_run(project, repo, forms, _licence(project, notice), rows)
     own.data.model_name = repo.split("/")[-1]
+    own.data.datasets = told or None
     metadata = _metadata(project, own.data, forms).to_yaml()
-    base = Base.of(project)
-    if base.kind == "folder":  # of this machine: nobody else's business
-        before = before.replace(cards.plain(project.model_id), cards.plain(base.name))
     return f"---\n{metadata}\n---\n{before.rstrip()}\n\n{how}{after.rstrip()}\n"
 
 
@@ -100,13 +87,12 @@ def _metadata(project: Project, data: Any, forms: Sequence[str]) -> Any:
         data.base_model_relation = "adapter" if list(forms) == ["adapter"] else "finetune"
     # of transformers and PEFT the hub would show code that loads the repository's root
     data.library_name = "onnxruntime-genai" if genai else None
-    rows = data.eval_results[0]
+    rows = data.eval_results[0].dataset_name
+    kind = data.datasets[0] if data.datasets else card.OWN_ROWS
     data.eval_results = [
         result
         for form in forms
-        for result in card.results(
-            metrics, form, dataset_type=rows.dataset_type, dataset_name=rows.dataset_name
-        )
+        for result in card.results(metrics, form, dataset_type=kind, dataset_name=rows)
     ]
     return data
 

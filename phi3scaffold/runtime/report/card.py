@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from phi3scaffold.runtime.report.made import Made
 
 CARD = "MODEL_CARD.md"
 RUN = "## How to run it"  # the section of the card that `publish` replaces
+OWN_ROWS = "own-rows"  # the type of a data set that has no id on the hub
 COSTS = ("perplexity", "tokens/s", "disk")
 LEGENDS = {
     True: "right: free answers that are the expected label; scored: the likeliest label is.",
@@ -38,6 +39,7 @@ def write(made: Made, path: Path) -> None:
         path,
         made=made,
         run=RUN,
+        origin=origin(made.sources),
         version=__version__,
         demonstration=DEMONSTRATION.capitalize(),
         task=page.TASKS[made.metrics["task"]].format(labels=len(made.metrics["labels"])),
@@ -58,6 +60,12 @@ def write(made: Made, path: Path) -> None:
     )
 
 
+def origin(sources: Sequence[str]) -> str:
+    """Which data sets of the hub rows came from, as a sentence; empty where from none."""
+    named = ", ".join(map(cards.plain, sources))
+    return f" The rows come from {named}." if named else ""
+
+
 def metadata(made: Made) -> Any:
     """The card's YAML: a ModelCardData, with the best form's results."""
     from huggingface_hub import ModelCardData
@@ -65,7 +73,7 @@ def metadata(made: Made) -> Any:
     found = results(
         made.metrics,
         made.best,
-        dataset_type=made.sources[0] if made.sources else "own-rows",
+        dataset_type=made.sources[0] if made.sources else OWN_ROWS,
         dataset_name=f"held-out rows of {made.name}",
     )
     known = made.licence.lower()

@@ -14,6 +14,7 @@ from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.rows.spec import load_spec
 from phi3scaffold.rows.turns import columns_of
+from phi3scaffold.runtime.base_model import Base
 from phi3scaffold.runtime.data.prepared import HELD_OUT, REPORT, Prepared, spread
 from phi3scaffold.runtime.forms import LADDER
 from phi3scaffold.runtime.olive.config import OliveConfig, project_config
@@ -40,7 +41,7 @@ class Made:
         name: of the project.
         local: whether it ran on this machine's CPU, whatever the target.
         in_cloud: whether a job ran it, whose processes are said in fine-tuning/job.yml.
-        model: project.yaml's model.id; `commit`: of it on the hub, or None.
+        model: the base model's name (see `Base`); `commit`: of it on the hub, or None.
         hub_id: the base model on the hub, or None; `licence`: of its weights.
         config: the Olive configuration.
         columns: how many texts make a prompt.
@@ -137,7 +138,7 @@ def read(project: Project, folders: Mapping[str, Path]) -> Made:
         name=project.root.name,
         local=project.local,
         in_cloud=project.target in ("aml", "arc") and not project.local,
-        model=project.model_id,
+        model=Base.of(project).name,
         commit=lock.commit if lock else None,
         hub_id=entry.hub_id if entry else fetched,
         licence=entry.licence if entry else "unknown",

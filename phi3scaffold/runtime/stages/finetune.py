@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project
 from phi3scaffold.runtime import nf4
+from phi3scaffold.runtime.base_model import Base
 from phi3scaffold.runtime.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.runtime.model_folder import is_weights
 from phi3scaffold.runtime.olive.config import OliveConfig, project_config
+from phi3scaffold.runtime.onnx.adapter_file import CONFIG
 from phi3scaffold.runtime.pipeline import manifest, ranks
 from phi3scaffold.runtime.pipeline.hashing import digest
 from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
@@ -48,6 +51,7 @@ def run(context: Context) -> dict[str, Any]:
         if file.name != "README.md":  # peft's empty model card
             file.rename(context.out / file.name)
     shutil.rmtree(made)
+    settle(context.out / CONFIG, Base.of(project))
     copy_tokenizer(project.base, context.out)
     project_prompt(project).save(context.out)
     if config.has_nf4_base:
@@ -67,6 +71,19 @@ def run(context: Context) -> dict[str, Any]:
         "processes": size,
         BASE: base_weights(project),
     }
+
+
+def settle(path: Path, base: Base) -> None:
+    """Let PEFT's file name the base as others can get it, and be the same after equal runs.
+
+    PEFT writes the folder of this machine, and its sets of modules in any order.
+    """
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings |= {"base_model_name_or_path": base.name, "revision": base.commit}
+    for key in ("target_modules", "exclude_modules"):
+        if isinstance(settings.get(key), list):
+            settings[key].sort()
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def _refuse(config: OliveConfig) -> None:

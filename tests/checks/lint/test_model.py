@@ -23,7 +23,9 @@ def test_the_lock_and_what_was_made_are_of_another_model(tiny_copy: Path) -> Non
         change(tiny_copy, name, '"id": "tiny"', '"id": "phi-3.5-mini"')
     prompt, _ = found(tiny_copy, "model")
     assert str(prompt.where).startswith("gen-model/adapter/prompt.json:")
-    assert prompt.what == "It was made from tiny; project.yaml names phi-3.5-mini."
+    assert (
+        prompt.what == "It was made from tiny; project.yaml names microsoft/Phi-3.5-mini-instruct."
+    )
 
 
 def test_an_answer_by_another_name_is_the_same_model(make: Make) -> None:

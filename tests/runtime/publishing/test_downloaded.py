@@ -15,11 +15,12 @@ from huggingface_hub import ModelCard
 
 from phi3scaffold.catalog import DEFAULT
 from phi3scaffold.project import load_project
+from phi3scaffold.runtime.base_model import Base
 from phi3scaffold.runtime.forms import open_form
-from phi3scaffold.runtime.publishing.readme import Base, write
+from phi3scaffold.runtime.publishing.readme import write
 from tests.conftest import command as phi3scaffold
 from tests.runtime.publishing.conftest import REPO, TOKEN, on_the_hub, publish
-from tests.runtime.publishing.test_refused import as_if_measured, made_again
+from tests.runtime.publishing.test_refused import as_if_measured, as_if_read, made_again
 from tests.support.hub_server import HubServer
 
 FORMS = ("onnx", "adapter", "merged", "onnx-adapter")
@@ -121,11 +122,12 @@ def test_qlora_over_a_base_of_the_hub(
     lock = json.loads((project / "model.lock").read_text())
     told = {**lock, "id": "ann/base", "source": "hub", "commit": commit}
     (project / "model.lock").write_text(json.dumps(told))
+    path = project / "project.yaml"
+    path.write_text(path.read_text().replace('id: "tiny"', 'id: "ann/base"'))
+    as_if_read(project)
 
     publish(project, hub, REPO, "--forms", "adapter")
     files = on_the_hub(hub)
-    settings = json.loads(files["adapter/adapter_config.json"])
-    assert (settings["base_model_name_or_path"], settings["revision"]) == ("ann/base", commit)
     code = code_of(files["README.md"].decode(), "adapter")
     assert commit in code
     expected = measured(project, "adapter", 3)
@@ -163,6 +165,7 @@ def test_columns_a_system_turn_and_marks_that_eat(
         ("tiny", "tiny", Base("tiny", None, "tiny")),
         ("me/model", "hub", Base("me/model", "0" * 40, "hub")),
         ("microsoft/Phi-3-mini-4k-instruct", None, Base(DEFAULT, None, "hub")),
+        ("phi-3.5-mini", "hub", Base("microsoft/Phi-3.5-mini-instruct", "0" * 40, "hub")),
         ("../somewhere/my-base", "folder", Base("my-base", None, "folder")),
     ],
 )

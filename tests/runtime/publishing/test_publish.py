@@ -7,8 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
+from phi3scaffold.runtime.report.card import origin
 from tests.runtime.publishing.conftest import REPO, TOKEN, command, on_the_hub, publish
+from tests.runtime.publishing.test_refused import as_if_read, made_again
 from tests.support.hub_server import HubServer
 
 TOKENIZER = (
@@ -43,9 +46,8 @@ def test_what_was_made_goes_up_and_nothing_else(project: Path, hub: HubServer) -
     assert set(files) == FILES
     assert hub.repositories[REPO].private
     assert len(hub.uploads.commits) == 1
-    for name in FILES - {"README.md", "adapter/adapter_config.json"}:
-        if not name.endswith("manifest.json"):
-            assert files[name] == (project / "gen-model" / name).read_bytes(), name
+    for name in FILES - {"README.md"}:
+        assert files[name] == (project / "gen-model" / name).read_bytes(), name
     for form in ("onnx", "adapter"):  # what is there can be checked there
         for name, entry in json.loads(files[f"{form}/manifest.json"])["files"].items():
             assert hashlib.sha256(files[f"{form}/{name}"]).hexdigest() == entry["sha256"]
@@ -61,8 +63,6 @@ def test_what_was_made_goes_up_and_nothing_else(project: Path, hub: HubServer) -
     assert TOKEN.encode() not in everything
 
     card = files["README.md"].decode()
-    from huggingface_hub import ModelCard
-
     data = ModelCard(card).data
     assert data.license == "mit"
     assert "demonstration" in data.tags
@@ -155,7 +155,8 @@ def test_the_name_of_whom_the_token_belongs_to(project: Path, hub: HubServer) ->
 def test_forms_of_another_model_go(project: Path, hub: HubServer) -> None:
     publish(project, hub, REPO, *BOTH)
     there = hub.repositories[REPO]
-    there.commit({**on_the_hub(hub), "merged/manifest.json": b"{}", "onnx/old.onnx": b"", "a": b""})
+    old = {"merged/manifest.json": b"{}", "onnx/old.onnx": b"", "a": b""}
+    there.commit({**on_the_hub(hub), **old}, title="merged: published by phi3scaffold 0.0")
     said = publish(project, hub, REPO)
     assert hub.uploads.commits[-1][2] == ["merged/manifest.json", "onnx/old.onnx"]
     assert set(on_the_hub(hub)) == {*FILES, "a"}  # the adapter is of this run, and stays
@@ -179,13 +180,65 @@ def test_rows_go_up_only_when_asked(project: Path, hub: HubServer) -> None:
     assert not [name for name in on_the_hub(hub) if "answers" in name or name.endswith(".log")]
 
 
-def test_a_secret_in_a_row_stays_here(project: Path, hub: HubServer) -> None:
-    with (project / "datasets/train.jsonl").open("a", encoding="utf-8") as rows:
-        rows.write('{"phrase": "password = \\"kl3wd9x2\\"", "tone": "joy"}\n')
+def test_what_somebody_else_changed_there(project: Path, hub: HubServer) -> None:
+    """A README edited on the hub is not replaced without a word; other files stay as they are."""
+    publish(project, hub, REPO)
+    there, mine = hub.repositories[REPO], b"# In my own words"
+    there.commit({**on_the_hub(hub), "README.md": mine, "photo.png": b"p"}, title="A better README")
+    said = publish(project, hub, REPO, code=2)
+    assert "README.md would be replaced, and another hand has changed it: 'A better README'" in said
+    assert "--overwrite" in said
+    assert on_the_hub(hub)["README.md"] == mine
+    publish(project, hub, REPO, "--overwrite")
+    files = on_the_hub(hub)
+    assert mine not in files.values()
+    assert files["photo.png"] == b"p"
+
+
+def test_rows_of_a_data_set_that_not_everybody_sees(project: Path, hub: HubServer) -> None:
+    """Its name is not told, wherever the card says it; that of one for everybody is."""
+    hub.add("datasets/ann/hidden").commit({"rows.jsonl": b""})
+    hub.repositories["datasets/ann/hidden"].token = TOKEN
+    hub.add("datasets/ann/open").commit({"rows.jsonl": b""})
+    card = project / "gen-model/report/MODEL_CARD.md"
+    both = ["ann/hidden", "ann/open"]
+    text = card.read_text(encoding="utf-8").replace("own-rows", both[0])
+    text = text.replace("license: mit", f"license: mit\ndatasets: {json.dumps(both)}")
+    card.write_text(text.replace(" were held out.", f" were held out.{origin(both)}"))
+    made_again(card.parent)
+    assert card.read_text().count("ann/hidden") == 3
+
+    assert "the README names ann/hidden, ann/open if everybody" in publish(
+        project, hub, REPO, "--dry-run"
+    )
+    said = publish(project, hub, REPO, "--public")
+    assert "the README is silent about ann/hidden: not everybody may see that data set" in said
+    readme = on_the_hub(hub)["README.md"].decode()
+    assert "hidden" not in readme
+    data = ModelCard(readme).data
+    assert data.datasets == ["ann/open"]
+    assert {result.dataset_type for result in data.eval_results} == {"ann/open"}
+    assert " were held out. The rows come from ann/open." in readme
+
+
+def test_secrets_in_rows_and_beside_them_stay_here(project: Path, hub: HubServer) -> None:
+    path = project / "datasets/train.jsonl"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before + '{"phrase": "password = \\"kl3wd9x2\\"", "tone": "joy"}\n')
+    as_if_read(project)
     said = publish(project, hub, REPO, "--with-data", code=2)
     assert "likely secret: password" in said
     assert "train.jsonl:1261" in said
     assert "kl3wd9x2" not in said
+    path.unlink()
+    rows = ", ".join(before.splitlines())
+    path.with_suffix(".json").write_text(f'{{"rows": [{rows}], "password": "kl3wd9x2"}}')
+    spec = project / "datasets/dataset.yaml"
+    spec.write_text(spec.read_text().replace("train.jsonl", "train.json"))
+    as_if_read(project)
+    said = publish(project, hub, REPO, "--with-data", code=2)
+    assert "likely secret: password" in said
+    assert "datasets/train.json:1" in said
     assert hub.requests == []
 
 
@@ -236,7 +289,7 @@ def test_a_hub_that_fails_for_good(project: Path, hub: HubServer) -> None:
     said = publish(project, hub, REPO, code=1)
     assert "The hub failed: " in said
     assert "It is not my day" in said
-    assert "run it again: what is up already is not sent again, later" in said
+    assert "wait a while, then run it again: what is up already is not sent again" in said
     hub.uploads.failures = [("/repos/create", 409)]
     assert "is just being changed" in publish(project, hub, REPO, code=1)
     assert hub.repositories == {}

@@ -13,10 +13,13 @@ import pytest
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import load_project
-from phi3scaffold.runtime.page.cards import plain
+from phi3scaffold.runtime.base_model import Base
+from phi3scaffold.runtime.form_files import project_prompt
 from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.hashing import StatCache
 from phi3scaffold.runtime.publishing.files import gather
+from phi3scaffold.runtime.report import made
+from phi3scaffold.runtime.stages.finetune import settle
 
 
 def made_again(folder: Path) -> None:
@@ -99,6 +102,31 @@ def as_if_measured(project: Path) -> None:
         note.write_text(json.dumps(told))
 
 
+def as_if_read(project: Path) -> None:
+    """Let everything be made from the rows and settings as they lie there."""
+    for note in project.glob(f"gen-model/*/{manifest.NAME}"):
+        told = json.loads(note.read_text())
+        for name in told["inputs"]:
+            if (project / name).is_file():
+                told["inputs"][name] = hashlib.sha256((project / name).read_bytes()).hexdigest()
+        note.write_text(json.dumps(told))
+
+
+def other_rows(project: Path) -> None:
+    path = project / "datasets/held-out.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").partition("\n")[2], encoding="utf-8")
+
+
+def prepared_anew(project: Path) -> None:
+    (project / "gen-model/data/report.json").write_text("{}")
+    made_again(project / "gen-model/data")
+
+
+def another_base(project: Path) -> None:
+    path = project / "project.yaml"
+    path.write_text(path.read_text().replace('id: "tiny"', 'id: "phi-3.5-mini"'))
+
+
 def gone(name: str) -> Callable[[Path], None]:
     return lambda project: shutil.rmtree(project / "gen-model" / name)
 
@@ -114,6 +142,14 @@ CASES: list[tuple[str, Callable[[Path], None], str]] = [
     ("limits changed", stricter, "The limits have changed"),
     ("a byte of a form", one_byte, "model.onnx.data has changed"),
     ("another adapter", another_adapter, "What finetune made is not what evaluate has looked at"),
+    ("other rows", other_rows, "held-out.jsonl has changed since the stage data has looked at it"),
+    ("prepared anew", prepared_anew, "What data made is not what evaluate has looked at"),
+    ("another base", another_base, "names another base model now; it was made from tiny at main"),
+    (
+        "a place",
+        lambda project: say(project, f"Look into {project}/datasets."),
+        "holds a folder of this machine",
+    ),
     ("a secret", secret, "likely secret: access key (Hugging Face)"),
     ("a password", password, "likely secret: password"),
     (
@@ -162,27 +198,41 @@ def test_the_notice_of_the_base_goes_along(project: Path) -> None:
     assert b"licence (MIT) holds for what was made from it: `LICENSE`" in found["README.md"]
 
 
-def test_a_folder_of_this_machine_is_not_told(project: Path) -> None:
-    """Where the base model is a folder, the project names it by its path."""
-    place = "/home/annxlee/models/my_base"
+def test_a_folder_of_this_machine_is_not_told(tiny_project: Path, tmp_path: Path) -> None:
+    """A base model that is a folder is named by its path in project.yaml, and nowhere else."""
+    project = Path(shutil.copytree(tiny_project, tmp_path / "tones"))
     path = project / "project.yaml"
-    path.write_text(path.read_text().replace('id: "tiny"', f'id: "{place}"'))
+    path.write_text(path.read_text().replace('id: "tiny"', 'id: "/home/annxlee/models/my_base"'))
     (project / "model.lock").unlink()
-    prompt = project / "gen-model/onnx/prompt.json"
-    prompt.write_text(json.dumps(json.loads(prompt.read_text()) | {"model": place}))
-    card = project / "gen-model/report/MODEL_CARD.md"
-    text = card.read_text(encoding="utf-8").replace(": tiny, fine", f": {plain(place)}, fine")
-    card.write_text(text, encoding="utf-8")
-    made_again(card.parent)
-    as_if_measured(project)
-    whole = gather(load_project(project), ["onnx"]).described("ann/tones")
-    files = {file.name: file.content for file in whole.files if isinstance(file.content, bytes)}
-    assert not [name for name, content in files.items() if b"annxlee" in content]
-    assert b": my\\_base, fine-tuned" in files["README.md"]
-    told = json.loads(files["onnx/prompt.json"])
-    assert (told["model"], told["columns"]) == ("my_base", ["phrase"])
-    entry = json.loads(files["onnx/manifest.json"])["files"]["prompt.json"]
-    assert entry["sha256"] == hashlib.sha256(files["onnx/prompt.json"]).hexdigest()
+    found = load_project(project)
+    assert project_prompt(found).model == "my_base"
+    assert made.read(found, {}).model == "my_base"
+    config = tmp_path / "adapter_config.json"
+    modules = ["qkv_proj", "down_proj"]
+    config.write_text(
+        json.dumps(
+            {
+                "base_model_name_or_path": str(found.base),
+                "r": 4,
+                "target_modules": modules,
+                "exclude_modules": None,
+            }
+        )
+    )
+    settle(config, Base.of(found))
+    assert json.loads(config.read_text()) == {
+        "base_model_name_or_path": "my_base",
+        "revision": None,
+        "r": 4,
+        "target_modules": sorted(modules),
+        "exclude_modules": None,
+    }
+
+
+def test_what_was_made_names_no_folder_of_this_machine(tiny_project: Path) -> None:
+    for form in ("adapter", "merged", "onnx"):
+        for file in (tiny_project / "gen-model" / form).rglob("*"):
+            assert str(tiny_project).encode() not in file.read_bytes(), file
 
 
 def test_a_file_that_is_written_to_while_it_goes_up(project: Path) -> None:

@@ -1,0 +1,40 @@
+"""The base model under the name by which others can get it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from phi3scaffold import catalog
+from phi3scaffold.project import Project
+
+
+@dataclass(frozen=True)
+class Base:
+    """The base model, as others can get it.
+
+    Attributes:
+        name: its id on the hub; of a folder of this machine the last part, since where it lies is
+            nobody else's business.
+        commit: on the hub, 40 hex digits; None elsewhere.
+        kind: ``hub``, ``tiny`` or ``folder``.
+    """
+
+    name: str
+    commit: str | None
+    kind: str
+
+    @classmethod
+    def of(cls, project: Project) -> Base:
+        """The base of a project, by the catalogue and model.lock."""
+        from phi3scaffold.runtime.stages.model import read_lock
+
+        if project.is_demonstration:
+            return cls(project.model_id, None, "tiny")
+        entry, lock = catalog.find(project.model_id), read_lock(project.lock)
+        fetched = lock if lock and (lock.id, lock.source) == (project.model_id, "hub") else None
+        if entry and entry.hub_id:
+            return cls(entry.hub_id, fetched.commit if fetched else None, "hub")
+        if fetched:
+            return cls(fetched.id, fetched.commit, "hub")
+        return cls(PurePath(project.model_id).name, None, "folder")
