@@ -183,7 +183,7 @@ class GenaiForm(Form):
         except RuntimeError as error:
             if sampling.schema is None:
                 raise
-            raise BadSchema(str(error)) from None
+            raise BadSchema.of(error) from None
         self._before_reading(generator)
         length = ids.shape[1]
         piece = PIECE if between and length <= PIECES_UP_TO else max(1, length)

@@ -8,6 +8,7 @@ from typing import Any
 UNSEEDED = -1
 # What may be asked for, here and by the server's clients.
 HOTTEST = 2.0  # temperature
+COLDEST = 1e-6  # below it as 0: it is the likeliest token, and logits / 1e-40 are no number
 SEEDS = (-(2**63), 2**63 - 1)
 STOPS, STOP_LENGTH = 16, 256  # texts that end an answer, and characters of each
 
@@ -40,7 +41,7 @@ class Sampling:
         chosen = temperature
         if chosen is None:
             chosen = 0.0 if top_p is None else 1.0
-        if top_p == 0:
+        if top_p == 0 or chosen < COLDEST:
             chosen = 0.0
         return cls(chosen, top_p or 1.0, seed, schema)
 

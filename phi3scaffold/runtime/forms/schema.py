@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,15 +15,35 @@ COMPACT = {"whitespace_flexible": False}  # or a small model writes blanks for e
 # Left to the grammar alone: its regular expressions are not Python's, and a fraction's multiples
 # are no multiples in binary.
 UNSEEN = ("pattern", "multipleOf")
+# Items in all arrays together: llguidance spells them out before the first token, and a few more
+# digits take all memory there is. No context holds as many.
+MOST_ITEMS = 20_000
+COUNTS = ("minItems", "maxItems")
+# What stands around the reason in ONNX Runtime GenAI's error: the place, and the whole grammar.
+BEFORE = re.compile(r"^Error creating grammar: (at [\d()]+: )?(failed to compile JSON schema: )?")
+BEHIND = re.compile(r"\n( *\d+ \| |<backtrace>)")
 
 
 class BadSchema(ValueError):
     """A JSON schema that no answer can be held to; its text says why."""
 
+    @classmethod
+    def of(cls, error: RuntimeError) -> BadSchema:
+        """Of what ONNX Runtime GenAI says of a grammar."""
+        why = BEHIND.split(BEFORE.sub("", str(error)))[0]
+        return cls(f"{' '.join(why.split()):.300}")
+
 
 def grammar(schema: str) -> str:
-    """A JSON schema (as JSON, an object) as llguidance's Lark grammar."""
-    return GRAMMAR.format(json.dumps({**json.loads(schema), "x-guidance": COMPACT}))
+    """A JSON schema (as JSON, an object) as llguidance's Lark grammar.
+
+    Raises:
+        BadSchema: its arrays hold more than `MOST_ITEMS`.
+    """
+    told = json.loads(schema)
+    if sum(_items(told)) > MOST_ITEMS:
+        raise BadSchema(f"its arrays may hold more than {MOST_ITEMS:,} items (minItems, maxItems)")
+    return GRAMMAR.format(json.dumps({**told, "x-guidance": COMPACT}))
 
 
 def broken(text: str, schema: str) -> str | None:
@@ -31,20 +52,37 @@ def broken(text: str, schema: str) -> str | None:
     A schema that contradicts itself ends the answer early, and so does llguidance where more than
     30 bytes follow a quote, a backslash or a control character in a constant.
     """
-    from jsonschema import Draft202012Validator, validators
-    from jsonschema_specifications import REGISTRY
-
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
         return "no answer can keep to it"
     if '"patternProperties"' in schema:
         return None
-    told = json.loads(schema)
-    kind = validators.validator_for(told, default=Draft202012Validator)
+    try:
+        why = _violation(answer, json.loads(schema))
+    except Exception:  # noqa: BLE001 (llguidance takes what jsonschema cannot read: `items: [...]`)
+        return None
+    return None if why is None else f"the answer broke off, and {why:.200}"
+
+
+def _violation(answer: Any, schema: dict[str, Any]) -> str | None:
+    from jsonschema import Draft202012Validator, validators
+    from jsonschema_specifications import REGISTRY
+
+    kind = validators.validator_for(schema, default=Draft202012Validator)
     kind = validators.extend(kind, dict.fromkeys(UNSEEN, _unseen))
-    error = next(kind(told, registry=REGISTRY).iter_errors(answer), None)
-    return None if error is None else f"the answer broke off, and {error.message:.200}"
+    error = next(kind(schema, registry=REGISTRY).iter_errors(answer), None)
+    return None if error is None else error.message
+
+
+def _items(schema: Any) -> Iterator[float]:
+    """How many items every array of a schema counts up to."""
+    if isinstance(schema, dict):
+        counts = (schema.get(name) for name in COUNTS)
+        yield max((n for n in counts if isinstance(n, int | float)), default=0)
+    for inner in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(inner, dict | list):
+            yield from _items(inner)
 
 
 def _unseen(*_: Any) -> Iterator[Any]:

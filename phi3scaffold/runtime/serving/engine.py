@@ -61,7 +61,7 @@ def main(work: str) -> None:
         number, request = asked.get()
         try:
             for event in engine.answer(number, request):
-                tell({"id": number, **event}, at_once=request.stream or "end" in event)
+                tell({"id": number, **event}, at_once=request.stream or "text" not in event)
         except TakenBack:
             tell({"id": number, "end": "cancelled", "tokens": 0})
         except BadSchema as error:

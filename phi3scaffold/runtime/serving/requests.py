@@ -22,6 +22,7 @@ from phi3scaffold.runtime.forms.sampling import (
     Sampling,
 )
 
+LONGEST = 2**31 - 1  # tokens: as a program counts them
 # Without effect on the answer of this server.
 HARMLESS = frozenset(
     {
@@ -126,7 +127,7 @@ class Common(BaseModel):
     model: str | None = Field(default=None, max_length=256)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=LONGEST)
     temperature: float | None = Field(default=None, ge=0, le=HOTTEST)
     top_p: float | None = Field(default=None, ge=0, le=1)
     seed: int | None = Field(default=None, ge=SEEDS[0], le=SEEDS[1])
@@ -175,7 +176,7 @@ class ChatRequest(Common):
     """POST /v1/chat/completions."""
 
     messages: list[Turn] = Field(min_length=1, max_length=2048)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=LONGEST)
 
     def asked(self, model: str) -> Asked:
         """What the engine is to do. Raises Refused."""
@@ -243,4 +244,4 @@ class CompletionRequest(Common):
 
 def wrong(where: str, message: str, code: str = "invalid_value") -> Refused:
     """The refusal of one field."""
-    return Refused(400, message, code=code, param=where)
+    return Refused(400, message, code=code, param=where[:200])

@@ -89,7 +89,7 @@ ROLES = ("tool", "function", "", "User", "USER", "human", "bot", "system ", "ass
 NO_TEXT = (None, 7, True, {}, {"text": "x"}, [7], ["x"], [None])
 CONTROL = ("<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|endoftext|>", "</s>", "<s>")
 WRONG = {
-    "max_tokens": (0, -1, 1.5, "5", True, []),
+    "max_tokens": (0, -1, 1.5, "5", True, [], 10**1000),
     "max_completion_tokens": (0, -7, "all", 2.5),
     "temperature": (-0.1, 2.1, "0", True, [0.5], 1e300),
     "top_p": (-0.1, 1.1, "1", False, {}),
@@ -143,6 +143,8 @@ SCHEMAS: dict[str, Any] = {
     "bad pattern": {"type": "string", "pattern": "("},
     "bad property": {"type": "object", "properties": {"a": 7}},
     "bad items": {"type": "array", "items": "text"},
+    "more items than memory": {"type": "array", "items": {"type": "null"}, "minItems": 10**6},
+    "long and wrong": {"type": "nonsense", "description": "x" * 5000},
     "more than most": {"type": "integer", "minimum": 5, "maximum": 1},
 }
 
@@ -163,6 +165,7 @@ def requests() -> list[Bad]:
         code = "unsupported_parameter"
         found += [chat(f"{name}: {json.dumps(v)[:20]}", name, code, **{name: v}) for v in values]
     found += [chat(f"unknown {name!r}", None, "unknown_parameter", **{name: 1}) for name in UNKNOWN]
+    found.append(chat("a long unknown name", None, "unknown_parameter", **{"k" * 5000: 1}))
     found += [schema(name, value) for name, value in SCHEMAS.items()]
     return [*found, *_turns(), *_texts(), *_sizes(), *_http()]
 

@@ -148,6 +148,7 @@ def test_without_a_temperature_answers_are_greedy(client: openai.OpenAI) -> None
         )
 
     assert said() == said(temperature=0) == said(temperature=2, top_p=0) == said(seed=3)
+    assert said() == said(temperature=1e-40) == said(temperature=1e-300, top_p=1e-300)
     assert len({said(top_p=0.99) for _ in range(8)}) > 1  # OpenAI's temperature of 1 is meant
 
 
@@ -200,6 +201,12 @@ def test_a_constant_is_kept_to_the_letter(client: openai.OpenAI, constant: str) 
     }
     found = json.loads(asked_for(client, named))
     assert found in ({constant: constant}, {constant: 7})
+
+
+def test_a_tuple_in_the_older_spelling(client: openai.OpenAI) -> None:
+    """`items` as a list, which the newest draft has as prefixItems."""
+    pair = {"type": "array", "items": [{"const": "a"}, {"enum": [1, 2]}], "minItems": 2}
+    assert json.loads(asked_for(client, {**pair, "maxItems": 2})) in (["a", 1], ["a", 2])
 
 
 def test_an_answer_that_breaks_its_schema_is_an_error(client: openai.OpenAI) -> None:
@@ -267,3 +274,11 @@ def test_prometheus(server: Server, client: openai.OpenAI) -> None:
     assert server.metric('phi3scaffold_tokens_total{kind="answer",model="other"}') == before + 2
     assert server.metric("phi3scaffold_engine_up") == 1
     assert server.metric("phi3scaffold_queue_seconds_count") > 0
+
+
+def test_the_first_token_of_a_whole_answer_is_not_its_last(server: Server) -> None:
+    names = [f"phi3scaffold_{name}_seconds_sum" for name in ("first_token", "request")]
+    before = [server.metric(name) for name in names]
+    assert server.chat(**ENDLESS, max_tokens=150).status == 200
+    first, whole = (server.metric(name) - old for name, old in zip(names, before, strict=True))
+    assert 0 < first < whole / 2
