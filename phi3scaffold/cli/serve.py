@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cors-origin",
         action="append",
+        type=_origin,
         default=[],
         metavar="ORIGIN",
         help="a web page that may call, such as https://example.org (default: none); repeatable",
@@ -81,8 +83,9 @@ def run(args: argparse.Namespace) -> int:
             f"Serving needs a package that is not installed: {error.name}.",
             fix="pip install 'phi3scaffold[serve]', or make setup in the project",
         ) from None
-    from phi3scaffold.runtime.serving.served import served
+    from phi3scaffold.runtime.serving.served import remarks, served
     from phi3scaffold.runtime.serving.settings import Settings, read_key
+    from phi3scaffold.runtime.serving.worker import Worker
 
     settings = Settings(
         host=args.host,
@@ -96,16 +99,16 @@ def run(args: argparse.Namespace) -> int:
         origins=tuple(args.cors_origin),
     )
     project = find_project(Path(args.project) if args.project else None)
-    models = served(project, args.form)
-    for told in dict.fromkeys(model.remark for model in models if model.remark):
+    worker = Worker(lambda: served(project, args.form), settings)
+    for told in remarks(worker.models):
         print(f"warning: {told}", file=sys.stderr)
-    if models[0].demonstration:
+    if worker.models[0].demonstration:
         print(DEMONSTRATION, file=sys.stderr)
 
     def ready(address: str) -> None:
         key = ' -H "Authorization: Bearer $PHI3SCAFFOLD_API_KEY"' if settings.api_key else ""
         print(f"serving at {address}/v1; Ctrl-C stops")
-        for model in models:
+        for model in worker.models:
             print(f"  model {model.id}: {model.form}, {model.folder}")
         print(f"  a page to chat: {address}/")
         print(
@@ -114,7 +117,14 @@ def run(args: argparse.Namespace) -> int:
             flush=True,
         )
 
-    return serve(models, settings, ready)
+    return serve(worker, ready)
+
+
+def _origin(text: str) -> str:
+    # as browsers write it: another spelling would never match, and nobody would be told
+    if text in ("*", "null") or re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+", text):
+        return text
+    raise argparse.ArgumentTypeError(f"such as https://example.org, without a path, not {text!r}")
 
 
 def _port(text: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -21,18 +21,17 @@ from phi3scaffold.runtime.serving.guard import Guard
 from phi3scaffold.runtime.serving.metrics import CONTENT_TYPE_LATEST, Metrics
 from phi3scaffold.runtime.serving.requests import ChatRequest, CompletionRequest
 from phi3scaffold.runtime.serving.served import Served
-from phi3scaffold.runtime.serving.settings import Settings
 from phi3scaffold.runtime.serving.worker import Ticket, Worker
 
 Kind = TypeVar("Kind", ChatRequest, CompletionRequest)
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def build(worker: Worker, settings: Settings) -> FastAPI:
+def build(worker: Worker) -> FastAPI:
     """The application over a worker that somebody else starts."""
+    settings = worker.settings
     app = FastAPI(openapi_url=None)
     metrics = Metrics(worker)
-    models = {model.id: model for model in worker.models}
 
     def counted(path: str, status: int) -> None:
         known = path if path in paths else "other"
@@ -44,7 +43,7 @@ def build(worker: Worker, settings: Settings) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(settings.origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["*"],  # OpenAI's client in a browser brings a dozen of its own
         )
     _errors(app)
     chat_page.add(app)
@@ -65,11 +64,11 @@ def build(worker: Worker, settings: Settings) -> FastAPI:
 
     @app.get("/v1/models")
     async def every_model() -> dict[str, Any]:
-        return {"object": "list", "data": [_model(model, worker) for model in models.values()]}
+        return {"object": "list", "data": [_model(model, worker) for model in worker.models]}
 
     @app.get("/v1/models/{model:path}")
     async def one_model(model: str) -> dict[str, Any]:
-        return _model(_chosen(model, models), worker)
+        return _model(_chosen(model, worker.models), worker)
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
@@ -80,7 +79,7 @@ def build(worker: Worker, settings: Settings) -> FastAPI:
         return await answer(await _read(request, CompletionRequest), request)
 
     async def answer(asked: ChatRequest | CompletionRequest, request: Request) -> Response:
-        model = _chosen(asked.model, models)
+        model = _chosen(asked.model, worker.models)
         ticket = worker.submit(asked.asked(model.id))
         ticket.ended = lambda: _note(ticket, request, metrics)
         hang_up = asyncio.create_task(_hang_up(request, ticket))
@@ -137,17 +136,17 @@ async def _hang_up(request: Request, ticket: Ticket) -> None:
         ticket.cancel()
 
 
-def _chosen(name: str | None, models: Mapping[str, Served]) -> Served:
-    if name is None:
-        return next(iter(models.values()))
-    if name not in models:
-        raise Refused(
-            404,
-            f"There is no model {name!r:.100}; there are: {', '.join(models)}.",
-            code="model_not_found",
-            param="model",
-        )
-    return models[name]
+def _chosen(name: str | None, models: Sequence[Served]) -> Served:
+    for model in models:
+        if name in (None, model.id):
+            return model
+    there = ", ".join(model.id for model in models)
+    raise Refused(
+        404,
+        f"There is no model {name!r:.100}; there are: {there}.",
+        code="model_not_found",
+        param="model",
+    )
 
 
 def _model(model: Served, worker: Worker) -> dict[str, Any]:

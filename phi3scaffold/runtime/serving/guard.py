@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # without a key: load balancers ask the first, and the page is where a person types the key
 OPEN = ("/health", *chat.FILES)
+NOT_TAKEN = "not_taken"  # in a request's state: its client does not read
 
 
 class Guard:
@@ -65,6 +66,7 @@ class Guard:
                 await response(scope, receive, watched_send)
             except TimeoutError:
                 status = HUNG_UP
+                notes[NOT_TAKEN] = True
         finally:
             status = notes.get("status", status)
             self.counted(scope["path"], status)
@@ -140,4 +142,4 @@ def _too_large(settings: Settings) -> Refused:
 def _local(host: str) -> bool:
     """Whether a Host header, with or without a port, names this machine."""
     name, bracket, _ = host.removeprefix("[").partition("]")
-    return is_loopback(name if bracket else host.partition(":")[0])
+    return is_loopback((name if bracket else host.partition(":")[0]).lower())

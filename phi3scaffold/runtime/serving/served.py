@@ -109,6 +109,11 @@ def served(project: Project, forms: Sequence[str] | None = None) -> list[Served]
     return found
 
 
+def remarks(models: Sequence[Served]) -> list[str]:
+    """What has to be said of some of them, each once."""
+    return list(dict.fromkeys(model.remark for model in models if model.remark))
+
+
 def remark(project: Project) -> str | None:
     """What a person has to know before others use the ONNX form; None where it was released."""
     path = project.release / "release.json"

@@ -9,19 +9,53 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.runtime.serving.api import build
-from phi3scaffold.runtime.serving.served import Served
+from phi3scaffold.runtime.serving.guard import NOT_TAKEN
 from phi3scaffold.runtime.serving.settings import Settings, check_address
 from phi3scaffold.runtime.serving.worker import Worker
 
 INTERRUPTED = 130
 LAST_WORDS = 5  # seconds: what was answered has to reach its client
+
+
+class Connection(H11Protocol):
+    """A client's connection; it ends where no request comes in time, or nobody takes the answer.
+
+    uvicorn waits for ever for a request's headers, and for what it wrote to be taken: with some
+    hundred such connections, which need no key, nobody else would get in.
+    """
+
+    seen: tuple[object, bool] = (None, False)
+    look: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.look.cancel()
+        super().connection_lost(exc)
+
+    def _look_later(self) -> None:
+        self.look = self.loop.call_later(self.timeout_keep_alive, self._look)
+
+    def _look(self) -> None:
+        """End it where nothing is being done since the last look, or for nobody."""
+        over = self.transport.is_closing()
+        idle = over or self.cycle is None or self.cycle.response_complete
+        before, self.seen = self.seen, (self.cycle, over)
+        stuck = self.scope is not None and self.scope["state"].get(NOT_TAKEN)
+        if stuck or (idle and self.seen == before):
+            self.transport.abort()  # to close it would wait for what nobody takes
+        else:
+            self._look_later()
 
 
 class Server(uvicorn.Server):
@@ -50,7 +84,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(models: Sequence[Served], settings: Settings, ready: Callable[[str], None]) -> int:
+def serve(worker: Worker, ready: Callable[[str], None]) -> int:
     """Serve until told to stop.
 
     Args:
@@ -62,31 +96,26 @@ def serve(models: Sequence[Served], settings: Settings, ready: Callable[[str], N
     Raises:
         ScaffoldError: the address is not free or needs a key, or the model does not load.
     """
-    check_address(settings)
-    with _listen(settings) as listener:
-        return asyncio.run(_serve(listener, models, settings, ready))
+    check_address(worker.settings)
+    with _listen(worker.settings) as listener:
+        return asyncio.run(_serve(listener, worker, ready))
 
 
-async def _serve(
-    listener: socket.socket,
-    models: Sequence[Served],
-    settings: Settings,
-    ready: Callable[[str], None],
-) -> int:
-    worker = Worker(models, settings)
+async def _serve(listener: socket.socket, worker: Worker, ready: Callable[[str], None]) -> int:
     config = uvicorn.Config(
-        build(worker, settings),
+        build(worker),
+        http=Connection,
         log_level="warning",
         access_log=False,  # the guard writes it
         server_header=False,
         proxy_headers=False,
         ws="none",
         lifespan="off",
+        timeout_keep_alive=worker.settings.body_seconds,
         timeout_graceful_shutdown=LAST_WORDS,
     )
     server = Server(config, worker)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{listener.getsockname()[1]}"
+    address = f"http://{_named(worker.settings.host, listener.getsockname()[1])}"
     engine = asyncio.create_task(worker.keep(lambda: ready(address)))
     engine.add_done_callback(lambda _task: setattr(server, "should_exit", True))
     try:
@@ -100,9 +129,13 @@ async def _serve(
     return INTERRUPTED if server.force_exit else 0
 
 
+def _named(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _listen(settings: Settings) -> socket.socket:
     """A listening socket. Raises ScaffoldError where there can be none."""
-    where = f"{settings.host}:{settings.port}"
+    where = _named(settings.host, settings.port)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -22,7 +22,8 @@ class Settings:
         queue: how many requests may wait for the one that is being answered.
         timeout: seconds a request may take, its waiting included.
         body_bytes: the largest request.
-        body_seconds: how long a client may take to send it, or to take a piece of the answer.
+        body_seconds: how long a client may take to begin or to send it, or to take a piece of the
+            answer.
         drain: seconds that running requests get when the server is told to stop.
         api_key: what clients have to send; None: nothing.
         origins: web pages that may call, as ``https://HOST``; ``*``: all.
@@ -33,7 +34,7 @@ class Settings:
     queue: int = 64
     timeout: float = 300.0
     body_bytes: int = 1 << 20
-    body_seconds: float = 10.0
+    body_seconds: int = 10
     drain: float = 30.0
     api_key: str | None = None
     origins: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from phi3scaffold.runtime.asking.asked import Asked
 from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.pipeline.child import why_it_ended
 from phi3scaffold.runtime.serving import engine
-from phi3scaffold.runtime.serving.served import Served
+from phi3scaffold.runtime.serving.served import Served, remarks
 from phi3scaffold.runtime.serving.settings import KEY_VARIABLE, Settings
 
 LONGEST_LINE = 1 << 24  # bytes of one event
@@ -94,7 +94,12 @@ class Ticket:
 class Worker:
     """Keeps an engine alive and hands it one request at a time, first come, first served.
 
+    Args:
+        look: the models that are there now. Asked before every start of the engine: what it loads
+            may have been made again in the meantime.
+
     Attributes:
+        models: what the engine holds.
         ready: whether an engine is there and has loaded the models.
         waiting: requests that wait.
         running: the one that is being answered.
@@ -102,8 +107,9 @@ class Worker:
         contexts: name of a model -> tokens that prompt and answer may have.
     """
 
-    def __init__(self, models: Sequence[Served], settings: Settings) -> None:
-        self.models, self.settings = models, settings
+    def __init__(self, look: Callable[[], Sequence[Served]], settings: Settings) -> None:
+        self._look, self.settings = look, settings
+        self.models = look()
         self.ready = False
         self.waiting: deque[Ticket] = deque()
         self.running: Ticket | None = None
@@ -184,6 +190,8 @@ class Worker:
             while True:
                 begun = time.monotonic()
                 try:
+                    if self.contexts:
+                        self._look_again()
                     await self._live(ready if not self.contexts else lambda: None)
                 except ScaffoldError as error:
                     if not self.contexts:
@@ -198,6 +206,14 @@ class Worker:
             self.kill()
             if self.process is not None:
                 await self.process.wait()
+
+    def _look_again(self) -> None:
+        """The engine starts again: from files that may not be those of before."""
+        before, self.models = self.models, self._look()
+        if self.models != before:
+            print("what is served has changed: it is loaded anew", file=sys.stderr, flush=True)
+            for told in remarks(self.models):
+                print(f"warning: {told}", file=sys.stderr, flush=True)
 
     async def drain(self) -> None:
         """Take nothing new, and wait for what is there, as long as the settings say."""
@@ -229,7 +245,8 @@ class Worker:
         environment = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
         work = json.dumps([model.work() for model in self.models])
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", engine.__name__, work),
+            # -P: the folder it is started in holds a project, whose random.py is not Python's
+            *(sys.executable, "-P", "-m", engine.__name__, work),
             stdin=PIPE,
             stdout=PIPE,
             limit=LONGEST_LINE,

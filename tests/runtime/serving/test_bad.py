@@ -7,6 +7,7 @@ import json
 import socket
 import time
 
+import psutil
 import pytest
 
 from tests.runtime.serving.bad import Bad, requests
@@ -31,6 +32,8 @@ def test_bad_request(server: Server, bad: Bad) -> None:
     assert error["code"] == bad.code
     assert isinstance(error["message"], str)
     assert 5 < len(error["message"]) < 600
+    assert "llguidance" not in error["message"]
+    assert len(error["param"] or "") <= 200
     if bad.param is not None:
         assert error["param"] == bad.param
     assert server.health()["code"] == 200
@@ -91,6 +94,45 @@ def test_a_body_that_never_comes_does_not_wait_for_ever(server: Server) -> None:
     assert server.health()["code"] == 200
 
 
+def test_a_connection_without_a_request_is_closed(server: Server) -> None:
+    """Silent from the first, in the midst of headers, or drop by drop after an answer."""
+    whole = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    connections = [
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(3)
+    ]
+    connections[1].sendall(whole[:-2])
+    connections[2].sendall(whole)
+    reply = b""
+    while not reply.endswith(b"}"):
+        reply += connections[2].recv(4096)
+    for byte in whole[:3]:
+        time.sleep(0.4)
+        connections[2].sendall(bytes([byte]))
+    for connection in connections:
+        with connection:
+            assert connection.recv(4096) == b""
+
+
+def test_who_takes_no_answer_is_cut_off(server: Server) -> None:
+    """Thousands of requests in one go, and not a byte is read."""
+    process = psutil.Process(server.process.pid)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            connection.send(b"GET /chat.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3000)
+        port = connection.getsockname()[1]
+
+        def there() -> bool:
+            found = process.net_connections("tcp")
+            return any(one.raddr and one.raddr.port == port for one in found)
+
+        until(there)
+        until(lambda: not there(), 15)
+    assert server.health()["code"] == 200
+
+
 def test_an_endless_body_is_not_read_to_its_end(server: Server) -> None:
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     reply = slowly(server, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 6, b"")
@@ -123,6 +165,11 @@ def test_a_client_that_is_gone_before_its_body_leaves_nothing(server: Server) ->
             connection.sendall(sent)
     until(lambda: server.health()["running"] == server.health()["waiting"] == 0)
     assert server.chat().status == 200
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST", "Localhost:80", "[::1]:80", "127.0.0.2"])
+def test_this_machine_has_several_names(server: Server, host: str) -> None:
+    assert server.ask("GET", "/health", headers={"Host": host}).status == 200
 
 
 def test_a_page_of_the_web_may_not_ask(server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -287,7 +288,9 @@ def test_an_api_key_from_a_file(own: Callable[..., Server], tmp_path: Path) -> N
     key = "a-key-that-nobody-knows"
     file = tmp_path / "key"
     file.write_text(key + "\n")
-    server = own("--host", "0.0.0.0", "--api-key-file", str(file)).wait()
+    page = "https://example.org"
+    words = ("--host", "0.0.0.0", "--api-key-file", str(file), "--cors-origin", page)
+    server = own(*words).wait()
     assert server.ask("GET", "/health").status == 200
     wrong = ("", key, "Bearer ", f"Bearer {key}x", f"Bearer {key[:-1]}", f"Basic {key}", "Bearer é")
     for given in wrong:
@@ -295,6 +298,10 @@ def test_an_api_key_from_a_file(own: Callable[..., Server], tmp_path: Path) -> N
             reply = server.ask("GET", path, headers={"Authorization": given.encode()})
             assert reply.status == 401
             assert reply.json()["error"]["code"] == "invalid_api_key"
+    asks = {"Origin": page, "Access-Control-Request-Method": "POST"}
+    brings = "authorization,content-type,x-stainless-os"  # as OpenAI's client does in a browser
+    asks["Access-Control-Request-Headers"] = brings
+    assert server.ask("OPTIONS", "/v1/chat/completions", headers=asks).status == 200
     with pytest.raises(openai.AuthenticationError):
         server.client("wrong").models.list()
     assert server.client(key).chat.completions.create(model="proj", messages=HELLO).choices
@@ -312,6 +319,8 @@ def test_an_api_key_from_a_file(own: Callable[..., Server], tmp_path: Path) -> N
         (("--host", "203.0.113.7"), "k" * 20, "cannot be used"),
         (("--form", "onnx-base"), None, "phi3scaffold export"),
         (("--port", "70000"), None, "a port from 0 to 65535"),
+        (("--cors-origin", "https://example.org/"), None, "without a path"),
+        (("--cors-origin", "example.org"), None, "such as https://"),
     ],
 )
 def test_what_cannot_be_served(
@@ -342,6 +351,32 @@ def test_a_broken_gate_is_said_loudly(tiny_project: Path, tmp_path: Path) -> Non
     assert "not the one that was measured" in str(remark(project))
     path.unlink()
     assert "nobody has measured" in str(remark(project))
+
+
+def test_a_model_that_was_made_again_is_told_once_it_is_loaded(
+    served_project: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "proj"
+    shutil.copytree(served_project, root)
+    # what lies in the project is not taken for a package of that name
+    (root / "onnxruntime_genai.py").write_text("raise SystemExit('not this one')\n")
+    server = Server(root).wait()
+    try:
+        before = server.client().models.retrieve("proj")
+        path = next(root.glob("gen-model/*/release.json"))
+        release = json.loads(path.read_text())
+        path.write_text(json.dumps({**release, "released": False}))
+        os.utime(root / "gen-model" / "onnx" / "genai_config.json", (7, 7))
+        assert server.client().models.retrieve("proj") == before  # the old one is in memory
+        server.engine.kill()
+        until(lambda: server.health()["restarts"] == 1 and server.health()["code"] == 200)
+        model = server.client().models.retrieve("proj")
+        assert model.created == 7
+        assert "THE GATE IS BROKEN" in model.remark
+        assert [line for line in server.told if line.startswith("warning: THE GATE IS BROKEN")]
+        assert server.chat().status == 200
+    finally:
+        assert server.end() == 0
 
 
 def test_a_damaged_model_is_one_message(served_project: Path, tmp_path: Path) -> None:
