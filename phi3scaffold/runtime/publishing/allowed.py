@@ -16,20 +16,25 @@ from phi3scaffold.runtime.pipeline import manifest
 from phi3scaffold.runtime.pipeline.hashing import digest
 from phi3scaffold.runtime.pipeline.manifest import Manifest
 from phi3scaffold.runtime.report.card import CARD
-from phi3scaffold.runtime.stages import evaluate, gate
-from phi3scaffold.runtime.stages.model import read_lock
+from phi3scaffold.runtime.stages import data, evaluate, gate
 
 # What a person may publish, and the stage that makes it; the base alone was never measured by a
 # gate, and lies on the hub already.
 MADE_BY = {"onnx": "export", "adapter": "finetune", "merged": "merge", "onnx-adapter": "adapters"}
 AGAIN = "phi3scaffold run"
+WRITTEN = ("datasets/", "fine-tuning/")  # what a person wrote
 
 
-def check_allowed(project: Project, forms: Sequence[str]) -> None:
+def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = False) -> None:
     """Refuse what has not passed the gate, or is not what passed it.
 
     The manifests are compared with each other here, and with the project's own files; what was
     made with its manifest by whoever reads it.
+
+    Args:
+        project: the project.
+        forms: those that go up.
+        with_data: whether the rows, too.
 
     Raises:
         ScaffoldError: a form was not made or not measured; nobody has looked at the gate, or it is
@@ -42,44 +47,30 @@ def check_allowed(project: Project, forms: Sequence[str]) -> None:
     looked_at = _manifest(project.release, "Nobody has looked at the gate.", gate.RELEASE)
     report = _manifest(project.report, "There is no model card yet.", CARD)
     _check_gate(project, looked_at)
-    _check_base(project)
     made = {"evaluate": measured, "gate": looked_at, "report": report}
     for form in forms:
         folder = folder_of(form, project)
         made[MADE_BY[form]] = _manifest(folder, f"{folder.name} has no manifest.")
-    for stage in ("data", "model"):  # where a job in the cloud made it, they may not be here
-        found = manifest.read(STAGES[stage].folder(project))
-        if found is not None:
-            made[stage] = found
+    rows = manifest.read(data.folder(project))
+    remote = project.target in ("aml", "arc")  # a job may have been given rows from elsewhere
+    if rows is not None and (with_data or not remote):
+        made["data"] = rows
     for one in made.values():
         _check_inputs(project, one, made)
     _check_measured(project, forms)
 
 
-def _check_base(project: Project) -> None:
-    lock = read_lock(project.lock)
-    if lock and (lock.id, lock.revision) != (project.model_id, project.revision):
-        raise ScaffoldError(
-            f"project.yaml names another base model now; it was made from {lock.id} at "
-            f"{lock.revision}.",
-            where=f"{project.root / MARKER}: model",
-            fix=AGAIN,
-        )
-
-
 def _check_inputs(project: Project, looker: Manifest, made: Mapping[str, Manifest]) -> None:
     """Refuse where something is not here any more as `looker` found it."""
     for name, sha in looker.inputs.items():
-        before, is_stage = name.removeprefix("stage:"), name.startswith("stage:")
-        if is_stage and before in made and made[before].content != sha:
+        before, path = name.removeprefix("stage:"), project.root / name
+        if name.startswith("stage:") and before in made and made[before].content != sha:
             raise ScaffoldError(
                 f"What {before} made is not what {looker.stage} has looked at.",
                 where=STAGES[before].folder(project),
                 fix=f"{AGAIN}; it does again only what has changed",
             )
-        path = project.root / name
-        inside = not is_stage and not Path(name).is_absolute()
-        if inside and path.is_file() and digest_of(path) != sha:
+        if name.startswith(WRITTEN) and path.is_file() and digest_of(path) != sha:
             raise ScaffoldError(
                 f"{name} has changed since the stage {looker.stage} has looked at it.",
                 where=path,
@@ -111,6 +102,12 @@ def _check_gate(project: Project, looked_at: Manifest) -> None:
 
 def _check_measured(project: Project, forms: Sequence[str]) -> None:
     metrics = _read(project.evaluation / evaluate.METRICS)
+    if metrics["model"] != project.model_id:
+        raise ScaffoldError(
+            f"project.yaml names another base model now; it was made from {metrics['model']}.",
+            where=f"{project.root / MARKER}: model.id",
+            fix=AGAIN,
+        )
     for form in forms:
         if form not in metrics["forms"]:
             why = metrics.get("not_measured", {}).get(form, "it was not asked")

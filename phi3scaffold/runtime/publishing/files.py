@@ -124,7 +124,7 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
             up holds a likely secret.
     """
     forms = tuple(form for form in MADE_BY if form in forms)
-    check_allowed(project, forms)
+    check_allowed(project, forms, with_data=with_data)
     files: dict[str, Upload] = {}
     extra: list[Path] = []
     for form in forms:

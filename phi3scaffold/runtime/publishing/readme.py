@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from phi3scaffold import catalog
@@ -16,6 +17,7 @@ from phi3scaffold.project import Project
 from phi3scaffold.runtime.base_model import Base
 from phi3scaffold.runtime.forms import folder_of
 from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, names
+from phi3scaffold.runtime.onnx.adapter_file import CONFIG
 from phi3scaffold.runtime.page import cards
 from phi3scaffold.runtime.prompt import Prompt
 from phi3scaffold.runtime.report import card
@@ -112,11 +114,20 @@ def _how_to_run(project: Project, repo: str, forms: Sequence[str], licence: str,
         columns=asked.columns,
         system=asked.system,
         eats=any(mark.get("rstrip") for mark in words.get("added_tokens", [])),
-        base=Base.of(project),
+        base=_base(project),
         rounded=_rounding(project),
         rows=rows,
         licence=licence,
     )
+
+
+def _base(project: Project) -> Base:
+    """The base model as the adapter names it, which may have been made elsewhere."""
+    base, path = Base.of(project), project.adapter / CONFIG
+    if not path.is_file():
+        return base
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return replace(base, name=told["base_model_name_or_path"], commit=told["revision"])
 
 
 def _packages(project: Project, form: str) -> list[str]:

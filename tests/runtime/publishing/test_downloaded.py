@@ -18,9 +18,10 @@ from phi3scaffold.project import load_project
 from phi3scaffold.runtime.base_model import Base
 from phi3scaffold.runtime.forms import open_form
 from phi3scaffold.runtime.publishing.readme import write
+from phi3scaffold.runtime.stages.finetune import settle
 from tests.conftest import command as phi3scaffold
 from tests.runtime.publishing.conftest import REPO, TOKEN, on_the_hub, publish
-from tests.runtime.publishing.test_refused import as_if_measured, as_if_read, made_again
+from tests.runtime.publishing.test_refused import as_if_measured, as_if_of_base, made_again
 from tests.support.hub_server import HubServer
 
 FORMS = ("onnx", "adapter", "merged", "onnx-adapter")
@@ -124,7 +125,8 @@ def test_qlora_over_a_base_of_the_hub(
     (project / "model.lock").write_text(json.dumps(told))
     path = project / "project.yaml"
     path.write_text(path.read_text().replace('id: "tiny"', 'id: "ann/base"'))
-    as_if_read(project)
+    settle(project / "gen-model/adapter/adapter_config.json", Base.of(load_project(project)))
+    as_if_of_base(project, "ann/base")
 
     publish(project, hub, REPO, "--forms", "adapter")
     files = on_the_hub(hub)
@@ -179,6 +181,7 @@ def test_where_the_base_is_to_be_had(
         told = {"id": model, "revision": "main", "source": lock, "commit": "0" * 40, "sha256": {}}
         (project / "model.lock").write_text(json.dumps(told))
     assert Base.of(load_project(project)) == base
+    settle(project / "gen-model/adapter/adapter_config.json", base)
     text = write(load_project(project), REPO, ["adapter"], notice=False, rows=False)
     code = code_of(text, "adapter")
     compile(code, "README.md", "exec")

@@ -112,6 +112,19 @@ def as_if_read(project: Path) -> None:
         note.write_text(json.dumps(told))
 
 
+def as_if_of_base(project: Path, name: str) -> None:
+    """Let the adapter, as it lies there, be the one that was measured, over that base."""
+    made_again(project / "gen-model/adapter")
+    path = project / "gen-model/evaluation/metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": name}))
+    made_again(path.parent)
+    for note in project.glob(f"gen-model/*/{manifest.NAME}"):
+        told = json.loads(note.read_text())
+        for stage in ("finetune", "evaluate"):
+            told["inputs"].pop(f"stage:{stage}", None)
+        note.write_text(json.dumps(told))
+
+
 def other_rows(project: Path) -> None:
     path = project / "datasets/held-out.jsonl"
     path.write_text(path.read_text(encoding="utf-8").partition("\n")[2], encoding="utf-8")
@@ -144,7 +157,7 @@ CASES: list[tuple[str, Callable[[Path], None], str]] = [
     ("another adapter", another_adapter, "What finetune made is not what evaluate has looked at"),
     ("other rows", other_rows, "held-out.jsonl has changed since the stage data has looked at it"),
     ("prepared anew", prepared_anew, "What data made is not what evaluate has looked at"),
-    ("another base", another_base, "names another base model now; it was made from tiny at main"),
+    ("another base", another_base, "names another base model now; it was made from tiny"),
     (
         "a place",
         lambda project: say(project, f"Look into {project}/datasets."),
@@ -180,6 +193,17 @@ def test_it_is_refused(project: Path, change: Callable[[Path], None], says: str)
     assert says in str(refused.value)
     assert refused.value.fix
     assert "aBcDeFgHiJ" not in str(refused.value)
+
+
+def test_what_a_job_in_the_cloud_had(project: Path) -> None:
+    """Its rows and the lock of its base may be others than those here, which then do not go up."""
+    other_rows(project)
+    (project / "model.lock").write_text((project / "model.lock").read_text() + "\n")
+    path = project / "project.yaml"
+    path.write_text(path.read_text().replace("target: cpu", "target: aml"))
+    assert gather(load_project(project), ["onnx", "adapter"]).files
+    with pytest.raises(ScaffoldError, match=r"held-out\.jsonl has changed"):
+        gather(load_project(project), ["onnx"], with_data=True)
 
 
 def test_a_form_that_is_not_chosen_may_be_gone(project: Path) -> None:
