@@ -11,8 +11,11 @@ import sqlite3
 import subprocess
 import sys
 import time
+from base64 import b64encode
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 
@@ -212,6 +215,59 @@ def test_a_store_that_does_not_answer_ends_no_run(
     assert time.monotonic() - begun < 40
     log = (project.gen / "logs" / "run.log").read_text(encoding="utf-8")
     assert "Traceback" in log and "sesame" not in log + notes[0]["text"]
+
+
+class Server(BaseHTTPRequestHandler):
+    """As much of MLflow's server as a run asks of it; the files lie beside it."""
+
+    asked: ClassVar[list[tuple[str, str]]] = []  # what, and who asked
+    place: ClassVar[Path]
+
+    def answer(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        given = json.loads(self.rfile.read(length) or "{}")
+        what = self.path.partition("/mlflow/")[2].partition("?")[0]
+        self.asked.append((what, self.headers.get("Authorization", "")))
+        info = {
+            **{"run_id": "r", "run_uuid": "r", "experiment_id": "1"},
+            **{"status": given.get("status", "RUNNING"), "start_time": 1, "run_name": "mine"},
+            "artifact_uri": self.place.as_uri(),
+        }
+        told = {
+            "experiments/get-by-name": {"experiment": {"experiment_id": "1", "name": "proj"}},
+            "runs/create": {"run": {"info": info, "data": {}}},
+            "runs/get": {"run": {"info": info, "data": {}}},
+            "runs/update": {"run_info": info},
+        }
+        text = json.dumps(told.get(what, {})).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@needs_mlflow
+def test_a_password_of_a_server_is_sent_and_never_written(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Server, "asked", [])
+    monkeypatch.setattr(Server, "place", tmp_path / "files", raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://me:open-sesame@127.0.0.1:{server.server_port}"
+        monkeypatch.setenv(tracking.URI, uri)
+        assert track(project, EVENTS) == EVENTS
+        server.shutdown()
+    assert ("runs/update", "Basic " + b64encode(b"me:open-sesame").decode()) in Server.asked
+    written = [path for path in project.gen.rglob("*") if path.is_file()]
+    written += (tmp_path / "files").rglob("*.*")
+    assert {"run.log", "index.html"} <= {path.name for path in written}
+    assert not [path for path in written if b"sesame" in path.read_bytes()]
 
 
 @needs_mlflow

@@ -163,6 +163,10 @@ def test_the_pages_say_why_there_are_none(
 ) -> None:
     none = command("ui", cwd=project.root, check=False)
     assert none.returncode == 2 and "No run of this project has been tracked yet" in none.stderr
+    assert "fix:   phi3scaffold run\n" in none.stderr
+    project.evaluation.mkdir(parents=True)  # what is up to date would be tracked by no run
+    made = command("ui", cwd=project.root, check=False)
+    assert "delete gen-model/evaluation" in made.stderr and "then phi3scaffold run" in made.stderr
     monkeypatch.setenv(tracking.URI, "http://me:open-sesame@elsewhere")
     elsewhere = command("ui", cwd=project.root, check=False)
     assert elsewhere.returncode == 2 and "http://elsewhere" in elsewhere.stderr

@@ -326,6 +326,8 @@ def main(project: Project) -> int:
         os.nice(5)
     for name, value in QUICK.items():
         os.environ.setdefault(name, value)
+    # At the end of a run the client prints a server's whole address, and that goes into the log.
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     tracker = Tracker(project)
     ended = "KILLED"  # the run went away without a word
     with contextlib.redirect_stdout(sys.stderr):

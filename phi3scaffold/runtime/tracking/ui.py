@@ -43,12 +43,13 @@ def check_store(project: Project) -> None:
             fix=f"open {shown(os.environ[URI])}; or unset {URI} to see this project's own store",
         )
     if not store(project).is_file():
+        steps = [] if project.tracking else ["tracking: true in project.yaml"]
+        if project.evaluation.exists():  # a run that makes nothing is not tracked
+            steps.append("delete gen-model/evaluation, so that it is measured again")
         raise ScaffoldError(
             "No run of this project has been tracked yet.",
             where=store(project),
-            fix="phi3scaffold run"
-            if project.tracking
-            else "tracking: true in project.yaml, then phi3scaffold run",
+            fix="; then ".join([*steps, "phi3scaffold run"]),
         )
 
 
