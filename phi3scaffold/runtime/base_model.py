@@ -27,14 +27,14 @@ class Base:
     @classmethod
     def of(cls, project: Project) -> Base:
         """The base of a project, by the catalogue and model.lock."""
-        from phi3scaffold.runtime.stages.model import read_lock
+        from phi3scaffold.runtime.stages.model import local_folder, read_lock
 
         if project.is_demonstration:
             return cls(project.model_id, None, "tiny")
         entry, lock = catalog.find(project.model_id), read_lock(project.lock)
-        fetched = lock if lock and (lock.id, lock.source) == (project.model_id, "hub") else None
+        commit = lock.commit if lock and lock.id == project.model_id else None
         if entry and entry.hub_id:
-            return cls(entry.hub_id, fetched.commit if fetched else None, "hub")
-        if fetched:
-            return cls(fetched.id, fetched.commit, "hub")
+            return cls(entry.hub_id, commit, "hub")
+        if local_folder(project) is None:
+            return cls(project.model_id, commit, "hub")
         return cls(PurePath(project.model_id).name, None, "folder")

@@ -265,12 +265,13 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _check_text(text: str, where: str, place: Path | None = None) -> None:
-    found = [f"a likely secret: {kind}" for kind in find_secrets(text)]
+    """Refuse a text that holds a likely secret, or names `place`."""
+    found = [f"a likely secret: {kind}" for kind in sorted(find_secrets(text))]
     if place and str(place) in text:
         found.append("a folder of this machine")
-    for one in found:
+    if found:
         raise ScaffoldError(
-            f"What would go up holds {one}.",
+            f"What would go up holds {found[0]}.",
             where=where,
             fix="take it out where it came from (and make a secret void: it may be elsewhere, "
             "too), then: phi3scaffold run",

@@ -166,6 +166,7 @@ def test_columns_a_system_turn_and_marks_that_eat(
     [
         ("tiny", "tiny", Base("tiny", None, "tiny")),
         ("me/model", "hub", Base("me/model", "0" * 40, "hub")),
+        ("me/model", None, Base("me/model", None, "hub")),  # a job has resolved it, elsewhere
         ("microsoft/Phi-3-mini-4k-instruct", None, Base(DEFAULT, None, "hub")),
         ("phi-3.5-mini", "hub", Base("microsoft/Phi-3.5-mini-instruct", "0" * 40, "hub")),
         ("../somewhere/my-base", "folder", Base("my-base", None, "folder")),
