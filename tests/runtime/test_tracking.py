@@ -124,7 +124,9 @@ def test_a_run_is_in_the_projects_own_store(project: Project) -> None:
 
 
 @needs_mlflow
-def test_the_loss_curve_is_whole_where_a_run_goes_on(stored: Project) -> None:
+def test_the_loss_curve_is_whole_where_a_run_goes_on(
+    stored: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of the steps that another run made, too, each with its own loss, and once."""
     from mlflow import MlflowClient
 
@@ -138,12 +140,20 @@ def test_the_loss_curve_is_whole_where_a_run_goes_on(stored: Project) -> None:
         {**step, "step": 4, "loss": 4.0, "loss_step": 4},
         done("finetune"),
     ]
+    client = MlflowClient(tracking.address(stored))
+
+    def losses() -> list[tuple[int, float]]:
+        (run,) = runs(stored)
+        told = client.get_metric_history(run.info.run_id, "finetune/loss")
+        return sorted((one.step, one.value) for one in told)
+
+    whole = [(n, float(n)) for n in (1, 2, 3, 4)]
     track(stored, events)
+    assert losses() == whole
     (run,) = runs(stored)
-    told = MlflowClient(tracking.address(stored)).get_metric_history(
-        run.info.run_id, "finetune/loss"
-    )
-    assert sorted((one.step, one.value) for one in told) == [(n, float(n)) for n in (1, 2, 3, 4)]
+    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)  # a job that was begun again
+    track(stored, [START, done("finetune")])
+    assert losses() == whole
 
 
 @needs_mlflow

@@ -183,9 +183,11 @@ class Tracker:
         with contextlib.suppress(OSError, ValueError):
             if stage == "finetune":
                 history = json.loads((self.project.adapter / "history.json").read_text("utf-8"))
+                # a job that was begun again told its earlier steps to the same run
+                curves = CURVES if self._own else {"eval_loss": CURVES["eval_loss"]}
                 self._metrics += [
                     (name, float(entry[key]), now, int(entry["step"]))
-                    for key, name in CURVES.items()
+                    for key, name in curves.items()
                     for entry in history
                     if math.isfinite(entry.get(key, math.nan))
                     and (name, int(entry["step"])) not in self._told
