@@ -52,7 +52,13 @@ class Server:
         said, told: the lines of its standard output and of its log, so far.
     """
 
-    def __init__(self, project: Path, *words: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        project: Path,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        stderr: int = subprocess.PIPE,
+    ) -> None:
         self.project = project
         self.said: list[str] = []
         self.told: list[str] = []
@@ -61,12 +67,13 @@ class Server:
             cwd=project,
             env={**os.environ, **(env or {})},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
         for stream, lines in ((self.process.stdout, self.said), (self.process.stderr, self.told)):
-            threading.Thread(target=self._read, args=(stream, lines), daemon=True).start()
+            if stream is not None:
+                threading.Thread(target=self._read, args=(stream, lines), daemon=True).start()
         self.port = 0
 
     def wait(self, seconds: float = 60) -> Server:

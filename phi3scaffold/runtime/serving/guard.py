@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse
 
 from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.serving import chat
+from phi3scaffold.runtime.serving.log import log
 from phi3scaffold.runtime.serving.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
@@ -74,11 +74,9 @@ class Guard:
                 note = notes.get("note", "")
                 seconds = time.monotonic() - started
                 path = scope["path"].encode("unicode_escape").decode()[:100]
-                print(
+                log(
                     f"{time.strftime('%H:%M:%S')} {scope['method']} {path} {status} "
-                    f"{seconds:.3f}s{note}",
-                    file=sys.stderr,
-                    flush=True,
+                    f"{seconds:.3f}s{note}"
                 )
 
     def _check(self, scope: Scope) -> None:

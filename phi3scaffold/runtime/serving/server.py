@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.runtime.serving.api import build
 from phi3scaffold.runtime.serving.guard import NOT_TAKEN
+from phi3scaffold.runtime.serving.log import log
 from phi3scaffold.runtime.serving.settings import Settings, check_address
 from phi3scaffold.runtime.serving.worker import Worker
 
@@ -72,7 +73,7 @@ class Server(uvicorn.Server):
 
     def stop(self, by_hand: bool) -> None:
         if self.stopping is None:
-            print("stopping: answering what was taken ...", file=sys.stderr, flush=True)
+            log("stopping: answering what was taken ...")
             self.stopping = self.loop.create_task(self._stop())
         elif by_hand:
             self.worker.refuse_all()

@@ -19,6 +19,7 @@ from phi3scaffold.runtime.asking.asked import Asked
 from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.pipeline.child import why_it_ended
 from phi3scaffold.runtime.serving import engine
+from phi3scaffold.runtime.serving.log import log
 from phi3scaffold.runtime.serving.served import Served, remarks
 from phi3scaffold.runtime.serving.settings import KEY_VARIABLE, Settings
 
@@ -193,10 +194,11 @@ class Worker:
                     if self.contexts:
                         self._look_again()
                     await self._live(ready if not self.contexts else lambda: None)
-                except ScaffoldError as error:
+                except (ScaffoldError, OSError) as error:  # such as: too many open files
                     if not self.contexts:
                         raise
-                    print(f"error: {error}", file=sys.stderr, flush=True)
+                    log(f"error: {error}")
+                    self.kill()
                     self._down = True
                 self._hit()
                 failures = 0 if time.monotonic() - begun > PAUSES[-1] else failures + 1
@@ -211,9 +213,9 @@ class Worker:
         """The engine starts again: from files that may not be those of before."""
         before, self.models = self.models, self._look()
         if self.models != before:
-            print("what is served has changed: it is loaded anew", file=sys.stderr, flush=True)
+            log("what is served has changed: it is loaded anew")
             for told in remarks(self.models):
-                print(f"warning: {told}", file=sys.stderr, flush=True)
+                log(f"warning: {told}")
 
     async def drain(self) -> None:
         """Take nothing new, and wait for what is there, as long as the settings say."""
@@ -231,7 +233,7 @@ class Worker:
 
     def _end_if_stubborn(self, ticket: Ticket) -> None:
         if ticket is self.running:
-            print("the engine does not end an answer: it is ended", file=sys.stderr, flush=True)
+            log("the engine does not end an answer: it is ended")
             self.kill()
 
     def kill(self) -> None:
@@ -275,7 +277,7 @@ class Worker:
                 fix="if memory ran out: close other programs",
                 exit_code=FAILED_RUN,
             )
-        print(f"the engine ended ({why_it_ended(code)})", file=sys.stderr, flush=True)
+        log(f"the engine ended ({why_it_ended(code)})")
 
     def _tell(self, ticket: Ticket, event: dict[str, Any]) -> None:
         refused = event.get("refused")
