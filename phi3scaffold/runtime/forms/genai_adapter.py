@@ -20,22 +20,23 @@ class GenaiAdapterForm(GenaiForm):
         self, folder: Path, adapter: str | None = None, prompt: Prompt | None = None
     ) -> None:
         adapter = adapter or names(folder)[0]
-        prompt = prompt or Prompt.load(_place(folder, adapter))
-        super().__init__(folder, prompt, "onnx-adapter")
+        super().__init__(folder, prompt or Prompt.load(_place(folder, adapter)), "onnx-adapter")
         self._adapters: Any = self._genai.Adapters(self._model)
-        self._loaded: set[str] = set()
-        self.adapter = self._load(adapter)
+        self._prompts: dict[str, Prompt] = {}  # of every adapter that is loaded
+        self._load(adapter)
+        self.adapter = adapter
 
     def use(self, adapter: str) -> None:
         """Answer with this adapter and its prompt from now on.
 
+        Its files are read the first time only: later ones may belong to another base.
+
         Raises:
             ScaffoldError: there is none of that name, or its file is damaged.
         """
-        prompt = Prompt.load(_place(self.folder, adapter))
-        self.adapter = self._load(adapter)
-        self.prompt = prompt
-        self._stop = frozenset({*prompt.stop, *map(int, self._tokenizer.eos_token_ids)})
+        self._load(adapter)
+        self.adapter, self.prompt = adapter, self._prompts[adapter]
+        self._stop = frozenset({*self.prompt.stop, *map(int, self._tokenizer.eos_token_ids)})
 
     def close(self) -> None:
         self._adapters = None  # it holds the model
@@ -44,20 +45,21 @@ class GenaiAdapterForm(GenaiForm):
     def _before_reading(self, generator: Any) -> None:
         generator.set_active_adapter(self._adapters, self.adapter)
 
-    def _load(self, adapter: str) -> str:
-        path = _place(self.folder, adapter) / WEIGHTS
-        if adapter not in self._loaded:
-            try:
-                self._adapters.load(str(path), adapter)
-            except Exception as error:
-                raise ScaffoldError(
-                    f"ONNX Runtime GenAI cannot load the adapter: {error}",
-                    where=path,
-                    fix="make it again: phi3scaffold adapters",
-                    exit_code=FAILED_RUN,
-                ) from error
-            self._loaded.add(adapter)
-        return adapter
+    def _load(self, adapter: str) -> None:
+        if adapter in self._prompts:
+            return
+        place = _place(self.folder, adapter)
+        prompt = Prompt.load(place)
+        try:
+            self._adapters.load(str(place / WEIGHTS), adapter)
+        except Exception as error:
+            raise ScaffoldError(
+                f"ONNX Runtime GenAI cannot load the adapter: {error}",
+                where=place / WEIGHTS,
+                fix="make it again: phi3scaffold adapters",
+                exit_code=FAILED_RUN,
+            ) from error
+        self._prompts[adapter] = prompt
 
 
 def names(folder: Path) -> list[str]:

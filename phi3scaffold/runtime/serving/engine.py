@@ -25,6 +25,7 @@ from phi3scaffold.runtime.asking.engine import Engine, TakenBack
 from phi3scaffold.runtime.asking.refused import Refused
 from phi3scaffold.runtime.forms import open_form
 from phi3scaffold.runtime.forms.form import Form
+from phi3scaffold.runtime.forms.genai_adapter import GenaiAdapterForm
 from phi3scaffold.runtime.forms.schema import BadSchema
 
 ENDED = 0
@@ -83,6 +84,9 @@ def _load(models: list[dict[str, Any]]) -> dict[str, tuple[Form, str | None]]:
         name, adapter = model["form"], model["adapter"]
         if name not in forms:
             forms[name] = open_form(name, load_project(Path(model["root"])), adapter=adapter)
+        form = forms[name]
+        if isinstance(form, GenaiAdapterForm) and adapter:
+            form.use(adapter)  # now: once it is asked for, the files may be others, or none
     return {model["id"]: (forms[model["form"]], model["adapter"]) for model in models}
 
 

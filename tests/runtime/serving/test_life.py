@@ -336,6 +336,10 @@ def test_a_model_that_was_made_again_is_told_once_it_is_loaded(
         path.write_text(json.dumps({**release, "released": False}))
         os.utime(root / "gen-model" / "onnx" / "genai_config.json", (7, 7))
         assert server.client().models.retrieve("proj") == before  # the old one is in memory
+        adapters = root / "gen-model" / "onnx-adapter"
+        adapters.rename(root / "gone")
+        assert [server.chat(model=name).status for name in ("tone", "other", "tone")] == [200] * 3
+        (root / "gone").rename(adapters)
         server.engine.kill()
         until(lambda: server.health()["restarts"] == 1 and server.health()["code"] == 200)
         model = server.client().models.retrieve("proj")
