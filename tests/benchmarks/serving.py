@@ -24,6 +24,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,8 @@ def main() -> int:
     parser.add_argument("--batches", action="store_true")
     parser.add_argument("--alone", action="store_true", help="without LitServe")
     args = parser.parse_args()
+    if not args.alone and not args.batches and find_spec("litserve") is None:
+        parser.error("LitServe is not installed: pip install 'phi3scaffold[bench]', or --alone")
     project = args.project.resolve()
     phrases = texts(project)
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {args.clients} clients")

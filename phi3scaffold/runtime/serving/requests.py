@@ -33,7 +33,6 @@ HARMLESS = frozenset(
         "safety_identifier",
         "service_tier",
         "user",
-        "verbosity",
     }
 )
 # Taken where they say what happens anyway.
@@ -56,6 +55,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "tool_choice": ("none", "auto"),
     "tools": ([],),
     "top_logprobs": (0,),
+    "verbosity": ("medium",),
     "web_search_options": (),
 }
 ROLES = ("system", "developer", "user", "assistant")

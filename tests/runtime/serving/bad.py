@@ -126,6 +126,7 @@ UNSUPPORTED = {
     "prediction": ({"type": "content", "content": "x"},),
     "reasoning_effort": ("high",),
     "store": (True,),
+    "verbosity": ("low", "high"),
     "web_search_options": ({},),
 }
 UNKNOWN = ("top_k", "min_p", "max_token", "Temperature", "prompt", "stops", "", "__class__", "é")
