@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -69,21 +70,20 @@ def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
     args.words = list(argv)
     try:
         return importlib.import_module(verbs[args.verb].module).run(args) or 0
-    except ScaffoldError as error:
-        if args.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        if args.debug:
-            raise
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED_RUN
-    except OSError as error:
+    except (ScaffoldError, KeyboardInterrupt, OSError) as error:
         if args.debug:
-            raise
-        print(f"error: {describe_os_error(error)}", file=sys.stderr)
-        return 2
+            traceback.print_exc()
+        return _told(error)
+
+
+def _told(error: ScaffoldError | KeyboardInterrupt | OSError) -> int:
+    """Say what ended the command; return the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    told = error if isinstance(error, ScaffoldError) else describe_os_error(error)
+    print(f"error: {told}", file=sys.stderr)
+    return told.exit_code
