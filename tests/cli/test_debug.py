@@ -10,7 +10,7 @@ from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 
 
-@pytest.mark.parametrize("words", [["lint", "--project", "nowhere"], ["new", "taken"]])
+@pytest.mark.parametrize("words", [["lint"], ["new", "taken"]])
 def test_a_users_mistake(
     words: list[str],
     tmp_path: Path,
