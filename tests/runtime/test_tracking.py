@@ -12,10 +12,10 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -23,6 +23,7 @@ from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import Project, load_project
 from phi3scaffold.runtime import tracking
 from phi3scaffold.runtime.tracking import child, store, tracked
+from tests.support.mlflow_server import Server
 
 needs_mlflow = pytest.mark.skipif(
     importlib.util.find_spec("mlflow") is None, reason="MLflow is not installed"
@@ -225,40 +226,6 @@ def test_a_store_that_does_not_answer_ends_no_run(
     assert time.monotonic() - begun < 40
     log = (project.gen / "logs" / "run.log").read_text(encoding="utf-8")
     assert "Traceback" in log and "sesame" not in log + notes[0]["text"]
-
-
-class Server(BaseHTTPRequestHandler):
-    """As much of MLflow's server as a run asks of it; the files lie beside it."""
-
-    asked: ClassVar[list[tuple[str, str]]] = []  # what, and who asked
-    place: ClassVar[Path]
-
-    def answer(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
-        given = json.loads(self.rfile.read(length) or "{}")
-        what = self.path.partition("/mlflow/")[2].partition("?")[0]
-        self.asked.append((what, self.headers.get("Authorization", "")))
-        info = {
-            **{"run_id": "r", "run_uuid": "r", "experiment_id": "1"},
-            **{"status": given.get("status", "RUNNING"), "start_time": 1, "run_name": "mine"},
-            "artifact_uri": self.place.as_uri(),
-        }
-        told = {
-            "experiments/get-by-name": {"experiment": {"experiment_id": "1", "name": "proj"}},
-            "runs/create": {"run": {"info": info, "data": {}}},
-            "runs/get": {"run": {"info": info, "data": {}}},
-            "runs/update": {"run_info": info},
-        }
-        text = json.dumps(told.get(what, {})).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = answer
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 @needs_mlflow
