@@ -19,6 +19,12 @@ UNSEEN = ("pattern", "multipleOf")
 # digits take all memory there is. No context holds as many.
 MOST_ITEMS = 20_000
 COUNTS = ("minItems", "maxItems")
+# What JSON writes as an escape. llguidance ends a constant too early where one of these is followed
+# by more than so many bytes, unless there could be two of it.
+ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
+BEHIND_ESCAPED = 30
+DATA = ("const", "enum", "default", "examples")  # keywords that hold no schema
+NAMED = ("properties", "patternProperties", "$defs", "definitions")  # hold one for every name
 # What stands around the reason in ONNX Runtime GenAI's error: the place, and the whole grammar.
 BEFORE = re.compile(r"^Error creating grammar: (at [\d()]+: )?(failed to compile JSON schema: )?")
 BEHIND = re.compile(r"\n( *\d+ \| |<backtrace>)")
@@ -43,14 +49,14 @@ def grammar(schema: str) -> str:
     told = json.loads(schema)
     if sum(_items(told)) > MOST_ITEMS:
         raise BadSchema(f"its arrays may hold more than {MOST_ITEMS:,} items (minItems, maxItems)")
-    return GRAMMAR.format(json.dumps({**told, "x-guidance": COMPACT}))
+    return GRAMMAR.format(json.dumps({**_spelled(told), "x-guidance": COMPACT}))
 
 
 def broken(text: str, schema: str) -> str | None:
     """Why an answer does not keep to the schema; None where it does.
 
-    A schema that contradicts itself ends the answer early, and so does llguidance where more than
-    30 bytes follow a quote, a backslash or a control character in a constant.
+    A schema that contradicts itself ends the answer early, and so does llguidance at a text that is
+    cut (see `ESCAPED`) and stands in a constant object or list.
     """
     try:
         answer = json.loads(text)
@@ -73,6 +79,42 @@ def _violation(answer: Any, schema: dict[str, Any]) -> str | None:
     kind = validators.extend(kind, dict.fromkeys(UNSEEN, _unseen))
     error = next(kind(schema, registry=REGISTRY).iter_errors(answer), None)
     return None if error is None else error.message
+
+
+def _spelled(schema: Any) -> Any:
+    """A schema that allows the same, with every text that llguidance would cut as a pattern."""
+    if isinstance(schema, list):
+        return [_spelled(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found: dict[str, Any] = {}
+    for name, inner in schema.items():
+        if name in NAMED and isinstance(inner, dict):
+            found[name] = {key: _spelled(one) for key, one in inner.items()}
+        else:
+            found[name] = inner if name in DATA else _spelled(inner)
+    values = [found["const"]] if "const" in found else found.get("enum")
+    if isinstance(values, list) and any(map(_would_be_cut, values)):
+        kept = {"enum": [value for value in values if not _would_be_cut(value)]}
+        texts = [_pattern(value) for value in values if _would_be_cut(value)]
+        found.pop("const" if "const" in found else "enum")
+        also = found.get("allOf", [])
+        found["allOf"] = [
+            *(also if isinstance(also, list) else [also]),
+            {"anyOf": [kept, *texts] if kept["enum"] else texts},
+        ]
+    return found
+
+
+def _would_be_cut(value: Any) -> bool:
+    found = ESCAPED.search(value) if isinstance(value, str) else None
+    return found is not None and len(value[found.end() :].encode()) > BEHIND_ESCAPED
+
+
+def _pattern(text: str) -> dict[str, Any]:
+    """The text alone: two of what is escaped would be too long."""
+    each = (f"{re.escape(one)}{{1,2}}" if ESCAPED.match(one) else re.escape(one) for one in text)
+    return {"type": "string", "pattern": f"^{''.join(each)}$", "maxLength": len(text)}
 
 
 def _items(schema: Any) -> Iterator[float]:

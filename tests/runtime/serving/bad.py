@@ -143,6 +143,7 @@ SCHEMAS: dict[str, Any] = {
     "look-ahead": {"type": "string", "pattern": "(?=x)y"},
     "bad pattern": {"type": "string", "pattern": "("},
     "bad property": {"type": "object", "properties": {"a": 7}},
+    "bad allOf": {"const": '"' + "x" * 40, "allOf": 7},
     "bad items": {"type": "array", "items": "text"},
     "more items than memory": {"type": "array", "items": {"type": "null"}, "minItems": 10**6},
     "long and wrong": {"type": "nonsense", "description": "x" * 5000},

@@ -188,6 +188,8 @@ def asked_for(client: openai.OpenAI, schema: dict[str, object]) -> str:
         "é ü 漢字 🙂",  # beyond the letters of this tokenizer
         "it is <|end|> or </s>",  # a control token's name, as a text
         "a text of more than thirty-one bytes, with no escape in it at all",
+        'say "yes" now, please, and wait for me here',  # which llguidance itself would cut
+        "first line\nsecond line: (some) [signs] {of} a.regex* \\d+ $ ^ | -, and the end of it\n",
         '"',
     ],
 )
@@ -213,7 +215,7 @@ def test_an_answer_that_breaks_its_schema_is_an_error(client: openai.OpenAI) -> 
     """llguidance ends such a constant too early: the answer is JSON, but not what was asked for."""
     constant = 'say "yes" now, please, and wait for me here'
     with pytest.raises(openai.BadRequestError, match="broke off") as error:
-        asked_for(client, {"const": constant})
+        asked_for(client, {"const": {"said": constant}})
     assert error.value.code == "invalid_json_schema"
 
 
