@@ -22,7 +22,8 @@ def pytest_report_header() -> str:
 def command(*words: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run `phi3scaffold WORDS` as a user would; with `check`, its output is the error."""
     done = subprocess.run(
-        [sys.executable, "-m", "phi3scaffold", *words],
+        # -P: as the installed command, which takes no module from the folder it is typed in
+        [sys.executable, "-P", "-m", "phi3scaffold", *words],
         cwd=cwd,
         capture_output=True,
         text=True,

@@ -27,11 +27,14 @@ QUIET = {
 # Threads that wait by spinning starve each other when the machine has other work: small matrix
 # products then run ten times slower on two busy cores. Sleeping costs an idle machine little.
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+# Processes that we start run modules in the folder they are started in. That holds a project, whose
+# random.py or numpy.py is not the one that is meant.
+PATH = {"PYTHONSAFEPATH": "1"}
 
 
 def prepare() -> None:
-    """Switch telemetry off; keep what the user set for the rest."""
-    os.environ.update(TELEMETRY_OFF)
+    """Settle telemetry and where modules come from; keep what the user set of the rest."""
+    os.environ.update(TELEMETRY_OFF | PATH)
     for name, value in {**QUIET, **THREADS}.items():
         os.environ.setdefault(name, value)
 

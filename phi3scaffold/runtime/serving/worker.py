@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.runtime import environment
 from phi3scaffold.runtime.asking.asked import Asked
 from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
 from phi3scaffold.runtime.pipeline.child import why_it_ended
@@ -244,15 +245,15 @@ class Worker:
 
     async def _live(self, ready: Callable[[], None]) -> None:
         """One engine's life."""
-        environment = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
+        environment.prepare()
+        given = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
         work = json.dumps([model.work() for model in self.models])
         self.process = await asyncio.create_subprocess_exec(
-            # -P: the folder it is started in holds a project, whose random.py is not Python's
-            *(sys.executable, "-P", "-m", engine.__name__, work),
+            *(sys.executable, "-m", engine.__name__, work),
             stdin=PIPE,
             stdout=PIPE,
             limit=LONGEST_LINE,
-            env=environment,
+            env=given,
             # Ctrl-C in a terminal is for the server alone. Not a session of its own: Linux would
             # weigh the engine as a program that has nothing to do with us.
             process_group=0 if os.name == "posix" else None,
