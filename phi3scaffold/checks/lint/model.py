@@ -79,7 +79,10 @@ def _fetched(tree: Tree, project: Project) -> Iterator[Verdict]:
                 "phi3scaffold model",
             )
             return  # the other one says the same
-    base = Base.of(project).name
+    try:
+        base = Base.of(project).name
+    except ScaffoldError:  # model.lock cannot be understood, as L03-settings says
+        return
     for path in sorted(tree.root.glob("gen-model/*/prompt.json")):
         form = tree.document(path.relative_to(tree.root).as_posix())
         made_from = form.get("model") if form else None
