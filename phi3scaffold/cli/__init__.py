@@ -71,12 +71,17 @@ def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
     try:
         return importlib.import_module(verbs[args.verb].module).run(args) or 0
     except BrokenPipeError:  # `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go()
         return FAILED_RUN
     except (ScaffoldError, KeyboardInterrupt, OSError) as error:
         if args.debug:
             traceback.print_exc()
         return _told(error)
+
+
+def let_go() -> None:
+    """Nobody reads standard output any more: what is left for it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _told(error: ScaffoldError | KeyboardInterrupt | OSError) -> int:

@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from phi3scaffold.cli import let_go
 from phi3scaffold.cli.asking import typed_as
 from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.project import DEMONSTRATION
@@ -107,15 +108,17 @@ def run(args: argparse.Namespace) -> int:
 
     def ready(address: str) -> None:
         key = ' -H "Authorization: Bearer $PHI3SCAFFOLD_API_KEY"' if settings.api_key else ""
-        print(f"serving at {address}/v1; Ctrl-C stops")
-        for model in worker.models:
-            print(f"  model {model.id}: {model.form}, {model.folder}")
-        print(f"  a page to chat: {address}/")
-        print(
-            f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json'{key} \\\n"
-            f"""    -d '{{"messages": [{{"role": "user", "content": "..."}}]}}'""",
-            flush=True,
-        )
+        lines = [
+            f"serving at {address}/v1; Ctrl-C stops",
+            *(f"  model {model.id}: {model.form}, {model.folder}" for model in worker.models),
+            f"  a page to chat: {address}/",
+            f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json'{key} \\",
+            """    -d '{"messages": [{"role": "user", "content": "..."}]}'""",
+        ]
+        try:
+            print("\n".join(lines), flush=True)
+        except OSError:  # `... | head`: it serves all the same
+            let_go()
 
     return serve(worker, ready)
 

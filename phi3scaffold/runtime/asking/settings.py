@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.forms.sampling import HOTTEST, SEEDS, STOP_LENGTH, STOPS, Sampling
+from phi3scaffold.runtime.forms.sampling import (
+    HOTTEST,
+    LARGEST,
+    SEEDS,
+    STOP_LENGTH,
+    STOPS,
+    Sampling,
+)
 from phi3scaffold.runtime.prompt import Prompt
 
 
@@ -117,7 +124,7 @@ def _stops(text: str) -> tuple[str, ...]:
     return tuple(map(one_stop, texts))
 
 
-AT_LEAST_ONE = whole(1, 2**31 - 1)
+AT_LEAST_ONE = whole(1, LARGEST)
 READERS: dict[str, Callable[[str], Any]] = {
     "temperature": number(0, HOTTEST),
     "top_p": number(0, 1),

@@ -10,6 +10,7 @@ UNSEEDED = -1
 HOTTEST = 2.0  # temperature
 COLDEST = 1e-6  # below it as 0: it is the likeliest token, and logits / 1e-40 are no number
 SEEDS = (-(2**63), 2**63 - 1)
+LARGEST = 2**31 - 1  # whole number, such as of tokens: as C counts them
 STOPS, STOP_LENGTH = 16, 256  # texts that end an answer, and characters of each
 
 

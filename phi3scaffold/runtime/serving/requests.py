@@ -16,13 +16,13 @@ from phi3scaffold.runtime.asking.asked import Asked
 from phi3scaffold.runtime.asking.refused import Refused
 from phi3scaffold.runtime.forms.sampling import (
     HOTTEST,
+    LARGEST,
     SEEDS,
     STOP_LENGTH,
     STOPS,
     Sampling,
 )
 
-LONGEST = 2**31 - 1  # tokens: as a program counts them
 # Without effect on the answer of this server.
 HARMLESS = frozenset(
     {
@@ -127,7 +127,7 @@ class Common(BaseModel):
     model: str | None = Field(default=None, max_length=256)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(default=None, ge=1, le=LONGEST)
+    max_tokens: int | None = Field(default=None, ge=1, le=LARGEST)
     temperature: float | None = Field(default=None, ge=0, le=HOTTEST)
     top_p: float | None = Field(default=None, ge=0, le=1)
     seed: int | None = Field(default=None, ge=SEEDS[0], le=SEEDS[1])
@@ -176,7 +176,7 @@ class ChatRequest(Common):
     """POST /v1/chat/completions."""
 
     messages: list[Turn] = Field(min_length=1, max_length=2048)
-    max_completion_tokens: int | None = Field(default=None, ge=1, le=LONGEST)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=LARGEST)
 
     def asked(self, model: str) -> Asked:
         """What the engine is to do. Raises Refused."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import command
+from tests.support.azure.worker import free_port
+from tests.support.server import until
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,36 @@ def test_a_broken_gate_is_said_loudly(tiny_project: Path, tmp_path: Path) -> Non
     assert "not the one that was measured" in str(remark(project))
     path.unlink()
     assert "nobody has measured" in str(remark(project))
+
+
+def test_without_a_reader_of_its_output_it_serves(served_project: Path) -> None:
+    """As behind `| head -0`: nothing is told, and nothing dies of it."""
+    read, write = os.pipe()
+    os.close(read)
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "phi3scaffold", "serve", "--port", str(port)],
+        cwd=served_project, stdout=write, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(write)
+
+    def health() -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as reply:
+                return json.load(reply)
+        except OSError:  # it does not listen yet, or says 503
+            return {}
+
+    try:
+        until(lambda: health().get("status") == "ok", 60)
+        time.sleep(0.5)  # so long that a second engine would have been started
+        assert health()["restarts"] == 0
+        process.terminate()
+        _, told = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert "BrokenPipe" not in told and "error" not in told
+    finally:
+        process.kill()
 
 
 def test_a_damaged_model_is_one_message(served_project: Path, tmp_path: Path) -> None:
