@@ -1,1 +1,0 @@
-"""From conversations to training tokens: rendered, indexed, split, packed."""

@@ -1,1 +1,0 @@
-"""Everything that touches Microsoft Olive; the only folder that imports it."""

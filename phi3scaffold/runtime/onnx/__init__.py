@@ -1,1 +1,0 @@
-"""What is done to ONNX graphs after ModelBuilder has made them."""
