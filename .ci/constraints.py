@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-UI = ROOT / "phi3scaffold" / "runtime" / "tracking" / "ui.lock"
+UI = ROOT / "phi3scaffold" / "reporting" / "tracking" / "ui.lock"
 EXTRAS = ("train", "cpu", "track", "serve", "aml", "dev")
 PINNED_BY_TORCH = re.compile(r"(nvidia|cuda)-|triton==")
 

@@ -37,7 +37,7 @@ VERBS = {
         "everything, up to the report",
         ("", "--local   # on this CPU, whatever the target"),
     ),
-    "ui": Verb("phi3scaffold.cli.ui", "the tracked runs, in the web browser"),
+    "ui": Verb("phi3scaffold.cli.tracking_ui", "the tracked runs, in the web browser"),
     "lint": Verb("phi3scaffold.cli.lint", "is the project still sound"),
     "infer": Verb("phi3scaffold.cli.infer", "answer one prompt, or thousands"),
     "chat": Verb("phi3scaffold.cli.chat", "talk to the model in the terminal"),

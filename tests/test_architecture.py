@@ -45,7 +45,7 @@ IMPORTED_LATE = (
             "trainer",
         )
     ),
-    "phi3scaffold.runtime.evaluation.preload",
+    "phi3scaffold.evaluation.preload",
 )
 FROM_BELOW = ("forms", "asking", "serving")
 # `--help` answers at once: tens of milliseconds each.

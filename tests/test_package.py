@@ -86,7 +86,7 @@ def test_the_wheel_carries_template_tiny_and_types(built: tuple[Path, Path]) -> 
     assert "phi3scaffold/py.typed" in names
     assert "phi3scaffold/template/copier.yml" in names
     assert "phi3scaffold/generator/template.bundle" in names
-    assert "phi3scaffold/tiny/model/model.safetensors" in names
+    assert "phi3scaffold/models/tiny/model.safetensors" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
@@ -121,7 +121,7 @@ def test_the_sdist_can_be_tested(built: tuple[Path, Path]) -> None:
 
 
 def test_tiny_is_small() -> None:
-    model = Path(phi3scaffold.__file__).parent / "tiny" / "model"
+    model = Path(phi3scaffold.__file__).parent / "models" / "tiny"
     files = [path for path in model.rglob("*") if path.is_file()]
     assert files, "tiny is missing"
     assert sum(path.stat().st_size for path in files) <= TINY_LIMIT

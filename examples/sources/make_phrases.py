@@ -1,6 +1,6 @@
 """Makes the phrase-tone example: short phrases, each with the tone of what happens in it.
 
-    python examples/sources/make_phrases.py [FOLDER]
+    PYTHONPATH=tools python examples/sources/make_phrases.py [FOLDER]
 
 writes `train.jsonl` and `held-out.jsonl` into the template's samples (or the folder named), the
 same each time. The phrases are
@@ -9,7 +9,7 @@ Many of them can only be read as a whole: what was expected, denied or only said
 and does not count. Whole scenes, situations and reactions are held out, not single rows.
 
 The phrases are no part of what `tiny` was pretrained on: a row that stands in that text, in
-whatever case and spacing, is left out here, and a test looks again (tests/tiny).
+whatever case and spacing, is left out here, and a test looks again (tests/tools).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phi3scaffold.tiny.corpus import documents
-from phi3scaffold.tiny.overlap import found_in
-from phi3scaffold.tiny.pretrain import Recipe
-from phi3scaffold.tiny.world import CORE, Person, load, pick_person, sections, tell
+from tiny_model.corpus import documents
+from tiny_model.overlap import found_in
+from tiny_model.pretrain import Recipe
+from tiny_model.world import CORE, Person, load, pick_person, sections, tell
 
 HERE = Path(__file__).resolve().parent
 SAMPLES = HERE.parents[1] / "template" / "samples" / "classify"

@@ -6,10 +6,10 @@ import importlib.util
 import shutil
 from typing import Any
 
-from phi3scaffold.checks.scene import Scene, Skip
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.targets.azureml.settings import Settings, read_settings
+from phi3scaffold.checks.doctor_context import Scene, Skip
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.azureml.workspace_settings import Settings, read_settings
 
 ML = "2024-10-01"  # the versions of the interfaces that are asked
 AUTHORIZATION = "2022-04-01"
@@ -48,7 +48,7 @@ def get(scene: Scene, path: str, version: str, **query: str) -> dict[str, Any]:
         Unreachable: it does not.
     """
     require_sdk(scene)
-    from phi3scaffold.targets.azureml.login import MANAGEMENT
+    from phi3scaffold.targets.base.azureml.login import MANAGEMENT
 
     try:
         scene.azure.token(MANAGEMENT)

@@ -9,15 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3scaffold import catalog
-from phi3scaffold.checks.environments import Environment, environments_of
-from phi3scaffold.checks.machine import Gpu, gpus
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import MARKER, TARGETS, Project, find_project
-from phi3scaffold.targets import REMOTE
+from phi3scaffold.checks.installed_packages import Environment, environments_of
+from phi3scaffold.models import catalogue
+from phi3scaffold.pipeline.machine import Gpu, gpus
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import MARKER, TARGETS, Project, find_project
+from phi3scaffold.targets.base import REMOTE
 
 if TYPE_CHECKING:
-    from phi3scaffold.targets.azureml.login import Login
+    from phi3scaffold.targets.base.azureml.login import Login
 
 
 class Skip(Exception):
@@ -69,7 +69,7 @@ class Scene:
     @cached_property
     def azure(self) -> Login:
         """The login to Azure that all checks of Azure share."""
-        from phi3scaffold.targets.azureml.login import Login
+        from phi3scaffold.targets.base.azureml.login import Login
 
         return Login()
 
@@ -91,7 +91,7 @@ def open_scene(
             f"Unknown target {target!r}.", where="--target", fix=f"one of: {', '.join(TARGETS)}"
         )
     if model is not None:
-        catalog.describe(model)
+        catalogue.describe(model)
     project, broken, here = None, None, Path.cwd().resolve()
     root = next((one for one in (here, *here.parents) if (one / MARKER).is_file()), None)
     if root is not None:
@@ -104,6 +104,6 @@ def open_scene(
         project=project,
         broken=broken,
         target=target or (project.target if project else None),
-        model=model or (project.model_id if project else catalog.DEFAULT),
+        model=model or (project.model_id if project else catalogue.DEFAULT),
         offline=offline,
     )

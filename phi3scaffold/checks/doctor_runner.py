@@ -9,9 +9,9 @@ from dataclasses import replace
 from types import ModuleType
 
 from phi3scaffold.checks.azure import project_of
-from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.doctor_context import Scene, Skip
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 
 def examine(

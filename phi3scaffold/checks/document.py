@@ -6,7 +6,7 @@ import importlib.util
 import inspect
 from pathlib import Path
 
-from phi3scaffold.checks.running import FOLDERS, load
+from phi3scaffold.checks.runner import FOLDERS, load
 
 FILE = Path(__file__).with_name("README.md")
 HEAD = """\

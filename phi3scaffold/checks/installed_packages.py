@@ -10,7 +10,7 @@ from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 
-from phi3scaffold.project import Project
+from phi3scaffold.project.settings import Project
 
 PIN = re.compile(r"([A-Za-z0-9._-]+)==([^;\s]+)")
 # environment -> the file in setup/ that says what goes into it

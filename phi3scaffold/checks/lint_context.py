@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.checks.verdict import State, Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.places import Key, Places, dotted, find_places
-from phi3scaffold.project import MARKER, Project, project_of, read_json, read_yaml
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.key_locations import Key, Places, dotted, find_places
+from phi3scaffold.project.settings import MARKER, Project, project_of, read_json, read_yaml
 
 DATASET = "datasets/dataset.yaml"
 OLIVE = "fine-tuning/olive-config.json"

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from phi3scaffold.checks.lint.tree import Change, Tree, ignore_list, ignored
-from phi3scaffold.checks.running import load, run, run_one
+from phi3scaffold.checks.lint_context import Change, Tree, ignore_list, ignored
+from phi3scaffold.checks.runner import load, run, run_one
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 
 @dataclass(frozen=True)

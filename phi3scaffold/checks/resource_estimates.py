@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from phi3scaffold import catalog
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.targets import REMOTE
+from phi3scaffold.models import catalogue
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.base import REMOTE
 
 GIB = 2**30
 MEASURED_WEIGHTS = 7.64e9  # bytes
@@ -32,7 +32,7 @@ class Need(NamedTuple):
 
 def weights_of(model: str, project: Project | None = None) -> int | None:
     """Bytes of the base model's 16-bit weights; None where they are not known before a download."""
-    from phi3scaffold.runtime.stages.model import local_folder
+    from phi3scaffold.stages.model import local_folder
 
     if project is not None and model == project.model_id:
         folder = local_folder(project)
@@ -41,7 +41,7 @@ def weights_of(model: str, project: Project | None = None) -> int | None:
             there = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
         if there:
             return there
-    parameters = catalog.describe(model).parameters
+    parameters = catalogue.describe(model).parameters
     return parameters * 2 if parameters else None
 
 
@@ -86,9 +86,9 @@ def disk_need(project: Project, weights: int) -> int:
 
     Of a project in the cloud, what is brought back: the adapter and the ONNX form.
     """
-    from phi3scaffold.runtime.graph import STAGES, up_to
-    from phi3scaffold.runtime.pipeline import manifest
-    from phi3scaffold.runtime.stages.model import local_folder
+    from phi3scaffold.pipeline import manifest
+    from phi3scaffold.stages.graph import STAGES, up_to
+    from phi3scaffold.stages.model import local_folder
 
     remote = project.target in REMOTE
     planned = _Planned(**vars(project))

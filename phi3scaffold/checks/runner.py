@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 FOLDERS = ("doctor", "lint")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 State = Literal["ok", "note", "warning", "error", "skipped"]
 

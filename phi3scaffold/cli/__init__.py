@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from phi3scaffold import __version__
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError, describe_os_error
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError, describe_os_error
 
 INTERRUPTED = 130
 

@@ -12,17 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli.asking import (
+from phi3scaffold.cli.form_options import (
     add_arguments as add_asking_arguments,
 )
-from phi3scaffold.cli.asking import load, open_with_remark, project_of, settings_of, shown
-from phi3scaffold.cli.typed import Ask, asker, dim, keys_held
-from phi3scaffold.errors import ScaffoldError, describe_os_error
+from phi3scaffold.cli.form_options import load, open_with_remark, project_of, settings_of, shown
+from phi3scaffold.cli.ui.line_input import Ask, asker, dim, keys_held
+from phi3scaffold.project.errors import ScaffoldError, describe_os_error
 
 if TYPE_CHECKING:
-    from phi3scaffold.project import Project
-    from phi3scaffold.runtime.asking.answer import Answer
-    from phi3scaffold.runtime.asking.talk import Talk
+    from phi3scaffold.inference.answer import Answer
+    from phi3scaffold.inference.conversation import Talk
+    from phi3scaffold.project.settings import Project
 
 HINT = "/help explains; Ctrl-C stops an answer, Ctrl-D leaves"
 HISTORY = ".chat-history"  # which .gitignore and .amlignore leave out
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.runtime.asking.talk import Talk
+    from phi3scaffold.inference.conversation import Talk
 
     project = project_of(args)
     history = project.root / HISTORY if args.history is True else args.history

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3scaffold.cli import stage
-from phi3scaffold.cli.units import from_here
+from phi3scaffold.cli.ui.units import from_here
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from phi3scaffold.runtime.data.findings import Example, Finding
+    from phi3scaffold.datasets.findings import Example, Finding
 
 WIDTH = 100  # columns, where no terminal says otherwise
 NAME = 18  # columns of the names on the left
@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Bring the stage up to date and print the look at it."""
-    from phi3scaffold.project import DEMONSTRATION
-    from phi3scaffold.runtime.stages.data import folder
+    from phi3scaffold.project.settings import DEMONSTRATION
+    from phi3scaffold.stages.data import folder
 
     project = stage.bring_up_to_date(args, summary=False)
     here = folder(project)
@@ -102,7 +102,7 @@ class Look:
         self.report, self.width, self.glyphs, self.styled = report, width, glyphs, styled
 
     def lines(self, folder: Path, note: str) -> Iterator[tuple[str, str | Text]]:
-        from phi3scaffold.runtime.data.findings import findings, not_found
+        from phi3scaffold.datasets.findings import findings, not_found
 
         yield from _named("rows", self.rows())
         yield "form", self.text(f"{self.report['task']}: {self.report['form']}", 2 * self.width)
@@ -122,7 +122,7 @@ class Look:
 
     def text(self, text: str, most: int) -> str:
         """A user's text in at most `most` columns of one line, what is left out marked."""
-        from phi3scaffold.runtime.page.text import visible
+        from phi3scaffold.project.formatting import visible
 
         told = visible(text.strip(), lines=True).replace("\n", self.glyphs.newline)
         told = told.replace("\t", " ")
@@ -130,7 +130,7 @@ class Look:
         return told if len(told) <= most else told[: max(0, most - len(cut))] + cut
 
     def rows(self) -> Iterator[str]:
-        from phi3scaffold.runtime.page.text import count, size
+        from phi3scaffold.project.formatting import count, size
 
         rows, files = self.report["rows"], self.report["files"]
         told = f"{count(rows['train'])} to train, {count(rows['held_out'])} held out"
@@ -149,7 +149,7 @@ class Look:
         """A bar for each of the most frequent labels, and a word on the others."""
         from rich.text import Text
 
-        from phi3scaffold.runtime.page.text import count, share
+        from phi3scaffold.project.formatting import count, share
 
         if not self.report["labels"]:
             return
@@ -170,7 +170,7 @@ class Look:
             yield Text(f"{others} more, the rarest with {count(ranked[-1][1], 'row')}")
 
     def tokens(self) -> Iterator[str | Text]:
-        from phi3scaffold.runtime.page.text import count, share
+        from phi3scaffold.project.formatting import count, share
 
         tokens = self.report["tokens"]
         for side, named in (("train", "to train"), ("held_out", "held out")):
@@ -190,7 +190,7 @@ class Look:
     def histogram(self, drawn: dict[str, list[int]]) -> Iterator[Text]:
         from rich.text import Text
 
-        from phi3scaffold.runtime.page.text import count
+        from phi3scaffold.project.formatting import count
 
         rows = [sum(both) for both in zip(drawn["train"], drawn["held_out"], strict=True)]
         while rows and not rows[-1]:
@@ -209,7 +209,7 @@ class Look:
 
     def finding(self, found: Finding, room: int) -> Iterator[str]:
         """One finding, each row of its first example in `room` columns."""
-        from phi3scaffold.runtime.page.text import count
+        from phi3scaffold.project.formatting import count
 
         yield self.text(found.told, 3 * self.width)
         for what, rows, places in found.counts:
@@ -235,7 +235,7 @@ class Look:
         """The rendered rows, what is trained in colour or between marks."""
         from rich.text import Text
 
-        from phi3scaffold.runtime.data.findings import fit, trained_of
+        from phi3scaffold.datasets.findings import fit, trained_of
 
         samples = self.report["samples"]
         whole = "".join(text for shown in samples for text, _ in shown["tokens"])
@@ -255,7 +255,7 @@ class Look:
             yield "", body
 
     def run(self, text: str) -> str:
-        from phi3scaffold.runtime.page.text import visible
+        from phi3scaffold.project.formatting import visible
 
         told = visible(text, lines=True).replace("\t", " ").replace(" … ", f" {self.glyphs.cut} ")
         return told.replace("\n", self.glyphs.newline)

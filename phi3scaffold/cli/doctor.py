@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli import verdicts
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.cli.ui import check_report
+from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from phi3scaffold.checks.scene import Scene
+    from phi3scaffold.checks.doctor_context import Scene
     from phi3scaffold.checks.verdict import Verdict
 
 FORMAT = 1  # of --json; raised when a key goes or changes its meaning
@@ -46,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look, print; 1 where there is an error."""
-    from phi3scaffold.checks.examine import examine
-    from phi3scaffold.checks.running import explain, load
-    from phi3scaffold.checks.scene import open_scene
+    from phi3scaffold.checks.doctor_context import open_scene
+    from phi3scaffold.checks.doctor_runner import examine
+    from phi3scaffold.checks.runner import explain, load
 
     known = load("doctor")
     if args.explain:
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{here}: {scene.model}{f', for {scene.target}' if scene.target else ''}\n")
         found.sort(key=lambda one: ORDER.index(one.state))
         everything = args.verbose or bool(args.only)
-        verdicts.show("doctor", found, everything=everything, grouped=True)
+        check_report.show("doctor", found, everything=everything, grouped=True)
     return 1 if any(one.state == "error" for one in found) else 0
 
 

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from phi3scaffold.cli import stage
-from phi3scaffold.cli.ladder import ladder
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.cli.ui.comparison_table import ladder
+from phi3scaffold.project.errors import ScaffoldError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +46,8 @@ def _evaluate_folder(args: argparse.Namespace) -> dict[str, Any]:
     import tempfile
     from pathlib import Path
 
-    from phi3scaffold.cli.progress import show_progress
-    from phi3scaffold.runtime.evaluation.given import evaluate_folder, form_of
+    from phi3scaffold.cli.ui.progress import show_progress
+    from phi3scaffold.evaluation.external_model import evaluate_folder, form_of
 
     folder = Path(args.model).resolve()
     form_of(folder)  # before anything is prepared

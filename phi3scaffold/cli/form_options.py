@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli.typed import can_move
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import DEMONSTRATION
-from phi3scaffold.runtime.asking.settings import READERS, Settings, one_stop
-from phi3scaffold.runtime.forms import FORMS, open_form
+from phi3scaffold.cli.ui.line_input import can_move
+from phi3scaffold.inference.answer_settings import READERS, Settings, one_stop
+from phi3scaffold.inference.forms import FORMS, open_form
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import DEMONSTRATION
 
 if TYPE_CHECKING:
-    from phi3scaffold.project import Project
-    from phi3scaffold.runtime.forms.form import Form
+    from phi3scaffold.inference.forms.form import Form
+    from phi3scaffold.project.settings import Project
 
 # An answer must not move the cursor, colour what follows or rename the window.
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -97,7 +97,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 def project_of(args: argparse.Namespace) -> Project:
     """The project that is meant. Raises ScaffoldError where there is none."""
-    from phi3scaffold.project import find_project
+    from phi3scaffold.project.settings import find_project
 
     return find_project(Path(args.project) if args.project else None)
 

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from phi3scaffold.cli import INTERRUPTED
-from phi3scaffold.cli.asking import (
+from phi3scaffold.cli.form_options import (
     add_arguments as add_asking_arguments,
 )
-from phi3scaffold.cli.asking import open_with_remark, project_of, settings_of, shown
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.cli.form_options import open_with_remark, project_of, settings_of, shown
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 if TYPE_CHECKING:
-    from phi3scaffold.project import Project
-    from phi3scaffold.rows.turns import Conversation, Message
-    from phi3scaffold.runtime.asking.kept import Kept
-    from phi3scaffold.runtime.asking.prompts import Prompts
-    from phi3scaffold.runtime.forms.form import Form
+    from phi3scaffold.datasets.conversations import Conversation, Message
+    from phi3scaffold.inference.forms.form import Form
+    from phi3scaffold.inference.prompt_source import Prompts
+    from phi3scaffold.inference.resumable_output import Kept
+    from phi3scaffold.project.settings import Project
 
 TOLD = 20  # bad prompts that are named one by one
 EPILOG = """examples:
@@ -108,8 +108,8 @@ def run(args: argparse.Namespace) -> int:
             "--output is for texts that are given as arguments, or by --input.",
             fix="--input - reads standard input, a prompt a line",
         )
-    from phi3scaffold.runtime.asking.answer import Answer
-    from phi3scaffold.runtime.asking.many import described
+    from phi3scaffold.inference.answer import Answer
+    from phi3scaffold.inference.batch import described
 
     text = args.text[0] if args.text else None
     if text is None and not columns and not args.example:
@@ -155,7 +155,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _many(args: argparse.Namespace, project: Project) -> int:
     """Any number of prompts, in their order."""
-    from phi3scaffold.runtime.asking.kept import LINES, Kept, check_place
+    from phi3scaffold.inference.resumable_output import LINES, Kept, check_place
 
     text = not (args.json or (args.output and args.output.suffix.lower() in LINES))
     source = Path(args.input) if args.input not in (None, "-") else None
@@ -173,7 +173,7 @@ def _many(args: argparse.Namespace, project: Project) -> int:
 
 
 def _prompts(args: argparse.Namespace, project: Project, source: Path | None) -> Prompts:
-    from phi3scaffold.runtime.asking import prompts
+    from phi3scaffold.inference import prompt_source as prompts
 
     if args.input is None:
         return prompts.of_texts(args.text)
@@ -186,9 +186,9 @@ def _prompts(args: argparse.Namespace, project: Project, source: Path | None) ->
 def _answer_all(
     args: argparse.Namespace, form: Form, prompts: Prompts, kept: Kept | None, *, text: bool
 ) -> int:
-    from phi3scaffold.cli.progress import show_count
-    from phi3scaffold.runtime.asking.kept import as_line, one_line
-    from phi3scaffold.runtime.asking.many import Record, records
+    from phi3scaffold.cli.ui.progress import show_count
+    from phi3scaffold.inference.batch import Record, records
+    from phi3scaffold.inference.resumable_output import as_line, one_line
 
     began, count, bad = time.monotonic(), 0, 0
     seen = sys.stdout.isatty() and not kept  # the answers themselves show how far it is
@@ -277,8 +277,8 @@ def _standard_input(stream: TextIO | None = None) -> str | None:
 
 
 def _held_out_row(project: Project) -> Conversation:
-    from phi3scaffold.runtime.data.prepared import HELD_OUT, Prepared, file_of
-    from phi3scaffold.runtime.stages import data
+    from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared, file_of
+    from phi3scaffold.stages import data
 
     path = data.folder(project) / file_of(HELD_OUT)
     if not path.is_file():

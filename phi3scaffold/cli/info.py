@@ -25,12 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.checks import info
-    from phi3scaffold.project import find_project
+    from phi3scaffold.cli import project_info
+    from phi3scaffold.project.settings import find_project
 
     start = Path(args.project or ".").resolve()
-    there = args.project or info.project_here(start)
-    found = info.info(find_project(start) if there else None)
+    there = args.project or project_info.project_here(start)
+    found = project_info.info(find_project(start) if there else None)
     if args.json:
         print(json.dumps(found, indent=2))
         return 0
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    from phi3scaffold.cli.units import decimal
+    from phi3scaffold.cli.ui.units import decimal
 
     packages = found["packages"]
     missing = [name for name, one in packages.items() if one["installed"] is None]

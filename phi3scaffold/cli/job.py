@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from phi3scaffold.project import find_project
-    from phi3scaffold.runtime import environment
-    from phi3scaffold.targets.azureml.job import run_job
+    from phi3scaffold.pipeline import environment
+    from phi3scaffold.project.settings import find_project
+    from phi3scaffold.targets.azureml.job_run import run_job
 
     environment.prepare()
     project = replace(find_project(), local=args.local, checkpoints=args.checkpoints)

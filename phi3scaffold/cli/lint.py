@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from phi3scaffold.cli import verdicts
+from phi3scaffold.cli.ui import check_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,28 +35,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.checks.lint import report
-    from phi3scaffold.checks.lint.tree import Tree
-    from phi3scaffold.checks.running import explain
-    from phi3scaffold.project import find_root
+    from phi3scaffold.checks import lint_report
+    from phi3scaffold.checks.lint_context import Tree
+    from phi3scaffold.checks.runner import explain
+    from phi3scaffold.project.settings import find_root
 
     if args.explain:
         print(explain(args.explain))
         return 0
     root = find_root()
     if args.fix or args.diff:
-        changed = list(report.mend(root, write=args.fix))
+        changed = list(lint_report.mend(root, write=args.fix))
         to = sys.stderr if args.json else sys.stdout
         for change, diff in changed:
             print(f"{change.name}: {change.why}\n{diff}", file=to)
         if args.diff:
             return 0
-    found = report.look(Tree(root, deep=args.deep, quick=args.quick, say=_say))
+    found = lint_report.look(Tree(root, deep=args.deep, quick=args.quick, say=_say))
     if args.json:
         print(json.dumps([verdict.to_json() for verdict in found.verdicts], indent=2))
     else:
         left_out = [f"{len(found.left_out)} ignored"] if found.left_out else []
-        verdicts.show("lint", found.verdicts, everything=args.all, more=left_out)
+        check_report.show("lint", found.verdicts, everything=args.all, more=left_out)
     return 1 if found.fails(args.strict) else 0
 
 

@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli import migrated
 from phi3scaffold.cli import new as new_verb
+from phi3scaffold.cli.ui import migration_report
 
 if TYPE_CHECKING:
-    from phi3scaffold.generator.legacy import Old, Plan
+    from phi3scaffold.migration import Old, Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,24 +46,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, decide, make the project, print what became of each field."""
-    from phi3scaffold.generator import legacy, template
-    from phi3scaffold.generator.publish import check_destination
+    from phi3scaffold import migration
+    from phi3scaffold.generator import template
+    from phi3scaffold.pipeline.atomic_folder import check_destination
 
     names = template.questions()
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     template.check_choices(given)
-    old = legacy.read(Path(args.old))
+    old = migration.read(Path(args.old))
     if args.check:
         return _check(old, args.json)
     destination = Path(args.directory or f"{old.path.stem}-project")
     check_destination(destination.expanduser().resolve())
-    plan = legacy.plan(old, given)
+    plan = migration.plan(old, given)
     said: list[str] = []
-    answers = legacy.migrate(plan, destination, git=not args.no_git, say=said.append)
+    answers = migration.migrate(plan, destination, git=not args.no_git, say=said.append)
     if args.json:
         print(json.dumps(_as_json(old, plan), indent=2, ensure_ascii=False))
         return 0
-    print("\n".join([*migrated.lines(old, plan, _width()), *said]))
+    print("\n".join([*migration_report.lines(old, plan, _width()), *said]))
     new_verb.summary(destination, answers)
     return 0
 
@@ -82,10 +83,10 @@ def _as_json(old: Old, plan: Plan) -> dict[str, Any]:
 
 
 def _check(old: Old, as_json: bool) -> int:
-    from phi3scaffold.runtime import environment
+    from phi3scaffold.pipeline import environment
 
     environment.prepare()
-    from phi3scaffold.runtime.olive.verdicts import verdicts
+    from phi3scaffold.migration.field_verdicts import verdicts
 
     found = verdicts(old.content, [leaf.path for leaf in old.leaves])
     if as_json:
@@ -95,7 +96,7 @@ def _check(old: Old, as_json: bool) -> int:
         ]
         print(json.dumps({"fields": fields, "notes": [n._asdict() for n in old.notes]}, indent=2))
         return 0
-    for line in migrated.verdicts(old, found, _width()):
+    for line in migration_report.verdicts(old, found, _width()):
         print(line)
     counts = Counter(verdict.kind for verdict in found.values())
     silent = sum(verdict.silent for verdict in found.values())

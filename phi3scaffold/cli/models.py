@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from phi3scaffold.catalog import DEFAULT, ENTRIES, Entry
+from phi3scaffold.models.catalogue import DEFAULT, ENTRIES, Entry
 
 FOOTER = f"""\
 Default: {DEFAULT}.

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 # Without a terminal these must be given (or --defaults): they decide what the project is.
 NEEDED = ("algo", "target", "task")
@@ -39,16 +39,16 @@ def add_options(parser: argparse._ActionsContainer) -> None:
 
 
 def _models() -> tuple[str, ...]:
-    from phi3scaffold import catalog
+    from phi3scaffold.models import catalogue
 
-    return tuple(entry.name for entry in catalog.ENTRIES)
+    return tuple(entry.name for entry in catalogue.ENTRIES)
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask what is missing, make the project, print the next steps."""
     from phi3scaffold import generator
     from phi3scaffold.generator import template
-    from phi3scaffold.generator.publish import check_destination
+    from phi3scaffold.pipeline.atomic_folder import check_destination
 
     destination = Path(args.directory)
     names = list(template.questions())

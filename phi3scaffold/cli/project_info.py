@@ -14,16 +14,16 @@ from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.checks.doctor.packages import known_pins
-from phi3scaffold.checks.environments import FOLDERS, Environment
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.checks.installed_packages import FOLDERS, Environment
 from phi3scaffold.generator import template
-from phi3scaffold.project import MARKER, Project
-from phi3scaffold.runtime.graph import STAGES, up_to
-from phi3scaffold.runtime.olive.config import load_config
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.pipeline.run import is_up_to_date
-from phi3scaffold.runtime.stages.evaluate import METRICS
-from phi3scaffold.runtime.stages.gate import RELEASE
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.runner import is_up_to_date
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.olive_config import load_config
+from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.stages.evaluate import METRICS
+from phi3scaffold.stages.gate import RELEASE
+from phi3scaffold.stages.graph import STAGES, up_to
 
 FORMAT = 1  # of the object; a key that goes or changes its meaning makes it 2
 FRESH, STALE, MISSING = "up to date", "stale", "missing"

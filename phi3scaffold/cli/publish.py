@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3scaffold.cli.progress import show_bytes
-from phi3scaffold.cli.units import from_here
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import DEMONSTRATION
+from phi3scaffold.cli.ui.progress import show_bytes
+from phi3scaffold.cli.ui.units import from_here
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import DEMONSTRATION
 
 if TYPE_CHECKING:
-    from phi3scaffold.runtime.publishing.files import Publication, Upload
-    from phi3scaffold.runtime.publishing.hub import Target
+    from phi3scaffold.publishing.file_list import Publication, Upload
+    from phi3scaffold.publishing.hub_upload import Target
 
 FORMS = ("onnx", "adapter", "merged", "onnx-adapter")
 EPILOG = """examples:
@@ -75,19 +75,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.project import find_project
-    from phi3scaffold.runtime import environment
+    from phi3scaffold.pipeline import environment
+    from phi3scaffold.project.settings import find_project
 
     environment.prepare()
-    from phi3scaffold.runtime.pipeline.run import only_run
-    from phi3scaffold.runtime.publishing import hub
-    from phi3scaffold.runtime.publishing.files import gather
+    from phi3scaffold.pipeline.runner import only_run
+    from phi3scaffold.publishing import hub_upload
+    from phi3scaffold.publishing.file_list import gather
 
     project = find_project(Path(args.project) if args.project else None)
     repo = args.repo or re.sub(r"[^\w.-]+", "-", project.root.name).strip("-.")
-    hub.check_name(repo)
+    hub_upload.check_name(repo)
     if not args.dry_run:
-        hub.check_login()
+        hub_upload.check_login()
     if not (project.gen / "release").is_dir():  # before a lock makes gen-model/
         raise ScaffoldError(
             "Nothing was made yet, or nobody has looked at the gate.",
@@ -102,10 +102,10 @@ def run(args: argparse.Namespace) -> int:
             _show(found.described(whole), None)
             print(f"would go to {whole}, {_seen(not args.public)}; nothing was sent")
             return 0
-        target = hub.look(found, repo, public=args.public, overwrite=args.overwrite)
+        target = hub_upload.look(found, repo, public=args.public, overwrite=args.overwrite)
         _show(target.publication, target)
         with show_bytes("sending", target.size) as progress:
-            page = hub.send(target, progress)
+            page = hub_upload.send(target, progress)
     if args.public and target.private:
         print(f"it is private, and stays so; to let everybody see it: {page}/settings")
     print(f"{'published' if target.missing or target.goes else 'nothing new'}: {page}")

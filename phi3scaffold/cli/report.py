@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from phi3scaffold.cli import stage
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +19,11 @@ def run(args: argparse.Namespace) -> int:
 
     What was made in the cloud is shown as it was brought back.
     """
-    from phi3scaffold.cli.units import from_here
-    from phi3scaffold.runtime.graph import STAGES
-    from phi3scaffold.runtime.pipeline.run import is_up_to_date
-    from phi3scaffold.runtime.report.page import PAGE
-    from phi3scaffold.targets import runs_remotely
+    from phi3scaffold.cli.ui.units import from_here
+    from phi3scaffold.pipeline.runner import is_up_to_date
+    from phi3scaffold.reporting.report_page import PAGE
+    from phi3scaffold.stages.graph import STAGES
+    from phi3scaffold.targets.base import runs_remotely
 
     project = stage.chosen(args)
     page = project.report / PAGE

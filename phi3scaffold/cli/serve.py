@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from phi3scaffold.cli import let_go
-from phi3scaffold.cli.asking import typed_as
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import DEMONSTRATION
-from phi3scaffold.runtime.asking.settings import AT_LEAST_ONE
-from phi3scaffold.runtime.forms import FORMS
+from phi3scaffold.cli.form_options import typed_as
+from phi3scaffold.inference.answer_settings import AT_LEAST_ONE
+from phi3scaffold.inference.forms import FORMS
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import DEMONSTRATION
 
 EPILOG = """examples:
   phi3scaffold serve
@@ -73,10 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.project import find_project
+    from phi3scaffold.project.settings import find_project
 
     try:
-        from phi3scaffold.runtime.serving.server import serve
+        from phi3scaffold.serving.server import serve
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("phi3scaffold"):
             raise
@@ -84,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
             f"Serving needs a package that is not installed: {error.name}.",
             fix="pip install 'phi3scaffold[serve]', or make setup in the project",
         ) from None
-    from phi3scaffold.runtime.serving.served import remarks, served
-    from phi3scaffold.runtime.serving.settings import Settings, read_key
-    from phi3scaffold.runtime.serving.worker import Worker
+    from phi3scaffold.serving.engine_client import Worker
+    from phi3scaffold.serving.served_models import remarks, served
+    from phi3scaffold.serving.server_settings import Settings, read_key
 
     settings = Settings(
         host=args.host,

@@ -6,10 +6,10 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
-    from phi3scaffold.project import Project
+    from phi3scaffold.project.settings import Project
 
 LAST = {"run": "report", "evaluate": "report"}  # verbs that end at another stage than their own
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the stage that was typed, and what it needs, skipping what is up to date."""
-    from phi3scaffold.targets import runs_remotely
+    from phi3scaffold.targets.base import runs_remotely
 
     project = chosen(args)
     if runs_remotely(project, args.verb):
@@ -54,9 +54,9 @@ def run(args: argparse.Namespace) -> int:
 
 def in_processes(args: argparse.Namespace, project: Project) -> int:
     """The same command in several processes, each of which finds torchrun's environment."""
-    from phi3scaffold.runtime import environment
-    from phi3scaffold.runtime.pipeline.launch import check_count, launch
-    from phi3scaffold.targets import check_target
+    from phi3scaffold.pipeline import environment
+    from phi3scaffold.pipeline.launch import check_count, launch
+    from phi3scaffold.targets.base import check_target
 
     environment.prepare()
     check_target(project, args.verb)
@@ -69,7 +69,7 @@ def chosen(args: argparse.Namespace) -> Project:
     from dataclasses import replace
     from pathlib import Path
 
-    from phi3scaffold.project import find_project
+    from phi3scaffold.project.settings import find_project
 
     found = find_project(Path(args.project) if args.project else None)
     return replace(found, local=args.local)
@@ -77,18 +77,17 @@ def chosen(args: argparse.Namespace) -> Project:
 
 def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Project:
     """Run the stage of `args.verb` and those before it; with `summary`, say what came out."""
-    from phi3scaffold.cli.progress import show_progress, silent
-    from phi3scaffold.runtime import environment
-    from phi3scaffold.runtime.pipeline import ranks
-    from phi3scaffold.targets import check_target
+    from phi3scaffold.cli.ui.progress import show_progress, silent
+    from phi3scaffold.pipeline import environment, ranks
+    from phi3scaffold.targets.base import check_target
 
     environment.prepare()
     project = chosen(args)
     check_target(project, args.verb)
 
-    from phi3scaffold.runtime.graph import STAGES, up_to
-    from phi3scaffold.runtime.pipeline.run import run_pipeline
-    from phi3scaffold.runtime.tracking import tracked
+    from phi3scaffold.pipeline.runner import run_pipeline
+    from phi3scaffold.reporting.tracking import tracked
+    from phi3scaffold.stages.graph import STAGES, up_to
 
     shown = silent() if ranks.here().number else show_progress(project, summary=summary)
     with shown as emit, tracked(project, emit) as told:

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
     from phi3scaffold.generator.update import Plan
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Update, or show, or undo."""
     from phi3scaffold.generator import update
-    from phi3scaffold.project import find_root
+    from phi3scaffold.project.settings import find_root
 
     root = find_root()
     choices = _choices(args.set)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 NODE = re.compile(r"/model/layers\.(\d+)/(attn|mlp)/(\w+_proj)/MatMul\w*")
 KINDS = ("MatMul", "MatMulNBits")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.read import Row
-from phi3scaffold.rows.spec import ROLES, DatasetSpec, Messages
-from phi3scaffold.rows.text import kind_of_value
+from phi3scaffold.datasets.formats.json import kind_of_value
+from phi3scaffold.datasets.reader import Row
+from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
+from phi3scaffold.project.errors import ScaffoldError
 
 Message = dict[str, str]
 COLUMN = re.compile(r"\{([^{}\n]+)\}")

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.hub_errors import Asked, explained
-from phi3scaffold.rows.files import BESIDE, HUB, KINDS, READ
-from phi3scaffold.rows.splits import HELD_OUT, TRAIN, Splits, by_name, kinds, split_of
+from phi3scaffold.datasets.files import BESIDE, HUB, KINDS, READ
+from phi3scaffold.datasets.split_names import HELD_OUT, TRAIN, Splits, by_name, kinds, split_of
+from phi3scaffold.models.hub_errors import Asked, explained
+from phi3scaffold.project.errors import ScaffoldError
 
 ADDRESS = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
 # What a person writes after --data: a path only behind hf://, the revision may hold slashes.

@@ -12,10 +12,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.read import Reading, Row
-from phi3scaffold.rows.spec import ROLES, DatasetSpec, Messages
-from phi3scaffold.rows.turns import Conversation, Dropped, columns_of, conversation
+from phi3scaffold.datasets.conversations import Conversation, Dropped, columns_of, conversation
+from phi3scaffold.datasets.reader import Reading, Row
+from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
+from phi3scaffold.project.errors import ScaffoldError
 
 LOOKED_AT = 1000  # rows
 MOST_LABELS = 50

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 READ = f"{', '.join(KINDS)}, each also with .gz"
@@ -74,7 +74,7 @@ def data_files(sources: Iterable[Path | str]) -> tuple[Path, ...]:
     found: list[Path] = []
     for source in sources:
         if isinstance(source, str) and source.startswith(HUB):
-            from phi3scaffold.rows.hub import download
+            from phi3scaffold.datasets.dataset_hub import download
 
             found.append(download(source))
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from phi3scaffold.runtime.page.text import count, share
+from phi3scaffold.project.formatting import count, share
 
 Run = tuple[str, int]  # a piece of a rendered row, and 1 where it is trained
 RUNS = 8  # of a sample that are shown: four questions and their answers

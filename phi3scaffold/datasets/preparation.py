@@ -17,14 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.read import Reading
-from phi3scaffold.rows.spec import DatasetSpec
-from phi3scaffold.runtime.data import near
-from phi3scaffold.runtime.data.crew import Crew, worth
-from phi3scaffold.runtime.data.facts import Facts
-from phi3scaffold.runtime.data.index import COLUMNS, Index
-from phi3scaffold.runtime.data.prepared import (
+from phi3scaffold.datasets import near_duplicates
+from phi3scaffold.datasets.prepared_rows import (
     DROPPED,
     HELD_OUT,
     REPORT,
@@ -32,9 +26,15 @@ from phi3scaffold.runtime.data.prepared import (
     file_of,
     schema,
 )
-from phi3scaffold.runtime.data.shards import Batch, Shards, batches, mask, name_of
-from phi3scaffold.runtime.data.split import hold_out, mixed
-from phi3scaffold.runtime.environment import peak_bytes
+from phi3scaffold.datasets.reader import Reading
+from phi3scaffold.datasets.row_index import COLUMNS, Index
+from phi3scaffold.datasets.shards import Batch, Shards, batches, mask, name_of
+from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.datasets.split import hold_out, mixed
+from phi3scaffold.datasets.statistics import Facts
+from phi3scaffold.datasets.worker_pool import Crew, worth
+from phi3scaffold.pipeline.environment import peak_bytes
+from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,10 +166,10 @@ class _Run:
         ranked = np.argsort(mixed(prompts, self.spec.seed))
         looked_at = [
             self.shards.prompt(*self.shards.find(row))
-            for row in rows[ranked[: near.COMMON_LOOKED_AT]].tolist()
+            for row in rows[ranked[: near_duplicates.COMMON_LOOKED_AT]].tolist()
         ]
-        common = near.common_shingles(looked_at)
-        sample = ranked[: near.MOST]
+        common = near_duplicates.common_shingles(looked_at)
+        sample = ranked[: near_duplicates.MOST]
         sample = sample[np.argsort(rows[sample])]  # as they lie in the shards
         places, signed = self.sign(crew, rows[sample], common)
         compared = sample[places]
@@ -177,12 +177,12 @@ class _Run:
         @lru_cache(COMPARED)
         def shingles_of(place: int) -> np.ndarray:
             where = self.shards.find(int(rows[compared[place]]))
-            return near.shingles(self.shards.prompt(*where), common)
+            return near_duplicates.shingles(self.shards.prompt(*where), common)
 
         def tell(band: int, of: int) -> None:
             self.progress.tell(RENDERING + COMPARING / 2, COMPARING / 2, band / of, "comparing")
 
-        groups = near.near_groups(signed, prompts[compared], shingles_of, tell)
+        groups = near_duplicates.near_groups(signed, prompts[compared], shingles_of, tell)
         self.index.add_near(prompts[compared[group]].tolist() for group in groups)
         return {"checked": int(counts[sample].sum()), "of": int(counts.sum())}
 
@@ -199,7 +199,7 @@ class _Run:
             for number, part in zip(shards, np.split(rows, begins[1:]), strict=False)
         )
         places = np.empty(len(rows), np.int64)
-        signed = np.empty((len(rows), near.PERMUTATIONS), np.uint32)
+        signed = np.empty((len(rows), near_duplicates.PERMUTATIONS), np.uint32)
         filled = 0
         for done, (found, made) in enumerate(crew.do("sign", tasks)):
             places[filled : filled + len(found)] = begins[done] + found

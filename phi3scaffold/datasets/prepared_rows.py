@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.rows.turns import Conversation
+from phi3scaffold.datasets.conversations import Conversation
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows import parquet, text
-from phi3scaffold.rows.delimited import delimited
-from phi3scaffold.rows.files import Meter, data_files, kind_of, readable, shown
+from phi3scaffold.datasets.files import Meter, data_files, kind_of, readable, shown
+from phi3scaffold.datasets.formats import json, parquet
+from phi3scaffold.datasets.formats.delimited import delimited
+from phi3scaffold.project.errors import ScaffoldError
 
 BY_LINES = (".jsonl", ".ndjson", ".csv", ".tsv")
 READERS: dict[str, Callable[..., Iterator[tuple[int, dict[str, Any]]]]] = {
-    ".jsonl": text.json_lines,
-    ".ndjson": text.json_lines,
-    ".json": text.json_document,
+    ".jsonl": json.json_lines,
+    ".ndjson": json.json_lines,
+    ".json": json.json_document,
     ".csv": delimited,
     ".tsv": delimited,
     ".parquet": parquet.rows,
@@ -62,7 +62,7 @@ class Reading:
             empty, unreadable, or broken at a line.
     """
 
-    def __init__(self, sources: Iterable[Path | str], broken: text.Broken = text.refuse) -> None:
+    def __init__(self, sources: Iterable[Path | str], broken: json.Broken = json.refuse) -> None:
         self._broken = broken
         self.files = data_files(sources)
         self._sizes = [file.stat().st_size for file in self.files]
@@ -89,7 +89,7 @@ def read_rows(sources: Iterable[Path | str]) -> Iterator[Row]:
     return iter(Reading(sources))
 
 
-def _rows(file: Path, meter: Meter, broken: text.Broken) -> Iterator[Row]:
+def _rows(file: Path, meter: Meter, broken: json.Broken) -> Iterator[Row]:
     number, lost = 0, 0
 
     def count(error: ScaffoldError) -> None:
@@ -103,7 +103,7 @@ def _rows(file: Path, meter: Meter, broken: text.Broken) -> Iterator[Row]:
             for number, values in READERS[kind_of(file)](file, meter, **more):
                 yield Row(file, number, values)
         except UnicodeDecodeError:
-            raise text.not_utf8(file) from None
+            raise json.not_utf8(file) from None
     if not number and not lost:
         raise ScaffoldError(
             "The data file holds no rows.",

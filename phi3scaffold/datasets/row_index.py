@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.runtime.data.split import Groups
+from phi3scaffold.datasets.split import Groups
 
 if TYPE_CHECKING:
     import numpy as np

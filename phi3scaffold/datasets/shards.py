@@ -15,16 +15,16 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.files import shown
-from phi3scaffold.rows.read import Row
-from phi3scaffold.rows.spec import DatasetSpec
-from phi3scaffold.rows.turns import Conversation, Dropped, conversation
-from phi3scaffold.runtime.data import near, private
-from phi3scaffold.runtime.data.index import COLUMNS
-from phi3scaffold.runtime.data.prepared import pack_conversation, schema
-from phi3scaffold.runtime.data.render import IGNORE, Rendered, Renderer
-from phi3scaffold.runtime.environment import peak_bytes
+from phi3scaffold.datasets import near_duplicates, private_data
+from phi3scaffold.datasets.conversations import Conversation, Dropped, conversation
+from phi3scaffold.datasets.files import shown
+from phi3scaffold.datasets.prepared_rows import pack_conversation, schema
+from phi3scaffold.datasets.reader import Row
+from phi3scaffold.datasets.rendering import IGNORE, Rendered, Renderer
+from phi3scaffold.datasets.row_index import COLUMNS
+from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.pipeline.environment import peak_bytes
+from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +115,9 @@ class Maker:
         self, number: int, rows: Sequence[int], common: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """`near.signatures` of the prompts of some rows of a shard."""
-        return near.signatures([self._shards.prompt(number, row) for row in rows], common)
+        return near_duplicates.signatures(
+            [self._shards.prompt(number, row) for row in rows], common
+        )
 
     def _table(self, rows: Sequence[Row]) -> pa.Table:
         import pyarrow as pa
@@ -163,7 +165,7 @@ class Maker:
         asked = [turn["content"] for turn in told.messages if turn["role"] != "assistant"]
         answers = [turn["content"] for turn in told.messages if turn["role"] == "assistant"]
         trained = len(made.labels) - made.labels.count(IGNORE)
-        found = private.find("\n".join((*asked, *answers)))
+        found = private_data.find("\n".join((*asked, *answers)))
         return entry | {
             "prompt": _hash(asked),
             "whole": _hash([turn["content"] for turn in told.messages]),
@@ -316,6 +318,6 @@ def name_of(file: Path, spec: Path) -> str:
 
 def _hash(texts: Sequence[str]) -> int:
     """64 bits of texts: lower case, white space collapsed."""
-    whole = "\x1f".join(map(near.normalised, texts)).encode("utf-8", "surrogatepass")
+    whole = "\x1f".join(map(near_duplicates.normalised, texts)).encode("utf-8", "surrogatepass")
     made = hashlib.blake2b(whole, digest_size=8).digest()
     return int.from_bytes(made, "little", signed=True)

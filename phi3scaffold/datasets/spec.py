@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import read_yaml
-from phi3scaffold.rows.files import data_files
-from phi3scaffold.rows.hub import ADDRESS
+from phi3scaffold.datasets.dataset_hub import ADDRESS
+from phi3scaffold.datasets.files import data_files
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import read_yaml
 
 TASKS = ("classify", "qa", "chat")
 ROLES = ("system", "user", "assistant")
@@ -229,7 +229,7 @@ def _messages(value: Any, path: Path) -> Messages | None:
 
 
 def _two_turns(turns: Any, path: Path) -> tuple[str, str]:
-    from phi3scaffold.rows.turns import columns_of
+    from phi3scaffold.datasets.conversations import columns_of
 
     if not isinstance(turns, list) or len(turns) != 2:
         raise _wrong(path, "turns", "It must be a user turn and an assistant turn.", TURNS)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.rows.spec import DatasetSpec
-from phi3scaffold.runtime.data.index import Index
-from phi3scaffold.runtime.data.near import THRESHOLD
-from phi3scaffold.runtime.data.render import IGNORE
-from phi3scaffold.runtime.data.shards import Shards
-from phi3scaffold.runtime.data.split import mixed
+from phi3scaffold.datasets.near_duplicates import THRESHOLD
+from phi3scaffold.datasets.rendering import IGNORE
+from phi3scaffold.datasets.row_index import Index
+from phi3scaffold.datasets.shards import Shards
+from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.datasets.split import mixed
 
 if TYPE_CHECKING:
     import numpy as np

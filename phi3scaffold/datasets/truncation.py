@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from phi3scaffold.rows.turns import Conversation, columns_of, fill
+from phi3scaffold.datasets.conversations import Conversation, columns_of, fill
 
 if TYPE_CHECKING:
-    from phi3scaffold.runtime.data.render import Renderer
+    from phi3scaffold.datasets.rendering import Renderer
 
 LETTERS_A_TOKEN = 16  # more than a token has on average; what stands before is never looked at
 WORD = 24  # a cut moves on to the next word, if it begins within so many letters

@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.rows.spec import DatasetSpec
-from phi3scaffold.runtime.data.shards import Maker
+from phi3scaffold.datasets.shards import Maker
+from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 WORTH = 8 << 20  # bytes of rows; below that a worker starts slower than it helps
 AHEAD = 3  # tasks given out for each worker, so that none ever waits

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.runtime.data.prepared import TRAIN, Prepared, spread
-from phi3scaffold.runtime.evaluation.questions import Questions
-from phi3scaffold.runtime.evaluation.rungs import share
+from phi3scaffold.datasets.prepared_rows import TRAIN, Prepared, spread
+from phi3scaffold.evaluation.form_metrics import share
+from phi3scaffold.evaluation.questions import Questions
 
 MOST = 20_000  # training rows the linear model sees, spread evenly over all
 SEED = 0

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.runtime.evaluation.alone import measure_alone
-from phi3scaffold.runtime.evaluation.measure import Emit, Measured, Reference, Subject
-from phi3scaffold.runtime.evaluation.questions import Questions
-from phi3scaffold.runtime.evaluation.rungs import rung
+from phi3scaffold.evaluation.form_metrics import rung
+from phi3scaffold.evaluation.measurement import Emit, Measured, Reference, Subject
+from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.evaluation.subprocess_measurement import measure_alone
 
 
 def climb(

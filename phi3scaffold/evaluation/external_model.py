@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.evaluation.measure import Emit, Subject
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.pipeline.hashing import StatCache
+from phi3scaffold.evaluation.measurement import Emit, Subject
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.hashing import StatCache
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import Project
 
 # What shows which form a folder holds; the first that fits.
 MARKS = {
@@ -37,14 +37,14 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
         ScaffoldError: the folder holds no model, was not written to its end, has changed since its
             manifest was written, or has another tokenizer than the rows were prepared with.
     """
-    from phi3scaffold.rows.spec import load_spec
-    from phi3scaffold.runtime.evaluation.baselines import baselines
-    from phi3scaffold.runtime.evaluation.ladder import climb
-    from phi3scaffold.runtime.evaluation.questions import questions
-    from phi3scaffold.runtime.form_files import project_prompt, size_of
-    from phi3scaffold.runtime.pipeline.run import log_file
-    from phi3scaffold.runtime.prompt import FILE
-    from phi3scaffold.runtime.stages import data
+    from phi3scaffold.datasets.spec import load_spec
+    from phi3scaffold.evaluation.baselines import baselines
+    from phi3scaffold.evaluation.comparison import climb
+    from phi3scaffold.evaluation.questions import questions
+    from phi3scaffold.inference.form_files import project_prompt, size_of
+    from phi3scaffold.models.prompt import FILE
+    from phi3scaffold.pipeline.runner import log_file
+    from phi3scaffold.stages import data
 
     form = form_of(folder)
     check_unchanged(folder)

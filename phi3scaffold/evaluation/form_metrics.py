@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from phi3scaffold.runtime.evaluation.measure import Measured
-from phi3scaffold.runtime.evaluation.questions import Questions
+from phi3scaffold.evaluation.measurement import Measured
+from phi3scaffold.evaluation.questions import Questions
 
 OTHER = "(no label)"
 CONFIDENCE = 0.95

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.limits import LIMITS, show
-from phi3scaffold.runtime.forms import LADDER
+from phi3scaffold.inference.forms import LADDER
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.limits import LIMITS, show
 
 KEPT, BROKEN, UNKNOWN, WARNING = "kept", "broken", "unknown", "warning"
 MADE = LADDER[1:]  # the rungs behind the base, as they are made

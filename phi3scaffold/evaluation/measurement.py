@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.evaluation.questions import Questions
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.project.settings import Project
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from phi3scaffold.runtime.forms.form import Form
+    from phi3scaffold.inference.forms.form import Form
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -36,7 +36,7 @@ TIMED_SECONDS = 5.0  # after so long, fewer prompts have to do
 
 @dataclass(frozen=True)
 class Subject:
-    """Which form to open; see `phi3scaffold.runtime.forms.open_form`."""
+    """Which form to open; see `phi3scaffold.inference.forms.open_form`."""
 
     form: str
     where: Project | Path
@@ -45,7 +45,7 @@ class Subject:
     adapter: str | None = None
 
     def open(self) -> Form:
-        from phi3scaffold.runtime.forms import open_form
+        from phi3scaffold.inference.forms import open_form
 
         named = {"adapter": self.adapter} if self.adapter else {}
         return open_form(self.form, self.where, base=self.base, prompt=self.prompt, **named)

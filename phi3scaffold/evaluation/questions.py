@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.spec import DatasetSpec
-from phi3scaffold.rows.turns import Conversation
-from phi3scaffold.runtime.data.prepared import HELD_OUT, TRAIN, Prepared, spread
+from phi3scaffold.datasets.conversations import Conversation
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared, spread
+from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
     import numpy as np

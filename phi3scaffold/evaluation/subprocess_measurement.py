@@ -12,12 +12,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.runtime.evaluation.measure import Emit, Measured, Reference, Subject, measure
-from phi3scaffold.runtime.evaluation.questions import Questions
-from phi3scaffold.runtime.pipeline.child import describe_error, why_it_ended
+from phi3scaffold.evaluation.measurement import Emit, Measured, Reference, Subject, measure
+from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.pipeline.worker import describe_error, why_it_ended
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
-PRELOADED = ["phi3scaffold.runtime.evaluation.preload"]
+PRELOADED = ["phi3scaffold.evaluation.preload"]
 
 
 def measure_alone(
@@ -86,7 +86,7 @@ def _work(
     pipe: Connection,
 ) -> None:
     """The process's whole life."""
-    from phi3scaffold.runtime import environment
+    from phi3scaffold.pipeline import environment
 
     environment.prepare()
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 `new` is the whole interface; `questions` reads template/copier.yml, the only home of options.
 """
 
-from phi3scaffold.generator.make import complete, new
-from phi3scaffold.generator.source import fitting_task
+from phi3scaffold.generator.new import complete, new
+from phi3scaffold.generator.row_source import fitting_task
 
 __all__ = ["complete", "fitting_task", "new"]

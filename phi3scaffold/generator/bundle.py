@@ -17,8 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
+from phi3scaffold.project.errors import ScaffoldError
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "phi3scaffold",

@@ -7,8 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator.render import GIT_LOCATIONS
+from phi3scaffold.project.errors import ScaffoldError
 
 
 def environment() -> dict[str, str]:

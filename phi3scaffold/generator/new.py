@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
-from phi3scaffold.generator.environments import write_environments
-from phi3scaffold.generator.publish import check_destination, published
 from phi3scaffold.generator.render import render
 from phi3scaffold.generator.repository import first_commit
-from phi3scaffold.generator.source import Source, sample_rows, user_rows
+from phi3scaffold.generator.row_source import Source, sample_rows, user_rows
+from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
+from phi3scaffold.pipeline.atomic_folder import check_destination, published
+from phi3scaffold.project.errors import ScaffoldError
 
 CLOUD = ("aml", "arc")
 REGISTERED = re.compile(r"azureml://registries/[^/]+/models/(?P<name>[^/]+)(/versions/[^/]+)?/?")
@@ -53,7 +53,7 @@ def new(
     destination = Path(destination).expanduser().resolve()
     check_destination(destination)
     check_name(destination)
-    from phi3scaffold import catalog
+    from phi3scaffold.models import catalogue
 
     given, answers = answers, complete(answers)
     answers["model"], registered = known_model(answers["model"], answers["target"])
@@ -68,7 +68,7 @@ def new(
     with published(destination) as staging:
         found = {"project_name": destination.name, "rows": source.answer}
         if answers["target"] in CLOUD:
-            here = answers["model"] if catalog.is_local(answers["model"]) else ""
+            here = answers["model"] if catalogue.is_local(answers["model"]) else ""
             found["model_input"] = registered or here
         render(staging, answers | found)
         for name, path in source.files.items():
@@ -118,7 +118,7 @@ def known_model(ref: str, target: str) -> tuple[str, str]:
         ScaffoldError: such an address without a version, for a target that has no jobs, or of a
             model that the catalogue does not know.
     """
-    from phi3scaffold import catalog
+    from phi3scaffold.models import catalogue
 
     if not ref.startswith("azureml:"):
         return ref, ""
@@ -135,7 +135,7 @@ def known_model(ref: str, target: str) -> tuple[str, str]:
             where="--model",
             fix="--target aml; or one of the names that `phi3scaffold models` lists",
         )
-    for entry in catalog.ENTRIES:
+    for entry in catalogue.ENTRIES:
         if entry.ref.rpartition("/")[2].lower() == match["name"].lower():
             return entry.ref, ref.rstrip("/")
     raise ScaffoldError(
@@ -151,7 +151,7 @@ def resolve_model(ref: str) -> tuple[str, Path | None]:
     Raises:
         ScaffoldError: an unknown name, or a folder that is not a Phi-3 model.
     """
-    from phi3scaffold import catalog
+    from phi3scaffold.models import catalogue
 
     if not ref.strip():
         raise ScaffoldError(
@@ -159,8 +159,8 @@ def resolve_model(ref: str) -> tuple[str, Path | None]:
             where="--model",
             fix="a name from `phi3scaffold models`, a hub id, or a local folder",
         )
-    entry = catalog.describe(ref)
-    if catalog.is_local(ref):
+    entry = catalogue.describe(ref)
+    if catalogue.is_local(ref):
         folder = Path(ref).expanduser().resolve()
         if not any(folder.glob("*.safetensors")):
             raise ScaffoldError(
@@ -171,7 +171,7 @@ def resolve_model(ref: str) -> tuple[str, Path | None]:
         return str(folder), None
     if entry.ref != "tiny":
         return entry.ref, None
-    weights = catalog.tiny_folder()
+    weights = catalogue.tiny_folder()
     if not (weights / "config.json").is_file():
         raise ScaffoldError(
             "tiny's weights are not part of this installation.",

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
+from phi3scaffold.project.errors import ScaffoldError
 
 # Set inside a git hook, say; they would point our git at another repository.
 GIT_LOCATIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")

@@ -7,9 +7,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator.git import environment
 from phi3scaffold.generator.render import have_git
+from phi3scaffold.project.errors import ScaffoldError
 
 FALLBACK = {
     "user.name": "phi3scaffold",

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator.template import PACKAGE
+from phi3scaffold.project.errors import ScaffoldError
 
 NAME = "phi3scaffold"
 

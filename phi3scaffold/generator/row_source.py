@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.datasets import dataset_hub
+from phi3scaffold.datasets.detection import guess, is_labelled, task_of
+from phi3scaffold.datasets.files import data_files
+from phi3scaffold.datasets.split_names import Splits, by_name
 from phi3scaffold.generator import template
-from phi3scaffold.generator.guess import guess, is_labelled, task_of
-from phi3scaffold.rows import hub
-from phi3scaffold.rows.files import data_files
-from phi3scaffold.rows.splits import Splits, by_name
+from phi3scaffold.project.errors import ScaffoldError
 
 HELD_OUT_FRACTION = 0.2
 Turns = tuple[str, str] | None
@@ -47,8 +47,8 @@ def sample_rows(task: str) -> Source:
 
 def fitting_task(data: str) -> str:
     """The task that fits the user's rows (see `user_rows`), by the first of them."""
-    if hub.is_hub_id(data):
-        there = hub.find(data)
+    if dataset_hub.is_hub_id(data):
+        there = dataset_hub.find(data)
         return task_of([there.address(name) for name in there.splits.train])
     path = _existing(data)
     if not path.is_dir():
@@ -77,7 +77,7 @@ def user_rows(
     """
     if not isinstance(data, (str, Path)):
         return _from_files([_existing(path) for path in data], task, turns)
-    if hub.is_hub_id(str(data)):
+    if dataset_hub.is_hub_id(str(data)):
         return _from_hub(str(data), task, turns, part)
     path = _existing(data)
     return _from_folder(path, task, turns) if path.is_dir() else _from_files([path], task, turns)
@@ -128,7 +128,7 @@ def _from_folder(folder: Path, task: str | None, turns: Turns) -> Source:
 
 
 def _from_hub(text: str, task: str | None, turns: Turns, part: str | None) -> Source:
-    there = hub.find(text, part)
+    there = dataset_hub.find(text, part)
     found, answer, said, _ = _split(there.splits, there.address, there.address, task, turns)
     return Source(found, answer, f"{there.repo} at {there.commit[:12]}: {said}")
 

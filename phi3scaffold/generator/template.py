@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 BUNDLE = Path(__file__).resolve().with_name("template.bundle")

@@ -17,7 +17,7 @@ from phi3scaffold.generator import template
 from phi3scaffold.generator.requirements import NAME, Distribution, constraints, distribution
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-WEIGHTS = "tiny/model/"
+WEIGHTS = "models/tiny/"
 
 
 def write_wheel(folder: Path, *, weights: bool = False) -> Path:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.asking.asked import Asked
-from phi3scaffold.runtime.asking.engine import Engine, TakenBack
-from phi3scaffold.runtime.asking.refused import Refused
-from phi3scaffold.runtime.asking.settings import Settings
-from phi3scaffold.runtime.forms.form import Form
+from phi3scaffold.datasets.conversations import Message
+from phi3scaffold.inference.answer_settings import Settings
+from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.inference.engine import Engine, TakenBack
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.inference.request import Asked
+from phi3scaffold.project.errors import ScaffoldError
 
 MODEL, NUMBER = "here", 1
 FEW = 5  # tokens, whose speed says nothing

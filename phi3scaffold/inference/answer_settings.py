@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.forms.sampling import (
+from phi3scaffold.inference.sampling import (
     HOTTEST,
     LARGEST,
     SEEDS,
@@ -16,7 +15,8 @@ from phi3scaffold.runtime.forms.sampling import (
     STOPS,
     Sampling,
 )
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.project.errors import ScaffoldError
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.asking.answer import Answer, request
-from phi3scaffold.runtime.asking.asked import Asked, Until
-from phi3scaffold.runtime.asking.engine import encoded, room_for
-from phi3scaffold.runtime.asking.prompts import Entry
-from phi3scaffold.runtime.asking.refused import Refused
-from phi3scaffold.runtime.asking.settings import Settings
-from phi3scaffold.runtime.forms.form import Form
+from phi3scaffold.datasets.conversations import Message
+from phi3scaffold.inference.answer import Answer, request
+from phi3scaffold.inference.answer_settings import Settings
+from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.inference.engine import encoded, room_for
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.inference.prompt_source import Entry
+from phi3scaffold.inference.request import Asked, Until
+from phi3scaffold.project.errors import ScaffoldError
 
 Record = dict[str, Any]
 # Prompts that are looked at together, to batch those of one length. A slow model gets few, so that

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.asking.answer import Answer, request
-from phi3scaffold.runtime.asking.engine import encoded
-from phi3scaffold.runtime.asking.refused import Refused
-from phi3scaffold.runtime.asking.settings import Settings
-from phi3scaffold.runtime.forms.form import Form
+from phi3scaffold.datasets.conversations import Message
+from phi3scaffold.inference.answer import Answer, request
+from phi3scaffold.inference.answer_settings import Settings
+from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.inference.engine import encoded
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.project.errors import ScaffoldError
 
 
 class Talk:

@@ -10,13 +10,13 @@ from contextlib import closing
 from itertools import chain, islice
 from typing import Any
 
-from phi3scaffold.errors import USER_MISTAKE, ScaffoldError
-from phi3scaffold.runtime.asking.asked import Asked, Until
-from phi3scaffold.runtime.asking.refused import Refused
-from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.forms.genai import GenaiForm
-from phi3scaffold.runtime.forms.genai_adapter import GenaiAdapterForm
-from phi3scaffold.runtime.forms.schema import BadSchema, broken
+from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.inference.forms.genai import GenaiForm
+from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
+from phi3scaffold.inference.json_schema import BadSchema, broken
+from phi3scaffold.inference.request import Asked, Until
+from phi3scaffold.project.errors import USER_MISTAKE, ScaffoldError
 
 
 class TakenBack(Exception):

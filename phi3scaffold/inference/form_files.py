@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import Project
 
 GENAI_CONFIG = "genai_config.json"
 TOKENIZER_FILES = (
@@ -33,10 +33,10 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 
 def project_prompt(project: Project) -> Prompt:
     """The prompt that a project trains with, from its dataset.yaml and its base's tokenizer."""
-    from phi3scaffold.rows.spec import load_spec
-    from phi3scaffold.rows.turns import columns_of
-    from phi3scaffold.runtime.base_model import Base
-    from phi3scaffold.runtime.data.render import load_tokenizer, stop_ids
+    from phi3scaffold.datasets.conversations import columns_of
+    from phi3scaffold.datasets.rendering import load_tokenizer, stop_ids
+    from phi3scaffold.datasets.spec import load_spec
+    from phi3scaffold.models.base_model import Base
 
     spec = load_spec(project.dataset_yaml)
     user = "{message}" if spec.messages else spec.user

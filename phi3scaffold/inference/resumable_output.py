@@ -16,13 +16,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.files import KINDS, is_gz
-from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.asking.many import Record
-from phi3scaffold.runtime.asking.settings import Settings
-from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.datasets.conversations import Message
+from phi3scaffold.datasets.files import KINDS, is_gz
+from phi3scaffold.inference.answer_settings import Settings
+from phi3scaffold.inference.batch import Record
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.project.errors import ScaffoldError
 
 LINES = (".jsonl", ".ndjson")  # what JSON lines are called
 

@@ -4,8 +4,8 @@
 it; `make` lets the generator's `new` make the project.
 """
 
-from phi3scaffold.generator.legacy.make import migrate
-from phi3scaffold.generator.legacy.plan import Outcome, Plan, plan
-from phi3scaffold.generator.legacy.read import Old, read
+from phi3scaffold.migration.new_project import migrate
+from phi3scaffold.migration.old_config import Old, read
+from phi3scaffold.migration.plan import Outcome, Plan, plan
 
 __all__ = ["Old", "Outcome", "Plan", "migrate", "plan", "read"]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from phi3scaffold.generator.legacy.context import Context, Dropped, Needless
-from phi3scaffold.generator.legacy.convert import text
-from phi3scaffold.generator.legacy.read import is_placeholder
-from phi3scaffold.rows.files import KINDS
+from phi3scaffold.datasets.files import KINDS
+from phi3scaffold.migration.context import Context, Dropped, Needless
+from phi3scaffold.migration.conversions import text
+from phi3scaffold.migration.old_config import is_placeholder
 
 TOKEN = "hf-token"  # the secret's name that Olive looked for
 WORKSPACE = ("subscription_id", "resource_group", "workspace_name")

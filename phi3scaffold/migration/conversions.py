@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from phi3scaffold import catalog
-from phi3scaffold.generator.legacy.context import Context, Dropped, Needless
-from phi3scaffold.generator.legacy.roles import QUANTIZERS
+from phi3scaffold.migration.context import Context, Dropped, Needless
+from phi3scaffold.migration.roles import QUANTIZERS
+from phi3scaffold.models import catalogue
 
 # Modules that Phi-3 fuses -> its own.
 FUSED = {
@@ -131,7 +131,7 @@ def modules(value: Any, context: Context) -> list[str]:
     if context.algo == "qlora":
         raise Needless("QLoRA takes every layer that it rounds to 4 bits")
     found = list(dict.fromkeys(FUSED.get(name, name) for name in listed(value, context)))
-    wrong = [name for name in found if name not in catalog.TARGET_MODULES]
+    wrong = [name for name in found if name not in catalogue.TARGET_MODULES]
     if wrong:
         raise Dropped(f"Phi-3 has no {', '.join(wrong)}; the template's modules stay")
     return found

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.olive.asking import (
+from phi3scaffold.migration.olive_probe import (
     IGNORED,
     NOT_ASKED,
     READ,
@@ -27,6 +26,7 @@ from phi3scaffold.runtime.olive.asking import (
     Verdict,
     line_of,
 )
+from phi3scaffold.project.errors import ScaffoldError
 
 COMPONENTS = ("load_dataset", "pre_process_data", "post_process_data", "dataloader")
 MODEL = {"type": "HfModel", "model_path": "model", "task": "text-generation"}

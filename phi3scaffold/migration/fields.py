@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from phi3scaffold.generator.legacy import azure, sources
-from phi3scaffold.generator.legacy import convert as to
-from phi3scaffold.generator.legacy.context import Context
+from phi3scaffold.migration import azure, sources
+from phi3scaffold.migration import conversions as to
+from phi3scaffold.migration.context import Context
 
 OLIVE = "fine-tuning/olive-config.json: "
 PASS = f"{OLIVE}passes.finetune."

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator.guess import Guess
-from phi3scaffold.generator.legacy.edit import with_settings
-from phi3scaffold.generator.legacy.fields import DATASET, REGISTRY
-from phi3scaffold.generator.legacy.plan import HELD_OUT, MODEL, TRAIN, TURNS, Plan
-from phi3scaffold.generator.make import complete, new
-from phi3scaffold.generator.source import (
+from phi3scaffold.datasets.conversations import columns_of
+from phi3scaffold.datasets.detection import Guess
+from phi3scaffold.generator.new import complete, new
+from phi3scaffold.generator.row_source import (
     HELD_OUT_FRACTION,
     Source,
     plain_name,
     sample_rows,
     user_rows,
 )
-from phi3scaffold.rows.turns import columns_of
+from phi3scaffold.migration.fields import DATASET, REGISTRY
+from phi3scaffold.migration.plan import HELD_OUT, MODEL, TRAIN, TURNS, Plan
+from phi3scaffold.migration.text_edit import with_settings
+from phi3scaffold.project.errors import ScaffoldError
 
 SAMPLES = "qa"
 # What `new` writes by itself, from its answers and from the rows.

@@ -1,7 +1,7 @@
 """Read a config that was copied from somewhere, with the line of every field.
 
 Comments and commas too many are taken out and noted; what is then no JSON is an error at its line.
-Python's own parser says what the file holds, and PyYAML where it stands (`phi3scaffold.places`):
+Python's own parser says what the file holds, and PyYAML where it stands (project/key_locations.py):
 of the libraries for lenient JSON none keeps lines but json-five, and that one installs itself over
 json5, which Jupyter needs.
 """
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.places import Key, dotted, find_places
-from phi3scaffold.project import read_yaml
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.key_locations import Key, dotted, find_places
+from phi3scaffold.project.settings import read_yaml
 
 YAML = (".yaml", ".yml")
 OURS = "phi3scaffold_rows"  # what reads the rows in every project's config

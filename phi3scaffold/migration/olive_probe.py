@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from phi3scaffold.runtime.olive.run import collected_warnings
+from phi3scaffold.training.olive_runner import collected_warnings
 
 Key = tuple[str | int, ...]
 READ, REFUSED, IGNORED, UNREACHED = "read", "refused", "ignored", "not reached"

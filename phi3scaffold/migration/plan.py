@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold import catalog
 from phi3scaffold.generator import template
-from phi3scaffold.generator.legacy import azure, sources
-from phi3scaffold.generator.legacy.context import Context, Dropped, Needless
-from phi3scaffold.generator.legacy.fields import (
+from phi3scaffold.migration import azure, sources
+from phi3scaffold.migration.context import Context, Dropped, Needless
+from phi3scaffold.migration.fields import (
     ARGS,
     CLOUD_ROWS,
     DATASET,
@@ -23,9 +22,10 @@ from phi3scaffold.generator.legacy.fields import (
     has_below,
     rule_for,
 )
-from phi3scaffold.generator.legacy.read import Leaf, Old, is_placeholder
-from phi3scaffold.generator.legacy.roles import Roles
-from phi3scaffold.generator.legacy.turns import Turns
+from phi3scaffold.migration.old_config import Leaf, Old, is_placeholder
+from phi3scaffold.migration.roles import Roles
+from phi3scaffold.migration.template_turns import Turns
+from phi3scaffold.models import catalogue
 
 KEPT, RENAMED, MOVED, DROPPED, UNKNOWN = "kept", "renamed", "moved", "dropped", "unknown"
 TRAIN, HELD_OUT, TURNS = (f"{DATASET}{key}" for key in ("files.train", "files.held_out", "turns"))
@@ -254,7 +254,7 @@ def _added(roles: Roles, values: dict[str, Any], given: dict[str, Any]) -> tuple
     model = given.get("model") or values.get(MODEL)
     if model is None:
         added.append(f"{MODEL}: {template.questions()['model'].default}")
-    elif catalog.find(model) is None and not catalog.is_local(model):
+    elif catalogue.find(model) is None and not catalogue.is_local(model):
         added.append(f"{MODEL}: whether {model} is a Phi-3 shows when it is fetched")
     if f"{ARGS}max_steps" in values and f"{ARGS}warmup_steps" not in values:
         values[f"{ARGS}warmup_steps"] = WARMUP

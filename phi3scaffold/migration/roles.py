@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from phi3scaffold.places import Key
+from phi3scaffold.project.key_locations import Key
 
 TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
 ALGOS = {name: name for name in TRAINING if name != "loftq"} | {"loftq": "qlora"}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from phi3scaffold import catalog
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator.legacy.context import Context, Dropped, Needless
-from phi3scaffold.generator.legacy.convert import listed, text
-from phi3scaffold.generator.legacy.turns import NotSplit, Turns
-from phi3scaffold.generator.legacy.turns import split as split_turns
-from phi3scaffold.generator.make import resolve_model
-from phi3scaffold.rows import hub
-from phi3scaffold.rows.files import KINDS
+from phi3scaffold.datasets import dataset_hub
+from phi3scaffold.datasets.files import KINDS
+from phi3scaffold.generator.new import resolve_model
+from phi3scaffold.migration.context import Context, Dropped, Needless
+from phi3scaffold.migration.conversions import listed, text
+from phi3scaffold.migration.template_turns import NotSplit, Turns
+from phi3scaffold.migration.template_turns import split as split_turns
+from phi3scaffold.models import catalogue
+from phi3scaffold.project.errors import ScaffoldError
 
 # What a data_name says that is no data set but a format.
 FORMATS = ("json", "csv", "parquet", "text", "pandas", "arrow")
@@ -35,7 +35,7 @@ def model(value: Any, context: Context) -> str:
         Dropped: it is no model of this architecture, or nothing that can be found.
     """
     given = text(value, context).strip().rstrip("/\\")
-    known = catalog.find(given)
+    known = catalogue.find(given)
     if known:
         return known.ref
     there = context.find(given)
@@ -46,20 +46,20 @@ def model(value: Any, context: Context) -> str:
             raise _replaced(f"{given}: {error.what}") from None
     plain = re.sub(r"/(versions|labels)/[^/]+$", "", given)  # of azureml://registries/...
     last = plain.replace("\\", "/").rsplit("/", 1)[-1].lower()
-    for entry in catalog.ENTRIES:
+    for entry in catalogue.ENTRIES:
         if entry.hub_id and last in (entry.name, entry.hub_id.rsplit("/", 1)[-1].lower()):
             return entry.ref
     if last in ALIASES:
-        return catalog.DEFAULT
+        return catalogue.DEFAULT
     if OTHERS.search(last):
-        raise _replaced(f"{given} is no Phi-3 of the architecture {catalog.ARCHITECTURE}")
+        raise _replaced(f"{given} is no Phi-3 of the architecture {catalogue.ARCHITECTURE}")
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", given) and given.split("/")[0] not in FOLDERS:
         return given
     raise _replaced(f"{given} is no folder here and not among `phi3scaffold models`")
 
 
 def _replaced(why: str) -> Dropped:
-    return Dropped(f"{why}; {catalog.DEFAULT} STANDS IN, --model NAME takes another")
+    return Dropped(f"{why}; {catalogue.DEFAULT} STANDS IN, --model NAME takes another")
 
 
 # ------------------------------------------------------------------ rows
@@ -106,7 +106,7 @@ def hub_address(name: Any, files: Any) -> str | None:
     """The data set on the hub that a `data_name` means, with the file or folder in it; or None."""
     if not isinstance(name, str) or name in FORMATS or name.lower().endswith(KINDS):
         return None
-    if not hub.is_hub_id(name):
+    if not dataset_hub.is_hub_id(name):
         return None
     return f"hf://datasets/{name}/{files}" if isinstance(files, str) and files else name
 

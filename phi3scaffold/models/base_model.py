@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from phi3scaffold import catalog
-from phi3scaffold.project import Project
+from phi3scaffold.models import catalogue
+from phi3scaffold.project.settings import Project
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Base:
     @classmethod
     def of(cls, project: Project) -> Base:
         """The base of a project, by the catalogue and model.lock."""
-        from phi3scaffold.runtime.stages.model import local_folder, read_lock
+        from phi3scaffold.stages.model import local_folder, read_lock
 
         if project.is_demonstration:
             return cls(project.model_id, None, "tiny")
-        entry, lock = catalog.find(project.model_id), read_lock(project.lock)
+        entry, lock = catalogue.find(project.model_id), read_lock(project.lock)
         commit = lock.commit if lock and lock.id == project.model_id else None
         if entry and entry.hub_id:
             return cls(entry.hub_id, commit, "hub")

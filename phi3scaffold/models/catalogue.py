@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 DEFAULT = "microsoft/Phi-3-mini-4k-instruct"
 ARCHITECTURE = "Phi3ForCausalLM"
@@ -182,7 +182,7 @@ def _tiny() -> Entry:
 
 def tiny_folder() -> Path:
     """Where tiny's weights lie in the installed package."""
-    return Path(__file__).resolve().parent / "tiny" / "model"
+    return Path(__file__).resolve().parent / "tiny"
 
 
 def shape_of(config: dict[str, Any]) -> Shape:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.catalog import read_config
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.models.catalogue import read_config
+from phi3scaffold.project.errors import ScaffoldError
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "LICENSE*")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")

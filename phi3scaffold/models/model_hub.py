@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.catalog import read_config
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.hub_errors import Asked, explained, offline_error
-from phi3scaffold.runtime import environment
-from phi3scaffold.runtime.model_folder import (
+from phi3scaffold.models.catalogue import read_config
+from phi3scaffold.models.hub_errors import Asked, explained, offline_error
+from phi3scaffold.models.model_folder import (
     Progress,
     check_model_folder,
     refuse_without_weights,
     require_room,
     wanted,
 )
+from phi3scaffold.pipeline import environment
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 PART = ".part"
 COMMIT = re.compile(r"[0-9a-f]{40}")

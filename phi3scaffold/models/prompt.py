@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.turns import Message, fill
+from phi3scaffold.datasets.conversations import Message, fill
+from phi3scaffold.project.errors import ScaffoldError
 
 FILE = "prompt.json"
 

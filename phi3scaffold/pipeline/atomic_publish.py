@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.pipeline import manifest
 
 SCRATCH = ".work"
 OLD = "replaced-"

@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 INTERRUPTED = 130
 

@@ -70,7 +70,7 @@ def features() -> frozenset[str] | None:
 def has_bfloat16() -> bool | None:
     """Whether this processor multiplies bfloat16 by itself; None where the system does not say.
 
-    The answer that PyTorch gives when it trains (runtime/olive/passes.py), without loading it.
+    The answer that PyTorch gives when it trains (training/passes.py), without loading it.
     """
     found = features()
     if found is None or sys.platform == "win32":

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.runtime.pipeline.hashing import StatCache, digest
+from phi3scaffold.pipeline.hashing import StatCache, digest
 
 NAME = "manifest.json"
 

@@ -22,7 +22,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 HOSTED = "TORCHELASTIC_USE_AGENT_STORE"  # torch's own: another process holds the store
@@ -222,7 +222,7 @@ class Meeting:
 
     def environment(self) -> dict[str, str]:
         """For a process that shall `join`: this rank's, with its share of the node's cores."""
-        from phi3scaffold.runtime.environment import physical_cores
+        from phi3scaffold.pipeline.environment import physical_cores
 
         share = max(1, physical_cores() // self.store.add(f"{NODE}/{self.rank.leader}", 0))
         return {"OMP_NUM_THREADS": str(share), **os.environ, HOSTED: "True"}

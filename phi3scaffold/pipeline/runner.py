@@ -9,12 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
-from phi3scaffold.project import MARKER, Project
-from phi3scaffold.runtime.environment import peak_bytes
-from phi3scaffold.runtime.pipeline import manifest, publish, ranks
-from phi3scaffold.runtime.pipeline.hashing import StatCache
-from phi3scaffold.runtime.pipeline.stage import (
+from phi3scaffold.pipeline import atomic_publish, manifest, ranks
+from phi3scaffold.pipeline.environment import peak_bytes
+from phi3scaffold.pipeline.hashing import StatCache
+from phi3scaffold.pipeline.stage import (
     Context,
     Emit,
     Stage,
@@ -23,6 +21,8 @@ from phi3scaffold.runtime.pipeline.stage import (
     is_fresh,
     versions,
 )
+from phi3scaffold.project.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
+from phi3scaffold.project.settings import MARKER, Project
 
 HEAVY_BYTES = 1 << 30  # above this much base weights, each stage gets a process of its own
 
@@ -64,7 +64,7 @@ def _bring_up_to_date(
     emit: Emit,
     meeting: ranks.Meeting | None = None,
 ) -> None:
-    from phi3scaffold.runtime.pipeline.child import run_in_child
+    from phi3scaffold.pipeline.worker import run_in_child
 
     if not stages[wanted[-1]].wanted(project):
         raise ScaffoldError(
@@ -77,8 +77,10 @@ def _bring_up_to_date(
         stages[name].check(project)
     verdict: ScaffoldError | None = None
     with only_run(project):
-        publish.recover([s.folder(project) for s in stages.values()], scratch(project))
-        for left in project.gen.glob(f"{publish.SCRATCH}-rank-*"):  # of ranks that were killed
+        atomic_publish.recover([s.folder(project) for s in stages.values()], scratch(project))
+        for left in project.gen.glob(
+            f"{atomic_publish.SCRATCH}-rank-*"
+        ):  # of ranks that were killed
             shutil.rmtree(left, ignore_errors=True)
         try:
             keep_last_log(project)
@@ -107,7 +109,7 @@ def _bring_up_to_date(
             if verdict is not None:
                 raise verdict
         finally:
-            publish.recover([s.folder(project) for s in stages.values()], scratch(project))
+            atomic_publish.recover([s.folder(project) for s in stages.values()], scratch(project))
             if meeting:
                 _mark(project).unlink(missing_ok=True)
 
@@ -116,7 +118,7 @@ def _help(
     project: Project, wanted: Sequence[str], stages: dict[str, Stage], meeting: ranks.Meeting
 ) -> None:
     """What a rank that is not the first does for a run."""
-    from phi3scaffold.runtime.pipeline.child import run_in_child
+    from phi3scaffold.pipeline.worker import run_in_child
 
     together = next((stages[name] for name in wanted if stages[name].parallel), None)
     if together is not None and meeting.leads_node(_mark(project)):
@@ -176,14 +178,14 @@ def run_stage(
     started = time.monotonic()
     with _cache(project) as cache:
         inputs = describe_inputs(stage, project, stages, cache)
-        out = publish.scratch_for(stage.folder(project), scratch(project))
+        out = atomic_publish.scratch_for(stage.folder(project), scratch(project))
         decided_by = fingerprint(stage, inputs)
         last = manifest.read(stage.folder(project))
         if last and last.fingerprint == decided_by:  # nothing else can be why it is made again
             changed = manifest.first_difference(stage.folder(project), last, cache)
             told = f"{changed} has changed since it was made, or is gone: making it again"
             emit({"kind": "note", "stage": stage.name, "text": told})
-        kept = publish.kept_for(stage.folder(project), project.gen, decided_by)
+        kept = atomic_publish.kept_for(stage.folder(project), project.gen, decided_by)
         try:
             facts = stage.run(Context(project=project, out=out, kept=kept, emit=emit))
         except ScaffoldError as error:
@@ -201,7 +203,7 @@ def run_stage(
             peak_bytes=peak_bytes(),
         )
         manifest.write(out, made)
-        publish.publish(out, stage.folder(project), scratch(project))
+        atomic_publish.publish(out, stage.folder(project), scratch(project))
         cache.moved(out, stage.folder(project))
         shutil.rmtree(kept.parent, ignore_errors=True)
     emit(
@@ -219,8 +221,8 @@ def run_stage(
 
 def _take_part(stage: Stage, project: Project, stages: dict[str, Stage]) -> None:
     """Run a stage with the first rank, which publishes it; nothing stays of this one's."""
-    own = project.gen / f"{publish.SCRATCH}{_suffix()}"
-    out = publish.scratch_for(stage.folder(project), own)
+    own = project.gen / f"{atomic_publish.SCRATCH}{_suffix()}"
+    out = atomic_publish.scratch_for(stage.folder(project), own)
     kept = own / "kept" / current_fingerprint(stage, project, stages)[:16]
     try:
         stage.run(Context(project=project, out=out, kept=kept, emit=lambda event: None))
@@ -237,7 +239,7 @@ def _skip(stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit) 
 
 
 def scratch(project: Project) -> Path:
-    return project.gen / publish.SCRATCH
+    return project.gen / atomic_publish.SCRATCH
 
 
 def log_file(project: Project) -> Path:

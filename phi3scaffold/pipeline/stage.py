@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.pipeline.hashing import StatCache, digest
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.hashing import StatCache, digest
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import Project
 
 Emit = Callable[[dict[str, Any]], None]
 

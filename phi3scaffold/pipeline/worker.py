@@ -17,17 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError, describe_os_error
-from phi3scaffold.project import Project
-from phi3scaffold.runtime import environment
-from phi3scaffold.runtime.pipeline.ranks import (
+from phi3scaffold.pipeline import environment
+from phi3scaffold.pipeline.ranks import (
     BEAT,
     SILENCE,
     Meeting,
     alone,
     is_lost_connection,
 )
-from phi3scaffold.runtime.pipeline.stage import Emit
+from phi3scaffold.pipeline.stage import Emit
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError, describe_os_error
+from phi3scaffold.project.settings import Project
 
 
 def run_in_child(
@@ -42,7 +42,7 @@ def run_in_child(
         ScaffoldError: what the child raised; exit code 1 with the log's name when it died, or
             when another rank has failed.
     """
-    from phi3scaffold.runtime.pipeline.run import log_file
+    from phi3scaffold.pipeline.runner import log_file
 
     environment.prepare()
     log = log_file(project)
@@ -98,8 +98,8 @@ def why_it_ended(code: int) -> str:
 
 def main(work: str) -> None:
     """The child's whole life."""
-    from phi3scaffold.runtime.graph import STAGES
-    from phi3scaffold.runtime.pipeline.run import log_file, run_here
+    from phi3scaffold.pipeline.runner import log_file, run_here
+    from phi3scaffold.stages.graph import STAGES
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)

@@ -1,6 +1,6 @@
 """project.yaml's `gate`: the limits that a model has to keep before it is released.
 
-What a limit means is said here; how it is computed, in phi3scaffold.runtime.evaluation.gate.
+What a limit means is said here; how it is computed, in phi3scaffold.evaluation.gate.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 
 @dataclass(frozen=True)

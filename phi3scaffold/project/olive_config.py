@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.places import dotted, find_places
-from phi3scaffold.project import Project, read_json
-from phi3scaffold.runtime.data.private import find_secrets
+from phi3scaffold.datasets.private_data import find_secrets
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.key_locations import dotted, find_places
+from phi3scaffold.project.settings import Project, read_json
 
 TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
 MERGING = "mergeadapterweights"

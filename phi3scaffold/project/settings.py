@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.limits import LIMITS, read_limits
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.limits import LIMITS, read_limits
 
 MARKER = "project.yaml"
 TINY = "tiny"

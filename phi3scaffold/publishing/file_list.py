@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.data.private import find_secrets
-from phi3scaffold.runtime.form_files import TOKENIZER_FILES
-from phi3scaffold.runtime.forms import folder_of
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.pipeline.manifest import Manifest
-from phi3scaffold.runtime.publishing import readme
-from phi3scaffold.runtime.publishing.allowed import MADE_BY, changed, check_allowed, digest_of
+from phi3scaffold.datasets.private_data import find_secrets
+from phi3scaffold.inference.form_files import TOKENIZER_FILES
+from phi3scaffold.inference.forms import folder_of
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.manifest import Manifest
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.publishing import hub_readme
+from phi3scaffold.publishing.permission import MADE_BY, changed, check_allowed, digest_of
 
 README, DATA = "README.md", "datasets"
 LONGEST_TEXT = 32 << 20  # bytes; what is longer is no text that a person wrote
@@ -102,11 +102,11 @@ class Publication:
             ScaffoldError: it would hold a likely secret.
         """
         names = {file.name for file in self.files} - {README}
-        text = readme.write(
+        text = hub_readme.write(
             self.project,
             repo,
             [form for form in MADE_BY if form in self.forms or form in there],
-            notice=readme.LICENCE in names,
+            notice=hub_readme.LICENCE in names,
             rows=any(name.startswith(f"{DATA}/") for name in names),
             named=named,
         )
@@ -140,7 +140,7 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
         )
     licence = _licence(project)
     if licence is not None:
-        files[readme.LICENCE] = _file(readme.LICENCE, licence)
+        files[hub_readme.LICENCE] = _file(hub_readme.LICENCE, licence)
     if with_data:
         files |= {file.name: file for file in _rows(project)}
     for file in files.values():
@@ -151,9 +151,9 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
         files=tuple(files[name] for name in sorted(files)),
         others=dict(_others(project, forms)),
         extra=tuple(extra),
-        sources=readme.sources(project),
+        sources=hub_readme.sources(project),
         demonstration=project.is_demonstration,
-        licence=readme.known_licence(project),
+        licence=hub_readme.known_licence(project),
     )
 
 
@@ -215,14 +215,14 @@ def _licence(project: Project) -> bytes | None:
 
 def row_files(project: Project) -> dict[str, Path]:
     """Path in the repository -> file, of dataset.yaml and the rows; those of the hub stay there."""
-    from phi3scaffold.rows.spec import load_spec
+    from phi3scaffold.datasets.spec import load_spec
 
     paths = (project.dataset_yaml, *load_spec(project.dataset_yaml).files)
     return {f"{DATA}/{path.relative_to(project.datasets).as_posix()}": path for path in paths}
 
 
 def _rows(project: Project) -> Iterator[Upload]:
-    from phi3scaffold.rows.read import Reading
+    from phi3scaffold.datasets.reader import Reading
 
     for name, path in row_files(project).items():
         yield _read(name, path)

@@ -12,16 +12,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from phi3scaffold import catalog
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.base_model import Base
-from phi3scaffold.runtime.forms import folder_of
-from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, names
-from phi3scaffold.runtime.onnx.adapter_file import CONFIG
-from phi3scaffold.runtime.page import cards
-from phi3scaffold.runtime.prompt import Prompt
-from phi3scaffold.runtime.report import card
-from phi3scaffold.runtime.stages import evaluate
+from phi3scaffold.conversion.adapter_file import CONFIG
+from phi3scaffold.inference.forms import folder_of
+from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, names
+from phi3scaffold.models import catalogue
+from phi3scaffold.models.base_model import Base
+from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.project.settings import Project
+from phi3scaffold.reporting import model_card
+from phi3scaffold.reporting.page_parts import cards
+from phi3scaffold.stages import evaluate
 
 LICENCE = "LICENSE"
 WHAT = {
@@ -44,7 +44,7 @@ def sources(project: Project) -> tuple[str, ...]:
     """The data sets of the hub that rows came from, by the model card."""
     from huggingface_hub import ModelCard
 
-    return tuple(ModelCard.load(project.report / card.CARD).data.datasets or ())
+    return tuple(ModelCard.load(project.report / model_card.CARD).data.datasets or ())
 
 
 def write(
@@ -67,10 +67,10 @@ def write(
     """
     from huggingface_hub import ModelCard
 
-    own = ModelCard.load(project.report / card.CARD)
+    own = ModelCard.load(project.report / model_card.CARD)
     told = [name for name in own.data.datasets or () if name in named]
-    text = own.text.replace(card.origin(own.data.datasets or ()), card.origin(told))
-    before, _, rest = text.partition(f"\n{card.RUN}\n")
+    text = own.text.replace(model_card.origin(own.data.datasets or ()), model_card.origin(told))
+    before, _, rest = text.partition(f"\n{model_card.RUN}\n")
     after = rest[rest.index("\n## ") + 1 :]
     how = _how_to_run(project, repo, forms, _licence(project, notice), rows)
     own.data.model_name = repo.split("/")[-1]
@@ -90,11 +90,11 @@ def _metadata(project: Project, data: Any, forms: Sequence[str]) -> Any:
     # of transformers and PEFT the hub would show code that loads the repository's root
     data.library_name = "onnxruntime-genai" if genai else None
     rows = data.eval_results[0].dataset_name
-    kind = data.datasets[0] if data.datasets else card.OWN_ROWS
+    kind = data.datasets[0] if data.datasets else model_card.OWN_ROWS
     data.eval_results = [
         result
         for form in forms
-        for result in card.results(metrics, form, dataset_type=kind, dataset_name=rows)
+        for result in model_card.results(metrics, form, dataset_type=kind, dataset_name=rows)
     ]
     return data
 
@@ -148,7 +148,7 @@ def _rounding(project: Project) -> Any:
 
 def _licence(project: Project, notice: bool) -> str:
     """What is known of the base model's licence, as a sentence."""
-    entry = catalog.find(project.model_id)
+    entry = catalogue.find(project.model_id)
     licence = known_licence(project)
     if licence == "unknown":
         return "The licence of the base model is not known here: ask before you pass this on."
@@ -164,5 +164,5 @@ def _licence(project: Project, notice: bool) -> str:
 
 def known_licence(project: Project) -> str:
     """The base model's, or ``unknown``."""
-    entry = catalog.find(project.model_id)
+    entry = catalogue.find(project.model_id)
     return entry.licence if entry else "unknown"

@@ -18,11 +18,11 @@ from functools import partial
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.hub_errors import LOG_IN, Asked, explained
-from phi3scaffold.runtime.publishing import counting
-from phi3scaffold.runtime.publishing.allowed import MADE_BY
-from phi3scaffold.runtime.publishing.files import Publication, Upload
+from phi3scaffold.models.hub_errors import LOG_IN, Asked, explained
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.publishing import upload_progress
+from phi3scaffold.publishing.file_list import Publication, Upload
+from phi3scaffold.publishing.permission import MADE_BY
 
 # Seconds to wait before a commit is tried again; huggingface_hub tries everything else again.
 WAITS = (1, 4, 10)
@@ -179,7 +179,7 @@ def send(target: Target, progress: Progress) -> str:
         added = []
         done = 0
         for file in sorted(target.missing, key=lambda file: file.size):
-            with counting.counted(file, partial(_tell, progress, file, done)) as operation:
+            with upload_progress.counted(file, partial(_tell, progress, file, done)) as operation:
                 try:
                     api.preupload_lfs_files(target.repo, [operation], free_memory=False)
                 finally:  # before what the hub says of other content; Xet says nothing of it

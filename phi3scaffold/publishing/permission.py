@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import MARKER, Project
-from phi3scaffold.runtime.evaluation.gate import UNKNOWN, Check, verdict
-from phi3scaffold.runtime.forms import check_made, folder_of
-from phi3scaffold.runtime.graph import STAGES
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.pipeline.hashing import digest
-from phi3scaffold.runtime.pipeline.manifest import Manifest
-from phi3scaffold.runtime.report.card import CARD
-from phi3scaffold.runtime.stages import data, evaluate, gate
+from phi3scaffold.evaluation.gate import UNKNOWN, Check, verdict
+from phi3scaffold.inference.forms import check_made, folder_of
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.hashing import digest
+from phi3scaffold.pipeline.manifest import Manifest
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.reporting.model_card import CARD
+from phi3scaffold.stages import data, evaluate, gate
+from phi3scaffold.stages.graph import STAGES
 
 # What a person may publish, and the stage that makes it; the base alone was never measured by a
 # gate, and lies on the hub already.

@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from phi3scaffold.runtime.publishing.files import Upload
+from phi3scaffold.publishing.file_list import Upload
 
 Tell = Callable[[int], None]
 XET = "XetUploadProgressReporter"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.runtime.data.page import SIDES, TASKS, side_of
-from phi3scaffold.runtime.page import cards
+from phi3scaffold.reporting.data_page import SIDES, TASKS, side_of
+from phi3scaffold.reporting.page_parts import cards
 
 CATEGORIES = {
     "classify": "text-classification",

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.runtime.data.findings import findings, fit, not_found, trained_of
-from phi3scaffold.runtime.page import render
-from phi3scaffold.runtime.page.figures import bars, histogram
-from phi3scaffold.runtime.page.text import count, share, size
+from phi3scaffold.datasets.findings import findings, fit, not_found, trained_of
+from phi3scaffold.project.formatting import count, share, size
+from phi3scaffold.reporting.page_parts import render
+from phi3scaffold.reporting.page_parts.figures import bars, histogram
 
 SIDES = {"train": "to train", "held_out": "held out"}
 TASKS = {

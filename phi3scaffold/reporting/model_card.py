@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.limits import show
-from phi3scaffold.project import DEMONSTRATION
-from phi3scaffold.runtime.evaluation import gate
-from phi3scaffold.runtime.page import cards
-from phi3scaffold.runtime.page.text import disk, perplexity, rate
-from phi3scaffold.runtime.report import page
-from phi3scaffold.runtime.report.made import Made
+from phi3scaffold.evaluation import gate
+from phi3scaffold.project.formatting import disk, perplexity, rate
+from phi3scaffold.project.limits import show
+from phi3scaffold.project.settings import DEMONSTRATION
+from phi3scaffold.reporting import report_page
+from phi3scaffold.reporting.page_parts import cards
+from phi3scaffold.reporting.run_record import Made
 
 CARD = "MODEL_CARD.md"
 RUN = "## How to run it"  # the section of the card that `publish` replaces
@@ -42,21 +42,21 @@ def write(made: Made, path: Path) -> None:
         origin=origin(made.sources),
         version=__version__,
         demonstration=DEMONSTRATION.capitalize(),
-        task=page.TASKS[made.metrics["task"]].format(labels=len(made.metrics["labels"])),
+        task=report_page.TASKS[made.metrics["task"]].format(labels=len(made.metrics["labels"])),
         error=gate.verdict(checks),
         settings=_two("setting", "value", made.config.knobs()),
         ladder=_ladder(made),
         legend=f"{LEGENDS[bool(made.metrics['labels'])]} same answers: rows in which it says what "
         "the adapter says; same tokens: tokens of the adapter's answers that it would have chosen, "
         "too. perplexity: of the expected answers.",
-        warnings=page.warnings(checks),
-        baselines=[(told, told) for told in page.baselines(made)],
+        warnings=report_page.warnings(checks),
+        baselines=[(told, told) for told in report_page.baselines(made)],
         gate=cards.table(
             ("limit", "verdict", "measured", "allowed"), [_check(c) for c in checks], numbers=False
         ),
-        few=made.metrics["rows"] < page.FEW,
+        few=made.metrics["rows"] < report_page.FEW,
         one_column=made.columns == 1,
-        hashes=_two("what", "sha256", page.hashes(made)),
+        hashes=_two("what", "sha256", report_page.hashes(made)),
     )
 
 
@@ -134,16 +134,16 @@ def results(
 
 def _ladder(made: Made) -> str:
     right = "right" if made.metrics["labels"] else "exact"
-    columns = ("form", right, "95 %", page.second(made), *page.LIKENESS, *COSTS)
+    columns = ("form", right, "95 %", report_page.second(made), *report_page.LIKENESS, *COSTS)
     rows = []
     for name in made.forms:
         rung = made.rung(name)
-        share, (low, high), other = page.score(rung)
-        like = ("", "") if name == "adapter" else page.alike(rung)
+        share, (low, high), other = report_page.score(rung)
+        like = ("", "") if name == "adapter" else report_page.alike(rung)
         interval = f"{100 * low:.1f} to {100 * high:.1f}"
         numbers = (perplexity(rung["perplexity"]), rate(rung["tokens_per_second"]))
         room = disk(rung["disk_bytes"])
-        shares = (page.percent(share), interval, page.percent(other), *like)
+        shares = (report_page.percent(share), interval, report_page.percent(other), *like)
         rows.append((name, *shares, *numbers, room))
     return cards.table(columns, rows)
 

@@ -8,16 +8,15 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold import __version__
-from phi3scaffold.limits import show
-from phi3scaffold.project import DEMONSTRATION
-from phi3scaffold.runtime.data import page as data_page
-from phi3scaffold.runtime.data.findings import findings, not_found
-from phi3scaffold.runtime.evaluation import gate
-from phi3scaffold.runtime.page import render
-from phi3scaffold.runtime.page.figures import curves, matrix, scores
-from phi3scaffold.runtime.page.text import count, disk, perplexity, rate, size
-from phi3scaffold.runtime.report import compare
-from phi3scaffold.runtime.report.made import Made
+from phi3scaffold.datasets.findings import findings, not_found
+from phi3scaffold.evaluation import gate
+from phi3scaffold.project.formatting import count, disk, perplexity, rate, size
+from phi3scaffold.project.limits import show
+from phi3scaffold.project.settings import DEMONSTRATION
+from phi3scaffold.reporting import data_page, row_comparison
+from phi3scaffold.reporting.page_parts import render
+from phi3scaffold.reporting.page_parts.figures import curves, matrix, scores
+from phi3scaffold.reporting.run_record import Made
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -58,7 +57,7 @@ def write(made: Made, path: Path) -> None:
         loss=_loss(made),
         training=_training(made),
         confusion=_confusion(made),
-        compared=compare.compare(made),
+        compared=row_comparison.compare(made),
         data_facts=data_page.facts(made.data),
         labels=data_page.labels(made.data["labels"]),
         lengths=data_page.lengths(made.data["tokens"]),
@@ -256,18 +255,18 @@ def _confusion(made: Made) -> dict[str, Any] | None:
     """Of the form that ships, by its free answers."""
     if not made.metrics["labels"]:
         return None
-    table, rows, columns = compare.confusion(made)
-    mixed = compare.mistakes(table, rows, columns)
+    table, rows, columns = row_comparison.confusion(made)
+    mixed = row_comparison.mistakes(table, rows, columns)
     told = "; ".join(f"{one.expected} taken for {one.answered}: {one.rows}" for one in mixed[:5])
     by_label = []
     for number, (label, line) in enumerate(zip(rows, table, strict=True)):
         share = percent(line[number] / sum(line)) if sum(line) else ""
         by_label.append((label, count(sum(line)), count(line[number]), share))
-    most = compare.MOST_LABELS
+    most = row_comparison.MOST_LABELS
     if len(rows) > most:
         worst = [(table[n][n] / max(1, sum(table[n])), n) for n in range(len(rows))]
         by_label = [by_label[number] for _, number in sorted(worst)[:most]]
-    drawn = compare.fewer(table, rows, columns)
+    drawn = row_comparison.fewer(table, rows, columns)
     return {
         "picture": matrix(*drawn, "Expected and given labels", told or "no mistakes"),
         "left_out": len(rows) - len(drawn[1]),

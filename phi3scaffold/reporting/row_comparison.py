@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from phi3scaffold.runtime.data.findings import Run, fit
-from phi3scaffold.runtime.page.text import count, cut
-from phi3scaffold.runtime.report.made import Asked, Made
+from phi3scaffold.datasets.findings import Run, fit
+from phi3scaffold.project.formatting import count, cut
+from phi3scaffold.reporting.run_record import Asked, Made
 
 MOST_ROWS = 12  # of a kind that are shown
 LETTERS = 600  # of a text that are shown

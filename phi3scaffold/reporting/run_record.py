@@ -9,19 +9,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phi3scaffold import catalog
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.rows.turns import columns_of
-from phi3scaffold.runtime.base_model import Base
-from phi3scaffold.runtime.data.prepared import HELD_OUT, REPORT, Prepared, spread
-from phi3scaffold.runtime.forms import LADDER
-from phi3scaffold.runtime.olive.config import OliveConfig, project_config
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.pipeline.manifest import Manifest
-from phi3scaffold.runtime.stages import data, evaluate, finetune, gate
-from phi3scaffold.runtime.stages.model import read_lock
+from phi3scaffold.datasets.conversations import columns_of
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, REPORT, Prepared, spread
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.inference.forms import LADDER
+from phi3scaffold.models import catalogue
+from phi3scaffold.models.base_model import Base
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.manifest import Manifest
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.olive_config import OliveConfig, project_config
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages import data, evaluate, finetune, gate
+from phi3scaffold.stages.model import read_lock
 
 SHIPPED = "onnx"
 
@@ -126,7 +126,7 @@ def read(project: Project, folders: Mapping[str, Path]) -> Made:
     """
     spec = load_spec(project.dataset_yaml)
     lock = read_lock(project.lock)
-    entry = catalog.find(project.model_id)
+    entry = catalogue.find(project.model_id)
     fetched = lock.id if lock and lock.source == "hub" else None
     file = project.evaluation / evaluate.METRICS
     metrics = _json(file)

@@ -14,14 +14,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, StreamingResponse
 
-from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
-from phi3scaffold.runtime.serving import chat as chat_page
-from phi3scaffold.runtime.serving.answers import Answer
-from phi3scaffold.runtime.serving.guard import Guard
-from phi3scaffold.runtime.serving.metrics import CONTENT_TYPE_LATEST, Metrics
-from phi3scaffold.runtime.serving.requests import ChatRequest, CompletionRequest
-from phi3scaffold.runtime.serving.served import Served
-from phi3scaffold.runtime.serving.worker import Ticket, Worker
+from phi3scaffold.inference.api_error import HUNG_UP, Refused
+from phi3scaffold.serving import chat as chat_page
+from phi3scaffold.serving.engine_client import Ticket, Worker
+from phi3scaffold.serving.metrics import CONTENT_TYPE_LATEST, Metrics
+from phi3scaffold.serving.middleware import Guard
+from phi3scaffold.serving.requests import ChatRequest, CompletionRequest
+from phi3scaffold.serving.responses import Answer
+from phi3scaffold.serving.served_models import Served
 
 Kind = TypeVar("Kind", ChatRequest, CompletionRequest)
 CODES = {404: "not_found", 405: "method_not_allowed"}

@@ -14,15 +14,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import count
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.runtime import environment
-from phi3scaffold.runtime.asking.asked import Asked
-from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
-from phi3scaffold.runtime.pipeline.child import why_it_ended
-from phi3scaffold.runtime.serving import engine
-from phi3scaffold.runtime.serving.log import log
-from phi3scaffold.runtime.serving.served import Served, remarks
-from phi3scaffold.runtime.serving.settings import KEY_VARIABLE, Settings
+from phi3scaffold.inference.api_error import HUNG_UP, Refused
+from phi3scaffold.inference.request import Asked
+from phi3scaffold.pipeline import environment
+from phi3scaffold.pipeline.worker import why_it_ended
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.serving import engine_process
+from phi3scaffold.serving.log import log
+from phi3scaffold.serving.served_models import Served, remarks
+from phi3scaffold.serving.server_settings import KEY_VARIABLE, Settings
 
 LONGEST_LINE = 1 << 24  # bytes of one event
 STUBBORN = 60.0  # seconds after which an engine that does not end an answer is ended itself
@@ -249,7 +249,7 @@ class Worker:
         given = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
         work = json.dumps([model.work() for model in self.models])
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", engine.__name__, work),
+            *(sys.executable, "-m", engine_process.__name__, work),
             stdin=PIPE,
             stdout=PIPE,
             limit=LONGEST_LINE,

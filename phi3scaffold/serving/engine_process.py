@@ -17,16 +17,16 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime import environment
-from phi3scaffold.runtime.asking.asked import Asked
-from phi3scaffold.runtime.asking.engine import Engine, TakenBack
-from phi3scaffold.runtime.asking.refused import Refused
-from phi3scaffold.runtime.forms import open_form
-from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.forms.genai_adapter import GenaiAdapterForm
-from phi3scaffold.runtime.forms.schema import BadSchema
+from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.inference.engine import Engine, TakenBack
+from phi3scaffold.inference.forms import open_form
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
+from phi3scaffold.inference.json_schema import BadSchema
+from phi3scaffold.inference.request import Asked
+from phi3scaffold.pipeline import environment
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import load_project
 
 ENDED = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from phi3scaffold.runtime.serving.worker import Ticket, Worker
+from phi3scaffold.serving.engine_client import Ticket, Worker
 
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
-from phi3scaffold.runtime.asking.refused import HUNG_UP, Refused
-from phi3scaffold.runtime.serving import chat
-from phi3scaffold.runtime.serving.log import log
-from phi3scaffold.runtime.serving.settings import Settings, is_loopback
+from phi3scaffold.inference.api_error import HUNG_UP, Refused
+from phi3scaffold.serving import chat
+from phi3scaffold.serving.log import log
+from phi3scaffold.serving.server_settings import Settings, is_loopback
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.asking.asked import Asked
-from phi3scaffold.runtime.asking.refused import Refused
-from phi3scaffold.runtime.forms.sampling import (
+from phi3scaffold.datasets.conversations import Message
+from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.inference.request import Asked
+from phi3scaffold.inference.sampling import (
     HOTTEST,
     LARGEST,
     SEEDS,

@@ -8,9 +8,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from phi3scaffold.runtime.asking.refused import Refused
-from phi3scaffold.runtime.serving.served import Served
-from phi3scaffold.runtime.serving.worker import Ticket
+from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.serving.engine_client import Ticket
+from phi3scaffold.serving.served_models import Served
 
 DONE = "data: [DONE]\n\n"
 

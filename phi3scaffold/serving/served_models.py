@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.forms import check_made, folder_of, mark_of, prompt_of
-from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, names
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.inference.forms import check_made, folder_of, mark_of, prompt_of
+from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, names
+from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
 
 SHIPS = ("onnx", "onnx-adapter")  # the others are there to compare with
 
@@ -23,7 +23,7 @@ class Served:
 
     Attributes:
         id: the name.
-        form: one of `phi3scaffold.runtime.forms.FORMS`.
+        form: one of `phi3scaffold.inference.forms.FORMS`.
         root: the project's folder.
         folder: the form's folder.
         adapter: for onnx-adapter, which of its adapters.

@@ -15,12 +15,12 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.serving.api import build
-from phi3scaffold.runtime.serving.guard import NOT_TAKEN
-from phi3scaffold.runtime.serving.log import log
-from phi3scaffold.runtime.serving.settings import Settings, check_address
-from phi3scaffold.runtime.serving.worker import Worker
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.serving.endpoints import build
+from phi3scaffold.serving.engine_client import Worker
+from phi3scaffold.serving.log import log
+from phi3scaffold.serving.middleware import NOT_TAKEN
+from phi3scaffold.serving.server_settings import Settings, check_address
 
 INTERRUPTED = 130
 LAST_WORDS = 5  # seconds: what was answered has to reach its client

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 KEY_VARIABLE = "PHI3SCAFFOLD_API_KEY"
 SHORTEST_KEY = 16  # characters

@@ -1,7 +1,7 @@
 """`phi3scaffold adapters`: one ONNX base, and the adapters of project.yaml to swap over it.
 
 The base is quantized and converted by the passes that export the merged model; its graph then gets
-inputs for an adapter (runtime/onnx/lora_inputs.py says why not by Olive's own passes). The adapters
+inputs for an adapter (conversion/lora_inputs.py says why not by Olive's own passes). The adapters
 stay in the graph's float type: only the base loses by the quantization.
 """
 
@@ -11,26 +11,26 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.form_files import size_of
-from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, WEIGHTS
-from phi3scaffold.runtime.model_folder import take_over
-from phi3scaffold.runtime.olive.config import project_config
-from phi3scaffold.runtime.onnx import adapter_file
-from phi3scaffold.runtime.onnx.lora_inputs import Slot
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.pipeline.hashing import digest
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage, versions
-from phi3scaffold.runtime.stages import export
-from phi3scaffold.runtime.stages.finetune import BASE, base_weights
+from phi3scaffold.conversion import adapter_file
+from phi3scaffold.conversion.lora_inputs import Slot
+from phi3scaffold.inference.form_files import size_of
+from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, WEIGHTS
+from phi3scaffold.models.model_folder import take_over
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.hashing import digest
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage, versions
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.olive_config import project_config
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages import export
+from phi3scaffold.stages.finetune import BASE, base_weights
 
 GRAPH = "model.onnx"
 PLAIN = ("lora", "qlora")
 
 
 def inputs(project: Project) -> Inputs:
-    from phi3scaffold.runtime.prompt import FILE as PROMPT
+    from phi3scaffold.models.prompt import FILE as PROMPT
 
     check(project)
     names = (adapter_file.CONFIG, adapter_file.WEIGHTS, PROMPT)
@@ -78,8 +78,8 @@ def check(project: Project) -> None:
 
 def run(context: Context) -> dict[str, Any]:
     """Write the base with inputs for an adapter, and each adapter's weights and prompt."""
-    from phi3scaffold.runtime.onnx.lora_inputs import add_lora_inputs, lora_slots
-    from phi3scaffold.runtime.prompt import FILE
+    from phi3scaffold.conversion.lora_inputs import add_lora_inputs, lora_slots
+    from phi3scaffold.models.prompt import FILE
 
     project, out = context.project, context.out
     for name, folder in project.adapters:
@@ -126,7 +126,7 @@ def _take_last_base(project: Project, decided_by: str, out: Path) -> bool:
 
 def _add(project: Project, folder: Path, target: Path, slots: dict[str, Slot]) -> dict[str, Any]:
     """Write one adapter; returns what it is."""
-    from phi3scaffold.runtime.prompt import FILE, Prompt
+    from phi3scaffold.models.prompt import FILE, Prompt
 
     lora = adapter_file.read_lora(folder, slots)
     target.mkdir(parents=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.project import DEMONSTRATION, Project
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.data.prepared import CARD, PAGE
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.datasets.prepared_rows import CARD, PAGE
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.settings import DEMONSTRATION, Project
 
 ROOM = 12  # bytes of disk for a byte of rows: shards and result hold ids, labels and texts
 
@@ -29,14 +29,14 @@ def room(project: Project) -> int:
 
 def run(context: Context) -> dict[str, Any]:
     """Write both sides, the dropped rows, the report and the data card: see `prepare`."""
-    from phi3scaffold.runtime.data import card, page
-    from phi3scaffold.runtime.data.prepare import prepare
+    from phi3scaffold.datasets.preparation import prepare
+    from phi3scaffold.reporting import data_card, data_page
 
     project = context.project
     spec = load_spec(project.dataset_yaml)
     report = prepare(spec, project.tokenizer, context.out, context.kept, context.emit)
-    page.write(report, context.out / PAGE, DEMONSTRATION if project.is_demonstration else "")
-    card.write(report, context.out / CARD)
+    data_page.write(report, context.out / PAGE, DEMONSTRATION if project.is_demonstration else "")
+    data_card.write(report, context.out / CARD)
     facts = {
         "task": spec.task,
         "train": report["rows"]["train"],

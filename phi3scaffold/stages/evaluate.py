@@ -8,12 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.evaluation.questions import Questions
-from phi3scaffold.runtime.form_files import size_of
-from phi3scaffold.runtime.forms import LADDER, folder_of
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
-from phi3scaffold.runtime.stages import data
+from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.inference.form_files import size_of
+from phi3scaffold.inference.forms import LADDER, folder_of
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages import data
 
 # The ladder's, as they are measured: the adapter first, since the others are compared with it.
 FORMS = ("adapter", "base", "merged", "onnx", "onnx-adapter")
@@ -34,14 +34,14 @@ def _own(project: Project) -> str | None:
 
 def run(context: Context) -> dict[str, Any]:
     """Write metrics.json (see `evaluation.rungs.rung`) and answers.jsonl (a row a line)."""
-    from phi3scaffold.rows.spec import load_spec
-    from phi3scaffold.runtime.environment import physical_cores
-    from phi3scaffold.runtime.evaluation.baselines import baselines
-    from phi3scaffold.runtime.evaluation.ladder import climb
-    from phi3scaffold.runtime.evaluation.measure import Subject
-    from phi3scaffold.runtime.evaluation.questions import questions
-    from phi3scaffold.runtime.forms.genai import missing_provider
-    from phi3scaffold.runtime.pipeline.run import log_file
+    from phi3scaffold.datasets.spec import load_spec
+    from phi3scaffold.evaluation.baselines import baselines
+    from phi3scaffold.evaluation.comparison import climb
+    from phi3scaffold.evaluation.measurement import Subject
+    from phi3scaffold.evaluation.questions import questions
+    from phi3scaffold.inference.forms.genai import missing_provider
+    from phi3scaffold.pipeline.environment import physical_cores
+    from phi3scaffold.pipeline.runner import log_file
 
     project = context.project
     rows = data.folder(project)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.form_files import (
+from phi3scaffold.inference.form_files import (
     GENAI_CONFIG,
     check_stop_ids,
     copy_tokenizer,
@@ -14,8 +13,9 @@ from phi3scaffold.runtime.form_files import (
     set_genai_stop_ids,
     size_of,
 )
-from phi3scaffold.runtime.olive.config import project_config
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.olive_config import project_config
+from phi3scaffold.project.settings import Project
 
 
 def inputs(project: Project) -> Inputs:
@@ -24,8 +24,8 @@ def inputs(project: Project) -> Inputs:
 
 def run(context: Context) -> dict[str, Any]:
     """Write a folder that ONNX Runtime GenAI opens: model, config, tokenizer, prompt."""
-    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
-    from phi3scaffold.runtime.prompt import FILE, Prompt
+    from phi3scaffold.models.prompt import FILE, Prompt
+    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     project = context.project
     config = project_config(project)
@@ -45,7 +45,7 @@ def convert_base(project: Project, out: Path) -> None:
     Args:
         out: an empty folder on the project's disk.
     """
-    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
+    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     config = project_config(project)
     keep_scratch_inside(out.parent)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.form_files import size_of
-from phi3scaffold.runtime.olive.config import project_config
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
-from phi3scaffold.runtime.stages import export
+from phi3scaffold.inference.form_files import size_of
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.olive_config import project_config
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages import export
 
 
 def inputs(project: Project) -> Inputs:

@@ -7,17 +7,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime import nf4
-from phi3scaffold.runtime.base_model import Base
-from phi3scaffold.runtime.form_files import copy_tokenizer, project_prompt
-from phi3scaffold.runtime.model_folder import is_weights
-from phi3scaffold.runtime.olive.config import OliveConfig, project_config
-from phi3scaffold.runtime.onnx.adapter_file import CONFIG
-from phi3scaffold.runtime.pipeline import manifest, ranks
-from phi3scaffold.runtime.pipeline.hashing import digest
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.conversion.adapter_file import CONFIG
+from phi3scaffold.inference.form_files import copy_tokenizer, project_prompt
+from phi3scaffold.models.base_model import Base
+from phi3scaffold.models.model_folder import is_weights
+from phi3scaffold.pipeline import manifest, ranks
+from phi3scaffold.pipeline.hashing import digest
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.olive_config import OliveConfig, project_config
+from phi3scaffold.project.settings import Project
+from phi3scaffold.training import nf4
 
 HISTORY = "history.json"
 BASE = "base_weights"  # the fact that says over which weights an adapter was trained
@@ -32,9 +32,9 @@ def inputs(project: Project) -> Inputs:
 
 def run(context: Context) -> dict[str, Any]:
     """Write the adapter with its tokenizer, prompt and training history."""
-    from phi3scaffold.runtime.olive import passes
-    from phi3scaffold.runtime.olive.checkpoints import Checkpoints
-    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
+    from phi3scaffold.training import passes
+    from phi3scaffold.training.checkpoints import Checkpoints
+    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     project = context.project
     config = project_config(project)

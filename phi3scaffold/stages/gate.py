@@ -11,12 +11,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.evaluation import gate
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
-from phi3scaffold.runtime.stages.evaluate import METRICS
+from phi3scaffold.evaluation import gate
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.evaluate import METRICS
 
 RELEASE = "release.json"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from phi3scaffold.runtime.pipeline.stage import Stage
-from phi3scaffold.runtime.stages import (
+from phi3scaffold.pipeline.stage import Stage
+from phi3scaffold.stages import (
     adapters,
     data,
     evaluate,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.form_files import copy_tokenizer, set_stop_ids
-from phi3scaffold.runtime.olive.config import project_config
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.inference.form_files import copy_tokenizer, set_stop_ids
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.olive_config import project_config
+from phi3scaffold.project.settings import Project
 
 
 def inputs(project: Project) -> Inputs:
@@ -21,9 +21,9 @@ def inputs(project: Project) -> Inputs:
 
 def run(context: Context) -> dict[str, Any]:
     """Write a transformers model folder that needs no adapter, its stop ids made right."""
-    from phi3scaffold.runtime.nf4 import round_base
-    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
-    from phi3scaffold.runtime.prompt import FILE, Prompt
+    from phi3scaffold.models.prompt import FILE, Prompt
+    from phi3scaffold.training.nf4 import round_base
+    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     project = context.project
     config = project_config(project)

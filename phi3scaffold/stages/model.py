@@ -15,11 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold import catalog
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime import hub
-from phi3scaffold.runtime.model_folder import (
+from phi3scaffold.models import catalogue, model_hub
+from phi3scaffold.models.model_folder import (
     Progress,
     check_model_folder,
     check_tokenizer,
@@ -28,7 +25,9 @@ from phi3scaffold.runtime.model_folder import (
     take_over,
     wanted_files,
 )
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
 
 PARTIAL = ".partial-"
 MARKER = "model.lock"  # the copy in the base's folder: which lock it was fetched for
@@ -77,7 +76,7 @@ def read_lock(path: Path) -> Lock | None:
         return None
     except (ValueError, KeyError, TypeError):
         lock = None
-    if lock is None or (lock.source == "hub" and not hub.COMMIT.fullmatch(str(lock.commit))):
+    if lock is None or (lock.source == "hub" and not model_hub.COMMIT.fullmatch(str(lock.commit))):
         raise ScaffoldError(
             "model.lock cannot be understood.",
             where=path,
@@ -94,7 +93,7 @@ def pin(project: Project) -> Lock:
     Raises:
         ScaffoldError: the model cannot be resolved.
     """
-    entry = catalog.find(project.model_id)
+    entry = catalogue.find(project.model_id)
     folder = local_folder(project)
     source = "folder" if folder else "hub" if entry is None or entry.hub_id else "tiny"
     found = read_lock(project.lock)
@@ -109,9 +108,9 @@ def pin(project: Project) -> Lock:
     sha256: dict[str, str] = {}
     if source == "hub":
         repo = hub_id(project)
-        commit = hub.resolve(repo, project.revision)
-        if not hub.offline():
-            listed = hub.list_files(repo, commit).values()
+        commit = model_hub.resolve(repo, project.revision)
+        if not model_hub.offline():
+            listed = model_hub.list_files(repo, commit).values()
             sha256 = {file.name: file.sha256 for file in listed if file.sha256}
     lock = Lock(project.model_id, project.revision, source, commit, sha256)
     lock.save(project.lock)
@@ -126,16 +125,16 @@ def local_folder(project: Project) -> Path | None:
     if project.given is not None:
         return project.given
     ref = project.model_id
-    if catalog.find(ref) is not None:
+    if catalogue.find(ref) is not None:
         return None
     folder = Path(ref).expanduser()
     folder = folder if folder.is_absolute() else project.root / folder
-    return folder if catalog.is_local(ref) or folder.is_dir() else None
+    return folder if catalogue.is_local(ref) or folder.is_dir() else None
 
 
 def hub_id(project: Project) -> str:
     """The repository model.id stands for. Raises ScaffoldError for what cannot be one."""
-    entry = catalog.describe(project.model_id)
+    entry = catalogue.describe(project.model_id)
     return entry.hub_id or project.model_id
 
 
@@ -172,7 +171,7 @@ def fetch_base(
 
 
 def _copy_tiny(out: Path, weights: bool) -> None:
-    folder = catalog.tiny_folder()
+    folder = catalogue.tiny_folder()
     if not (folder / "config.json").is_file():
         raise ScaffoldError(
             "The demonstration model is not in this installation.",
@@ -191,16 +190,18 @@ def _fetch_from_hub(
     repo = hub_id(project)
     assert lock.commit is not None
     cache = project.base.parent
-    here = project.base if _is_base_of(project.base, lock) else hub.from_cache(repo, lock.commit)
+    here = (
+        project.base if _is_base_of(project.base, lock) else model_hub.from_cache(repo, lock.commit)
+    )
     if here is not None:
         take_over(wanted_files(here, weights=weights), out, progress)
         return
-    if hub.offline():
-        raise hub.offline_error(hub.asked(repo, lock.commit))
+    if model_hub.offline():
+        raise model_hub.offline_error(model_hub.asked(repo, lock.commit))
     partial = cache / f"{PARTIAL}{lock.commit}"
-    listed = hub.list_files(repo, lock.commit)
+    listed = model_hub.list_files(repo, lock.commit)
     files = {name: file for name, file in listed.items() if weights or not is_weights(name)}
-    hub.download(repo, lock.commit, files, partial, progress)
+    model_hub.download(repo, lock.commit, files, partial, progress)
     take_over(wanted_files(partial, weights=weights), out, move=weights)
 
 
@@ -227,7 +228,7 @@ def inputs_of(project: Project, *, weights: bool) -> Inputs:
     lock = pin(project)
     folder = local_folder(project)
     if lock.source == "tiny":
-        folder = catalog.tiny_folder()
+        folder = catalogue.tiny_folder()
     elif folder is not None:  # before a byte of it is hashed
         (check_model_folder if weights else check_tokenizer)(folder)
     there = folder is not None and folder.is_dir()

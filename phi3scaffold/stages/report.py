@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.settings import Project
 
 BEFORE = (
     *("tokenizer", "data", "model", "finetune", "merge", "export"),
@@ -25,17 +25,17 @@ def inputs(project: Project) -> Inputs:
 
 def run(context: Context) -> dict[str, Any]:
     """Write index.html and MODEL_CARD.md."""
-    from phi3scaffold.runtime.graph import STAGES
-    from phi3scaffold.runtime.report import card, made, page
+    from phi3scaffold.reporting import model_card, report_page, run_record
+    from phi3scaffold.stages.graph import STAGES
 
     project = context.project
     folders = {
         name: STAGES[name].folder(project) for name in BEFORE if STAGES[name].wanted(project)
     }
-    found = made.read(project, folders)
-    page.write(found, context.out / page.PAGE)
-    card.write(found, context.out / card.CARD)
-    return {"page": page.PAGE}
+    found = run_record.read(project, folders)
+    report_page.write(found, context.out / report_page.PAGE)
+    model_card.write(found, context.out / model_card.CARD)
+    return {"page": report_page.PAGE}
 
 
 STAGE = Stage(

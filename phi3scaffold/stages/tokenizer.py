@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
-from phi3scaffold.runtime.stages.model import fetch_base, inputs_of, throttled
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.model import fetch_base, inputs_of, throttled
 
 
 def folder(project: Project) -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
 
 ANYWHERE = ("data", "model")  # stages that need no accelerator
 REMOTE = ("aml", "arc")

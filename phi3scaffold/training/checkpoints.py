@@ -20,8 +20,8 @@ from typing import Any
 import torch
 import transformers
 
-from phi3scaffold.runtime.pipeline import manifest, publish, ranks
-from phi3scaffold.runtime.pipeline.hashing import StatCache
+from phi3scaffold.pipeline import atomic_publish, manifest, ranks
+from phi3scaffold.pipeline.hashing import StatCache
 
 KEEP = 2  # the newest; the one before the last is for when the last is broken
 # What resuming reads. The Trainer also writes a pickle of its arguments, which nobody needs.
@@ -92,7 +92,7 @@ class Checkpoints:
             facts={"step": step, "seconds": seconds},
         )
         manifest.write(made, about)
-        publish.copy_whole(made, self.folder / f"step-{step}")
+        atomic_publish.copy_whole(made, self.folder / f"step-{step}")
         for old in self._steps()[KEEP:]:
             shutil.rmtree(old, ignore_errors=True)
 

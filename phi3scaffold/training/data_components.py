@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from olive.data.registry import Registry
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import find_project
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.data.prepared import HELD_OUT, TRAIN, Prepared, spread
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared, spread
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import find_project
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +28,8 @@ def phi3scaffold_rows(dataset: str, split: str, **_: Any) -> Prepared:
     Raises:
         ScaffoldError: they were not prepared yet, or have changed since.
     """
-    from phi3scaffold.runtime.graph import STAGES
-    from phi3scaffold.runtime.pipeline.run import is_up_to_date
+    from phi3scaffold.pipeline.runner import is_up_to_date
+    from phi3scaffold.stages.graph import STAGES
 
     project = find_project(Path(dataset).resolve().parent)
     stage = STAGES["data"]

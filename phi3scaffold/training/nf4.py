@@ -13,8 +13,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.runtime.pipeline.manifest import NAME as MANIFEST
+from phi3scaffold.pipeline.manifest import NAME as MANIFEST
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 if TYPE_CHECKING:
     import torch

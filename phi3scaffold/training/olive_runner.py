@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.runtime.olive.config import OliveConfig
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.olive_config import OliveConfig
 
 IGNORED_KEY = ("gnoring", "not part of", "is not a field of")
 
@@ -127,7 +127,7 @@ def hf_model(folder: Path, adapter: Path | None = None, **load_kwargs: Any) -> A
 
 def _generate(settings: Any, accelerator: Any) -> Any:
     """A pass object from Olive's `RunPassConfig`; settings are validated by the pass itself."""
-    from phi3scaffold.runtime.olive.passes import package_config
+    from phi3scaffold.training.passes import package_config
 
     pass_class = package_config().import_pass_module(settings.type.lower())
     values = pass_class.generate_config(

@@ -19,10 +19,10 @@ import transformers
 from olive.model import HfModelHandler
 from olive.passes.pytorch import lora as olive
 
-from phi3scaffold.runtime.olive.checkpoints import Checkpoints, KeepCheckpoints, Start, agreed
-from phi3scaffold.runtime.olive.kquant import KQuant
-from phi3scaffold.runtime.olive.trainer import AnswerTrainer, Progress, ReportSteps
-from phi3scaffold.runtime.pipeline import ranks
+from phi3scaffold.conversion.kquant import KQuant
+from phi3scaffold.pipeline import ranks
+from phi3scaffold.training.checkpoints import Checkpoints, KeepCheckpoints, Start, agreed
+from phi3scaffold.training.trainer import AnswerTrainer, Progress, ReportSteps
 
 logger = logging.getLogger(__name__)
 

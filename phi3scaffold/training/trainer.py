@@ -13,10 +13,10 @@ import torch
 import transformers
 from transformers.trainer_utils import EvalLoopOutput
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.runtime.data.pack import IGNORE, pack, packs, row_bounds
-from phi3scaffold.runtime.olive import attention
-from phi3scaffold.runtime.olive.fused import fuse
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.training import attention
+from phi3scaffold.training.fused_layers import fuse
+from phi3scaffold.training.packing import IGNORE, pack, packs, row_bounds
 
 # Tokens of a forward pass, where no row is longer: fewer, and the processor waits for memory.
 PASS = 1024

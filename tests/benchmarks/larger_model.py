@@ -19,10 +19,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3scaffold.tiny import MODEL_DIR
-from phi3scaffold.tiny.corpus import documents
-from phi3scaffold.tiny.model_files import model_config, write_json
-from phi3scaffold.tiny.pretrain import (
+from tiny_model.corpus import documents
+from tiny_model.model_files import model_config, write_json
+from tiny_model.pretrain import (
     HELD_OUT_DOCUMENTS,
     HELD_OUT_SEED,
     WORKERS,
@@ -35,6 +34,8 @@ from phi3scaffold.tiny.pretrain import (
     held_out_loss,
     spread_unused,
 )
+
+from phi3scaffold.models.catalogue import tiny_folder
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +90,7 @@ def grown(seed: int) -> Phi3ForCausalLM:
     from transformers import Phi3Config, Phi3ForCausalLM
 
     torch.manual_seed(seed)
-    small = Phi3ForCausalLM.from_pretrained(MODEL_DIR, torch_dtype=torch.float32)
+    small = Phi3ForCausalLM.from_pretrained(tiny_folder(), torch_dtype=torch.float32)
     model = Phi3ForCausalLM(Phi3Config(**larger_config()))
     model.generation_config = small.generation_config
     with torch.no_grad():
@@ -120,7 +121,7 @@ def grown(seed: int) -> Phi3ForCausalLM:
 def train(out: Path, seconds: float, tokens: int, checkpoint_seconds: float = 180.0) -> None:
     """Train until the seconds or the tokens are spent; the rate falls as a cosine up to there."""
     shutil.copytree(
-        MODEL_DIR, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.saf*", "README*")
+        tiny_folder(), out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.saf*", "README*")
     )
     ids = encode(out, documents(RECIPE.seed, RECIPE.documents))
     held_out = blocks(encode(out, documents(HELD_OUT_SEED, HELD_OUT_DOCUMENTS)), RECIPE.block)

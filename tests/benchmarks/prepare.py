@@ -83,21 +83,21 @@ def sentence(words: list[str]) -> str:
 
 
 def prepare_here(folder: Path) -> dict[str, Any]:
-    from phi3scaffold.rows.spec import load_spec
-    from phi3scaffold.runtime.data.prepare import prepare
-    from phi3scaffold.tiny import MODEL_DIR
+    from phi3scaffold.datasets.preparation import prepare
+    from phi3scaffold.datasets.spec import load_spec
+    from phi3scaffold.models.catalogue import tiny_folder
 
     out = folder / "out"
     out.mkdir()
     spec = load_spec(folder / "dataset.yaml")
-    report = prepare(spec, MODEL_DIR, out, folder / "scratch", lambda event: None)
+    report = prepare(spec, tiny_folder(), out, folder / "scratch", lambda event: None)
     return {"seconds": report["seconds"], "rows": report["rows"], "told_peak": report["peak_bytes"]}
 
 
 def olive_here(folder: Path) -> dict[str, Any]:
     from olive.data.config import DataConfig
 
-    from phi3scaffold.tiny import MODEL_DIR
+    from phi3scaffold.models.catalogue import tiny_folder
 
     config = DataConfig(
         name="rows",
@@ -108,7 +108,7 @@ def olive_here(folder: Path) -> dict[str, Any]:
             "split": "train",
         },
         pre_process_data_config={
-            "model_name": str(MODEL_DIR),
+            "model_name": str(tiny_folder()),
             "task": "text-generation",
             "type": "text_generation_huggingface_pre_process",
             "text_template": TEMPLATE,

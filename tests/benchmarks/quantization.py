@@ -13,7 +13,7 @@ tables go to FOLDER/table.md; what was measured and chosen is in quantization.md
 
 Every cell is built in a process of its own (forked from one that has only imported torch and Olive,
 so that these are in its peak memory and not in its seconds) and measured in another one by
-`phi3scaffold.runtime.evaluation`, as `phi3scaffold evaluate` does: greedy answers of ONNX Runtime
+`phi3scaffold.evaluation`, as `phi3scaffold evaluate` does: greedy answers of ONNX Runtime
 GenAI on held-out rows, perplexity of the right answers, and the Kullback-Leibler divergence from
 the trained adapter over the base that it was trained on (for QLoRA that is the NF4 base).
 
@@ -39,8 +39,8 @@ from typing import Any
 
 from quantization_table import write_table
 
-from phi3scaffold.project import Project, load_project
-from phi3scaffold.runtime.environment import prepare
+from phi3scaffold.pipeline.environment import prepare
+from phi3scaffold.project.settings import Project, load_project
 
 HEAD = {"lm_head": {"bits": 8}}
 BUILD = {
@@ -173,7 +173,7 @@ def alone(work: Any, *arguments: Any) -> dict[str, Any]:
 
     A failure is a result, too: ``{"error": ...}``.
     """
-    from phi3scaffold.runtime.environment import peak_bytes
+    from phi3scaffold.pipeline.environment import peak_bytes
 
     context = multiprocessing.get_context("fork")
     ours, its = context.Pipe(duplex=False)
@@ -202,10 +202,10 @@ def alone(work: Any, *arguments: Any) -> dict[str, Any]:
 
 def build(project: Project, quantizer: str, way: str, out: Path) -> dict[str, Any]:
     """Quantize and convert as the stages export and adapters do; the bytes of what was made."""
-    from phi3scaffold.runtime.olive.config import OliveConfig, project_config
-    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
-    from phi3scaffold.runtime.prompt import FILE
-    from phi3scaffold.runtime.stages.finetune import copy_tokenizer
+    from phi3scaffold.models.prompt import FILE
+    from phi3scaffold.project.olive_config import OliveConfig, project_config
+    from phi3scaffold.stages.finetune import copy_tokenizer
+    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     keep_scratch_inside(out.parent)
     config = project_config(project)
@@ -227,10 +227,10 @@ def build(project: Project, quantizer: str, way: str, out: Path) -> dict[str, An
 
 def add_adapter(project: Project, out: Path) -> None:
     """Inputs for an adapter in the graph, and the project's own as one."""
-    from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, WEIGHTS
-    from phi3scaffold.runtime.onnx.adapter_file import read_lora, write_lora
-    from phi3scaffold.runtime.onnx.lora_inputs import add_lora_inputs, lora_slots
-    from phi3scaffold.runtime.prompt import Prompt
+    from phi3scaffold.conversion.adapter_file import read_lora, write_lora
+    from phi3scaffold.conversion.lora_inputs import add_lora_inputs, lora_slots
+    from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, WEIGHTS
+    from phi3scaffold.models.prompt import Prompt
 
     prompt, genai = Prompt.load(project.adapter), out / "genai_config.json"
     settings = json.loads(genai.read_text())
@@ -250,9 +250,9 @@ def reference(project: Project, asked: Any, log: Path) -> tuple[Any, Any, dict[s
     Returns:
         What it did, as `measure` has it; the same to compare others with; its rung.
     """
-    from phi3scaffold.runtime.evaluation.alone import measure_alone
-    from phi3scaffold.runtime.evaluation.measure import Measured, Subject
-    from phi3scaffold.runtime.evaluation.rungs import rung
+    from phi3scaffold.evaluation.form_metrics import rung
+    from phi3scaffold.evaluation.measurement import Measured, Subject
+    from phi3scaffold.evaluation.subprocess_measurement import measure_alone
 
     kept, logits = project.root / "reference.json", project.root / "reference.npy"
     if kept.is_file():
@@ -266,12 +266,12 @@ def reference(project: Project, asked: Any, log: Path) -> tuple[Any, Any, dict[s
 
 def measure_cells(folder: Path, name: str, project: Project, rows: int, cells: Any) -> None:
     """Build and measure every (way, quantizer) of a project that has no result yet."""
-    from phi3scaffold.rows.spec import load_spec
-    from phi3scaffold.runtime.evaluation.alone import measure_alone
-    from phi3scaffold.runtime.evaluation.measure import Subject
-    from phi3scaffold.runtime.evaluation.questions import questions
-    from phi3scaffold.runtime.evaluation.rungs import rung
-    from phi3scaffold.runtime.stages import data
+    from phi3scaffold.datasets.spec import load_spec
+    from phi3scaffold.evaluation.form_metrics import rung
+    from phi3scaffold.evaluation.measurement import Subject
+    from phi3scaffold.evaluation.questions import questions
+    from phi3scaffold.evaluation.subprocess_measurement import measure_alone
+    from phi3scaffold.stages import data
 
     _, algo, seed = project.root.name.rsplit("-", 2)
     results, log = folder / "results", folder / "log.txt"

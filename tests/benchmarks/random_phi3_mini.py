@@ -14,7 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from phi3scaffold.tiny import MODEL_DIR
+from phi3scaffold.models.catalogue import tiny_folder
 
 # from the published config.json of Phi-3-mini-4k-instruct
 CONFIG = {
@@ -47,10 +47,10 @@ def make(folder: Path) -> None:
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    for file in MODEL_DIR.iterdir():
+    for file in tiny_folder().iterdir():
         if file.name not in ("config.json", "model.safetensors"):
             shutil.copy(file, folder)
-    ids = json.loads((MODEL_DIR / "config.json").read_text())
+    ids = json.loads((tiny_folder() / "config.json").read_text())
     special = {key: ids.get(key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
     (folder / "config.json").write_text(json.dumps({**CONFIG, **special}, indent=2))
     torch.manual_seed(0)

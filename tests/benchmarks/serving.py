@@ -41,9 +41,9 @@ WAITING = 32
 
 def texts(project: Path) -> list[str]:
     """The held-out rows' texts, as a client sends them."""
-    from phi3scaffold.project import load_project
-    from phi3scaffold.runtime.data.prepared import HELD_OUT, Prepared
-    from phi3scaffold.runtime.stages import data
+    from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared
+    from phi3scaffold.project.settings import load_project
+    from phi3scaffold.stages import data
 
     rows = Prepared(data.folder(load_project(project)), HELD_OUT)
     found = [rows.conversation(row).values for row in range(len(rows))]
@@ -124,8 +124,8 @@ def show(name: str, seen: Seen) -> None:
 
 def batches(project: Path, phrases: list[str], rounds: int = 60) -> None:
     """Answers a second, alone and together, in turns; the queue is filled at random each time."""
-    from phi3scaffold.project import load_project
-    from phi3scaffold.runtime.forms import open_form
+    from phi3scaffold.inference.forms import open_form
+    from phi3scaffold.project.settings import load_project
 
     chance = random.Random(7)
     alone = together = 0.0

@@ -10,8 +10,8 @@ from typing import Any
 import litserve
 from litserve.specs.openai import OpenAISpec
 
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.forms import open_form
+from phi3scaffold.inference.forms import open_form
+from phi3scaffold.project.settings import load_project
 
 
 class Api(litserve.LitAPI):

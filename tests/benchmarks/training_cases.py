@@ -74,8 +74,8 @@ def rendered(project: Path) -> dict[str, list[tuple[list[int], list[int]]]]:
     """Both splits as (token ids, labels), through the very data configs that Olive trains on."""
     import contextlib
 
-    from phi3scaffold.runtime.olive.config import load_config
-    from phi3scaffold.runtime.olive.run import load_run_config
+    from phi3scaffold.project.olive_config import load_config
+    from phi3scaffold.training.olive_runner import load_run_config
 
     config = load_config(project / "fine-tuning" / "olive-config.json")
     found: dict[str, list[tuple[list[int], list[int]]]] = {}
@@ -120,19 +120,19 @@ def random_phi3(folder: Path) -> None:
     import torch
     from transformers import Phi3Config, Phi3ForCausalLM
 
-    from phi3scaffold.tiny import MODEL_DIR
+    from phi3scaffold.models.catalogue import tiny_folder
 
     folder.mkdir()
-    for file in MODEL_DIR.iterdir():
+    for file in tiny_folder().iterdir():
         if file.name not in ("config.json", "model.safetensors"):
             shutil.copy(file, folder)
-    ids = json.loads((MODEL_DIR / "config.json").read_text())
+    ids = json.loads((tiny_folder() / "config.json").read_text())
     special = {key: ids[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
     torch.manual_seed(0)
     model = Phi3ForCausalLM(Phi3Config(**LARGER, **special)).to(torch.bfloat16)
     model.save_pretrained(folder)
     (folder / "generation_config.json").write_text(
-        (MODEL_DIR / "generation_config.json").read_text()
+        (tiny_folder() / "generation_config.json").read_text()
     )
 
 
@@ -140,9 +140,9 @@ def varied_rows(path: Path, count: int, seed: int = 0) -> None:
     """Rows of about 30 to 500 tokens, log-normal around 120, 70 % of each the question."""
     from transformers import AutoTokenizer
 
-    from phi3scaffold.tiny import MODEL_DIR
+    from phi3scaffold.models.catalogue import tiny_folder
 
-    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_folder(), local_files_only=True)
     filler = tokenizer.encode("the the the")
     words = [word for word in WORDS if len(tokenizer.encode(f"the {word} the")) == len(filler)]
     chance = random.Random(seed)
@@ -167,7 +167,7 @@ def train_on_all(project: Path) -> None:
 
 
 def main(setting: str, folder: str) -> None:
-    from phi3scaffold.runtime import environment
+    from phi3scaffold.pipeline import environment
 
     environment.prepare()
     make(setting, Path(folder).resolve())

@@ -184,8 +184,8 @@ def peak_bytes() -> int:
 
 def ours(case: Case) -> None:
     """`phi3scaffold finetune` of the generated project: its passes, through our subclasses."""
-    from phi3scaffold.runtime.olive.config import load_config
-    from phi3scaffold.runtime.olive.run import hf_model, keep_scratch_inside, run_passes
+    from phi3scaffold.project.olive_config import load_config
+    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     root = Path(case.project)
     settings = {**case.ours, "training_args": case.arguments()}
@@ -338,7 +338,7 @@ SYSTEMS = {
 
 
 def main(given: Path, result: Path) -> None:
-    from phi3scaffold.runtime import environment
+    from phi3scaffold.pipeline import environment
 
     environment.prepare()  # the same for all: no telemetry, threads that sleep when they wait
     case = Case(given)

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from phi3scaffold.checks import document
-from phi3scaffold.checks.running import explain, load
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.checks.runner import explain, load
+from phi3scaffold.project.errors import ScaffoldError
 
 CHECKS = load("lint")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.cli import asking
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.cli import form_options
+from phi3scaffold.models.prompt import Prompt
 from tests.support.echo import Echo
 
 
@@ -27,7 +27,7 @@ def use(project: Path, monkeypatch: pytest.MonkeyPatch):
 
     def use(prompt: Prompt, **options: int) -> Echo:
         form = Echo(prompt, **options)
-        monkeypatch.setattr(asking, "open_form", lambda name, project, adapter: form)
+        monkeypatch.setattr(form_options, "open_form", lambda name, project, adapter: form)
         return form
 
     return use

@@ -14,9 +14,9 @@ import pytest
 
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
-from phi3scaffold.rows.turns import Conversation
-from phi3scaffold.runtime.data.prepared import HELD_OUT, file_of, pack_conversation, schema
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.datasets.conversations import Conversation
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, file_of, pack_conversation, schema
+from phi3scaffold.models.prompt import Prompt
 from tests.support.echo import QA, TWO, program
 
 

@@ -18,10 +18,10 @@ import pytest
 
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
-from phi3scaffold.project import find_project
-from phi3scaffold.runtime.asking.answer import Answer
-from phi3scaffold.runtime.asking.settings import Settings
-from phi3scaffold.runtime.forms import open_form
+from phi3scaffold.inference.answer import Answer
+from phi3scaffold.inference.answer_settings import Settings
+from phi3scaffold.inference.forms import open_form
+from phi3scaffold.project.settings import find_project
 from tests.support.echo import CHAT, TWO, program
 
 

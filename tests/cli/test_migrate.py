@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold import migration
 from phi3scaffold.__main__ import VERBS
-from phi3scaffold.cli import main, migrated
-from phi3scaffold.generator import legacy
-from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.cli import main
+from phi3scaffold.cli.ui import migration_report
+from phi3scaffold.datasets.spec import load_spec
 from tests.support.hub_server import HubServer
 from tests.template.conftest import without_git
 
-SAMPLES = Path(__file__).parents[1] / "generator" / "legacy" / "samples"
+SAMPLES = Path(__file__).parents[1] / "migration" / "samples"
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +67,9 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.name)
 @pytest.mark.parametrize("width", [80, 120])
 def test_each_field_is_told_at_its_line_on_any_terminal(sample: Path, width: int) -> None:
-    old = legacy.read(sample)
-    plan = legacy.plan(old)
-    told = list(migrated.lines(old, plan, width))
+    old = migration.read(sample)
+    plan = migration.plan(old)
+    told = list(migration_report.lines(old, plan, width))
     text = "\n".join(told)
     for outcome in plan.outcomes:
         assert outcome.name.rpartition(".")[2] in text

@@ -32,13 +32,13 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def small_tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for tiny's weights, so that a test copies bytes and not megabytes."""
-    from phi3scaffold import catalog
+    from phi3scaffold.models import catalogue
 
     folder = tmp_path / "tiny-stand-in"
     folder.mkdir()
     (folder / "config.json").write_text('{"architectures": ["Phi3ForCausalLM"]}')
     (folder / "model.safetensors").write_bytes(b"weights")
-    monkeypatch.setattr(catalog, "tiny_folder", lambda: folder)
+    monkeypatch.setattr(catalogue, "tiny_folder", lambda: folder)
     return folder
 
 

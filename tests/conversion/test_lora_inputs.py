@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.runtime.environment import prepare
-from phi3scaffold.runtime.forms import open_form
-from phi3scaffold.runtime.forms.genai import GenaiForm
-from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, GenaiAdapterForm
-from phi3scaffold.runtime.forms.genai_adapter import WEIGHTS as FILE
-from phi3scaffold.runtime.onnx.adapter_file import CONFIG, WEIGHTS, read_lora
-from phi3scaffold.runtime.onnx.lora_inputs import A, B, add_lora_inputs, lora_slots
-from tests.runtime.forms.made import make_adapter, make_base, make_onnx, make_swappable, prompt
+from phi3scaffold.conversion.adapter_file import CONFIG, WEIGHTS, read_lora
+from phi3scaffold.conversion.lora_inputs import A, B, add_lora_inputs, lora_slots
+from phi3scaffold.inference.forms import open_form
+from phi3scaffold.inference.forms.genai import GenaiForm
+from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, GenaiAdapterForm
+from phi3scaffold.inference.forms.genai_adapter import WEIGHTS as FILE
+from phi3scaffold.pipeline.environment import prepare
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from tests.inference.small_forms import make_adapter, make_base, make_onnx, make_swappable, prompt
 
 IDS = np.random.default_rng(3).integers(10, 300, (3, 24)).tolist()
 LIMIT = 1e-4  # of logits up to 13

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.olive.config import project_config
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.olive_config import project_config
+from phi3scaffold.project.settings import load_project
 from tests.conftest import command
 
 FOUR_BITS = {"bits": 4, "group_size": 32, "sym": False, "lm_head": True}
@@ -63,8 +63,8 @@ def test_mixed_precision_and_calibrated_rows(copied: Path) -> None:
 
 
 def test_only_some_rows_are_looked_at(copied: Path) -> None:
-    from phi3scaffold.runtime.data.prepared import TRAIN, Prepared
-    from phi3scaffold.runtime.olive.components import phi3scaffold_turns
+    from phi3scaffold.datasets.prepared_rows import TRAIN, Prepared
+    from phi3scaffold.training.data_components import phi3scaffold_turns
 
     rows = Prepared(copied / "gen-model" / "data", TRAIN)
     model = str(copied / "model-cache" / "base")
@@ -78,7 +78,7 @@ def test_only_some_rows_are_looked_at(copied: Path) -> None:
 
 
 def test_a_last_pass_that_writes_nothing_is_a_failure(copied: Path, tmp_path: Path) -> None:
-    from phi3scaffold.runtime.olive.run import hf_model, run_passes
+    from phi3scaffold.training.olive_runner import hf_model, run_passes
 
     set_quantizers(copied, {"type": "SelectiveMixedPrecision", "algorithm": "k_quant_last"})
     project = load_project(copied)
@@ -92,12 +92,12 @@ def test_kquant_in_pieces_finds_what_olive_finds(symmetric: bool) -> None:
     """Also for the last piece, which is smaller."""
     import torch
 
-    from phi3scaffold.runtime import environment
+    from phi3scaffold.pipeline import environment
 
     environment.prepare()
     from olive.passes.pytorch import kquant
 
-    from phi3scaffold.runtime.olive.kquant import PIECE, _in_pieces
+    from phi3scaffold.conversion.kquant import PIECE, _in_pieces
 
     weight = torch.randn(3 * PIECE // 256 + 5, 256, generator=torch.Generator().manual_seed(0))
     settings = {"group_size": 32, "maxq": 15, "minq": 0, "symmetric": symmetric}

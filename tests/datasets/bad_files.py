@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from tests.rows.bad import (
+from tests.datasets.bad import (
     CHAT,
     GOOD,
     PAIRS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.rows.bad import (
+from tests.datasets.bad import (
     CHAT,
     CLASSIFY,
     PAIRS,

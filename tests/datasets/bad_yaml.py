@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.rows.bad import CHAT, CLASSIFY, GOOD, QA, SHAREGPT, Case, key
+from tests.datasets.bad import CHAT, CLASSIFY, GOOD, QA, SHAREGPT, Case, key
 
 FILES_OF = "files: {train: [FILE], held_out: 0.25}"
 TURNS_OF = 'turns: [{user: "{question}"}, {assistant: "{answer}"}]'

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.data.prepare import prepare
-from phi3scaffold.runtime.data.prepared import DROPPED, HELD_OUT, TRAIN, Prepared
-from phi3scaffold.tiny import MODEL_DIR
+from phi3scaffold.datasets.preparation import prepare
+from phi3scaffold.datasets.prepared_rows import DROPPED, HELD_OUT, TRAIN, Prepared
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.models.catalogue import tiny_folder
 
+TOKENIZER = tiny_folder()
 LABELS = ("joy", "fear", "calm")
 CLASSIFY = """
 task: classify
@@ -91,7 +92,7 @@ def write(folder: Path, yaml: str = CLASSIFY, **files: Rows) -> Path:
 
 
 def run(
-    yaml: Path, out: Path, scratch: Path, workers: int | None = 0, tokenizer: Path = MODEL_DIR
+    yaml: Path, out: Path, scratch: Path, workers: int | None = 0, tokenizer: Path = TOKENIZER
 ) -> Made:
     out.mkdir()
     events: list[dict[str, Any]] = []

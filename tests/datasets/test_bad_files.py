@@ -16,15 +16,15 @@ import pytest
 from phi3scaffold import generator
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project, load_project
-from phi3scaffold.runtime.data import render
-from phi3scaffold.runtime.data.prepared import DROPPED
-from phi3scaffold.runtime.graph import STAGES
-from phi3scaffold.runtime.pipeline import publish
-from phi3scaffold.runtime.pipeline.run import run_here, scratch
+from phi3scaffold.datasets import rendering
+from phi3scaffold.datasets.prepared_rows import DROPPED
+from phi3scaffold.pipeline import atomic_publish
+from phi3scaffold.pipeline.runner import run_here, scratch
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.stages.graph import STAGES
 from tests.conftest import command
-from tests.rows import bad, bad_files, bad_values, bad_yaml
+from tests.datasets import bad, bad_files, bad_values, bad_yaml
 from tests.template.conftest import without_git
 
 GROUPS = {
@@ -39,7 +39,7 @@ GROUPS = {
     "yaml": bad_yaml.YAML,
 }
 CASES = {f"{group}: {case.name}": case for group, cases in GROUPS.items() for case in cases}
-TOKENIZER = Path(generator.__file__).parents[1] / "tiny" / "model" / "tokenizer.json"
+TOKENIZER = Path(generator.__file__).parents[1] / "models" / "tiny" / "tokenizer.json"
 MARKS = [token["content"] for token in json.loads(TOKENIZER.read_text())["added_tokens"]]
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -49,14 +49,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project of the embedded model with its tokenizer; each test brings its own datasets."""
     with pytest.MonkeyPatch.context() as patch:
         # the same tokenizer two hundred times: most of the time would go into loading it
-        patch.setattr(render, "load_tokenizer", functools.cache(render.load_tokenizer))
+        patch.setattr(rendering, "load_tokenizer", functools.cache(rendering.load_tokenizer))
         with without_git():
             answers = {"task": "qa", "model": "tiny"}
             folder = tmp_path_factory.mktemp("bad") / "proj"
             root = generator.new(folder, answers, git=False, wheel=False)
         made = load_project(root)
         run_here(made, ["tokenizer"], STAGES, lambda event: None)
-        publish.recover([], scratch(made))
+        atomic_publish.recover([], scratch(made))
         yield made
 
 
@@ -72,7 +72,7 @@ def prepare(project: Project, case: bad.Case) -> None:
     try:
         run_here(project, ["data"], STAGES, lambda event: None)
     finally:
-        publish.recover([STAGES["data"].folder(project)], scratch(project))
+        atomic_publish.recover([STAGES["data"].folder(project)], scratch(project))
 
 
 def refused(project: Project, case: bad.Case) -> ScaffoldError:

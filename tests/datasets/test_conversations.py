@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from phi3scaffold.rows.read import Row
-from phi3scaffold.rows.spec import DatasetSpec, Messages, load_spec
-from phi3scaffold.rows.turns import Conversation, Dropped, columns_of, conversation, fill
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.datasets.conversations import (
+    Conversation,
+    Dropped,
+    columns_of,
+    conversation,
+    fill,
+)
+from phi3scaffold.datasets.reader import Row
+from phi3scaffold.datasets.spec import DatasetSpec, Messages, load_spec
+from phi3scaffold.models.prompt import Prompt
 
 ALPACA = "{instruction}\n{input}"
 SCRIPTS = Path(__file__).resolve().parents[2] / "template" / "project" / "inferences"

@@ -23,8 +23,8 @@ COMMANDS = """
 import contextlib, io, json, sys
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.hub import find
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.datasets.dataset_hub import find
 done = []
 for words in json.loads(sys.argv[1]):
     out, err = io.StringIO(), io.StringIO()
@@ -195,8 +195,8 @@ def test_a_part_is_named_by_its_path(tmp_path: Path, hub: HubServer) -> None:
 READ = """
 import json, sys
 from pathlib import Path
-from phi3scaffold.rows.read import Reading
-from phi3scaffold.rows.spec import load_spec
+from phi3scaffold.datasets.reader import Reading
+from phi3scaffold.datasets.spec import load_spec
 spec = load_spec(Path("proj/datasets/dataset.yaml"))
 rows = [[row.place, row.values] for row in Reading((*spec.train, *spec.held_out))]
 print(json.dumps([rows, [str(file) for file in spec.files]]))

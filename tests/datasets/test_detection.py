@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 from phi3scaffold import generator
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator import guess as module
-from phi3scaffold.generator.guess import guess, task_of
-from phi3scaffold.generator.source import user_rows
-from phi3scaffold.rows.read import read_rows
-from phi3scaffold.rows.spec import Messages, load_spec
-from phi3scaffold.rows.turns import Conversation, conversation
+from phi3scaffold.datasets import detection as module
+from phi3scaffold.datasets.conversations import Conversation, conversation
+from phi3scaffold.datasets.detection import guess, task_of
+from phi3scaffold.datasets.reader import read_rows
+from phi3scaffold.datasets.spec import Messages, load_spec
+from phi3scaffold.generator.row_source import user_rows
+from phi3scaffold.project.errors import ScaffoldError
 from tests.template.conftest import without_git
 
 TONES = [{"phrase": "I smiled.", "tone": "joy"}, {"phrase": "I wept.", "tone": "sadness"}] * 2

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from phi3scaffold.runtime.data import near
-from phi3scaffold.runtime.data.prepared import HELD_OUT, TRAIN
+from phi3scaffold.datasets import near_duplicates
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN
 
 from .conftest import FILES, QA, Rows, different, labelled
 
@@ -31,14 +31,20 @@ def planted(count: int, every: int, seed: int = 3) -> tuple[Rows, dict[str, int]
 
 
 def jaccard(one: str, other: str) -> float:
-    a, b = set(near.shingles(one).tolist()), set(near.shingles(other).tolist())
+    a, b = (
+        set(near_duplicates.shingles(one).tolist()),
+        set(near_duplicates.shingles(other).tolist()),
+    )
     return len(a & b) / len(a | b)
 
 
 def test_planted_copies_are_found_and_nothing_else(make) -> None:
     rows, family = planted(300, 10)
     copies = [text for text in family if list(family.values()).count(family[text]) == 3]
-    assert min(jaccard(text, copies[i - i % 3]) for i, text in enumerate(copies)) > near.THRESHOLD
+    assert (
+        min(jaccard(text, copies[i - i % 3]) for i, text in enumerate(copies))
+        > near_duplicates.THRESHOLD
+    )
     told = make(rows, QA).report["near_duplicates"]
     assert (told["groups"], told["rows"]) == (30, 90)
     assert (told["checked"], told["of"], told["threshold"]) == (360, 360, 0.8)
@@ -77,14 +83,14 @@ def test_what_stands_in_every_prompt_does_not_make_them_alike(make) -> None:
     """An instruction that never changes, far longer than what does."""
     always = " ".join(different(1, 99, words=90))
     texts = [f"{always} {text}" for text in different(60)]
-    assert jaccard(texts[0], texts[1]) > near.THRESHOLD
+    assert jaccard(texts[0], texts[1]) > near_duplicates.THRESHOLD
     made = make([{"phrase": text, "tone": "joy"} for text in texts], QA)
     assert made.report["near_duplicates"]["groups"] == 0
     assert made.report["rows"]["held_out"] == 15
 
 
 def test_of_too_many_rows_a_sample_is_compared_and_that_is_said(make, monkeypatch) -> None:
-    monkeypatch.setattr(near, "MOST", 100)
+    monkeypatch.setattr(near_duplicates, "MOST", 100)
     rows, _ = planted(200, 10)
     told = make(rows, QA).report["near_duplicates"]
     assert (told["checked"], told["of"]) == (100, 240)
@@ -101,7 +107,9 @@ def test_of_pairs_above_the_threshold_hardly_any_is_missed(share: float) -> None
         apart = round(300 * (1 / share - 1) / 2)
         sets += [np.concatenate([both, one[:apart]]), np.concatenate([both, other[:apart]])]
     sets = [np.sort(found) for found in sets]
-    signed = np.concatenate([near.sketch(found)[None] for found in sets])
-    groups = list(near.near_groups(signed, np.arange(600), sets.__getitem__, lambda band, of: None))
+    signed = np.concatenate([near_duplicates.sketch(found)[None] for found in sets])
+    groups = list(
+        near_duplicates.near_groups(signed, np.arange(600), sets.__getitem__, lambda band, of: None)
+    )
     assert all(len(group) == 2 and group[1] == group[0] + 1 for group in groups)
     assert len(groups) >= 0.98 * 300

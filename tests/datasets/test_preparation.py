@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.data.prepared import HELD_OUT, REPORT, TRAIN, Prepared
-from phi3scaffold.runtime.data.render import IGNORE, load_tokenizer
-from phi3scaffold.tiny import MODEL_DIR
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, REPORT, TRAIN, Prepared
+from phi3scaffold.datasets.rendering import IGNORE, load_tokenizer
+from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.project.errors import ScaffoldError
 
 from .conftest import FILES, LABELS, QA, different, labelled, run, write
 
@@ -81,7 +81,7 @@ def test_long_rows_are_counted(make, long_rows: str) -> None:
 def test_samples_show_the_very_tokens(make) -> None:
     rows = [dict(row, phrase=f"{row['phrase']} 猫🙂é") for row in labelled(40)]
     made = make(rows)
-    tokenizer = load_tokenizer(MODEL_DIR)
+    tokenizer = load_tokenizer(tiny_folder())
     train = {row: index for index, row in enumerate(made.train)}
     answers = set()
     for sample in made.report["samples"]:
@@ -211,7 +211,7 @@ def test_the_first_bad_row_is_the_one_that_is_told(tmp_path: Path, name: str) ->
 
 def test_the_first_bad_row_is_told_whatever_is_looked_at_first(tmp_path: Path) -> None:
     """Control tokens are looked for in many rows at once, before any of them is rendered."""
-    model = shutil.copytree(MODEL_DIR, tmp_path / "model")
+    model = shutil.copytree(tiny_folder(), tmp_path / "model")
     template = model / "chat_template.jinja"
     silent = template.read_text().replace("message['content']", "message['content'] | trim('joy')")
     assert silent != template.read_text()
@@ -233,7 +233,7 @@ def test_progress_goes_forward_and_ends_below_the_end(make) -> None:
 
 def test_nothing_is_prepared_when_a_row_has_no_trained_token(tmp_path: Path) -> None:
     """Here a chat template leaves out what some assistants say; the row is named."""
-    tokenizer = Path(shutil.copytree(MODEL_DIR, tmp_path / "tokenizer"))
+    tokenizer = Path(shutil.copytree(tiny_folder(), tmp_path / "tokenizer"))
     (tokenizer / "chat_template.jinja").write_text(
         "{% for m in messages %}<|{{ m['role'] }}|>\n{{ '' if m['content'] == 'calm' else "
         "m['content'] }}<|end|>\n{% endfor %}"

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.read import read_rows
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.rows.turns import Conversation, conversation
-from phi3scaffold.runtime.data.prepared import HELD_OUT, TRAIN, Prepared
-from phi3scaffold.runtime.data.render import Rendered, Renderer
-from phi3scaffold.tiny import MODEL_DIR
+from phi3scaffold.datasets.conversations import Conversation, conversation
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared
+from phi3scaffold.datasets.reader import read_rows
+from phi3scaffold.datasets.rendering import Rendered, Renderer
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.project.errors import ScaffoldError
 
 YAML = """
 task: classify
@@ -32,7 +32,7 @@ def folder(make) -> Path:
 def test_ids_and_labels_are_the_renderers_in_the_order_of_the_rows(folder: Path) -> None:
     spec = load_spec(folder.parent / "datasets" / "dataset.yaml")
     told = [conversation(row, spec) for row in read_rows(spec.train)]
-    wanted = Renderer(MODEL_DIR, spec.max_tokens).render(
+    wanted = Renderer(tiny_folder(), spec.max_tokens).render(
         [t for t in told if isinstance(t, Conversation)]
     )
     rows = Prepared(folder, TRAIN)

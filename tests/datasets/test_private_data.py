@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold.datasets import private_data
+from phi3scaffold.datasets.private_data import find
 from phi3scaffold.generator import template
-from phi3scaffold.runtime.data import private
-from phi3scaffold.runtime.data.private import find
 
 AB = "aB3dE5gH7jK9mN1pQ2sT4vW6"
 HEX = "0123456789abcdef"
 FOUND = [
     ("AKIA" + "IOSFODNN7EXAMPLE", "access key (AWS)"),
     ("key: ASIA" + "Y34FZKBOKMUTVV7A.", "access key (AWS)"),
-    ("aws_secret_access_key = " + "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzz1234Zq", private.PASSWORD),
+    (
+        "aws_secret_access_key = " + "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzz1234Zq",
+        private_data.PASSWORD,
+    ),
     ("AccountName=a;AccountKey=" + "x1Y/" * 21 + "zz==;Endpoint", "access key (Azure)"),
     ("Endpoint=sb://a/;SharedAccessKey=" + "x1Y/" * 10 + "abc=", "access key (Azure)"),
     ("https://a.blob.core.windows.net/b?sv=1&sig=" + AB * 2, "access key (Azure)"),
@@ -44,30 +47,30 @@ FOUND = [
     ("Bearer eyJ" + "hbGciOiJI.eyJ" + "zdWIiOiIx." + AB, "web token (JWT)"),
     ("-----BEGIN RSA PRIVATE " + "KEY-----\nMIIE", "private key"),
     ("-----BEGIN " + "PRIVATE KEY-----", "private key"),
-    ("password=hunter2!", private.PASSWORD),
-    ('{"password": "tr0ub4dor&3"}', private.PASSWORD),
-    ("API_KEY: 8f3a9c2b7d", private.PASSWORD),
-    ("postgres://app:s3same@db:5432/x", private.PASSWORD),
-    ("Write to jane.doe@example.com.", private.EMAIL),
-    ("<o'neil+news@mail.co.uk>", private.EMAIL),
-    ("Call +49 151 23456789", private.PHONE),
-    ("(212) 555-0123", private.PHONE),
-    ("or 800-555-1212, please", private.PHONE),
-    ("my mobile number is 0151 2345678", private.PHONE),
-    ("Tel.: 020 7946 0958", private.PHONE),
-    ("4111 1111 1111 1111", private.CARD),
-    ("card 5500-0055-5555-5559.", private.CARD),
-    ("amex 378282246310005", private.CARD),
-    ("DE89 3704 0044 0532 0130 00", private.IBAN),
-    ("pay to GB29NWBK60161331926819 NOW", private.IBAN),
-    ("NL91 ABNA 0417 1643 00 SOON PLEASE", private.IBAN),
-    ("from 85.214.132.117:443", private.IP),
-    ("SSN: 536-90-4399", private.NATIONAL),
-    ("390.533.447-05", private.NATIONAL),
-    ("131052-308T", private.NATIONAL),
-    ("2 95 10 99 126 111 93", private.NATIONAL),
-    ("360426199101010071", private.NATIONAL),
-    ("880320-0016", private.NATIONAL),
+    ("password=hunter2!", private_data.PASSWORD),
+    ('{"password": "tr0ub4dor&3"}', private_data.PASSWORD),
+    ("API_KEY: 8f3a9c2b7d", private_data.PASSWORD),
+    ("postgres://app:s3same@db:5432/x", private_data.PASSWORD),
+    ("Write to jane.doe@example.com.", private_data.EMAIL),
+    ("<o'neil+news@mail.co.uk>", private_data.EMAIL),
+    ("Call +49 151 23456789", private_data.PHONE),
+    ("(212) 555-0123", private_data.PHONE),
+    ("or 800-555-1212, please", private_data.PHONE),
+    ("my mobile number is 0151 2345678", private_data.PHONE),
+    ("Tel.: 020 7946 0958", private_data.PHONE),
+    ("4111 1111 1111 1111", private_data.CARD),
+    ("card 5500-0055-5555-5559.", private_data.CARD),
+    ("amex 378282246310005", private_data.CARD),
+    ("DE89 3704 0044 0532 0130 00", private_data.IBAN),
+    ("pay to GB29NWBK60161331926819 NOW", private_data.IBAN),
+    ("NL91 ABNA 0417 1643 00 SOON PLEASE", private_data.IBAN),
+    ("from 85.214.132.117:443", private_data.IP),
+    ("SSN: 536-90-4399", private_data.NATIONAL),
+    ("390.533.447-05", private_data.NATIONAL),
+    ("131052-308T", private_data.NATIONAL),
+    ("2 95 10 99 126 111 93", private_data.NATIONAL),
+    ("360426199101010071", private_data.NATIONAL),
+    ("880320-0016", private_data.NATIONAL),
 ]
 NOTHING = [
     "",
@@ -110,7 +113,7 @@ def test_what_is_not(text: str) -> None:
 
 def test_several_kinds_in_one_text() -> None:
     text = "Mail a.b@c.de, call +44 20 7946 0958, pay DE89 3704 0044 0532 0130 00"
-    assert find(text) == {private.EMAIL, private.PHONE, private.IBAN}
+    assert find(text) == {private_data.EMAIL, private_data.PHONE, private_data.IBAN}
 
 
 def sample_texts() -> list[str]:

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.files import shown
-from phi3scaffold.rows.read import Reading, read_rows
-from phi3scaffold.rows.splits import by_name, kinds, split_of
+from phi3scaffold.datasets.files import shown
+from phi3scaffold.datasets.reader import Reading, read_rows
+from phi3scaffold.datasets.split_names import by_name, kinds, split_of
+from phi3scaffold.project.errors import ScaffoldError
 
 ROWS = [
     {"question": 'a, "b"; c', "answer": "naïve 日本 😀"},
@@ -226,7 +226,7 @@ def test_splits_by_name() -> None:
 
 def test_reading_imports_neither_pyarrow_nor_the_hub_until_it_must() -> None:
     code = (
-        "import sys, phi3scaffold.rows.read, phi3scaffold.rows.hub\n"
+        "import sys, phi3scaffold.datasets.reader, phi3scaffold.datasets.dataset_hub\n"
         "late = ('pyarrow', 'huggingface_hub', 'yaml')\n"
         "print([name for name in late if name in sys.modules])"
     )

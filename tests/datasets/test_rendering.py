@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.turns import Conversation, Dropped, fill
-from phi3scaffold.runtime.data.render import (
+from phi3scaffold.datasets.conversations import Conversation, Dropped, fill
+from phi3scaffold.datasets.rendering import (
     IGNORE,
     Rendered,
     Renderer,
@@ -20,12 +19,13 @@ from phi3scaffold.runtime.data.render import (
     load_tokenizer,
     stop_ids,
 )
-from phi3scaffold.tiny import MODEL_DIR
+from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.project.errors import ScaffoldError
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return load_tokenizer(MODEL_DIR)
+    return load_tokenizer(tiny_folder())
 
 
 def conversation(*turns: str, system: str | None = None) -> Conversation:
@@ -80,7 +80,7 @@ def test_labels_are_the_ids_they_stand_at(tokenizer) -> None:
 
 def test_long_rows_are_dropped_whole_and_said(tokenizer) -> None:
     row = conversation("word " * 100, "yes")
-    (dropped,) = Renderer(MODEL_DIR, 50).render([row])
+    (dropped,) = Renderer(tiny_folder(), 50).render([row])
     assert isinstance(dropped, Dropped)
     assert dropped.place == "rows.jsonl:7"
     assert dropped.reason == "longer than 50 tokens"
@@ -92,14 +92,14 @@ def test_a_control_token_in_a_text_is_refused(tokenizer, token: str, turn: int) 
     texts = ["question", "answer"]
     texts[turn] += token
     with pytest.raises(ScaffoldError, match="forge a turn") as caught:
-        Renderer(MODEL_DIR, 512).render([conversation(*texts)])
+        Renderer(tiny_folder(), 512).render([conversation(*texts)])
     assert caught.value.where == "rows.jsonl:7"
     assert caught.value.exit_code == 2
 
 
 def test_a_template_that_rewrites_the_prompt_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    shutil.copytree(MODEL_DIR, folder)
+    shutil.copytree(tiny_folder(), folder)
     (folder / "chat_template.jinja").write_text(
         "{{ messages | length }}{% for m in messages %}<|user|>{{ m['content'] }}<|end|>"
         "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -110,7 +110,7 @@ def test_a_template_that_rewrites_the_prompt_is_refused(tmp_path: Path) -> None:
 
 def test_a_template_without_an_end_of_turn_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    shutil.copytree(MODEL_DIR, folder)
+    shutil.copytree(tiny_folder(), folder)
     (folder / "chat_template.jinja").write_text(
         "{% for m in messages %}<|user|>{{ m['content'] }}{% endfor %}"
     )
@@ -119,14 +119,14 @@ def test_a_template_without_an_end_of_turn_is_refused(tmp_path: Path) -> None:
 
 
 def test_stop_ids_are_the_models_own(tokenizer) -> None:
-    stops = stop_ids(tokenizer, MODEL_DIR)
+    stops = stop_ids(tokenizer, tiny_folder())
     names = set(tokenizer.convert_ids_to_tokens(stops))
     assert names == {"<|end|>", "<|endoftext|>"}
 
 
 def test_a_template_that_drops_the_system_prompt_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    shutil.copytree(MODEL_DIR, folder)
+    shutil.copytree(tiny_folder(), folder)
     (folder / "chat_template.jinja").write_text(
         "{% for m in messages %}{% if m['role'] != 'system' %}<|{{ m['role'] }}|>"
         "{{ m['content'] }}<|end|>{% endif %}{% endfor %}"
@@ -144,7 +144,7 @@ def long_row(words: int) -> Conversation:
 
 
 def test_a_long_prompt_loses_its_beginning_and_keeps_the_turns_own_words() -> None:
-    renderer = Renderer(MODEL_DIR, 60, "truncate", "Sort this {kind}: {text}\nTone:")
+    renderer = Renderer(tiny_folder(), 60, "truncate", "Sort this {kind}: {text}\nTone:")
     (row,) = renderer.render([long_row(100)])
     assert isinstance(row, Rendered)
     assert row.truncated
@@ -157,7 +157,7 @@ def test_a_long_prompt_loses_its_beginning_and_keeps_the_turns_own_words() -> No
 
 
 def test_a_shortened_row_is_asked_as_it_was_trained() -> None:
-    renderer = Renderer(MODEL_DIR, 60, "truncate", "Sort this {kind}: {text}\nTone:")
+    renderer = Renderer(tiny_folder(), 60, "truncate", "Sort this {kind}: {text}\nTone:")
     (row,) = renderer.render([long_row(100)])
     assert isinstance(row, Rendered)
     asked = encode(renderer.tokenizer, row.conversation.messages[:-1], ask=True)
@@ -166,7 +166,9 @@ def test_a_shortened_row_is_asked_as_it_was_trained() -> None:
 
 def test_a_long_conversation_loses_its_oldest_turns() -> None:
     turns = [f"turn {number} " + "word " * 8 for number in range(10)]
-    (row,) = Renderer(MODEL_DIR, 90, "truncate").render([conversation(*turns, system="Be brief.")])
+    (row,) = Renderer(tiny_folder(), 90, "truncate").render(
+        [conversation(*turns, system="Be brief.")]
+    )
     assert isinstance(row, Rendered)
     said = [message["content"] for message in row.conversation.messages]
     assert said[0] == "Be brief."
@@ -177,14 +179,14 @@ def test_a_long_conversation_loses_its_oldest_turns() -> None:
 
 def test_rows_that_fit_are_left_as_they_are() -> None:
     rows = [conversation("a", "b"), long_row(5)]
-    plain = Renderer(MODEL_DIR, 60).render(rows)
-    assert Renderer(MODEL_DIR, 60, "truncate", "{text}").render(rows) == plain
+    plain = Renderer(tiny_folder(), 60).render(rows)
+    assert Renderer(tiny_folder(), 60, "truncate", "{text}").render(rows) == plain
 
 
 @pytest.mark.parametrize("user", ["", "{text}"])
 def test_an_answer_is_never_cut(user: str) -> None:
     row = replace(conversation("why", "because " * 50), values={"text": "why"})
-    (dropped,) = Renderer(MODEL_DIR, 40, "truncate", user).render([row])
+    (dropped,) = Renderer(tiny_folder(), 40, "truncate", user).render([row])
     assert isinstance(dropped, Dropped)
     assert "answer alone" in dropped.reason
 
@@ -193,6 +195,6 @@ def test_an_answer_is_never_cut(user: str) -> None:
 def test_megabytes_in_a_row_take_no_time(long_rows: str) -> None:
     row = conversation("word " * 2_000_000, "yes")
     began = time.monotonic()
-    (made,) = Renderer(MODEL_DIR, 60, long_rows).render([row])
+    (made,) = Renderer(tiny_folder(), 60, long_rows).render([row])
     assert isinstance(made, Dropped if long_rows == "drop" else Rendered)
     assert time.monotonic() - began < 20  # tokenized whole, it would be minutes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.runtime.data.index import COLUMNS, Index
+from phi3scaffold.datasets.row_index import COLUMNS, Index
 
 
 @pytest.fixture

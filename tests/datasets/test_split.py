@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from phi3scaffold.runtime.data.prepared import HELD_OUT
-from phi3scaffold.runtime.data.split import Groups, hold_out
+from phi3scaffold.datasets.prepared_rows import HELD_OUT
+from phi3scaffold.datasets.split import Groups, hold_out
 
 from .conftest import CLASSIFY, QA, labelled
 

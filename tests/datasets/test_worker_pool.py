@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 from .conftest import CLASSIFY, labelled, run, write
 
@@ -20,13 +20,13 @@ ROWS = 8_000
 KILLED = """
 import sys
 from pathlib import Path
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.data.prepare import prepare
-from phi3scaffold.tiny import MODEL_DIR
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.datasets.preparation import prepare
+from phi3scaffold.models.catalogue import tiny_folder
 if __name__ == "__main__":
     yaml, out, scratch = map(Path, sys.argv[1:])
     out.mkdir()
-    prepare(load_spec(yaml), MODEL_DIR, out, scratch, lambda event: None, 2)
+    prepare(load_spec(yaml), tiny_folder(), out, scratch, lambda event: None, 2)
 """
 
 
@@ -107,10 +107,10 @@ def test_a_worker_that_is_killed_is_said(yaml: Path, tmp_path: Path) -> None:
                 if "spawn_main" in " ".join(child.cmdline()):
                     child.kill()
 
-    from phi3scaffold.rows.spec import load_spec
-    from phi3scaffold.runtime.data.prepare import prepare
-    from phi3scaffold.tiny import MODEL_DIR
+    from phi3scaffold.datasets.preparation import prepare
+    from phi3scaffold.datasets.spec import load_spec
+    from phi3scaffold.models.catalogue import tiny_folder
 
     with pytest.raises(ScaffoldError, match="ended from outside") as caught:
-        prepare(load_spec(yaml), MODEL_DIR, tmp_path, tmp_path / "scratch", kill_one, 1)
+        prepare(load_spec(yaml), tiny_folder(), tmp_path, tmp_path / "scratch", kill_one, 1)
     assert caught.value.exit_code == 1

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.data.prepared import HELD_OUT, Prepared
-from phi3scaffold.runtime.forms import open_form
-from phi3scaffold.runtime.forms.form import Form
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared
+from phi3scaffold.inference.forms import open_form
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.project.settings import load_project
 from tests.conftest import command
 
 ROWS = 40
@@ -80,8 +80,8 @@ def test_infer_answers_with_the_adapter_that_was_named(swapping: Path) -> None:
 def test_the_form_imports_no_training_package(swapping: Path) -> None:
     code = (
         "import sys\n"
-        "from phi3scaffold.project import find_project\n"
-        "from phi3scaffold.runtime.forms import open_form\n"
+        "from phi3scaffold.project.settings import find_project\n"
+        "from phi3scaffold.inference.forms import open_form\n"
         "with open_form('onnx-adapter', find_project()) as form:\n"
         "    form.generate([form.encode(form.prompt.messages('hi'))], 3)\n"
         "heavy = {'torch', 'transformers', 'peft', 'olive', 'onnx'} & set(sys.modules)\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.conftest import command
 
-SAMPLES = Path(__file__).parents[1] / "generator" / "legacy" / "samples"
+SAMPLES = Path(__file__).parents[1] / "migration" / "samples"
 
 
 def test_it_trains_with_the_old_settings_and_answers(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.graph import STAGES, up_to
+from phi3scaffold.project.settings import load_project
+from phi3scaffold.stages.graph import STAGES, up_to
 from tests.conftest import command
 from tests.support.settings import measure_only, untracked_copy
 

@@ -149,7 +149,7 @@ def test_a_rank_that_is_killed_ends_all(project: Path) -> None:
     def trains() -> psutil.Process | None:
         for process in psutil.Process(run.pid).children(recursive=True):
             try:
-                if "phi3scaffold.runtime.pipeline.child" in process.cmdline()[2:3]:
+                if "phi3scaffold.pipeline.worker" in process.cmdline()[2:3]:
                     given = process.environ()
                     if given.get("RANK") == "1" and process.cpu_times().user > 2:
                         return process
@@ -166,7 +166,7 @@ def test_a_rank_that_is_killed_ends_all(project: Path) -> None:
 def test_a_killed_training_goes_on(project: Path) -> None:
     """From its last whole checkpoint, to the adapter of an uninterrupted run, dropout on.
 
-    tests/azure/test_ranks.py does the same with two processes.
+    tests/targets/azureml/test_ranks.py does the same with two processes.
     """
     from safetensors.numpy import load_file
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold import generator
-from phi3scaffold.project import load_project
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime import environment
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.pipeline import environment
+from phi3scaffold.project.settings import load_project
 from tests.template.conftest import without_git
 
 environment.prepare()  # before torch: its threads sleep while they wait
@@ -30,10 +30,10 @@ CASES = [  # the default recipe at int4 is the trained project's own
 def test_it_answers_like_the_merged_model(
     answers: dict[str, str], tiny_project: Path, tmp_path: Path
 ) -> None:
-    from phi3scaffold.runtime.evaluation.questions import questions
-    from phi3scaffold.runtime.forms import open_form
-    from phi3scaffold.runtime.graph import STAGES
-    from phi3scaffold.runtime.pipeline.run import run_here
+    from phi3scaffold.evaluation.questions import questions
+    from phi3scaffold.inference.forms import open_form
+    from phi3scaffold.pipeline.runner import run_here
+    from phi3scaffold.stages.graph import STAGES
 
     root = Path(shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True))
     project = load_project(root)

@@ -17,9 +17,9 @@ import jinja2
 import pytest
 from packaging.requirements import Requirement
 
-from phi3scaffold.project import Project, load_project
-from phi3scaffold.runtime import nf4
-from phi3scaffold.runtime.forms import open_form
+from phi3scaffold.inference.forms import open_form
+from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.training import nf4
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "template" / "project" / "inferences"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.rows.turns import Conversation
-from phi3scaffold.runtime.evaluation.measure import Measured
-from phi3scaffold.runtime.evaluation.questions import Questions
-from phi3scaffold.runtime.evaluation.rungs import rouge_l, rung, share
+from phi3scaffold.datasets.conversations import Conversation
+from phi3scaffold.evaluation.form_metrics import rouge_l, rung, share
+from phi3scaffold.evaluation.measurement import Measured
+from phi3scaffold.evaluation.questions import Questions
 
 
 def asked(expected: list[str], labels: tuple[str, ...] = ("joy", "fear")) -> Questions:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.limits import LIMITS, read_limits, show
-from phi3scaffold.runtime.evaluation import gate
+from phi3scaffold.evaluation import gate
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.limits import LIMITS, read_limits, show
 
 
 def rung(accuracy: float = 0.9, **other: Any) -> dict[str, Any]:

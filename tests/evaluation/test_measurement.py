@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.project import load_project
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.evaluation.measure import Measured, Subject, measure
-from phi3scaffold.runtime.evaluation.questions import Questions, questions
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.evaluation.measurement import Measured, Subject, measure
+from phi3scaffold.evaluation.questions import Questions, questions
+from phi3scaffold.project.settings import load_project
 
 ROWS = 24
 

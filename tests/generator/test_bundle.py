@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import bundle, template
+from phi3scaffold.project.errors import ScaffoldError
 
 # Tag -> commit of every version that was released; a released commit never changes.
 RELEASED: dict[str, str] = {}

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from phi3scaffold import generator
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
+from phi3scaffold.project.errors import ScaffoldError
 
 ANSWERS = {"algo": "lora", "target": "cpu", "task": "qa"}
 

@@ -52,7 +52,7 @@ def test_content(wheel: Path) -> None:
     ):
         assert name in names
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
-    assert not [name for name in names if name.startswith("phi3scaffold/tiny/model/")]
+    assert not [name for name in names if name.startswith("phi3scaffold/models/tiny/")]
     found = distribution()
     assert metadata["Version"].partition("+")[0] == found.version
     assert set(metadata.get_all("Provides-Extra") or []) == set(found.extras)
@@ -64,13 +64,13 @@ def test_content(wheel: Path) -> None:
 
 def test_weights_travel_where_they_are_used(wheel: Path, tmp_path: Path) -> None:
     """So that the demonstration project's own environment has its model."""
-    from phi3scaffold import catalog
+    from phi3scaffold.models import catalogue
 
     heavy = write_wheel(tmp_path, weights=True)
     with zipfile.ZipFile(heavy) as archive:
-        found = {name for name in archive.namelist() if "/tiny/model/" in name}
+        found = {name for name in archive.namelist() if "/models/tiny/" in name}
     assert found == {
-        f"phi3scaffold/tiny/model/{path.name}" for path in catalog.tiny_folder().iterdir()
+        f"phi3scaffold/models/tiny/{path.name}" for path in catalogue.tiny_folder().iterdir()
     }
     assert heavy.name != wheel.name
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from phi3scaffold.project import Project, load_project
-from phi3scaffold.runtime.environment import prepare
-from phi3scaffold.runtime.forms import FORMS, open_form
-from phi3scaffold.runtime.forms.form import Form
-from tests.runtime.forms.made import make_forms
+from phi3scaffold.inference.forms import FORMS, open_form
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.pipeline.environment import prepare
+from phi3scaffold.project.settings import Project, load_project
+from tests.inference.small_forms import make_forms
 
 
 @pytest.fixture(scope="session")

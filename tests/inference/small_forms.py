@@ -9,9 +9,9 @@ import json
 import shutil
 from pathlib import Path
 
-from phi3scaffold.runtime.forms.genai_adapter import ADAPTERS, WEIGHTS
-from phi3scaffold.runtime.onnx.adapter_file import read_lora, write_lora
-from phi3scaffold.runtime.onnx.lora_inputs import add_lora_inputs, lora_slots
+from phi3scaffold.conversion.adapter_file import read_lora, write_lora
+from phi3scaffold.conversion.lora_inputs import add_lora_inputs, lora_slots
+from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, WEIGHTS
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog. It's a small world, isn't it? "

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.data.render import encode, load_tokenizer
-from phi3scaffold.runtime.forms import FORMS, open_form
-from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.forms.genai import _threads
+from phi3scaffold.datasets.rendering import encode, load_tokenizer
+from phi3scaffold.inference.forms import FORMS, open_form
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.inference.forms.genai import _threads
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import Project
 
 ODD_TEXTS = (
     "plain",
@@ -192,8 +192,8 @@ def test_closing_twice_is_allowed(name: str, forms_project: Project) -> None:
 def test_the_onnx_form_imports_no_training_package(forms_project: Project) -> None:
     code = """
     import sys
-    from phi3scaffold.project import find_project
-    from phi3scaffold.runtime.forms import open_form
+    from phi3scaffold.project.settings import find_project
+    from phi3scaffold.inference.forms import open_form
     with open_form("onnx", find_project()) as form:
         form.generate([form.encode(form.prompt.messages("hi"))], 3)
     heavy = {"torch", "transformers", "peft", "olive", "datasets", "onnx"} & set(sys.modules)
@@ -211,8 +211,8 @@ def test_telemetry_is_off_before_onnxruntime_is_imported(
     code = f"""
     import sys
     sys.path.insert(0, {str(tmp_path)!r})
-    from phi3scaffold.project import find_project
-    from phi3scaffold.runtime.forms import open_form
+    from phi3scaffold.project.settings import find_project
+    from phi3scaffold.inference.forms import open_form
     open_form("onnx", find_project())
     """
     run = [sys.executable, "-c", textwrap.dedent(code)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from phi3scaffold.runtime.forms.form import UNFINISHED, pieces
+from phi3scaffold.inference.forms.form import UNFINISHED, pieces
 
 
 def whole(ids: Sequence[int]) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.prompt import Prompt, special_tokens
+from phi3scaffold.models.prompt import Prompt, special_tokens
+from phi3scaffold.project.errors import ScaffoldError
 
 ONE = Prompt(
     task="classify",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from phi3scaffold.generator.legacy.edit import with_settings
+from phi3scaffold.migration.text_edit import with_settings
 
 TEXT = """{
   "a": {

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.generator import legacy
-from phi3scaffold.generator.legacy.fields import FIELDS
-from phi3scaffold.runtime import environment
+from phi3scaffold import migration
+from phi3scaffold.migration.fields import FIELDS
+from phi3scaffold.pipeline import environment
 
 environment.prepare()
 pytest.importorskip("olive")
 
-from phi3scaffold.runtime.olive.verdicts import Verdict, verdicts  # noqa: E402
+from phi3scaffold.migration.field_verdicts import Verdict, verdicts  # noqa: E402
 
-SAMPLES = Path(__file__).parents[2] / "generator" / "legacy" / "samples"
+SAMPLES = Path(__file__).parent / "samples"
 PRE = "pre_process_data_config.params"
 LOAD = "load_dataset_config.params"
 
@@ -68,7 +68,7 @@ def found() -> dict[str, dict[str, Verdict]]:
     """File -> field -> verdict."""
     told = {}
     for path in SAMPLES.glob("*.json"):
-        old = legacy.read(path)
+        old = migration.read(path)
         kinds = verdicts(old.content, [leaf.path for leaf in old.leaves])
         told[path.name] = {leaf.name: kinds[leaf.path] for leaf in old.leaves}
     return told
@@ -109,7 +109,7 @@ def test_a_file_as_a_whole_is_refused_where_a_field_is(
     refused = {}
     for path in SAMPLES.glob("*.json"):
         try:
-            RunConfig.model_validate(legacy.read(path).content)
+            RunConfig.model_validate(migration.read(path).content)
             refused[path.name] = False
         except Exception:  # noqa: BLE001 (Olive raises more than ValidationError)
             refused[path.name] = True

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 import yaml
+from phi3scaffold.targets.base.azureml import job_checks
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator import legacy
-from phi3scaffold.project import load_project
-from phi3scaffold.rows.spec import DatasetSpec, load_spec
-from phi3scaffold.targets.azureml import checks
-from phi3scaffold.targets.azureml.job import place_rows
-from phi3scaffold.targets.azureml.settings import read_settings
+from phi3scaffold import migration
+from phi3scaffold.datasets.spec import DatasetSpec, load_spec
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import load_project
+from phi3scaffold.targets.azureml.job_run import place_rows
+from phi3scaffold.targets.azureml.workspace_settings import read_settings
 from tests.template.conftest import without_git
 
 SAMPLES = Path(__file__).with_name("samples")
-CHECK = Path(__file__).parents[2] / "template" / "olive_check.py"
+CHECK = Path(__file__).parents[1] / "template" / "olive_check.py"
 CONFIGS = sorted([*SAMPLES.glob("*.json"), *SAMPLES.glob("*.yaml")])
 
 
@@ -34,8 +34,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     with without_git():
         for path in CONFIGS:
             made[path.name] = folder / path.stem
-            plan = legacy.plan(legacy.read(path))
-            legacy.migrate(plan, made[path.name], git=False, wheel=False)
+            plan = migration.plan(migration.read(path))
+            migration.migrate(plan, made[path.name], git=False, wheel=False)
     return made
 
 
@@ -66,7 +66,7 @@ def test_olive_takes_every_one_without_a_warning(migrated: dict[str, Path], tmp_
 
 def test_every_setting_of_azure_stands_where_it_was_said_to(migrated: dict[str, Path]) -> None:
     root = migrated["workspace-0.7.json"]
-    values = legacy.plan(legacy.read(SAMPLES / "workspace-0.7.json")).values
+    values = migration.plan(migration.read(SAMPLES / "workspace-0.7.json")).values
     seen = 0
     for at, value in values.items():
         file, colon, key = at.partition(": ")
@@ -92,12 +92,12 @@ def test_the_job_of_an_old_workspace_is_accepted(
     """By the checks before `submit`, with the workspace of the old file."""
     for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
         monkeypatch.delenv(name, raising=False)
-    plan = legacy.plan(legacy.read(SAMPLES / "workspace-0.7.json"))
+    plan = migration.plan(migration.read(SAMPLES / "workspace-0.7.json"))
     with without_git():
-        legacy.migrate(plan, tmp_path / "proj", git=False)
+        migration.migrate(plan, tmp_path / "proj", git=False)
     project = load_project(tmp_path / "proj")
     assert project.target == "arc"
-    job = checks.read_job(project)
+    job = job_checks.read_job(project)
     assert job["inputs"]["rows"]["type"] == "uri_file"
     settings = read_settings(project)
     assert (settings.workspace, settings.key_vault) == ("tuning-space", "tuning-vault")
@@ -125,16 +125,18 @@ def test_rows_in_azure_need_turns_and_a_task_that_needs_no_look(tmp_path: Path) 
     old = tmp_path / "old.json"
     old.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ScaffoldError, match="look at the rows"):
-        legacy.migrate(legacy.plan(legacy.read(old), {"task": "classify"}), tmp_path / "proj")
+        migration.migrate(
+            migration.plan(migration.read(old), {"task": "classify"}), tmp_path / "proj"
+        )
     del content["data_configs"][0]["pre_process_data_config"]
     old.write_text(json.dumps(content), encoding="utf-8")
-    plan = legacy.plan(legacy.read(old))
+    plan = migration.plan(migration.read(old))
     assert plan.cloud is None
     [path] = [one for one in plan.outcomes if one.name.endswith("relative_path")]
     assert "text_template" in path.why
     assert path.look
     for given in ({"data": "mine.jsonl"}, {"target": "cpu"}):
-        assert legacy.plan(legacy.read(SAMPLES / "workspace-0.7.json"), given).cloud is None
+        assert migration.plan(migration.read(SAMPLES / "workspace-0.7.json"), given).cloud is None
 
 
 def test_a_datastore_of_another_workspace(tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_a_datastore_of_another_workspace(tmp_path: Path) -> None:
     files["azureml_client"]["workspace_name"] = "other-space"
     old = tmp_path / "old.json"
     old.write_text(json.dumps(content), encoding="utf-8")
-    assert legacy.plan(legacy.read(old)).cloud == (
+    assert migration.plan(migration.read(old)).cloud == (
         "azureml://subscriptions/00000000-1111-2222-3333-444444444444/resourcegroups/tuning-group/"
         "workspaces/other-space/datastores/workspaceblobstore/paths/rows/train%20data.jsonl"
     )
@@ -169,14 +171,16 @@ def test_several_files_of_rows(files: Any, names: list[str], tmp_path: Path) -> 
     old = tmp_path / "rows" / "old.json"
     old.write_text(json.dumps({"data_configs": [one], "passes": {}}), encoding="utf-8")
     with without_git():
-        legacy.migrate(legacy.plan(legacy.read(old)), tmp_path / "p", git=False, wheel=False)
+        migration.migrate(
+            migration.plan(migration.read(old)), tmp_path / "p", git=False, wheel=False
+        )
     found = [path.relative_to(tmp_path / "p" / "datasets") for path in rows(tmp_path / "p").files]
     assert [path.as_posix() for path in found] == names
 
 
 def test_every_setting_stands_where_it_was_said_to(migrated: dict[str, Path]) -> None:
     for path in CONFIGS:
-        for at, value in legacy.plan(legacy.read(path)).values.items():
+        for at, value in migration.plan(migration.read(path)).values.items():
             file, _, key = at.partition(": ")
             if file != "fine-tuning/olive-config.json":
                 continue
@@ -214,7 +218,7 @@ def test_sample_rows_stand_in_for_rows_in_the_cloud(migrated: dict[str, Path]) -
     assert spec.task == "qa"
     assert spec.files
     assert not isinstance(spec.held_out, float)
-    plan = legacy.plan(legacy.read(SAMPLES / "azure-0.6.json"))
+    plan = migration.plan(migration.read(SAMPLES / "azure-0.6.json"))
     assert "datasets/dataset.yaml: files.held_out" not in plan.values
     assert load_project(migrated["azure-0.6.json"]).target == "aml"
 
@@ -223,10 +227,12 @@ def test_a_split_of_its_own_is_better_than_a_share(tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     for name in ("train", "test"):
         shutil.copyfile(SAMPLES / "rows" / "tones.jsonl", tmp_path / "rows" / f"{name}.jsonl")
-    plan = legacy.plan(legacy.read(SAMPLES / "local-0.6.json"), {"data": str(tmp_path / "rows")})
+    plan = migration.plan(
+        migration.read(SAMPLES / "local-0.6.json"), {"data": str(tmp_path / "rows")}
+    )
     said: list[str] = []
     with without_git():
-        legacy.migrate(plan, tmp_path / "proj", git=False, wheel=False, say=said.append)
+        migration.migrate(plan, tmp_path / "proj", git=False, wheel=False, say=said.append)
     assert said[1] == "held out are rows/test.jsonl, and no share of 0.25"
     assert not isinstance(rows(tmp_path / "proj").held_out, float)
 
@@ -239,10 +245,10 @@ def test_a_base_that_is_not_in_nf4(migrated: dict[str, Path]) -> None:
 
 def test_rows_that_lack_a_column(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"phrase": "a", "mood": "b"}\n', encoding="utf-8")
-    plan = legacy.plan(
-        legacy.read(SAMPLES / "local-0.6.json"), {"data": str(tmp_path / "rows.jsonl")}
+    plan = migration.plan(
+        migration.read(SAMPLES / "local-0.6.json"), {"data": str(tmp_path / "rows.jsonl")}
     )
     with pytest.raises(ScaffoldError, match="tone") as caught:
-        legacy.migrate(plan, tmp_path / "proj", git=False, wheel=False)
+        migration.migrate(plan, tmp_path / "proj", git=False, wheel=False)
     assert "rows.jsonl:1" in str(caught.value.where)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl"]

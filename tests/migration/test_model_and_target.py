@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.generator import legacy
+from phi3scaffold import migration
 
 DIRECTML = {"device": "gpu", "execution_providers": ["DmlExecutionProvider"]}
 MINI = "microsoft/Phi-3-mini-4k-instruct"
 
 
-def planned(path: Path, **given: Any) -> legacy.Plan:
-    return legacy.plan(legacy.read(path), given)
+def planned(path: Path, **given: Any) -> migration.Plan:
+    return migration.plan(migration.read(path), given)
 
 
 def written(folder: Path, content: dict[str, Any]) -> Path:

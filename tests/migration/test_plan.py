@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.generator import legacy, template
-from phi3scaffold.generator.legacy.fields import FIELDS, OLIVE
-from phi3scaffold.generator.legacy.plan import DROPPED, KEPT, MOVED, RENAMED, UNKNOWN, Outcome
+from phi3scaffold import migration
+from phi3scaffold.generator import template
+from phi3scaffold.migration.fields import FIELDS, OLIVE
+from phi3scaffold.migration.plan import DROPPED, KEPT, MOVED, RENAMED, UNKNOWN, Outcome
 
 SAMPLES = Path(__file__).with_name("samples")
 CONFIGS = sorted([*SAMPLES.glob("*.json"), *SAMPLES.glob("*.yaml")])
@@ -23,8 +24,8 @@ DIRECTML = {"device": "gpu", "execution_providers": ["DmlExecutionProvider"]}
 MINI = "microsoft/Phi-3-mini-4k-instruct"
 
 
-def planned(path: Path, **given: Any) -> legacy.Plan:
-    return legacy.plan(legacy.read(path), given)
+def planned(path: Path, **given: Any) -> migration.Plan:
+    return migration.plan(migration.read(path), given)
 
 
 def outcomes(path: Path, **given: Any) -> dict[str, Outcome]:
@@ -39,8 +40,8 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_field_is_accounted_for(path: Path) -> None:
-    old = legacy.read(path)
-    plan = legacy.plan(old)
+    old = migration.read(path)
+    plan = migration.plan(old)
     assert [outcome.name for outcome in plan.outcomes] == [leaf.name for leaf in old.leaves]
     for outcome in plan.outcomes:
         gone = outcome.fate in (DROPPED, UNKNOWN)
@@ -60,7 +61,7 @@ def mappings(value: Any) -> Iterator[dict[str, Any]]:
 def test_a_field_that_nobody_knows_is_reported_wherever_it_stands(
     path: Path, tmp_path: Path
 ) -> None:
-    content = legacy.read(path).content
+    content = migration.read(path).content
     for index in range(len(list(mappings(content)))):
         changed = copy.deepcopy(content)
         list(mappings(changed))[index]["zz_new"] = 1

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator import legacy
-from phi3scaffold.generator.legacy.read import is_placeholder
+from phi3scaffold import migration
+from phi3scaffold.migration.old_config import is_placeholder
+from phi3scaffold.project.errors import ScaffoldError
 
 SAMPLES = Path(__file__).with_name("samples")
 
@@ -38,7 +38,7 @@ def test_it_says_what_is_wrong_at_its_line(name: str, tmp_path: Path) -> None:
     path = tmp_path / "old.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ScaffoldError) as caught:
-        legacy.read(path)
+        migration.read(path)
     assert caught.value.exit_code == 2
     assert caught.value.where == f"{path}:{line}"
     assert caught.value.fix
@@ -64,11 +64,11 @@ def test_files_that_are_no_config(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ScaffoldError, match=wanted):
-        legacy.read(path)
+        migration.read(path)
 
 
 def test_comments_and_spare_commas_are_taken_out_and_noted() -> None:
-    old = legacy.read(SAMPLES / "messy.json")
+    old = migration.read(SAMPLES / "messy.json")
     notes = {(note.line, note.text.split(", which")[0]) for note in old.notes}
     assert {line for line, text in notes if text == "a comment"} == {1, 3, 4, 10}
     commas = {line for line, text in notes if text == "a comma before a closing bracket"}
@@ -82,13 +82,13 @@ def test_comments_and_spare_commas_are_taken_out_and_noted() -> None:
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.name)
 def test_every_field_has_the_line_where_its_key_stands(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
-    for leaf in legacy.read(path).leaves:
+    for leaf in migration.read(path).leaves:
         key = next(key for key in reversed(leaf.path) if isinstance(key, str))
         assert f'"{key}"' in lines[leaf.line - 1], leaf
 
 
 def test_yaml_is_read_too() -> None:
-    old = legacy.read(SAMPLES / "olive.yaml")
+    old = migration.read(SAMPLES / "olive.yaml")
     assert {leaf.name: leaf.line for leaf in old.leaves}["passes.lora.r"] == 15
 
 

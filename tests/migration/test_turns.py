@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phi3scaffold.generator.legacy.turns import NotSplit, split
+from phi3scaffold.migration.template_turns import NotSplit, split
 
 # template, user, assistant, system
 SPLIT: list[tuple[str, str, str, str | None]] = [

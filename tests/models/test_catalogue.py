@@ -9,25 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold import catalog
 from phi3scaffold.cli import models
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.models import catalogue
+from phi3scaffold.project.errors import ScaffoldError
 from tests.support.phi3_files import phi3_files
 
-HUB = [entry for entry in catalog.ENTRIES if entry.hub_id]
+HUB = [entry for entry in catalogue.ENTRIES if entry.hub_id]
 
 
 def test_names_and_ids_are_found_whatever_their_case() -> None:
-    for entry in catalog.ENTRIES:
-        assert catalog.find(entry.name) is entry
-        assert catalog.find(entry.name.upper()) is entry
+    for entry in catalogue.ENTRIES:
+        assert catalogue.find(entry.name) is entry
+        assert catalogue.find(entry.name.upper()) is entry
     for entry in HUB:
-        assert entry.hub_id and catalog.find(entry.hub_id.lower()) is entry
-    assert catalog.find("phi-9") is None
+        assert entry.hub_id and catalogue.find(entry.hub_id.lower()) is entry
+    assert catalogue.find("phi-9") is None
 
 
 def test_the_issue_s_list_is_there() -> None:
-    assert [entry.name for entry in catalog.ENTRIES] == [
+    assert [entry.name for entry in catalogue.ENTRIES] == [
         "tiny",
         "phi-3-mini-4k",
         "phi-3-mini-128k",
@@ -36,7 +36,7 @@ def test_the_issue_s_list_is_there() -> None:
         "phi-3-medium-4k",
         "phi-3-medium-128k",
     ]
-    default = catalog.find(catalog.DEFAULT)
+    default = catalogue.find(catalogue.DEFAULT)
     assert default and default.name == "phi-3-mini-4k"
 
 
@@ -67,7 +67,7 @@ def test_the_issue_s_list_is_there() -> None:
     ],
 )
 def test_the_numbers(name: str, parameters: int, context: int, features: tuple[str, ...]) -> None:
-    entry = catalog.find(name)
+    entry = catalogue.find(name)
     assert entry and entry.parameters == parameters and entry.context == context
     assert entry.features == features
     assert entry.weights_gb == pytest.approx(parameters * 2 / 1024**3)
@@ -83,12 +83,12 @@ def test_every_entry_says_what_was_proved_and_what_was_not() -> None:
 def test_no_commit_hash_is_shipped() -> None:
     import re
 
-    for path in (catalog.__file__, models.__file__):
+    for path in (catalogue.__file__, models.__file__):
         assert not re.search(r"\b[0-9a-f]{40}\b", Path(path).read_text(encoding="utf-8"))
 
 
 def test_describe_takes_any_hub_id() -> None:
-    entry = catalog.describe("someone/phi-3-of-mine")
+    entry = catalogue.describe("someone/phi-3-of-mine")
     assert (entry.hub_id, entry.ref, entry.shape) == ("someone/phi-3-of-mine",) * 2 + (None,)
     assert "not in the catalogue" in entry.not_proved
 
@@ -96,12 +96,12 @@ def test_describe_takes_any_hub_id() -> None:
 @pytest.mark.parametrize("ref", ["phi-9", "a/b/c", "/", "someone/", "some one/x", ""])
 def test_describe_refuses_what_is_no_ref(ref: str, tmp_path: Path) -> None:
     with pytest.raises(ScaffoldError):
-        catalog.describe(ref)
+        catalogue.describe(ref)
 
 
 def test_describe_takes_a_local_folder(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(phi3_files(tie_word_embeddings=True)["config.json"])
-    entry = catalog.describe(tmp_path)
+    entry = catalogue.describe(tmp_path)
     assert entry.features == ("tied embeddings",) and entry.hub_id is None
     assert entry.shape and entry.shape.hidden == 128
 
@@ -109,7 +109,7 @@ def test_describe_takes_a_local_folder(tmp_path: Path) -> None:
 def test_describe_names_the_architecture_it_found(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(phi3_files(architectures=["Gemma"])["config.json"])
     with pytest.raises(ScaffoldError, match="Gemma"):
-        catalog.describe(str(tmp_path))
+        catalogue.describe(str(tmp_path))
 
 
 def test_describe_names_a_missing_size(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_describe_names_a_missing_size(tmp_path: Path) -> None:
     del config["hidden_size"]
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ScaffoldError, match="hidden_size"):
-        catalog.describe(tmp_path)
+        catalogue.describe(tmp_path)
 
 
 def run(*arguments: str) -> str:
@@ -129,14 +129,14 @@ def test_models_prints_plain_lines_without_a_terminal() -> None:
     lines = run().splitlines()
     assert "\x1b" not in "".join(lines)
     assert len(lines) < 25  # one screen
-    for entry in catalog.ENTRIES:
+    for entry in catalogue.ENTRIES:
         assert any(line.startswith(entry.name + " ") for line in lines)
 
 
 def test_models_prints_json() -> None:
     content = json.loads(run("--json"))
-    assert [entry["name"] for entry in content] == [entry.name for entry in catalog.ENTRIES]
-    assert [entry["hub_id"] for entry in content if entry["default"]] == [catalog.DEFAULT]
+    assert [entry["name"] for entry in content] == [entry.name for entry in catalogue.ENTRIES]
+    assert [entry["hub_id"] for entry in content if entry["default"]] == [catalogue.DEFAULT]
     assert all(isinstance(entry["features"], list) for entry in content)
 
 
@@ -151,6 +151,6 @@ def test_models_fits_a_terminal(
 
 
 def test_the_catalogue_is_light() -> None:
-    code = "import sys, phi3scaffold.catalog, phi3scaffold.cli.models; print(*sys.modules)"
+    code = "import sys, phi3scaffold.models.catalogue, phi3scaffold.cli.models; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert not {"torch", "transformers", "huggingface_hub", "rich"} & set(loaded.split())

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold import catalog
-from phi3scaffold.project import Project, load_project
-from phi3scaffold.runtime import environment
+from phi3scaffold.models import catalogue
+from phi3scaffold.pipeline import environment
+from phi3scaffold.project.settings import Project, load_project
 from tests.support.random_models import FEATURES, LAYERS, Features, config_json, make
 
 environment.prepare()  # before torch: its threads sleep while they wait
@@ -39,13 +39,13 @@ TEXTS = (
 
 
 def test_every_entry_of_the_hub_has_a_random_model() -> None:
-    assert [entry.name for entry in catalog.ENTRIES if entry.hub_id] == NAMES
+    assert [entry.name for entry in catalogue.ENTRIES if entry.hub_id] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_random_model_has_its_entry_s_features(name: str) -> None:
-    entry = catalog.find(name)
-    small = catalog.shape_of(config_json(FEATURES[name]))
+    entry = catalogue.find(name)
+    small = catalogue.shape_of(config_json(FEATURES[name]))
     assert entry and entry.shape
     real = entry.shape
     assert small.heads * real.kv_heads == small.kv_heads * real.heads
@@ -94,8 +94,8 @@ def qlora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def run_stages(base: Path, folder: Path, algo: str, export: bool) -> Made:
     from phi3scaffold.generator import new
-    from phi3scaffold.runtime.graph import STAGES
-    from phi3scaffold.runtime.pipeline.run import run_here
+    from phi3scaffold.pipeline.runner import run_here
+    from phi3scaffold.stages.graph import STAGES
 
     answers = {"model": str(base), "algo": algo}
     project = load_project(new(folder / "project", answers, git=False, wheel=False))
@@ -149,7 +149,7 @@ def check_adapter(made: Made) -> None:
     with safe_open(made.project.adapter / "adapter_model.safetensors", "pt") as weights:
         names = list(weights.keys())
         moved = [n for n in names if "lora_B" in n and weights.get_tensor(n).abs().max() > 0]
-    entry = catalog.find(made.name)
+    entry = catalogue.find(made.name)
     assert entry
     assert len(moved) == len(names) / 2 == LAYERS * len(entry.target_modules)
     assert all(any(module in name for name in moved) for module in entry.target_modules)
@@ -238,9 +238,9 @@ def conversations(system: bool) -> list[list[dict[str, str]]]:
 
 def test_every_form_asks_the_tokens_that_were_trained(lora: Made) -> None:
     """Up to the first trained token a row is what each form asks, GenAI's tokenizer included."""
-    from phi3scaffold.rows.turns import Conversation
-    from phi3scaffold.runtime.data.render import IGNORE, Rendered, Renderer
-    from phi3scaffold.runtime.forms import open_form
+    from phi3scaffold.datasets.conversations import Conversation
+    from phi3scaffold.datasets.rendering import IGNORE, Rendered, Renderer
+    from phi3scaffold.inference.forms import open_form
 
     renderer = Renderer(lora.project.tokenizer, 4096)
     asked = conversations(system=lora.name not in WITHOUT_SYSTEM)
@@ -268,9 +268,9 @@ def test_every_form_asks_the_tokens_that_were_trained(lora: Made) -> None:
 
 
 def test_a_template_without_a_system_turn_says_so(base: Path) -> None:
-    from phi3scaffold.errors import ScaffoldError
-    from phi3scaffold.rows.turns import Conversation
-    from phi3scaffold.runtime.data.render import Renderer
+    from phi3scaffold.datasets.conversations import Conversation
+    from phi3scaffold.datasets.rendering import Renderer
+    from phi3scaffold.project.errors import ScaffoldError
 
     turns = [{"role": "system", "content": "Be brief."}, *conversations(False)[0]]
     row = Conversation("row", [*turns, {"role": "assistant", "content": "yes"}], {})

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.stages import model
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages import model
 from tests.support.phi3_files import phi3_files, project_for, write
 
 
@@ -22,7 +22,7 @@ def take(project: Project) -> Path:
 
 
 def test_tiny_is_copied_from_the_package(tmp_path: Path) -> None:
-    from phi3scaffold.catalog import tiny_folder
+    from phi3scaffold.models.catalogue import tiny_folder
 
     project = project_for(tmp_path, "tiny")
     out = take(project)
@@ -148,7 +148,7 @@ def test_a_name_that_is_nothing(tmp_path: Path) -> None:
 
 
 def test_no_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from phi3scaffold.runtime import model_folder
+    from phi3scaffold.models import model_folder
 
     usage = type("Usage", (), {"free": 10})()
     monkeypatch.setattr(model_folder.shutil, "disk_usage", lambda _: usage)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.generator.publish import published
+from phi3scaffold.pipeline.atomic_folder import published
+from phi3scaffold.project.errors import ScaffoldError
 
 ANSWERS = ("--algo", "lora", "--target", "cpu", "--task", "qa", "--model", "phi-3-mini-4k")
 
@@ -72,9 +72,9 @@ def test_a_folder_that_fills_meanwhile_is_kept(no_leftovers: Path) -> None:
 def test_signals_leave_nothing(no_leftovers: Path, number: signal.Signals, moment: str) -> None:
     """The command is stopped while it stands still at `moment`."""
     patched = {
-        "rows": "import phi3scaffold.generator.make as m; m.render = stand",
+        "rows": "import phi3scaffold.generator.new as m; m.render = stand",
         "render": "import phi3scaffold.generator.render as m; m._copy = stand",
-        "commit": "import phi3scaffold.generator.make as m; m.first_commit = stand",
+        "commit": "import phi3scaffold.generator.new as m; m.first_commit = stand",
     }[moment]
     code = (
         "import sys, time\n"

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from phi3scaffold.runtime.pipeline.hashing import StatCache, digest
+from phi3scaffold.pipeline.hashing import StatCache, digest
 
 
 def test_a_changed_file_gets_a_new_hash(tmp_path: Path) -> None:

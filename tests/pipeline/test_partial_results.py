@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.pipeline.run import run_pipeline
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.runner import run_pipeline
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
+from phi3scaffold.project.settings import Project
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.pipeline import manifest, publish
-from phi3scaffold.runtime.pipeline.run import only_run, run_pipeline, scratch
-from phi3scaffold.runtime.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline import atomic_publish, manifest
+from phi3scaffold.pipeline.runner import only_run, run_pipeline, scratch
+from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_a_crash_between_the_two_renames_loses_nothing(project: Project) -> None
     run(project)
     first = project.root / "first"
     scratch(project).mkdir(parents=True)
-    first.rename(scratch(project) / f"{publish.OLD}first")
+    first.rename(scratch(project) / f"{atomic_publish.OLD}first")
     assert run(project) == {"first": "fresh", "second": "fresh"}
 
 
@@ -184,9 +184,9 @@ def test_a_second_run_at_the_same_time_is_refused(project: Project) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.pipeline.run import run_pipeline
-from phi3scaffold.runtime.pipeline.stage import Inputs, Stage
+from phi3scaffold.project.settings import Project
+from phi3scaffold.pipeline.runner import run_pipeline
+from phi3scaffold.pipeline.stage import Inputs, Stage
 def slow(context):
     (context.out / "half").write_text("half")
     print("half", flush=True)
@@ -225,8 +225,8 @@ def test_stages_share_a_process_only_where_the_weights_are_known_to_be_small(
     tmp_path: Path,
 ) -> None:
     """Stages before the download must not take the later ones along into their process."""
-    from phi3scaffold.project import Project
-    from phi3scaffold.runtime.pipeline.run import HEAVY_BYTES, is_heavy
+    from phi3scaffold.pipeline.runner import HEAVY_BYTES, is_heavy
+    from phi3scaffold.project.settings import Project
 
     def project(model: str) -> Project:
         return Project(tmp_path, model, "main", "cpu", 10)

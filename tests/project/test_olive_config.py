@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.runtime.olive.config import OliveConfig, load_config
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.olive_config import OliveConfig, load_config
 
 LORA = {"type": "LoRA"}
 MERGE = {"type": "MergeAdapterWeights"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project, load_project
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project, load_project
 
 
 def written(root: Path, more: str) -> Path:

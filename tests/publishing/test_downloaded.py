@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from phi3scaffold.catalog import DEFAULT
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.base_model import Base
-from phi3scaffold.runtime.forms import open_form
-from phi3scaffold.runtime.publishing.readme import write
-from phi3scaffold.runtime.stages.finetune import settle
+from phi3scaffold.inference.forms import open_form
+from phi3scaffold.models.base_model import Base
+from phi3scaffold.models.catalogue import DEFAULT
+from phi3scaffold.project.settings import load_project
+from phi3scaffold.publishing.hub_readme import write
+from phi3scaffold.stages.finetune import settle
 from tests.conftest import command as phi3scaffold
-from tests.runtime.publishing.conftest import REPO, TOKEN, on_the_hub, publish
-from tests.runtime.publishing.test_refused import as_if_measured, as_if_of_base, made_again
+from tests.publishing.conftest import REPO, TOKEN, on_the_hub, publish
+from tests.publishing.test_permission import as_if_measured, as_if_of_base, made_again
 from tests.support.hub_server import HubServer
 
 FORMS = ("onnx", "adapter", "merged", "onnx-adapter")

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.base_model import Base
-from phi3scaffold.runtime.form_files import project_prompt
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.pipeline.hashing import StatCache
-from phi3scaffold.runtime.publishing.files import gather
-from phi3scaffold.runtime.report import made
-from phi3scaffold.runtime.stages.finetune import settle
+from phi3scaffold.inference.form_files import project_prompt
+from phi3scaffold.models.base_model import Base
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.hashing import StatCache
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import load_project
+from phi3scaffold.publishing.file_list import gather
+from phi3scaffold.reporting import run_record
+from phi3scaffold.stages.finetune import settle
 
 
 def made_again(folder: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_folder_of_this_machine_is_not_told(tiny_project: Path, tmp_path: Path
     (project / "model.lock").unlink()
     found = load_project(project)
     assert project_prompt(found).model == "my_base"
-    assert made.read(found, {}).model == "my_base"
+    assert run_record.read(found, {}).model == "my_base"
     config = tmp_path / "adapter_config.json"
     modules = ["qkv_proj", "down_proj"]
     config.write_text(

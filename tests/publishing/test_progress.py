@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.cli import progress
-from phi3scaffold.runtime.publishing.counting import counted
-from phi3scaffold.runtime.publishing.files import Upload
-from tests.runtime.publishing.conftest import REPO, TOKEN
+from phi3scaffold.cli.ui import progress
+from phi3scaffold.publishing.file_list import Upload
+from phi3scaffold.publishing.upload_progress import counted
+from tests.publishing.conftest import REPO, TOKEN
 from tests.support.hub_server import HubServer
 from tests.support.terminal import Terminal
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from phi3scaffold.runtime.report.card import origin
-from tests.runtime.publishing.conftest import REPO, TOKEN, command, on_the_hub, publish
-from tests.runtime.publishing.test_refused import as_if_read, made_again
+from phi3scaffold.reporting.model_card import origin
+from tests.publishing.conftest import REPO, TOKEN, command, on_the_hub, publish
+from tests.publishing.test_permission import as_if_read, made_again
 from tests.support.hub_server import HubServer
 
 TOKENIZER = (

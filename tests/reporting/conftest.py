@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.graph import STAGES
-from phi3scaffold.runtime.report.made import Asked, Made, read
-from phi3scaffold.runtime.stages.report import BEFORE
+from phi3scaffold.project.settings import load_project
+from phi3scaffold.reporting.run_record import Asked, Made, read
+from phi3scaffold.stages.graph import STAGES
+from phi3scaffold.stages.report import BEFORE
 
 
 @pytest.fixture(scope="session")

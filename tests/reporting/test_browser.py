@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.report import page
-from phi3scaffold.runtime.report.made import Made
-from tests.runtime.report.test_page import ODD
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.reporting import report_page
+from phi3scaffold.reporting.run_record import Made
+from tests.reporting.test_page import ODD
 from tests.support.browser import chromium
 
 WIDTHS = (360, 800, 1280)
@@ -240,7 +240,7 @@ def test_settings_keep_to_their_column_names_and_numbers_to_their_line(
 ) -> None:
     odd = copy.deepcopy(real)
     odd.config.passes["finetune"]["x" * 90] = "y" * 300
-    page.write(odd, tmp_path / "index.html")
+    report_page.write(odd, tmp_path / "index.html")
     tab = open_page(tmp_path / "index.html", width=width)
     assert tab.evaluate("document.documentElement.scrollWidth") == width
     broken = """[...document.querySelectorAll('.pairs:not(.long) div')].filter(pair => {
@@ -256,7 +256,7 @@ def test_settings_keep_to_their_column_names_and_numbers_to_their_line(
     "name", ["forty labels", "long labels", "right to left", "html", "long answers"]
 )
 def test_odd_texts_stay_inside(name: str, real: Made, open_page: Any, tmp_path: Path) -> None:
-    page.write(ODD[name][0](copy.deepcopy(real)), tmp_path / "index.html")
+    report_page.write(ODD[name][0](copy.deepcopy(real)), tmp_path / "index.html")
     tab = open_page(tmp_path / "index.html", width=360)
     assert len(tab.asked) == 1, tab.asked
     assert tab.evaluate("document.documentElement.scrollWidth") == 360

@@ -15,20 +15,19 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from markdown_it import MarkdownIt
 
-from phi3scaffold.project import DEMONSTRATION
-from phi3scaffold.runtime.data import card as data_card
-from phi3scaffold.runtime.page.text import visible
-from phi3scaffold.runtime.report import card
-from phi3scaffold.runtime.report.made import Made
-from tests.runtime.report.conftest import with_free_answers, with_labels
-from tests.runtime.report.test_page import ODD
+from phi3scaffold.project.formatting import visible
+from phi3scaffold.project.settings import DEMONSTRATION
+from phi3scaffold.reporting import data_card, model_card
+from phi3scaffold.reporting.run_record import Made
+from tests.reporting.conftest import with_free_answers, with_labels
+from tests.reporting.test_page import ODD
 from tests.support.html import NASTY
 from tests.support.planted import EMAIL, KEY
 
 
 def written(made: Made, tmp_path: Path) -> ModelCard:
-    card.write(made, tmp_path / card.CARD)
-    return ModelCard.load(tmp_path / card.CARD)
+    model_card.write(made, tmp_path / model_card.CARD)
+    return ModelCard.load(tmp_path / model_card.CARD)
 
 
 def shown(text: str) -> tuple[set[str], str]:
@@ -49,7 +48,7 @@ def shown(text: str) -> tuple[set[str], str]:
 
 def test_the_hub_reads_what_was_measured(tiny_project: Path) -> None:
     gen = tiny_project / "gen-model"
-    found = ModelCard.load(gen / "report" / card.CARD)
+    found = ModelCard.load(gen / "report" / model_card.CARD)
     rung = json.loads((gen / "evaluation" / "metrics.json").read_text())["forms"]["onnx"]
     assert found.data.eval_results is not None
     results = {one.metric_type: one.metric_value for one in found.data.eval_results}
@@ -127,7 +126,7 @@ def test_no_text_becomes_more_than_text(made: Made, tmp_path: Path) -> None:
 
 def test_the_commands_work(tiny_project: Path) -> None:
     """Each line of the card's shell, but pip's, as it stands there."""
-    text = (tiny_project / "gen-model" / "report" / card.CARD).read_text(encoding="utf-8")
+    text = (tiny_project / "gen-model" / "report" / model_card.CARD).read_text(encoding="utf-8")
     lines = "".join(re.findall(r"```sh\n(.*?)```", text, re.S)).splitlines()
     assert len(lines) == 4
     for line in lines:

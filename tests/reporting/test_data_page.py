@@ -12,11 +12,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from phi3scaffold.project import DEMONSTRATION
-from phi3scaffold.runtime.data import page
-from phi3scaffold.runtime.data.findings import GAP, fit
-from phi3scaffold.runtime.page.figures import bars, histogram
-from phi3scaffold.runtime.page.text import count, share, size, visible
+from phi3scaffold.datasets.findings import GAP, fit
+from phi3scaffold.project.formatting import count, share, size, visible
+from phi3scaffold.project.settings import DEMONSTRATION
+from phi3scaffold.reporting import data_page
+from phi3scaffold.reporting.page_parts.figures import bars, histogram
 from tests.support.html import NASTY, Page
 from tests.support.planted import ACROSS, DOUBTFUL, HELD_OUT, LEAKED, NEAR, TRAIN, TWICE
 
@@ -37,7 +37,7 @@ def report(folder: Path) -> dict[str, Any]:
 
 
 def page_of(report: dict[str, Any], tmp_path: Path) -> Page:
-    page.write(report, tmp_path / "report.html")
+    data_page.write(report, tmp_path / "report.html")
     return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
 
 
@@ -138,7 +138,7 @@ def test_no_text_anywhere_becomes_html(report: dict[str, Any], tmp_path: Path) -
 def test_the_same_report_is_the_same_page(written: str, folder: Path, tmp_path: Path) -> None:
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     begun = time.perf_counter()
-    page.write(report, tmp_path / "again.html", DEMONSTRATION)
+    data_page.write(report, tmp_path / "again.html", DEMONSTRATION)
     assert time.perf_counter() - begun < 5  # 0.8 s on a quiet machine, matplotlib's import included
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == written
     assert DEMONSTRATION in written

@@ -14,19 +14,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from phi3scaffold.project import DEMONSTRATION
-from phi3scaffold.runtime.page.figures import curves, matrix, scores
-from phi3scaffold.runtime.page.text import perplexity, visible
-from phi3scaffold.runtime.report import card, compare, page
-from phi3scaffold.runtime.report.made import Asked, Made
-from tests.runtime.report.conftest import Change, with_free_answers, with_labels
+from phi3scaffold.project.formatting import perplexity, visible
+from phi3scaffold.project.settings import DEMONSTRATION
+from phi3scaffold.reporting import model_card, report_page, row_comparison
+from phi3scaffold.reporting.page_parts.figures import curves, matrix, scores
+from phi3scaffold.reporting.run_record import Asked, Made
+from tests.reporting.conftest import Change, with_free_answers, with_labels
 from tests.support.html import NASTY, Page
 
 RIGHT_TO_LEFT = "שמחה גדולה"
 
 
 def written(made: Made, tmp_path: Path) -> Page:
-    page.write(made, tmp_path / "index.html")
+    report_page.write(made, tmp_path / "index.html")
     return Page((tmp_path / "index.html").read_text(encoding="utf-8"))
 
 
@@ -83,9 +83,9 @@ def test_it_is_quick_and_imports_no_torch(tiny_project: Path, tmp_path: Path) ->
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from phi3scaffold.project import load_project\n"
-        "from phi3scaffold.runtime.graph import STAGES\n"
-        "from phi3scaffold.runtime.pipeline.stage import Context\n"
+        "from phi3scaffold.project.settings import load_project\n"
+        "from phi3scaffold.stages.graph import STAGES\n"
+        "from phi3scaffold.pipeline.stage import Context\n"
         f"project = load_project(Path({str(tiny_project)!r}))\n"
         f"out = Path({str(tmp_path)!r})\n"
         "STAGES['report'].run(Context(project, out, out, print))\n"
@@ -124,9 +124,9 @@ def test_a_secret_among_the_settings_is_not_passed_on(made: Made, tmp_path: Path
     key = "hf_" + "abcdefgh" * 4 + "ab"
     given = {"hub_token": "short", "run_name": f"mine {key}", "load_kwargs": {"token": key}}
     made.config.passes["finetune"] |= given
-    page.write(made, tmp_path / "index.html")
-    card.write(made, tmp_path / card.CARD)
-    for name in ("index.html", card.CARD):
+    report_page.write(made, tmp_path / "index.html")
+    model_card.write(made, tmp_path / model_card.CARD)
+    for name in ("index.html", model_card.CARD):
         text = (tmp_path / name).read_text(encoding="utf-8").replace("\\_", "_")
         assert key not in text and not [name for name in given if name in text]
         assert "finetune.learning_rate" in text
@@ -332,7 +332,7 @@ def test_files_from_elsewhere_are_named_by_what_they_are(made: Made) -> None:
     inputs = {f"/home/me/{one}/adapter.safetensors": one for one in ("a", "b")}
     adapters = dataclasses.replace(made.stages["export"], stage="adapters", inputs=inputs)
     there = dataclasses.replace(made, stages={**made.stages, "adapters": adapters})
-    found = dict(page.hashes(there))
+    found = dict(report_page.hashes(there))
     assert found["adapter 2 from elsewhere: adapter.safetensors"] == "b"
     assert "base model: config.json" in found and not [name for name in found if "/home" in name]
 
@@ -345,11 +345,11 @@ def test_more_labels_than_can_be_drawn() -> None:
         table[number][number] = 5
     table[70][3], table[70][99] = 2, 1
     names = [f"l{number}" for number in range(many)]
-    shown, rows, columns = compare.fewer(table, names, names)
-    assert len(rows) == compare.MOST_LABELS and columns == [*rows, "another"]
+    shown, rows, columns = row_comparison.fewer(table, names, names)
+    assert len(rows) == row_comparison.MOST_LABELS and columns == [*rows, "another"]
     assert {"l70", "l3", "l99"} <= set(rows)
     line = dict(zip(columns, shown[rows.index("l70")], strict=True))
     assert (line["l70"], line["l3"], line["l99"], line["another"]) == (5, 2, 1, 0)
     table[0] = [1] * many
-    shown, rows, columns = compare.fewer(table, names, names)
+    shown, rows, columns = row_comparison.fewer(table, names, names)
     assert shown[rows.index("l0")][-1] == many - len(rows)

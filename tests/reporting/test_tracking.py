@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project, load_project
-from phi3scaffold.runtime import tracking
-from phi3scaffold.runtime.tracking import child, store, tracked
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.reporting import tracking
+from phi3scaffold.reporting.tracking import process, store, tracked
 from tests.support.mlflow_server import Server
 
 needs_mlflow = pytest.mark.skipif(
@@ -52,7 +52,7 @@ EVENTS = [
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once: it takes MLflow seconds."""
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    child.make_store(path)
+    process.make_store(path)
     return path
 
 
@@ -186,7 +186,7 @@ def test_the_description_is_the_verdict_and_the_ladder(stored: Project) -> None:
     told = run.data.tags["mlflow.note.content"]
     for line in ("**Released**", "| onnx | ", "| `over_base` | kept |"):
         assert line in told
-    assert "sha256" not in told and len(told) <= child.NOTE
+    assert "sha256" not in told and len(told) <= process.NOTE
 
 
 @needs_mlflow
@@ -252,10 +252,10 @@ def test_a_store_that_answers_late_gets_all(
     stored: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is away at first, then in the middle of the run."""
-    monkeypatch.setattr(child, "AGAIN", 0.0)
-    monkeypatch.setattr(child, "EVERY", 0.0)
+    monkeypatch.setattr(process, "AGAIN", 0.0)
+    monkeypatch.setattr(process, "EVERY", 0.0)
     away = store(stored).parent.with_name("away")
-    tracker = child.Tracker(stored)
+    tracker = process.Tracker(stored)
     for number, event in enumerate(EVENTS):
         if number in (0, 4):
             store(stored).parent.rename(away)
@@ -285,14 +285,14 @@ def test_two_runs_at_once_share_a_new_store(project: Project) -> None:
 
 @needs_mlflow
 def test_a_run_that_went_down_with_its_machine_is_not_running(stored: Project) -> None:
-    gone, here = child.Tracker(stored), child.Tracker(stored)
+    gone, here = process.Tracker(stored), process.Tracker(stored)
     gone.take({**START, "at": 1.0})
     here.take({**START, "at": 2.0})
     assert [run.info.status for run in runs(stored)] == ["RUNNING"] * 2  # both are this process
     client, run = gone._client, gone._run
-    host, pid, begun = client.get_run(run).data.tags[child.PROCESS].rsplit(" ", 2)
-    client.set_tag(run, child.PROCESS, f"{host} {pid} {int(begun) - 3600}")
-    child.Tracker(stored).take({**START, "at": 3.0})
+    host, pid, begun = client.get_run(run).data.tags[process.PROCESS].rsplit(" ", 2)
+    client.set_tag(run, process.PROCESS, f"{host} {pid} {int(begun) - 3600}")
+    process.Tracker(stored).take({**START, "at": 3.0})
     found = {one.info.run_id: one.info.status for one in runs(stored)}
     assert found.pop(run) == "KILLED"
     assert set(found.values()) == {"RUNNING"}
@@ -335,10 +335,10 @@ def test_the_setting(project: Project) -> None:
 
 def test_what_is_tracked_is_numbers() -> None:
     step = {"kind": "step", "step": 3, "of": 9, "loss": 0.5, "tokens_per_second": None}
-    assert child.metrics({**step, "loss_step": 3}) == {"finetune/loss": 0.5}
-    assert child.metrics({**step, "loss_step": 2}) == {}  # what is known of an earlier step
-    assert child.metrics({"kind": "step", "step": 3, "of": 9, "form": "onnx"}) == {}
-    assert child.metrics(done("evaluate", forms={"onnx": RUNG}, rows=True)) == {
+    assert process.metrics({**step, "loss_step": 3}) == {"finetune/loss": 0.5}
+    assert process.metrics({**step, "loss_step": 2}) == {}  # what is known of an earlier step
+    assert process.metrics({"kind": "step", "step": 3, "of": 9, "form": "onnx"}) == {}
+    assert process.metrics(done("evaluate", forms={"onnx": RUNG}, rows=True)) == {
         "evaluate/seconds": 2.0,
         "evaluate/peak_MiB": 5.0,
         "onnx/accuracy": 0.75,
@@ -349,13 +349,13 @@ def test_no_secret_is_a_parameter(project: Project) -> None:
     text = project.olive_config.read_text(encoding="utf-8")
     secrets = '"seed": 42, "hub_token": "hf_x", "api_key": "k", "note": "' + "x" * 900 + '"'
     project.olive_config.write_text(text.replace('"seed": 42', secrets), encoding="utf-8")
-    found = child.parameters(project)
+    found = process.parameters(project)
     assert not {"hf_x", "k"} & set(found.values())
-    assert [path.name for path in child.artifacts(project, ())] == ["olive-config.json"]
-    assert found["finetune.seed"] == "42" and len(found["finetune.note"]) == child.LONGEST
+    assert [path.name for path in process.artifacts(project, ())] == ["olive-config.json"]
+    assert found["finetune.seed"] == "42" and len(found["finetune.note"]) == process.LONGEST
     key = text.replace('"seed": 42', f'"seed": 42, "run_name": "hf_{"abcdefgh" * 4}ab"')
     project.olive_config.write_text(key, encoding="utf-8")
-    assert not list(child.artifacts(project, ()))
+    assert not list(process.artifacts(project, ()))
 
 
 @needs_mlflow
@@ -365,8 +365,8 @@ def test_a_run_that_goes_away_without_a_word(stored: Project) -> None:
     code = (
         "import os, signal\n"
         "from pathlib import Path\n"
-        "from phi3scaffold.project import load_project\n"
-        "from phi3scaffold.runtime.tracking import Record\n"
+        "from phi3scaffold.project.settings import load_project\n"
+        "from phi3scaffold.reporting.tracking import Record\n"
         f"record = Record(load_project(Path({str(project.root)!r})), print)\n"
         f"record.take({START!r})\n"
         "import time; time.sleep(1)\n"

@@ -18,10 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project, load_project
-from phi3scaffold.runtime import tracking
-from phi3scaffold.runtime.tracking import store, ui
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.reporting import tracking
+from phi3scaffold.reporting.tracking import store, ui
 from tests.conftest import command
 
 ROOT = Path(__file__).resolve().parents[2]

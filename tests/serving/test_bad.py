@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from tests.runtime.serving.bad import Bad, requests
+from tests.serving.bad import Bad, requests
 from tests.support.server import HELLO, Server, until
 
 REQUESTS = requests()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.runtime.forms.sampling import Sampling
+from phi3scaffold.inference.sampling import Sampling
 from tests.support.chat_page import SMILE, answered, comes, endless, made_to_say, say, texts
 from tests.support.server import HELLO, Server, until
 

@@ -11,8 +11,8 @@ from typing import Any
 import openai
 import pytest
 
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.forms import folder_of
+from phi3scaffold.inference.forms import folder_of
+from phi3scaffold.project.settings import load_project
 from tests.support.chat_page import answered, say, texts
 from tests.support.server import HELLO, Server
 
@@ -97,8 +97,8 @@ def test_two_forms_side_by_side_on_the_page(every_form: Server, open_page: Any) 
 
 
 def test_a_form_that_was_not_made_is_one_message(served_project: Path, tmp_path: Path) -> None:
-    from phi3scaffold.errors import ScaffoldError
-    from phi3scaffold.runtime.serving.served import served
+    from phi3scaffold.project.errors import ScaffoldError
+    from phi3scaffold.serving.served_models import served
 
     root = tmp_path / "proj"
     shutil.copytree(served_project, root)

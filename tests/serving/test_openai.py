@@ -8,9 +8,9 @@ from pathlib import Path
 import openai
 import pytest
 
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.data.prepared import HELD_OUT, Prepared
-from phi3scaffold.runtime.forms import open_form
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared
+from phi3scaffold.inference.forms import open_form
+from phi3scaffold.project.settings import load_project
 from tests.support.server import ENDLESS, HELLO, Server
 
 SCHEMA = {

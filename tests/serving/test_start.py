@@ -46,8 +46,8 @@ def test_what_cannot_be_served(
 
 
 def test_a_broken_gate_is_said_loudly(tiny_project: Path, tmp_path: Path) -> None:
-    from phi3scaffold.project import load_project
-    from phi3scaffold.runtime.serving.served import remark
+    from phi3scaffold.project.settings import load_project
+    from phi3scaffold.serving.served_models import remark
 
     root = tmp_path / "proj"
     shutil.copytree(tiny_project, root)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.stages import model
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages import model
 from tests.support.hub_server import HubServer
 from tests.support.phi3_files import phi3_files, project_for, write
 
@@ -23,9 +23,9 @@ REPO = "someone/phi-3-copy"
 FETCH = """
 import json, sys
 from pathlib import Path
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.stages import model
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import load_project
+from phi3scaffold.stages import model
 project = load_project(Path(sys.argv[1]))
 out = Path(sys.argv[2]); out.mkdir()
 seen = []

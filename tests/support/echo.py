@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.forms.sampling import GREEDY, Sampling
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.inference.sampling import GREEDY, Sampling
+from phi3scaffold.models.prompt import Prompt
 
 QA = Prompt(task="qa", user="Q: {q}", columns=("q",), stop=(1,), max_new_tokens=40)
 CHAT = Prompt(task="chat", user="{message}", columns=("message",), stop=(1,), max_new_tokens=20)

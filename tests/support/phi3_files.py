@@ -6,7 +6,7 @@ import json
 import struct
 from pathlib import Path
 
-from phi3scaffold.project import Project, load_project
+from phi3scaffold.project.settings import Project, load_project
 
 
 def safetensors(values: int = 8) -> bytes:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import pytest
 
-from phi3scaffold import catalog, generator
+from phi3scaffold import generator
+from phi3scaffold.datasets.detection import guess
 from phi3scaffold.generator import template
-from phi3scaffold.generator.guess import guess
-from phi3scaffold.generator.source import Source
+from phi3scaffold.generator.row_source import Source
+from phi3scaffold.models import catalogue
 from tests.template.cases import CASES, Case, name_of
 
 ROWS = {
@@ -62,11 +63,11 @@ def without_git() -> Iterator[None]:
 def small_tiny(folder: Path) -> Iterator[None]:
     """tiny's files with next to no weights: 8 MB a project are much to copy."""
     (folder / "tiny").mkdir(parents=True, exist_ok=True)
-    for path in catalog.tiny_folder().iterdir():
+    for path in catalogue.tiny_folder().iterdir():
         content = b"x" if path.suffix == ".safetensors" else path.read_bytes()
         (folder / "tiny" / path.name).write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "tiny_folder", lambda: folder / "tiny")
+        patch.setattr(catalogue, "tiny_folder", lambda: folder / "tiny")
         yield
 
 

@@ -18,15 +18,15 @@ import unittest
 from pathlib import Path
 
 import phi3scaffold
-from phi3scaffold.runtime import environment
+from phi3scaffold.pipeline import environment
 
 environment.prepare()
 
 from olive.package_config import OlivePackageConfig  # noqa: E402
 from olive.workflows.run.config import RunConfig  # noqa: E402
 
-from phi3scaffold.runtime.olive.config import load_config  # noqa: E402
-from phi3scaffold.runtime.olive.run import accelerator_of  # noqa: E402
+from phi3scaffold.project.olive_config import load_config  # noqa: E402
+from phi3scaffold.training.olive_runner import accelerator_of  # noqa: E402
 
 
 class Collector(logging.Handler):

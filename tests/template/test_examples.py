@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from phi3scaffold import catalog
+from phi3scaffold.models import catalogue
 from tests.template.conftest import without_git
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -48,7 +48,7 @@ def test_the_readme_has_the_command_of_each(module: ModuleType) -> None:
 def test_no_drift(module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "config.json").write_text("{}")
-    monkeypatch.setattr(catalog, "tiny_folder", lambda: tmp_path / "weights")
+    monkeypatch.setattr(catalogue, "tiny_folder", lambda: tmp_path / "weights")
     with without_git():
         module.regenerate(tmp_path / "anew")
     for name in module.EXAMPLES:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.checks.lint.report import look
-from phi3scaffold.checks.lint.tree import Tree
+from phi3scaffold.checks.lint_context import Tree
+from phi3scaffold.checks.lint_report import look
 from phi3scaffold.generator.wheel import write_wheel
 from tests.template.conftest import Made
 

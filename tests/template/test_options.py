@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from phi3scaffold import generator
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
+from phi3scaffold.project.errors import ScaffoldError
 from tests.template.cases import REFUSED, ROUNDED
 from tests.template.conftest import ON_THE_HUB, Made, small_tiny, without_git
 

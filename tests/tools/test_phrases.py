@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tiny_model.corpus import documents
+from tiny_model.overlap import found_in, normalized
+from tiny_model.pretrain import Recipe
 
 from phi3scaffold.generator import template
-from phi3scaffold.tiny.corpus import documents
-from phi3scaffold.tiny.overlap import found_in, normalized
-from phi3scaffold.tiny.pretrain import Recipe
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

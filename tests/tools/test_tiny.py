@@ -7,10 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-
-from phi3scaffold.tiny import MODEL_DIR
-from phi3scaffold.tiny.corpus import BANNED_STEMS, documents
-from phi3scaffold.tiny.pretrain import (
+from tiny_model.corpus import BANNED_STEMS, documents
+from tiny_model.pretrain import (
     HELD_OUT_DOCUMENTS,
     HELD_OUT_SEED,
     TOKENIZER_DOCUMENTS,
@@ -20,21 +18,23 @@ from phi3scaffold.tiny.pretrain import (
     held_out_loss,
 )
 
+from phi3scaffold.models.catalogue import tiny_folder
+
 MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
 def training() -> dict:
-    return json.loads((MODEL_DIR / "training.json").read_text(encoding="utf-8"))
+    return json.loads((tiny_folder() / "training.json").read_text(encoding="utf-8"))
 
 
 def test_it_is_small() -> None:
     from safetensors import safe_open
 
-    size = sum(file.stat().st_size for file in MODEL_DIR.iterdir())
+    size = sum(file.stat().st_size for file in tiny_folder().iterdir())
     assert size <= 12 * MIB
     parameters = 0
-    with safe_open(MODEL_DIR / "model.safetensors", framework="pt") as weights:
+    with safe_open(tiny_folder() / "model.safetensors", framework="pt") as weights:
         for name in weights.keys():  # noqa: SIM118 (not a dict)
             part = weights.get_slice(name)
             assert part.get_dtype() == "BF16"
@@ -47,28 +47,28 @@ def test_it_is_small() -> None:
 
 
 def test_it_is_a_phi3_with_its_control_tokens() -> None:
-    config = json.loads((MODEL_DIR / "config.json").read_text())
+    config = json.loads((tiny_folder() / "config.json").read_text())
     assert config["architectures"] == ["Phi3ForCausalLM"]
-    added = json.loads((MODEL_DIR / "tokenizer.json").read_text())["added_tokens"]
+    added = json.loads((tiny_folder() / "tokenizer.json").read_text())["added_tokens"]
     names = {token["content"] for token in added}
     assert {"<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|endoftext|>"} <= names
 
 
 def test_the_script_makes_the_tokenizer_byte_for_byte(tmp_path: Path) -> None:
-    from phi3scaffold.tiny.model_files import build_tokenizer
+    from tiny_model.model_files import build_tokenizer
 
     build_tokenizer(documents(Recipe().seed, TOKENIZER_DOCUMENTS), tmp_path)
     for made in tmp_path.iterdir():
-        assert made.read_bytes() == (MODEL_DIR / made.name).read_bytes(), made.name
+        assert made.read_bytes() == (tiny_folder() / made.name).read_bytes(), made.name
 
 
 def test_the_weights_have_the_stated_loss(training: dict) -> None:
     import torch
     from transformers import Phi3ForCausalLM
 
-    model = Phi3ForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.bfloat16)
+    model = Phi3ForCausalLM.from_pretrained(tiny_folder(), dtype=torch.bfloat16)
     held_out = blocks(
-        encode(MODEL_DIR, documents(HELD_OUT_SEED, HELD_OUT_DOCUMENTS)), Recipe().block
+        encode(tiny_folder(), documents(HELD_OUT_SEED, HELD_OUT_DOCUMENTS)), Recipe().block
     )
     assert held_out_loss(model, held_out) == pytest.approx(training["held_out_loss"], abs=0.01)
 

@@ -76,7 +76,7 @@ def passes(model: torch.nn.Module, dtype: str) -> list[torch.Tensor]:
 def test_it_is_peft_s(case: str, dtype: str, within: float) -> None:
     import torch
 
-    from phi3scaffold.runtime.olive.fused import fuse, unfuse
+    from phi3scaffold.training.fused_layers import fuse, unfuse
 
     model = adapted(*CASES[case], dtype)
     plain = layer_of(model).forward
@@ -93,7 +93,7 @@ def test_it_is_peft_s(case: str, dtype: str, within: float) -> None:
 
 @pytest.mark.parametrize("case", LEFT)
 def test_others_are_left_alone(case: str) -> None:
-    from phi3scaffold.runtime.olive.fused import fuse
+    from phi3scaffold.training.fused_layers import fuse
 
     model = adapted(*LEFT[case])
     plain = layer_of(model).forward

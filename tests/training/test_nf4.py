@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.graph import STAGES
-from phi3scaffold.runtime.nf4 import round_base
-from phi3scaffold.runtime.pipeline.run import is_up_to_date
+from phi3scaffold.pipeline.runner import is_up_to_date
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import load_project
+from phi3scaffold.stages.graph import STAGES
+from phi3scaffold.training.nf4 import round_base
 from tests.conftest import command
 
 ROWS = 12  # held-out rows, whose answers' logits are compared
@@ -44,7 +44,7 @@ def answer_logits(root: Path, folder: Path, adapter: Path | None = None, **optio
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from phi3scaffold.runtime.data.prepared import HELD_OUT, Prepared
+    from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
     if adapter:

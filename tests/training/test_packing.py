@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.runtime import environment
-from phi3scaffold.runtime.data.pack import IGNORE, MULTIPLE, bins, pack, row_bounds
-from phi3scaffold.tiny import MODEL_DIR
+from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.pipeline import environment
+from phi3scaffold.training.packing import IGNORE, MULTIPLE, bins, pack, row_bounds
 from tests.support.random_models import make
 
 environment.prepare()  # before torch: its threads sleep while they wait
@@ -41,7 +41,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    folder: Path = MODEL_DIR
+    folder: Path = tiny_folder()
     if request.param != "tiny":
         folder = make(request.param, tmp_path_factory.mktemp("random") / request.param)
     torch.manual_seed(0)
@@ -83,8 +83,8 @@ def attention(request: pytest.FixtureRequest) -> str:
 def trainer(model: Any, folder: Path, max_tokens: int, attention: str = "row by row") -> Any:
     import transformers
 
-    from phi3scaffold.runtime.olive.fused import unfuse
-    from phi3scaffold.runtime.olive.trainer import AnswerTrainer
+    from phi3scaffold.training.fused_layers import unfuse
+    from phi3scaffold.training.trainer import AnswerTrainer
 
     arguments = transformers.TrainingArguments(
         output_dir=str(folder), use_cpu=True, report_to=[], disable_tqdm=True
@@ -107,7 +107,7 @@ def padded(model: Any, batch: list[dict[str, Any]]) -> float:
     """The loss as transformers itself computes it over padded rows; leaves the gradients."""
     import torch
 
-    from phi3scaffold.runtime.olive.fused import unfuse
+    from phi3scaffold.training.fused_layers import unfuse
 
     unfuse(model)
     model.get_base_model().set_attn_implementation("sdpa")
@@ -225,7 +225,9 @@ def test_a_row_longer_than_the_window_looks_no_further(tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    base = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32, sliding_window=5)
+    base = AutoModelForCausalLM.from_pretrained(
+        tiny_folder(), dtype=torch.float32, sliding_window=5
+    )
     model = get_peft_model(base, LoraConfig(r=2, target_modules=["o_proj"], task_type="CAUSAL_LM"))
     batch = rows()
     expected = padded(model, batch)
@@ -239,7 +241,7 @@ def test_dropout_of_a_fused_layer_is_the_adapters_own() -> None:
     """The frozen part stays whole; of the adapter's input the share is left out, scaled up."""
     import torch
 
-    from phi3scaffold.runtime.olive.fused import _Adapted
+    from phi3scaffold.training.fused_layers import _Adapted
 
     torch.manual_seed(1)
     x = torch.randn(50, 24, dtype=torch.double, requires_grad=True)
@@ -260,7 +262,7 @@ def test_dropout_of_a_fused_layer_is_the_adapters_own() -> None:
 def test_fused_layers_drop_out_only_in_training(model: Any) -> None:
     import torch
 
-    from phi3scaffold.runtime.olive.fused import fuse, unfuse
+    from phi3scaffold.training.fused_layers import fuse, unfuse
 
     layer = model.get_base_model().model.layers[0].self_attn.o_proj
     layer.lora_dropout["default"] = torch.nn.Dropout(0.5)

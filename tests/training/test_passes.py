@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime import environment
+from phi3scaffold.pipeline import environment
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import load_project
 
 environment.prepare()  # before torch: its threads sleep while they wait
 NEEDED = ("torch", "olive", "peft")
@@ -63,8 +63,8 @@ def project_with(tiny_project: Path, folder: Path, kind: str, dtype: str = "bflo
 
 def run(root: Path, *stages: str, emit: Any = lambda event: None) -> dict[str, Any]:
     """Run the stages; returns what the finetune stage said."""
-    from phi3scaffold.runtime.graph import STAGES
-    from phi3scaffold.runtime.pipeline.run import run_here
+    from phi3scaffold.pipeline.runner import run_here
+    from phi3scaffold.stages.graph import STAGES
 
     run_here(load_project(root), stages, STAGES, emit)
     return json.loads((root / "gen-model" / "adapter" / "manifest.json").read_text())["facts"]
@@ -98,7 +98,7 @@ def test_bfloat16_and_float32_begin_alike(
     tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And where the processor has no bfloat16, float32 takes its place."""
-    from phi3scaffold.runtime.olive import passes
+    from phi3scaffold.training import passes
 
     losses = {}
     for name, dtype, native in (

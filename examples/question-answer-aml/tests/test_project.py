@@ -11,15 +11,15 @@ FIRST = 1000  # rows of a file; `phi3scaffold data` reads all of them
 
 
 def spec():
-    from phi3scaffold.rows.spec import load_spec
+    from phi3scaffold.datasets.spec import load_spec
 
     return load_spec(ROOT / "datasets" / "dataset.yaml")
 
 
 def rows_here(test):
     """The files of rows on this disk. Skips the test where they lie on the hub or in the cloud."""
-    from phi3scaffold.errors import ScaffoldError
-    from phi3scaffold.project import read_yaml
+    from phi3scaffold.project.errors import ScaffoldError
+    from phi3scaffold.project.settings import read_yaml
 
     job = ROOT / "fine-tuning" / "job.yml"
     inputs = read_yaml(job)["inputs"] if job.is_file() else {}
@@ -36,7 +36,7 @@ def rows_here(test):
 
 class Settings(unittest.TestCase):
     def test_project_yaml(self):
-        from phi3scaffold.project import load_project
+        from phi3scaffold.project.settings import load_project
 
         self.assertEqual(load_project(ROOT).root, ROOT)
 
@@ -47,8 +47,8 @@ class Settings(unittest.TestCase):
 class Rows(unittest.TestCase):
     def test_the_first_rows_of_each_file_become_conversations(self):
         """Columns, labels and turns are as dataset.yaml says; an error names the row."""
-        from phi3scaffold.rows.read import read_rows
-        from phi3scaffold.rows.turns import Conversation, conversation
+        from phi3scaffold.datasets.conversations import Conversation, conversation
+        from phi3scaffold.datasets.reader import read_rows
 
         for file in rows_here(self):
             with self.subTest(file.name):
@@ -83,15 +83,15 @@ class OliveConfig(unittest.TestCase):
 
     def test_olive_knows_every_key(self):
         """Olive's own validation; a key that it would ignore is an error. Takes some seconds."""
-        from phi3scaffold.runtime import environment
+        from phi3scaffold.pipeline import environment
 
         environment.prepare()
         try:
             import olive  # noqa: F401
         except ImportError:
             self.skipTest("Olive is not installed here")
-        from phi3scaffold.runtime.olive.config import load_config
-        from phi3scaffold.runtime.olive.run import load_run_config
+        from phi3scaffold.project.olive_config import load_config
+        from phi3scaffold.training.olive_runner import load_run_config
 
         load_run_config(load_config(ROOT / "fine-tuning" / "olive-config.json"), ROOT)
 
@@ -116,11 +116,11 @@ class Prompt(unittest.TestCase):
         if not (ROOT / "model-cache" / "base" / "tokenizer.json").is_file():
             self.skipTest("no base model yet: `phi3scaffold model` fetches it")
         try:
-            from phi3scaffold.runtime.data.render import load_tokenizer
+            from phi3scaffold.datasets.rendering import load_tokenizer
         except ImportError:
             self.skipTest("the training packages are not installed here")
-        from phi3scaffold.rows.read import read_rows
-        from phi3scaffold.rows.turns import Conversation, conversation
+        from phi3scaffold.datasets.conversations import Conversation, conversation
+        from phi3scaffold.datasets.reader import read_rows
 
         tokenizer = load_tokenizer(ROOT / "model-cache" / "base")
         made = (conversation(row, spec()) for row in read_rows(rows_here(self)))

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from phi3scaffold.checks.azure import ML, get, project_of, settings_of, workspace_of
-from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.doctor_context import Scene, Skip
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.targets.azureml.checks import GPU, JOB, read_job
-from phi3scaffold.targets.azureml.login import Refused, Unreachable
-from phi3scaffold.targets.azureml.settings import Settings
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.azureml.job_checks import GPU, JOB, read_job
+from phi3scaffold.targets.azureml.workspace_settings import Settings
+from phi3scaffold.targets.base.azureml.login import Refused, Unreachable
 
 ID = "D29-azure-compute"
 NETWORK_SECONDS = 20

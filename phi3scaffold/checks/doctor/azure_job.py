@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.azure import project_of
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict, from_error
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.targets.azureml.checks import JOB, read_job
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.targets.azureml.job_checks import JOB, read_job
 
 ID = "D25-azure-job"
 

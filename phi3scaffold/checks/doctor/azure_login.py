@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.azure import command_line, project_of, require_sdk
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict, from_error
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 ID = "D26-azure-login"
 NETWORK_SECONDS = 15  # `az` alone takes some of them
@@ -23,7 +23,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
     if project_of(scene) is None:
         return
     require_sdk(scene)
-    from phi3scaffold.targets.azureml.login import MANAGEMENT, Unreachable
+    from phi3scaffold.targets.base.azureml.login import MANAGEMENT, Unreachable
 
     try:
         scene.azure.token(MANAGEMENT)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.azure import project_of
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D23-azure-sdk"

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.azure import command_line, project_of
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import MARKER, read_yaml
-from phi3scaffold.targets.azureml.settings import found_where, read_settings
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import MARKER, read_yaml
+from phi3scaffold.targets.azureml.workspace_settings import found_where, read_settings
 
 ID = "D24-azure-settings"
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 
 from phi3scaffold.checks.doctor.model import hub_is_forbidden
-from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.doctor_context import Scene, Skip
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D22-clock"

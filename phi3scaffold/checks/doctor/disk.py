@@ -14,8 +14,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks.needs import GIB, disk_need, size, weights_of
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.checks.resource_estimates import GIB, disk_need, size, weights_of
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D12-disk"

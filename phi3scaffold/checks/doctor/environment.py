@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phi3scaffold import __version__
-from phi3scaffold.checks.environments import FOLDERS, Environment
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.checks.installed_packages import FOLDERS, Environment
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D03-environment"

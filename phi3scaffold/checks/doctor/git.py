@@ -13,9 +13,9 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from phi3scaffold.checks import machine
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.pipeline import machine
 
 ID = "D16-git"
 OLDEST = (2, 28)  # git init -b

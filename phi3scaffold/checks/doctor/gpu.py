@@ -16,13 +16,13 @@ import re
 import sys
 from collections.abc import Iterator
 
-from phi3scaffold.checks import machine
-from phi3scaffold.checks.environments import Environment
-from phi3scaffold.checks.needs import size, weights_of
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.checks.installed_packages import Environment
+from phi3scaffold.checks.resource_estimates import size, weights_of
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
+from phi3scaffold.pipeline import machine
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
 
 ID = "D09-gpu"
 CUDA_BUILD = re.compile(r"(?:nvidia|cuda)-[\w-]+")
@@ -90,7 +90,7 @@ def _memory(scene: Scene, gpus: tuple[machine.Gpu, ...]) -> Iterator[Verdict]:
 
 
 def _is_qlora(project: Project) -> bool:
-    from phi3scaffold.runtime.olive.config import load_config
+    from phi3scaffold.project.olive_config import load_config
 
     try:
         return load_config(project.olive_config).algo.lower() == "qlora"

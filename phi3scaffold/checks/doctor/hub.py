@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.doctor.model import hub_is_forbidden, needs_hub
-from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.doctor_context import Scene, Skip
 from phi3scaffold.checks.verdict import Verdict, from_error
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 ID = "D20-hub"
 NETWORK_SECONDS = 5
@@ -28,9 +28,10 @@ def check(scene: Scene) -> Iterator[Verdict]:
         return
     if hub_is_forbidden():
         raise Skip("HF_HUB_OFFLINE is set")
-    from phi3scaffold.hub_errors import explained
-    from phi3scaffold.runtime import environment, hub
-    from phi3scaffold.runtime.stages.model import read_lock
+    from phi3scaffold.models import model_hub
+    from phi3scaffold.models.hub_errors import explained
+    from phi3scaffold.pipeline import environment
+    from phi3scaffold.stages.model import read_lock
 
     environment.prepare()
     from huggingface_hub import HfApi, constants
@@ -42,7 +43,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         revision = locked or scene.project.revision
     api = HfApi()
     try:
-        with explained(hub.asked(repo, revision)):
+        with explained(model_hub.asked(repo, revision)):
             api.auth_check(repo)
             api.model_info(repo, revision=revision, timeout=NETWORK_SECONDS)
     except ScaffoldError as error:
@@ -52,6 +53,6 @@ def check(scene: Scene) -> Iterator[Verdict]:
 
 
 def _repository(scene: Scene) -> str:
-    from phi3scaffold import catalog
+    from phi3scaffold.models import catalogue
 
-    return catalog.describe(scene.model).hub_id or scene.model
+    return catalogue.describe(scene.model).hub_id or scene.model

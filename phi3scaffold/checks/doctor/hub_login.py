@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.doctor.model import hub_is_forbidden, needs_hub
-from phi3scaffold.checks.scene import Scene, Skip
+from phi3scaffold.checks.doctor_context import Scene, Skip
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D21-hub-login"
@@ -19,7 +19,7 @@ NETWORK_SECONDS = 5
 
 
 def check(scene: Scene) -> Iterator[Verdict]:
-    from phi3scaffold.runtime import environment
+    from phi3scaffold.pipeline import environment
 
     environment.prepare()
     import httpx2

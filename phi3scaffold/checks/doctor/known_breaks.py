@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from phi3scaffold.checks.environments import Environment
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.checks.installed_packages import Environment
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D06-known-breaks"

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks import machine
-from phi3scaffold.checks.needs import Need, memory_need, size, weights_of
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.checks.resource_estimates import Need, memory_need, size, weights_of
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.pipeline import machine
+from phi3scaffold.project.errors import ScaffoldError
 
 ID = "D10-memory"
 
@@ -48,7 +48,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
 
 
 def _need(scene: Scene, weights: int) -> Need:
-    from phi3scaffold.runtime.olive.config import load_config
+    from phi3scaffold.project.olive_config import load_config
 
     quantizer = "rtn"
     if scene.project is not None:

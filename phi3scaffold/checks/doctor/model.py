@@ -11,24 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold import catalog
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict, from_error
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
+from phi3scaffold.models import catalogue
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
 
 ID = "D19-model"
 
 
 def check(scene: Scene) -> Iterator[Verdict]:
-    from phi3scaffold.runtime.model_folder import check_model_folder
-    from phi3scaffold.runtime.stages.model import local_folder, read_lock
+    from phi3scaffold.models.model_folder import check_model_folder
+    from phi3scaffold.stages.model import local_folder, read_lock
 
     project = scene.project
     if project is None or scene.model != project.model_id:
         return
     try:
-        entry = catalog.describe(scene.model) if local_folder(project) is None else None
+        entry = catalogue.describe(scene.model) if local_folder(project) is None else None
         folder = local_folder(project)
         if folder is not None:
             check_model_folder(folder)
@@ -66,14 +66,14 @@ def check(scene: Scene) -> Iterator[Verdict]:
 
 def needs_hub(scene: Scene) -> bool:
     """Whether the hub has still to be asked for the base model from here."""
-    from phi3scaffold.runtime import hub
-    from phi3scaffold.runtime.stages.model import local_folder
+    from phi3scaffold.models import model_hub
+    from phi3scaffold.stages.model import local_folder
 
-    entry = catalog.find(scene.model)
+    entry = catalogue.find(scene.model)
     if entry is not None and entry.hub_id is None:
         return False
     if scene.project is None or scene.model != scene.project.model_id:
-        return not catalog.is_local(scene.model)
+        return not catalogue.is_local(scene.model)
     if scene.project.base_bytes or local_folder(scene.project) is not None:
         return False
     commit = _commit(scene.project)
@@ -81,12 +81,14 @@ def needs_hub(scene: Scene) -> bool:
         return True
     if scene.remote:  # a job is told the commit, and fetches the model itself
         return False
-    return hub.from_cache(catalog.describe(scene.model).hub_id or scene.model, commit) is None
+    return (
+        model_hub.from_cache(catalogue.describe(scene.model).hub_id or scene.model, commit) is None
+    )
 
 
 def _commit(project: Project) -> str | None:
     """The commit that the model is fixed at, or None."""
-    from phi3scaffold.runtime.stages.model import read_lock
+    from phi3scaffold.stages.model import read_lock
 
     try:
         lock = read_lock(project.lock)

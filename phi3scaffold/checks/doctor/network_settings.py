@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D18-network-settings"

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.environments import Environment, read_pins, same
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.checks.installed_packages import Environment, read_pins, same
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D05-packages"

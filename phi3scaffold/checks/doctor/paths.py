@@ -17,9 +17,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks import machine
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.pipeline import machine
 
 ID = "D14-paths"
 BELOW = 200  # characters of the longest path below a project: in PyTorch, 196 with .venv

@@ -14,7 +14,7 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D02-python"

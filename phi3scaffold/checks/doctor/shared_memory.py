@@ -12,10 +12,10 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from phi3scaffold.checks import machine
-from phi3scaffold.checks.needs import GIB, size
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.checks.resource_estimates import GIB, size
 from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.pipeline import machine
 
 ID = "D11-shared-memory"
 ENOUGH = GIB  # for NCCL between the GPUs of one machine

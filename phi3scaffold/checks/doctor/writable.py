@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phi3scaffold.checks.doctor.disk import nearest
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "D13-writable"

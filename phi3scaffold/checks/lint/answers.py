@@ -14,11 +14,11 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import ANSWERS, DATASET, OLIVE, Document, Tree
+from phi3scaffold.checks.lint_context import ANSWERS, DATASET, OLIVE, Document, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import MARKER
-from phi3scaffold.runtime.olive.config import load_config
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.olive_config import load_config
+from phi3scaffold.project.settings import MARKER
 
 ID = "L14-answers"
 BACK = f"git checkout {ANSWERS}"

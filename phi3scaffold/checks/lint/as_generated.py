@@ -15,8 +15,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from phi3scaffold.checks.lint.tree import Change, Tree
 from phi3scaffold.checks.lint.wheel import wheels_of
+from phi3scaffold.checks.lint_context import Change, Tree
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "L17-as-generated"

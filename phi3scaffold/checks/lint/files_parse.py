@@ -13,11 +13,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import ANSWERS, DATASET, LOCK, OLIVE, Tree
+from phi3scaffold.checks.lint_context import ANSWERS, DATASET, LOCK, OLIVE, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.places import dotted
-from phi3scaffold.project import MARKER
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.key_locations import dotted
+from phi3scaffold.project.settings import MARKER
 
 ID = "L01-files-parse"
 NEEDED = (MARKER, DATASET, OLIVE)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import Change, Tree
+from phi3scaffold.checks.lint_context import Change, Tree
 from phi3scaffold.checks.verdict import State, Verdict
-from phi3scaffold.targets import REMOTE
-from phi3scaffold.targets.azureml.checks import STAYS
+from phi3scaffold.targets.azureml.job_checks import STAYS
+from phi3scaffold.targets.base import REMOTE
 
 ID = "L18-ignore-files"
 # line -> a file that it has to leave out

@@ -17,11 +17,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import Tree, ignore_list
-from phi3scaffold.checks.running import load
+from phi3scaffold.checks.lint_context import Tree, ignore_list
+from phi3scaffold.checks.runner import load
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import MARKER
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import MARKER
 
 ID = "L04-ignore-list"
 

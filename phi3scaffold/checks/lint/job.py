@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import JOB, Tree, keys
+from phi3scaffold.checks.lint_context import JOB, Tree, keys
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.targets import REMOTE
+from phi3scaffold.targets.base import REMOTE
 
 ID = "L11-job"
 
 
 def check(tree: Tree) -> Iterator[Verdict]:
-    from phi3scaffold.targets.azureml.checks import findings
+    from phi3scaffold.targets.azureml.job_checks import findings
 
     project = tree.project
     if project is None or project.target not in REMOTE:

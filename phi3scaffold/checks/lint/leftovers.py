@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import DATASET, MARKS, Tree
+from phi3scaffold.checks.lint_context import DATASET, MARKS, Tree
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "L02-leftovers"

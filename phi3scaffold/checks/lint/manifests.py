@@ -14,15 +14,15 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks.lint.tree import Tree
+from phi3scaffold.checks.lint_context import Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.runtime.pipeline import manifest
+from phi3scaffold.pipeline import manifest
 
 ID = "L13-manifests"
 
 
 def check(tree: Tree) -> Iterator[Verdict]:
-    from phi3scaffold.runtime.graph import STAGES
+    from phi3scaffold.stages.graph import STAGES
 
     if tree.project is None:
         yield Verdict(ID, "skipped", "project.yaml cannot be understood")

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold import catalog
-from phi3scaffold.checks.lint.tree import ANSWERS, OLIVE, Tree
+from phi3scaffold.checks.lint_context import ANSWERS, OLIVE, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import MARKER, Project
+from phi3scaffold.models import catalogue
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import MARKER, Project
 
 ID = "L05-model"
 BASE = "model-cache/base"
@@ -53,10 +53,10 @@ def check(tree: Tree) -> Iterator[Verdict]:
 
 def _known(tree: Tree, project: Project) -> Iterator[Verdict]:
     """A name, a hub id, or a folder that is there and holds such a model."""
-    from phi3scaffold.runtime.stages.model import local_folder
+    from phi3scaffold.stages.model import local_folder
 
     try:
-        catalog.describe(local_folder(project) or project.model_id)
+        catalogue.describe(local_folder(project) or project.model_id)
     except ScaffoldError as error:
         document = tree.document(MARKER)
         place = document.at("model", "id") if document else MARKER
@@ -64,7 +64,7 @@ def _known(tree: Tree, project: Project) -> Iterator[Verdict]:
 
 
 def _fetched(tree: Tree, project: Project) -> Iterator[Verdict]:
-    from phi3scaffold.runtime.base_model import Base
+    from phi3scaffold.models.base_model import Base
 
     for name in ("model.lock", f"{BASE}/model.lock"):
         lock = tree.document(name)
@@ -98,7 +98,7 @@ def _fetched(tree: Tree, project: Project) -> Iterator[Verdict]:
 
 
 def _same(ref: str, project: Project) -> bool:
-    one, other = catalog.find(ref), catalog.find(project.model_id)
+    one, other = catalogue.find(ref), catalogue.find(project.model_id)
     if one or other:
         return one == other
     return ref == project.model_id or Path(ref) == Path(project.model_id)

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.checks.lint.tree import OLIVE, Document, Tree
+from phi3scaffold.checks.lint_context import OLIVE, Document, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.places import Key
-from phi3scaffold.runtime.olive.config import TRAINING
+from phi3scaffold.project.key_locations import Key
+from phi3scaffold.project.olive_config import TRAINING
 
 ID = "L21-olive-keys"
 KEPT = Path("gen-model") / ".lint-olive.json"
@@ -59,7 +59,7 @@ def check(tree: Tree) -> Iterator[Verdict]:
 
 def _today(config: Document, path: Key) -> str | None:
     """What has become of a training pass's key of an older Olive."""
-    from phi3scaffold.generator.legacy.fields import FIELDS
+    from phi3scaffold.migration.fields import FIELDS
 
     kind = str(config.get(*path[:2], "type")).lower()
     if path[0] != "passes" or kind not in TRAINING:
@@ -72,14 +72,14 @@ def _today(config: Document, path: Key) -> str | None:
 
 def _ask(config: Document) -> Found:
     """Each key that does not have its effect."""
-    from phi3scaffold.generator.legacy.read import leaves_of
-    from phi3scaffold.runtime import environment
+    from phi3scaffold.migration.old_config import leaves_of
+    from phi3scaffold.pipeline import environment
 
     environment.prepare()
-    from phi3scaffold.runtime.olive import asking, verdicts
+    from phi3scaffold.migration import field_verdicts, olive_probe
 
-    found = verdicts.verdicts(config.content, [path for path, _ in leaves_of(config.content)])
-    words = {asking.IGNORED: "Olive leaves it out", asking.REFUSED: "Olive refuses it"}
+    found = field_verdicts.verdicts(config.content, [path for path, _ in leaves_of(config.content)])
+    words = {olive_probe.IGNORED: "Olive leaves it out", olive_probe.REFUSED: "Olive refuses it"}
     return [
         (path, f"{words[said.kind]}: {said.said}.")
         for path, said in found.items()
@@ -89,7 +89,7 @@ def _ask(config: Document) -> Found:
 
 def _identity(config: Document) -> str:
     """What decides the answer: the config, and who is asked."""
-    from phi3scaffold.runtime.pipeline.hashing import digest
+    from phi3scaffold.pipeline.hashing import digest
 
     versions = [importlib.metadata.version(name) for name in ("olive-ai", "transformers")]
     return digest([config.content, versions, __version__])

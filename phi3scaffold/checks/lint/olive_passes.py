@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from phi3scaffold.checks.lint.tree import DATASET, OLIVE, Document, Tree
+from phi3scaffold.checks.lint_context import DATASET, OLIVE, Document, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.places import Key
-from phi3scaffold.runtime.olive.config import load_config
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.key_locations import Key
+from phi3scaffold.project.olive_config import load_config
 
 ID = "L08-olive-passes"
 STAGES = ("finetune", "merge", "export")

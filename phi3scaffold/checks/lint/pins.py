@@ -14,10 +14,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from phi3scaffold.checks.lint.tree import Change, Tree
 from phi3scaffold.checks.lint.wheel import wheels_of
+from phi3scaffold.checks.lint_context import Change, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 ID = "L16-pins"
 # The head of each file says for which extras it was written.

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.checks.lint.tree import DATASET, Tree
+from phi3scaffold.checks.lint_context import DATASET, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import read_json
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.form_files import GENAI_CONFIG
-from phi3scaffold.runtime.prompt import FILE, Prompt
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.inference.form_files import GENAI_CONFIG
+from phi3scaffold.models.prompt import FILE, Prompt
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import read_json
 
 ID = "L12-prompt"
 AGAIN = "phi3scaffold run"

@@ -15,10 +15,10 @@ import fnmatch
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import OLIVE, Document, Tree
+from phi3scaffold.checks.lint_context import OLIVE, Document, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.places import Key
-from phi3scaffold.runtime.olive.config import BUILDER
+from phi3scaffold.project.key_locations import Key
+from phi3scaffold.project.olive_config import BUILDER
 
 ID = "L09-remote-code"
 FLAG = re.compile(r"\btrust_remote_code\s*=\s*True\b")
@@ -59,7 +59,7 @@ def _builders(config: Document) -> Iterator[Verdict]:
 
 
 def _files(tree: Tree) -> Iterator[Verdict]:
-    from phi3scaffold.runtime.model_folder import PICKLES
+    from phi3scaffold.models.model_folder import PICKLES
 
     folders = [tree.root / name for name in MODELS]
     folders += [folder for _, folder in (tree.project.adapters if tree.project else ())]

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from phi3scaffold.checks.lint.tree import DATASET, Tree
+from phi3scaffold.checks.lint_context import DATASET, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.read import read_rows
-from phi3scaffold.rows.spec import DatasetSpec, load_spec
-from phi3scaffold.rows.turns import Conversation, conversation
+from phi3scaffold.datasets.conversations import Conversation, conversation
+from phi3scaffold.datasets.reader import read_rows
+from phi3scaffold.datasets.spec import DatasetSpec, load_spec
+from phi3scaffold.project.errors import ScaffoldError
 
 ID = "L07-rows"
 FIRST = 2000  # rows of a file

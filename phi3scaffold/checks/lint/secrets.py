@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import DATASET, Tree
+from phi3scaffold.checks.lint_context import DATASET, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.runtime.data.private import find_secrets
+from phi3scaffold.datasets.private_data import find_secrets
 
 ID = "L20-secrets"
 ENV = re.compile(r"(?:.*/)?\.env(?:\.(?!example$|sample$|template$).*)?")

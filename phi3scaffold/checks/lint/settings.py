@@ -15,13 +15,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from phi3scaffold.checks.lint.tree import DATASET, Change, Document, Tree
+from phi3scaffold.checks.lint_context import DATASET, Change, Document, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.places import Key, dotted
-from phi3scaffold.project import KEYS, MARKER
-from phi3scaffold.rows import spec
-from phi3scaffold.targets.azureml import settings as azure
+from phi3scaffold.datasets import spec
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.key_locations import Key, dotted
+from phi3scaffold.project.settings import KEYS, MARKER
+from phi3scaffold.targets.base.azureml import workspace_settings as azure
 
 ID = "L03-settings"
 AZURE = {*azure.SOURCES, *azure.OTHERS}
@@ -61,7 +61,7 @@ def _values(tree: Tree, name: str) -> Iterator[Verdict]:
 
 
 def _lock(tree: Tree) -> Iterator[Verdict]:
-    from phi3scaffold.runtime.stages.model import read_lock
+    from phi3scaffold.stages.model import read_lock
 
     try:
         read_lock(tree.root / "model.lock")

@@ -14,12 +14,12 @@ import json
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import JOB, OLIVE, Document, Tree
+from phi3scaffold.checks.lint_context import JOB, OLIVE, Document, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import MARKER, Project
-from phi3scaffold.runtime.olive.config import TRAINING, load_config
-from phi3scaffold.targets import REMOTE
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.olive_config import TRAINING, load_config
+from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.targets.base import REMOTE
 
 ID = "L06-target"
 CPU, CUDA, DML = "CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider"

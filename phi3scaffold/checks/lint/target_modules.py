@@ -16,11 +16,11 @@ import json
 import re
 from collections.abc import Iterator
 
-from phi3scaffold import catalog
-from phi3scaffold.checks.lint.tree import OLIVE, Change, Tree
+from phi3scaffold.checks.lint_context import OLIVE, Change, Tree
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.places import Key
-from phi3scaffold.runtime.olive.config import TRAINING
+from phi3scaffold.models import catalogue
+from phi3scaffold.project.key_locations import Key
+from phi3scaffold.project.olive_config import TRAINING
 
 ID = "L10-target-modules"
 FUSED = {
@@ -71,7 +71,7 @@ def _given(tree: Tree) -> Iterator[tuple[Key, list[str]]]:
 
 def _modules(tree: Tree) -> list[str]:
     """The names of all modules with a matrix: of the weights, or as the catalogue has them."""
-    from phi3scaffold.runtime.model_folder import read_header
+    from phi3scaffold.models.model_folder import read_header
 
     found = []
     for path in sorted((tree.root / "model-cache" / "base").glob("*.safetensors")):
@@ -84,7 +84,7 @@ def _modules(tree: Tree) -> list[str]:
             for name, about in header.items()
             if name.endswith(".weight") and len(about.get("shape", ())) == 2
         ]
-    entry = catalog.find(tree.project.model_id) if tree.project and not found else None
+    entry = catalogue.find(tree.project.model_id) if tree.project and not found else None
     return [*entry.target_modules, *OTHERS] if entry else found
 
 

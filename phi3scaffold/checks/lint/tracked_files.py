@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint.tree import Tree, is_made
+from phi3scaffold.checks.lint_context import Tree, is_made
 from phi3scaffold.checks.verdict import Verdict
 
 ID = "L19-tracked-files"

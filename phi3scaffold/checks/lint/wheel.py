@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks.lint.tree import Tree
+from phi3scaffold.checks.lint_context import Tree
 from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.generator.wheel import record_hash
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from phi3scaffold.cli.units import binary, decimal
-from phi3scaffold.limits import show
-from phi3scaffold.runtime.forms import LADDER
-from phi3scaffold.runtime.page.text import perplexity, rate
+from phi3scaffold.cli.ui.units import binary, decimal
+from phi3scaffold.inference.forms import LADDER
+from phi3scaffold.project.formatting import perplexity, rate
+from phi3scaffold.project.limits import show
 
 HEAD = "  {:<13}{:>6}  {:<10}{:>7}{:>7}{:>9}{:>6}{:>9}{:>8}"
 FEW = 30  # rows; below that nothing is certain

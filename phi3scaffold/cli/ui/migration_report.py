@@ -9,8 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from phi3scaffold.generator.legacy import Old, Outcome, Plan
-    from phi3scaffold.runtime.olive.verdicts import Verdict
+    from phi3scaffold.migration import Old, Outcome, Plan
+    from phi3scaffold.migration.field_verdicts import Verdict
 
 LONGEST = 60  # characters of a value
 

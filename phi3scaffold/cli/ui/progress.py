@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from phi3scaffold.cli.ladder import gate, ladder
-from phi3scaffold.cli.units import binary, decimal, from_here
-from phi3scaffold.project import DEMONSTRATION, Project
+from phi3scaffold.cli.ui.comparison_table import gate, ladder
+from phi3scaffold.cli.ui.units import binary, decimal, from_here
+from phi3scaffold.project.settings import DEMONSTRATION, Project
 
 Emit = Callable[[dict[str, Any]], None]
 SOON = 2.0  # seconds; what is over sooner needs no forecast

@@ -9,9 +9,16 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.files import Meter, kind_of, open_bytes, shown
-from phi3scaffold.rows.text import LARGEST, Broken, Values, refuse, refuse_other_kinds, too_large
+from phi3scaffold.datasets.files import Meter, kind_of, open_bytes, shown
+from phi3scaffold.datasets.formats.json import (
+    LARGEST,
+    Broken,
+    Values,
+    refuse,
+    refuse_other_kinds,
+    too_large,
+)
+from phi3scaffold.project.errors import ScaffoldError
 
 
 def delimited(file: Path, meter: Meter, broken: Broken = refuse) -> Iterator[tuple[int, Values]]:

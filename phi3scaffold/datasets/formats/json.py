@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.files import BUFFER, Meter, open_bytes, shown
+from phi3scaffold.datasets.files import BUFFER, Meter, open_bytes, shown
+from phi3scaffold.project.errors import ScaffoldError
 
 LARGEST = 16 << 20  # bytes or characters of one row
 BOM = "\ufeff"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.files import Meter, is_gz, open_bytes, shown
+from phi3scaffold.datasets.files import Meter, is_gz, open_bytes, shown
+from phi3scaffold.project.errors import ScaffoldError
 
 BATCH = 1024  # rows
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import yaml
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import git, template
-from phi3scaffold.generator.make import resolve_model
-from phi3scaffold.generator.update import checks, trees
+from phi3scaffold.generator.new import resolve_model
+from phi3scaffold.generator.update import preconditions, trees
 from phi3scaffold.generator.update.answers import changed_answers, check_changeable
 from phi3scaffold.generator.update.journal import Journal
 from phi3scaffold.generator.update.merge import Change, Names, three_way
-from phi3scaffold.generator.update.tables import ANSWERS, between
-from phi3scaffold.project import TINY
+from phi3scaffold.generator.update.migrations import ANSWERS, between
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import TINY
 
 __all__ = ["Plan", "abort", "diff", "plan", "update"]
 
@@ -62,7 +62,7 @@ def plan(root: Path, choices: dict[str, str]) -> Plan:
         ScaffoldError: a precondition does not hold, or an answer is refused.
     """
     check_changeable(choices)
-    checks.check_git(root)
+    preconditions.check_git(root)
     journal = Journal(root)
     with journal.locked():
         return _plan(root, choices, journal, mend=False)
@@ -79,7 +79,7 @@ def update(root: Path, choices: dict[str, str]) -> Plan:
         OSError: the disk is full, say; everything is as before.
     """
     check_changeable(choices)
-    checks.check_git(root)
+    preconditions.check_git(root)
     journal = Journal(root)
     with journal.locked():
         found = _plan(root, choices, journal, mend=True)
@@ -97,10 +97,10 @@ def abort(root: Path) -> Path | None:
     Raises:
         ScaffoldError: there is no such update.
     """
-    checks.check_git(root)
+    preconditions.check_git(root)
     journal = Journal(root)
     with journal.locked():
-        if not journal.exists or (journal.content()["done"] and not checks.status(root)):
+        if not journal.exists or (journal.content()["done"] and not preconditions.status(root)):
             journal.discard()
             raise ScaffoldError(
                 "There is no update to abort: none was made, or it has been committed.",
@@ -139,16 +139,16 @@ def diff(found: Plan, *, color: bool) -> str:
 
 
 def _plan(root: Path, choices: dict[str, str], journal: Journal, *, mend: bool) -> Plan:
-    checks.check_idle(root, journal, mend=mend)
-    checks.check_clean(root)
-    answers, tag = checks.read_answers(root)
+    preconditions.check_idle(root, journal, mend=mend)
+    preconditions.check_clean(root)
+    answers, tag = preconditions.read_answers(root)
     old, new = tag.removeprefix("v"), template.version()
     tables = between(old, new)
     try:
         base = trees.as_made(root, answers, tag)
     except ScaffoldError as error:
-        raise checks.damaged(root, error.what) from error
-    checks.check_whole(root, answers, yaml.safe_load(base[ANSWERS].data))
+        raise preconditions.damaged(root, error.what) from error
+    preconditions.check_whole(root, answers, yaml.safe_load(base[ANSWERS].data))
     today = changed_answers(tables.answers(answers), choices)
     if today["model"] == TINY:
         resolve_model(TINY)  # its weights go into the wheel

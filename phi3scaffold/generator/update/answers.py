@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
-from phi3scaffold.generator.make import resolve_model
+from phi3scaffold.generator.new import resolve_model
 from phi3scaffold.generator.render import follow
+from phi3scaffold.project.errors import ScaffoldError
 
 
 def check_changeable(choices: dict[str, str]) -> None:

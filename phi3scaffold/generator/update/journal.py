@@ -18,11 +18,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import git
-from phi3scaffold.generator.publish import signals_raise, signals_wait
 from phi3scaffold.generator.update.merge import Change
 from phi3scaffold.generator.update.trees import Entry, blocked, read, write
+from phi3scaffold.pipeline.atomic_folder import signals_raise, signals_wait
+from phi3scaffold.project.errors import ScaffoldError
 
 LIST = "list.json"
 KEPT = "phi3scaffold-kept"

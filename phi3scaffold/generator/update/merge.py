@@ -14,9 +14,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import git
 from phi3scaffold.generator.update.trees import Entry, Tree, blocked, read_all
+from phi3scaffold.project.errors import ScaffoldError
 
 Fate = Literal["added", "changed", "merged", "conflict", "removed", "moved", "kept"]
 SIMILAR = "50%"  # what git takes for a renamed file by default

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import git, template
 from phi3scaffold.generator.bundle import commits, key
 from phi3scaffold.generator.render import have_git
 from phi3scaffold.generator.update.journal import Journal
-from phi3scaffold.generator.update.tables import ANSWERS
+from phi3scaffold.generator.update.migrations import ANSWERS
 from phi3scaffold.generator.update.trees import wheels
-from phi3scaffold.project import read_yaml
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import read_yaml
 
 # Left in git's folder while it is in the middle of something.
 UNFINISHED = {

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import template
-from phi3scaffold.generator.environments import write_environments
 from phi3scaffold.generator.render import render
 from phi3scaffold.generator.requirements import constraints_of_wheel, of_wheel
+from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
-from phi3scaffold.project import TINY
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import TINY
 
 WHEELS = "setup/phi3scaffold-*.whl"
 

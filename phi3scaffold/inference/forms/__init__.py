@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.environment import prepare
-from phi3scaffold.runtime.forms.form import Form
-from phi3scaffold.runtime.pipeline import manifest
-from phi3scaffold.runtime.prompt import FILE, Prompt
+from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.models.prompt import FILE, Prompt
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.environment import prepare
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import Project
 
 FORMS = ("onnx", "onnx-adapter", "onnx-base", "merged", "adapter", "base")
 LADDER = ("base", "adapter", "merged", "onnx", "onnx-adapter")  # from what was there to what ships
@@ -66,15 +66,15 @@ def open_form(
     check_made(name, folder)
     prepare()
     if name == "onnx-adapter":
-        from phi3scaffold.runtime.forms.genai_adapter import GenaiAdapterForm
+        from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
 
         return GenaiAdapterForm(folder, adapter, prompt)
     prompt = prompt or Prompt.load(folder)
     if name in ("onnx", "onnx-base"):
-        from phi3scaffold.runtime.forms.genai import GenaiForm
+        from phi3scaffold.inference.forms.genai import GenaiForm
 
         return GenaiForm(folder, prompt, name)
-    from phi3scaffold.runtime.forms.torch_form import TorchForm
+    from phi3scaffold.inference.forms.torch_form import TorchForm
 
     if name != "adapter":
         return TorchForm(name, folder, prompt)

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.forms.sampling import GREEDY, Sampling
-from phi3scaffold.runtime.prompt import Prompt, special_tokens
+from phi3scaffold.datasets.conversations import Message
+from phi3scaffold.inference.sampling import GREEDY, Sampling
+from phi3scaffold.models.prompt import Prompt, special_tokens
+from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ class Form(abc.ABC):
     """One loaded model, its tokenizer and its prompt. Decoding is greedy; `sample` need not be.
 
     Attributes:
-        name: one of `phi3scaffold.runtime.forms.FORMS`.
+        name: one of `phi3scaffold.inference.forms.FORMS`.
         prompt: how a user's text becomes messages, and where an answer stops.
         context: how many tokens prompt and answer may have together.
         special_tokens: the control tokens that no text may contain.

@@ -9,13 +9,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime.environment import physical_cores
-from phi3scaffold.runtime.forms.form import Form, read_json
-from phi3scaffold.runtime.forms.sampling import GREEDY, Sampling
-from phi3scaffold.runtime.forms.schema import BadSchema, grammar
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.datasets.conversations import Message
+from phi3scaffold.inference.forms.form import Form, read_json
+from phi3scaffold.inference.json_schema import BadSchema, grammar
+from phi3scaffold.inference.sampling import GREEDY, Sampling
+from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.pipeline.environment import physical_cores
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.runtime.forms.genai import GenaiForm
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.inference.forms.genai import GenaiForm
+from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 ADAPTERS = "adapters"  # in it, for each adapter, a folder of its name
 WEIGHTS = "weights.onnx_adapter"

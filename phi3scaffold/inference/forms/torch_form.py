@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.rows.turns import Message
-from phi3scaffold.runtime import nf4
-from phi3scaffold.runtime.forms.form import BATCH_TOKENS, Form, read_json
-from phi3scaffold.runtime.forms.sampling import GREEDY, Sampling
-from phi3scaffold.runtime.prompt import Prompt
+from phi3scaffold.datasets.conversations import Message
+from phi3scaffold.inference.forms.form import BATCH_TOKENS, Form, read_json
+from phi3scaffold.inference.sampling import GREEDY, Sampling
+from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.training import nf4
 
 if TYPE_CHECKING:
     import numpy as np

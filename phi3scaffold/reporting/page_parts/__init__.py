@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.runtime.page.text import count, share, size, visible
+from phi3scaffold.project.formatting import count, share, size, visible
 
 
 def render(template: str, **values: Any) -> str:

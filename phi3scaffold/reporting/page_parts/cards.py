@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.runtime.page.text import count, cut, share, visible
+from phi3scaffold.project.formatting import count, cut, share, visible
 
 MARKS = re.compile(r"([\\`*_\[\]<>#|~&$])")
 LONGEST = 200  # letters of a user's text

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from phi3scaffold.runtime.page.text import cut, visible
+from phi3scaffold.project.formatting import cut, visible
 
 if TYPE_CHECKING:
     from markupsafe import Markup

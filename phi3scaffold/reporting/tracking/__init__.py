@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.pipeline import ranks
+from phi3scaffold.pipeline import ranks
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
 
 URI = "MLFLOW_TRACKING_URI"
 BEGIN = ("finetune", "evaluate")  # a run in which neither is done again is not worth a record
@@ -126,7 +126,7 @@ class Record:
             )
 
     def _begin(self) -> None:
-        from phi3scaffold.runtime.pipeline.run import log_file
+        from phi3scaffold.pipeline.runner import log_file
 
         if importlib.util.find_spec("mlflow") is None:
             self._off = True

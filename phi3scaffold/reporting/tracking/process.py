@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.data.private import find_secrets
-from phi3scaffold.runtime.olive.config import project_config
-from phi3scaffold.runtime.tracking import URI, address, shown, store
+from phi3scaffold.datasets.private_data import find_secrets
+from phi3scaffold.project.olive_config import project_config
+from phi3scaffold.project.settings import Project
+from phi3scaffold.reporting.tracking import URI, address, shown, store
 
 # A metric is called after its stage or form, then what it is: MLflow draws a section for each.
 STAGES = ("data", "finetune", "merge", "export", "evaluate")  # the others have nothing to compare

@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime import environment
-from phi3scaffold.runtime.tracking import URI, address, shown, store
+from phi3scaffold.pipeline import environment
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.reporting.tracking import URI, address, shown, store
 
 VENV = ".venv-ui"
 HOST = "127.0.0.1"

@@ -20,7 +20,10 @@ HERE = Path(__file__).parent
 FILES = {
     "/": ("text/html", (HERE / "index.html",)),
     # the reports' look, then what the page has beside it
-    "/chat.css": ("text/css", (HERE.parents[1] / "page" / "style.css", HERE / "chat.css")),
+    "/chat.css": (
+        "text/css",
+        (HERE.parents[1] / "reporting" / "page_parts" / "style.css", HERE / "chat.css"),
+    ),
     "/chat.js": ("text/javascript", (HERE / "chat.js",)),
 }
 POLICY = {

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.pipeline import manifest, publish
-from phi3scaffold.runtime.pipeline.hashing import StatCache
-from phi3scaffold.runtime.pipeline.run import only_run, scratch
-from phi3scaffold.targets.azureml.record import Record
-from phi3scaffold.targets.azureml.workspace import Workspace
+from phi3scaffold.targets.base.azureml.workspace import Workspace
+
+from phi3scaffold.pipeline import atomic_publish, manifest
+from phi3scaffold.pipeline.hashing import StatCache
+from phi3scaffold.pipeline.runner import only_run, scratch
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.azureml.job_record import Record
 
 Emit = Callable[[dict[str, Any]], None]
 SMALL = ("data", "evaluation", "release", "report")  # always brought, after the adapter
@@ -40,7 +41,7 @@ def fetch(
     order += [form for form in forms if form not in order]
     with only_run(project):
         folders = [project.gen / name for name in order]
-        publish.recover(folders, scratch(project))
+        atomic_publish.recover(folders, scratch(project))
         try:
             for folder in folders:
                 with workspace.told():
@@ -53,7 +54,7 @@ def fetch(
                     told = f"{brought / 1e6:.1f} MB brought back" if brought else "is here already"
                     emit({"kind": "note", "stage": "azure", "text": f"{here}: {told}"})
         finally:
-            publish.recover(folders, scratch(project))
+            atomic_publish.recover(folders, scratch(project))
     return [name for name in missing if name in forms]
 
 
@@ -87,7 +88,7 @@ def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) ->
     begun = time.monotonic()
     title = f"bringing back {folder.name}"
     emit({"kind": "stage", "stage": "fetch", "state": "start", "title": title, "about": 0})
-    out = publish.scratch_for(folder, room)
+    out = atomic_publish.scratch_for(folder, room)
     done = 0
     for name, entry in made.files.items():
         target = out / name
@@ -105,7 +106,7 @@ def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) ->
         if sha256.hexdigest() != entry["sha256"]:
             raise _refused(prefix, name, "is not what the manifest says")
     (out / manifest.NAME).write_bytes(text)
-    publish.publish(out, folder, room)
+    atomic_publish.publish(out, folder, room)
     seconds = round(time.monotonic() - begun, 3)
     emit({"kind": "stage", "stage": "fetch", "state": "done", "seconds": seconds, "facts": {}})
     return total

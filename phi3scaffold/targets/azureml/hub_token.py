@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.project.errors import ScaffoldError
 
 URL, NAME = "KEY_VAULT_URL", "HF_TOKEN_SECRET_NAME"
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.places import Key, find_places
-from phi3scaffold.project import Project, read_yaml
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.key_locations import Key, find_places
+from phi3scaffold.project.settings import Project, read_yaml
 
 JOB = Path("fine-tuning") / "job.yml"
 REFERENCE = re.compile(r"\$\{\{\s*([^}]*?)\s*\}\}")

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.pipeline.hashing import StatCache, digest
+from phi3scaffold.pipeline.hashing import StatCache, digest
+from phi3scaffold.project.settings import Project
 
 FILE = ".job.json"
 # What a job is made of; a change in any of it makes a new job.

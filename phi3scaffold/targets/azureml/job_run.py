@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.runtime.pipeline import manifest, publish, ranks
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.pipeline import atomic_publish, manifest, ranks
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project
 
 STAYS = ("tokenizer", "model")  # stages whose result the sender has, or can fetch
 LOG = "logs"
@@ -39,11 +39,11 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     Raises:
         ScaffoldError: as the pipeline's; the log is handed over first.
     """
-    from phi3scaffold.runtime.graph import STAGES, up_to
-    from phi3scaffold.runtime.pipeline.run import log_file, run_pipeline
-    from phi3scaffold.runtime.tracking import tracked
-    from phi3scaffold.targets import check_cuda
-    from phi3scaffold.targets.azureml.token import take_token
+    from phi3scaffold.pipeline.runner import log_file, run_pipeline
+    from phi3scaffold.reporting.tracking import tracked
+    from phi3scaffold.stages.graph import STAGES, up_to
+    from phi3scaffold.targets.azureml.hub_token import take_token
+    from phi3scaffold.targets.base import check_cuda
 
     rank = ranks.here()
 
@@ -54,7 +54,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
         name = event.get("stage")
         if event["kind"] == "stage" and event["state"] != "start" and name not in STAYS:
             folder = STAGES[str(name)].folder(project)
-            publish.copy_whole(folder, results / folder.name)
+            atomic_publish.copy_whole(folder, results / folder.name)
             made = manifest.read(folder)
             if made and project.checkpoints:  # it is where it outlives the machine, too
                 shutil.rmtree(project.checkpoints / made.fingerprint[:16], ignore_errors=True)
@@ -73,7 +73,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
             for stage in STAGES.values():
                 folder = stage.folder(project)
                 with contextlib.suppress(OSError):  # one that is not whole is made again
-                    publish.copy_whole(results / folder.name, folder)
+                    atomic_publish.copy_whole(results / folder.name, folder)
         with tracked(project, emit, here=False) as told:  # Azure ML sets MLflow's address
             run_pipeline(project, up_to("report"), STAGES, told)
     except ScaffoldError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 MANAGEMENT = "https://management.azure.com"
 VAULT = "https://vault.azure.net"

@@ -9,15 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project import Project
-from phi3scaffold.runtime.stages import model
-from phi3scaffold.targets.azureml import checks, token, workspace
-from phi3scaffold.targets.azureml.fetch import fetch, whole
-from phi3scaffold.targets.azureml.follow import follow, studio
-from phi3scaffold.targets.azureml.record import Record, fingerprint, read_record
-from phi3scaffold.targets.azureml.settings import Settings, read_settings
-from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
+from phi3scaffold.targets.base.azureml import hub_token, job_checks, workspace
+from phi3scaffold.targets.base.azureml.fetch import fetch, whole
+from phi3scaffold.targets.base.azureml.workspace import ENDED, Workspace
+
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages import model
+from phi3scaffold.targets.azureml.job_log import follow, studio
+from phi3scaffold.targets.azureml.job_record import Record, fingerprint, read_record
+from phi3scaffold.targets.azureml.workspace_settings import Settings, read_settings
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -37,13 +38,13 @@ def plan(project: Project, settings: Settings) -> Plan:
     Raises:
         ScaffoldError: see `checks.read_job`; the model cannot be resolved, or would not travel.
     """
-    job = checks.read_job(project)
-    path = project.root / checks.JOB
+    job = job_checks.read_job(project)
+    path = project.root / job_checks.JOB
     if "--model" not in job["command"].split():
         if model.local_folder(project) is not None:
             raise ScaffoldError(
                 "The base model is a folder of this machine, and the job is not given it.",
-                where=checks.place(path, "inputs.model"),
+                where=job_checks.place(path, "inputs.model"),
                 fix="as the comment there says: type uri_folder, and --model in the command",
             )
         model.pin(project)
@@ -53,11 +54,11 @@ def plan(project: Project, settings: Settings) -> Plan:
     given = output.get("path") if isinstance(output, dict) else None
     uri = given or "azureml://datastores/workspaceblobstore/paths/azureml/${{name}}/results/"
     uri = uri.replace("${{name}}", name).replace("${{output_name}}", "results")
-    match = checks.DATASTORE.fullmatch(uri)
+    match = job_checks.DATASTORE.fullmatch(uri)
     if match is None:
         raise ScaffoldError(
             f"{uri} is no path of a datastore.",
-            where=checks.place(path, "outputs.results.path"),
+            where=job_checks.place(path, "outputs.results.path"),
             fix="azureml://datastores/NAME/paths/FOLDER/, or leave it out",
         )
     record = Record(
@@ -75,12 +76,12 @@ def plan(project: Project, settings: Settings) -> Plan:
         if identity.get("type") not in ("managed", "managed_identity"):
             raise ScaffoldError(
                 "The hub's token comes from Key Vault by a managed identity, and the job has none.",
-                where=checks.place(path, "identity"),
+                where=job_checks.place(path, "identity"),
                 fix="identity: {type: managed}, on a cluster that has one; or no hf_token_secret",
             )
         vault = settings.key_vault or Workspace(settings).vault()
-        changes[f"environment_variables.{token.URL}"] = f"https://{vault}.vault.azure.net"
-        changes[f"environment_variables.{token.NAME}"] = settings.hf_token_secret
+        changes[f"environment_variables.{hub_token.URL}"] = f"https://{vault}.vault.azure.net"
+        changes[f"environment_variables.{hub_token.NAME}"] = settings.hf_token_secret
     return Plan(record, {"display_name": job.get("display_name") or name, **changes})
 
 
@@ -93,7 +94,7 @@ def dry_run(project: Project) -> dict[str, Any]:
     return {
         "method": "PUT",
         "url": f"https://management.azure.com/{scope}/providers/{place}",
-        "body": workspace.request(project.root / checks.JOB, made.changes),
+        "body": workspace.request(project.root / job_checks.JOB, made.changes),
         "snapshot": workspace.snapshot(project.root),
     }
 
@@ -146,7 +147,7 @@ def submit(project: Project, emit: Emit, *, again: bool = False) -> Record:
     made = plan(project, settings)
     made.record.save(project)  # before it is sent: a lost answer does not lose the job
     _note(emit, f"uploading the project and its rows to the workspace {settings.workspace}")
-    Workspace(settings).submit(project.root / checks.JOB, made.changes)
+    Workspace(settings).submit(project.root / job_checks.JOB, made.changes)
     _note(emit, f"submitted the job {made.record.name}")
     return made.record
 
@@ -176,7 +177,7 @@ def complete(project: Project, record: Record, emit: Emit) -> None:
         raise ScaffoldError(
             f"The job ended without having made: {', '.join(missing)}.",
             where=studio(record),
-            fix=f"what it said: phi3scaffold logs; what it should run: {checks.JOB}: command",
+            fix=f"what it said: phi3scaffold logs; what it should run: {job_checks.JOB}: command",
             exit_code=FAILED_RUN,
         )
 

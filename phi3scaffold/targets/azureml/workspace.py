@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.targets.azureml.checks import place
-from phi3scaffold.targets.azureml.settings import Settings
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.targets.azureml.job_checks import place
+from phi3scaffold.targets.azureml.workspace_settings import Settings
 
 ENDED = ("Completed", "Failed", "Canceled")
 ARTIFACTS = "workspaceartifactstore"  # where Azure ML writes what a job prints

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import MARKER, Project, read_yaml
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import MARKER, Project, read_yaml
 
 FORMS = ("adapter", "onnx", "merged")  # what `fetch` may be asked for
 # setting -> (variable of the environment, key of .azureml/config.json)

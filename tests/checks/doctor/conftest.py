@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from phi3scaffold import generator
-from phi3scaffold.checks import machine
-from phi3scaffold.checks.examine import look
-from phi3scaffold.checks.running import load
-from phi3scaffold.checks.scene import Scene, open_scene
+from phi3scaffold.checks.doctor_context import Scene, open_scene
+from phi3scaffold.checks.doctor_runner import look
+from phi3scaffold.checks.runner import load
 from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.pipeline import machine
 from tests.template.conftest import without_git
 
 CHECKS = {module.ID[4:]: module for module in load("doctor")}
@@ -136,7 +136,7 @@ def environment_with(project: Path, packages: Mapping[str, str], name: str = ".v
 
     A package whose version is empty is not there.
     """
-    from phi3scaffold.checks.environments import FOLDERS, read_pins
+    from phi3scaffold.checks.installed_packages import FOLDERS, read_pins
 
     folder = project / name
     (folder / "bin").mkdir(parents=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.checks.examine import examine
-from phi3scaffold.checks.scene import open_scene
+from phi3scaffold.checks.doctor_context import open_scene
+from phi3scaffold.checks.doctor_runner import examine
 from phi3scaffold.checks.verdict import Verdict
 from tests.checks.doctor.conftest import Make, doctor
 from tests.support.hub_server import HubServer

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.checks import machine
 from phi3scaffold.checks.doctor import gpu
-from phi3scaffold.checks.needs import GIB, PEAKS, QUANTIZING, memory_need, weights_of
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.checks.resource_estimates import GIB, PEAKS, QUANTIZING, memory_need, weights_of
+from phi3scaffold.pipeline import machine
 from tests.checks.doctor.conftest import (
     Make,
     environment_with,
@@ -64,7 +64,7 @@ def test_what_a_processor_means_for_training(
 
 
 def test_the_processor_is_what_pytorch_says_it_is() -> None:
-    """The rule of runtime/olive/passes.py, without PyTorch, on whatever this machine is."""
+    """The rule of training/passes.py, without PyTorch, on whatever this machine is."""
     torch = pytest.importorskip("torch")
     if machine.is_arm():
         assert machine.has_bfloat16() == bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.checks.doctor.known_breaks import BREAKS
-from phi3scaffold.checks.environments import read_pins
-from phi3scaffold.checks.scene import Scene
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.checks.installed_packages import read_pins
 from tests.checks.doctor.conftest import Make, environment_with, installed, said, write
 
 See = Callable[..., Scene]

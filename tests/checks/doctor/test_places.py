@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.checks.doctor.paths import problems
-from phi3scaffold.checks.scene import Scene
-from phi3scaffold.project import load_project
-from phi3scaffold.runtime.graph import STAGES, up_to
+from phi3scaffold.checks.doctor_context import Scene
+from phi3scaffold.project.settings import load_project
+from phi3scaffold.stages.graph import STAGES, up_to
 from tests.checks.doctor.conftest import Make, doctor, program, said, write
 
 See = Callable[..., Scene]

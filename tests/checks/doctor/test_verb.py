@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from phi3scaffold.checks.examine import look
-from phi3scaffold.checks.running import load
-from phi3scaffold.checks.scene import open_scene
-from phi3scaffold.errors import ScaffoldError
+from phi3scaffold.checks.doctor_context import open_scene
+from phi3scaffold.checks.doctor_runner import look
+from phi3scaffold.checks.runner import load
+from phi3scaffold.project.errors import ScaffoldError
 from tests.checks.doctor.conftest import Make, doctor
 from tests.conftest import command
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from phi3scaffold.checks.lint.report import look, mend
-from phi3scaffold.checks.lint.tree import Tree
-from phi3scaffold.checks.running import run_one
+from phi3scaffold.checks.lint_context import Tree
+from phi3scaffold.checks.lint_report import look, mend
+from phi3scaffold.checks.runner import run_one
 from phi3scaffold.checks.verdict import Verdict
 
 BAD = ("error", "warning")

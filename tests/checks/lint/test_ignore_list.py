@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from phi3scaffold.checks.lint.report import look
-from phi3scaffold.checks.lint.tree import Tree
+from phi3scaffold.checks.lint_context import Tree
+from phi3scaffold.checks.lint_report import look
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import append, change, found, one
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold import migration
 from phi3scaffold.checks import lint
 from phi3scaffold.checks.lint import settings
-from phi3scaffold.checks.lint.report import look
-from phi3scaffold.checks.lint.tree import Tree
-from phi3scaffold.checks.running import load, run
-from phi3scaffold.generator import legacy
+from phi3scaffold.checks.lint_context import Tree
+from phi3scaffold.checks.lint_report import look
+from phi3scaffold.checks.runner import load, run
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import append, change, everything
 from tests.conftest import command
@@ -48,9 +48,9 @@ def snapshot(root: Path) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize("sample", ["azure-0.6.json", "toolkit-0.3.json"])
 def test_what_migrate_makes_is_sound(sample: str, tmp_path: Path) -> None:
-    old = Path(__file__).parents[2] / "generator" / "legacy" / "samples" / sample
+    old = Path(__file__).parents[2] / "migration" / "samples" / sample
     with without_git():
-        legacy.migrate(legacy.plan(legacy.read(old), {}), tmp_path / "proj", git=False)
+        migration.migrate(migration.plan(migration.read(old), {}), tmp_path / "proj", git=False)
     assert everything(tmp_path / "proj") == []
 
 

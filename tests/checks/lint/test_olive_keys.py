@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.checks.lint import olive_keys
-from phi3scaffold.checks.lint.tree import Tree
+from phi3scaffold.checks.lint_context import Tree
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import change, found, one
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.project import TARGETS
+from phi3scaffold.project.settings import TARGETS
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import append, everything, found, mended, one
 

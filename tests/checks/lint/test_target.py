@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from phi3scaffold.generator import template
-from phi3scaffold.project import TARGETS
+from phi3scaffold.project.settings import TARGETS
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import append, change, found, one
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import update
 from phi3scaffold.generator.update.journal import Journal
+from phi3scaffold.project.errors import ScaffoldError
 from tests.support.releases import Release, commit, edit, git, installed, snapshot
 
 Releases = dict[str, Release]

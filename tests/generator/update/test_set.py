@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from phi3scaffold.errors import ScaffoldError
 from phi3scaffold.generator import new, update
+from phi3scaffold.project.errors import ScaffoldError
 from tests.support.releases import Release, commit, edit, git, installed, make, snapshot
 
 Releases = dict[str, Release]

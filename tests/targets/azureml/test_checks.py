@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
+from phi3scaffold.targets.base.azureml import workspace_settings
 
 from phi3scaffold import generator
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project, load_project
-from phi3scaffold.targets.azureml import settings
-from phi3scaffold.targets.azureml.checks import JOB, read_job
-from phi3scaffold.targets.azureml.settings import Settings, read_settings
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.targets.azureml.job_checks import JOB, read_job
+from phi3scaffold.targets.azureml.workspace_settings import Settings, read_settings
 from tests.template.conftest import without_git
 
 Edit = Callable[[dict[str, Any]], object]
@@ -75,7 +75,7 @@ def test_what_new_writes_passes(target: str, model: str, made: Callable[[str, st
 @pytest.mark.parametrize("target", ["aml", "arc"])
 def test_the_sdk_takes_it(target: str, made: Callable[[str, str], Path]) -> None:
     pytest.importorskip("azure.ai.ml")
-    from phi3scaffold.targets.azureml.workspace import load
+    from phi3scaffold.targets.base.azureml.workspace import load
 
     project = load_project(made(target, "microsoft/Phi-3-mini-4k-instruct"))
     job = load(project.root / "fine-tuning" / "job.yml", {"name": "one"})
@@ -261,7 +261,7 @@ SCHEMA: dict[str, tuple[str, Edit]] = {
 @pytest.mark.parametrize("name", SCHEMA)
 def test_what_azures_schema_refuses_is_named(name: str, aml: Project) -> None:
     pytest.importorskip("azure.ai.ml")
-    from phi3scaffold.targets.azureml.workspace import load
+    from phi3scaffold.targets.base.azureml.workspace import load
 
     key, change = SCHEMA[name]
     edit(aml, change)
@@ -274,7 +274,7 @@ def test_what_azures_schema_refuses_is_named(name: str, aml: Project) -> None:
 
 
 def test_a_token_needs_an_identity(aml: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from phi3scaffold.targets.azureml.submission import plan
+    from phi3scaffold.targets.base.azureml.submission import plan
 
     edit(aml, both(but(identity={"type": "user_identity"}), registry_model("versions/15")))
     with pytest.raises(ScaffoldError, match="managed identity") as caught:
@@ -289,12 +289,12 @@ def test_the_wheel_travels(aml: Project) -> None:
 
 
 def test_settings_come_in_the_stated_order(aml: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable, _ in settings.SOURCES.values():
+    for variable, _ in workspace_settings.SOURCES.values():
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(ScaffoldError, match="subscription_id, resource_group, workspace"):
         read_settings(aml)
     path = aml.root / "project.yaml"
-    for name in settings.SOURCES:
+    for name in workspace_settings.SOURCES:
         path.write_text(path.read_text().replace(f"{name}: null", f"{name}: project"))
     assert read_settings(aml) == Settings("project", "project", "project")
     config = aml.root / ".azureml" / "config.json"

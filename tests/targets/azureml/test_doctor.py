@@ -17,7 +17,7 @@ import yaml
 
 from phi3scaffold import generator
 from phi3scaffold.checks.doctor.azure_role import NEEDED, may
-from phi3scaffold.checks.running import load
+from phi3scaffold.checks.runner import load
 from tests.checks.doctor.conftest import program
 from tests.support.azure.loopback import Loopback
 from tests.support.azure.service import PRINCIPAL, ROOT, SCOPE, SECRET, VAULT

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.azure.conftest import Run, command_of
-from tests.azure.helpers import form, the_job, wait_for
 from tests.support.azure.blobs import STORE
 from tests.support.azure.loopback import Loopback
+from tests.targets.azureml.conftest import Run, command_of
+from tests.targets.azureml.helpers import form, the_job, wait_for
 
 
 def test_a_corrupted_download_is_refused(azure: Loopback, run: Run, project: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from phi3scaffold import generator
-from phi3scaffold.targets.azureml.settings import SOURCES
+from phi3scaffold.targets.azureml.workspace_settings import SOURCES
 from tests.support import bicep
 from tests.support.bicep import Declared, Expression
 from tests.template.conftest import without_git

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from phi3scaffold import catalog, generator
-from phi3scaffold.errors import ScaffoldError
-from tests.azure.conftest import Run
+from phi3scaffold import generator
+from phi3scaffold.models import catalogue
+from phi3scaffold.project.errors import ScaffoldError
 from tests.support.azure import lake, service
 from tests.support.azure.blobs import REGISTRY, STORE
 from tests.support.azure.loopback import Loopback
+from tests.targets.azureml.conftest import Run
 from tests.template.conftest import without_git
 
 # Azure's SDK, used here in the tests' own process, has much to say about its dependencies.
@@ -64,10 +65,10 @@ PLACED = """'
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-from phi3scaffold.project import find_project
-from phi3scaffold.rows.read import read_rows
-from phi3scaffold.rows.spec import load_spec
-from phi3scaffold.targets.azureml.job import place_rows
+from phi3scaffold.project.settings import find_project
+from phi3scaffold.datasets.reader import read_rows
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.targets.azureml.job_run import place_rows
 found = {}
 for word in sys.argv[1:]:
     name, _, path = word.partition("=")
@@ -150,7 +151,7 @@ LAYOUTS = {
 def mlflow_model(folder: Path, layout: str) -> Path:
     """tiny as MLflow stores a model of that flavor."""
     model, tokenizer = (folder / part for part in LAYOUTS[layout])
-    for path in catalog.tiny_folder().iterdir():
+    for path in catalogue.tiny_folder().iterdir():
         place = tokenizer if "token" in path.name or path.suffix == ".jinja" else model
         place.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place / path.name)
@@ -161,8 +162,8 @@ def mlflow_model(folder: Path, layout: str) -> Path:
 MODEL = """'
 import json, sys
 from pathlib import Path
-from phi3scaffold.runtime.model_folder import check_model_folder
-from phi3scaffold.targets.azureml.job import whole_model
+from phi3scaffold.models.model_folder import check_model_folder
+from phi3scaffold.targets.azureml.job_run import whole_model
 found = {}
 for word in sys.argv[1:]:
     name, _, path = word.partition("=")
@@ -180,17 +181,17 @@ def test_models_come_from_a_registry_or_a_folder(
 
     address = "azureml://registries/azureml/models/{}/versions/15"
     inputs: dict[str, Any] = {
-        "folder": {"type": "uri_folder", "path": str(catalog.tiny_folder())},
+        "folder": {"type": "uri_folder", "path": str(catalogue.tiny_folder())},
         "mine": {"type": "custom_model", "path": "azureml:mine:1"},
     }
     for layout in LAYOUTS:
         folder = mlflow_model(tmp_path / layout, layout)
         azure.blobs.upload(folder, REGISTRY, f"azureml/models/{layout}/versions/15")
         inputs[layout] = {"type": "mlflow_model", "path": address.format(layout)}
-    own = Model(name="mine", version="1", type="custom_model", path=str(catalog.tiny_folder()))
+    own = Model(name="mine", version="1", type="custom_model", path=str(catalogue.tiny_folder()))
     client.models.create_or_update(own)
     job_of(project, f"{PYTHON} {MODEL}", inputs)
-    size = (catalog.tiny_folder() / "model.safetensors").stat().st_size
+    size = (catalogue.tiny_folder() / "model.safetensors").stat().st_size
     assert said(run) == dict.fromkeys(inputs, size)
     sent = azure.service.bodies[f"{service.ROOT}/jobs/{_name(project)}"]
     assert sent["properties"]["inputs"]["transformers"]["uri"] == address.format("transformers")
@@ -220,9 +221,9 @@ def test_new_writes_what_the_job_is_given(make_project: Callable[..., Path]) -> 
     assert "--model ${{inputs.model}}" in job["command"]
     settings = yaml.safe_load((root / "project.yaml").read_text())
     assert settings["model"]["id"] == "microsoft/Phi-3-mini-4k-instruct"
-    root = make_project("folder", model=str(catalog.tiny_folder()))
+    root = make_project("folder", model=str(catalogue.tiny_folder()))
     job = yaml.safe_load((root / "fine-tuning" / "job.yml").read_text())
-    assert job["inputs"]["model"]["path"] == str(catalog.tiny_folder())
+    assert job["inputs"]["model"]["path"] == str(catalogue.tiny_folder())
     assert job["inputs"]["model"]["type"] == "uri_folder"
 
 

@@ -7,16 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from phi3scaffold.targets.base.azureml.fetch import _read as read_manifest
 
-from phi3scaffold import catalog, generator
-from phi3scaffold.errors import ScaffoldError
-from phi3scaffold.project import Project, load_project
-from phi3scaffold.runtime.model_folder import check_model_folder
-from phi3scaffold.runtime.pipeline.manifest import Manifest
-from phi3scaffold.runtime.pipeline.manifest import write as write_manifest
-from phi3scaffold.runtime.pipeline.publish import copy_whole
-from phi3scaffold.targets.azureml.fetch import _read as read_manifest
-from phi3scaffold.targets.azureml.job import place_rows, whole_model
+from phi3scaffold import generator
+from phi3scaffold.models import catalogue
+from phi3scaffold.models.model_folder import check_model_folder
+from phi3scaffold.pipeline.atomic_publish import copy_whole
+from phi3scaffold.pipeline.manifest import Manifest
+from phi3scaffold.pipeline.manifest import write as write_manifest
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.targets.azureml.job_run import place_rows, whole_model
 from tests.template.conftest import without_git
 
 
@@ -63,7 +64,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_models_as_mlflow_stores_them(name: str, tmp_path: Path) -> None:
     model, tokenizer = (tmp_path / "given" / part for part in LAYOUTS[name])
-    for path in catalog.tiny_folder().iterdir():
+    for path in catalogue.tiny_folder().iterdir():
         folder = tokenizer if "token" in path.name or path.suffix == ".jinja" else model
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / path.name)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.azure.conftest import Run, command_of
-from tests.azure.helpers import form, jobs_put, start, the_job, until, wait_for
-from tests.azure.test_inputs import mlflow_model
 from tests.support.azure.blobs import REGISTRY
 from tests.support.azure.loopback import Loopback
+from tests.targets.azureml.conftest import Run, command_of
+from tests.targets.azureml.helpers import form, jobs_put, start, the_job, until, wait_for
+from tests.targets.azureml.test_inputs import mlflow_model
 
 DONE = '{"kind": "stage", "stage": "data", "state": "done", "seconds": 1.5, "facts": {}}'
 
@@ -90,7 +90,7 @@ def take_from_registry(azure: Loopback, project: Path, model: Path) -> None:
 
 TAKE = (
     "python -m zipfile -e setup/phi3scaffold-*.whl r && PYTHONPATH=r python -c "
-    "'from phi3scaffold.targets.azureml.token import take_token as t; t(); import os; "
+    "'from phi3scaffold.targets.azureml.hub_token import take_token as t; t(); import os; "
     'print(len(os.environ["HF_TOKEN"]), "letters", open("/proc/self/cmdline").read())\''
     " # ${{outputs.results}}"
 )

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.azure.conftest import Run
-from tests.azure.test_jobs import start, the_job
 from tests.e2e.test_processes import end, logged, nodes, settle, training
 from tests.support.azure.loopback import Loopback
+from tests.targets.azureml.conftest import Run
+from tests.targets.azureml.test_jobs import start, the_job
 
 
 def adapter(project: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from phi3scaffold.tiny import WORLD_DIR
+WORLD_DIR = Path(__file__).resolve().parent / "world"
 
 #: The feeling groups that the example task asks for, each by its key in the world's files.
 CORE = ("glad", "sad", "afraid", "amazed")

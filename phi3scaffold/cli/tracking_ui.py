@@ -25,8 +25,8 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from phi3scaffold.cli.report import open_page
-    from phi3scaffold.project import find_project
-    from phi3scaffold.runtime.tracking import ui
+    from phi3scaffold.project.settings import find_project
+    from phi3scaffold.reporting.tracking import ui
 
     project = find_project(Path(args.project) if args.project else None)
     ui.check_store(project)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from phi3scaffold.tiny.world import (
+from tiny_model.world import (
     CORE,
     Clause,
     Person,

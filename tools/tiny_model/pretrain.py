@@ -1,6 +1,6 @@
 """Makes the proof model `tiny` from nothing: tokenizer, then weights.
 
-    python -m phi3scaffold.tiny.pretrain --out DIR
+    python -m tiny_model.pretrain --out DIR
 
 The tokenizer comes out byte for byte the same each time. The weights come out to the held-out
 loss stated in `training.json`, not to the bit: sums run in another order on another machine.
@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.tiny.corpus import documents
-from phi3scaffold.tiny.model_files import (
+from tiny_model.corpus import documents
+from tiny_model.model_files import (
     SPECIAL,
     VOCABULARY,
     build_tokenizer,

@@ -1,0 +1,1 @@
+"""A base model and an adapter come in; merged, quantized and ONNX models go out (by Olive)."""

@@ -1,0 +1,1 @@
+"""A base model and prepared rows come in; a trained adapter goes out (by Olive)."""
