@@ -33,21 +33,43 @@ HEAVY = (
 )
 # Subclasses of Olive's classes need them at module level; they are imported inside functions.
 IMPORTED_LATE = (
+    "phi3scaffold.conversion.kquant",
+    "phi3scaffold.evaluation.preload",
+    "phi3scaffold.stages.olive_rows",
     *(
-        f"phi3scaffold.runtime.olive.{name}"
+        f"phi3scaffold.training.{name}"
         for name in (
             "attention",
             "checkpoints",
-            "components",
-            "fused",
-            "kquant",
+            "data_components",
+            "fused_layers",
             "passes",
             "trainer",
         )
     ),
-    "phi3scaffold.evaluation.preload",
 )
-FROM_BELOW = ("forms", "asking", "serving")
+# The rooms, from the command line down to a project's files. A room imports only rooms below it.
+ROOMS = (
+    "__main__",
+    "cli",
+    "checks",
+    "publishing",
+    "targets",
+    "stages",
+    "reporting",
+    "serving",
+    "migration",
+    "generator",
+    "evaluation",
+    "inference",
+    "conversion",
+    "training",
+    "datasets",
+    "models",
+    "pipeline",
+    "project",
+)
+OLIVE = ("migration", "conversion", "training")
 # `--help` answers at once: tens of milliseconds each.
 SLOW = ("copier", "huggingface_hub", "jinja2", "rich", "yaml")
 
@@ -60,13 +82,13 @@ def name_of(path: Path) -> str:
 def imports(path: Path, *, top_level: bool = False) -> Iterator[tuple[str, int]]:
     """(absolute module, line) of what a file imports; for `from a import b`, both a and a.b.
 
-    With `top_level` only what runs when the module is imported; TYPE_CHECKING blocks never count.
+    With `top_level` only what runs when the module is imported: no function, no TYPE_CHECKING.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     pending: list[ast.AST] = [tree]
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        if top_level and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             pending += node.orelse
             continue
         if top_level and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
@@ -104,48 +126,78 @@ def outside(allowed: tuple[str, ...], package: str) -> list[str]:
     return [line for line in found if not line.startswith(folders)]
 
 
-def test_generator_and_runtime_never_import_each_other() -> None:
-    assert breaches("phi3scaffold.generator", ("phi3scaffold.runtime",)) == []
-    assert breaches("phi3scaffold.runtime", ("phi3scaffold.generator",)) == []
+def room_of(module: str) -> str:
+    """The room a module of the package lies in; "" for the package itself."""
+    return module.split(".")[1] if "." in module else ""
 
 
-def test_nothing_below_imports_the_command_line() -> None:
-    for inside in ("generator", "runtime", "targets", "checks", "catalog", "project", "errors"):
-        assert breaches(f"phi3scaffold.{inside}", ("phi3scaffold.cli",)) == []
-
-
-def test_only_cli_and_checks_know_both_halves() -> None:
-    both = []
+def imported_files() -> dict[str, dict[str, int]]:
+    """module -> the modules of ours that it imports, with the line; functions and types, too."""
+    known = {name_of(path) for path in MODULES}
+    found: dict[str, dict[str, int]] = {}
     for path in MODULES:
-        found = {module for module, _ in imports(path)}
-        halves = ("phi3scaffold.generator", "phi3scaffold.runtime")
-        if all(any(below(module, half) for module in found) for half in halves):
-            both.append(path.relative_to(PACKAGE).parts[0])
-    assert set(both) <= {"cli", "checks"}
+        own = name_of(path)
+        seen = [(module, line) for module, line in imports(path) if module in known]
+        # `from a.b import c`, where c is a file: b is only passed through
+        through = {
+            str(node.module)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom)
+            and all(f"{node.module}.{alias.name}" in known for alias in node.names)
+        }
+        found[own] = {module: line for module, line in seen if module not in {own, *through}}
+    return found
 
 
-def test_the_server_builds_on_asking_and_asking_on_forms() -> None:
-    forms, asking, serving = (f"phi3scaffold.runtime.{name}" for name in FROM_BELOW)
-    assert breaches(forms, (asking, serving)) == []
-    assert breaches(asking, (serving,)) == []
+def test_every_folder_is_a_room() -> None:
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name[0] != "_"}
+    assert folders | {"__main__"} == set(ROOMS)
+
+
+def test_every_room_says_what_comes_in_and_what_goes_out() -> None:
+    said = {
+        room: ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text("utf-8")))
+        for room in ROOMS[1:]
+    }
+    first = {room: (text or "").split("\n\n")[0].replace("\n", " ") for room, text in said.items()}
+    assert [room for room, text in first.items() if not ("in;" in text and "out" in text)] == []
+
+
+def test_a_room_imports_only_rooms_below_it() -> None:
+    upwards = [
+        f"{module}:{line} imports {other}"
+        for module, others in imported_files().items()
+        for other, line in others.items()
+        if room_of(module)
+        and room_of(other)
+        and ROOMS.index(room_of(other)) < ROOMS.index(room_of(module))
+    ]
+    assert upwards == []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    import graphlib
+
+    arrows = {module: set(others) for module, others in imported_files().items()}
+    try:
+        tuple(graphlib.TopologicalSorter(arrows).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 
 
 def test_only_the_generator_imports_copier() -> None:
     assert outside(("generator",), "copier") == []
 
 
-def test_only_runtime_olive_imports_olive() -> None:
-    assert outside(("runtime/olive",), "olive") == []
+def test_only_training_conversion_and_migration_import_olive() -> None:
+    assert outside(OLIVE, "olive") == []
 
 
-@pytest.mark.parametrize("package", HEAVY)
-def test_heavy_packages_are_imported_only_in_the_runtime(package: str) -> None:
-    """And where this machine is asked what it can do, and by the script that made tiny.
-
-    pyarrow belongs to the light installation: rows/ reads parquet with it.
-    """
-    light = ("rows",) if package == "pyarrow" else ()
-    assert outside(("runtime", "targets", "checks", "tiny", *light), package) == []
+@pytest.mark.parametrize("package", [name for name in HEAVY if name != "pyarrow"])
+def test_the_light_rooms_import_nothing_heavy(package: str) -> None:
+    """pyarrow belongs to the light installation: datasets/ reads parquet with it."""
+    heavy = [room for room in ROOMS if room not in ("cli", "generator", "project", "__main__")]
+    assert outside(tuple(heavy), package) == []
 
 
 def test_heavy_packages_are_imported_only_in_functions() -> None:

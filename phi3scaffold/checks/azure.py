@@ -48,7 +48,7 @@ def get(scene: Scene, path: str, version: str, **query: str) -> dict[str, Any]:
         Unreachable: it does not.
     """
     require_sdk(scene)
-    from phi3scaffold.targets.base.azureml.login import MANAGEMENT
+    from phi3scaffold.targets.azureml.login import MANAGEMENT
 
     try:
         scene.azure.token(MANAGEMENT)

@@ -17,7 +17,7 @@ from phi3scaffold.project.settings import MARKER, TARGETS, Project, find_project
 from phi3scaffold.targets.base import REMOTE
 
 if TYPE_CHECKING:
-    from phi3scaffold.targets.base.azureml.login import Login
+    from phi3scaffold.targets.azureml.login import Login
 
 
 class Skip(Exception):
@@ -69,7 +69,7 @@ class Scene:
     @cached_property
     def azure(self) -> Login:
         """The login to Azure that all checks of Azure share."""
-        from phi3scaffold.targets.base.azureml.login import Login
+        from phi3scaffold.targets.azureml.login import Login
 
         return Login()
 

@@ -32,7 +32,7 @@ class Need(NamedTuple):
 
 def weights_of(model: str, project: Project | None = None) -> int | None:
     """Bytes of the base model's 16-bit weights; None where they are not known before a download."""
-    from phi3scaffold.stages.model import local_folder
+    from phi3scaffold.models.model_lock import local_folder
 
     if project is not None and model == project.model_id:
         folder = local_folder(project)
@@ -86,9 +86,9 @@ def disk_need(project: Project, weights: int) -> int:
 
     Of a project in the cloud, what is brought back: the adapter and the ONNX form.
     """
+    from phi3scaffold.models.model_lock import local_folder
     from phi3scaffold.pipeline import manifest
     from phi3scaffold.stages.graph import STAGES, up_to
-    from phi3scaffold.stages.model import local_folder
 
     remote = project.target in REMOTE
     planned = _Planned(**vars(project))

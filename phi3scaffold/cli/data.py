@@ -39,10 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Bring the stage up to date and print the look at it."""
     from phi3scaffold.project.settings import DEMONSTRATION
-    from phi3scaffold.stages.data import folder
 
     project = stage.bring_up_to_date(args, summary=False)
-    here = folder(project)
+    here = project.rows
     report = json.loads((here / "report.json").read_text(encoding="utf-8"))
     show(report, here, DEMONSTRATION if project.is_demonstration else "")
     return 0

@@ -20,10 +20,11 @@ from phi3scaffold.cli.form_options import open_with_remark, project_of, settings
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 if TYPE_CHECKING:
-    from phi3scaffold.datasets.conversations import Conversation, Message
+    from phi3scaffold.datasets.conversations import Conversation
     from phi3scaffold.inference.forms.form import Form
     from phi3scaffold.inference.prompt_source import Prompts
     from phi3scaffold.inference.resumable_output import Kept
+    from phi3scaffold.models.templates import Message
     from phi3scaffold.project.settings import Project
 
 TOLD = 20  # bad prompts that are named one by one
@@ -278,9 +279,8 @@ def _standard_input(stream: TextIO | None = None) -> str | None:
 
 def _held_out_row(project: Project) -> Conversation:
     from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared, file_of
-    from phi3scaffold.stages import data
 
-    path = data.folder(project) / file_of(HELD_OUT)
+    path = project.rows / file_of(HELD_OUT)
     if not path.is_file():
         raise ScaffoldError(
             "There is no text to answer, and no held-out row to take instead.",

@@ -19,10 +19,9 @@ from phi3scaffold.generator import template
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.runner import is_up_to_date
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import METRICS, RELEASE
 from phi3scaffold.project.olive_config import load_config
 from phi3scaffold.project.settings import MARKER, Project
-from phi3scaffold.stages.evaluate import METRICS
-from phi3scaffold.stages.gate import RELEASE
 from phi3scaffold.stages.graph import STAGES, up_to
 
 FORMAT = 1  # of the object; a key that goes or changes its meaning makes it 2

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from phi3scaffold.cli.ui.units import from_here
     from phi3scaffold.pipeline.runner import is_up_to_date
-    from phi3scaffold.reporting.report_page import PAGE
+    from phi3scaffold.project.layout import PAGE
     from phi3scaffold.stages.graph import STAGES
     from phi3scaffold.targets.base import runs_remotely
 

@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from phi3scaffold.project.settings import find_project
     from phi3scaffold.targets.azureml.job_log import studio
+    from phi3scaffold.targets.azureml.submission import connect, current
     from phi3scaffold.targets.base import check_remote
-    from phi3scaffold.targets.base.azureml.submission import connect, current
 
     project = find_project()
     check_remote(project, args.verb)

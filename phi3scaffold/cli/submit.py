@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from phi3scaffold.project.settings import find_project
+    from phi3scaffold.targets.azureml.submission import dry_run
     from phi3scaffold.targets.base import check_remote
-    from phi3scaffold.targets.base.azureml.submission import dry_run
 
     project = find_project()
     check_remote(project, args.verb)
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 def submit_and_follow(project: Project, *, again: bool = False, detach: bool = False) -> int:
     """What `run` does in a project whose target is in the cloud; Ctrl-C leaves the job alone."""
     from phi3scaffold.cli.ui.progress import show_progress
-    from phi3scaffold.targets.base.azureml.submission import complete, submit
+    from phi3scaffold.targets.azureml.submission import complete, submit
 
     submitted = False
     try:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.conversion.lora_inputs import A, B, Slot
-from phi3scaffold.inference.forms.form import read_json
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import read_json
 
 if TYPE_CHECKING:
     import torch

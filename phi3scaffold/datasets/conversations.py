@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from phi3scaffold.datasets.formats.json import kind_of_value
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
+from phi3scaffold.models.templates import Message, columns_of, fill
 from phi3scaffold.project.errors import ScaffoldError
 
-Message = dict[str, str]
-COLUMN = re.compile(r"\{([^{}\n]+)\}")
 YAML = "datasets/dataset.yaml"
 
 
@@ -44,26 +40,6 @@ class Dropped:
 
     place: str
     reason: str
-
-
-@lru_cache(maxsize=64)
-def columns_of(template: str) -> tuple[str, ...]:
-    """The columns a turn names, in order, each once."""
-    return tuple(dict.fromkeys(COLUMN.findall(template)))
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put the columns into the turn; braces that name no column stay as they are.
-
-    A line of which nothing is left, since its columns are empty, disappears: an optional column
-    may have a line of its own.
-    """
-    lines = []
-    for line in template.split("\n"):
-        filled = COLUMN.sub(lambda m: values.get(m[1], m[0]), line)
-        if filled.strip() or not line.strip():
-            lines.append(filled)
-    return "\n".join(lines)
 
 
 def conversation(row: Row, spec: DatasetSpec) -> Conversation | Dropped:

@@ -12,9 +12,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.datasets.conversations import Conversation, Dropped, columns_of, conversation
+from phi3scaffold.datasets.conversations import Conversation, Dropped, conversation
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
+from phi3scaffold.models.templates import columns_of
 from phi3scaffold.project.errors import ScaffoldError
 
 LOOKED_AT = 1000  # rows

@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.datasets import near_duplicates
 from phi3scaffold.datasets.prepared_rows import (
-    DROPPED,
     HELD_OUT,
-    REPORT,
     TRAIN,
     file_of,
     schema,
@@ -35,6 +33,7 @@ from phi3scaffold.datasets.statistics import Facts
 from phi3scaffold.datasets.worker_pool import Crew, worth
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import DROPPED_ROWS, ROWS_REPORT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +123,7 @@ class _Run:
         facts = Facts(self.spec, self.tokenizer, self.index, self.shards)
         report = facts.report(self.files(), list(self.columns), checked)
         text = json.dumps(report, ensure_ascii=False, indent=1)
-        (out / REPORT).write_text(text + "\n", encoding="utf-8", newline="\n")
+        (out / ROWS_REPORT).write_text(text + "\n", encoding="utf-8", newline="\n")
         return report
 
     def render(self, crew: Crew) -> None:
@@ -258,7 +257,7 @@ class _Run:
                 done = (number + 1) / len(self.shards.starts)
                 self.progress.tell(RENDERING + COMPARING, WRITING, done, "writing")
         gone = "SELECT file, line, reason FROM rows WHERE reason IS NOT NULL ORDER BY row"
-        with (out / DROPPED).open("w", encoding="utf-8", newline="\n") as lines:
+        with (out / DROPPED_ROWS).open("w", encoding="utf-8", newline="\n") as lines:
             for file, line, reason in self.index.stream(gone):
                 told = {"place": f"{file}:{line}", "file": file, "line": line, "reason": reason}
                 lines.write(json.dumps(told, ensure_ascii=False) + "\n")

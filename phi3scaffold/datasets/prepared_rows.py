@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 TRAIN = "train"
 HELD_OUT = "held-out"
-DROPPED = "dropped.jsonl"
-REPORT = "report.json"
-PAGE = "report.html"
-CARD = "DATA_CARD.md"
 
 
 def file_of(split: str) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from phi3scaffold.datasets.conversations import Conversation, Dropped, Message
+from phi3scaffold.datasets.conversations import Conversation, Dropped
 from phi3scaffold.datasets.truncation import Shortener
 from phi3scaffold.models.prompt import Prompt, special_tokens
+from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:

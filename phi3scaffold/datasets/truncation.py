@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from phi3scaffold.datasets.conversations import Conversation, columns_of, fill
+from phi3scaffold.datasets.conversations import Conversation
+from phi3scaffold.models.templates import columns_of, fill
 
 if TYPE_CHECKING:
     from phi3scaffold.datasets.rendering import Renderer

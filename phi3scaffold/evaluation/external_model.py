@@ -43,13 +43,12 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
     from phi3scaffold.evaluation.questions import questions
     from phi3scaffold.inference.form_files import project_prompt, size_of
     from phi3scaffold.models.prompt import FILE
-    from phi3scaffold.pipeline.runner import log_file
-    from phi3scaffold.stages import data
+    from phi3scaffold.pipeline.logs import log_file
 
     form = form_of(folder)
     check_unchanged(folder)
     _check_tokenizer(project, folder)
-    spec, rows = load_spec(project.dataset_yaml), data.folder(project)
+    spec, rows = load_spec(project.dataset_yaml), project.rows
     asked = questions(rows, spec, project.evaluate_rows)
     own = (folder / FILE).is_file() or form == "onnx-adapter"
     prompt = None if own else project_prompt(project)

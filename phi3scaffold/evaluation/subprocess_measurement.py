@@ -14,7 +14,7 @@ from typing import Any
 
 from phi3scaffold.evaluation.measurement import Emit, Measured, Reference, Subject, measure
 from phi3scaffold.evaluation.questions import Questions
-from phi3scaffold.pipeline.worker import describe_error, why_it_ended
+from phi3scaffold.pipeline.failures import describe_error, why_it_ended
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 PRELOADED = ["phi3scaffold.evaluation.preload"]

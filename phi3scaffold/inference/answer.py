@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from phi3scaffold.datasets.conversations import Message
 from phi3scaffold.inference.answer_settings import Settings
 from phi3scaffold.inference.api_error import Refused
 from phi3scaffold.inference.engine import Engine, TakenBack
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.request import Asked
+from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 MODEL, NUMBER = "here", 1

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from phi3scaffold.datasets.conversations import Message
 from phi3scaffold.inference.answer import Answer, request
 from phi3scaffold.inference.answer_settings import Settings
 from phi3scaffold.inference.api_error import Refused
@@ -19,6 +18,7 @@ from phi3scaffold.inference.engine import encoded, room_for
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.prompt_source import Entry
 from phi3scaffold.inference.request import Asked, Until
+from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 Record = dict[str, Any]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from phi3scaffold.datasets.conversations import Message
 from phi3scaffold.inference.answer import Answer, request
 from phi3scaffold.inference.answer_settings import Settings
 from phi3scaffold.inference.api_error import Refused
 from phi3scaffold.inference.engine import encoded
 from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 

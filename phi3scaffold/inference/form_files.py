@@ -33,10 +33,10 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 
 def project_prompt(project: Project) -> Prompt:
     """The prompt that a project trains with, from its dataset.yaml and its base's tokenizer."""
-    from phi3scaffold.datasets.conversations import columns_of
     from phi3scaffold.datasets.rendering import load_tokenizer, stop_ids
     from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.models.base_model import Base
+    from phi3scaffold.models.templates import columns_of
 
     spec = load_spec(project.dataset_yaml)
     user = "{message}" if spec.messages else spec.user

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from phi3scaffold.datasets.conversations import Message, asked, values_of
+from phi3scaffold.datasets.conversations import asked, values_of
 from phi3scaffold.datasets.files import KINDS, Meter, data_files, open_bytes, readable
 from phi3scaffold.datasets.formats.json import json_lines_of, lines_of, refuse_other_kinds
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.datasets.spec import Messages, load_spec
 from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 

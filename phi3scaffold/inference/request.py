@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from phi3scaffold.datasets.conversations import Message
 from phi3scaffold.inference.sampling import GREEDY, Sampling
+from phi3scaffold.models.templates import Message
 
 
 @dataclass(frozen=True)

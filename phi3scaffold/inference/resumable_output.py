@@ -16,11 +16,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from phi3scaffold.datasets.conversations import Message
 from phi3scaffold.datasets.files import KINDS, is_gz
 from phi3scaffold.inference.answer_settings import Settings
 from phi3scaffold.inference.batch import Record
 from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.models.templates import Message
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.project.errors import ScaffoldError
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from phi3scaffold.datasets.conversations import columns_of
 from phi3scaffold.datasets.detection import Guess
 from phi3scaffold.generator.new import complete, new
 from phi3scaffold.generator.row_source import (
@@ -22,6 +21,7 @@ from phi3scaffold.generator.row_source import (
 from phi3scaffold.migration.fields import DATASET, REGISTRY
 from phi3scaffold.migration.plan import HELD_OUT, MODEL, TRAIN, TURNS, Plan
 from phi3scaffold.migration.text_edit import with_settings
+from phi3scaffold.models.templates import columns_of
 from phi3scaffold.project.errors import ScaffoldError
 
 SAMPLES = "qa"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from phi3scaffold.models import catalogue
+from phi3scaffold.models.model_lock import local_folder, read_lock
 from phi3scaffold.project.settings import Project
 
 
@@ -27,8 +28,6 @@ class Base:
     @classmethod
     def of(cls, project: Project) -> Base:
         """The base of a project, by the catalogue and model.lock."""
-        from phi3scaffold.stages.model import local_folder, read_lock
-
         if project.is_demonstration:
             return cls(project.model_id, None, "tiny")
         entry, lock = catalogue.find(project.model_id), read_lock(project.lock)

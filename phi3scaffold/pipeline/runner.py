@@ -12,6 +12,7 @@ from typing import Any
 from phi3scaffold.pipeline import atomic_publish, manifest, ranks
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.pipeline.hashing import StatCache
+from phi3scaffold.pipeline.logs import keep_last_log, rank_suffix
 from phi3scaffold.pipeline.stage import (
     Context,
     Emit,
@@ -21,6 +22,7 @@ from phi3scaffold.pipeline.stage import (
     is_fresh,
     versions,
 )
+from phi3scaffold.pipeline.worker import run_in_child
 from phi3scaffold.project.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
 from phi3scaffold.project.settings import MARKER, Project
 
@@ -64,8 +66,6 @@ def _bring_up_to_date(
     emit: Emit,
     meeting: ranks.Meeting | None = None,
 ) -> None:
-    from phi3scaffold.pipeline.worker import run_in_child
-
     if not stages[wanted[-1]].wanted(project):
         raise ScaffoldError(
             f"This project has nothing to do for {wanted[-1]}.",
@@ -118,8 +118,6 @@ def _help(
     project: Project, wanted: Sequence[str], stages: dict[str, Stage], meeting: ranks.Meeting
 ) -> None:
     """What a rank that is not the first does for a run."""
-    from phi3scaffold.pipeline.worker import run_in_child
-
     together = next((stages[name] for name in wanted if stages[name].parallel), None)
     if together is not None and meeting.leads_node(_mark(project)):
         before = wanted[: wanted.index(together.name)]
@@ -221,7 +219,7 @@ def run_stage(
 
 def _take_part(stage: Stage, project: Project, stages: dict[str, Stage]) -> None:
     """Run a stage with the first rank, which publishes it; nothing stays of this one's."""
-    own = project.gen / f"{atomic_publish.SCRATCH}{_suffix()}"
+    own = project.gen / f"{atomic_publish.SCRATCH}{rank_suffix()}"
     out = atomic_publish.scratch_for(stage.folder(project), own)
     kept = own / "kept" / current_fingerprint(stage, project, stages)[:16]
     try:
@@ -240,23 +238,6 @@ def _skip(stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit) 
 
 def scratch(project: Project) -> Path:
     return project.gen / atomic_publish.SCRATCH
-
-
-def log_file(project: Project) -> Path:
-    """Where everything that stages and their libraries say goes, for each rank."""
-    return project.gen / "logs" / f"run{_suffix()}.log"
-
-
-def _suffix() -> str:
-    number = ranks.here().number
-    return f"-rank-{number}" if number else ""
-
-
-def keep_last_log(project: Project) -> None:
-    """A run writes a log of its own; the one before it stays beside it."""
-    log = log_file(project)
-    if log.exists():
-        log.replace(log.with_name(f"{log.stem}-before.log"))
 
 
 def is_heavy(project: Project) -> bool:

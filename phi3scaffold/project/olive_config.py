@@ -8,13 +8,10 @@ whatever stands behind.
 from __future__ import annotations
 
 import copy
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from phi3scaffold.datasets.private_data import find_secrets
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.key_locations import dotted, find_places
 from phi3scaffold.project.settings import Project, read_json
@@ -24,7 +21,6 @@ MERGING = "mergeadapterweights"
 QUANTIZERS = ("rtn", "kquant", "gptq")
 BUILDER = "modelbuilder"
 GPU_PRECISIONS = ("fp16", "bf16")
-SECRET = re.compile(r"token$|secret|password|credential|api_?key", re.I)  # a setting's name
 
 
 @dataclass(frozen=True)
@@ -114,26 +110,6 @@ class OliveConfig:
     def algo(self) -> str:
         """The training pass's type as written, e.g. ``QLoRA``."""
         return str(self.passes[self.names_for("finetune")[0]]["type"])
-
-    def knobs(self) -> list[tuple[str, str]]:
-        """Every setting of the passes as (``pass.key``, value), for pages, cards and records.
-
-        Left out is what is unset, and what looks like a secret: they are passed on.
-        """
-        found: list[tuple[str, str]] = []
-        for name, given in self.passes.items():
-            nested = ("training_args", "extra_options")
-            flat = {key: value for key, value in given.items() if key not in nested}
-            for key in nested:
-                flat |= given.get(key) or {}
-            for key, value in flat.items():
-                if "data_config" in key or value is None:
-                    continue
-                told = ", ".join(map(str, value)) if isinstance(value, list) else value
-                told = told if isinstance(told, str) else json.dumps(told)
-                if not SECRET.search(key) and not find_secrets(f"{key}={told}"):
-                    found.append((f"{name}.{key}", told))
-        return found
 
     @property
     def precision(self) -> str:

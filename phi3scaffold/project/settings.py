@@ -120,6 +120,11 @@ class Project:
         return self.root / "gen-model"
 
     @property
+    def rows(self) -> Path:
+        """The rows as the data stage prepared them."""
+        return self.gen / "data"
+
+    @property
     def adapter(self) -> Path:
         return self.gen / "adapter"
 

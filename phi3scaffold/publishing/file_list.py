@@ -16,6 +16,7 @@ from phi3scaffold.inference.forms import folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import ROWS_CARD
 from phi3scaffold.project.settings import Project
 from phi3scaffold.publishing import hub_readme
 from phi3scaffold.publishing.permission import MADE_BY, changed, check_allowed, digest_of
@@ -231,7 +232,7 @@ def _rows(project: Project) -> Iterator[Upload]:
         for row in Reading([path]):
             for text in _strings(row.values):
                 _check_text(text, f"{path}:{row.line}")
-    card = project.gen / "data" / "DATA_CARD.md"
+    card = project.rows / ROWS_CARD
     if card.is_file():
         yield _file(f"{DATA}/{card.name}", card.read_bytes())
 

@@ -18,10 +18,10 @@ from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, names
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.project.layout import METRICS, MODEL_CARD
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting import model_card
 from phi3scaffold.reporting.page_parts import cards
-from phi3scaffold.stages import evaluate
 
 LICENCE = "LICENSE"
 WHAT = {
@@ -44,7 +44,7 @@ def sources(project: Project) -> tuple[str, ...]:
     """The data sets of the hub that rows came from, by the model card."""
     from huggingface_hub import ModelCard
 
-    return tuple(ModelCard.load(project.report / model_card.CARD).data.datasets or ())
+    return tuple(ModelCard.load(project.report / MODEL_CARD).data.datasets or ())
 
 
 def write(
@@ -67,7 +67,7 @@ def write(
     """
     from huggingface_hub import ModelCard
 
-    own = ModelCard.load(project.report / model_card.CARD)
+    own = ModelCard.load(project.report / MODEL_CARD)
     told = [name for name in own.data.datasets or () if name in named]
     text = own.text.replace(model_card.origin(own.data.datasets or ()), model_card.origin(told))
     before, _, rest = text.partition(f"\n{model_card.RUN}\n")
@@ -81,7 +81,7 @@ def write(
 
 def _metadata(project: Project, data: Any, forms: Sequence[str]) -> Any:
     """The card's, of the forms that are there."""
-    metrics = json.loads((project.evaluation / evaluate.METRICS).read_text(encoding="utf-8"))
+    metrics = json.loads((project.evaluation / METRICS).read_text(encoding="utf-8"))
     genai = [form for form in forms if form.startswith("onnx")]
     if not genai:
         data.tags = [tag for tag in data.tags if not tag.startswith("onnx")]

@@ -13,9 +13,9 @@ from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import digest
 from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import METRICS, MODEL_CARD, RELEASE
 from phi3scaffold.project.settings import MARKER, Project
-from phi3scaffold.reporting.model_card import CARD
-from phi3scaffold.stages import data, evaluate, gate
+from phi3scaffold.stages import gate
 from phi3scaffold.stages.graph import STAGES
 
 # What a person may publish, and the stage that makes it; the base alone was never measured by a
@@ -43,15 +43,15 @@ def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = F
     """
     for form in forms:
         check_made(form, folder_of(form, project))
-    measured = _manifest(project.evaluation, "The forms were not measured.", evaluate.METRICS)
-    looked_at = _manifest(project.release, "Nobody has looked at the gate.", gate.RELEASE)
-    report = _manifest(project.report, "There is no model card yet.", CARD)
+    measured = _manifest(project.evaluation, "The forms were not measured.", METRICS)
+    looked_at = _manifest(project.release, "Nobody has looked at the gate.", RELEASE)
+    report = _manifest(project.report, "There is no model card yet.", MODEL_CARD)
     _check_gate(project, looked_at)
     made = {"evaluate": measured, "gate": looked_at, "report": report}
     for form in forms:
         folder = folder_of(form, project)
         made[MADE_BY[form]] = _manifest(folder, f"{folder.name} has no manifest.")
-    rows = manifest.read(data.folder(project))
+    rows = manifest.read(project.rows)
     remote = project.target in ("aml", "arc")  # a job may have been given rows from elsewhere
     if rows is not None and (with_data or not remote):
         made["data"] = rows
@@ -79,7 +79,7 @@ def _check_inputs(project: Project, looker: Manifest, made: Mapping[str, Manifes
 
 
 def _check_gate(project: Project, looked_at: Manifest) -> None:
-    where = project.release / gate.RELEASE
+    where = project.release / RELEASE
     release = _read(where)
     if looked_at.inputs.get("settings") != digest(gate.inputs(project).settings):
         raise ScaffoldError(
@@ -101,7 +101,7 @@ def _check_gate(project: Project, looked_at: Manifest) -> None:
 
 
 def _check_measured(project: Project, forms: Sequence[str]) -> None:
-    metrics = _read(project.evaluation / evaluate.METRICS)
+    metrics = _read(project.evaluation / METRICS)
     if metrics["model"] != project.model_id:
         raise ScaffoldError(
             f"project.yaml names another base model now; it was made from {metrics['model']}.",
@@ -113,7 +113,7 @@ def _check_measured(project: Project, forms: Sequence[str]) -> None:
             why = metrics.get("not_measured", {}).get(form, "it was not asked")
             raise ScaffoldError(
                 f"The {form} form was not measured: {why}.",
-                where=project.evaluation / evaluate.METRICS,
+                where=project.evaluation / METRICS,
                 fix="measure it where it runs, or choose others: --forms adapter merged",
             )
     if "onnx-adapter" in forms:

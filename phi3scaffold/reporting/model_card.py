@@ -15,6 +15,7 @@ from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import report_page
 from phi3scaffold.reporting.page_parts import cards
 from phi3scaffold.reporting.run_record import Made
+from phi3scaffold.reporting.training_settings import training_settings
 
 CARD = "MODEL_CARD.md"
 RUN = "## How to run it"  # the section of the card that `publish` replaces
@@ -44,7 +45,7 @@ def write(made: Made, path: Path) -> None:
         demonstration=DEMONSTRATION.capitalize(),
         task=report_page.TASKS[made.metrics["task"]].format(labels=len(made.metrics["labels"])),
         error=gate.verdict(checks),
-        settings=_two("setting", "value", made.config.knobs()),
+        settings=_two("setting", "value", training_settings(made.config)),
         ladder=_ladder(made),
         legend=f"{LEGENDS[bool(made.metrics['labels'])]} same answers: rows in which it says what "
         "the adapter says; same tokens: tokens of the adapter's answers that it would have chosen, "

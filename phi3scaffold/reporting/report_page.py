@@ -17,6 +17,7 @@ from phi3scaffold.reporting import data_page, row_comparison
 from phi3scaffold.reporting.page_parts import render
 from phi3scaffold.reporting.page_parts.figures import curves, matrix, scores
 from phi3scaffold.reporting.run_record import Made
+from phi3scaffold.reporting.training_settings import training_settings
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -64,7 +65,7 @@ def write(made: Made, path: Path) -> None:
         findings=findings(dict(made.data)),
         not_found=not_found(dict(made.data)),
         stages=_stages(made),
-        settings=made.config.knobs(),
+        settings=training_settings(made.config),
         versions=_versions(made),
         hashes=hashes(made),
     )

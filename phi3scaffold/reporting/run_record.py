@@ -9,19 +9,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phi3scaffold.datasets.conversations import columns_of
-from phi3scaffold.datasets.prepared_rows import HELD_OUT, REPORT, Prepared, spread
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared, spread
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.inference.forms import LADDER
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
+from phi3scaffold.models.model_lock import read_lock
+from phi3scaffold.models.templates import columns_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import ANSWERS, HISTORY, METRICS, RELEASE, ROWS_REPORT
 from phi3scaffold.project.olive_config import OliveConfig, project_config
 from phi3scaffold.project.settings import Project
-from phi3scaffold.stages import data, evaluate, finetune, gate
-from phi3scaffold.stages.model import read_lock
 
 SHIPPED = "onnx"
 
@@ -128,9 +128,9 @@ def read(project: Project, folders: Mapping[str, Path]) -> Made:
     lock = read_lock(project.lock)
     entry = catalogue.find(project.model_id)
     fetched = lock.id if lock and lock.source == "hub" else None
-    file = project.evaluation / evaluate.METRICS
+    file = project.evaluation / METRICS
     metrics = _json(file)
-    answers = [json.loads(line) for line in _lines(project.evaluation / evaluate.ANSWERS)]
+    answers = [json.loads(line) for line in _lines(project.evaluation / ANSWERS)]
     held = spec.held_out if isinstance(spec.held_out, tuple) else ()
     hub = [one for one in (*spec.train, *held) if isinstance(one, str)]
     stages = {name: manifest.read(folder) for name, folder in folders.items()}
@@ -148,11 +148,11 @@ def read(project: Project, folders: Mapping[str, Path]) -> Made:
         split_seed=None if held else spec.seed,
         sources=tuple(dict.fromkeys(_data_set(one) for one in hub)),
         metrics=metrics,
-        release=_json(project.release / gate.RELEASE),
-        data=_json(data.folder(project) / REPORT),
-        history=_json(project.adapter / finetune.HISTORY),
+        release=_json(project.release / RELEASE),
+        data=_json(project.rows / ROWS_REPORT),
+        history=_json(project.adapter / HISTORY),
         answers=answers,
-        prompts=dict(_prompts(data.folder(project), len(answers))),
+        prompts=dict(_prompts(project.rows, len(answers))),
         measured=metrics.get("measured") or date.fromtimestamp(file.stat().st_mtime).isoformat(),
         stages={name: made for name, made in stages.items() if made},
     )

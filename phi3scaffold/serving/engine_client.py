@@ -17,7 +17,7 @@ from typing import Any
 from phi3scaffold.inference.api_error import HUNG_UP, Refused
 from phi3scaffold.inference.request import Asked
 from phi3scaffold.pipeline import environment
-from phi3scaffold.pipeline.worker import why_it_ended
+from phi3scaffold.pipeline.failures import why_it_ended
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.serving import engine_process
 from phi3scaffold.serving.log import log

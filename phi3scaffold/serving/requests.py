@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from phi3scaffold.datasets.conversations import Message
 from phi3scaffold.inference.api_error import Refused
 from phi3scaffold.inference.request import Asked
 from phi3scaffold.inference.sampling import (
@@ -22,6 +21,7 @@ from phi3scaffold.inference.sampling import (
     STOPS,
     Sampling,
 )
+from phi3scaffold.models.templates import Message
 
 # Without effect on the answer of this server.
 HARMLESS = frozenset(

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from phi3scaffold.datasets.prepared_rows import CARD, PAGE
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.layout import ROWS_CARD, ROWS_PAGE
 from phi3scaffold.project.settings import DEMONSTRATION, Project
 
 ROOM = 12  # bytes of disk for a byte of rows: shards and result hold ids, labels and texts
-
-
-def folder(project: Project) -> Path:
-    return project.gen / "data"
 
 
 def inputs(project: Project) -> Inputs:
@@ -35,8 +30,10 @@ def run(context: Context) -> dict[str, Any]:
     project = context.project
     spec = load_spec(project.dataset_yaml)
     report = prepare(spec, project.tokenizer, context.out, context.kept, context.emit)
-    data_page.write(report, context.out / PAGE, DEMONSTRATION if project.is_demonstration else "")
-    data_card.write(report, context.out / CARD)
+    data_page.write(
+        report, context.out / ROWS_PAGE, DEMONSTRATION if project.is_demonstration else ""
+    )
+    data_card.write(report, context.out / ROWS_CARD)
     facts = {
         "task": spec.task,
         "train": report["rows"]["train"],
@@ -52,7 +49,7 @@ def run(context: Context) -> dict[str, Any]:
 STAGE = Stage(
     name="data",
     title="reading the rows",
-    folder=folder,
+    folder=lambda project: project.rows,
     inputs=inputs,
     run=run,
     after=("tokenizer",),

@@ -12,13 +12,11 @@ from phi3scaffold.evaluation.questions import Questions
 from phi3scaffold.inference.form_files import size_of
 from phi3scaffold.inference.forms import LADDER, folder_of
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.layout import ANSWERS, METRICS
 from phi3scaffold.project.settings import Project
-from phi3scaffold.stages import data
 
 # The ladder's, as they are measured: the adapter first, since the others are compared with it.
 FORMS = ("adapter", "base", "merged", "onnx", "onnx-adapter")
-METRICS = "metrics.json"
-ANSWERS = "answers.jsonl"
 
 
 def inputs(project: Project) -> Inputs:
@@ -41,10 +39,10 @@ def run(context: Context) -> dict[str, Any]:
     from phi3scaffold.evaluation.questions import questions
     from phi3scaffold.inference.forms.genai import missing_provider
     from phi3scaffold.pipeline.environment import physical_cores
-    from phi3scaffold.pipeline.runner import log_file
+    from phi3scaffold.pipeline.logs import log_file
 
     project = context.project
-    rows = data.folder(project)
+    rows = project.rows
     asked = questions(rows, load_spec(project.dataset_yaml), project.evaluate_rows)
     missing = missing_provider(project.onnx)
     absent = ["onnx", "onnx-adapter"] if missing else []

@@ -15,11 +15,11 @@ from phi3scaffold.pipeline import manifest, ranks
 from phi3scaffold.pipeline.hashing import digest
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import HISTORY
 from phi3scaffold.project.olive_config import OliveConfig, project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.training import nf4
 
-HISTORY = "history.json"
 BASE = "base_weights"  # the fact that says over which weights an adapter was trained
 
 

@@ -15,10 +15,8 @@ from phi3scaffold.evaluation import gate
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import METRICS, RELEASE
 from phi3scaffold.project.settings import Project
-from phi3scaffold.stages.evaluate import METRICS
-
-RELEASE = "release.json"
 
 
 def inputs(project: Project) -> Inputs:

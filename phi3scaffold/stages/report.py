@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.project.layout import MODEL_CARD, PAGE
 from phi3scaffold.project.settings import Project
 
 BEFORE = (
@@ -33,9 +34,9 @@ def run(context: Context) -> dict[str, Any]:
         name: STAGES[name].folder(project) for name in BEFORE if STAGES[name].wanted(project)
     }
     found = run_record.read(project, folders)
-    report_page.write(found, context.out / report_page.PAGE)
-    model_card.write(found, context.out / model_card.CARD)
-    return {"page": report_page.PAGE}
+    report_page.write(found, context.out / PAGE)
+    model_card.write(found, context.out / MODEL_CARD)
+    return {"page": PAGE}
 
 
 STAGE = Stage(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.models.base_files import fetch_base
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.project.settings import Project
-from phi3scaffold.stages.model import fetch_base, inputs_of, throttled
+from phi3scaffold.stages.model import inputs_of, throttled
 
 
 def folder(project: Project) -> Path:

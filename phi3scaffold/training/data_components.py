@@ -1,7 +1,8 @@
 """Data components that Olive finds by name: the prepared rows, with their labels.
 
-Importing this module registers them; fine-tuning/user_script.py of a generated project does just
-that, so stock `olive run` trains on the same tokens and labels as `phi3scaffold finetune`.
+Importing this module registers them. fine-tuning/user_script.py of a generated project does so
+through stages/olive_rows.py, which knows when rows are up to date; so stock `olive run` trains on
+the same tokens and labels as `phi3scaffold finetune`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from olive.data.registry import Registry
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared, spread
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import find_project
+from phi3scaffold.project.settings import Project, find_project
 
 if TYPE_CHECKING:
     import torch
     from torch.utils.data import Dataset
+
+
+def rows_are_fresh(project: Project) -> bool:
+    """Tell whether the prepared rows are what the data stage would make now; set from above."""
+    raise RuntimeError("stages/olive_rows.py was not imported")
 
 
 @Registry.register_dataset("phi3scaffold_rows")
@@ -28,18 +34,14 @@ def phi3scaffold_rows(dataset: str, split: str, **_: Any) -> Prepared:
     Raises:
         ScaffoldError: they were not prepared yet, or have changed since.
     """
-    from phi3scaffold.pipeline.runner import is_up_to_date
-    from phi3scaffold.stages.graph import STAGES
-
     project = find_project(Path(dataset).resolve().parent)
-    stage = STAGES["data"]
-    if not is_up_to_date(stage, project, STAGES):
+    if not rows_are_fresh(project):
         raise ScaffoldError(
             "The rows were not prepared, or have changed since.",
             where=dataset,
             fix="run: phi3scaffold data",
         )
-    return Prepared(stage.folder(project), TRAIN if split == "train" else HELD_OUT)
+    return Prepared(project.rows, TRAIN if split == "train" else HELD_OUT)
 
 
 @Registry.register_pre_process("phi3scaffold_turns")

@@ -14,11 +14,19 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.olive_config import OliveConfig
 
+# Olive's pass, in small letters -> the class that runs in its place.
+PASSES = {
+    **{
+        name.lower(): f"phi3scaffold.training.passes.{name}"
+        for name in ("LoRA", "QLoRA", "DoRA", "LoHa", "LoKr")
+    },
+    "kquant": "phi3scaffold.conversion.kquant.KQuant",
+}
 IGNORED_KEY = ("gnoring", "not part of", "is not a field of")
 
 
@@ -127,13 +135,26 @@ def hf_model(folder: Path, adapter: Path | None = None, **load_kwargs: Any) -> A
 
 def _generate(settings: Any, accelerator: Any) -> Any:
     """A pass object from Olive's `RunPassConfig`; settings are validated by the pass itself."""
-    from phi3scaffold.training.passes import package_config
-
     pass_class = package_config().import_pass_module(settings.type.lower())
     values = pass_class.generate_config(
         accelerator, copy.deepcopy(settings.config or {}), disable_search=True
     )
     return pass_class(accelerator, values)
+
+
+def package_config() -> Any:
+    """Return Olive's package configuration with the passes of `PASSES` in place of its own."""
+    from olive.package_config import OlivePackageConfig
+
+    class Ours(OlivePackageConfig):
+        # Olive keeps the passes that were imported for all its configurations together, and takes
+        # by that name whichever came first.
+        _pass_modules: ClassVar[dict[str, type]] = {}
+
+    config = Ours.model_validate(OlivePackageConfig.load_default_config().model_dump())
+    for name, path in PASSES.items():
+        config.passes[name] = config.passes[name].model_copy(update={"module_path": path})
+    return config
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 Olive's LoRA pass hard-codes `transformers.Trainer` and its collator. These subclasses keep
 everything else of theirs (configuration, quantization, adapters) and train with `AnswerTrainer`.
-`package_config` puts them, and a KQuant that is quicker, in the place of Olive's own.
+`olive_runner.PASSES` puts them in the place of Olive's own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import transformers
 from olive.model import HfModelHandler
 from olive.passes.pytorch import lora as olive
 
-from phi3scaffold.conversion.kquant import KQuant
 from phi3scaffold.pipeline import ranks
 from phi3scaffold.training.checkpoints import Checkpoints, KeepCheckpoints, Start, agreed
 from phi3scaffold.training.trainer import AnswerTrainer, Progress, ReportSteps
@@ -205,23 +204,3 @@ class LoHa(_Trained, olive.LoHa):
 
 class LoKr(_Trained, olive.LoKr):
     """Olive's LoKr (https://arxiv.org/abs/2309.14859), trained by `AnswerTrainer`."""
-
-
-PASSES: tuple[type, ...] = (LoRA, QLoRA, DoRA, LoHa, LoKr, KQuant)
-
-
-def package_config() -> Any:
-    """Olive's package configuration with our passes in place of its own."""
-    from olive.package_config import OlivePackageConfig
-
-    class Ours(OlivePackageConfig):
-        # Olive keeps the passes that were imported for all its configurations together, and takes
-        # by that name whichever came first.
-        _pass_modules: ClassVar[dict[str, type]] = {}
-
-    config = Ours.model_validate(OlivePackageConfig.load_default_config().model_dump())
-    for ours in PASSES:
-        key = ours.__name__.lower()
-        path = f"{ours.__module__}.{ours.__name__}"
-        config.passes[key] = config.passes[key].model_copy(update={"module_path": path})
-    return config

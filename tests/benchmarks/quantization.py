@@ -271,12 +271,11 @@ def measure_cells(folder: Path, name: str, project: Project, rows: int, cells: A
     from phi3scaffold.evaluation.measurement import Subject
     from phi3scaffold.evaluation.questions import questions
     from phi3scaffold.evaluation.subprocess_measurement import measure_alone
-    from phi3scaffold.stages import data
 
     _, algo, seed = project.root.name.rsplit("-", 2)
     results, log = folder / "results", folder / "log.txt"
     results.mkdir(exist_ok=True)
-    asked = questions(data.folder(project), load_spec(project.dataset_yaml), rows)
+    asked = questions(project.rows, load_spec(project.dataset_yaml), rows)
     # answers are compared as they are; the likelihood of every label would take most of the time
     asked = dataclasses.replace(asked, labels=(), label_ids=())
     did, held_to, own = reference(project, asked, log)

@@ -43,9 +43,8 @@ def texts(project: Path) -> list[str]:
     """The held-out rows' texts, as a client sends them."""
     from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared
     from phi3scaffold.project.settings import load_project
-    from phi3scaffold.stages import data
 
-    rows = Prepared(data.folder(load_project(project)), HELD_OUT)
+    rows = Prepared(load_project(project).rows, HELD_OUT)
     found = [rows.conversation(row).values for row in range(len(rows))]
     return [next(iter(values.values())) for values in found]
 

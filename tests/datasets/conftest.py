@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from phi3scaffold.datasets.preparation import prepare
-from phi3scaffold.datasets.prepared_rows import DROPPED, HELD_OUT, TRAIN, Prepared
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.project.layout import DROPPED_ROWS
 
 TOKENIZER = tiny_folder()
 LABELS = ("joy", "fear", "calm")
@@ -55,7 +56,7 @@ class Made(NamedTuple):
 
     @property
     def dropped(self) -> list[tuple[str, str]]:
-        lines = (self.folder / DROPPED).read_text(encoding="utf-8").splitlines()
+        lines = (self.folder / DROPPED_ROWS).read_text(encoding="utf-8").splitlines()
         return [(row["place"], row["reason"]) for row in map(json.loads, lines)]
 
     @property

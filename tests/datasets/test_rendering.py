@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.datasets.conversations import Conversation, Dropped, fill
+from phi3scaffold.datasets.conversations import Conversation, Dropped
 from phi3scaffold.datasets.rendering import (
     IGNORE,
     Rendered,
@@ -20,6 +20,7 @@ from phi3scaffold.datasets.rendering import (
     stop_ids,
 )
 from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.models.templates import fill
 from phi3scaffold.project.errors import ScaffoldError
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from phi3scaffold.targets.base.azureml import job_checks
 
 from phi3scaffold import migration
 from phi3scaffold.datasets.spec import DatasetSpec, load_spec
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import load_project
+from phi3scaffold.targets.azureml import job_checks
 from phi3scaffold.targets.azureml.job_run import place_rows
 from phi3scaffold.targets.azureml.workspace_settings import read_settings
 from tests.template.conftest import without_git

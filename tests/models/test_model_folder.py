@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold.models import base_files, model_lock
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages import model
@@ -17,7 +18,7 @@ from tests.support.phi3_files import phi3_files, project_for, write
 def take(project: Project) -> Path:
     out = project.root / "out"
     out.mkdir()
-    model.fetch_base(project, out)
+    base_files.fetch_base(project, out)
     return out
 
 
@@ -29,7 +30,7 @@ def test_tiny_is_copied_from_the_package(tmp_path: Path) -> None:
     weights = "model.safetensors"
     assert (out / weights).read_bytes() == (tiny_folder() / weights).read_bytes()
     assert (out / weights).stat().st_ino != (tiny_folder() / weights).stat().st_ino
-    lock = model.read_lock(project.lock)
+    lock = model_lock.read_lock(project.lock)
     assert lock and (lock.source, lock.commit) == ("tiny", None)
 
 
@@ -41,7 +42,7 @@ def test_a_local_folder_is_linked(tmp_path: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == sorted([*phi3_files(), "model.lock"])
     weights = "model.safetensors"
     assert (out / weights).stat().st_ino == (source / weights).stat().st_ino
-    lock = model.read_lock(project.lock)
+    lock = model_lock.read_lock(project.lock)
     assert lock and (lock.source, lock.commit) == ("folder", None)
 
 
@@ -129,7 +130,7 @@ def test_a_bad_local_folder_is_refused(tmp_path: Path, case: str) -> None:
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(ScaffoldError) as caught:
-        model.fetch_base(project, out)
+        base_files.fetch_base(project, out)
     assert caught.value.exit_code == 2 and said in str(caught.value)
     assert not list(out.iterdir())
     with pytest.raises(ScaffoldError):

@@ -16,6 +16,7 @@ from huggingface_hub import DatasetCard, ModelCard
 from markdown_it import MarkdownIt
 
 from phi3scaffold.project.formatting import visible
+from phi3scaffold.project.layout import MODEL_CARD
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import data_card, model_card
 from phi3scaffold.reporting.run_record import Made
@@ -26,8 +27,8 @@ from tests.support.planted import EMAIL, KEY
 
 
 def written(made: Made, tmp_path: Path) -> ModelCard:
-    model_card.write(made, tmp_path / model_card.CARD)
-    return ModelCard.load(tmp_path / model_card.CARD)
+    model_card.write(made, tmp_path / MODEL_CARD)
+    return ModelCard.load(tmp_path / MODEL_CARD)
 
 
 def shown(text: str) -> tuple[set[str], str]:
@@ -48,7 +49,7 @@ def shown(text: str) -> tuple[set[str], str]:
 
 def test_the_hub_reads_what_was_measured(tiny_project: Path) -> None:
     gen = tiny_project / "gen-model"
-    found = ModelCard.load(gen / "report" / model_card.CARD)
+    found = ModelCard.load(gen / "report" / MODEL_CARD)
     rung = json.loads((gen / "evaluation" / "metrics.json").read_text())["forms"]["onnx"]
     assert found.data.eval_results is not None
     results = {one.metric_type: one.metric_value for one in found.data.eval_results}
@@ -126,7 +127,7 @@ def test_no_text_becomes_more_than_text(made: Made, tmp_path: Path) -> None:
 
 def test_the_commands_work(tiny_project: Path) -> None:
     """Each line of the card's shell, but pip's, as it stands there."""
-    text = (tiny_project / "gen-model" / "report" / model_card.CARD).read_text(encoding="utf-8")
+    text = (tiny_project / "gen-model" / "report" / MODEL_CARD).read_text(encoding="utf-8")
     lines = "".join(re.findall(r"```sh\n(.*?)```", text, re.S)).splitlines()
     assert len(lines) == 4
     for line in lines:

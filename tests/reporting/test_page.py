@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from phi3scaffold.project.formatting import perplexity, visible
+from phi3scaffold.project.layout import MODEL_CARD
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import model_card, report_page, row_comparison
 from phi3scaffold.reporting.page_parts.figures import curves, matrix, scores
@@ -125,8 +126,8 @@ def test_a_secret_among_the_settings_is_not_passed_on(made: Made, tmp_path: Path
     given = {"hub_token": "short", "run_name": f"mine {key}", "load_kwargs": {"token": key}}
     made.config.passes["finetune"] |= given
     report_page.write(made, tmp_path / "index.html")
-    model_card.write(made, tmp_path / model_card.CARD)
-    for name in ("index.html", model_card.CARD):
+    model_card.write(made, tmp_path / MODEL_CARD)
+    for name in ("index.html", MODEL_CARD):
         text = (tmp_path / name).read_text(encoding="utf-8").replace("\\_", "_")
         assert key not in text and not [name for name in given if name in text]
         assert "finetune.learning_rate" in text

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold.models import base_files, model_lock
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages import model
@@ -25,13 +26,13 @@ import json, sys
 from pathlib import Path
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import load_project
-from phi3scaffold.stages import model
+from phi3scaffold.models import base_files, model_lock
 project = load_project(Path(sys.argv[1]))
 out = Path(sys.argv[2]); out.mkdir()
 seen = []
 try:
     weights = sys.argv[3] == "whole"
-    model.fetch_base(project, out, weights=weights, progress=lambda *event: seen.append(event))
+    base_files.fetch_base(project, out, weights=weights, progress=lambda *event: seen.append(event))
 except ScaffoldError as error:
     print(json.dumps({"code": error.exit_code, "text": str(error)}))
 else:
@@ -75,7 +76,7 @@ def test_downloads_only_data_and_writes_the_lock(tmp_path: Path, hub: HubServer)
     result = fetch(project, hub)
     assert result["files"] == sorted([*phi3_files(), "model.lock"])
     assert not {"modeling_phi3.py", "pytorch_model.bin", "onnx/a.json"} & set(hub.downloads())
-    lock = model.read_lock(project.lock)
+    lock = model_lock.read_lock(project.lock)
     assert lock and (lock.id, lock.revision, lock.commit) == (REPO, "main", commit)
     assert list(lock.sha256) == ["model.safetensors"]
     what, done, total = result["seen"][-1]
@@ -89,7 +90,7 @@ def test_a_look_at_the_rows_needs_no_weights(tmp_path: Path, hub: HubServer) -> 
     small = [name for name in phi3_files() if not name.endswith(".safetensors")]
     assert result["files"] == sorted([*small, "model.lock"])
     assert "model.safetensors" not in hub.downloads()
-    lock = model.read_lock(project.lock)
+    lock = model_lock.read_lock(project.lock)
     assert lock and lock.commit == commit
     hub.requests.clear()
     assert "model.safetensors" in fetch(project, hub, "base")["files"]
@@ -107,7 +108,7 @@ def test_the_lock_holds_when_the_branch_moves(tmp_path: Path, hub: HubServer) ->
     assert config["vocab_size"] == 512
     project.lock.unlink()
     fetch(project, hub, "anew")
-    lock = model.read_lock(project.lock)
+    lock = model_lock.read_lock(project.lock)
     assert lock and lock.commit == second != first
     assert json.loads((tmp_path / "anew" / "config.json").read_text())["vocab_size"] == 1024
 
@@ -119,7 +120,7 @@ def test_another_revision_makes_another_lock(tmp_path: Path, hub: HubServer) -> 
     fetch(project_for(tmp_path, REPO), hub)
     project = project_for(tmp_path, REPO, revision="old")
     fetch(project, hub, "again")
-    lock = model.read_lock(project.lock)
+    lock = model_lock.read_lock(project.lock)
     assert lock and lock.commit == old
 
 
@@ -148,7 +149,7 @@ def test_a_killed_run_leaves_its_bytes_to_the_next(tmp_path: Path, hub: HubServe
     }
     command = [sys.executable, "-c", FETCH, str(tmp_path), str(tmp_path / "killed"), "whole"]
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as process:
-        folder = project.base.parent / f"{model.PARTIAL}{commit}"
+        folder = project.base.parent / f"{base_files.PARTIAL}{commit}"
         part = folder / "model.safetensors.part"
         while not part.is_file() or part.stat().st_size < PIECE:
             assert process.poll() is None
@@ -177,10 +178,10 @@ def test_inputs_clear_a_published_download(tmp_path: Path, hub: HubServer) -> No
     hub.add(REPO).commit(phi3_files())
     project = project_for(tmp_path, REPO)
     fetch(project, hub)
-    assert list(project.base.parent.glob(f"{model.PARTIAL}*"))
+    assert list(project.base.parent.glob(f"{base_files.PARTIAL}*"))
     (tmp_path / "out").rename(project.base)
     assert model.inputs(project) == model.inputs(project)
-    assert not list(project.base.parent.glob(f"{model.PARTIAL}*"))
+    assert not list(project.base.parent.glob(f"{base_files.PARTIAL}*"))
 
 
 @pytest.mark.parametrize("token", [None, "hf_" + "a" * 8])
@@ -236,7 +237,7 @@ def test_offline_takes_the_hubs_own_cache(tmp_path: Path, hub: HubServer) -> Non
     write(cache / "snapshots" / commit, phi3_files())
     project = project_for(tmp_path, REPO)
     assert fetch(project, hub, HF_HUB_OFFLINE="1")["code"] == 0
-    lock = model.read_lock(project.lock)
+    lock = model_lock.read_lock(project.lock)
     assert lock and lock.commit == commit
 
 
@@ -259,7 +260,7 @@ def test_another_architecture_is_refused_before_its_weights(tmp_path: Path, hub:
 def test_a_damaged_download_is_found(tmp_path: Path, hub: HubServer) -> None:
     commit = hub.add(REPO).commit(phi3_files(5000))
     project = project_for(tmp_path, REPO)
-    partial = project.base.parent / f"{model.PARTIAL}{commit}"
+    partial = project.base.parent / f"{base_files.PARTIAL}{commit}"
     fetch(project, hub)
     weights = partial / "model.safetensors"
     content = bytearray(weights.read_bytes())
@@ -276,4 +277,4 @@ def test_a_spoiled_lock_is_refused(tmp_path: Path, content: str) -> None:
     project = project_for(tmp_path, REPO)
     project.lock.write_text(content)
     with pytest.raises(ScaffoldError, match=r"model\.lock"):
-        model.pin(project)
+        model_lock.pin(project)

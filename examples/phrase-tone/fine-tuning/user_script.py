@@ -1,3 +1,3 @@
 """For `olive run`: registers the components that read the rows and mask all but the answers."""
 
-import phi3scaffold.training.data_components  # noqa: F401
+import phi3scaffold.stages.olive_rows  # noqa: F401

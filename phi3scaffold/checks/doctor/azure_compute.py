@@ -20,8 +20,8 @@ from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml.job_checks import GPU, JOB, read_job
+from phi3scaffold.targets.azureml.login import Refused, Unreachable
 from phi3scaffold.targets.azureml.workspace_settings import Settings
-from phi3scaffold.targets.base.azureml.login import Refused, Unreachable
 
 ID = "D29-azure-compute"
 NETWORK_SECONDS = 20

@@ -23,7 +23,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
     if project_of(scene) is None:
         return
     require_sdk(scene)
-    from phi3scaffold.targets.base.azureml.login import MANAGEMENT, Unreachable
+    from phi3scaffold.targets.azureml.login import MANAGEMENT, Unreachable
 
     try:
         scene.azure.token(MANAGEMENT)

@@ -23,7 +23,7 @@ from phi3scaffold.checks.azure import (
 )
 from phi3scaffold.checks.doctor_context import Scene, Skip
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.targets.base.azureml.login import Refused, Unreachable
+from phi3scaffold.targets.azureml.login import Refused, Unreachable
 
 ID = "D28-azure-role"
 NETWORK_SECONDS = 20

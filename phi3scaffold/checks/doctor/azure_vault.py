@@ -25,8 +25,8 @@ from phi3scaffold.checks.doctor_context import Scene, Skip
 from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.azureml.login import VAULT, Refused, Unreachable
 from phi3scaffold.targets.azureml.workspace_settings import Settings
-from phi3scaffold.targets.base.azureml.login import VAULT, Refused, Unreachable
 
 ID = "D30-azure-vault"
 NETWORK_SECONDS = 20

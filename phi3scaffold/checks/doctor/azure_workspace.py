@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from phi3scaffold.checks.azure import ML, command_line, get, project_of, settings_of, workspace_of
 from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.targets.base.azureml.login import Refused, Unreachable
+from phi3scaffold.targets.azureml.login import Refused, Unreachable
 
 ID = "D27-azure-workspace"
 NETWORK_SECONDS = 20

@@ -30,8 +30,8 @@ def check(scene: Scene) -> Iterator[Verdict]:
         raise Skip("HF_HUB_OFFLINE is set")
     from phi3scaffold.models import model_hub
     from phi3scaffold.models.hub_errors import explained
+    from phi3scaffold.models.model_lock import read_lock
     from phi3scaffold.pipeline import environment
-    from phi3scaffold.stages.model import read_lock
 
     environment.prepare()
     from huggingface_hub import HfApi, constants

@@ -22,7 +22,7 @@ ID = "D19-model"
 
 def check(scene: Scene) -> Iterator[Verdict]:
     from phi3scaffold.models.model_folder import check_model_folder
-    from phi3scaffold.stages.model import local_folder, read_lock
+    from phi3scaffold.models.model_lock import local_folder, read_lock
 
     project = scene.project
     if project is None or scene.model != project.model_id:
@@ -67,7 +67,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
 def needs_hub(scene: Scene) -> bool:
     """Whether the hub has still to be asked for the base model from here."""
     from phi3scaffold.models import model_hub
-    from phi3scaffold.stages.model import local_folder
+    from phi3scaffold.models.model_lock import local_folder
 
     entry = catalogue.find(scene.model)
     if entry is not None and entry.hub_id is None:
@@ -88,7 +88,7 @@ def needs_hub(scene: Scene) -> bool:
 
 def _commit(project: Project) -> str | None:
     """The commit that the model is fixed at, or None."""
-    from phi3scaffold.stages.model import read_lock
+    from phi3scaffold.models.model_lock import read_lock
 
     try:
         lock = read_lock(project.lock)

@@ -53,7 +53,7 @@ def check(tree: Tree) -> Iterator[Verdict]:
 
 def _known(tree: Tree, project: Project) -> Iterator[Verdict]:
     """A name, a hub id, or a folder that is there and holds such a model."""
-    from phi3scaffold.stages.model import local_folder
+    from phi3scaffold.models.model_lock import local_folder
 
     try:
         catalogue.describe(local_folder(project) or project.model_id)

@@ -21,7 +21,7 @@ from phi3scaffold.datasets import spec
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.key_locations import Key, dotted
 from phi3scaffold.project.settings import KEYS, MARKER
-from phi3scaffold.targets.base.azureml import workspace_settings as azure
+from phi3scaffold.targets.azureml import workspace_settings as azure
 
 ID = "L03-settings"
 AZURE = {*azure.SOURCES, *azure.OTHERS}
@@ -61,7 +61,7 @@ def _values(tree: Tree, name: str) -> Iterator[Verdict]:
 
 
 def _lock(tree: Tree) -> Iterator[Verdict]:
-    from phi3scaffold.stages.model import read_lock
+    from phi3scaffold.models.model_lock import read_lock
 
     try:
         read_lock(tree.root / "model.lock")

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from phi3scaffold.datasets.conversations import Message
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.prompt import Prompt, special_tokens
+from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:

@@ -126,7 +126,7 @@ class Record:
             )
 
     def _begin(self) -> None:
-        from phi3scaffold.pipeline.runner import log_file
+        from phi3scaffold.pipeline.logs import log_file
 
         if importlib.util.find_spec("mlflow") is None:
             self._off = True

@@ -21,6 +21,7 @@ from phi3scaffold.datasets.private_data import find_secrets
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting.tracking import URI, address, shown, store
+from phi3scaffold.reporting.training_settings import training_settings
 
 # A metric is called after its stage or form, then what it is: MLflow draws a section for each.
 STAGES = ("data", "finetune", "merge", "export", "evaluate")  # the others have nothing to compare
@@ -80,7 +81,7 @@ def parameters(project: Project) -> dict[str, str]:
         "merge_base": project.merge_base,
         "evaluate.rows": str(project.evaluate_rows),
         "phi3scaffold": __version__,
-        **dict(config.knobs()),
+        **dict(training_settings(config)),
     }
     return {name: value[:LONGEST] for name, value in found.items()}
 
@@ -231,7 +232,7 @@ class Tracker:
         from mlflow.exceptions import MlflowException
 
         with contextlib.suppress(OSError, ValueError, KeyError, MlflowException):
-            made = json.loads((self.project.gen / "data" / "manifest.json").read_text("utf-8"))
+            made = json.loads((self.project.rows / "manifest.json").read_text("utf-8"))
             counts = {name: made["facts"][name] for name in ("train", "held_out")}
             rows = Dataset(
                 name="datasets",

@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from phi3scaffold.targets.base.azureml.workspace import Workspace
-
 from phi3scaffold.pipeline import atomic_publish, manifest
 from phi3scaffold.pipeline.hashing import StatCache
 from phi3scaffold.pipeline.runner import only_run, scratch
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml.job_record import Record
+from phi3scaffold.targets.azureml.workspace import Workspace
 
 Emit = Callable[[dict[str, Any]], None]
 SMALL = ("data", "evaluation", "release", "report")  # always brought, after the adapter

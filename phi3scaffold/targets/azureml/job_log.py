@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from phi3scaffold.targets.base.azureml.workspace import ARTIFACTS, ENDED, Unreachable, Workspace
-
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.targets.azureml.job_record import Record
+from phi3scaffold.targets.azureml.workspace import ARTIFACTS, ENDED, Unreachable, Workspace
 
 Emit = Callable[[dict[str, Any]], None]
 SOON, SELDOM = 0.5, 5.0  # seconds between two looks: in a job's first seconds, in its hours

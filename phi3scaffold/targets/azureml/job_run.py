@@ -39,7 +39,8 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     Raises:
         ScaffoldError: as the pipeline's; the log is handed over first.
     """
-    from phi3scaffold.pipeline.runner import log_file, run_pipeline
+    from phi3scaffold.pipeline.logs import log_file
+    from phi3scaffold.pipeline.runner import run_pipeline
     from phi3scaffold.reporting.tracking import tracked
     from phi3scaffold.stages.graph import STAGES, up_to
     from phi3scaffold.targets.azureml.hub_token import take_token

@@ -9,15 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from phi3scaffold.targets.base.azureml import hub_token, job_checks, workspace
-from phi3scaffold.targets.base.azureml.fetch import fetch, whole
-from phi3scaffold.targets.base.azureml.workspace import ENDED, Workspace
-
+from phi3scaffold.models.model_lock import local_folder, pin
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
-from phi3scaffold.stages import model
+from phi3scaffold.targets.azureml import hub_token, job_checks, workspace
+from phi3scaffold.targets.azureml.fetch import fetch, whole
 from phi3scaffold.targets.azureml.job_log import follow, studio
 from phi3scaffold.targets.azureml.job_record import Record, fingerprint, read_record
+from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
 from phi3scaffold.targets.azureml.workspace_settings import Settings, read_settings
 
 Emit = Callable[[dict[str, Any]], None]
@@ -41,13 +40,13 @@ def plan(project: Project, settings: Settings) -> Plan:
     job = job_checks.read_job(project)
     path = project.root / job_checks.JOB
     if "--model" not in job["command"].split():
-        if model.local_folder(project) is not None:
+        if local_folder(project) is not None:
             raise ScaffoldError(
                 "The base model is a folder of this machine, and the job is not given it.",
                 where=job_checks.place(path, "inputs.model"),
                 fix="as the comment there says: type uri_folder, and --model in the command",
             )
-        model.pin(project)
+        pin(project)
     label = re.sub(r"[^A-Za-z0-9]+", "-", project.root.name).strip("-")[:40] or "project"
     name = f"{label}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     output = job["outputs"]["results"]

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from phi3scaffold.targets.base.azureml import workspace_settings
 
 from phi3scaffold import generator
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.targets.azureml import workspace_settings
 from phi3scaffold.targets.azureml.job_checks import JOB, read_job
 from phi3scaffold.targets.azureml.workspace_settings import Settings, read_settings
 from tests.template.conftest import without_git
@@ -75,7 +75,7 @@ def test_what_new_writes_passes(target: str, model: str, made: Callable[[str, st
 @pytest.mark.parametrize("target", ["aml", "arc"])
 def test_the_sdk_takes_it(target: str, made: Callable[[str, str], Path]) -> None:
     pytest.importorskip("azure.ai.ml")
-    from phi3scaffold.targets.base.azureml.workspace import load
+    from phi3scaffold.targets.azureml.workspace import load
 
     project = load_project(made(target, "microsoft/Phi-3-mini-4k-instruct"))
     job = load(project.root / "fine-tuning" / "job.yml", {"name": "one"})
@@ -261,7 +261,7 @@ SCHEMA: dict[str, tuple[str, Edit]] = {
 @pytest.mark.parametrize("name", SCHEMA)
 def test_what_azures_schema_refuses_is_named(name: str, aml: Project) -> None:
     pytest.importorskip("azure.ai.ml")
-    from phi3scaffold.targets.base.azureml.workspace import load
+    from phi3scaffold.targets.azureml.workspace import load
 
     key, change = SCHEMA[name]
     edit(aml, change)
@@ -274,7 +274,7 @@ def test_what_azures_schema_refuses_is_named(name: str, aml: Project) -> None:
 
 
 def test_a_token_needs_an_identity(aml: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from phi3scaffold.targets.base.azureml.submission import plan
+    from phi3scaffold.targets.azureml.submission import plan
 
     edit(aml, both(but(identity={"type": "user_identity"}), registry_model("versions/15")))
     with pytest.raises(ScaffoldError, match="managed identity") as caught:

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from phi3scaffold.targets.base.azureml.fetch import _read as read_manifest
 
 from phi3scaffold import generator
 from phi3scaffold.models import catalogue
@@ -17,6 +16,7 @@ from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.pipeline.manifest import write as write_manifest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.targets.azureml.fetch import _read as read_manifest
 from phi3scaffold.targets.azureml.job_run import place_rows, whole_model
 from tests.template.conftest import without_git
 

@@ -1,0 +1,49 @@
+"""The child process of a run: runs the stages that its command line names, and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from typing import Any
+
+from phi3scaffold.pipeline.failures import describe_error
+from phi3scaffold.pipeline.logs import log_file
+from phi3scaffold.pipeline.ranks import is_lost_connection
+from phi3scaffold.pipeline.runner import run_here
+from phi3scaffold.project.errors import FAILED_RUN
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.graph import STAGES
+
+
+def main(work: str) -> None:
+    """The child's whole life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    given = json.loads(work)
+    project = Project.from_json(given["project"])
+
+    def emit(event: dict[str, Any]) -> None:
+        try:
+            events.write(json.dumps(event) + "\n")
+        except OSError:  # the parent is gone: nobody would know what we made
+            os._exit(FAILED_RUN)
+
+    try:
+        run_here(project, given["names"], STAGES, emit)
+    except BaseException as error:  # noqa: BLE001 (the parent tells it)
+        traceback.print_exc()
+        told = describe_error(error, log_file(project))
+        emit({"kind": "error", "error": told, "lost": is_lost_connection(error)})
+    sys.stdout.flush()
+    sys.stderr.flush()
+    events.close()
+    # libraries leave threads behind that can hang the interpreter's shutdown
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
