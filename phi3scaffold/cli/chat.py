@@ -21,7 +21,7 @@ from phi3scaffold.project.errors import ScaffoldError, describe_os_error
 
 if TYPE_CHECKING:
     from phi3scaffold.inference.answer import Answer
-    from phi3scaffold.inference.conversation import Talk
+    from phi3scaffold.inference.chat_session import ChatSession
     from phi3scaffold.project.settings import Project
 
 HINT = "/help explains; Ctrl-C stops an answer, Ctrl-D leaves"
@@ -70,13 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.inference.conversation import Talk
+    from phi3scaffold.inference.chat_session import ChatSession
 
     project = project_of(args)
     history = project.root / HISTORY if args.history is True else args.history
     ask = asker(history, list(COMMANDS))
     with keys_held(), open_with_remark(args, project) as form:
-        talk = Talk(form, settings_of(args))
+        talk = ChatSession(form, settings_of(args))
         chat = Chat(talk, project, ask)
         if sys.stdin.isatty():
             alone = "" if talk.remembers else "; each prompt stands alone"
@@ -95,7 +95,7 @@ class Left(Exception):
 class Chat:
     """Reads what is typed, prints answers, obeys commands."""
 
-    def __init__(self, talk: Talk, project: Project, ask: Ask) -> None:
+    def __init__(self, talk: ChatSession, project: Project, ask: Ask) -> None:
         self.talk, self.project, self.ask = talk, project, ask
 
     def run(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.cli.ui.line_input import can_move
-from phi3scaffold.inference.answer_settings import READERS, Settings, one_stop
+from phi3scaffold.inference.answer_settings import READERS, AnswerSettings, one_stop
 from phi3scaffold.inference.forms import FORMS, open_form
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import DEMONSTRATION
@@ -84,8 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_of(args: argparse.Namespace) -> Settings:
-    return Settings(
+def settings_of(args: argparse.Namespace) -> AnswerSettings:
+    return AnswerSettings(
         temperature=args.temperature,
         top_p=args.top_p,
         max_tokens=args.max_tokens,

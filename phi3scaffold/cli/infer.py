@@ -22,8 +22,8 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 if TYPE_CHECKING:
     from phi3scaffold.datasets.conversations import Conversation
     from phi3scaffold.inference.forms.form import Form
-    from phi3scaffold.inference.prompt_source import Prompts
-    from phi3scaffold.inference.resumable_output import Kept
+    from phi3scaffold.inference.prompt_source import PromptSource
+    from phi3scaffold.inference.resumable_output import ResumableOutput
     from phi3scaffold.models.templates import Message
     from phi3scaffold.project.settings import Project
 
@@ -156,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _many(args: argparse.Namespace, project: Project) -> int:
     """Any number of prompts, in their order."""
-    from phi3scaffold.inference.resumable_output import LINES, Kept, check_place
+    from phi3scaffold.inference.resumable_output import LINES, ResumableOutput, check_place
 
     text = not (args.json or (args.output and args.output.suffix.lower() in LINES))
     source = Path(args.input) if args.input not in (None, "-") else None
@@ -166,14 +166,16 @@ def _many(args: argparse.Namespace, project: Project) -> int:
     with open_with_remark(args, project) as form:
         if not args.output:
             return _answer_all(args, form, prompts, None, text=text)
-        with Kept(args.output, form, settings_of(args), overwrite=args.overwrite) as kept:
+        with ResumableOutput(
+            args.output, form, settings_of(args), overwrite=args.overwrite
+        ) as kept:
             if kept.before:
                 told = "answers are there from an earlier run; none is made twice"
                 print(f"{kept.before} {told}", file=sys.stderr)
             return _answer_all(args, form, prompts, kept, text=text)
 
 
-def _prompts(args: argparse.Namespace, project: Project, source: Path | None) -> Prompts:
+def _prompts(args: argparse.Namespace, project: Project, source: Path | None) -> PromptSource:
     from phi3scaffold.inference import prompt_source as prompts
 
     if args.input is None:
@@ -185,7 +187,12 @@ def _prompts(args: argparse.Namespace, project: Project, source: Path | None) ->
 
 
 def _answer_all(
-    args: argparse.Namespace, form: Form, prompts: Prompts, kept: Kept | None, *, text: bool
+    args: argparse.Namespace,
+    form: Form,
+    prompts: PromptSource,
+    kept: ResumableOutput | None,
+    *,
+    text: bool,
 ) -> int:
     from phi3scaffold.cli.ui.progress import show_count
     from phi3scaffold.inference.batch import Record, records
@@ -233,7 +240,7 @@ def _answer_all(
     return FAILED_RUN if bad else 0
 
 
-def _interrupted(count: int, kept: Kept | None) -> str:
+def _interrupted(count: int, kept: ResumableOutput | None) -> str:
     if kept:
         return (
             f"interrupted; what was answered lies in {kept.partial.name}: the same command goes "

@@ -15,8 +15,8 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import DEMONSTRATION
 
 if TYPE_CHECKING:
-    from phi3scaffold.publishing.file_list import Publication, Upload
-    from phi3scaffold.publishing.hub_upload import Target
+    from phi3scaffold.publishing.file_list import FileToPublish, Publication
+    from phi3scaffold.publishing.hub_upload import UploadPlan
 
 FORMS = ("onnx", "adapter", "merged", "onnx-adapter")
 EPILOG = """examples:
@@ -116,7 +116,7 @@ def _seen(private: bool) -> str:
     return "private: only its owner sees it" if private else "PUBLIC: everybody can see it"
 
 
-def _show(found: Publication, target: Target | None) -> None:
+def _show(found: Publication, target: UploadPlan | None) -> None:
     """Every file, what is left out, and where to; before anything is sent."""
     missing = {file.name for file in (target.missing if target else found.files)}
     width = max(len(file.name) for file in found.files)
@@ -147,7 +147,7 @@ def _show(found: Publication, target: Target | None) -> None:
             print(f"to send: {_files(target.missing)}, {_size(target.size)}", flush=True)
 
 
-def _files(files: Sequence[Upload]) -> str:
+def _files(files: Sequence[FileToPublish]) -> str:
     return f"{len(files)} file{'s' * (len(files) != 1)}"
 
 

@@ -84,11 +84,11 @@ def run(args: argparse.Namespace) -> int:
             f"Serving needs a package that is not installed: {error.name}.",
             fix="pip install 'phi3scaffold[serve]', or make setup in the project",
         ) from None
-    from phi3scaffold.serving.engine_client import Worker
+    from phi3scaffold.serving.engine_client import EngineClient
     from phi3scaffold.serving.served_models import remarks, served
-    from phi3scaffold.serving.server_settings import Settings, read_key
+    from phi3scaffold.serving.server_settings import ServerSettings, read_key
 
-    settings = Settings(
+    settings = ServerSettings(
         host=args.host,
         port=args.port,
         queue=args.queue,
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         origins=tuple(args.cors_origin),
     )
     project = find_project(Path(args.project) if args.project else None)
-    worker = Worker(lambda: served(project, args.form), settings)
+    worker = EngineClient(lambda: served(project, args.form), settings)
     for told in remarks(worker.models):
         print(f"warning: {told}", file=sys.stderr)
     if worker.models[0].demonstration:

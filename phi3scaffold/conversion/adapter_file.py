@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.conversion.lora_inputs import A, B, Slot
+from phi3scaffold.conversion.lora_inputs import A, B, LoraSlot
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import read_json
 
@@ -47,7 +47,7 @@ class Lora:
     ranks: tuple[int, ...]
 
 
-def read_lora(folder: Path, slots: dict[str, Slot]) -> Lora:
+def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> Lora:
     """Read a PEFT adapter and fit it to the graph's inputs.
 
     Args:
@@ -109,7 +109,7 @@ def read_lora(folder: Path, slots: dict[str, Slot]) -> Lora:
     return Lora(tensors, tuple(sorted(ranks)))
 
 
-def write_lora(lora: Lora, slots: dict[str, Slot], path: Path) -> None:
+def write_lora(lora: Lora, slots: dict[str, LoraSlot], path: Path) -> None:
     """Write it in the element type of the graph's activations, for ONNX Runtime's adapters."""
     import onnxruntime
     import torch

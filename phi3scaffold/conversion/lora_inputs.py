@@ -33,7 +33,7 @@ A, B = ".lora_A.weight", ".lora_B.weight"  # behind the module's name: PEFT's na
 
 
 @dataclass(frozen=True)
-class Slot:
+class LoraSlot:
     """Where an adapter enters: A is [features_in, rank], B is [rank, features_out].
 
     Attributes:
@@ -78,7 +78,7 @@ def add_lora_inputs(path: Path) -> None:
     onnx.save(model, path)
 
 
-def lora_slots(path: Path) -> dict[str, Slot]:
+def lora_slots(path: Path) -> dict[str, LoraSlot]:
     """The modules, as PEFT names them, that the graph at `path` takes an adapter for."""
     import onnx
 
@@ -88,7 +88,7 @@ def lora_slots(path: Path) -> dict[str, Slot]:
     for name, kind in types.items():
         if name.endswith(A):
             module = name.removesuffix(A)
-            slots[module] = Slot(
+            slots[module] = LoraSlot(
                 features_in=kind.shape.dim[0].dim_value,
                 features_out=types[module + B].shape.dim[1].dim_value,
                 element=kind.elem_type,

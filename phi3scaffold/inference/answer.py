@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from phi3scaffold.inference.answer_settings import Settings
-from phi3scaffold.inference.api_error import Refused
-from phi3scaffold.inference.engine import Engine, TakenBack
+from phi3scaffold.inference.answer_settings import AnswerSettings
+from phi3scaffold.inference.api_error import ApiError
+from phi3scaffold.inference.engine import Engine, RequestCancelled
 from phi3scaffold.inference.forms.form import Form
-from phi3scaffold.inference.request import Asked
+from phi3scaffold.inference.request import Request
 from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -31,7 +31,7 @@ class Answer:
         reading: the part of it until the first token was there.
     """
 
-    def __init__(self, form: Form, turns: Sequence[Message], settings: Settings) -> None:
+    def __init__(self, form: Form, turns: Sequence[Message], settings: AnswerSettings) -> None:
         self.form, self.asked = form, request(turns, settings)
         self.text, self.finish = "", ""
         self.prompt_tokens = self.tokens = 0
@@ -62,18 +62,18 @@ class Answer:
                 else:
                     self.text += event["text"]
                     yield event["text"]
-        except Refused as refused:
+        except ApiError as refused:
             raise ScaffoldError(refused.message) from None
-        except TakenBack:
+        except RequestCancelled:
             self.finish = "stopped"
 
 
-def request(turns: Sequence[Message], settings: Settings) -> Asked:
+def request(turns: Sequence[Message], settings: AnswerSettings) -> Request:
     """What the server's engine is asked."""
     first: list[Message] = []
     if settings.system is not None and (not turns or turns[0]["role"] != "system"):
         first = [{"role": "system", "content": settings.system}]
-    return Asked(
+    return Request(
         model=MODEL,
         turns=(*first, *turns),
         limit=settings.max_tokens,

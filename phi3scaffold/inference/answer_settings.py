@@ -20,7 +20,7 @@ from phi3scaffold.project.errors import ScaffoldError
 
 
 @dataclass(frozen=True)
-class Settings:
+class AnswerSettings:
     """Named, checked and understood as the server's; None: as the model was measured.
 
     Attributes:
@@ -43,13 +43,13 @@ class Settings:
     def sampling(self) -> Sampling:
         return Sampling.asked(self.temperature, self.top_p, self.seed)
 
-    def changed(self, name: str, text: str) -> Settings:
+    def changed(self, name: str, text: str) -> AnswerSettings:
         """With one setting, by its name in `READERS`, as a person typed it.
 
         ``default`` takes it back. Raises ScaffoldError where it cannot have that value.
         """
         if text in ("default", "none"):
-            return replace(self, **{name: getattr(Settings(), name)})
+            return replace(self, **{name: getattr(AnswerSettings(), name)})
         return replace(self, **{name: READERS[name](text)})
 
     def told(self, prompt: Prompt) -> dict[str, str]:
@@ -61,7 +61,7 @@ class Settings:
             "seed": "another each time" if self.seed is None else str(self.seed),
             "stop": json.dumps(self.stop, ensure_ascii=False) if self.stop else "none",
         }
-        unset = Settings()
+        unset = AnswerSettings()
         return {
             name: f"{told} (default)" if getattr(self, name) == getattr(unset, name) else told
             for name, told in found.items()

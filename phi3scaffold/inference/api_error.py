@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-HUNG_UP = 499  # what the log says of a client that did not wait
+CLIENT_CLOSED = 499  # what the log says of a client that did not wait
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """A request that gets no answer.
 
     Args:
@@ -35,7 +35,7 @@ class Refused(Exception):
         self.retry_after = retry_after
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON-able values; ``Refused(**...)`` gives it again."""
+        """As JSON-able values; ``ApiError(**...)`` gives it again."""
         return vars(self).copy()
 
     @property

@@ -12,12 +12,12 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from phi3scaffold.inference.answer import Answer, request
-from phi3scaffold.inference.answer_settings import Settings
-from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.inference.answer_settings import AnswerSettings
+from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.engine import encoded, room_for
 from phi3scaffold.inference.forms.form import Form
-from phi3scaffold.inference.prompt_source import Entry
-from phi3scaffold.inference.request import Asked, Until
+from phi3scaffold.inference.prompt_source import PromptEntry
+from phi3scaffold.inference.request import Request, StopTexts
 from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -29,20 +29,20 @@ QUICK, LONG = 2.0, 8.0  # seconds
 TOKENS = 1 << 17  # of such prompts together
 
 
-class Ready(NamedTuple):
+class PreparedPrompt(NamedTuple):
     """A prompt that can be answered: its messages and ids, and the room for the answer."""
 
-    entry: Entry
+    entry: PromptEntry
     messages: list[Message]
-    asked: Asked
+    asked: Request
     ids: list[int]
     room: int
 
 
 def records(
     form: Form,
-    entries: Iterable[Entry],
-    settings: Settings,
+    entries: Iterable[PromptEntry],
+    settings: AnswerSettings,
     known: Callable[[int, list[Message]], Record | None] = lambda number, messages: None,
     found: Callable[[Record], None] = lambda record: None,
 ) -> Iterator[Record]:
@@ -60,11 +60,11 @@ def records(
         began = time.monotonic()
         waiting: deque[int] = deque()
         done: dict[int, Record] = {}
-        ready: list[Ready] = []
+        ready: list[PreparedPrompt] = []
         for entry in islice(source, size):
             waiting.append(entry.number)
             one = _ready(form, entry, settings)
-            if isinstance(one, Ready):
+            if isinstance(one, PreparedPrompt):
                 old = known(entry.number, one.messages)
                 if old is None:
                     ready.append(one)
@@ -89,7 +89,7 @@ def records(
             size = max(size // 2, FEWEST) if spent > LONG else size
 
 
-def head(entry: Entry) -> Record:
+def head(entry: PromptEntry) -> Record:
     """Which prompt a record is of."""
     name = {} if entry.id is None else {"id": entry.id}
     return {"number": entry.number, "where": entry.place, **name}
@@ -106,7 +106,7 @@ def described(form: Form, messages: Sequence[Message]) -> Record:
     }
 
 
-def _ready(form: Form, entry: Entry, settings: Settings) -> Ready | Record:
+def _ready(form: Form, entry: PromptEntry, settings: AnswerSettings) -> PreparedPrompt | Record:
     """The prompt made ready, or the record of why it cannot be answered."""
     try:
         if entry.error is not None:
@@ -114,15 +114,17 @@ def _ready(form: Form, entry: Entry, settings: Settings) -> Ready | Record:
         asked = request(entry.turns, settings)
         ids = encoded(form, asked)
         messages = form.prompt.conversation(asked.turns)
-        return Ready(entry, messages, asked, ids, room_for(form, ids, asked))
-    except Refused as refused:
+        return PreparedPrompt(entry, messages, asked, ids, room_for(form, ids, asked))
+    except ApiError as refused:
         error = {"what": refused.message}
     except ScaffoldError as mistake:
         error = {"what": mistake.what, **({"fix": mistake.fix} if mistake.fix else {})}
     return {**head(entry), "error": error}
 
 
-def _answers(form: Form, ready: Sequence[Ready], settings: Settings) -> Iterator[Record]:
+def _answers(
+    form: Form, ready: Sequence[PreparedPrompt], settings: AnswerSettings
+) -> Iterator[Record]:
     if settings.sampling.temperature:
         for one in ready:
             answer = Answer(form, one.entry.turns, settings)
@@ -139,7 +141,7 @@ def _answers(form: Form, ready: Sequence[Ready], settings: Settings) -> Iterator
 
 def _ended(form: Form, ids: list[int], room: int, stop: tuple[str, ...]) -> tuple[str, int, str]:
     """Text, tokens and finish of an answer, which a stop text may end before its tokens do."""
-    until, count = Until(stop), 0
+    until, count = StopTexts(stop), 0
 
     def counted() -> Iterator[int]:
         nonlocal count
@@ -156,7 +158,7 @@ def _ended(form: Form, ids: list[int], room: int, stop: tuple[str, ...]) -> tupl
     return text, count, "stop" if until.found or count < room else "length"
 
 
-def _record(form: Form, one: Ready, text: str, tokens: int, finish: str) -> Record:
+def _record(form: Form, one: PreparedPrompt, text: str, tokens: int, finish: str) -> Record:
     expected = one.entry.expected
     return {
         **head(one.entry),

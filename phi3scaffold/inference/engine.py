@@ -10,16 +10,16 @@ from contextlib import closing
 from itertools import chain, islice
 from typing import Any
 
-from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.genai import GenaiForm
 from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
 from phi3scaffold.inference.json_schema import BadSchema, broken
-from phi3scaffold.inference.request import Asked, Until
+from phi3scaffold.inference.request import Request, StopTexts
 from phi3scaffold.project.errors import USER_MISTAKE, ScaffoldError
 
 
-class TakenBack(Exception):
+class RequestCancelled(Exception):
     """The client does not want the answer any more."""
 
 
@@ -34,20 +34,20 @@ class Engine:
         self.models = models
         self.wanted: set[int] = set()  # the reading thread takes a request out of it
 
-    def answer(self, number: int, asked: Asked) -> Iterator[dict[str, Any]]:
+    def answer(self, number: int, asked: Request) -> Iterator[dict[str, Any]]:
         """The events of one answer: begun, then text, then end.
 
         Raises:
-            Refused: the request cannot be answered as it stands.
-            TakenBack: nobody waits for it any more.
+            ApiError: the request cannot be answered as it stands.
+            RequestCancelled: nobody waits for it any more.
         """
         if number not in self.wanted:
-            raise TakenBack
+            raise RequestCancelled
         form, adapter = self.models[asked.model]
         if isinstance(form, GenaiAdapterForm) and adapter and form.adapter != adapter:
             form.use(adapter)
         if asked.sampling.schema and not isinstance(form, GenaiForm):
-            raise Refused(
+            raise ApiError(
                 400,
                 f"Only the ONNX forms keep to a JSON schema; {asked.model!r} is {form.name}.",
                 code="unsupported_parameter",
@@ -58,7 +58,7 @@ class Engine:
 
         def still_wanted() -> None:
             if number not in self.wanted:
-                raise TakenBack
+                raise RequestCancelled
 
         count = 0
 
@@ -70,7 +70,7 @@ class Engine:
                     count += 1
                     yield token
 
-        until = Until(asked.stop)
+        until = StopTexts(asked.stop)
         whole: list[str] = []
         source = counted()
         first = list(islice(source, 1))  # now the prompt was read, and the schema was taken
@@ -94,8 +94,8 @@ class Engine:
         yield {"end": "stop" if stopped else "length", "tokens": count}
 
 
-def encoded(form: Form, asked: Asked) -> list[int]:
-    """The prompt as token ids. Raises Refused."""
+def encoded(form: Form, asked: Request) -> list[int]:
+    """The prompt as token ids. Raises ApiError."""
     where = "messages" if asked.text is None else "prompt"
     try:
         if asked.text is not None:
@@ -105,18 +105,18 @@ def encoded(form: Form, asked: Asked) -> list[int]:
         if error.exit_code != USER_MISTAKE:
             raise
         fix = f" ({error.fix})" if error.fix else ""
-        raise Refused(400, f"{error.what}{fix}", code="invalid_value", param=where) from None
+        raise ApiError(400, f"{error.what}{fix}", code="invalid_value", param=where) from None
 
 
-def room_for(form: Form, ids: list[int], asked: Asked) -> int:
-    """How many tokens the answer may have. Raises Refused where there is no room for them."""
+def room_for(form: Form, ids: list[int], asked: Request) -> int:
+    """How many tokens the answer may have. Raises ApiError where there is no room for them."""
     where = "messages" if asked.text is None else "prompt"
     if not ids:
-        raise Refused(400, "The prompt is empty.", code="invalid_value", param=where)
+        raise ApiError(400, "The prompt is empty.", code="invalid_value", param=where)
     left = form.context - len(ids)
     if left < (asked.limit or 1):
         answer = f" and {asked.limit} for the answer" if asked.limit else ""
-        raise Refused(
+        raise ApiError(
             400,
             f"This model's context holds {form.context} tokens, prompt and answer together; you "
             f"ask for {len(ids)} in the prompt{answer}.",

@@ -23,18 +23,18 @@ STANDARD_INPUT = Path("standard input")
 Broken = Callable[[ScaffoldError], None]
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A text that is a prompt as it stands, and where it stands."""
 
     place: str
     text: str
 
 
-Source = Callable[[Broken], Iterator[Line | Row]]
+Source = Callable[[Broken], Iterator[TextLine | Row]]
 
 
 @dataclass(frozen=True)
-class Entry:
+class PromptEntry:
     """One prompt.
 
     Attributes:
@@ -54,7 +54,7 @@ class Entry:
     error: ScaffoldError | None = None
 
 
-class Prompts:
+class PromptSource:
     """Prompts that are read as they are asked for.
 
     Args:
@@ -70,20 +70,20 @@ class Prompts:
         self._source, self._messages = source, messages or Messages("messages")
         self.total = sum(1 for _ in self._all()) if again else None
 
-    def entries(self, prompt: Prompt) -> Iterator[Entry]:
+    def entries(self, prompt: Prompt) -> Iterator[PromptEntry]:
         """All of them, for a model that is asked with `prompt`."""
         for number, (place, found) in enumerate(self._all(), 1):
             if isinstance(found, ScaffoldError):
-                yield Entry(number, place, error=found)
+                yield PromptEntry(number, place, error=found)
                 continue
-            if isinstance(found, Line):
-                yield Entry(number, place, _user(found.text))
+            if isinstance(found, TextLine):
+                yield PromptEntry(number, place, _user(found.text))
                 continue
             name = found.values.get("id")
             try:
-                yield Entry(number, place, *self._turns(found, prompt), name)
+                yield PromptEntry(number, place, *self._turns(found, prompt), name)
             except ScaffoldError as error:
-                yield Entry(number, place, id=name, error=error)
+                yield PromptEntry(number, place, id=name, error=error)
 
     def _turns(self, row: Row, prompt: Prompt) -> tuple[Sequence[Message], str | None]:
         """What is asked, and the answer that the row has, if any."""
@@ -91,7 +91,7 @@ class Prompts:
             return asked(row, self._messages)
         return _user(prompt.spoken(values_of(row, prompt.columns))), None
 
-    def _all(self) -> Iterator[tuple[str, Line | Row | ScaffoldError]]:
+    def _all(self) -> Iterator[tuple[str, TextLine | Row | ScaffoldError]]:
         """Prompts and errors, each with its place, in the order in which they stand."""
         broken: deque[ScaffoldError] = deque()
         for found in self._source(broken.append):
@@ -103,13 +103,13 @@ class Prompts:
             yield error.where or "", error
 
 
-def of_texts(texts: Sequence[str]) -> Prompts:
+def of_texts(texts: Sequence[str]) -> PromptSource:
     """Each text is a prompt."""
-    lines = [Line(f"prompt {number}", text) for number, text in enumerate(texts, 1)]
-    return Prompts(lambda broken: iter(lines), again=True)
+    lines = [TextLine(f"prompt {number}", text) for number, text in enumerate(texts, 1)]
+    return PromptSource(lambda broken: iter(lines), again=True)
 
 
-def of_file(file: Path, project: Project) -> Prompts:
+def of_file(file: Path, project: Project) -> PromptSource:
     """One prompt a line of a .txt; one a row of what else holds rows.
 
     A row has the columns of the project's user turn, or a conversation in the column that
@@ -125,7 +125,7 @@ def of_file(file: Path, project: Project) -> Prompts:
                 where=file,
                 fix="name one that is there; - is standard input",
             )
-        found = Prompts(lambda broken: _lines_of_file(file, broken), again=True)
+        found = PromptSource(lambda broken: _lines_of_file(file, broken), again=True)
     else:
         if file.is_file() and Path(file.name.lower().removesuffix(".gz")).suffix not in KINDS:
             raise ScaffoldError(
@@ -134,7 +134,7 @@ def of_file(file: Path, project: Project) -> Prompts:
                 fix=f"prompts, one a line: {TEXT}; rows: {', '.join(KINDS)}; each also with .gz",
             )
         data_files([file])
-        found = Prompts(
+        found = PromptSource(
             lambda broken: iter(Reading([file], broken)), again=True, messages=_messages(project)
         )
     if not found.total:
@@ -142,31 +142,31 @@ def of_file(file: Path, project: Project) -> Prompts:
     return found
 
 
-def of_stream(stream: IO[bytes], kind: str, project: Project) -> Prompts:
+def of_stream(stream: IO[bytes], kind: str, project: Project) -> PromptSource:
     """What is open already and can be read once: `kind` is ``txt`` or ``jsonl``."""
 
     def rows(broken: Broken) -> Iterator[Row]:
         for line, values in json_lines_of(stream, STANDARD_INPUT, broken):
             yield Row(STANDARD_INPUT, line, values)
 
-    def lines(broken: Broken) -> Iterator[Line]:
+    def lines(broken: Broken) -> Iterator[TextLine]:
         return _lines(stream, STANDARD_INPUT, broken)
 
     source: Source = lines if kind == "txt" else rows
-    return Prompts(source, again=False, messages=_messages(project))
+    return PromptSource(source, again=False, messages=_messages(project))
 
 
-def _lines_of_file(file: Path, broken: Broken) -> Iterator[Line]:
+def _lines_of_file(file: Path, broken: Broken) -> Iterator[TextLine]:
     with readable(file), open_bytes(file, Meter()) as stream:
         refuse_other_kinds(file, stream)
         yield from _lines(stream, file, broken)
 
 
-def _lines(stream: IO[bytes], file: Path, broken: Broken) -> Iterator[Line]:
+def _lines(stream: IO[bytes], file: Path, broken: Broken) -> Iterator[TextLine]:
     """Those that are not empty."""
     for number, text in lines_of(stream, file, broken):
         if text.strip():
-            yield Line(f"{file}:{number}", text)
+            yield TextLine(f"{file}:{number}", text)
 
 
 def _messages(project: Project) -> Messages | None:

@@ -10,7 +10,7 @@ from phi3scaffold.models.templates import Message
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """One request to the engine.
 
     Attributes:
@@ -36,7 +36,7 @@ class Asked:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Asked:
+    def from_json(cls, values: dict[str, Any]) -> Request:
         exact = {
             "turns": tuple(values["turns"]),
             "stop": tuple(values["stop"]),
@@ -45,7 +45,7 @@ class Asked:
         return cls(**{**values, **exact})
 
 
-class Until:
+class StopTexts:
     """Lets text through up to the first of some texts, which may come in pieces."""
 
     def __init__(self, stop: tuple[str, ...]) -> None:

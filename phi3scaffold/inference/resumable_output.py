@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from phi3scaffold.datasets.files import KINDS, is_gz
-from phi3scaffold.inference.answer_settings import Settings
+from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.batch import Record
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.models.templates import Message
@@ -27,7 +27,7 @@ from phi3scaffold.project.errors import ScaffoldError
 LINES = (".jsonl", ".ndjson")  # what JSON lines are called
 
 
-class Kept:
+class ResumableOutput:
     """The answers of one run; close it, or use it in a `with`.
 
     Args:
@@ -43,7 +43,7 @@ class Kept:
     """
 
     def __init__(
-        self, file: Path, form: Form, settings: Settings, *, overwrite: bool = False
+        self, file: Path, form: Form, settings: AnswerSettings, *, overwrite: bool = False
     ) -> None:
         self.file = file
         self.partial = file.with_name(file.name + ".partial")
@@ -72,7 +72,7 @@ class Kept:
             raise
         self.before = len(self._places)
 
-    def __enter__(self) -> Kept:
+    def __enter__(self) -> ResumableOutput:
         return self
 
     def __exit__(self, *ended: object) -> None:
@@ -156,7 +156,7 @@ def check_place(file: Path, source: Path | None, *, text: bool, overwrite: bool)
 
     Args:
         source: the prompts.
-        text: as in `Kept.finish`.
+        text: as in `ResumableOutput.finish`.
         overwrite: a file may be replaced.
 
     Raises:

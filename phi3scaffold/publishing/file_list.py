@@ -26,7 +26,7 @@ LONGEST_TEXT = 32 << 20  # bytes; what is longer is no text that a person wrote
 
 
 @dataclass(frozen=True)
-class Upload:
+class FileToPublish:
     """One file of the repository.
 
     Attributes:
@@ -78,7 +78,7 @@ class Publication:
 
     project: Project
     forms: tuple[str, ...]
-    files: tuple[Upload, ...]
+    files: tuple[FileToPublish, ...]
     others: dict[str, str]
     extra: tuple[Path, ...]
     sources: tuple[str, ...]
@@ -126,7 +126,7 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
     """
     forms = tuple(form for form in MADE_BY if form in forms)
     check_allowed(project, forms, with_data=with_data)
-    files: dict[str, Upload] = {}
+    files: dict[str, FileToPublish] = {}
     extra: list[Path] = []
     for form in forms:
         folder = folder_of(form, project)
@@ -158,15 +158,15 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
     )
 
 
-def _file(name: str, data: bytes) -> Upload:
-    return Upload(name, data, hashlib.sha256(data).hexdigest(), len(data))
+def _file(name: str, data: bytes) -> FileToPublish:
+    return FileToPublish(name, data, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def _read(name: str, path: Path) -> Upload:
+def _read(name: str, path: Path) -> FileToPublish:
     stat = path.stat()  # before its bytes are read: what is written to meanwhile is seen
     if stat.st_size <= LONGEST_TEXT and _is_text(path):
         return _file(name, path.read_bytes())
-    return Upload(name, path, digest_of(path), stat.st_size, stat.st_mtime_ns)
+    return FileToPublish(name, path, digest_of(path), stat.st_size, stat.st_mtime_ns)
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -176,7 +176,7 @@ def _read_manifest(folder: Path) -> Manifest:
     return made
 
 
-def _form(form: str, folder: Path, made: Manifest) -> Iterator[Upload]:
+def _form(form: str, folder: Path, made: Manifest) -> Iterator[FileToPublish]:
     """The files of a form, each compared with the manifest; then the manifest."""
     for name, entry in made.files.items():
         path = folder / name
@@ -222,7 +222,7 @@ def row_files(project: Project) -> dict[str, Path]:
     return {f"{DATA}/{path.relative_to(project.datasets).as_posix()}": path for path in paths}
 
 
-def _rows(project: Project) -> Iterator[Upload]:
+def _rows(project: Project) -> Iterator[FileToPublish]:
     from phi3scaffold.datasets.reader import Reading
 
     for name, path in row_files(project).items():
@@ -237,7 +237,7 @@ def _rows(project: Project) -> Iterator[Upload]:
         yield _file(f"{DATA}/{card.name}", card.read_bytes())
 
 
-def _look_through(project: Project, file: Upload) -> None:
+def _look_through(project: Project, file: FileToPublish) -> None:
     """Refuse secrets and places in the texts that go up; the base model's vocabulary has none."""
     if not isinstance(file.content, bytes):
         return

@@ -21,7 +21,7 @@ from phi3scaffold import __version__
 from phi3scaffold.models.hub_errors import LOG_IN, Asked, explained
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.publishing import upload_progress
-from phi3scaffold.publishing.file_list import Publication, Upload
+from phi3scaffold.publishing.file_list import FileToPublish, Publication
 from phi3scaffold.publishing.permission import MADE_BY
 
 # Seconds to wait before a commit is tried again; huggingface_hub tries everything else again.
@@ -31,7 +31,7 @@ Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
-class Target:
+class UploadPlan:
     """A repository as it is, and what a publication does to it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Target:
     private: bool
     head: str | None
     unnamed: tuple[str, ...]
-    missing: tuple[Upload, ...]
+    missing: tuple[FileToPublish, ...]
     goes: tuple[str, ...]
 
     @property
@@ -86,7 +86,9 @@ def check_login() -> None:
         raise ScaffoldError("Nobody is logged in at the hub.", fix=LOG_IN)
 
 
-def look(publication: Publication, repo: str, *, public: bool, overwrite: bool = False) -> Target:
+def look(
+    publication: Publication, repo: str, *, public: bool, overwrite: bool = False
+) -> UploadPlan:
     """What is on the hub already; changes nothing.
 
     Args:
@@ -113,7 +115,7 @@ def look(publication: Publication, repo: str, *, public: bool, overwrite: bool =
             raise
         except errors.RepositoryNotFoundError:
             whole = publication.described(repo, named=named)
-            return Target(repo, whole, True, not public, None, unnamed, whole.files, ())
+            return UploadPlan(repo, whole, True, not public, None, unnamed, whole.files, ())
         if not info.private and not public:
             raise ScaffoldError(
                 f"{repo} is public: everybody would see it.",
@@ -126,7 +128,7 @@ def look(publication: Publication, repo: str, *, public: bool, overwrite: bool =
         replaced = [*(file.name for file in missing if file.name in there), *goes]
         if replaced and not overwrite:
             _check_own(api, repo, str(info.sha), replaced)
-    return Target(repo, whole, False, bool(info.private), info.sha, unnamed, missing, goes)
+    return UploadPlan(repo, whole, False, bool(info.private), info.sha, unnamed, missing, goes)
 
 
 def _everybody_sees(api: Any, data_set: str) -> bool:
@@ -155,7 +157,7 @@ def _check_own(api: Any, repo: str, commit: str, names: list[str]) -> None:
             )
 
 
-def send(target: Target, progress: Progress) -> str:
+def send(target: UploadPlan, progress: Progress) -> str:
     """Make the repository hold the publication; returns its page.
 
     Args:
@@ -192,11 +194,11 @@ def send(target: Target, progress: Progress) -> str:
     return page
 
 
-def _tell(progress: Progress, file: Upload, before: int, done: int) -> None:
+def _tell(progress: Progress, file: FileToPublish, before: int, done: int) -> None:
     progress(file.name, before + min(done, file.size))
 
 
-def _commit(api: Any, target: Target, head: Any, operations: Any) -> None:
+def _commit(api: Any, target: UploadPlan, head: Any, operations: Any) -> None:
     """One commit; tried again where the hub fails, unless it came through after all."""
     import httpx2
     from huggingface_hub import errors
@@ -239,7 +241,7 @@ def _stay(publication: Publication, there: Mapping[str, Any]) -> set[str]:
 
 def _compare(
     publication: Publication, there: Mapping[str, Any]
-) -> tuple[tuple[Upload, ...], tuple[str, ...]]:
+) -> tuple[tuple[FileToPublish, ...], tuple[str, ...]]:
     """What is not there as it should be, and what should not be there."""
     stay, names = _stay(publication, there), {file.name for file in publication.files}
     goes = (
@@ -252,7 +254,7 @@ def _compare(
     ), tuple(sorted(goes))
 
 
-def _same(file: Upload, entry: Any) -> bool:
+def _same(file: FileToPublish, entry: Any) -> bool:
     if entry is None or entry.size != file.size:
         return False
     if entry.lfs is not None:

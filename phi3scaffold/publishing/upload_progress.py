@@ -11,14 +11,14 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from phi3scaffold.publishing.file_list import Upload
+from phi3scaffold.publishing.file_list import FileToPublish
 
 Tell = Callable[[int], None]
 XET = "XetUploadProgressReporter"
 
 
 @contextlib.contextmanager
-def counted(file: Upload, tell: Tell) -> Iterator[Any]:
+def counted(file: FileToPublish, tell: Tell) -> Iterator[Any]:
     """The operation that adds a file to a repository; send it inside the block.
 
     Args:

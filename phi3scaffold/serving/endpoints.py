@@ -14,24 +14,24 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, StreamingResponse
 
-from phi3scaffold.inference.api_error import HUNG_UP, Refused
+from phi3scaffold.inference.api_error import CLIENT_CLOSED, ApiError
 from phi3scaffold.serving import chat as chat_page
-from phi3scaffold.serving.engine_client import Ticket, Worker
-from phi3scaffold.serving.metrics import CONTENT_TYPE_LATEST, Metrics
+from phi3scaffold.serving.engine_client import EngineClient, PendingRequest
+from phi3scaffold.serving.metrics import CONTENT_TYPE_LATEST, ServerMetrics
 from phi3scaffold.serving.middleware import Guard
 from phi3scaffold.serving.requests import ChatRequest, CompletionRequest
-from phi3scaffold.serving.responses import Answer
-from phi3scaffold.serving.served_models import Served
+from phi3scaffold.serving.responses import CompletionResponse
+from phi3scaffold.serving.served_models import ServedModel
 
 Kind = TypeVar("Kind", ChatRequest, CompletionRequest)
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def build(worker: Worker) -> FastAPI:
+def build(worker: EngineClient) -> FastAPI:
     """The application over a worker that somebody else starts."""
     settings = worker.settings
     app = FastAPI(openapi_url=None)
-    metrics = Metrics(worker)
+    metrics = ServerMetrics(worker)
 
     def counted(path: str, status: int) -> None:
         known = path if path in paths else "other"
@@ -86,7 +86,7 @@ def build(worker: Worker) -> FastAPI:
         try:
             await ticket.begun()
             chat = isinstance(asked, ChatRequest)
-            whole = Answer(ticket, model, chat=chat, usage=asked.wants_usage)
+            whole = CompletionResponse(ticket, model, chat=chat, usage=asked.wants_usage)
             if asked.stream:
                 headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
                 stream = whole.stream()
@@ -108,40 +108,40 @@ async def _read(request: Request, kind: type[Kind]) -> Kind:
     """
     named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if named != "application/json":
-        raise Refused(
+        raise ApiError(
             415, "The Content-Type has to be application/json.", code="unsupported_content_type"
         )
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise Refused(415, "The body must not be compressed.", code="unsupported_encoding")
+        raise ApiError(415, "The body must not be compressed.", code="unsupported_encoding")
     try:
         return kind.model_validate_json(await request.body())
     except ClientDisconnect:
-        raise Refused(HUNG_UP, "The client hung up.") from None
+        raise ApiError(CLIENT_CLOSED, "The client hung up.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        raise Refused(400, f"The body: {first['msg']}.", code="invalid_json")
+        raise ApiError(400, f"The body: {first['msg']}.", code="invalid_json")
     where = ".".join(map(str, first["loc"]))[:200]
-    raise Refused(
+    raise ApiError(
         400, f"{where or 'The body'}: {first['msg']}.", code="invalid_value", param=where or None
     )
 
 
-async def _hang_up(request: Request, ticket: Ticket) -> None:
+async def _hang_up(request: Request, ticket: PendingRequest) -> None:
     """Give up the request's place as soon as its client is gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
     if not ticket.over:
-        request.state.status = HUNG_UP
+        request.state.status = CLIENT_CLOSED
         ticket.cancel()
 
 
-def _chosen(name: str | None, models: Sequence[Served]) -> Served:
+def _chosen(name: str | None, models: Sequence[ServedModel]) -> ServedModel:
     for model in models:
         if name in (None, model.id):
             return model
     there = ", ".join(model.id for model in models)
-    raise Refused(
+    raise ApiError(
         404,
         f"There is no model {name!r:.100}; there are: {there}.",
         code="model_not_found",
@@ -149,7 +149,7 @@ def _chosen(name: str | None, models: Sequence[Served]) -> Served:
     )
 
 
-def _model(model: Served, worker: Worker) -> dict[str, Any]:
+def _model(model: ServedModel, worker: EngineClient) -> dict[str, Any]:
     """OpenAI's fields, and what else is worth knowing."""
     return {
         "id": model.id,
@@ -166,7 +166,7 @@ def _model(model: Served, worker: Worker) -> dict[str, Any]:
     }
 
 
-def _note(ticket: Ticket, request: Request, metrics: Metrics) -> None:
+def _note(ticket: PendingRequest, request: Request, metrics: ServerMetrics) -> None:
     """An answer's numbers, for the log's line and for Prometheus; never its text."""
     request.state.note = (
         f" model={ticket.asked.model} prompt={ticket.prompt_tokens} answer={ticket.tokens} "
@@ -178,20 +178,20 @@ def _note(ticket: Ticket, request: Request, metrics: Metrics) -> None:
 def _errors(app: FastAPI) -> None:
     """Every error in OpenAI's format."""
 
-    def told(refused: Refused) -> JSONResponse:
+    def told(refused: ApiError) -> JSONResponse:
         return JSONResponse(refused.body, refused.status, refused.headers)
 
-    @app.exception_handler(Refused)
-    async def refused(_request: Request, error: Refused) -> Response:
-        if error.status == HUNG_UP:
-            return Response(status_code=HUNG_UP)
+    @app.exception_handler(ApiError)
+    async def refused(_request: Request, error: ApiError) -> Response:
+        if error.status == CLIENT_CLOSED:
+            return Response(status_code=CLIENT_CLOSED)
         return told(error)
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> JSONResponse:
         code = CODES.get(error.status_code)
-        return told(Refused(error.status_code, f"{error.detail}.", code=code))
+        return told(ApiError(error.status_code, f"{error.detail}.", code=code))
 
     @app.exception_handler(Exception)
     async def unforeseen(_request: Request, _error: Exception) -> JSONResponse:
-        return told(Refused(500, "The server failed; its log tells more.", code="internal"))
+        return told(ApiError(500, "The server failed; its log tells more.", code="internal"))

@@ -14,15 +14,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import count
 from typing import Any
 
-from phi3scaffold.inference.api_error import HUNG_UP, Refused
-from phi3scaffold.inference.request import Asked
+from phi3scaffold.inference.api_error import CLIENT_CLOSED, ApiError
+from phi3scaffold.inference.request import Request
 from phi3scaffold.pipeline import environment
 from phi3scaffold.pipeline.failures import why_it_ended
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.serving import engine_process
 from phi3scaffold.serving.log import log
-from phi3scaffold.serving.served_models import Served, remarks
-from phi3scaffold.serving.server_settings import KEY_VARIABLE, Settings
+from phi3scaffold.serving.served_models import ServedModel, remarks
+from phi3scaffold.serving.server_settings import KEY_VARIABLE, ServerSettings
 
 LONGEST_LINE = 1 << 24  # bytes of one event
 STUBBORN = 60.0  # seconds after which an engine that does not end an answer is ended itself
@@ -30,7 +30,7 @@ PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)  # seconds before one restart after the oth
 RETRY_AFTER = 5  # seconds
 
 
-class Ticket:
+class PendingRequest:
     """One request, from the queue to the end of its answer.
 
     Attributes:
@@ -44,7 +44,7 @@ class Ticket:
         ended: called when an answer came to its end.
     """
 
-    def __init__(self, number: int, asked: Asked, worker: Worker) -> None:
+    def __init__(self, number: int, asked: Request, worker: EngineClient) -> None:
         self.number, self.asked, self._worker = number, asked, worker
         self.prompt_tokens = self.tokens = 0
         self.finish: str | None = None
@@ -53,15 +53,15 @@ class Ticket:
         self.sent = self.over = False
         self.ended: Callable[[], None] = lambda: None
         self.deadline: asyncio.TimerHandle | None = None
-        self._events: asyncio.Queue[dict[str, Any] | Refused] = asyncio.Queue()
+        self._events: asyncio.Queue[dict[str, Any] | ApiError] = asyncio.Queue()
 
     async def begun(self) -> None:
-        """Wait until the answer begins. Raises Refused where there will be none."""
+        """Wait until the answer begins. Raises ApiError where there will be none."""
         event = await self._next()
         self.prompt_tokens = event["begun"]
 
     async def texts(self) -> AsyncIterator[str]:
-        """The answer in pieces. Raises Refused where it breaks off."""
+        """The answer in pieces. Raises ApiError where it breaks off."""
         while True:
             event = await self._next()
             if "end" in event:
@@ -72,13 +72,13 @@ class Ticket:
 
     def cancel(self) -> None:
         """The client is gone: give up its place."""
-        self._worker.give_up(self, Refused(HUNG_UP, "The client hung up."))
+        self._worker.give_up(self, ApiError(CLIENT_CLOSED, "The client hung up."))
 
-    def put(self, event: dict[str, Any] | Refused) -> None:
+    def put(self, event: dict[str, Any] | ApiError) -> None:
         """Nothing is put behind what ends an answer."""
         if self.over:
             return
-        if isinstance(event, Refused) or "end" in event:
+        if isinstance(event, ApiError) or "end" in event:
             self.over = True
             if self.deadline is not None:
                 self.deadline.cancel()
@@ -88,16 +88,16 @@ class Ticket:
 
     async def _next(self) -> dict[str, Any]:
         event = await self._events.get()
-        if isinstance(event, Refused):
+        if isinstance(event, ApiError):
             raise event
         return event
 
 
-class Worker:
+class EngineClient:
     """Keeps an engine alive and hands it one request at a time, first come, first served.
 
     Args:
-        look: the models that are there now. Asked before every start of the engine: what it loads
+        look: the models that are there now. Request before every start of the engine: what it loads
             may have been made again in the meantime.
 
     Attributes:
@@ -109,12 +109,12 @@ class Worker:
         contexts: name of a model -> tokens that prompt and answer may have.
     """
 
-    def __init__(self, look: Callable[[], Sequence[Served]], settings: Settings) -> None:
+    def __init__(self, look: Callable[[], Sequence[ServedModel]], settings: ServerSettings) -> None:
         self._look, self.settings = look, settings
         self.models = look()
         self.ready = False
-        self.waiting: deque[Ticket] = deque()
-        self.running: Ticket | None = None
+        self.waiting: deque[PendingRequest] = deque()
+        self.running: PendingRequest | None = None
         self.restarts = 0
         self.contexts: dict[str, int] = {}
         self.process: Process | None = None
@@ -132,37 +132,37 @@ class Worker:
             return "down"
         return "restarting" if self.contexts else "starting"
 
-    def submit(self, asked: Asked) -> Ticket:
+    def submit(self, asked: Request) -> PendingRequest:
         """Queue a request.
 
         Raises:
-            Refused: 429 where the queue is full, 503 where nothing answers.
+            ApiError: 429 where the queue is full, 503 where nothing answers.
         """
         if self._draining:
-            raise Refused(503, "The server is being stopped.", code="stopping")
+            raise ApiError(503, "The server is being stopped.", code="stopping")
         if self._down:
-            raise Refused(
+            raise ApiError(
                 503,
                 "The model does not start; the server's log tells more.",
                 code="engine_down",
                 retry_after=RETRY_AFTER,
             )
         if len(self.waiting) >= self.settings.queue:
-            raise Refused(
+            raise ApiError(
                 429,
                 f"{len(self.waiting)} requests are waiting, which is all the queue holds.",
                 code="queue_full",
                 retry_after=RETRY_AFTER,
             )
-        ticket = Ticket(next(self._numbers), asked, self)
+        ticket = PendingRequest(next(self._numbers), asked, self)
         self.waiting.append(ticket)
-        late = Refused(504, f"No answer within {self.settings.timeout:g} s.", code="timeout")
+        late = ApiError(504, f"No answer within {self.settings.timeout:g} s.", code="timeout")
         loop = asyncio.get_running_loop()
         ticket.deadline = loop.call_later(self.settings.timeout, self.give_up, ticket, late)
         self._advance()
         return ticket
 
-    def give_up(self, ticket: Ticket, why: Refused) -> None:
+    def give_up(self, ticket: PendingRequest, why: ApiError) -> None:
         """Tell a request that it gets no (more) answer, and free its place."""
         if ticket.over:
             return
@@ -228,11 +228,11 @@ class Worker:
 
     def refuse_all(self) -> None:
         """Whoever waits, or is being answered, is told that nothing (more) comes."""
-        stopping = Refused(503, "The server is being stopped.", code="stopping")
+        stopping = ApiError(503, "The server is being stopped.", code="stopping")
         for ticket in [*self.waiting, *([self.running] if self.running else [])]:
             self.give_up(ticket, stopping)
 
-    def _end_if_stubborn(self, ticket: Ticket) -> None:
+    def _end_if_stubborn(self, ticket: PendingRequest) -> None:
         if ticket is self.running:
             log("the engine does not end an answer: it is ended")
             self.kill()
@@ -280,9 +280,9 @@ class Worker:
             )
         log(f"the engine ended ({why_it_ended(code)})")
 
-    def _tell(self, ticket: Ticket, event: dict[str, Any]) -> None:
+    def _tell(self, ticket: PendingRequest, event: dict[str, Any]) -> None:
         refused = event.get("refused")
-        ticket.put(Refused(**refused) if refused else event)
+        ticket.put(ApiError(**refused) if refused else event)
         if refused or "end" in event:
             self.running = None
             self._advance()
@@ -293,12 +293,12 @@ class Worker:
         hit, self.running = self.running, None
         if hit is not None:
             hit.put(
-                Refused(500, "The engine died while it answered; try again.", code="engine_died")
+                ApiError(500, "The engine died while it answered; try again.", code="engine_died")
             )
         for ticket in self.waiting:
             ticket.sent = False
         if self._down:
-            down = Refused(503, "The model does not start.", code="engine_down", retry_after=5)
+            down = ApiError(503, "The model does not start.", code="engine_down", retry_after=5)
             while self.waiting:
                 self.waiting.popleft().put(down)
 
@@ -313,7 +313,7 @@ class Worker:
         for ticket in self.waiting:
             self._hand_over(ticket)
 
-    def _hand_over(self, ticket: Ticket) -> None:
+    def _hand_over(self, ticket: PendingRequest) -> None:
         if not ticket.sent:
             ticket.sent = True
             self._send({"id": ticket.number, "asked": ticket.asked.to_json()})

@@ -17,13 +17,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.inference.api_error import Refused
-from phi3scaffold.inference.engine import Engine, TakenBack
+from phi3scaffold.inference.api_error import ApiError
+from phi3scaffold.inference.engine import Engine, RequestCancelled
 from phi3scaffold.inference.forms import open_form
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
 from phi3scaffold.inference.json_schema import BadSchema
-from phi3scaffold.inference.request import Asked
+from phi3scaffold.inference.request import Request
 from phi3scaffold.pipeline import environment
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import load_project
@@ -54,7 +54,7 @@ def main(work: str) -> None:
     except ScaffoldError as error:
         tell({"failed": {key: vars(error)[key] for key in ("what", "where", "fix", "exit_code")}})
         return
-    asked: queue.SimpleQueue[tuple[int, Asked]] = queue.SimpleQueue()
+    asked: queue.SimpleQueue[tuple[int, Request]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(engine, asked), daemon=True).start()
     contexts = {name: form.context for name, (form, _) in engine.models.items()}
     tell({"ready": contexts})
@@ -63,17 +63,17 @@ def main(work: str) -> None:
         try:
             for event in engine.answer(number, request):
                 tell({"id": number, **event}, at_once=request.stream or "text" not in event)
-        except TakenBack:
+        except RequestCancelled:
             tell({"id": number, "end": "cancelled", "tokens": 0})
         except BadSchema as error:
             message = f"The schema cannot be used: {error}"
-            refused = Refused(400, message, code="invalid_json_schema", param="response_format")
+            refused = ApiError(400, message, code="invalid_json_schema", param="response_format")
             tell({"id": number, "refused": refused.to_json()})
-        except Refused as error:
+        except ApiError as error:
             tell({"id": number, "refused": error.to_json()})
         except Exception:  # noqa: BLE001 (one request's trouble is not the next one's)
             traceback.print_exc()
-            refused = Refused(500, "The model failed; the server's log tells more.", code="engine")
+            refused = ApiError(500, "The model failed; the server's log tells more.", code="engine")
             tell({"id": number, "refused": refused.to_json()})
         engine.wanted.discard(number)
 
@@ -90,14 +90,14 @@ def _load(models: list[dict[str, Any]]) -> dict[str, tuple[Form, str | None]]:
     return {model["id"]: (forms[model["form"]], model["adapter"]) for model in models}
 
 
-def _read(engine: Engine, asked: queue.SimpleQueue[tuple[int, Asked]]) -> None:
+def _read(engine: Engine, asked: queue.SimpleQueue[tuple[int, Request]]) -> None:
     for line in sys.stdin.buffer:
         message = json.loads(line)
         if "cancel" in message:
             engine.wanted.discard(message["cancel"])
         else:
             engine.wanted.add(message["id"])
-            asked.put((message["id"], Asked.from_json(message["asked"])))
+            asked.put((message["id"], Request.from_json(message["asked"])))
     os._exit(ENDED)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from phi3scaffold.serving.engine_client import Ticket, Worker
+from phi3scaffold.serving.engine_client import EngineClient, PendingRequest
 
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
-__all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
+__all__ = ["CONTENT_TYPE_LATEST", "ServerMetrics"]
 
 
-class Metrics:
+class ServerMetrics:
     """The server's counters; the queue and the engine are looked at when somebody asks."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: EngineClient) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "phi3scaffold_requests", "Requests by status.", ("path", "status"), registry=registry
@@ -46,7 +46,7 @@ class Metrics:
         for name, what, look in looked_at:
             Gauge(f"phi3scaffold_{name}", what, registry=registry).set_function(look)
 
-    def answered(self, ticket: Ticket, seconds: float) -> None:
+    def answered(self, ticket: PendingRequest, seconds: float) -> None:
         """Count one answer that came to its end."""
         self.tokens.labels(ticket.asked.model, "prompt").inc(ticket.prompt_tokens)
         self.tokens.labels(ticket.asked.model, "answer").inc(ticket.tokens)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
-from phi3scaffold.inference.api_error import HUNG_UP, Refused
+from phi3scaffold.inference.api_error import CLIENT_CLOSED, ApiError
 from phi3scaffold.serving import chat
 from phi3scaffold.serving.log import log
-from phi3scaffold.serving.server_settings import Settings, is_loopback
+from phi3scaffold.serving.server_settings import ServerSettings, is_loopback
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,7 +34,7 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, counted: Callable[[str, int], None]
+        self, app: ASGIApp, settings: ServerSettings, counted: Callable[[str, int], None]
     ) -> None:
         self.app, self.settings, self.counted = app, settings, counted
 
@@ -42,7 +42,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.monotonic(), HUNG_UP
+        started, status = time.monotonic(), CLIENT_CLOSED
         notes: dict[str, Any] = scope.setdefault("state", {})
         body = _Body(receive, self.settings)
 
@@ -61,11 +61,11 @@ class Guard:
             try:
                 self._check(scope)
                 await self.app(scope, body.receive, watched_send)
-            except Refused as refused:
+            except ApiError as refused:
                 response = JSONResponse(refused.body, refused.status, refused.headers)
                 await response(scope, receive, watched_send)
             except TimeoutError:
-                status = HUNG_UP
+                status = CLIENT_CLOSED
                 notes[NOT_TAKEN] = True
         finally:
             status = notes.get("status", status)
@@ -82,7 +82,7 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
         if self.settings.loopback and not _local(headers.get(b"host", b"").decode("latin-1")):
-            raise Refused(
+            raise ApiError(
                 403, "The Host header does not name this machine.", code="host_not_allowed"
             )
         key = self.settings.api_key
@@ -90,7 +90,7 @@ class Guard:
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             right = hmac.compare_digest(given.strip(), key.encode())
             if scheme.lower() != b"bearer" or not right:
-                raise Refused(
+                raise ApiError(
                     401,
                     "The API key is missing or wrong: Authorization: Bearer KEY.",
                     code="invalid_api_key",
@@ -103,7 +103,7 @@ class Guard:
 class _Body:
     """A request's body, as far and as fast as the settings let it come."""
 
-    def __init__(self, receive: Receive, settings: Settings) -> None:
+    def __init__(self, receive: Receive, settings: ServerSettings) -> None:
         self._receive, self._settings = receive, settings
         self._bytes = 0
         self._whole = False
@@ -116,7 +116,7 @@ class _Body:
             async with asyncio.timeout(self._until - time.monotonic()):
                 message = await self._receive()
         except TimeoutError:
-            raise Refused(408, "The request took too long to arrive.", code="timeout") from None
+            raise ApiError(408, "The request took too long to arrive.", code="timeout") from None
         if message["type"] == "http.request":
             self._bytes += len(message.get("body", b""))
             self._whole = not message.get("more_body", False)
@@ -129,8 +129,8 @@ class _Body:
         return not self._whole and scope["method"] not in ("GET", "HEAD")
 
 
-def _too_large(settings: Settings) -> Refused:
-    return Refused(
+def _too_large(settings: ServerSettings) -> ApiError:
+    return ApiError(
         413,
         f"The request is larger than {settings.body_bytes:,} bytes.",
         code="request_too_large",

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from phi3scaffold.inference.api_error import Refused
-from phi3scaffold.inference.request import Asked
+from phi3scaffold.inference.api_error import ApiError
+from phi3scaffold.inference.request import Request
 from phi3scaffold.inference.sampling import (
     HOTTEST,
     LARGEST,
@@ -62,11 +62,11 @@ ROLES = ("system", "developer", "user", "assistant")
 Stop = Annotated[str, Field(min_length=1, max_length=STOP_LENGTH)]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class Turn(BaseModel):
+class ChatMessage(BaseModel):
     """One message; what it may hold beyond text is looked at in `text`."""
 
     model_config = ConfigDict(strict=True, extra="allow")
@@ -91,19 +91,19 @@ class Turn(BaseModel):
         return "".join(texts)
 
 
-class StreamOptions(Strict):
+class StreamOptions(StrictModel):
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class JsonSchema(Strict):
+class JsonSchema(StrictModel):
     name: str = Field(min_length=1, max_length=64)
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
     strict: bool | None = None
     description: str | None = None
 
 
-class ResponseFormat(Strict):
+class ResponseFormat(StrictModel):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
 
@@ -119,7 +119,7 @@ class ResponseFormat(Strict):
         return json.dumps(schema)
 
 
-class Common(BaseModel):
+class CommonFields(BaseModel):
     """What both kinds of request may say."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
@@ -172,20 +172,20 @@ class Common(BaseModel):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
 
-class ChatRequest(Common):
+class ChatRequest(CommonFields):
     """POST /v1/chat/completions."""
 
-    messages: list[Turn] = Field(min_length=1, max_length=2048)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=2048)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=LARGEST)
 
-    def asked(self, model: str) -> Asked:
-        """What the engine is to do. Raises Refused."""
+    def asked(self, model: str) -> Request:
+        """What the engine is to do. Raises ApiError."""
         self.check_extra()
         if None not in (self.max_tokens, self.max_completion_tokens) and (
             self.max_tokens != self.max_completion_tokens
         ):
             raise wrong("max_tokens", "max_tokens and max_completion_tokens contradict each other.")
-        return Asked(
+        return Request(
             model=model,
             turns=tuple(self._turns()),
             limit=self.max_completion_tokens or self.max_tokens,
@@ -219,20 +219,20 @@ class ChatRequest(Common):
         return turns
 
 
-class CompletionRequest(Common):
+class CompletionRequest(CommonFields):
     """POST /v1/completions."""
 
     prompt: str | list[Any]
 
-    def asked(self, model: str) -> Asked:
-        """What the engine is to do. Raises Refused."""
+    def asked(self, model: str) -> Request:
+        """What the engine is to do. Raises ApiError."""
         self.check_extra()
         prompt = self.prompt
         if isinstance(prompt, list):
             if len(prompt) != 1 or not isinstance(prompt[0], str):
                 raise wrong("prompt", "One text at a time: neither token ids nor several texts.")
             prompt = prompt[0]
-        return Asked(
+        return Request(
             model=model,
             text=prompt,
             limit=self.max_tokens,
@@ -242,6 +242,6 @@ class CompletionRequest(Common):
         )
 
 
-def wrong(where: str, message: str, code: str = "invalid_value") -> Refused:
+def wrong(where: str, message: str, code: str = "invalid_value") -> ApiError:
     """The refusal of one field."""
-    return Refused(400, message, code=code, param=where[:200])
+    return ApiError(400, message, code=code, param=where[:200])

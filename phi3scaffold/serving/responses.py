@@ -8,14 +8,14 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from phi3scaffold.inference.api_error import Refused
-from phi3scaffold.serving.engine_client import Ticket
-from phi3scaffold.serving.served_models import Served
+from phi3scaffold.inference.api_error import ApiError
+from phi3scaffold.serving.engine_client import PendingRequest
+from phi3scaffold.serving.served_models import ServedModel
 
 DONE = "data: [DONE]\n\n"
 
 
-class Answer:
+class CompletionResponse:
     """One answer's outer form.
 
     Args:
@@ -23,7 +23,9 @@ class Answer:
         usage: whether a stream ends with the counts of tokens.
     """
 
-    def __init__(self, ticket: Ticket, model: Served, *, chat: bool, usage: bool) -> None:
+    def __init__(
+        self, ticket: PendingRequest, model: ServedModel, *, chat: bool, usage: bool
+    ) -> None:
         self.ticket, self.chat, self.usage = ticket, chat, usage
         self.head = {
             "id": f"{'chatcmpl' if chat else 'cmpl'}-{secrets.token_hex(12)}",
@@ -33,7 +35,7 @@ class Answer:
         }
 
     async def whole(self) -> dict[str, Any]:
-        """The finished answer. Raises Refused where it breaks off."""
+        """The finished answer. Raises ApiError where it breaks off."""
         text = "".join([piece async for piece in self.ticket.texts()])
         said = {"message": {"role": "assistant", "content": text, "refusal": None}}
         return {
@@ -55,7 +57,7 @@ class Answer:
             if self.usage:
                 yield self._event(choices=[], usage=self._counts())
             yield DONE
-        except Refused as refused:
+        except ApiError as refused:
             yield f"data: {json.dumps(refused.body)}\n\n"
         finally:
             self.ticket.cancel()  # nothing, where the answer is over

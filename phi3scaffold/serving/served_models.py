@@ -18,7 +18,7 @@ SHIPS = ("onnx", "onnx-adapter")  # the others are there to compare with
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """One name a request may give as its `model`.
 
     Attributes:
@@ -52,7 +52,7 @@ class Served:
         return {"id": self.id, "form": self.form, "root": self.root, "adapter": self.adapter}
 
 
-def served(project: Project, forms: Sequence[str] | None = None) -> list[Served]:
+def served(project: Project, forms: Sequence[str] | None = None) -> list[ServedModel]:
     """The models of `forms`, in their order: the first answers a request that names none.
 
     Args:
@@ -67,14 +67,14 @@ def served(project: Project, forms: Sequence[str] | None = None) -> list[Served]
     if not forms:
         made = [form for form in SHIPS if mark_of(form, folder_of(form, project)).is_file()]
         forms = made or SHIPS[:1]
-    found: list[Served] = []
+    found: list[ServedModel] = []
     told = remark(project)
 
     def add(name: str, form: str, prompt: Prompt, adapter: str | None = None) -> None:
         folder = folder_of(form, project)
         made = manifest.read(folder)
         found.append(
-            Served(
+            ServedModel(
                 id=name,
                 form=form,
                 root=str(project.root),
@@ -109,7 +109,7 @@ def served(project: Project, forms: Sequence[str] | None = None) -> list[Served]
     return found
 
 
-def remarks(models: Sequence[Served]) -> list[str]:
+def remarks(models: Sequence[ServedModel]) -> list[str]:
     """What has to be said of some of them, each once."""
     return list(dict.fromkeys(model.remark for model in models if model.remark))
 

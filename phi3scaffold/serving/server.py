@@ -17,10 +17,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.serving.endpoints import build
-from phi3scaffold.serving.engine_client import Worker
+from phi3scaffold.serving.engine_client import EngineClient
 from phi3scaffold.serving.log import log
 from phi3scaffold.serving.middleware import NOT_TAKEN
-from phi3scaffold.serving.server_settings import Settings, check_address
+from phi3scaffold.serving.server_settings import ServerSettings, check_address
 
 INTERRUPTED = 130
 LAST_WORDS = 5  # seconds: what was answered has to reach its client
@@ -62,7 +62,7 @@ class Connection(H11Protocol):
 class Server(uvicorn.Server):
     """Told to stop, it first answers what it has taken; told twice by Ctrl-C, it ends."""
 
-    def __init__(self, config: uvicorn.Config, worker: Worker) -> None:
+    def __init__(self, config: uvicorn.Config, worker: EngineClient) -> None:
         super().__init__(config)
         self.worker = worker
         self.loop = asyncio.get_running_loop()
@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(worker: Worker, ready: Callable[[str], None]) -> int:
+def serve(worker: EngineClient, ready: Callable[[str], None]) -> int:
     """Serve until told to stop.
 
     Args:
@@ -102,7 +102,9 @@ def serve(worker: Worker, ready: Callable[[str], None]) -> int:
         return asyncio.run(_serve(listener, worker, ready))
 
 
-async def _serve(listener: socket.socket, worker: Worker, ready: Callable[[str], None]) -> int:
+async def _serve(
+    listener: socket.socket, worker: EngineClient, ready: Callable[[str], None]
+) -> int:
     config = uvicorn.Config(
         build(worker),
         http=Connection,
@@ -134,7 +136,7 @@ def _named(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _listen(settings: ServerSettings) -> socket.socket:
     """A listening socket. Raises ScaffoldError where there can be none."""
     where = _named(settings.host, settings.port)
     try:

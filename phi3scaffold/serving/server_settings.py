@@ -14,7 +14,7 @@ SHORTEST_KEY = 16  # characters
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """One server's limits.
 
     Attributes:
@@ -81,7 +81,7 @@ def read_key(file: Path | None) -> str | None:
     return key
 
 
-def check_address(settings: Settings) -> None:
+def check_address(settings: ServerSettings) -> None:
     """Refuse to be reached from elsewhere by everybody.
 
     Raises:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.conversion import adapter_file
-from phi3scaffold.conversion.lora_inputs import Slot
+from phi3scaffold.conversion.lora_inputs import LoraSlot
 from phi3scaffold.inference.form_files import size_of
 from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, WEIGHTS
 from phi3scaffold.models.model_folder import take_over
@@ -124,7 +124,9 @@ def _take_last_base(project: Project, decided_by: str, out: Path) -> bool:
     return True
 
 
-def _add(project: Project, folder: Path, target: Path, slots: dict[str, Slot]) -> dict[str, Any]:
+def _add(
+    project: Project, folder: Path, target: Path, slots: dict[str, LoraSlot]
+) -> dict[str, Any]:
     """Write one adapter; returns what it is."""
     from phi3scaffold.models.prompt import FILE, Prompt
 

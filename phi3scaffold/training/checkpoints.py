@@ -37,7 +37,7 @@ FILES = (
 
 
 @dataclass(frozen=True)
-class Start:
+class ResumePoint:
     """Where a training goes on: a folder that the Trainer reads, the steps and seconds so far."""
 
     folder: Path
@@ -59,7 +59,7 @@ class Checkpoints:
     fingerprint: str
     minutes: float | None
 
-    def take(self, scratch: Path) -> Start | None:
+    def take(self, scratch: Path) -> ResumePoint | None:
         """The newest whole one, in a folder below `scratch`; every rank gets rank 0's."""
         found = self._newest() if ranks.here().number == 0 else None
         said = found and (found[1].facts, {name: _read(found[0], name) for name in found[1].files})
@@ -74,7 +74,7 @@ class Checkpoints:
         place.mkdir(parents=True)
         for name, content in files.items():
             (place / name).write_bytes(content)
-        return Start(place, facts["step"], facts["seconds"])
+        return ResumePoint(place, facts["step"], facts["seconds"])
 
     def keep(self, made: Path, step: int, seconds: float) -> None:
         """Copy one that the Trainer has made; remove all but the newest. For rank 0."""
@@ -118,19 +118,19 @@ def _read(folder: Path, name: str) -> bytes:
     return (folder / name).read_bytes()
 
 
-class KeepCheckpoints(transformers.TrainerCallback):
+class SaveCheckpoints(transformers.TrainerCallback):
     """Has the Trainer save when a checkpoint is due by rank 0's clock, and keeps what it saves.
 
     Args:
         checkpoints: where they go.
         before: seconds that were trained before this process.
-        agreed: from what a rank thinks, what rank 0 thinks.
+        decided_by_rank_0: from what a rank thinks, what rank 0 thinks.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, before: float, agreed: Callable[[bool], bool]
+        self, checkpoints: Checkpoints, before: float, decided_by_rank_0: Callable[[bool], bool]
     ) -> None:
-        self.checkpoints, self.agreed = checkpoints, agreed
+        self.checkpoints, self.decided_by_rank_0 = checkpoints, decided_by_rank_0
         self.began = time.monotonic() - before
         self.saved = time.monotonic()
 
@@ -148,7 +148,7 @@ class KeepCheckpoints(transformers.TrainerCallback):
         minutes = self.checkpoints.minutes
         if minutes is None or state.global_step >= state.max_steps:
             return
-        if self.agreed(time.monotonic() - self.saved >= 60 * minutes):
+        if self.decided_by_rank_0(time.monotonic() - self.saved >= 60 * minutes):
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -167,7 +167,7 @@ class KeepCheckpoints(transformers.TrainerCallback):
         self.saved = time.monotonic()
 
 
-def agreed(trainer: transformers.Trainer) -> Callable[[bool], bool]:
+def decided_by_rank_0(trainer: transformers.Trainer) -> Callable[[bool], bool]:
     """What rank 0 says, for every rank; without others, what is said."""
     if trainer.accelerator.num_processes == 1:
         return bool

@@ -18,7 +18,7 @@ from peft.tuners.lora.layer import Linear as LoRALinear
 from peft.tuners.lora.variants import DoraLinearVariant
 
 
-class _Adapted(torch.autograd.Function):
+class _AdaptedLinear(torch.autograd.Function):
     """``x W' + s drop(x) A' B'`` with W frozen (https://arxiv.org/abs/2106.09685, section 4.1)."""
 
     @staticmethod
@@ -137,7 +137,7 @@ class _LoRA(_Forward):
 
     def adapted(self, x: torch.Tensor, keep: torch.Tensor | None = None) -> torch.Tensor:
         a, b = self.layer.lora_A[self.name].weight, self.layer.lora_B[self.name].weight
-        made: torch.Tensor = _Adapted.apply(
+        made: torch.Tensor = _AdaptedLinear.apply(
             x, self.weight, a, b, self.layer.scaling[self.name], keep
         )
         return made
@@ -182,7 +182,7 @@ class _LoHa(_Forward):
         in_1, in_2 = self.parameter("hada_w1_b"), self.parameter("hada_w2_b")  # [r, in]
         a = (in_1[:, None] * in_2[None]).flatten(0, 1)
         b = (out_1[:, :, None] * out_2[:, None]).flatten(1)
-        made: torch.Tensor = _Adapted.apply(
+        made: torch.Tensor = _AdaptedLinear.apply(
             x, self.weight, a, b, self.layer.scaling[self.name], None
         )
         return made

@@ -20,7 +20,12 @@ from olive.model import HfModelHandler
 from olive.passes.pytorch import lora as olive
 
 from phi3scaffold.pipeline import ranks
-from phi3scaffold.training.checkpoints import Checkpoints, KeepCheckpoints, Start, agreed
+from phi3scaffold.training.checkpoints import (
+    Checkpoints,
+    ResumePoint,
+    SaveCheckpoints,
+    decided_by_rank_0,
+)
 from phi3scaffold.training.trainer import AnswerTrainer, Progress, ReportSteps
 
 logger = logging.getLogger(__name__)
@@ -56,7 +61,7 @@ def trained_seconds() -> float:
     return _Run.seconds
 
 
-class _Trained:
+class _TrainingPass:
     """What all passes share: the training itself."""
 
     def load_base_pytorch_model(self, model_handler: Any, config: Any, **kwargs: Any) -> Any:
@@ -130,7 +135,7 @@ class _Trained:
         return output_model
 
     @staticmethod
-    def _start(trainer: AnswerTrainer) -> Start | None:
+    def _start(trainer: AnswerTrainer) -> ResumePoint | None:
         """Where an earlier run was ended; and from now on keep where this one is."""
         if _Run.checkpoints is None:
             return None
@@ -139,7 +144,7 @@ class _Trained:
             told = f"goes on after step {start.step}, from where an earlier run was ended"
             _Run.progress({"kind": "note", "stage": "finetune", "text": told})
         before = start.seconds if start else 0.0
-        trainer.add_callback(KeepCheckpoints(_Run.checkpoints, before, agreed(trainer)))
+        trainer.add_callback(SaveCheckpoints(_Run.checkpoints, before, decided_by_rank_0(trainer)))
         return start
 
 
@@ -148,7 +153,7 @@ def _setting(config: Any, name: str) -> Any:
     return (config.training_args.extra_args or {}).get(name)
 
 
-class _Rows(torch.utils.data.Dataset):
+class _TrainingRows(torch.utils.data.Dataset):
     """What the Trainer takes, from what a data config's components made.
 
     Attributes:
@@ -169,12 +174,12 @@ class _Rows(torch.utils.data.Dataset):
         return {"input_ids": inputs["input_ids"], "labels": labels}
 
 
-def _rows(data_config: Any) -> _Rows | None:
+def _rows(data_config: Any) -> _TrainingRows | None:
     """The samples of a data config, past Olive's copy into an on-disk dataset."""
     if not data_config:
         return None
     container = data_config.to_data_container()
-    return _Rows(container.pre_process(container.load_dataset()))
+    return _TrainingRows(container.pre_process(container.load_dataset()))
 
 
 def has_bfloat16(use_cpu: bool) -> bool:
@@ -186,21 +191,21 @@ def has_bfloat16(use_cpu: bool) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-class LoRA(_Trained, olive.LoRA):
+class LoRA(_TrainingPass, olive.LoRA):
     """Olive's LoRA (https://arxiv.org/abs/2106.09685), trained by `AnswerTrainer`."""
 
 
-class QLoRA(_Trained, olive.QLoRA):
+class QLoRA(_TrainingPass, olive.QLoRA):
     """Olive's QLoRA (https://arxiv.org/abs/2305.14314), trained by `AnswerTrainer`."""
 
 
-class DoRA(_Trained, olive.DoRA):
+class DoRA(_TrainingPass, olive.DoRA):
     """Olive's DoRA (https://arxiv.org/abs/2402.09353), trained by `AnswerTrainer`."""
 
 
-class LoHa(_Trained, olive.LoHa):
+class LoHa(_TrainingPass, olive.LoHa):
     """Olive's LoHa (https://arxiv.org/abs/2108.06098), trained by `AnswerTrainer`."""
 
 
-class LoKr(_Trained, olive.LoKr):
+class LoKr(_TrainingPass, olive.LoKr):
     """Olive's LoKr (https://arxiv.org/abs/2309.14859), trained by `AnswerTrainer`."""

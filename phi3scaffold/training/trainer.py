@@ -119,8 +119,8 @@ class AnswerTrainer(transformers.Trainer):
 
     def _loader(self, rows: Any, batch: int, seed: int | None) -> Any:
         state = self.accelerator.state
-        order = Order(len(rows), batch, state.process_index, state.num_processes, seed)
-        return Loader(
+        order = StepSampler(len(rows), batch, state.process_index, state.num_processes, seed)
+        return EpochLoader(
             rows,
             batch_sampler=order,
             collate_fn=self.data_collator,
@@ -129,7 +129,7 @@ class AnswerTrainer(transformers.Trainer):
         )
 
 
-class Order(torch.utils.data.Sampler[list[int]]):
+class StepSampler(torch.utils.data.Sampler[list[int]]):
     """One rank's rows of each step: all ranks together see the same rows, however many they are.
 
     In the last step of an epoch there may be none for some of them.
@@ -160,11 +160,11 @@ class Order(torch.utils.data.Sampler[list[int]]):
             yield order[begin : begin + self.step][self.rank :: self.ranks]
 
 
-class Loader(torch.utils.data.DataLoader[Any]):
-    """A DataLoader that hands the epoch on to its `Order`."""
+class EpochLoader(torch.utils.data.DataLoader[Any]):
+    """A DataLoader that hands the epoch on to its `StepSampler`."""
 
     def set_epoch(self, epoch: int) -> None:
-        assert isinstance(self.batch_sampler, Order)
+        assert isinstance(self.batch_sampler, StepSampler)
         self.batch_sampler.set_epoch(epoch)
 
 

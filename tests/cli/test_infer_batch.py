@@ -19,7 +19,7 @@ import pytest
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.inference.answer import Answer
-from phi3scaffold.inference.answer_settings import Settings
+from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.forms import open_form
 from phi3scaffold.project.settings import find_project
 from tests.support.echo import CHAT, TWO, program
@@ -326,10 +326,10 @@ def test_a_thousand_prompts_are_answered_as_each_alone(
     assert "error" in found[700] and f"{file}:701" in capsys.readouterr().err
     with open_form("onnx", find_project()) as form:
         for number in (*range(0, 700, 20), 999):
-            answer = Answer(form, [{"role": "user", "content": texts[number]}], Settings())
+            answer = Answer(form, [{"role": "user", "content": texts[number]}], AnswerSettings())
             assert "".join(answer) == found[number]["answer"]
             assert answer.tokens == found[number]["answer_tokens"]
-        hot = Settings(temperature=1.5, seed=5, max_tokens=12)
+        hot = AnswerSettings(temperature=1.5, seed=5, max_tokens=12)
         turns = [{"role": "user", "content": texts[0]}]
         assert len({"".join(Answer(form, turns, hot)) for _ in range(3)}) == 1
 
@@ -338,7 +338,7 @@ def test_the_torch_forms_sample_too(tiny_project: Path) -> None:
     turns = [{"role": "user", "content": "It rained, and the lake lay still."}]
     with open_form("merged", find_project(tiny_project)) as form:
         for seed in (1, 2):
-            hot = Settings(temperature=2.0, seed=seed, max_tokens=12)
+            hot = AnswerSettings(temperature=2.0, seed=seed, max_tokens=12)
             assert len({"".join(Answer(form, turns, hot)) for _ in range(2)}) == 1
-        free = Settings(temperature=2.0, max_tokens=12)
+        free = AnswerSettings(temperature=2.0, max_tokens=12)
         assert len({"".join(Answer(form, turns, free)) for _ in range(6)}) > 1

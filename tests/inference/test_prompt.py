@@ -119,7 +119,7 @@ def test_every_added_token_is_a_control_token(tmp_path: Path) -> None:
     assert special_tokens(tmp_path) == ("<|end|>", "</s>")
 
 
-@pytest.mark.parametrize("module", ["runtime.prompt", "runtime.forms", "cli.infer", "cli.chat"])
+@pytest.mark.parametrize("module", ["models.prompt", "inference.forms", "cli.infer", "cli.chat"])
 def test_nothing_heavy_is_imported(module: str) -> None:
     code = f"""
 import sys, phi3scaffold.{module}

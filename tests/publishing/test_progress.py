@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from phi3scaffold.cli.ui import progress
-from phi3scaffold.publishing.file_list import Upload
+from phi3scaffold.publishing.file_list import FileToPublish
 from phi3scaffold.publishing.upload_progress import counted
 from tests.publishing.conftest import REPO, TOKEN
 from tests.support.hub_server import HubServer
@@ -23,8 +23,10 @@ from tests.support.terminal import Terminal
 CONTENT = bytes(range(256)) * 4000
 
 
-def upload(content: Path | bytes) -> Upload:
-    return Upload("onnx/model.onnx.data", content, hashlib.sha256(CONTENT).hexdigest(), 1_024_000)
+def upload(content: Path | bytes) -> FileToPublish:
+    return FileToPublish(
+        "onnx/model.onnx.data", content, hashlib.sha256(CONTENT).hexdigest(), 1_024_000
+    )
 
 
 @pytest.mark.parametrize("large", [True, False])

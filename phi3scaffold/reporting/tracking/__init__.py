@@ -140,7 +140,12 @@ class Record:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as stream:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", f"{__name__}.process", json.dumps(self.project.to_json())],
+                    [
+                        sys.executable,
+                        "-m",
+                        f"{__name__}.process",
+                        json.dumps(self.project.to_json()),
+                    ],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,  # what went wrong, in one line
                     stderr=stream,

@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 
 from phi3scaffold.inference.answer import Answer, request
-from phi3scaffold.inference.answer_settings import Settings
-from phi3scaffold.inference.api_error import Refused
+from phi3scaffold.inference.answer_settings import AnswerSettings
+from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.engine import encoded
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 
-class Talk:
+class ChatSession:
     """Only a model that was trained to chat is shown what was said before.
 
     Attributes:
@@ -25,7 +25,7 @@ class Talk:
         forgotten: how many of the turns the last answer could not be shown, as the context is full.
     """
 
-    def __init__(self, form: Form, settings: Settings) -> None:
+    def __init__(self, form: Form, settings: AnswerSettings) -> None:
         self.form, self.settings = form, settings
         self.turns: list[Message] = []
         self.forgotten = 0
@@ -96,7 +96,7 @@ class Talk:
     def _fits(self, turns: list[Message]) -> bool:
         try:
             ids = encoded(self.form, request(turns, self.settings))
-        except Refused as refused:
+        except ApiError as refused:
             raise ScaffoldError(refused.message) from None
         limit = self.settings.max_tokens or self.form.prompt.max_new_tokens
         return len(ids) + limit <= self.form.context
