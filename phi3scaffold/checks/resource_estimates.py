@@ -110,8 +110,3 @@ def disk_need(project: Project, weights: int) -> int:
         and folder.stat().st_dev == project.root.stat().st_dev
     )
     return needed + (0 if project.base_bytes or linked else weights)
-
-
-def size(count: float) -> str:
-    """Bytes in words: ``7.1 GiB``, ``9 MiB``."""
-    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.0f} MiB"

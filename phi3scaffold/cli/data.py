@@ -129,7 +129,7 @@ class Look:
         return told if len(told) <= most else told[: max(0, most - len(cut))] + cut
 
     def rows(self) -> Iterator[str]:
-        from phi3scaffold.project.formatting import count, size
+        from phi3scaffold.project.formatting import binary_size, count
 
         rows, files = self.report["rows"], self.report["files"]
         told = f"{count(rows['train'])} to train, {count(rows['held_out'])} held out"
@@ -137,7 +137,7 @@ class Look:
             told += f"; {count(rows['dropped'])} of {count(rows['read'])} left out"
         yield told
         named = [
-            f"{file['name']} ({count(file['rows'], 'row')}, {size(file['bytes'])})"
+            f"{file['name']} ({count(file['rows'], 'row')}, {binary_size(file['bytes'])})"
             for file in files[:MOST_FILES]
         ]
         if files[MOST_FILES:]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from phi3scaffold.models.catalogue import read_config
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import binary_size
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "LICENSE*")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -232,14 +233,11 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ScaffoldError(
-            f"Not enough disk space for {purpose}: {_gib(needed)} needed, {_gib(free)} free.",
+            f"Not enough disk space for {purpose}: {binary_size(needed)} needed, "
+            f"{binary_size(free)} free.",
             where=folder,
             fix="free some space, or put the project on another disk",
         )
-
-
-def _gib(size: int) -> str:
-    return f"{size / 1024**3:.1f} GiB" if size >= 1024**3 else f"{size / 1024**2:.1f} MiB"
 
 
 def modernise(folder: Path) -> tuple[str, ...]:

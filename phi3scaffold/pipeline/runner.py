@@ -24,6 +24,7 @@ from phi3scaffold.pipeline.stage import (
 )
 from phi3scaffold.pipeline.worker import run_in_child
 from phi3scaffold.project.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
+from phi3scaffold.project.formatting import binary_size
 from phi3scaffold.project.settings import MARKER, Project
 
 HEAVY_BYTES = 1 << 30  # above this much base weights, each stage gets a process of its own
@@ -260,8 +261,8 @@ def check_room(project: Project, stages: Sequence[Stage]) -> None:
     free = shutil.disk_usage(project.gen).free
     if needed > free:
         raise ScaffoldError(
-            f"The disk is too small: up to {needed / 2**30:.1f} GiB are needed, "
-            f"{free / 2**30:.1f} GiB are free.",
+            f"The disk is too small: up to {binary_size(needed)} are needed, "
+            f"{binary_size(free)} are free.",
             where=project.gen,
             fix="free some disk space, or move the project to a larger disk",
         )

@@ -1,4 +1,4 @@
-"""Numbers and other people's texts, as a person reads them in a terminal and on a page."""
+"""Numbers and other people's texts as people read them, in a terminal and on a page alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u206
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """`text` with its control characters written out, as ``\\x1b``; with `lines`, breaks stay."""
+    """Write control characters out, as ``\\x1b``; with `lines`, line breaks and tabs stay."""
     if text.isprintable():  # no control character, no direction mark
         return text
     return "".join(_visible(character, lines) for character in text)
@@ -24,20 +24,20 @@ def _visible(character: str, lines: bool) -> str:
 
 
 def cut(text: str, most: int, mark: str = "…") -> str:
-    """`text` in at most `most` characters; where something is left out stands `mark`."""
+    """Cut `text` to at most `most` characters; `mark` stands for what is left out."""
     return text if len(text) <= most else text[: max(0, most - len(mark))] + mark
 
 
 def count(number: float, one: str = "", many: str = "") -> str:
-    """``1,260``; with a word, ``1 row`` and ``3 rows`` (`many` where an s does not do)."""
-    told = f"{number:,}"
+    """Return ``1,260``; with a noun, ``1 row`` and ``3 rows`` (`many` is an irregular plural)."""
+    digits = f"{number:,}"
     if not one:
-        return told
-    return f"{told} {one if number == 1 else many or one + 's'}"
+        return digits
+    return f"{digits} {one if number == 1 else many or one + 's'}"
 
 
 def share(part: float, of: float) -> str:
-    """``12.5%``; never 0% of something, nor 100% of less than all."""
+    """Return ``12.5%``; never 0% of something, nor 100% of less than all."""
     if not of:
         return "0%"
     percent = 100 * part / of
@@ -47,24 +47,41 @@ def share(part: float, of: float) -> str:
 
 
 def perplexity(value: float) -> str:
-    """``1.021``; from a thousand on ``5.74e+03``."""
+    """Return a perplexity as ``1.021``; from a thousand on as ``5.74e+03``."""
     return f"{value:.3f}" if value < 1000 else f"{value:.3g}"
 
 
 def rate(number: float) -> str:
-    """Tokens a second: ``5697``, ``3.1``."""
+    """Return a rate, such as tokens a second, as ``5697`` or ``3.1``."""
     return f"{number:.0f}" if number >= 10 else f"{number:.1f}"
 
 
-def disk(number: float) -> str:
-    """Bytes of files, as the gate counts them: ``5.8 MB``, ``2.83 GB``."""
+def duration(seconds: float) -> str:
+    """Return seconds as ``1.4 s``, ``19 s``, ``2 min 5 s``, ``12 min`` or ``1 h 10 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min".removesuffix(" 0 min")
+
+
+def decimal_size(number: float) -> str:
+    """Return bytes of files, as disks are sold: ``5.8 MB``, ``2.83 GB``."""
     return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
 
 
-def size(number: float) -> str:
-    """Bytes: ``17 B``, ``143 KiB``, ``1.2 GiB``."""
+def binary_size(number: float) -> str:
+    """Return bytes, of memory above all: ``17 B``, ``143 KiB``, ``1.2 GiB``, ``11.4 GiB``."""
+    unit = "B"
     for unit in ("B", "KiB", "MiB", "GiB"):
         if number < 1024 or unit == "GiB":
             break
         number /= 1024
-    return f"{number:.0f} {unit}" if number >= 10 or unit == "B" else f"{number:.1f} {unit}"
+    whole = unit == "B" or (unit != "GiB" and number >= 10)
+    return f"{number:.0f} {unit}" if whole else f"{number:.1f} {unit}"

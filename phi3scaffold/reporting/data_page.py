@@ -8,7 +8,7 @@ from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.datasets.findings import findings, fit, not_found, trained_of
-from phi3scaffold.project.formatting import count, share, size
+from phi3scaffold.project.formatting import binary_size, count, share
 from phi3scaffold.reporting.page_parts import render
 from phi3scaffold.reporting.page_parts.figures import bars, histogram
 
@@ -47,7 +47,7 @@ def write(report: dict[str, Any], path: Path, note: str = "") -> None:
             for shown in report["samples"]
         ],
         files=[
-            (file["name"], side_of(file, report), count(file["rows"]), size(file["bytes"]))
+            (file["name"], side_of(file, report), count(file["rows"]), binary_size(file["bytes"]))
             for file in report["files"]
         ],
     )

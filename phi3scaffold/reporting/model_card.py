@@ -9,7 +9,7 @@ from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.evaluation import gate
-from phi3scaffold.project.formatting import disk, perplexity, rate
+from phi3scaffold.project.formatting import decimal_size, perplexity, rate
 from phi3scaffold.project.limits import show
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import report_page
@@ -143,7 +143,7 @@ def _ladder(made: Made) -> str:
         like = ("", "") if name == "adapter" else report_page.alike(rung)
         interval = f"{100 * low:.1f} to {100 * high:.1f}"
         numbers = (perplexity(rung["perplexity"]), rate(rung["tokens_per_second"]))
-        room = disk(rung["disk_bytes"])
+        room = decimal_size(rung["disk_bytes"])
         shares = (report_page.percent(share), interval, report_page.percent(other), *like)
         rows.append((name, *shares, *numbers, room))
     return cards.table(columns, rows)

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold import __version__
 from phi3scaffold.datasets.findings import findings, not_found
 from phi3scaffold.evaluation import gate
-from phi3scaffold.project.formatting import count, disk, perplexity, rate, size
+from phi3scaffold.project.formatting import (
+    binary_size,
+    count,
+    decimal_size,
+    duration,
+    perplexity,
+    rate,
+)
 from phi3scaffold.project.limits import show
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import data_page, row_comparison
@@ -106,7 +113,7 @@ def _facts(made: Made) -> list[tuple[str, str]]:
         (f"{'exact' if free else 'right'} ({best})", percent(right)),
         ("held-out rows asked", count(made.metrics["rows"])),
         (f"tokens a second ({best})", rate(rung["tokens_per_second"])),
-        (f"on disk ({best})", disk(rung["disk_bytes"])),
+        (f"on disk ({best})", decimal_size(rung["disk_bytes"])),
     ]
 
 
@@ -133,7 +140,7 @@ def _ladder(made: Made) -> dict[str, Any]:
         if read:
             like.append(percent(rung.get("other_prompt")))
         likeness.append([name, perplexity(rung["perplexity"]), *like])
-        held = (size(rung["peak_bytes"]), disk(rung["disk_bytes"]))
+        held = (binary_size(rung["peak_bytes"]), decimal_size(rung["disk_bytes"]))
         first = f"{1000 * rung['first_token_seconds']:,.0f} ms"
         cost.append((name, rate(rung["tokens_per_second"]), first, *held))
     scored = second(made)
@@ -245,13 +252,6 @@ def _training(made: Made) -> list[tuple[str, str]]:
     return told
 
 
-def duration(seconds: float) -> str:
-    """``19 s``, ``12 min``, ``3.4 h``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def _confusion(made: Made) -> dict[str, Any] | None:
     """Of the form that ships, by its free answers."""
     if not made.metrics["labels"]:
@@ -279,7 +279,7 @@ def _confusion(made: Made) -> dict[str, Any] | None:
 
 def _stages(made: Made) -> list[tuple[str, str, str]]:
     return [
-        (name, duration(found.seconds), size(found.peak_bytes) if found.peak_bytes else "")
+        (name, duration(found.seconds), binary_size(found.peak_bytes) if found.peak_bytes else "")
         for name, found in made.stages.items()
     ]
 

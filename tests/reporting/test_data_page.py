@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from phi3scaffold.datasets.findings import GAP, fit
-from phi3scaffold.project.formatting import count, share, size, visible
+from phi3scaffold.project.formatting import binary_size, count, duration, share, visible
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import data_page
 from phi3scaffold.reporting.page_parts.figures import bars, histogram
@@ -195,6 +195,14 @@ def test_numbers_in_words() -> None:
     assert count(1260) == "1,260" and count(1, "row") == "1 row" and count(0, "row") == "0 rows"
     assert share(1, 3) == "33.3%" and share(1, 4) == "25%" and share(1, 10**6) == "<0.1%"
     assert share(99_999, 100_000) == "99.9%" and share(5, 5) == "100%" and share(0, 0) == "0%"
-    assert size(17) == "17 B" and size(1950) == "1.9 KiB" and size(5 * 10**9) == "4.7 GiB"
+    assert (
+        binary_size(17) == "17 B"
+        and binary_size(1950) == "1.9 KiB"
+        and binary_size(5 * 10**9) == "4.7 GiB"
+    )
+    assert binary_size(11.4 * 2**30) == "11.4 GiB" and binary_size(451 * 2**20) == "451 MiB"
+    times = (1.42, 19, 59.7, 125, 720, 4200, 7200)
+    shown = ["1.4 s", "19 s", "1 min", "2 min 5 s", "12 min", "1 h 10 min", "2 h"]
+    assert [duration(seconds) for seconds in times] == shown
     assert visible("a\n\x00é\ud800\u2066") == "a\\n\\x00é\\ud800\\u2066"
     assert visible("a\n\tb", lines=True) == "a\n\tb"

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.resource_estimates import GIB, disk_need, size, weights_of
+from phi3scaffold.checks.resource_estimates import GIB, disk_need, weights_of
 from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.formatting import binary_size
 
 ID = "D12-disk"
 LEAST = GIB // 2  # for anything at all: packages, logs, temporary files
@@ -24,7 +25,7 @@ LEAST = GIB // 2  # for anything at all: packages, logs, temporary files
 
 def check(scene: Scene) -> Iterator[Verdict]:
     free = shutil.disk_usage(scene.folder).free
-    where, here = str(scene.folder), f"{size(free)} are free"
+    where, here = str(scene.folder), f"{binary_size(free)} are free"
     weights = weights_of(scene.model, scene.project)
     if scene.project is None or weights is None:
         if free < LEAST:
@@ -33,7 +34,9 @@ def check(scene: Scene) -> Iterator[Verdict]:
             yield Verdict(ID, "ok", here, where=where)
     else:
         needed = disk_need(scene.project, weights)
-        wanted = f"{size(needed)} are still needed at most" if needed else "all of it is made"
+        wanted = (
+            f"{binary_size(needed)} are still needed at most" if needed else "all of it is made"
+        )
         told = f"{wanted}, {here}"
         if needed > free:
             fix = "free some disk space, or move the project to a larger disk"
@@ -54,7 +57,7 @@ def _cache(scene: Scene) -> Iterator[Verdict]:
         return
     free = shutil.disk_usage(folder).free
     if free < LEAST:
-        told = f"The hub's cache: {size(free)} are free"
+        told = f"The hub's cache: {binary_size(free)} are free"
         yield Verdict(ID, "warning", told, where=str(folder), fix="set HF_HOME to a larger disk")
 
 

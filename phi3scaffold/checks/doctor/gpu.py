@@ -18,10 +18,11 @@ from collections.abc import Iterator
 
 from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.installed_packages import Environment
-from phi3scaffold.checks.resource_estimates import size, weights_of
+from phi3scaffold.checks.resource_estimates import weights_of
 from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.pipeline import machine
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import binary_size
 from phi3scaffold.project.settings import Project
 
 ID = "D09-gpu"
@@ -69,12 +70,12 @@ def _memory(scene: Scene, gpus: tuple[machine.Gpu, ...]) -> Iterator[Verdict]:
     if weights and scene.project is not None and _is_qlora(scene.project):
         weights, bits = weights // 3, 4  # and what stays in 16 bits
     for one in gpus:
-        told = f"{one.name}, {size(one.memory)}, driver {one.driver}"
+        told = f"{one.name}, {binary_size(one.memory)}, driver {one.driver}"
         if weights and one.memory < weights:
             yield Verdict(
                 ID,
                 "warning",
-                f"{told}: the {bits}-bit weights of {scene.model} take {size(weights)}, "
+                f"{told}: the {bits}-bit weights of {scene.model} take {binary_size(weights)}, "
                 "before anything is trained",
                 fix="a smaller model" + ("" if bits == 4 else "; --algo qlora keeps 4 bits"),
             )

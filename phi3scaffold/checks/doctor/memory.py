@@ -14,24 +14,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.resource_estimates import Need, memory_need, size, weights_of
+from phi3scaffold.checks.resource_estimates import Need, memory_need, weights_of
 from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.pipeline import machine
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import binary_size
 
 ID = "D10-memory"
 
 
 def check(scene: Scene) -> Iterator[Verdict]:
     total, available, swap = machine.memory()
-    here = f"{size(total)} in all, {size(available)} free"
+    here = f"{binary_size(total)} in all, {binary_size(available)} free"
     weights = weights_of(scene.model, scene.project)
     if weights is None:
         told = f"{here}; how much {scene.model} takes is not known before it is fetched"
         yield Verdict(ID, "note", told)
         return
     need = _need(scene, weights)
-    told = f"{need.stage.capitalize()} {scene.model} takes about {size(need.bytes)}: {here}"
+    told = f"{need.stage.capitalize()} {scene.model} takes about {binary_size(need.bytes)}: {here}"
     smaller = "a smaller model (phi3scaffold models), or --target aml"
     if scene.project is None:
         fits = need.bytes <= total
@@ -39,7 +40,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
     elif need.bytes > total + swap:
         yield Verdict(ID, "error", told, fix=f"more memory; {smaller}")
     elif need.bytes > total:
-        told += f", {size(swap)} of swap"
+        told += f", {binary_size(swap)} of swap"
         yield Verdict(ID, "warning", f"{told}; swapping is slow", fix=f"more memory; {smaller}")
     elif need.bytes > available:
         yield Verdict(ID, "warning", told, fix="close other programs, or stop other containers")

@@ -13,9 +13,10 @@ import shutil
 from collections.abc import Iterator
 
 from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.resource_estimates import GIB, size
+from phi3scaffold.checks.resource_estimates import GIB
 from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.pipeline import machine
+from phi3scaffold.project.formatting import binary_size
 
 ID = "D11-shared-memory"
 ENOUGH = GIB  # for NCCL between the GPUs of one machine
@@ -36,7 +37,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
             fix="mount -o remount,rw /dev/shm, as root",
         )
     elif total < ENOUGH and scene.target == "cuda" and len(scene.gpus) > 1:
-        told = f"{size(total)}, too little for {len(scene.gpus)} GPUs at once"
+        told = f"{binary_size(total)}, too little for {len(scene.gpus)} GPUs at once"
         yield Verdict(ID, "warning", told, where=str(folder), fix=larger)
     else:
-        yield Verdict(ID, "ok", f"{size(total)}", where=str(folder))
+        yield Verdict(ID, "ok", f"{binary_size(total)}", where=str(folder))

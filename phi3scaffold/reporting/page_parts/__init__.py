@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.project.formatting import count, share, size, visible
+from phi3scaffold.project.formatting import binary_size, count, share, visible
 
 
 def render(template: str, **values: Any) -> str:
@@ -30,6 +30,6 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": count, "share": share, "size": size}
+    environment.filters |= {"count": count, "share": share, "size": binary_size}
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(style=Markup(style), **values)

@@ -14,6 +14,7 @@ from phi3scaffold.pipeline import atomic_publish, manifest
 from phi3scaffold.pipeline.hashing import StatCache
 from phi3scaffold.pipeline.runner import only_run, scratch
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.formatting import binary_size, decimal_size
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml.job_record import Record
 from phi3scaffold.targets.azureml.workspace import Workspace
@@ -50,7 +51,7 @@ def fetch(
                     missing.append(folder.name)
                 elif folder.name in forms:
                     here = folder.relative_to(project.root).as_posix()
-                    told = f"{brought / 1e6:.1f} MB brought back" if brought else "is here already"
+                    told = f"{decimal_size(brought)} brought back" if brought else "is here already"
                     emit({"kind": "note", "stage": "azure", "text": f"{here}: {told}"})
         finally:
             atomic_publish.recover(folders, scratch(project))
@@ -129,8 +130,8 @@ def _check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder.parent).free
     if needed > free:
         raise ScaffoldError(
-            f"The disk is too small for {folder.name}: {needed / 2**30:.1f} GiB are needed, "
-            f"{free / 2**30:.1f} GiB are free.",
+            f"The disk is too small for {folder.name}: {binary_size(needed)} are needed, "
+            f"{binary_size(free)} are free.",
             where=folder.parent,
             fix="free some disk space; then: phi3scaffold fetch",
         )
