@@ -19,6 +19,7 @@ from phi3scaffold.project.layout import HISTORY
 from phi3scaffold.project.olive_config import OliveConfig, project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.training import nf4
+from phi3scaffold.training.training_io import TrainingHooks
 
 BASE = "base_weights"  # the fact that says over which weights an adapter was trained
 
@@ -32,7 +33,6 @@ def inputs(project: Project) -> Inputs:
 
 def run(context: Context) -> dict[str, Any]:
     """Write the adapter with its tokenizer, prompt and training history."""
-    from phi3scaffold.training import passes
     from phi3scaffold.training.checkpoints import Checkpoints
     from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
@@ -43,10 +43,10 @@ def run(context: Context) -> dict[str, Any]:
     size = ranks.here().size
     partial = project.checkpoints or context.kept.parent
     folder = partial / context.kept.name / f"by-{size}"
-    minutes = project.checkpoint_minutes
-    passes.report_to(context.emit, Checkpoints(folder, context.kept.name, minutes))
+    checkpoints = Checkpoints(folder, context.kept.name, project.checkpoint_minutes)
     made = context.out.parent / "finetune-olive"
-    run_passes(config, project.root, config.names_for("finetune"), hf_model(project.base), made)
+    names, hooks = config.names_for("finetune"), TrainingHooks(context.emit, checkpoints)
+    trained = run_passes(config, project.root, names, hf_model(project.base), made, hooks)
     for file in (made / "adapter").iterdir():
         if file.name != "README.md":  # peft's empty model card
             file.rename(context.out / file.name)
@@ -57,7 +57,8 @@ def run(context: Context) -> dict[str, Any]:
     if config.has_nf4_base:
         text = json.dumps({"quant_type": "nf4", **config.nf4_base()}, indent=1)
         (context.out / nf4.FILE).write_text(text + "\n", encoding="utf-8")
-    history = passes.training_history()
+    assert trained is not None  # an adapter was written, which only passes that train do
+    history = trained.history
     (context.out / HISTORY).write_text(json.dumps(history, indent=1), encoding="utf-8")
     losses = [entry["loss"] for entry in history if "loss" in entry]
     summary = history[-1] if history else {}
@@ -66,8 +67,8 @@ def run(context: Context) -> dict[str, Any]:
         "steps": summary.get("step"),
         "first_loss": losses[0] if losses else None,
         "last_loss": losses[-1] if losses else None,
-        "train_seconds": passes.trained_seconds(),
-        "tokens": passes.trained_tokens(),
+        "train_seconds": trained.seconds,
+        "tokens": trained.tokens,
         "processes": size,
         BASE: base_weights(project),
     }

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.olive_config import OliveConfig
+from phi3scaffold.training.training_io import TrainingHooks, TrainingResult
 
 # Olive's pass, in small letters -> the class that runs in its place.
 PASSES = {
@@ -72,8 +73,13 @@ def accelerator_of(config: OliveConfig) -> Any:
 
 
 def run_passes(
-    config: OliveConfig, root: Path, names: tuple[str, ...], model: Any, out: Path
-) -> Any:
+    config: OliveConfig,
+    root: Path,
+    names: tuple[str, ...],
+    model: Any,
+    out: Path,
+    hooks: TrainingHooks | None = None,
+) -> TrainingResult | None:
     """Run the passes `names` on an Olive model handler; the last one writes into `out`.
 
     Args:
@@ -82,9 +88,10 @@ def run_passes(
         names: pass names, in order.
         model: an Olive `HfModelHandler`.
         out: an empty folder on the project's disk; intermediate results are removed.
+        hooks: for a pass that trains.
 
     Returns:
-        The last pass's model handler, whose files lie in `out`.
+        What the pass that trains tells of it, if there is one.
 
     Raises:
         ScaffoldError: the config is wrong (exit code 2), or a pass wrote nothing (exit code 1).
@@ -94,14 +101,18 @@ def run_passes(
     run_config = load_run_config(config, root)
     accelerator = accelerator_of(config)
     previous: Path | None = None
+    trained: TrainingResult | None = None
     for index, name in enumerate(names):
         last = index == len(names) - 1
         folder = out if last else out.parent / f"{out.name}-{name}"
         folder.mkdir(parents=True, exist_ok=True)
         settings = run_config.passes[name][0]
         pass_ = _generate(settings, accelerator)
+        if hooks is not None:
+            pass_.hooks = hooks
         with _inside(root):
             made = pass_.run(model, str(folder))
+        trained = getattr(pass_, "result", trained)
         wrote = any(folder.iterdir())
         # SelectiveMixedPrecision writes nothing: it notes something for the passes after it
         handed_on = made.model_path == model.model_path and not last
@@ -118,7 +129,7 @@ def run_passes(
         if previous is not None:
             shutil.rmtree(previous)
         previous = None if last else folder
-    return model
+    return trained
 
 
 def hf_model(folder: Path, adapter: Path | None = None, **load_kwargs: Any) -> Any:

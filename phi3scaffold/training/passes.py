@@ -7,12 +7,11 @@ everything else of theirs (configuration, quantization, adapters) and train with
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import platform
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import transformers
@@ -20,49 +19,23 @@ from olive.model import HfModelHandler
 from olive.passes.pytorch import lora as olive
 
 from phi3scaffold.pipeline import ranks
-from phi3scaffold.training.checkpoints import (
-    Checkpoints,
-    ResumePoint,
-    SaveCheckpoints,
-    decided_by_rank_0,
-)
-from phi3scaffold.training.trainer import AnswerTrainer, Progress, ReportSteps
+from phi3scaffold.training.checkpoints import ResumePoint, SaveCheckpoints, decided_by_rank_0
+from phi3scaffold.training.trainer import AnswerTrainer, ReportSteps
+from phi3scaffold.training.training_io import TrainingHooks, TrainingResult
 
 logger = logging.getLogger(__name__)
 
 
-class _Run:
-    """What the current process's training reports to and keeps, and what came of it."""
-
-    progress: Progress = staticmethod(lambda event: None)
-    checkpoints: Checkpoints | None = None
-    history: ClassVar[list[dict[str, Any]]] = []
-    tokens: int = 0
-    seconds: float = 0.0
-
-
-def report_to(progress: Progress, checkpoints: Checkpoints | None = None) -> None:
-    """Where trainings in this process tell how they go, and keep what they need to go on."""
-    _Run.progress, _Run.checkpoints = progress, checkpoints
-
-
-def training_history() -> list[dict[str, Any]]:
-    """The Trainer's log of the last training: step, loss, learning rate; a summary at the end."""
-    return copy.deepcopy(_Run.history)
-
-
-def trained_tokens() -> int:
-    """Tokens of rows that the last training saw; none of them is padding."""
-    return _Run.tokens
-
-
-def trained_seconds() -> float:
-    """How long the last training took, with what was trained before a checkpoint."""
-    return _Run.seconds
-
-
 class _TrainingPass:
-    """What all passes share: the training itself."""
+    """What all training passes share: the training itself.
+
+    Attributes:
+        hooks: set by `run_passes`; plain `olive run` trains without.
+        result: None until the pass has run.
+    """
+
+    hooks = TrainingHooks()
+    result: TrainingResult | None = None
 
     def load_base_pytorch_model(self, model_handler: Any, config: Any, **kwargs: Any) -> Any:
         """Olive's, in float32 where bfloat16 would have to be emulated.
@@ -122,29 +95,32 @@ class _TrainingPass:
             train_dataset=train,
             eval_dataset=held_out,
             max_tokens=train.max_tokens,
-            callbacks=[ReportSteps(_Run.progress, per_step)],
+            callbacks=[ReportSteps(self.hooks.progress, per_step)],
         )
         start = self._start(trainer)
         trainer.train(resume_from_checkpoint=str(start.folder) if start else None)
-        _Run.history[:] = copy.deepcopy(trainer.state.log_history)
-        _Run.seconds = _Run.history[-1]["train_runtime"] + (start.seconds if start else 0.0)
-        _Run.tokens = round(per_step * trainer.state.global_step)
+        history = trainer.state.log_history
+        self.result = TrainingResult(
+            history=history,
+            tokens=round(per_step * trainer.state.global_step),
+            seconds=history[-1]["train_runtime"] + (start.seconds if start else 0.0),
+        )
         adapter = Path(output_model_path) / "adapter"
         model.save_pretrained(adapter, save_embedding_layers=False)
         output_model.set_resource("adapter_path", adapter)
         return output_model
 
-    @staticmethod
-    def _start(trainer: AnswerTrainer) -> ResumePoint | None:
-        """Where an earlier run was ended; and from now on keep where this one is."""
-        if _Run.checkpoints is None:
+    def _start(self, trainer: AnswerTrainer) -> ResumePoint | None:
+        """Return where to resume an interrupted training, and keep checkpoints from now on."""
+        checkpoints = self.hooks.checkpoints
+        if checkpoints is None:
             return None
-        start = _Run.checkpoints.take(Path(trainer.args.output_dir))
+        start = checkpoints.take(Path(trainer.args.output_dir))
         if start:
-            told = f"goes on after step {start.step}, from where an earlier run was ended"
-            _Run.progress({"kind": "note", "stage": "finetune", "text": told})
+            text = f"goes on after step {start.step}, from where an earlier run was ended"
+            self.hooks.progress({"kind": "note", "stage": "finetune", "text": text})
         before = start.seconds if start else 0.0
-        trainer.add_callback(SaveCheckpoints(_Run.checkpoints, before, decided_by_rank_0(trainer)))
+        trainer.add_callback(SaveCheckpoints(checkpoints, before, decided_by_rank_0(trainer)))
         return start
 
 
