@@ -6,64 +6,193 @@ import sys
 
 from phi3scaffold.cli import Verb, main
 
+# The tasks by which `phi3scaffold --help` groups the verbs, in its order.
+MAKE, TRAIN, ANSWER = "Make a project", "Train and measure", "Answer"
+SHIP, KEEP_UP, CHECK = "Ship", "Keep up", "Check"
+STAGE = "phi3scaffold.cli.stage"
+# The shared options of a verb.
+PROJECT, JSON, BOTH = ("project",), ("json",), ("project", "json")
+
+JOB_VERBS = {
+    "submit": Verb(
+        "Submit the project as one job, follow it, and bring back its results.",
+        "phi3scaffold.cli.submit",
+        ("--dry-run", "--detach"),
+        options=PROJECT,
+        old_name="submit",
+    ),
+    "status": Verb(
+        "Show the state of the job.",
+        "phi3scaffold.cli.status",
+        ("",),
+        options=PROJECT,
+        old_name="status",
+    ),
+    "logs": Verb(
+        "Show the output of the job.",
+        "phi3scaffold.cli.logs",
+        ("-f",),
+        options=PROJECT,
+        old_name="logs",
+    ),
+    "cancel": Verb(
+        "Stop the job.", "phi3scaffold.cli.cancel", ("",), options=PROJECT, old_name="cancel"
+    ),
+    "fetch": Verb(
+        "Bring back the results of the job.",
+        "phi3scaffold.cli.fetch",
+        ("", "merged"),
+        options=PROJECT,
+        old_name="fetch",
+    ),
+    "run": Verb(
+        "Run the pipeline inside a job; fine-tuning/job.yml calls this.",
+        "phi3scaffold.cli.job",
+        ("--rows datasets --results out",),
+        options=PROJECT,
+        hidden=True,
+        old_name="job",
+    ),
+}
+
 VERBS = {
     "new": Verb(
+        "Generate a project for your own data.",
         "phi3scaffold.cli.new",
-        "make a project",
         ("my-proj", "my-proj --data rows.csv --algo qlora --target cuda --defaults"),
+        MAKE,
+        first=True,
     ),
-    "migrate": Verb("phi3scaffold.cli.migrate", "make a project of an old Olive config"),
-    "doctor": Verb("phi3scaffold.cli.doctor", "say what is wrong with this machine or project"),
-    "update": Verb(
-        "phi3scaffold.cli.update", "bring a project to the installed version, edits kept"
+    "models": Verb(
+        "List the base models.",
+        "phi3scaffold.cli.models",
+        ("", "--json"),
+        MAKE,
+        first=True,
+        options=JSON,
     ),
-    "models": Verb("phi3scaffold.cli.models", "list the models it knows", ("", "--json")),
+    "migrate": Verb(
+        "Generate a project from an old Olive config.",
+        "phi3scaffold.cli.migrate",
+        task=MAKE,
+        options=JSON,
+    ),
     "data": Verb(
+        "Check and prepare the rows, and describe them.",
         "phi3scaffold.cli.data",
-        "check and prepare the rows, and show what they are",
         ("", "--project ../my-proj"),
+        TRAIN,
+        first=True,
+        options=PROJECT,
     ),
-    "model": Verb("phi3scaffold.cli.stage", "fetch the base model into model-cache/", ("",)),
-    "finetune": Verb("phi3scaffold.cli.stage", "train the adapter", ("", "--local", "--nproc 2")),
-    "merge": Verb("phi3scaffold.cli.stage", "fold the adapter into the weights", ("",)),
-    "export": Verb("phi3scaffold.cli.export", "quantize and convert to ONNX"),
-    "adapters": Verb(
-        "phi3scaffold.cli.stage", "make one ONNX base with adapters to swap over it", ("",)
-    ),
-    "evaluate": Verb("phi3scaffold.cli.evaluate", "measure every form on the held-out rows"),
-    "report": Verb("phi3scaffold.cli.report", "what was made and how good it is, as a page"),
     "run": Verb(
-        "phi3scaffold.cli.stage",
-        "everything, up to the report",
-        ("", "--local   # on this CPU, whatever the target"),
+        "Run the whole pipeline, up to the report.",
+        STAGE,
+        ("", "--local   # on this machine's CPU, whatever the target"),
+        TRAIN,
+        first=True,
+        options=PROJECT,
     ),
-    "ui": Verb("phi3scaffold.cli.tracking_ui", "the tracked runs, in the web browser"),
-    "lint": Verb("phi3scaffold.cli.lint", "is the project still sound"),
-    "infer": Verb("phi3scaffold.cli.infer", "answer one prompt, or thousands"),
-    "chat": Verb("phi3scaffold.cli.chat", "talk to the model in the terminal"),
-    "serve": Verb("phi3scaffold.cli.serve", "answer OpenAI's clients over HTTP"),
-    "publish": Verb("phi3scaffold.cli.publish", "the forms and their card to the hub"),
-    "submit": Verb(
-        "phi3scaffold.cli.submit",
-        "Azure: one job for the project, followed to its end",
-        ("--dry-run", "--detach"),
+    "report": Verb(
+        "Show what was trained, and how good it is.",
+        "phi3scaffold.cli.report",
+        task=TRAIN,
+        first=True,
+        options=PROJECT,
     ),
-    "status": Verb("phi3scaffold.cli.status", "Azure: how the job is", ("",)),
-    "logs": Verb("phi3scaffold.cli.logs", "Azure: what the job says", ("-f",)),
-    "cancel": Verb("phi3scaffold.cli.cancel", "Azure: stop the job", ("",)),
-    "fetch": Verb("phi3scaffold.cli.fetch", "Azure: bring back what the job made", ("", "merged")),
-    "job": Verb(
-        "phi3scaffold.cli.job",
-        "Azure: what the job itself runs",
-        ("--rows datasets --results out",),
+    "model": Verb(
+        "Download the base model into model-cache/.", STAGE, ("",), TRAIN, options=PROJECT
     ),
-    "info": Verb("phi3scaffold.cli.info", "versions, settings, and what was made"),
-    "completion": Verb("phi3scaffold.cli.completion", "print what completes verbs at TAB"),
+    "finetune": Verb(
+        "Train the adapter.", STAGE, ("", "--local", "--nproc 2"), TRAIN, options=PROJECT
+    ),
+    "merge": Verb(
+        "Merge the adapter into the weights of the base model.",
+        STAGE,
+        ("",),
+        TRAIN,
+        options=PROJECT,
+    ),
+    "export": Verb(
+        "Quantize the merged model and convert it to ONNX.",
+        "phi3scaffold.cli.export",
+        task=TRAIN,
+        options=PROJECT,
+    ),
+    "adapters": Verb(
+        "Export one ONNX base and adapters to swap over it.", STAGE, ("",), TRAIN, options=PROJECT
+    ),
+    "evaluate": Verb(
+        "Measure every form of the model on the held-out rows.",
+        "phi3scaffold.cli.evaluate",
+        task=TRAIN,
+        options=BOTH,
+    ),
+    "ui": Verb(
+        "Show the tracked runs in MLflow's pages.",
+        "phi3scaffold.cli.tracking_ui",
+        task=TRAIN,
+        options=PROJECT,
+    ),
+    "job": Verb("Run the pipeline as a job in Azure ML.", task=TRAIN, verbs=JOB_VERBS),
+    "infer": Verb(
+        "Answer one prompt, or a file of them.",
+        "phi3scaffold.cli.infer",
+        task=ANSWER,
+        first=True,
+        options=BOTH,
+    ),
+    "chat": Verb(
+        "Chat with the model in the terminal.",
+        "phi3scaffold.cli.chat",
+        task=ANSWER,
+        first=True,
+        options=PROJECT,
+    ),
+    "serve": Verb(
+        "Serve an OpenAI-compatible API and a chat page.",
+        "phi3scaffold.cli.serve",
+        task=ANSWER,
+        first=True,
+        options=PROJECT,
+    ),
+    "publish": Verb(
+        "Upload the released model to Hugging Face.",
+        "phi3scaffold.cli.publish",
+        task=SHIP,
+        first=True,
+        options=PROJECT,
+    ),
+    "update": Verb(
+        "Update the project to the installed version.",
+        "phi3scaffold.cli.update",
+        task=KEEP_UP,
+        first=True,
+        options=BOTH,
+    ),
+    "completion": Verb(
+        "Print the script that completes commands with TAB.",
+        "phi3scaffold.cli.completion",
+        task=KEEP_UP,
+    ),
+    "doctor": Verb(
+        "Check this machine, for this project.",
+        "phi3scaffold.cli.doctor",
+        task=CHECK,
+        first=True,
+        options=BOTH,
+    ),
+    "lint": Verb(
+        "Check the project's files.", "phi3scaffold.cli.lint", task=CHECK, first=True, options=BOTH
+    ),
+    "info": Verb(
+        "Show versions, settings and artifacts.", "phi3scaffold.cli.info", task=CHECK, options=BOTH
+    ),
 }
 
 
 def entry_point() -> None:
-    """Console script `phi3scaffold`."""
+    """Run the console script `phi3scaffold`."""
     sys.exit(main(VERBS, sys.argv[1:]))
 
 

@@ -242,7 +242,9 @@ def test_every_verb_has_a_module_with_the_two_functions() -> None:
     code = (
         "import importlib\n"
         "from phi3scaffold.__main__ import VERBS\n"
-        "for verb in VERBS.values():\n"
+        "every = [row for verb in VERBS.values() for row in (verb, *verb.verbs.values())]\n"
+        "for verb in every:\n"
+        "    if not verb.module:\n        assert verb.verbs\n        continue\n"
         "    module = importlib.import_module(verb.module)\n"
         "    assert callable(module.add_arguments) and callable(module.run), verb\n"
     )

@@ -75,11 +75,16 @@ class Scene:
 
 
 def open_scene(
-    target: str | None = None, model: str | None = None, *, offline: bool = False
+    target: str | None = None,
+    model: str | None = None,
+    *,
+    offline: bool = False,
+    start: Path | None = None,
 ) -> Scene:
     """The current folder's project, or none.
 
     Args:
+        start: a folder of the project, in place of the current one.
         target, model: to look for, in place of the project's own.
         offline: leave the network alone.
 
@@ -92,7 +97,7 @@ def open_scene(
         )
     if model is not None:
         catalogue.describe(model)
-    project, broken, here = None, None, Path.cwd().resolve()
+    project, broken, here = None, None, (start or Path.cwd()).resolve()
     root = next((one for one in (here, *here.parents) if (one / MARKER).is_file()), None)
     if root is not None:
         try:

@@ -1,94 +1,66 @@
-"""The command line: asks, prints, turns errors into exit codes. No logic lives here.
+"""The command line: typed words come in; printed lines and an exit code go out.
 
-Each verb is a module with `add_arguments(parser)` and `run(args) -> int | None`. Only the module
-of the verb that was typed is imported, so that `--help` answers at once.
+One file a verb, and no logic: each reads its options, calls the rooms below and prints.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from phi3scaffold import __version__
-from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError, describe_os_error
-
-INTERRUPTED = 130
-
-
-class Verb(NamedTuple):
-    """Where a verb lives, its one line of help, and what may stand behind it, for examples.
-
-    The examples are for a module without an epilog of its own, as several verbs share one.
-    """
-
-    module: str
-    help: str
-    examples: tuple[str, ...] = ()
+from phi3scaffold.cli.parser import Verb, build, choose, unknown_verb
+from phi3scaffold.cli.ui.terminal import discard_output
+from phi3scaffold.project.errors import (
+    FAILED_RUN,
+    INTERRUPTED,
+    USER_MISTAKE,
+    ScaffoldError,
+    describe_os_error,
+)
 
 
-def build(verbs: Mapping[str, Verb], chosen: str | None) -> argparse.ArgumentParser:
-    """The parser, with the options of the verb `chosen` alone: only its module is imported."""
-    parser = argparse.ArgumentParser(
-        prog="phi3scaffold",
-        usage="phi3scaffold VERB [options]   (phi3scaffold VERB --help)",
-        description="Scaffold, fine-tune, quantize and run a Phi model of your own.",
-        epilog="example: phi3scaffold new my-proj --algo qlora --target cpu --model tiny",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"phi3scaffold {__version__}")
-    subparsers = parser.add_subparsers(
-        prog="phi3scaffold", dest="verb", metavar="VERB", title="verbs", required=True
-    )
-    for name, verb in verbs.items():
-        sub = subparsers.add_parser(name, help=verb.help, description=verb.help.capitalize() + ".")
-        if name == chosen:
-            sub.formatter_class = argparse.RawDescriptionHelpFormatter
-            lines = [f"  phi3scaffold {name} {words}".rstrip() for words in verb.examples]
-            sub.epilog = "\n".join(["examples:", *lines]) if lines else None
-            importlib.import_module(verb.module).add_arguments(sub)
-            sub.add_argument("--debug", action="store_true", help="show tracebacks")
-    return parser
-
-
-def main(verbs: Mapping[str, Verb], argv: Sequence[str]) -> int:
+def main(verbs: Mapping[str, Verb], words: Sequence[str]) -> int:
     """Run one command line; return its exit code (0, 1 failed run, 2 user's mistake, 130)."""
     if "_ARGCOMPLETE" in os.environ:  # a shell asks what may stand at the cursor
         from phi3scaffold.cli.completion import answer
 
         answer(verbs)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by who called, as by >&-
+        if getattr(sys, name) is None:  # closed by the caller, as by >&-
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
-    parser = build(verbs, next((word for word in argv if not word.startswith("-")), None))
-    args = parser.parse_args(argv)
-    args.words = list(argv)
+    choice = choose(verbs, words)
+    if choice is None and words and not words[0].startswith("-"):
+        return _report(unknown_verb(verbs, words[0]))
+    args = build(verbs, words).parse_args(words)
+    if choice is None or args.verb is None:  # no verb, or one that only has verbs below it
+        args.explains.print_help(sys.stderr)
+        return USER_MISTAKE
+    if choice.old_name:
+        print(
+            f"note: `phi3scaffold {choice.old_name}` is now `phi3scaffold {choice.name}`",
+            file=sys.stderr,
+        )
+    args.words = list(words)
     try:
-        return importlib.import_module(verbs[args.verb].module).run(args) or 0
+        return importlib.import_module(choice.verb.module).run(args) or 0
     except BrokenPipeError:  # `... | head`
-        let_go()
+        discard_output()
         return FAILED_RUN
     except (ScaffoldError, KeyboardInterrupt, OSError) as error:
         if args.debug:
             traceback.print_exc()
-        return _told(error)
+        return _report(error)
 
 
-def let_go() -> None:
-    """Nobody reads standard output any more: what is left for it goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _told(error: ScaffoldError | KeyboardInterrupt | OSError) -> int:
+def _report(error: ScaffoldError | KeyboardInterrupt | OSError) -> int:
     """Say what ended the command; return the exit code."""
     if isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    told = error if isinstance(error, ScaffoldError) else describe_os_error(error)
-    print(f"error: {told}", file=sys.stderr)
-    return told.exit_code
+    known = error if isinstance(error, ScaffoldError) else describe_os_error(error)
+    print(f"error: {known}", file=sys.stderr)
+    return known.exit_code

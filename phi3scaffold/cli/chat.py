@@ -56,7 +56,6 @@ standard output.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "phi3scaffold chat [options]"
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_asking_arguments(parser)
     parser.add_argument(
         "--history",

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
-from phi3scaffold.cli import Verb, build
+from phi3scaffold.cli.parser import Verb, build
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
 
@@ -48,6 +48,5 @@ def answer(verbs: Mapping[str, Verb]) -> NoReturn:
 
     line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "0"))]
     typed = line.split()[1 : None if line.endswith(" ") else -1]
-    chosen = next((word for word in typed if not word.startswith("-")), None)
-    argcomplete.autocomplete(build(verbs, chosen), always_complete_options=False)
+    argcomplete.autocomplete(build(verbs, typed), always_complete_options=False)
     sys.exit(1)  # it ends the process itself

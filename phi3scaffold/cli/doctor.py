@@ -23,7 +23,6 @@ ORDER = ("error", "warning", "note", "ok", "skipped")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n"
         "  phi3scaffold doctor\n"
@@ -35,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--verbose", "--all", action="store_true", help="list what is well, too")
     parser.add_argument("--offline", action="store_true", help="leave the network alone")
-    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--only", action="append", default=[], metavar="ID", help="this check alone; repeat it"
     )
@@ -49,13 +47,15 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.checks.doctor_context import open_scene
     from phi3scaffold.checks.doctor_runner import examine
     from phi3scaffold.checks.runner import explain, load
+    from phi3scaffold.project.settings import find_root
 
     known = load("doctor")
     if args.explain:
         print(explain(_find(args.explain, known).ID))
         return 0
     chosen = [_find(name, known) for name in args.only] or known
-    scene = open_scene(args.target, args.model, offline=args.offline)
+    start = find_root(args.project) if args.project else None
+    scene = open_scene(args.target, args.model, offline=args.offline, start=start)
     with _spinner(args.json) as waiting:
         found = examine(chosen, scene, waiting)
     if args.json:

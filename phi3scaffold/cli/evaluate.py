@@ -20,7 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure this model folder (ONNX, transformers or PEFT) on the project's held-out "
         "rows instead of the project's own forms; the project stays as it is",
     )
-    parser.add_argument("--json", action="store_true", help="with --model: print the numbers")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`phi3scaffold fetch`: bring back what the project's job made."""
+"""`phi3scaffold job fetch`: bring back what the project's job made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.targets.azureml.workspace_settings import forms, read_settings
     from phi3scaffold.targets.base import check_remote
 
-    project = find_project()
+    project = find_project(args.project)
     check_remote(project, args.verb)
     wanted = forms(args.forms, "FORM") if args.forms else read_settings(project).fetch
     record = current(project)
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         raise ScaffoldError(
             f"The job has not made this (yet): {', '.join(missing)}.",
             where=record.name,
-            fix="phi3scaffold status says how it is",
+            fix="phi3scaffold job status says how it is",
             exit_code=FAILED_RUN,
         )
     return 0

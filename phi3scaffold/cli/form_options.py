@@ -8,10 +8,9 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli.ui.line_input import can_move
+from phi3scaffold.cli.ui.terminal import can_move
 from phi3scaffold.inference.answer_settings import READERS, AnswerSettings, one_stop
 from phi3scaffold.inference.forms import FORMS, open_form
 from phi3scaffold.project.errors import ScaffoldError
@@ -27,9 +26,6 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that both have."""
-    parser.add_argument(
-        "--project", metavar="DIR", help="the project (default: the current folder)"
-    )
     parser.add_argument(
         "--form",
         choices=FORMS,
@@ -99,7 +95,7 @@ def project_of(args: argparse.Namespace) -> Project:
     """The project that is meant. Raises ScaffoldError where there is none."""
     from phi3scaffold.project.settings import find_project
 
-    return find_project(Path(args.project) if args.project else None)
+    return find_project(args.project)
 
 
 @contextlib.contextmanager

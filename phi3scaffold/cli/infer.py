@@ -12,12 +12,11 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
-from phi3scaffold.cli import INTERRUPTED
 from phi3scaffold.cli.form_options import (
     add_arguments as add_asking_arguments,
 )
 from phi3scaffold.cli.form_options import open_with_remark, project_of, settings_of, shown
-from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
 
 if TYPE_CHECKING:
     from phi3scaffold.datasets.conversations import Conversation
@@ -46,7 +45,6 @@ whole; a run that was ended goes on where it stopped.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "phi3scaffold infer [TEXT ...] [options]"
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "text",
         nargs="*",
@@ -89,7 +87,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="answer the first held-out row",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object an answer, on a line")
     add_asking_arguments(parser)
 
 

@@ -18,10 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  project, null outside of one: name, root, settings, stages (up to date, stale or\n"
         "  missing), forms (bytes, files, sha256), evaluation, released"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "--project", metavar="DIR", help="the project (default: the current folder's, if any)"
-    )
 
 
 def run(args: argparse.Namespace) -> int:

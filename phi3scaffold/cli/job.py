@@ -1,4 +1,4 @@
-"""`phi3scaffold job`: the whole pipeline inside a job of Azure ML; fine-tuning/job.yml calls it."""
+"""`phi3scaffold job run`: the whole pipeline inside a job of Azure ML, as job.yml calls it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.targets.azureml.job_run import run_job
 
     environment.prepare()
-    project = replace(find_project(), local=args.local, checkpoints=args.checkpoints)
+    project = replace(find_project(args.project), local=args.local, checkpoints=args.checkpoints)
     run_job(project, args.rows, args.model, args.results)
     return 0

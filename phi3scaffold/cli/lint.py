@@ -10,7 +10,6 @@ from phi3scaffold.cli.ui import check_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n"
         "  phi3scaffold lint\n"
@@ -31,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--strict", action="store_true", help="end with 1 for a warning as well")
     parser.add_argument("--all", action="store_true", help="list what is well, too")
-    parser.add_argument("--json", action="store_true", help="print JSON, one object a verdict")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.explain:
         print(explain(args.explain))
         return 0
-    root = find_root()
+    root = find_root(args.project)
     if args.fix or args.diff:
         changed = list(lint_report.mend(root, write=args.fix))
         to = sys.stderr if args.json else sys.stdout

@@ -1,4 +1,4 @@
-"""`phi3scaffold logs`: what the project's job says, as a local run would show it."""
+"""`phi3scaffold job logs`: what the project's job says, as a local run would show it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.targets.azureml.submission import connect, current
     from phi3scaffold.targets.base import check_remote
 
-    project = find_project()
+    project = find_project(args.project)
     check_remote(project, args.verb)
     record = current(project)
     workspace = connect(project, record)

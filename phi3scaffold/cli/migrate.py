@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n"
         "  phi3scaffold migrate olive-config.json my-proj\n"
@@ -38,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make nothing; say what Olive 0.13 does with each field of OLD",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--no-git", action="store_true", help="make no repository and no commit")
     group = parser.add_argument_group("in place of what OLD says")
     new_verb.add_options(group)

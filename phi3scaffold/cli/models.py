@@ -18,7 +18,7 @@ token identity. Not proved: their real weights."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, one object a model")
+    del parser
 
 
 def run(args: argparse.Namespace) -> None:

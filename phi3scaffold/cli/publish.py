@@ -6,7 +6,6 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phi3scaffold.cli.ui.progress import show_bytes
@@ -31,16 +30,12 @@ The token comes from `hf auth login` or HF_TOKEN. What was ended goes on when it
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "repo",
         nargs="?",
         metavar="OWNER/NAME",
         help="the repository; made where there is none (default: the project's name, of whom the "
         "token belongs to)",
-    )
-    parser.add_argument(
-        "--project", metavar="DIR", help="the project (default: the current folder)"
     )
     parser.add_argument(
         "--forms",
@@ -83,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.publishing import hub_upload
     from phi3scaffold.publishing.file_list import gather
 
-    project = find_project(Path(args.project) if args.project else None)
+    project = find_project(args.project)
     repo = args.repo or re.sub(r"[^\w.-]+", "-", project.root.name).strip("-.")
     hub_upload.check_name(repo)
     if not args.dry_run:

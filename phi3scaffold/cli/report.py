@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         raise ScaffoldError(
             "There is no report yet: the job has not been brought back.",
             where=page,
-            fix="phi3scaffold submit",
+            fix="phi3scaffold job submit",
         )
     broken = None
     try:

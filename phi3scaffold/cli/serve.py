@@ -7,8 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from phi3scaffold.cli import let_go
 from phi3scaffold.cli.form_options import typed_as
+from phi3scaffold.cli.ui.terminal import discard_output
 from phi3scaffold.inference.answer_settings import AT_LEAST_ONE
 from phi3scaffold.inference.forms import FORMS
 from phi3scaffold.project.errors import ScaffoldError
@@ -24,10 +24,6 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "--project", metavar="DIR", help="the project (default: the current folder)"
-    )
     parser.add_argument(
         "--form",
         action="append",
@@ -99,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         api_key=read_key(args.api_key_file),
         origins=tuple(args.cors_origin),
     )
-    project = find_project(Path(args.project) if args.project else None)
+    project = find_project(args.project)
     worker = EngineClient(lambda: served(project, args.form), settings)
     for told in remarks(worker.models):
         print(f"warning: {told}", file=sys.stderr)
@@ -118,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             print("\n".join(lines), flush=True)
         except OSError:  # `... | head`: it serves all the same
-            let_go()
+            discard_output()
 
     return serve(worker, ready)
 

@@ -16,9 +16,6 @@ LAST = {"run": "report", "evaluate": "report"}  # verbs that end at another stag
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--project", metavar="DIR", help="the project (default: the current folder)"
-    )
-    parser.add_argument(
         "--local", action="store_true", help="on this machine's CPU, whatever the target"
     )
     parser.add_argument(
@@ -67,11 +64,10 @@ def in_processes(args: argparse.Namespace, project: Project) -> int:
 def chosen(args: argparse.Namespace) -> Project:
     """The project that the arguments mean."""
     from dataclasses import replace
-    from pathlib import Path
 
     from phi3scaffold.project.settings import find_project
 
-    found = find_project(Path(args.project) if args.project else None)
+    found = find_project(args.project)
     return replace(found, local=args.local)
 
 

@@ -1,4 +1,4 @@
-"""`phi3scaffold status`: how the project's job is."""
+"""`phi3scaffold job status`: how the project's job is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.targets.azureml.submission import connect, current
     from phi3scaffold.targets.base import check_remote
 
-    project = find_project()
+    project = find_project(args.project)
     check_remote(project, args.verb)
     record = current(project)
     print(f"{record.name}: {connect(project, record).state(record.name) or 'not there'}")

@@ -1,4 +1,4 @@
-"""`phi3scaffold submit`: one job in the cloud for the project as it is, followed to its end."""
+"""`phi3scaffold job submit`: one job in the cloud for the project as it is, followed to its end."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from phi3scaffold.project.errors import INTERRUPTED
+
 if TYPE_CHECKING:
     from phi3scaffold.project.settings import Project
-
-INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.targets.azureml.submission import dry_run
     from phi3scaffold.targets.base import check_remote
 
-    project = find_project()
+    project = find_project(args.project)
     check_remote(project, args.verb)
     if args.dry_run:
         print(json.dumps(dry_run(project), indent=1))
@@ -59,7 +59,7 @@ def submit_and_follow(project: Project, *, again: bool = False, detach: bool = F
 
 
 COME_BACK = """\
-  phi3scaffold submit   (make finetune) follows it again, and brings back what it makes
-  phi3scaffold status   how it is
-  phi3scaffold logs -f  what it says
-  phi3scaffold cancel   stop it"""
+  phi3scaffold job submit   (make finetune) follows it again, and brings back what it makes
+  phi3scaffold job status   how it is
+  phi3scaffold job logs -f  what it says
+  phi3scaffold job cancel   stop it"""

@@ -12,23 +12,18 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "--project", metavar="DIR", help="the project (default: the current folder)"
-    )
     parser.add_argument("--port", type=int, help="default: 5000, or where it is taken a free one")
     parser.add_argument("--open", action="store_true", help="open it in the web browser")
 
 
 def run(args: argparse.Namespace) -> int:
     """Install the pages where they are not yet, and show them until Ctrl-C."""
-    from pathlib import Path
 
     from phi3scaffold.cli.report import open_page
     from phi3scaffold.project.settings import find_project
     from phi3scaffold.reporting.tracking import ui
 
-    project = find_project(Path(args.project) if args.project else None)
+    project = find_project(args.project)
     ui.check_store(project)
     port = ui.free_port(args.port)
     if not ui.is_installed(project):

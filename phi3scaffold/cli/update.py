@@ -28,7 +28,6 @@ MOST = 8  # lines of one fate; conflicts are all shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n"
         "  phi3scaffold update --diff\n"
@@ -50,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="change an answer that was given to `new`, such as algo=qlora; again for another",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.generator import update
     from phi3scaffold.project.settings import find_root
 
-    root = find_root()
+    root = find_root(args.project)
     choices = _choices(args.set)
     if args.abort:
         if choices:

@@ -7,9 +7,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 
-from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-
-INTERRUPTED = 130
+from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
 
 
 def check_count(count: int, *, on_gpus: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 USER_MISTAKE = 2
 FAILED_RUN = 1
+INTERRUPTED = 130
 
 
 class ScaffoldError(Exception):

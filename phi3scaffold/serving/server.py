@@ -15,14 +15,13 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.errors import INTERRUPTED, ScaffoldError
 from phi3scaffold.serving.endpoints import build
 from phi3scaffold.serving.engine_client import EngineClient
 from phi3scaffold.serving.log import log
 from phi3scaffold.serving.middleware import NOT_TAKEN
 from phi3scaffold.serving.server_settings import ServerSettings, check_address
 
-INTERRUPTED = 130
 LAST_WORDS = 5  # seconds: what was answered has to reach its client
 
 

@@ -22,7 +22,7 @@ def check_target(project: Project, verb: str) -> None:
         raise ScaffoldError(
             f"This project runs as a whole in the cloud ({project.target}), not stage by stage.",
             where=f"{project.root / 'project.yaml'}: target",
-            fix=f"all of it there: phi3scaffold submit; or here, on the CPU: {local}",
+            fix=f"all of it there: phi3scaffold job submit; or here, on the CPU: {local}",
         )
     if project.target == "directml" and project.adapters:  # onnxruntime issue 23503
         raise ScaffoldError(

@@ -21,7 +21,10 @@ from phi3scaffold.generator import template
 
 # what is typed, what is offered (a part of it), what is not
 TYPED: list[tuple[str, set[str], set[str]]] = [
-    ("", set(VERBS), {"--debug"}),
+    ("", set(VERBS), {"--debug", "submit"}),
+    ("job ", {"submit", "status", "logs", "cancel", "fetch"}, {"run"}),
+    ("job submit --", {"--detach", "--project", "--debug"}, {"--results"}),
+    ("submit --det", {"--detach"}, {"--debug"}),
     ("mi", {"migrate"}, {"new"}),
     ("new x --", {"--algo", "--target", "--no-git", "--debug"}, {"new"}),
     ("new x --al", {"--algo"}, {"--target"}),
@@ -66,8 +69,8 @@ def test_it_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "from phi3scaffold.__main__ import VERBS\n"
-        "from phi3scaffold.cli import build\n"
-        "for verb in VERBS:\n    build(VERBS, verb)\n"
+        "from phi3scaffold.cli.parser import build\n"
+        "for verb in VERBS:\n    build(VERBS, [verb])\n"
         "print([name for name in ('torch', 'numpy', 'olive', 'transformers', 'copier', "
         "'huggingface_hub') if name in sys.modules])\n"
     )

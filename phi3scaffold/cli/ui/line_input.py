@@ -10,21 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from phi3scaffold.cli.ui.terminal import can_move, has_colour
 from phi3scaffold.project.errors import ScaffoldError
 
 Ask = Callable[[str], str]
-PLAIN = ("", "dumb")  # terminals that cannot move their cursor
 ENTRY = b"\n# "  # how prompt_toolkit begins each entry of a history
-
-
-def can_move(stream: TextIO) -> bool:
-    """Whether this is a terminal that can move its cursor."""
-    return stream.isatty() and (os.name != "posix" or os.environ.get("TERM", "") not in PLAIN)
 
 
 def dim(text: str, stream: TextIO) -> str:
     """The text less bright, where the terminal can and its user wants that."""
-    return f"\x1b[2m{text}\x1b[0m" if can_move(stream) and not os.environ.get("NO_COLOR") else text
+    return f"\x1b[2m{text}\x1b[0m" if has_colour(stream) else text
 
 
 def asker(history: Path | None, words: Sequence[str]) -> Ask:

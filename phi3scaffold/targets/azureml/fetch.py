@@ -133,7 +133,7 @@ def _check_room(folder: Path, needed: int) -> None:
             f"The disk is too small for {folder.name}: {binary_size(needed)} are needed, "
             f"{binary_size(free)} are free.",
             where=folder.parent,
-            fix="free some disk space; then: phi3scaffold fetch",
+            fix="free some disk space; then: phi3scaffold job fetch",
         )
 
 
@@ -141,6 +141,6 @@ def _refused(prefix: str, name: str, why: str) -> ScaffoldError:
     return ScaffoldError(
         f"What the job made did not arrive whole: {name} {why}. Nothing was changed.",
         where=f"{prefix}/{name}",
-        fix="fetch it again: phi3scaffold fetch",
+        fix="fetch it again: phi3scaffold job fetch",
         exit_code=FAILED_RUN,
     )

@@ -46,7 +46,7 @@ class Outcome:
         if self.state == "Canceled":
             return ScaffoldError(
                 f"The job {record.name} was cancelled.",
-                fix="start it again: phi3scaffold submit",
+                fix="start it again: phi3scaffold job submit",
                 exit_code=FAILED_RUN,
             )
         if self.error is not None:
@@ -55,7 +55,7 @@ class Outcome:
         return ScaffoldError(
             f"The job {record.name} failed." + (f" Its last lines:{told}" if told else ""),
             where=studio(record),
-            fix="what it said: phi3scaffold logs; in the studio also what Azure ML itself says",
+            fix="what it said: phi3scaffold job logs; in the studio also what Azure ML itself says",
             exit_code=FAILED_RUN,
         )
 
@@ -86,7 +86,7 @@ def follow(workspace: Workspace, record: Record, emit: Emit) -> Outcome:
             raise ScaffoldError(
                 f"There is no job {record.name} any more.",
                 where=f"workspace {record.workspace}",
-                fix="submit it again: phi3scaffold submit",
+                fix="submit it again: phi3scaffold job submit",
             )
         if state != outcome.state:
             outcome.state = state

@@ -112,7 +112,7 @@ def current(project: Project) -> Record:
         raise ScaffoldError(
             "No job of this project is known here.",
             where=project.gen,
-            fix="submit one: phi3scaffold submit",
+            fix="submit one: phi3scaffold job submit",
         )
     return record
 
@@ -176,7 +176,7 @@ def complete(project: Project, record: Record, emit: Emit) -> None:
         raise ScaffoldError(
             f"The job ended without having made: {', '.join(missing)}.",
             where=studio(record),
-            fix=f"what it said: phi3scaffold logs; what it should run: {job_checks.JOB}: command",
+            fix=f"what it said: phi3scaffold job logs; it should run: {job_checks.JOB}: command",
             exit_code=FAILED_RUN,
         )
 

@@ -233,7 +233,7 @@ def test_ctrl_c_detaches_and_a_second_run_attaches(
     _, err = following.communicate(timeout=30)
     assert following.returncode == 130
     assert "detached" in err
-    assert "phi3scaffold logs -f" in err
+    assert "phi3scaffold job logs -f" in err
     assert "Traceback" not in err
     attached = start(azure, project)
     until(attached, "attached to the job")
@@ -246,7 +246,7 @@ def test_ctrl_c_detaches_and_a_second_run_attaches(
 
 def test_cancel(azure: Loopback, run: Run, project: Path) -> None:
     command_of(project, "sleep 60 # ${{outputs.results}}")
-    assert "phi3scaffold cancel" in run("submit", "--detach").stdout
+    assert "phi3scaffold job cancel" in run("submit", "--detach").stdout
     wait_for(azure, project, "Running")
     run("cancel")
     wait_for(azure, project, "Canceled")
