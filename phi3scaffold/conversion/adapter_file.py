@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+# Of the ONNX form: the folder with a folder for each adapter, and the file in that.
+ONNX_ADAPTERS, ONNX_WEIGHTS = "adapters", "weights.onnx_adapter"
 PREFIX = "base_model.model."
 # Of PEFT's LoRA settings those that make an adapter more than A and B over an unchanged base.
 MORE_THAN_A_AND_B = (

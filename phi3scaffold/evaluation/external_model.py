@@ -37,11 +37,11 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
         ScaffoldError: the folder holds no model, was not written to its end, has changed since its
             manifest was written, or has another tokenizer than the rows were prepared with.
     """
+    from phi3scaffold.conversion.form_files import project_prompt, size_of
     from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.evaluation.baselines import baselines
     from phi3scaffold.evaluation.comparison import climb
     from phi3scaffold.evaluation.questions import questions
-    from phi3scaffold.inference.form_files import project_prompt, size_of
     from phi3scaffold.models.prompt import FILE
     from phi3scaffold.pipeline.logs import log_file
 

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from phi3scaffold.models import catalogue
+from phi3scaffold.models.model_folder import is_weights
 from phi3scaffold.models.model_lock import local_folder, read_lock
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.hashing import digest
 from phi3scaffold.project.settings import Project
+
+BASE_WEIGHTS = "base_weights"  # the fact that says over which weights an adapter was trained
 
 
 @dataclass(frozen=True)
@@ -37,3 +42,12 @@ class Base:
         if local_folder(project) is None:
             return cls(project.model_id, commit, "hub")
         return cls(PurePath(project.model_id).name, None, "folder")
+
+
+def hash_base_weights(project: Project) -> str | None:
+    """Return a hash over the base model's weights alone; None where it has no manifest."""
+    record = manifest.read(project.base)
+    if record is None:
+        return None
+    weights = {name: file["sha256"] for name, file in record.files.items() if is_weights(name)}
+    return digest(weights)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from phi3scaffold.conversion.form_files import TOKENIZER_FILES
 from phi3scaffold.datasets.private_data import find_secrets
-from phi3scaffold.inference.form_files import TOKENIZER_FILES
 from phi3scaffold.inference.forms import folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.manifest import Manifest

@@ -12,9 +12,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from phi3scaffold.conversion.adapter_file import CONFIG
+from phi3scaffold.conversion.adapter_file import CONFIG, ONNX_ADAPTERS
 from phi3scaffold.inference.forms import folder_of
-from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, names
+from phi3scaffold.inference.forms.genai_adapter import names
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.prompt import Prompt
@@ -102,7 +102,8 @@ def _metadata(project: Project, data: Any, forms: Sequence[str]) -> Any:
 def _how_to_run(project: Project, repo: str, forms: Sequence[str], licence: str, rows: bool) -> str:
     folder = folder_of(forms[0], project)
     adapter = names(project.onnx_adapter)[0] if "onnx-adapter" in forms else None
-    asked = Prompt.load(folder / ADAPTERS / str(adapter) if forms[0] == "onnx-adapter" else folder)
+    swapped = forms[0] == "onnx-adapter"
+    prompt = Prompt.load(folder / ONNX_ADAPTERS / str(adapter) if swapped else folder)
     words = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     return cards.render(
         "published.md.j2",
@@ -111,8 +112,8 @@ def _how_to_run(project: Project, repo: str, forms: Sequence[str], licence: str,
         what=WHAT,
         packages={form: _packages(project, form) for form in forms},
         adapter=adapter,
-        columns=asked.columns,
-        system=asked.system,
+        columns=prompt.columns,
+        system=prompt.system,
         eats=any(mark.get("rstrip") for mark in words.get("added_tokens", [])),
         base=_base(project),
         rounded=_rounding(project),

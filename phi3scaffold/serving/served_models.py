@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS
 from phi3scaffold.inference.forms import check_made, folder_of, mark_of, prompt_of
-from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, names
+from phi3scaffold.inference.forms.genai_adapter import names
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.project.errors import ScaffoldError
@@ -95,7 +96,7 @@ def served(project: Project, forms: Sequence[str] | None = None) -> list[ServedM
         if form == "onnx-adapter":
             first = [name for name, _ in project.adapters[:1]]
             for name in sorted(names(folder), key=lambda name: name not in first):
-                add(name, form, Prompt.load(folder / ADAPTERS / name), name)
+                add(name, form, Prompt.load(folder / ONNX_ADAPTERS / name), name)
         else:
             name = project.root.name + ("" if form == "onnx" else f"/{form}")
             add(name, form, prompt_of(form, project))

@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.conversion.form_files import size_of
 from phi3scaffold.evaluation.questions import Questions
-from phi3scaffold.inference.form_files import size_of
 from phi3scaffold.inference.forms import LADDER, folder_of
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.project.layout import ANSWERS, METRICS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from phi3scaffold.inference.form_files import size_of
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
@@ -18,10 +17,10 @@ def inputs(project: Project) -> Inputs:
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Write a folder that ONNX Runtime GenAI opens, asked with the project's prompt."""
-    export.convert_base(context.project, context.out)
-    precision = project_config(context.project).precision
-    return {"precision": precision, "bytes": size_of(context.out)}
+    """Write the base model's ONNX folder."""
+    from phi3scaffold.conversion.build import build_base
+
+    return build_base(context.project, context.out, context.out.parent)
 
 
 STAGE = Stage(

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.conversion.adapter_file import CONFIG
-from phi3scaffold.inference.form_files import copy_tokenizer, project_prompt
-from phi3scaffold.models.base_model import Base
-from phi3scaffold.models.model_folder import is_weights
-from phi3scaffold.pipeline import manifest, ranks
-from phi3scaffold.pipeline.hashing import digest
+from phi3scaffold.conversion.form_files import copy_tokenizer, project_prompt
+from phi3scaffold.models.base_model import BASE_WEIGHTS, Base, hash_base_weights
+from phi3scaffold.pipeline import ranks
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import HISTORY
@@ -20,8 +18,6 @@ from phi3scaffold.project.olive_config import OliveConfig, project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.training import nf4
 from phi3scaffold.training.training_io import TrainingHooks
-
-BASE = "base_weights"  # the fact that says over which weights an adapter was trained
 
 
 def inputs(project: Project) -> Inputs:
@@ -70,7 +66,7 @@ def run(context: Context) -> dict[str, Any]:
         "train_seconds": trained.seconds,
         "tokens": trained.tokens,
         "processes": size,
-        BASE: base_weights(project),
+        BASE_WEIGHTS: hash_base_weights(project),
     }
 
 
@@ -106,15 +102,6 @@ def _refuse(config: OliveConfig) -> None:
                 where=f"{config.path}: passes.{name}.training_args.{key}",
                 fix="take it out",
             )
-
-
-def base_weights(project: Project) -> str | None:
-    """A hash over the base model's weights alone; None where it has no manifest."""
-    made = manifest.read(project.base)
-    if made is None:
-        return None
-    weights = {name: f["sha256"] for name, f in made.files.items() if is_weights(name)}
-    return digest(weights)
 
 
 STAGE = Stage(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
-from phi3scaffold.inference.form_files import copy_tokenizer, set_stop_ids
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
@@ -20,25 +18,11 @@ def inputs(project: Project) -> Inputs:
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Write a transformers model folder that needs no adapter, its stop ids made right."""
-    from phi3scaffold.models.prompt import FILE, Prompt
-    from phi3scaffold.training.nf4 import round_base
-    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
+    """Write the merged model's folder."""
+    from phi3scaffold.conversion.merge import merge_adapter
 
-    project = context.project
-    config = project_config(project)
-    keep_scratch_inside(context.out.parent)
-    base, scratch = project.base, context.out.parent / "merge-base"
-    if project.merge_base == "nf4":
-        round_base(base, project.adapter, config.nf4_base(), scratch)
-        base = scratch
-    model = hf_model(base, project.adapter, torch_dtype="auto")
-    run_passes(config, project.root, config.names_for("merge"), model, context.out)
-    shutil.rmtree(scratch, ignore_errors=True)
-    copy_tokenizer(project.base, context.out)
-    (context.out / FILE).write_bytes((project.adapter / FILE).read_bytes())
-    set_stop_ids(context.out / "generation_config.json", Prompt.load(context.out).stop)
-    return {"merge_base": project.merge_base}
+    merge_adapter(context.project, context.out, context.out.parent)
+    return {"merge_base": context.project.merge_base}
 
 
 def room(project: Project) -> int:

@@ -202,9 +202,9 @@ def alone(work: Any, *arguments: Any) -> dict[str, Any]:
 
 def build(project: Project, quantizer: str, way: str, out: Path) -> dict[str, Any]:
     """Quantize and convert as the stages export and adapters do; the bytes of what was made."""
+    from phi3scaffold.conversion.form_files import copy_tokenizer
     from phi3scaffold.models.prompt import FILE
     from phi3scaffold.project.olive_config import OliveConfig, project_config
-    from phi3scaffold.stages.finetune import copy_tokenizer
     from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     keep_scratch_inside(out.parent)
@@ -227,9 +227,13 @@ def build(project: Project, quantizer: str, way: str, out: Path) -> dict[str, An
 
 def add_adapter(project: Project, out: Path) -> None:
     """Inputs for an adapter in the graph, and the project's own as one."""
-    from phi3scaffold.conversion.adapter_file import read_lora, write_lora
+    from phi3scaffold.conversion.adapter_file import (
+        ONNX_ADAPTERS,
+        ONNX_WEIGHTS,
+        read_lora,
+        write_lora,
+    )
     from phi3scaffold.conversion.lora_inputs import add_lora_inputs, lora_slots
-    from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, WEIGHTS
     from phi3scaffold.models.prompt import Prompt
 
     prompt, genai = Prompt.load(project.adapter), out / "genai_config.json"
@@ -238,9 +242,9 @@ def add_adapter(project: Project, out: Path) -> None:
     genai.write_text(json.dumps(settings))
     add_lora_inputs(out / "model.onnx")
     slots = lora_slots(out / "model.onnx")
-    place = out / ADAPTERS / "mine"
+    place = out / ONNX_ADAPTERS / "mine"
     place.mkdir(parents=True)
-    write_lora(read_lora(project.adapter, slots), slots, place / WEIGHTS)
+    write_lora(read_lora(project.adapter, slots), slots, place / ONNX_WEIGHTS)
     prompt.save(place)
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phi3scaffold.conversion.adapter_file import CONFIG, WEIGHTS, read_lora
+from phi3scaffold.conversion.adapter_file import CONFIG, ONNX_ADAPTERS, WEIGHTS, read_lora
+from phi3scaffold.conversion.adapter_file import ONNX_WEIGHTS as FILE
 from phi3scaffold.conversion.lora_inputs import A, B, add_lora_inputs, lora_slots
 from phi3scaffold.inference.forms import open_form
 from phi3scaffold.inference.forms.genai import GenaiForm
-from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, GenaiAdapterForm
-from phi3scaffold.inference.forms.genai_adapter import WEIGHTS as FILE
+from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
 from phi3scaffold.pipeline.environment import prepare
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from tests.inference.small_forms import make_adapter, make_base, make_onnx, make_swappable, prompt
@@ -82,7 +82,7 @@ def make(folder: Path, shape: dict, precision: str, **build: object) -> Made:
     make_onnx(made.base, made.plain, folder / "scratch", precision, **build)
     shutil.copytree(made.plain, made.onnx)
     make_swappable(made.onnx, **made.adapters)
-    for place in (made.plain, *(made.onnx / ADAPTERS / name for name in KINDS)):
+    for place in (made.plain, *(made.onnx / ONNX_ADAPTERS / name for name in KINDS)):
         (place / "prompt.json").write_text(json.dumps(prompt([3])))
     return made
 
@@ -153,7 +153,7 @@ def test_each_adapter_answers_with_its_own_words_and_prompt(int4: Made, tmp_path
     folder = tmp_path / "onnx"
     shutil.copytree(int4.onnx, folder)
     other = json.dumps({**prompt([3]), "user": "{phrase}?"})
-    (folder / ADAPTERS / "some" / "prompt.json").write_text(other)
+    (folder / ONNX_ADAPTERS / "some" / "prompt.json").write_text(other)
     with open_form("onnx-adapter", folder) as form:
         assert form.adapter == "all"  # the first
         first = form.generate(IDS, 8)
@@ -174,11 +174,11 @@ def test_an_unknown_adapter_is_refused_with_those_there_are(int4: Made) -> None:
 def test_a_damaged_adapter_is_a_failed_run(int4: Made, tmp_path: Path) -> None:
     folder = tmp_path / "onnx"
     shutil.copytree(int4.onnx, folder)
-    (folder / ADAPTERS / "all" / FILE).write_bytes(b"damaged")
+    (folder / ONNX_ADAPTERS / "all" / FILE).write_bytes(b"damaged")
     with pytest.raises(ScaffoldError, match="cannot load the adapter") as error:
         open_form("onnx-adapter", folder)
     assert error.value.exit_code == FAILED_RUN
-    shutil.rmtree(folder / ADAPTERS)
+    shutil.rmtree(folder / ONNX_ADAPTERS)
     with pytest.raises(ScaffoldError, match="no adapter here"):
         open_form("onnx-adapter", folder)
 

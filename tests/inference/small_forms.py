@@ -9,9 +9,8 @@ import json
 import shutil
 from pathlib import Path
 
-from phi3scaffold.conversion.adapter_file import read_lora, write_lora
+from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS, ONNX_WEIGHTS, read_lora, write_lora
 from phi3scaffold.conversion.lora_inputs import add_lora_inputs, lora_slots
-from phi3scaffold.inference.forms.genai_adapter import ADAPTERS, WEIGHTS
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog. It's a small world, isn't it? "
@@ -36,7 +35,7 @@ def make_forms(root: Path) -> Path:
     shutil.copytree(gen / "onnx-base", gen / "onnx-adapter")
     make_swappable(gen / "onnx-adapter", mine=gen / "adapter")
     stop = json.loads((base / "generation_config.json").read_text())["eos_token_id"]
-    for form in ("adapter", "merged", "onnx", "onnx-base", f"onnx-adapter/{ADAPTERS}/mine"):
+    for form in ("adapter", "merged", "onnx", "onnx-base", f"onnx-adapter/{ONNX_ADAPTERS}/mine"):
         (gen / form / "prompt.json").write_text(json.dumps(prompt(stop)))
     (root / "project.yaml").write_text(
         "model: {id: tiny}\ntarget: cpu\nadapters: {mine: gen-model/adapter}\n"
@@ -177,8 +176,8 @@ def make_swappable(folder: Path, **adapters: Path) -> None:
     add_lora_inputs(folder / "model.onnx")
     slots = lora_slots(folder / "model.onnx")
     for name, adapter in adapters.items():
-        (folder / ADAPTERS / name).mkdir(parents=True)
-        write_lora(read_lora(adapter, slots), slots, folder / ADAPTERS / name / WEIGHTS)
+        (folder / ONNX_ADAPTERS / name).mkdir(parents=True)
+        write_lora(read_lora(adapter, slots), slots, folder / ONNX_ADAPTERS / name / ONNX_WEIGHTS)
 
 
 def _copy_tokenizer(source: Path, folder: Path) -> None:

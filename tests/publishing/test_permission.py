@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.inference.form_files import project_prompt
+from phi3scaffold.conversion.form_files import project_prompt
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import StatCache

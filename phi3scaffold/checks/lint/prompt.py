@@ -18,8 +18,8 @@ from typing import Any
 
 from phi3scaffold.checks.lint_context import DATASET, Tree
 from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.conversion.form_files import GENAI_CONFIG
 from phi3scaffold.datasets.spec import load_spec
-from phi3scaffold.inference.form_files import GENAI_CONFIG
 from phi3scaffold.models.prompt import FILE, Prompt
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import read_json

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS, ONNX_WEIGHTS
 from phi3scaffold.inference.forms.genai import GenaiForm
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-
-ADAPTERS = "adapters"  # in it, for each adapter, a folder of its name
-WEIGHTS = "weights.onnx_adapter"
 
 
 class GenaiAdapterForm(GenaiForm):
@@ -51,11 +49,11 @@ class GenaiAdapterForm(GenaiForm):
         place = _place(self.folder, adapter)
         prompt = Prompt.load(place)
         try:
-            self._adapters.load(str(place / WEIGHTS), adapter)
+            self._adapters.load(str(place / ONNX_WEIGHTS), adapter)
         except Exception as error:
             raise ScaffoldError(
                 f"ONNX Runtime GenAI cannot load the adapter: {error}",
-                where=place / WEIGHTS,
+                where=place / ONNX_WEIGHTS,
                 fix="make it again: phi3scaffold adapters",
                 exit_code=FAILED_RUN,
             ) from error
@@ -64,11 +62,11 @@ class GenaiAdapterForm(GenaiForm):
 
 def names(folder: Path) -> list[str]:
     """The adapters of a form, at least one, by name."""
-    names = sorted(file.parent.name for file in folder.glob(f"{ADAPTERS}/*/{WEIGHTS}"))
+    names = sorted(file.parent.name for file in folder.glob(f"{ONNX_ADAPTERS}/*/{ONNX_WEIGHTS}"))
     if not names:
         raise ScaffoldError(
             "There is no adapter here.",
-            where=folder / ADAPTERS,
+            where=folder / ONNX_ADAPTERS,
             fix="make them again: phi3scaffold adapters",
         )
     return names
@@ -80,7 +78,7 @@ def _place(folder: Path, adapter: str) -> Path:
     if adapter not in there:
         raise ScaffoldError(
             f"There is no adapter {adapter!r}; there are: {', '.join(there)}.",
-            where=folder / ADAPTERS,
+            where=folder / ONNX_ADAPTERS,
             fix="one of these; or name it in project.yaml, then: phi3scaffold adapters",
         )
-    return folder / ADAPTERS / adapter
+    return folder / ONNX_ADAPTERS / adapter

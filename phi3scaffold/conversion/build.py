@@ -1,0 +1,57 @@
+"""Build: quantize a model folder and convert it to ONNX, by Olive's quantizer and ModelBuilder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.conversion.form_files import (
+    GENAI_CONFIG,
+    check_stop_ids,
+    copy_tokenizer,
+    project_prompt,
+    set_genai_stop_ids,
+    size_of,
+)
+from phi3scaffold.models.prompt import FILE, Prompt
+from phi3scaffold.project.olive_config import project_config
+from phi3scaffold.project.settings import Project
+
+
+def build_merged(project: Project, out: Path, scratch: Path) -> dict[str, Any]:
+    """Write the merged model as a folder that ONNX Runtime GenAI opens; return its facts.
+
+    Args:
+        project: its merged model is read.
+        out: an empty folder on the project's disk.
+        scratch: a folder on the same disk for intermediate files.
+    """
+    _convert(project, project.merged, out, scratch)
+    (out / FILE).write_bytes((project.merged / FILE).read_bytes())
+    check_stop_ids(out / GENAI_CONFIG, Prompt.load(out).stop)
+    return build_facts(project, out)
+
+
+def build_base(project: Project, out: Path, scratch: Path) -> dict[str, Any]:
+    """Do the same with the base model, to be prompted as the project's model is."""
+    _convert(project, project.base, out, scratch)
+    prompt = project_prompt(project)
+    prompt.save(out)
+    set_genai_stop_ids(out / GENAI_CONFIG, prompt.stop)
+    return build_facts(project, out)
+
+
+def build_facts(project: Project, out: Path) -> dict[str, Any]:
+    """Return what the manifest of an ONNX form says about it."""
+    return {"precision": project_config(project).precision, "bytes": size_of(out)}
+
+
+def _convert(project: Project, source: Path, out: Path, scratch: Path) -> None:
+    """Run the export passes on the model folder `source`; its tokenizer goes along."""
+    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
+
+    config = project_config(project)
+    keep_scratch_inside(scratch)
+    run_passes(config, project.root, config.names_for("export"), hf_model(source), out)
+    # ModelBuilder saves the tokenizer under a class that older ONNX Runtime GenAI does not know
+    copy_tokenizer(project.base, out)
