@@ -76,9 +76,9 @@ def program(prompt: str, pause: float = 0) -> list[str]:
     code = (
         f"import sys; sys.path.append({str(root)!r})\n"
         "from phi3scaffold.__main__ import VERBS\n"
-        "from phi3scaffold.cli import asking, main\n"
+        "from phi3scaffold.cli import form_options, main\n"
         "from tests.support.echo import *\n"
-        f"asking.open_form = lambda *a, **b: Echo({prompt}, pause={pause})\n"
+        f"form_options.open_form = lambda *a, **b: Echo({prompt}, pause={pause})\n"
         "sys.exit(main(VERBS, sys.argv[1:]))\n"
     )
     return [sys.executable, "-c", code]
