@@ -46,10 +46,11 @@ def _evaluate_folder(args: argparse.Namespace) -> dict[str, Any]:
     from pathlib import Path
 
     from phi3scaffold.cli.ui.progress import show_progress
-    from phi3scaffold.evaluation.external_model import evaluate_folder, form_of
+    from phi3scaffold.evaluation.external_model import evaluate_folder
+    from phi3scaffold.inference.forms.kinds import form_in
 
     folder = Path(args.model).resolve()
-    form_of(folder)  # before anything is prepared
+    form_in(folder)  # before anything is prepared
     with contextlib.redirect_stdout(sys.stderr):
         prepare = argparse.Namespace(**{**vars(args), "verb": "data"})
         project = stage.bring_up_to_date(prepare, summary=False)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.cli.ui.terminal import can_move
 from phi3scaffold.inference.answer_settings import READERS, AnswerSettings, one_stop
-from phi3scaffold.inference.forms import FORMS, open_form
+from phi3scaffold.inference.forms import open_form
+from phi3scaffold.inference.forms.kinds import FORMS
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import DEMONSTRATION
 

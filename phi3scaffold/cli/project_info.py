@@ -16,6 +16,7 @@ from phi3scaffold import __version__
 from phi3scaffold.checks.doctor.packages import known_pins
 from phi3scaffold.checks.installed_packages import FOLDERS, Environment
 from phi3scaffold.generator import template
+from phi3scaffold.inference.forms.kinds import FORMS, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.runner import is_up_to_date
 from phi3scaffold.project.errors import ScaffoldError
@@ -111,10 +112,7 @@ def _state(name: str, project: Project) -> str:
 
 
 def _forms(project: Project) -> dict[str, dict[str, Any]]:
-    folders = (
-        project.adapter, project.merged, project.onnx, project.onnx_adapter, project.onnx_base
-    )  # fmt: skip
-    made = {folder.name: manifest.read(folder) for folder in folders}
+    made = {name: manifest.read(folder_of(name, project)) for name in FORMS if name != "base"}
     return {
         name: {
             "bytes": sum(int(file["bytes"]) for file in one.files.values()),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from phi3scaffold.cli.ui.progress import show_bytes
 from phi3scaffold.cli.ui.units import from_here
+from phi3scaffold.inference.forms.kinds import PUBLISHED
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import DEMONSTRATION
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from phi3scaffold.publishing.file_list import FileToPublish, Publication
     from phi3scaffold.publishing.hub_upload import UploadPlan
 
-FORMS = ("onnx", "adapter", "merged", "onnx-adapter")
 EPILOG = """examples:
   phi3scaffold publish --dry-run                      # what would go up; asks nobody
   phi3scaffold publish me/my-model                    # the ONNX form, for you alone
@@ -40,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--forms",
         nargs="+",
-        choices=FORMS,
+        choices=PUBLISHED,
         default=["onnx"],
         metavar="FORM",
-        help=f"which go up, each a folder there, of {', '.join(FORMS)} (default: onnx, the one "
+        help=f"which go up, each a folder there, of {', '.join(PUBLISHED)} (default: onnx, the one "
         "that ships)",
     )
     seen = parser.add_mutually_exclusive_group()

@@ -10,7 +10,7 @@ from pathlib import Path
 from phi3scaffold.cli.form_options import typed_as
 from phi3scaffold.cli.ui.terminal import discard_output
 from phi3scaffold.inference.answer_settings import AT_LEAST_ONE
-from phi3scaffold.inference.forms import FORMS
+from phi3scaffold.inference.forms.kinds import FORMS
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import DEMONSTRATION
 

@@ -7,18 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation.measurement import Emit, Subject
+from phi3scaffold.inference.forms.kinds import form_in
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import StatCache
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
-
-# What shows which form a folder holds; the first that fits.
-MARKS = {
-    "adapters": "onnx-adapter",
-    "genai_config.json": "onnx",
-    "adapter_config.json": "adapter",
-    "config.json": "merged",
-}
 
 
 def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -> dict[str, Any]:
@@ -45,7 +38,7 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
     from phi3scaffold.models.prompt import FILE
     from phi3scaffold.pipeline.logs import log_file
 
-    form = form_of(folder)
+    form = form_in(folder)
     check_unchanged(folder)
     _check_tokenizer(project, folder)
     spec, rows = load_spec(project.dataset_yaml), project.rows
@@ -66,23 +59,6 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
         "baselines": baselines(rows, asked),
         "not_measured": {},
     }
-
-
-def form_of(folder: Path) -> str:
-    """Which form lies in `folder`.
-
-    Raises:
-        ScaffoldError: none.
-    """
-    for mark, form in MARKS.items():
-        if (folder / mark).exists():
-            return form
-    raise ScaffoldError(
-        "There is no model here." if folder.is_dir() else "There is no such folder.",
-        where=folder,
-        fix="name a folder with genai_config.json (ONNX Runtime GenAI), adapter_config.json (PEFT) "
-        "or config.json (transformers)",
-    )
 
 
 def check_unchanged(folder: Path) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from phi3scaffold.inference.forms import LADDER
+from phi3scaffold.inference.forms.kinds import COMPARED
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.limits import LIMITS, show
 
 KEPT, BROKEN, UNKNOWN, WARNING = "kept", "broken", "unknown", "warning"
-MADE = LADDER[1:]  # the rungs behind the base, as they are made
+MADE = COMPARED[1:]  # the rungs behind the base, as they are made
 BEHIND = MADE[1:]  # those that have to answer like the adapter
 SHIPPED = ("onnx",)
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from phi3scaffold.conversion.form_files import TOKENIZER_FILES
 from phi3scaffold.datasets.private_data import find_secrets
-from phi3scaffold.inference.forms import folder_of
+from phi3scaffold.inference.forms.kinds import KINDS, PUBLISHED, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import ROWS_CARD
 from phi3scaffold.project.settings import Project
 from phi3scaffold.publishing import hub_readme
-from phi3scaffold.publishing.permission import MADE_BY, changed, check_allowed, digest_of
+from phi3scaffold.publishing.permission import changed, check_allowed, digest_of
 
 README, DATA = "README.md", "datasets"
 LONGEST_TEXT = 32 << 20  # bytes; what is longer is no text that a person wrote
@@ -106,7 +106,7 @@ class Publication:
         text = hub_readme.write(
             self.project,
             repo,
-            [form for form in MADE_BY if form in self.forms or form in there],
+            [form for form in PUBLISHED if form in self.forms or form in there],
             notice=hub_readme.LICENCE in names,
             rows=any(name.startswith(f"{DATA}/") for name in names),
             named=named,
@@ -124,7 +124,7 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
         ScaffoldError: as `check_allowed`; a file is not as its manifest says; a text that would go
             up holds a likely secret.
     """
-    forms = tuple(form for form in MADE_BY if form in forms)
+    forms = tuple(form for form in PUBLISHED if form in forms)
     check_allowed(project, forms, with_data=with_data)
     files: dict[str, FileToPublish] = {}
     extra: list[Path] = []
@@ -199,12 +199,12 @@ def _is_text(path: Path) -> bool:
 
 def _others(project: Project, forms: Sequence[str]) -> Iterator[tuple[str, str]]:
     measured = manifest.read(project.evaluation)
-    for form, stage in MADE_BY.items():
+    for form in PUBLISHED:
         folder = folder_of(form, project)
         made = manifest.read(folder)
         if form in forms or made is None or measured is None:
             continue
-        if measured.inputs.get(f"stage:{stage}") == made.content:
+        if measured.inputs.get(f"stage:{KINDS[form].stage}") == made.content:
             yield form, _file("", (folder / manifest.NAME).read_bytes()).git_hash
 
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from phi3scaffold.conversion.adapter_file import CONFIG, ONNX_ADAPTERS
-from phi3scaffold.inference.forms import folder_of
 from phi3scaffold.inference.forms.genai_adapter import names
+from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.prompt import Prompt
@@ -24,19 +24,6 @@ from phi3scaffold.reporting import model_card
 from phi3scaffold.reporting.page_parts import cards
 
 LICENCE = "LICENSE"
-WHAT = {
-    "onnx": "the model for ONNX Runtime GenAI: the form that is meant for applications",
-    "merged": "the fine-tuned weights, for transformers",
-    "adapter": "what was trained, for PEFT; it needs the base model beside it",
-    "onnx-adapter": "the base model for ONNX Runtime GenAI, and the adapter to load over it",
-}
-NEEDED = {
-    "onnx": ("onnxruntime-genai",),
-    "merged": ("torch", "transformers"),
-    "adapter": ("torch", "transformers", "peft"),
-    "onnx-adapter": ("onnxruntime-genai",),
-}
-SCRIPTS = {"onnx": "onnx", "merged": "merged", "adapter": "adapter", "onnx-adapter": "onnx"}
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==[\w.]+$", re.M)
 
 
@@ -109,7 +96,7 @@ def _how_to_run(project: Project, repo: str, forms: Sequence[str], licence: str,
         "published.md.j2",
         repo=repo,
         forms=forms,
-        what=WHAT,
+        what={form: KINDS[form].summary for form in forms},
         packages={form: _packages(project, form) for form in forms},
         adapter=adapter,
         columns=prompt.columns,
@@ -133,12 +120,13 @@ def _base(project: Project) -> Base:
 
 def _packages(project: Project, form: str) -> list[str]:
     """What answers with a form, pinned as for the project's own script."""
-    path = project.root / "inferences" / f"requirements-{SCRIPTS[form]}.txt"
+    script = "onnx" if form == "onnx-adapter" else form
+    path = project.root / "inferences" / f"requirements-{script}.txt"
     found = PIN.finditer(path.read_text(encoding="utf-8") if path.is_file() else "")
     pins = {pin[1]: pin[0] for pin in found}
     if form == "adapter" and _rounding(project) is None:
         pins.pop("bitsandbytes", None)
-    return ["huggingface_hub", *(pins.values() or NEEDED[form])]
+    return ["huggingface_hub", *(pins.values() or KINDS[form].packages)]
 
 
 def _rounding(project: Project) -> Any:

@@ -18,11 +18,11 @@ from functools import partial
 from typing import Any
 
 from phi3scaffold import __version__
+from phi3scaffold.inference.forms.kinds import PUBLISHED
 from phi3scaffold.models.hub_errors import LOG_IN, Asked, explained
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.publishing import upload_progress
 from phi3scaffold.publishing.file_list import FileToPublish, Publication
-from phi3scaffold.publishing.permission import MADE_BY
 
 # Seconds to wait before a commit is tried again; huggingface_hub tries everything else again.
 WAITS = (1, 4, 10)
@@ -236,7 +236,7 @@ def _stay(publication: Publication, there: Mapping[str, Any]) -> set[str]:
         for form, name in publication.others.items()
         if f"{form}/manifest.json" in there and there[f"{form}/manifest.json"].blob_id == name
     }
-    return {path.split("/")[0] for path in there if "/" in path} - {*MADE_BY} | of_this
+    return {path.split("/")[0] for path in there if "/" in path} - {*PUBLISHED} | of_this
 
 
 def _compare(
@@ -247,7 +247,7 @@ def _compare(
     goes = (
         path
         for path in there
-        if path not in names and "/" in path and path.split("/")[0] in {*MADE_BY} - stay
+        if path not in names and "/" in path and path.split("/")[0] in {*PUBLISHED} - stay
     )
     return tuple(
         file for file in publication.files if not _same(file, there.get(file.name))

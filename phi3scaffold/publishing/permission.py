@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation.gate import UNKNOWN, Check, verdict
-from phi3scaffold.inference.forms import check_made, folder_of
+from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import digest
 from phi3scaffold.pipeline.manifest import Manifest
@@ -18,9 +18,6 @@ from phi3scaffold.project.settings import MARKER, Project
 from phi3scaffold.stages import gate
 from phi3scaffold.stages.graph import STAGES
 
-# What a person may publish, and the stage that makes it; the base alone was never measured by a
-# gate, and lies on the hub already.
-MADE_BY = {"onnx": "export", "adapter": "finetune", "merged": "merge", "onnx-adapter": "adapters"}
 AGAIN = "phi3scaffold run"
 WRITTEN = ("datasets/", "fine-tuning/")  # what a person wrote
 
@@ -42,7 +39,7 @@ def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = F
             the report do not belong together.
     """
     for form in forms:
-        check_made(form, folder_of(form, project))
+        KINDS[form].check(folder_of(form, project))
     measured = _manifest(project.evaluation, "The forms were not measured.", METRICS)
     looked_at = _manifest(project.release, "Nobody has looked at the gate.", RELEASE)
     report = _manifest(project.report, "There is no model card yet.", MODEL_CARD)
@@ -50,7 +47,7 @@ def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = F
     made = {"evaluate": measured, "gate": looked_at, "report": report}
     for form in forms:
         folder = folder_of(form, project)
-        made[MADE_BY[form]] = _manifest(folder, f"{folder.name} has no manifest.")
+        made[KINDS[form].stage] = _manifest(folder, f"{folder.name} has no manifest.")
     rows = manifest.read(project.rows)
     remote = project.target in ("aml", "arc")  # a job may have been given rows from elsewhere
     if rows is not None and (with_data or not remote):

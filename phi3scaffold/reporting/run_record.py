@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared, spread
 from phi3scaffold.datasets.spec import load_spec
-from phi3scaffold.inference.forms import LADDER
+from phi3scaffold.inference.forms.kinds import COMPARED
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.model_lock import read_lock
@@ -84,7 +84,7 @@ class Made:
     @property
     def forms(self) -> list[str]:
         """The forms that were measured, from the base on."""
-        return [name for name in LADDER if name in self.metrics["forms"]]
+        return [name for name in COMPARED if name in self.metrics["forms"]]
 
     @property
     def best(self) -> str:

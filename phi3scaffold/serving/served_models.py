@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS
-from phi3scaffold.inference.forms import check_made, folder_of, mark_of, prompt_of
+from phi3scaffold.inference.forms import prompt_of
 from phi3scaffold.inference.forms.genai_adapter import names
+from phi3scaffold.inference.forms.kinds import KINDS, SHIPPED, folder_of
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
-
-SHIPS = ("onnx", "onnx-adapter")  # the others are there to compare with
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class ServedModel:
 
     Attributes:
         id: the name.
-        form: one of `phi3scaffold.inference.forms.FORMS`.
+        form: one of `phi3scaffold.inference.forms.kinds.FORMS`.
         root: the project's folder.
         folder: the form's folder.
         adapter: for onnx-adapter, which of its adapters.
@@ -66,8 +65,8 @@ def served(project: Project, forms: Sequence[str] | None = None) -> list[ServedM
         ScaffoldError: a form was not made yet, or two models have one name.
     """
     if not forms:
-        made = [form for form in SHIPS if mark_of(form, folder_of(form, project)).is_file()]
-        forms = made or SHIPS[:1]
+        made = [form for form in SHIPPED if KINDS[form].is_at(folder_of(form, project))]
+        forms = made or SHIPPED[:1]
     found: list[ServedModel] = []
     told = remark(project)
 
@@ -81,18 +80,18 @@ def served(project: Project, forms: Sequence[str] | None = None) -> list[ServedM
                 root=str(project.root),
                 folder=str(folder),
                 adapter=adapter,
-                made=int(mark_of(form, folder).stat().st_mtime),
+                made=int((folder / KINDS[form].marker).stat().st_mtime),
                 content=made.content[:12] if made else "unknown",
                 task=prompt.task,
                 system=prompt.system,
                 demonstration=prompt.demonstration,
-                remark=told if form in SHIPS else None,
+                remark=told if form in SHIPPED else None,
             )
         )
 
     for form in dict.fromkeys(forms):
         folder = folder_of(form, project)
-        check_made(form, folder)
+        KINDS[form].check(folder)
         if form == "onnx-adapter":
             first = [name for name, _ in project.adapters[:1]]
             for name in sorted(names(folder), key=lambda name: name not in first):

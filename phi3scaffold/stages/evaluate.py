@@ -10,7 +10,7 @@ from typing import Any
 
 from phi3scaffold.conversion.form_files import size_of
 from phi3scaffold.evaluation.questions import Questions
-from phi3scaffold.inference.forms import LADDER, folder_of
+from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
 from phi3scaffold.pipeline.stage import Context, Inputs, Stage
 from phi3scaffold.project.layout import ANSWERS, METRICS
 from phi3scaffold.project.settings import Project
@@ -67,7 +67,7 @@ def run(context: Context) -> dict[str, Any]:
         "rows": len(asked.rows),
         "held_out": asked.held_out,
         "labels": asked.labels,
-        "forms": {name: rungs[name] for name in LADDER if name in rungs},
+        "forms": {name: rungs[name] for name in COMPARED if name in rungs},
         "baselines": baselines(rows, asked),
         "not_measured": {"onnx": f"built for {missing}, which is not here"} if missing else {},
     }
@@ -80,7 +80,7 @@ def write_answers(path: Path, asked: Questions, answers: dict[str, list[str]]) -
     """A row a line: where it stands, the right answer, and what each form said."""
     with path.open("w", encoding="utf-8", newline="\n") as lines:
         for index, row in enumerate(asked.rows):
-            said = {name: answers[name][index] for name in LADDER if name in answers}
+            said = {name: answers[name][index] for name in COMPARED if name in answers}
             record = {"place": row.place, "expected": row.answer.strip(), **said}
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
 

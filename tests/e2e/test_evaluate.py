@@ -168,7 +168,7 @@ def test_a_bad_folder_is_a_message(
 
 @pytest.mark.parametrize(
     ("harm", "message"),
-    [(half_written, "is not as long as it was made"), (a_file_short, "is missing")],
+    [(half_written, "has another size than when it was made"), (a_file_short, "is missing")],
 )
 def test_a_form_that_is_not_whole_does_not_answer(
     harm, message: str, tiny_project: Path, tmp_path: Path

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from phi3scaffold.inference.forms import FORMS, open_form
+from phi3scaffold.inference.forms import open_form
 from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.inference.forms.kinds import FORMS
 from phi3scaffold.pipeline.environment import prepare
 from phi3scaffold.project.settings import Project, load_project
 from tests.inference.small_forms import make_forms

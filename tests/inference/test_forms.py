@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.datasets.rendering import encode, load_tokenizer
-from phi3scaffold.inference.forms import FORMS, open_form
+from phi3scaffold.inference.forms import open_form
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.genai import _threads
+from phi3scaffold.inference.forms.kinds import FORMS
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 

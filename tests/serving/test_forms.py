@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 
-from phi3scaffold.inference.forms import folder_of
+from phi3scaffold.inference.forms.kinds import folder_of
 from phi3scaffold.project.settings import load_project
 from tests.support.chat_page import answered, say, texts
 from tests.support.server import HELLO, Server

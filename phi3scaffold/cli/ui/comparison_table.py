@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from phi3scaffold.cli.ui.units import binary, decimal
-from phi3scaffold.inference.forms import LADDER
+from phi3scaffold.inference.forms.kinds import COMPARED
 from phi3scaffold.project.formatting import perplexity, rate
 from phi3scaffold.project.limits import show
 
@@ -31,7 +31,7 @@ def ladder(metrics: Mapping[str, Any]) -> list[str]:
         HEAD.format("", right, "95 %", scored, "agrees", "perplex.", "tok/s", "memory", "disk")
     )
     forms = metrics["forms"]
-    for name in LADDER:
+    for name in COMPARED:
         if name in forms:
             lines.append(_line(name, forms[name]))
             lines.extend(_remarks(forms[name]))

@@ -32,7 +32,7 @@ class Form(abc.ABC):
     """One loaded model, its tokenizer and its prompt. Decoding is greedy; `sample` need not be.
 
     Attributes:
-        name: one of `phi3scaffold.inference.forms.FORMS`.
+        name: one of `phi3scaffold.inference.forms.kinds.FORMS`.
         prompt: how a user's text becomes messages, and where an answer stops.
         context: how many tokens prompt and answer may have together.
         special_tokens: the control tokens that no text may contain.
