@@ -73,14 +73,6 @@ def _line(peak: float, weights: int) -> int:
     return round(LIBRARIES + (peak - LIBRARIES) * weights / MEASURED_WEIGHTS)
 
 
-class _Planned(Project):
-    """A project as if its base model were there already; every stage's `room` takes it."""
-
-    @property
-    def base_bytes(self) -> int:
-        return self.__dict__["planned"]
-
-
 def disk_need(project: Project, weights: int) -> int:
     """Bytes that the stages of a run not made yet may take, and the download before them.
 
@@ -91,14 +83,12 @@ def disk_need(project: Project, weights: int) -> int:
     from phi3scaffold.stages.graph import STAGES, up_to
 
     remote = project.target in REMOTE
-    planned = _Planned(**vars(project))
-    planned.__dict__["planned"] = weights
     needed = 0
-    for name in ("finetune", "export") if remote else up_to(list(STAGES)[-1]):
+    for name in ("finetune", "export") if remote else up_to():
         stage = STAGES[name]
         try:
             if stage.wanted(project) and manifest.read(stage.folder(project)) is None:
-                needed += stage.room(planned)
+                needed += stage.resources.disk(project, weights)
         except (ScaffoldError, OSError):  # the file that decides it is what other checks look at
             continue
     if remote:

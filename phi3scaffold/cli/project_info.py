@@ -89,7 +89,7 @@ def _project(project: Project) -> dict[str, Any]:
             stage.name: _state(stage.name, project)
             for stage in STAGES.values()
             if stage.wanted(project)
-            and (stage.name in up_to("report") or manifest.read(stage.folder(project)))
+            and (stage.name in up_to() or manifest.read(stage.folder(project)))
         },
         "forms": _forms(project),
         "evaluation": {

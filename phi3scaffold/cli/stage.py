@@ -11,8 +11,6 @@ from phi3scaffold.project.errors import ScaffoldError
 if TYPE_CHECKING:
     from phi3scaffold.project.settings import Project
 
-LAST = {"run": "report", "evaluate": "report"}  # verbs that end at another stage than their own
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -83,9 +81,9 @@ def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Proje
 
     from phi3scaffold.pipeline.runner import run_pipeline
     from phi3scaffold.reporting.tracking import tracked
-    from phi3scaffold.stages.graph import STAGES, up_to
+    from phi3scaffold.stages.graph import STAGES, run_by
 
     shown = silent() if ranks.here().number else show_progress(project, summary=summary)
     with shown as emit, tracked(project, emit) as told:
-        run_pipeline(project, up_to(LAST.get(args.verb, args.verb)), STAGES, told)
+        run_pipeline(project, run_by(args.verb), STAGES, told)
     return project

@@ -17,6 +17,7 @@ from phi3scaffold.pipeline.stage import (
     Context,
     Emit,
     Stage,
+    Stages,
     describe_inputs,
     fingerprint,
     is_fresh,
@@ -30,9 +31,7 @@ from phi3scaffold.project.settings import MARKER, Project
 HEAVY_BYTES = 1 << 30  # above this much base weights, each stage gets a process of its own
 
 
-def run_pipeline(
-    project: Project, wanted: Sequence[str], stages: dict[str, Stage], emit: Emit
-) -> None:
+def run_pipeline(project: Project, wanted: Sequence[str], stages: Stages, emit: Emit) -> None:
     """Bring the stages `wanted` (in order) up to date.
 
     Args:
@@ -63,7 +62,7 @@ def run_pipeline(
 def _bring_up_to_date(
     project: Project,
     wanted: Sequence[str],
-    stages: dict[str, Stage],
+    stages: Stages,
     emit: Emit,
     meeting: ranks.Meeting | None = None,
 ) -> None:
@@ -105,7 +104,7 @@ def _bring_up_to_date(
                     continue
                 run = _skip if fresh else run_stage
                 facts = run(stage, project, stages, emit)
-                verdict = verdict or stage.judge(facts)
+                verdict = verdict or (stage.judge(facts) if stage.judge else None)
                 remaining.pop(0)
             if verdict is not None:
                 raise verdict
@@ -115,9 +114,7 @@ def _bring_up_to_date(
                 _mark(project).unlink(missing_ok=True)
 
 
-def _help(
-    project: Project, wanted: Sequence[str], stages: dict[str, Stage], meeting: ranks.Meeting
-) -> None:
+def _help(project: Project, wanted: Sequence[str], stages: Stages, meeting: ranks.Meeting) -> None:
     """What a rank that is not the first does for a run."""
     together = next((stages[name] for name in wanted if stages[name].parallel), None)
     if together is not None and meeting.leads_node(_mark(project)):
@@ -140,13 +137,13 @@ def _mark(project: Project) -> Path:
     return project.gen / ".meeting"
 
 
-def current_fingerprint(stage: Stage, project: Project, stages: dict[str, Stage]) -> str:
+def current_fingerprint(stage: Stage, project: Project, stages: Stages) -> str:
     """The stage's fingerprint as things are."""
     with _cache(project) as cache:
         return fingerprint(stage, describe_inputs(stage, project, stages, cache))
 
 
-def run_here(project: Project, names: Sequence[str], stages: dict[str, Stage], emit: Emit) -> None:
+def run_here(project: Project, names: Sequence[str], stages: Stages, emit: Emit) -> None:
     """Run stages in this process, fresh ones skipped; the caller holds the lock."""
     verdict: ScaffoldError | None = None
     for name in names:
@@ -156,22 +153,20 @@ def run_here(project: Project, names: Sequence[str], stages: dict[str, Stage], e
             continue
         run = _skip if is_up_to_date(stage, project, stages) else run_stage
         facts = run(stage, project, stages, emit)
-        verdict = verdict or stage.judge(facts)
+        verdict = verdict or (stage.judge(facts) if stage.judge else None)
     if verdict is not None:
         raise verdict
 
 
-def is_up_to_date(stage: Stage, project: Project, stages: dict[str, Stage]) -> bool:
+def is_up_to_date(stage: Stage, project: Project, stages: Stages) -> bool:
     """See `is_fresh`; through the project's own cache of hashes."""
     with _cache(project) as cache:
         return is_fresh(stage, project, stages, cache)
 
 
-def run_stage(
-    stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit
-) -> dict[str, Any]:
+def run_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> dict[str, Any]:
     """Run one stage and publish its folder, whole; returns its facts."""
-    about = stage.seconds(project)
+    about = stage.resources.seconds(project, project.base_bytes)
     start = {"kind": "stage", "stage": stage.name, "state": "start", "title": stage.title}
     emit({**start, "about": about})
     started = time.monotonic()
@@ -186,7 +181,7 @@ def run_stage(
             emit({"kind": "note", "stage": stage.name, "text": told})
         kept = atomic_publish.kept_for(stage.folder(project), project.gen, decided_by)
         try:
-            facts = stage.run(Context(project=project, out=out, kept=kept, emit=emit))
+            facts = stage.run(Context(project, out, kept, emit, stage.reads_from(project, stages)))
         except ScaffoldError as error:
             if error.exit_code == USER_MISTAKE:  # other inputs come next
                 shutil.rmtree(kept.parent, ignore_errors=True)
@@ -218,18 +213,19 @@ def run_stage(
     return facts
 
 
-def _take_part(stage: Stage, project: Project, stages: dict[str, Stage]) -> None:
+def _take_part(stage: Stage, project: Project, stages: Stages) -> None:
     """Run a stage with the first rank, which publishes it; nothing stays of this one's."""
     own = project.gen / f"{atomic_publish.SCRATCH}{rank_suffix()}"
     out = atomic_publish.scratch_for(stage.folder(project), own)
     kept = own / "kept" / current_fingerprint(stage, project, stages)[:16]
     try:
-        stage.run(Context(project=project, out=out, kept=kept, emit=lambda event: None))
+        reads = stage.reads_from(project, stages)
+        stage.run(Context(project, out, kept, lambda event: None, reads))
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def _skip(stage: Stage, project: Project, stages: dict[str, Stage], emit: Emit) -> dict[str, Any]:
+def _skip(stage: Stage, project: Project, stages: Stages, emit: Emit) -> dict[str, Any]:
     """Say that a stage is up to date; returns its facts."""
     made = manifest.read(stage.folder(project))
     facts = made.facts if made else {}
@@ -257,7 +253,7 @@ def check_room(project: Project, stages: Sequence[Stage]) -> None:
     Raises:
         ScaffoldError: exit code 2, with what is needed and what is free.
     """
-    needed = sum(stage.room(project) for stage in stages)
+    needed = sum(stage.resources.disk(project, project.base_bytes) for stage in stages)
     free = shutil.disk_usage(project.gen).free
     if needed > free:
         raise ScaffoldError(

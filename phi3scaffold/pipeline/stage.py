@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from phi3scaffold import __version__
 from phi3scaffold.pipeline import manifest
@@ -15,6 +15,8 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 
 Emit = Callable[[dict[str, Any]], None]
+Facts = dict[str, Any]  # what a stage measured or wants known, as its manifest holds it
+EARLIER = "*"  # among the stages that one reads from: all that stand before it in the graph
 
 
 @dataclass(frozen=True)
@@ -36,55 +38,98 @@ class Context:
             same inputs and versions find it again. It may not exist yet, and goes when the stage
             is published or the user has to mend something.
         emit: takes progress events, such as ``{"kind": "step", "step": 3, "of": 10}``.
+        reads: the stages it reads from, of those that this project has, in the graph's order.
     """
 
     project: Project
     out: Path
     kept: Path
     emit: Emit
+    reads: Sequence[Stage] = ()
+
+    def upstream(self, name: str) -> Path:
+        """Return the folder of a stage it reads from. Raises KeyError for any other."""
+        return {stage.name: stage.folder(self.project) for stage in self.reads}[name]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a stage takes: of a project, and of its base model's 16-bit weights, in bytes.
+
+    Attributes:
+        memory: bytes at most, on a CPU; 0 where that is little.
+        disk: bytes at most, scratch and result; checked before it starts.
+        seconds: about how long it takes; 0 where it counts steps, or is quick.
+    """
+
+    memory: Callable[[Project, int], int] = lambda project, weights: 0
+    disk: Callable[[Project, int], int] = lambda project, weights: 0
+    seconds: Callable[[Project, int], float] = lambda project, weights: 0.0
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One room of the pipeline.
+    """One stage of the pipeline, and all that is said about it.
 
     Attributes:
-        name: the verb.
+        name: in manifests, events and logs; the verb, where it has one.
         title: what the user reads while it runs.
         folder: the folder it publishes.
         inputs: the files and settings that decide its result.
         run: does the work; returns facts for the manifest.
-        after: the stages it reads from.
+        after: the stages it reads from; `EARLIER` for all before it.
         packages: distributions whose version decides the result.
         needs_torch: whether it runs in a child process, so that its memory comes back.
+        needs_accelerator: whether it runs on the project's target alone.
         parallel: whether all ranks run it together, where there are several; needs_torch, too.
-        room: bytes of disk it needs at most, scratch and result; checked before it starts.
-        seconds: about how long it takes, where it cannot count steps; 0 where it can, or is quick.
+        resources: what it takes.
+        on_request: whether only its own verb runs it, and no run of the whole pipeline.
+        verb_ends_at: the stage that its verb runs to, where that is a later one.
         wanted: whether this project has it at all; left out silently where not, also as one that
             another stage reads from.
+        check: raises ScaffoldError for what can be known to be wrong before any stage runs.
         judge: from the facts, the error that a published result may still be; it is raised when
             the stages behind have run, too, and again by every run that finds all up to date.
-        check: raises ScaffoldError for what can be known to be wrong before any stage runs.
+        summary: from the facts, what came of it in a few words; None where a summary leaves it out.
+        is_timed: whether its files hold times, or hashes over them, so that no two runs' are equal.
+        from_cloud: when what a job made is fetched; never, where the sender has it or can
+            download it.
     """
 
     name: str
     title: str
     folder: Callable[[Project], Path]
     inputs: Callable[[Project], Inputs]
-    run: Callable[[Context], dict[str, Any]]
+    run: Callable[[Context], Facts]
     after: tuple[str, ...] = ()
-    packages: tuple[str, ...] = field(default=())
+    packages: tuple[str, ...] = ()
     needs_torch: bool = False
+    needs_accelerator: bool = True
     parallel: bool = False
-    room: Callable[[Project], int] = lambda project: 0
-    seconds: Callable[[Project], float] = lambda project: 0.0
+    resources: Resources = Resources()
+    on_request: bool = False
+    verb_ends_at: str = ""
     wanted: Callable[[Project], bool] = lambda project: True
-    judge: Callable[[dict[str, Any]], ScaffoldError | None] = lambda facts: None
     check: Callable[[Project], None] = lambda project: None
+    judge: Callable[[Facts], ScaffoldError | None] | None = None
+    summary: Callable[[Facts], str | None] = lambda facts: ""
+    is_timed: bool = False
+    from_cloud: Literal["always", "on_request", "never"] = "always"
 
-    def reads_from(self, project: Project, stages: dict[str, Stage]) -> list[Stage]:
-        """The stages of `after` that this project has."""
-        return [stages[name] for name in self.after if stages[name].wanted(project)]
+    def reads_from(self, project: Project, stages: Stages) -> list[Stage]:
+        """Return the stages it reads from, of those that this project has."""
+        return [stages[name] for name in self.after_in(stages) if stages[name].wanted(project)]
+
+    def after_in(self, stages: Stages) -> tuple[str, ...]:
+        """Return the names of the stages it reads from in this graph."""
+        if self.after != (EARLIER,):
+            return self.after
+        names = list(stages)
+        earlier = names[: names.index(self.name)]
+        return tuple(name for name in earlier if not stages[name].on_request)
+
+
+Stages = Mapping[str, Stage]  # a graph: by name, each behind the stages it reads from
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str | None]:
@@ -99,7 +144,7 @@ def versions(packages: tuple[str, ...]) -> dict[str, str | None]:
 
 
 def describe_inputs(
-    stage: Stage, project: Project, stages: dict[str, Stage], cache: StatCache
+    stage: Stage, project: Project, stages: Stages, cache: StatCache
 ) -> dict[str, str]:
     """name -> sha256 of every file, setting and upstream folder that decides the stage.
 
@@ -130,7 +175,7 @@ def fingerprint(stage: Stage, inputs: dict[str, str]) -> str:
     return digest([stage.name, inputs, versions(stage.packages)])
 
 
-def is_fresh(stage: Stage, project: Project, stages: dict[str, Stage], cache: StatCache) -> bool:
+def is_fresh(stage: Stage, project: Project, stages: Stages, cache: StatCache) -> bool:
     """Whether the published folder is what the stage would make now, every file unchanged."""
     folder = stage.folder(project)
     made = manifest.read(folder)

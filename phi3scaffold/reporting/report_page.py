@@ -41,8 +41,6 @@ LIKENESS = ("same answers", "same tokens")  # as the adapter
 FEW = 30  # rows; below that nothing is certain
 HELD_OUT = "held out"
 ADAPTERS = "adapters"  # the stage
-# What they write holds seconds, which no two runs share, or a hash over them.
-TIMED = ("finetune", "evaluate", "gate")
 
 
 def write(made: Made, path: Path) -> None:
@@ -310,6 +308,6 @@ def hashes(made: Made) -> list[tuple[str, str]]:
                 name = f"{whose}: {file.name}"
             found[name] = sha
     for name, stage in made.stages.items():
-        timed = " (with times)" if name in TIMED else ""
+        timed = " (with times)" if name in made.timed else ""
         found[f"what {name} made{timed}"] = stage.content
     return list(found.items())

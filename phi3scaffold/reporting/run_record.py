@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -54,6 +54,7 @@ class Made:
         prompts: place of a row -> what its answer answers; for `answers`.
         measured: the day on which the forms were measured, such as ``2026-11-21``.
         stages: name -> the manifest of what it published, in the order in which they ran.
+        timed: the stages whose files hold times, or hashes over them.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Made:
     prompts: Mapping[str, Asked]
     measured: str
     stages: Mapping[str, Manifest] = field(default_factory=dict)
+    timed: Container[str] = ()
 
     @property
     def demonstration(self) -> bool:
@@ -118,7 +120,7 @@ class Made:
         return f"{arguments.get('seed', 'the default')} for the training; {split}"
 
 
-def read(project: Project, folders: Mapping[str, Path]) -> Made:
+def read(project: Project, folders: Mapping[str, Path], timed: Container[str] = ()) -> Made:
     """What the stages published in `folders` (name -> folder, in order).
 
     Raises:
@@ -155,6 +157,7 @@ def read(project: Project, folders: Mapping[str, Path]) -> Made:
         prompts=dict(_prompts(project.rows, len(answers))),
         measured=metrics.get("measured") or date.fromtimestamp(file.stat().st_mtime).isoformat(),
         stages={name: made for name, made in stages.items() if made},
+        timed=timed,
     )
 
 

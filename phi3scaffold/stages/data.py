@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from phi3scaffold.datasets.spec import load_spec
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
 from phi3scaffold.project.layout import ROWS_CARD, ROWS_PAGE
 from phi3scaffold.project.settings import DEMONSTRATION, Project
 
-ROOM = 12  # bytes of disk for a byte of rows: shards and result hold ids, labels and texts
+DISK_PER_BYTE = 12  # bytes for a byte of rows: shards and result hold ids, labels and texts
 
 
 def inputs(project: Project) -> Inputs:
+    """Return dataset.yaml and the files that it names."""
     spec = load_spec(project.dataset_yaml)
     return Inputs(files=(project.dataset_yaml, *spec.files))
 
 
-def room(project: Project) -> int:
+def disk(project: Project, weights: int) -> int:
+    """Return the bytes of shards and result."""
     spec = load_spec(project.dataset_yaml)
-    return ROOM * sum(file.stat().st_size for file in spec.files)
+    return DISK_PER_BYTE * sum(file.stat().st_size for file in spec.files)
 
 
-def run(context: Context) -> dict[str, Any]:
+def run(context: Context) -> Facts:
     """Write both sides, the dropped rows, the report and the data card: see `prepare`."""
     from phi3scaffold.datasets.preparation import prepare
     from phi3scaffold.reporting import data_card, data_page
@@ -46,6 +46,14 @@ def run(context: Context) -> dict[str, Any]:
     return facts
 
 
+def summary(facts: Facts) -> str:
+    """Return how many rows there are."""
+    if not facts:
+        return ""
+    dropped = sum(facts.get("dropped", {}).values())
+    return f"{facts['train']} rows to train, {facts['held_out']} held out, {dropped} dropped"
+
+
 STAGE = Stage(
     name="data",
     title="reading the rows",
@@ -55,5 +63,7 @@ STAGE = Stage(
     after=("tokenizer",),
     packages=("transformers", "tokenizers", "pyarrow", "numpy", "datasketch"),
     needs_torch=True,
-    room=room,
+    needs_accelerator=False,
+    resources=Resources(disk=disk),
+    summary=summary,
 )

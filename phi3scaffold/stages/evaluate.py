@@ -11,9 +11,10 @@ from typing import Any
 from phi3scaffold.conversion.form_files import size_of
 from phi3scaffold.evaluation.questions import Questions
 from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Inputs, Resources, Stage
 from phi3scaffold.project.layout import ANSWERS, METRICS
 from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.measured_memory import GIB, memory_for
 
 # The ladder's, as they are measured: the adapter first, since the others are compared with it.
 FORMS = ("adapter", "base", "merged", "onnx", "onnx-adapter")
@@ -91,6 +92,8 @@ def disk_bytes(project: Project, form: str) -> int:
     return sum(size_of(folder_of(name, project)) for name in needed)
 
 
+PEAK = 3.3 * GIB  # bytes at most, with a Phi-3-mini
+
 STAGE = Stage(
     name="evaluate",
     title="asking every form the held-out rows",
@@ -99,4 +102,7 @@ STAGE = Stage(
     run=run,
     after=("data", "model", "finetune", "merge", "export", "adapters"),
     packages=("torch", "transformers", "peft", "onnxruntime", "onnxruntime-genai", "scikit-learn"),
+    resources=Resources(memory=lambda project, weights: memory_for(weights, PEAK)),
+    verb_ends_at="report",
+    is_timed=True,
 )

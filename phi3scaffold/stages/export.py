@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
-from phi3scaffold.project.olive_config import project_config
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import decimal_size
+from phi3scaffold.project.olive_config import load_config, project_config
 from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.measured_memory import GIB, memory_for
 
 
 def inputs(project: Project) -> Inputs:
+    """Return the passes behind the merge."""
     return Inputs(settings=project_config(project).settings_for("export"))
 
 
-def run(context: Context) -> dict[str, Any]:
+def run(context: Context) -> Facts:
     """Write the ONNX form's folder."""
     from phi3scaffold.conversion.build import build_merged
 
@@ -22,22 +24,39 @@ def run(context: Context) -> dict[str, Any]:
 
 # Bytes of ONNX and of the quantized checkpoint before it, as multiples of the 16-bit weights.
 SHARE = {"int4": 0.9, "int8": 1.2, "fp16": 1.1, "bf16": 1.1, "fp32": 2.1}
-
-
-def room(project: Project) -> int:
-    return round(project.base_bytes * SHARE.get(project_config(project).precision, 2.1))
-
-
 # Of 16-bit weights, on two cores of 2024; ModelBuilder's share is small.
 SECONDS_PER_GB = {"kquant": 70.0, "gptq": 250.0}
 ROUNDED = 14.0
+# Bytes at most, with a Phi-3-mini.
+PEAKS = {"rtn": 10.7 * GIB, "kquant": 13 * GIB, "gptq": 15 * GIB}
 
 
-def seconds(project: Project) -> float:
+def memory(project: Project, weights: int) -> int:
+    """Return the bytes that the quantizer takes; of Rtn where the config cannot be read."""
+    try:
+        quantizer = load_config(project.olive_config).quantizer
+    except ScaffoldError:
+        quantizer = ""
+    return memory_for(weights, PEAKS.get(quantizer, PEAKS["rtn"]))
+
+
+def disk(project: Project, weights: int) -> int:
+    """Return the bytes of the ONNX model and of the quantized checkpoint before it."""
+    return round(weights * SHARE.get(project_config(project).precision, 2.1))
+
+
+def seconds(project: Project, weights: int) -> float:
+    """Return about how long quantizing takes."""
     per_gb = SECONDS_PER_GB.get(project_config(project).quantizer, ROUNDED)
-    return project.base_bytes / 1e9 * per_gb
+    return weights / 1e9 * per_gb
 
 
+def summary(facts: Facts) -> str:
+    """Return the precision and the size of the model."""
+    return f"{facts['precision']}, {decimal_size(facts['bytes'])}" if facts else ""
+
+
+RESOURCES = Resources(memory, disk, seconds)
 STAGE = Stage(
     name="export",
     title="quantizing and converting to ONNX",
@@ -47,6 +66,7 @@ STAGE = Stage(
     after=("merge",),
     packages=("torch", "transformers", "olive-ai", "onnx", "onnxruntime-genai"),
     needs_torch=True,
-    seconds=seconds,
-    room=room,
+    resources=RESOURCES,
+    summary=summary,
+    from_cloud="on_request",
 )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages import export
 
 
 def inputs(project: Project) -> Inputs:
+    """Return what decides the prompt, and the passes behind the merge."""
     return Inputs(
         files=(project.dataset_yaml,), settings=project_config(project).settings_for("export")
     )
 
 
-def run(context: Context) -> dict[str, Any]:
+def run(context: Context) -> Facts:
     """Write the base model's ONNX folder."""
     from phi3scaffold.conversion.build import build_base
 
@@ -32,6 +31,8 @@ STAGE = Stage(
     after=("model",),
     packages=export.STAGE.packages,
     needs_torch=True,
-    seconds=export.STAGE.seconds,
-    room=export.room,
+    resources=export.RESOURCES,
+    on_request=True,
+    summary=export.summary,
+    from_cloud="on_request",
 )

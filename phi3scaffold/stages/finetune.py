@@ -5,29 +5,30 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from phi3scaffold.conversion.adapter_file import CONFIG
 from phi3scaffold.conversion.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.models.base_model import BASE_WEIGHTS, Base, hash_base_weights
-from phi3scaffold.pipeline import ranks
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline import machine, ranks
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import HISTORY
 from phi3scaffold.project.olive_config import OliveConfig, project_config
 from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.measured_memory import GIB, memory_for
 from phi3scaffold.training import nf4
 from phi3scaffold.training.training_io import TrainingHooks
 
 
 def inputs(project: Project) -> Inputs:
+    """Return what decides the prompt, and the training pass."""
     return Inputs(
         files=(project.dataset_yaml,),
         settings=project_config(project).settings_for("finetune"),
     )
 
 
-def run(context: Context) -> dict[str, Any]:
+def run(context: Context) -> Facts:
     """Write the adapter with its tokenizer, prompt and training history."""
     from phi3scaffold.training.checkpoints import Checkpoints
     from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
@@ -104,6 +105,34 @@ def _refuse(config: OliveConfig) -> None:
             )
 
 
+PEAK = 8.9 * GIB  # bytes at most, with a Phi-3-mini
+
+
+def memory(project: Project, weights: int) -> int:
+    """Return the bytes that training takes; without bfloat16 the weights are in float32."""
+    on_gpu = project.target == "cuda" and not project.local
+    in_float32 = not on_gpu and machine.has_bfloat16() is False
+    return memory_for(weights, PEAK) + (weights if in_float32 else 0)
+
+
+def disk(project: Project, weights: int) -> int:
+    """Return the bytes of the adapter and of the optimizer's state."""
+    return weights // 20
+
+
+def summary(facts: Facts) -> str:
+    """Return the algorithm, and how long and how well it learned."""
+    if not facts.get("steps"):
+        return ""
+    first, last = facts.get("first_loss"), facts.get("last_loss")
+    text = f"{facts['algo']}, {facts['steps']} steps"
+    if first is not None and last is not None:
+        text += f", loss {first:.3f} -> {last:.3f}"
+    if facts.get("tokens") and facts.get("train_seconds"):
+        text += f", {facts['tokens'] / facts['train_seconds']:.0f} tokens/s"
+    return text
+
+
 STAGE = Stage(
     name="finetune",
     title="training the adapter",
@@ -114,5 +143,8 @@ STAGE = Stage(
     packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
     needs_torch=True,
     parallel=True,
-    room=lambda project: project.base_bytes // 20,  # adapter, optimizer state
+    resources=Resources(memory, disk),
+    summary=summary,
+    is_timed=True,
+    from_cloud="on_request",
 )

@@ -53,4 +53,6 @@ STAGE = Stage(
     run=run,
     after=("export", "evaluate"),
     judge=judge,
+    summary=lambda facts: None,
+    is_timed=True,
 )

@@ -1,4 +1,4 @@
-"""The graph: tokenizer, data, model, finetune, merge, export, adapters, evaluate, gate, report."""
+"""The graph of the pipeline's stages, each behind those that it reads from."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from phi3scaffold.stages import (
     tokenizer,
 )
 
+WHOLE = report.STAGE.name  # a run of the whole pipeline ends with it
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
@@ -35,10 +36,16 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def up_to(name: str) -> list[str]:
-    """The stage and everything it reads from, in the order they run."""
-    wanted = {name}
+def up_to(name: str = WHOLE) -> list[str]:
+    """Return the stage and everything it reads from, in the order they run."""
+    needed = {name}
     for stage in reversed(STAGES.values()):
-        if stage.name in wanted:
-            wanted.update(stage.after)
-    return [stage for stage in STAGES if stage in wanted]
+        if stage.name in needed:
+            needed.update(stage.after_in(STAGES))
+    return [stage for stage in STAGES if stage in needed]
+
+
+def run_by(verb: str) -> list[str]:
+    """Return the stages that a verb runs, in order; all of the pipeline for ``run``."""
+    stage = STAGES.get(verb)
+    return up_to(stage.verb_ends_at or verb) if stage else up_to()

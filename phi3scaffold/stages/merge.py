@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.measured_memory import GIB, memory_for
 
 
 def inputs(project: Project) -> Inputs:
+    """Return the merging pass, and over which weights it merges."""
     config = project_config(project)
     settings = config.settings_for("merge") | {"merge_base": project.merge_base}
     if project.merge_base == "nf4":
@@ -17,7 +17,7 @@ def inputs(project: Project) -> Inputs:
     return Inputs(settings=settings)
 
 
-def run(context: Context) -> dict[str, Any]:
+def run(context: Context) -> Facts:
     """Write the merged model's folder."""
     from phi3scaffold.conversion.merge import merge_adapter
 
@@ -25,19 +25,20 @@ def run(context: Context) -> dict[str, Any]:
     return {"merge_base": context.project.merge_base}
 
 
-def room(project: Project) -> int:
-    """The merged model, and before it the NF4 base in 16 bits."""
-    return project.base_bytes * (2 if project.merge_base == "nf4" else 1)
-
-
+PEAK = 8.0 * GIB  # bytes at most, with a Phi-3-mini
 SECONDS_PER_GB = 12.0  # of 16-bit weights, on two cores of 2024
 ROUNDING_PER_GB = 12.0  # seconds, to NF4 and back
 
 
-def seconds(project: Project) -> float:
-    """About how long it takes."""
+def disk(project: Project, weights: int) -> int:
+    """Return the bytes of the merged model, and of the NF4 base in 16 bits before it."""
+    return weights * (2 if project.merge_base == "nf4" else 1)
+
+
+def seconds(project: Project, weights: int) -> float:
+    """Return about how long merging takes."""
     per_gb = SECONDS_PER_GB + (ROUNDING_PER_GB if project.merge_base == "nf4" else 0.0)
-    return project.base_bytes / 1e9 * per_gb
+    return weights / 1e9 * per_gb
 
 
 STAGE = Stage(
@@ -49,6 +50,6 @@ STAGE = Stage(
     after=("model", "finetune"),
     packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
     needs_torch=True,
-    seconds=seconds,
-    room=room,
+    resources=Resources(lambda project, weights: memory_for(weights, PEAK), disk, seconds),
+    from_cloud="on_request",
 )

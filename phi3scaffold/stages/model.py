@@ -16,7 +16,7 @@ from phi3scaffold.models.model_folder import (
     wanted_files,
 )
 from phi3scaffold.models.model_lock import local_folder, pin
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
 from phi3scaffold.project.settings import Project
 
 
@@ -41,7 +41,7 @@ def inputs(project: Project) -> Inputs:
     return inputs_of(project, weights=True)
 
 
-def run(context: Context) -> dict[str, Any]:
+def run(context: Context) -> Facts:
     """Write the base model into the stage's folder; returns what it is."""
     project = context.project
     lock = fetch_base(project, context.out, progress=throttled(context.emit))
@@ -69,4 +69,6 @@ STAGE = Stage(
     folder=lambda project: project.base,
     inputs=inputs,
     run=run,
+    needs_accelerator=False,
+    from_cloud="never",
 )

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from phi3scaffold.models.base_files import fetch_base
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.model import inputs_of, throttled
 
 
-def folder(project: Project) -> Path:
-    return project.tokenizer
-
-
 def inputs(project: Project) -> Inputs:
+    """Return the lock, and the files of a model of this machine but its weights."""
     return inputs_of(project, weights=False)
 
 
-def run(context: Context) -> dict[str, Any]:
+def run(context: Context) -> Facts:
     """Write the tokenizer, its chat template and the configuration, of the commit in model.lock."""
     lock = fetch_base(context.project, context.out, weights=False, progress=throttled(context.emit))
     return {"id": lock.id, "commit": lock.commit}
@@ -28,7 +22,10 @@ def run(context: Context) -> dict[str, Any]:
 STAGE = Stage(
     name="tokenizer",
     title="fetching the tokenizer",
-    folder=folder,
+    folder=lambda project: project.tokenizer,
     inputs=inputs,
     run=run,
+    needs_accelerator=False,
+    summary=lambda facts: None,
+    from_cloud="never",
 )

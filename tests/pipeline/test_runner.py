@@ -11,7 +11,7 @@ import pytest
 
 from phi3scaffold.pipeline import atomic_publish, manifest
 from phi3scaffold.pipeline.runner import only_run, run_pipeline, scratch
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Inputs, Resources, Stage
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 
@@ -214,7 +214,8 @@ def test_kill_9_leaves_no_half_result(project: Project) -> None:
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_runs(project: Project) -> None:
-    huge = dataclasses.replace(STAGES["first"], needs_torch=True, room=lambda project: 1 << 60)
+    resources = Resources(disk=lambda project, weights: 1 << 60)
+    huge = dataclasses.replace(STAGES["first"], needs_torch=True, resources=resources)
     with pytest.raises(ScaffoldError, match="GiB are needed") as caught:
         run_pipeline(project, ["first"], {"first": huge}, lambda event: None)
     assert caught.value.exit_code == 2

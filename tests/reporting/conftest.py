@@ -13,15 +13,15 @@ import pytest
 from phi3scaffold.project.settings import load_project
 from phi3scaffold.reporting.run_record import Asked, Made, read
 from phi3scaffold.stages.graph import STAGES
-from phi3scaffold.stages.report import BEFORE
 
 
 @pytest.fixture(scope="session")
 def real(tiny_project: Path) -> Made:
     """What the shared project's run made."""
     project = load_project(tiny_project)
-    folders = {name: STAGES[name].folder(project) for name in BEFORE}
-    return read(project, folders)
+    stages = [STAGES[name] for name in STAGES["report"].after_in(STAGES)]
+    timed = frozenset(stage.name for stage in stages if stage.is_timed)
+    return read(project, {stage.name: stage.folder(project) for stage in stages}, timed)
 
 
 @pytest.fixture

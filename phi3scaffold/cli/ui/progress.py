@@ -12,11 +12,11 @@ from typing import Any
 from phi3scaffold.cli.ui.comparison_table import gate, ladder
 from phi3scaffold.cli.ui.units import binary, decimal, from_here
 from phi3scaffold.project.settings import DEMONSTRATION, Project
+from phi3scaffold.stages.graph import STAGES
 
 Emit = Callable[[dict[str, Any]], None]
 SOON = 2.0  # seconds; what is over sooner needs no forecast
 COUNTED = ("step", "bytes")  # events that say how far a stage is
-SILENT = ("tokenizer", "gate", "report", "fetch")  # stages with nothing of their own to sum up
 STYLES = {
     "  broken ": "red",
     "  unknown ": "yellow",
@@ -31,7 +31,7 @@ PLAIN_EVERY = 10.0  # seconds between two lines of one stage where there is no t
 def show_progress(project: Project, *, summary: bool = True) -> Iterator[Emit]:
     """A sink for the pipeline's events.
 
-    The summary is printed when the block ends well, and when the gate is what ended it.
+    The summary is printed when the block ends well, and when a stage's verdict is what ended it.
     """
     told = Summary(project)
     if sys.stdout.isatty():
@@ -44,7 +44,7 @@ def show_progress(project: Project, *, summary: bool = True) -> Iterator[Emit]:
             yield emit
         ended = True
     finally:
-        if summary and (ended or "gate" in told.facts):
+        if summary and (ended or told.is_judged):
             told.print()
 
 
@@ -187,16 +187,21 @@ class Summary:
             self.seconds[name] = event.get("seconds")
             self.peak[name] = event.get("peak_bytes", 0)
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether a stage whose verdict may be an error has published its result."""
+        return any(name in STAGES and STAGES[name].judge for name in self.facts)
+
     def lines(self) -> list[str]:
         lines = []
         for name, seconds in self.seconds.items():
-            if name in SILENT:
+            text = describe(name, self.facts[name])
+            if text is None:
                 continue
             took = "up to date" if seconds is None else f"{seconds:.1f} s"
             if self.peak[name]:
                 took += f", {binary(self.peak[name])} at most"
-            told = describe(name, self.facts[name])
-            lines.append(f"  {name:<11} {took:<24} {told}".rstrip())
+            lines.append(f"  {name:<11} {took:<24} {text}".rstrip())
         lines += ladder(self.facts.get("evaluate", {}))
         lines += gate(self.facts.get("gate", {}))
         page = self.project.report / self.facts.get("report", {}).get("page", "")
@@ -219,27 +224,10 @@ class Summary:
             console.print(line, style=style, markup=False, soft_wrap=True)
 
 
-def describe(stage: str, facts: dict[str, Any]) -> str:
-    """One stage's facts in a few words."""
-    if stage == "data" and facts:
-        dropped = sum(facts.get("dropped", {}).values())
-        return f"{facts['train']} rows to train, {facts['held_out']} held out, {dropped} dropped"
-    if stage == "finetune" and facts.get("steps"):
-        first, last = facts.get("first_loss"), facts.get("last_loss")
-        told = f"{facts['algo']}, {facts['steps']} steps"
-        if first is not None and last is not None:
-            told += f", loss {first:.3f} -> {last:.3f}"
-        if facts.get("tokens") and facts.get("train_seconds"):
-            told += f", {facts['tokens'] / facts['train_seconds']:.0f} tokens/s"
-        return told
-    if stage in ("export", "export-base") and facts:
-        return f"{facts['precision']}, {decimal(facts['bytes'])}"
-    if stage == "adapters" and facts:
-        names = ", ".join(facts["adapters"])
-        return f"{names} over one {facts['precision']} base, {decimal(facts['bytes'])}"
-    if stage == "gate" and facts:
-        return "released" if facts["released"] else "not released"
-    return ""
+def describe(name: str, facts: dict[str, Any]) -> str | None:
+    """Return what came of a stage in a few words; None where a summary leaves it out."""
+    stage = STAGES.get(name)
+    return stage.summary(facts) if stage else None
 
 
 @contextlib.contextmanager
@@ -322,8 +310,8 @@ def _plain(summary: Summary) -> Iterator[Emit]:
             elif event["state"] == "fresh":
                 print(f"{event['stage']}: up to date", flush=True)
             else:
-                told = describe(event["stage"], event.get("facts") or {})
-                line = f"{event['stage']}: done in {event['seconds']:.1f} s  {told}"
+                text = describe(event["stage"], event.get("facts") or {})
+                line = f"{event['stage']}: done in {event['seconds']:.1f} s  {text or ''}"
                 print(line.rstrip(), flush=True)
         elif event["kind"] == "note":
             print(f"{event['stage']}: {event['text']}", flush=True)

@@ -63,7 +63,7 @@ def test_the_disk_has_to_hold_what_is_not_made_yet(
     with (root / "model-cache/base/model.safetensors").open("wb") as file:
         file.truncate(weights)  # a hole: it takes no disk
     stages = [STAGES[name] for name in up_to("report")]  # all of `phi3scaffold run`
-    needed = sum(stage.room(here) for stage in stages if stage.wanted(here))
+    needed = sum(stage.resources.disk(here, weights) for stage in stages if stage.wanted(here))
     assert needed < 2 * weights
     told = said("disk", scene(root))[0]
     assert f"{needed / 2**30:.1f} GiB are still needed at most" in told.what
