@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.cli.form_options import (
     add_arguments as add_asking_arguments,
 )
-from phi3scaffold.cli.form_options import load, open_with_remark, project_of, settings_of, shown
+from phi3scaffold.cli.form_options import load, open_with_remark, project_of, settings_of
 from phi3scaffold.cli.ui.line_input import Ask, asker, dim, keys_held
+from phi3scaffold.cli.ui.terminal import shown
 from phi3scaffold.project.errors import ScaffoldError, describe_os_error
 
 if TYPE_CHECKING:

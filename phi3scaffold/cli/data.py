@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3scaffold.cli import stage
-from phi3scaffold.cli.ui.units import from_here
+from phi3scaffold.cli.ui.terminal import from_here
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli.ui import check_report
+from phi3scaffold.cli.ui import check_report, progress
+from phi3scaffold.cli.ui.terminal import can_move
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
@@ -56,8 +55,13 @@ def run(args: argparse.Namespace) -> int:
     chosen = [_find(name, known) for name in args.only] or known
     start = find_root(args.project) if args.project else None
     scene = open_scene(args.target, args.model, offline=args.offline, start=start)
-    with _spinner(args.json) as waiting:
-        found = examine(chosen, scene, waiting)
+    with progress.show(quiet=args.json or not can_move(sys.stderr)) as display:
+        display.start("checking")
+        found = examine(
+            chosen,
+            scene,
+            lambda names: display.update(0, None, f"waiting for {', '.join(names)}" * bool(names)),
+        )
     if args.json:
         print(json.dumps(_object(scene, found), indent=2))
     else:
@@ -94,15 +98,3 @@ def _object(scene: Scene, found: list[Verdict]) -> dict[str, Any]:
         "warnings": sum(one.state == "warning" for one in found),
         "verdicts": [one.to_json() for one in found],
     }
-
-
-@contextlib.contextmanager
-def _spinner(silent: bool) -> Iterator[Callable[[list[str]], None] | None]:
-    """In a terminal, which answers are still awaited."""
-    if silent or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("looking ...") as status:
-        yield lambda names: status.update(f"waiting for {', '.join(names)} ..." if names else "...")

@@ -45,7 +45,7 @@ def _evaluate_folder(args: argparse.Namespace) -> dict[str, Any]:
     import tempfile
     from pathlib import Path
 
-    from phi3scaffold.cli.ui.progress import show_progress
+    from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.evaluation.external_model import evaluate_folder
     from phi3scaffold.inference.forms.kinds import form_in
 

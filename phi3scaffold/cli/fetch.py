@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.cli.ui.progress import show_progress
+    from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
     from phi3scaffold.project.settings import find_project
     from phi3scaffold.targets.azureml.fetch import fetch

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from phi3scaffold.cli.ui import progress
 from phi3scaffold.cli.ui.terminal import can_move
 from phi3scaffold.inference.answer_settings import READERS, AnswerSettings, one_stop
 from phi3scaffold.inference.forms import open_form
@@ -20,9 +20,6 @@ from phi3scaffold.project.settings import DEMONSTRATION
 if TYPE_CHECKING:
     from phi3scaffold.inference.forms.form import Form
     from phi3scaffold.project.settings import Project
-
-# An answer must not move the cursor, colour what follows or rename the window.
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,19 +116,9 @@ def load(name: str, adapter: str | None, project: Project) -> Form:
         if isinstance(stream, io.TextIOWrapper):
             # an answer may hold a character that this terminal's encoding lacks
             stream.reconfigure(errors="replace")
-    terminal = can_move(sys.stderr)
-    if terminal:
-        print(f"loading the {name} form ...", end="", file=sys.stderr, flush=True)
-    try:
+    with progress.show(quiet=not can_move(sys.stderr)) as display:
+        display.start(f"loading the {name} form")
         return open_form(name, project, adapter=adapter)
-    finally:
-        if terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def shown(text: str) -> str:
-    """The text for standard output: a terminal does not get its control characters."""
-    return CONTROLS.sub("\ufffd", text) if sys.stdout.isatty() else text
 
 
 def typed_as(read: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 from phi3scaffold.cli.form_options import (
     add_arguments as add_asking_arguments,
 )
-from phi3scaffold.cli.form_options import open_with_remark, project_of, settings_of, shown
+from phi3scaffold.cli.form_options import open_with_remark, project_of, settings_of
+from phi3scaffold.cli.ui.terminal import shown
 from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
 
 if TYPE_CHECKING:
@@ -191,22 +192,30 @@ def _answer_all(
     *,
     text: bool,
 ) -> int:
-    from phi3scaffold.cli.ui.progress import show_count
+    from phi3scaffold.cli.ui import progress
     from phi3scaffold.inference.batch import Record, records
     from phi3scaffold.inference.resumable_output import as_line, one_line
 
     began, count, bad = time.monotonic(), 0, 0
     seen = sys.stdout.isatty() and not kept  # the answers themselves show how far it is
-    with show_count("answering", prompts.total, quiet=seen) as (tick, say):
+    with progress.show(quiet=seen) as display:
+        display.start("answering")
+        done = 0
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            display.update(done, prompts.total, progress.count_text(done, prompts.total))
 
         def found(record: Record) -> None:
             if kept:
                 kept.add(record)
-            tick(1)
+            tick()
 
         def known(number: int, messages: list[Message]) -> Record | None:
             old = kept.known(number, messages) if kept else None
-            tick(1 if old else 0)
+            if old:
+                tick()
             return old
 
         try:
@@ -216,13 +225,13 @@ def _answer_all(
                 if "error" in record:
                     bad += 1
                     if bad <= TOLD:
-                        say(f"error: {record['where']}: {record['error']['what']}")
+                        display.say(f"error: {record['where']}: {record['error']['what']}")
                 if not kept:
                     line = f"{one_line(record)}\n" if text else as_line(record)
                     sys.stdout.write(shown(line.rstrip("\n")) + "\n")
                     sys.stdout.flush()
         except KeyboardInterrupt:
-            say(_interrupted(count, kept))
+            display.say(_interrupted(count, kept))
             return INTERRUPTED
         if kept and count:
             kept.finish(count, text=text)

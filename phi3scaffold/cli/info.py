@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    from phi3scaffold.cli.ui.units import decimal
+    from phi3scaffold.project.formatting import decimal_size
 
     packages = found["packages"]
     missing = [name for name, one in packages.items() if one["installed"] is None]
@@ -75,6 +75,6 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         numbers = (project["evaluation"] or {}).get(name, {})
         right = numbers.get("accuracy", numbers.get("rouge_l"))
         said = f", right {100 * right:.1f} %" if right is not None else ""
-        lines.append((name, f"{decimal(form['bytes'])}, {form['sha256'][:12]}{said}"))
+        lines.append((name, f"{decimal_size(form['bytes'])}, {form['sha256'][:12]}{said}"))
     verdict = {True: "yes", False: "no", None: "nothing was measured yet"}[project["released"]]
     return [*lines, ("released", verdict)]

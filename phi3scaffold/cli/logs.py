@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.cli.ui.progress import show_progress
+    from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.project.settings import find_project
     from phi3scaffold.targets.azureml.job_log import Log, Outcome, follow, take
     from phi3scaffold.targets.azureml.submission import connect, current

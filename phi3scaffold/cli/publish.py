@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from phi3scaffold.cli.ui.progress import show_bytes
-from phi3scaffold.cli.ui.units import from_here
+from phi3scaffold.cli.ui import progress
+from phi3scaffold.cli.ui.progress import bytes_text
+from phi3scaffold.cli.ui.terminal import from_here
 from phi3scaffold.inference.forms.kinds import PUBLISHED
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import decimal_size
 from phi3scaffold.project.settings import DEMONSTRATION
 
 if TYPE_CHECKING:
@@ -99,8 +101,14 @@ def run(args: argparse.Namespace) -> int:
             return 0
         target = hub_upload.look(found, repo, public=args.public, overwrite=args.overwrite)
         _show(target.publication, target)
-        with show_bytes("sending", target.size) as progress:
-            page = hub_upload.send(target, progress)
+        with progress.show() as display:
+            display.start("sending")
+            page = hub_upload.send(
+                target,
+                lambda what, done: display.update(
+                    done, target.size, bytes_text(what, done, target.size)
+                ),
+            )
     if args.public and target.private:
         print(f"it is private, and stays so; to let everybody see it: {page}/settings")
     print(f"{'published' if target.missing or target.goes else 'nothing new'}: {page}")
@@ -117,12 +125,12 @@ def _show(found: Publication, target: UploadPlan | None) -> None:
     width = max(len(file.name) for file in found.files)
     for file in found.files:
         there = "" if file.name in missing else "  is there already"
-        print(f"  {file.name:<{width}}  {_size(file.size):>9}{there}")
+        print(f"  {file.name:<{width}}  {decimal_size(file.size):>9}{there}")
     for name in target.goes if target else ():
         print(f"  {name:<{width}}  goes: of a form that is another now")
     for path in found.extra:
         print(f"  {from_here(path)}: stays here, no stage made it")
-    print(f"{_files(found.files)}, {_size(found.size)}")
+    print(f"{_files(found.files)}, {decimal_size(found.size)}")
     if any(file.name.startswith("datasets/") for file in found.files):
         print("YOUR ROWS GO UP, below datasets/", flush=True)
     if found.licence == "unknown":
@@ -139,14 +147,8 @@ def _show(found: Publication, target: UploadPlan | None) -> None:
         new = "a new repository" if target.new else "a repository that is there"
         print(f"to {target.repo}, {new}, {_seen(target.private)}")
         if target.missing:
-            print(f"to send: {_files(target.missing)}, {_size(target.size)}", flush=True)
+            print(f"to send: {_files(target.missing)}, {decimal_size(target.size)}", flush=True)
 
 
 def _files(files: Sequence[FileToPublish]) -> str:
     return f"{len(files)} file{'s' * (len(files) != 1)}"
-
-
-def _size(count: int) -> str:
-    from rich.filesize import decimal
-
-    return decimal(count).replace("bytes", "B")

@@ -71,7 +71,7 @@ def chosen(args: argparse.Namespace) -> Project:
 
 def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Project:
     """Run the stage of `args.verb` and those before it; with `summary`, say what came out."""
-    from phi3scaffold.cli.ui.progress import show_progress, silent
+    from phi3scaffold.cli.ui.run_progress import show_progress, silent
     from phi3scaffold.pipeline import environment, ranks
     from phi3scaffold.targets.base import check_target
 

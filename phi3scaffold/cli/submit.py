@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 def submit_and_follow(project: Project, *, again: bool = False, detach: bool = False) -> int:
     """What `run` does in a project whose target is in the cloud; Ctrl-C leaves the job alone."""
-    from phi3scaffold.cli.ui.progress import show_progress
+    from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.targets.azureml.submission import complete, submit
 
     submitted = False

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from phi3scaffold.cli.ui.units import binary, decimal
 from phi3scaffold.inference.forms.kinds import COMPARED
-from phi3scaffold.project.formatting import perplexity, rate
+from phi3scaffold.project.formatting import binary_size, decimal_size, perplexity, rate
 from phi3scaffold.project.limits import show
 
 HEAD = "  {:<13}{:>6}  {:<10}{:>7}{:>7}{:>9}{:>6}{:>9}{:>8}"
@@ -56,8 +55,8 @@ def _line(name: str, rung: Mapping[str, Any]) -> str:
         agrees,
         perplexity(rung["perplexity"]),
         rate(rung["tokens_per_second"]),
-        binary(rung["peak_bytes"]),
-        decimal(rung["disk_bytes"]),
+        binary_size(rung["peak_bytes"]),
+        decimal_size(rung["disk_bytes"]),
     ).rstrip()
 
 

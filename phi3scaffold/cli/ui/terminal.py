@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from pathlib import Path
 from typing import TextIO
 
 PLAIN = ("", "dumb")  # terminals that cannot move their cursor
+# An answer must not move the cursor, colour what follows or rename the window.
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def can_move(stream: TextIO) -> bool:
@@ -22,3 +26,17 @@ def has_colour(stream: TextIO) -> bool:
 def discard_output() -> None:
     """Send what is left for standard output nowhere, once nobody reads it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def shown(text: str) -> str:
+    """Return the text for standard output: a terminal does not get its control characters."""
+    return CONTROLS.sub("\ufffd", text) if sys.stdout.isatty() else text
+
+
+def from_here(path: Path) -> str:
+    """Return a path as short as it can be typed from the current folder."""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # another drive
+        return str(path)
+    return str(path) if relative.startswith(os.pardir) else relative

@@ -1,0 +1,126 @@
+"""The progress display: a bar in a terminal, lines elsewhere, and the time left in both."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from phi3scaffold.cli.ui import progress
+from phi3scaffold.cli.ui.progress import Display, bytes_text, count_text
+from phi3scaffold.cli.ui.run_progress import show_event
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def lines(stream: io.StringIO) -> list[str]:
+    return stream.getvalue().splitlines()
+
+
+def test_without_a_terminal_a_line_now_and_then(clock: Clock) -> None:
+    stream = io.StringIO()
+    with progress.show(stream) as display:
+        display.start("sending")
+        display.update(0, 2_000_000_000, bytes_text("onnx/a", 0, 2_000_000_000))
+        clock.now += 4200
+        display.update(10**9, 2 * 10**9, bytes_text("onnx/b", 10**9, 2 * 10**9))
+        clock.now += 1
+        display.update(1_100_000_000, 2 * 10**9, "too soon after the last line")
+        display.say("a word")
+        display.end()
+    assert lines(stream) == ["  onnx/b: 1.00 GB of 2.00 GB, 1 h 10 min left", "a word"]
+
+
+def test_a_quiet_display_says_what_it_is_told_alone(clock: Clock) -> None:
+    stream = io.StringIO()
+    with progress.show(stream, quiet=True) as display:
+        display.start("answering")
+        clock.now += 1000
+        display.update(1, 2, count_text(1, 2))
+        display.say("error: a row")
+    assert lines(stream) == ["error: a row"]
+
+
+def test_time_left(clock: Clock) -> None:
+    display = Display(io.StringIO())
+    display.start("training", seconds=100)
+    clock.now += 30
+    assert display.time_left() == "1 min 10 s left"  # the clock alone, where nothing is counted
+    assert display.share() == pytest.approx(0.3)
+    display.update(1, 1000, "")
+    assert display.time_left() == ""  # too early to say
+    display.update(500, 1000, "")
+    assert display.time_left() == "30 s left"
+    assert display.share() == 0.5
+    clock.now += 10
+    display.update(0, 100, "")  # another round, such as the next form
+    clock.now += 5
+    display.update(50, 100, "")
+    assert display.time_left() == "5.0 s left"
+    display.start("waiting")
+    assert (display.time_left(), display.share()) == ("", None)
+    display.start("late", seconds=5)
+    clock.now += 60
+    assert (display.time_left(), display.share()) == ("", 0.97)
+
+
+def test_a_run_as_lines(clock: Clock) -> None:
+    stream = io.StringIO()
+    display = Display(stream)
+    events = [
+        {
+            "kind": "stage",
+            "stage": "finetune",
+            "state": "start",
+            "title": "training",
+            "about": 80.0,
+        },
+        {"kind": "step", "step": 4, "of": 8, "loss": 0.5, "tokens_per_second": 1234.4},
+        {"kind": "note", "stage": "tracking", "text": "no server"},
+        {"kind": "stage", "stage": "finetune", "state": "done", "seconds": 75.0, "facts": {}},
+        {"kind": "stage", "stage": "merge", "state": "fresh", "facts": {}},
+    ]
+    for event in events:
+        show_event(display, event)
+        clock.now += 20
+    assert lines(stream) == [
+        "finetune: training (about 1 min 20 s)",
+        "  4/8, loss 0.500, 1234 tokens/s, 20 s left",
+        "tracking: no server",
+        "finetune: done in 1 min 15 s",
+        "merge: up to date",
+    ]
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_in_a_terminal_one_bar(no_color: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for name, value in {"TERM": "xterm", "COLUMNS": "80", "NO_COLOR": no_color}.items():
+        monkeypatch.setenv(name, value)
+    screen = Screen()
+    with progress.show(screen) as display:
+        display.start("fetching", line="not shown where there is a bar")
+        display.update(10**8, 10**9, bytes_text("model.safetensors", 10**8, 10**9))
+        display._progress.refresh()
+        display.say("a word [not markup]")
+        display.end("nor this")
+    seen = screen.getvalue()
+    assert "fetching" in seen and "model.safetensors: 100.0 MB of 1.00 GB" in seen
+    assert "a word [not markup]" in seen
+    assert "not shown" not in seen and "nor this" not in seen
+    assert bool(re.search(r"\x1b\[[\d;]*3\d", seen)) is not bool(no_color)
