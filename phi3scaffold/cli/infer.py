@@ -44,6 +44,8 @@ whole; a run that was ended goes on where it stopped.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from phi3scaffold.datasets.formats.registry import endings_text
+
     parser.usage = "phi3scaffold infer [TEXT ...] [options]"
     parser.epilog = EPILOG
     parser.add_argument(
@@ -55,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input",
         metavar="FILE",
-        help=".txt: a prompt a line; .jsonl, .json, .csv, .tsv, .parquet: rows with the project's "
-        "columns, or with messages; each also .gz; -: standard input",
+        help=f".txt: a prompt a line; rows with the project's columns, or with messages: "
+        f"{endings_text()}; -: standard input",
     )
     parser.add_argument(
         "--input-kind",
@@ -154,9 +156,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _many(args: argparse.Namespace, project: Project) -> int:
     """Any number of prompts, in their order."""
-    from phi3scaffold.inference.resumable_output import LINES, ResumableOutput, check_place
+    from phi3scaffold.inference.resumable_output import ResumableOutput, check_place, is_json_lines
 
-    text = not (args.json or (args.output and args.output.suffix.lower() in LINES))
+    text = not (args.json or (args.output and is_json_lines(args.output)))
     source = Path(args.input) if args.input not in (None, "-") else None
     if args.output:
         check_place(args.output, source, text=text, overwrite=args.overwrite)

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse._ActionsContainer) -> None:
     """An option for each question of the template."""
+    from phi3scaffold.datasets.formats.registry import endings_text
     from phi3scaffold.generator import template
 
     for question in template.questions().values():
@@ -32,6 +33,7 @@ def add_options(parser: argparse._ActionsContainer) -> None:
         metavar = "|".join(question.choices) if question.choices else None
         if question.name == "data":
             metavar = "ROWS"
+            text += f" (formats: {endings_text()})"
         action = parser.add_argument(question.flag, metavar=metavar, help=text)
         values = question.choices if question.name != "model" else _models()
         if values:  # for completion; a wrong one is refused with a message of its own

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phi3scaffold.datasets.files import BESIDE, HUB, KINDS, READ
+from phi3scaffold.datasets.formats import registry
+from phi3scaffold.datasets.formats.byte_stream import HUB
 from phi3scaffold.datasets.split_names import HELD_OUT, TRAIN, Splits, by_name, kinds, split_of
 from phi3scaffold.models.hub_errors import Asked, explained
 from phi3scaffold.project.errors import ScaffoldError
@@ -47,9 +48,8 @@ def is_hub_id(text: str) -> bool:
     """Whether a text names a data set of the hub (and no file that is there)."""
     if text.startswith("hf://"):
         return True
-    name = text.lower().removesuffix(".gz")
     return bool(GIVEN.fullmatch(text)) and not (
-        text.startswith(".") or name.endswith(KINDS) or Path(text).exists()
+        text.startswith(".") or registry.is_data_file(text) or Path(text).exists()
     )
 
 
@@ -140,9 +140,9 @@ def _readable(listed: Sequence[str], repo: str) -> list[str]:
     names = [
         name
         for name in listed
-        if name.lower().removesuffix(".gz").endswith(KINDS)
+        if registry.is_data_file(name)
         and not any(part.startswith(".") for part in name.split("/"))
-        and not BESIDE.fullmatch(name.rpartition("/")[2])
+        and not registry.BESIDE.fullmatch(name.rpartition("/")[2])
     ]
     if names:
         return sorted(names)
@@ -153,7 +153,7 @@ def _readable(listed: Sequence[str], repo: str) -> list[str]:
             where=repo,
             fix=f"try {repo}@refs/convert/parquet, where the hub keeps what such scripts make",
         )
-    raise _unclear(repo, f"it has no file that is read ({READ})", listed)
+    raise _unclear(repo, f"it has no file that is read ({registry.endings_text()})", listed)
 
 
 def _unclear(repo: str, why: str, names: Sequence[str]) -> ScaffoldError:

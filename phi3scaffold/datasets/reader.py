@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from phi3scaffold.datasets.files import Meter, data_files, kind_of, readable, shown
-from phi3scaffold.datasets.formats import json, parquet
-from phi3scaffold.datasets.formats.delimited import delimited
+from phi3scaffold.datasets.files import data_files
+from phi3scaffold.datasets.formats.byte_stream import Meter, readable, shown
+from phi3scaffold.datasets.formats.format import OnError, refuse
+from phi3scaffold.datasets.formats.registry import format_of
+from phi3scaffold.datasets.formats.text import not_utf8
 from phi3scaffold.project.errors import ScaffoldError
-
-BY_LINES = (".jsonl", ".ndjson", ".csv", ".tsv")
-READERS: dict[str, Callable[..., Iterator[tuple[int, dict[str, Any]]]]] = {
-    ".jsonl": json.json_lines,
-    ".ndjson": json.json_lines,
-    ".json": json.json_document,
-    ".csv": delimited,
-    ".tsv": delimited,
-    ".parquet": parquet.rows,
-}
 
 
 class Row(NamedTuple):
@@ -49,8 +41,8 @@ class Reading:
     Args:
         sources: files, folders, or ``hf://datasets/owner/name@commit/path``; the last are
             downloaded into the hub's own cache.
-        broken: takes the errors of rows that cannot be read, where a file goes by lines (jsonl,
-            csv, tsv): they are passed over. Default: the first one is raised.
+        on_error: takes the errors of rows that cannot be read, where a file's format goes by
+            lines: they are passed over. Default: the first one is raised.
 
     Attributes:
         files: the files, folders and hub addresses resolved.
@@ -62,8 +54,8 @@ class Reading:
             empty, unreadable, or broken at a line.
     """
 
-    def __init__(self, sources: Iterable[Path | str], broken: json.Broken = json.refuse) -> None:
-        self._broken = broken
+    def __init__(self, sources: Iterable[Path | str], on_error: OnError = refuse) -> None:
+        self._on_error = on_error
         self.files = data_files(sources)
         self._sizes = [file.stat().st_size for file in self.files]
         self._before = 0
@@ -80,7 +72,7 @@ class Reading:
     def __iter__(self) -> Iterator[Row]:
         self._before, self._meter = 0, Meter()
         for file, size in zip(self.files, self._sizes, strict=True):
-            yield from _rows(file, self._meter, self._broken)
+            yield from _rows(file, self._meter, self._on_error)
             self._before, self._meter = self._before + size, Meter()
 
 
@@ -89,21 +81,22 @@ def read_rows(sources: Iterable[Path | str]) -> Iterator[Row]:
     return iter(Reading(sources))
 
 
-def _rows(file: Path, meter: Meter, broken: json.Broken) -> Iterator[Row]:
+def _rows(file: Path, meter: Meter, on_error: OnError) -> Iterator[Row]:
     number, lost = 0, 0
 
     def count(error: ScaffoldError) -> None:
         nonlocal lost
         lost += 1
-        broken(error)
+        on_error(error)
 
-    more = {"broken": count} if kind_of(file) in BY_LINES else {}
+    form = format_of(file)
+    options = {"on_error": count} if form.by_lines else {}
     with readable(file):
         try:
-            for number, values in READERS[kind_of(file)](file, meter, **more):
+            for number, values in form.rows(file, meter, **options):
                 yield Row(file, number, values)
         except UnicodeDecodeError:
-            raise json.not_utf8(file) from None
+            raise not_utf8(file) from None
     if not number and not lost:
         raise ScaffoldError(
             "The data file holds no rows.",

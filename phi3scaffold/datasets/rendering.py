@@ -90,7 +90,9 @@ class Renderer:
         self._widest = max(map(len, self.tokenizer.get_vocab()))
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._kept_system: str | None = None  # the last one that the template was seen to keep
-        self._shortener = Shortener(self, user) if long_rows == "truncate" else None
+        self._shortener = (
+            Shortener(self.fits, max_tokens, user) if long_rows == "truncate" else None
+        )
 
     def render(self, rows: Sequence[Conversation]) -> list[Rendered | Dropped]:
         """Every row as a `Rendered`, or `Dropped` where it is too long; of the same length.

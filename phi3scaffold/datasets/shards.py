@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3scaffold.datasets import near_duplicates, private_data
 from phi3scaffold.datasets.conversations import Conversation, Dropped, conversation
-from phi3scaffold.datasets.files import shown
+from phi3scaffold.datasets.formats.byte_stream import shown
 from phi3scaffold.datasets.prepared_rows import pack_conversation, schema
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.rendering import IGNORE, Rendered, Renderer

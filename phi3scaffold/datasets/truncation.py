@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from phi3scaffold.datasets.conversations import Conversation
 from phi3scaffold.models.templates import columns_of, fill
-
-if TYPE_CHECKING:
-    from phi3scaffold.datasets.rendering import Renderer
 
 LETTERS_A_TOKEN = 16  # more than a token has on average; what stands before is never looked at
 WORD = 24  # a cut moves on to the next word, if it begins within so many letters
@@ -25,12 +21,14 @@ class Shortener:
     beginning of the first question that is left. The system turn stays.
 
     Args:
-        renderer: knows the limit.
+        fits: whether a row keeps within the limit.
+        max_tokens: the limit.
         user: the user turn with ``{column}`` in it, or empty.
     """
 
-    def __init__(self, renderer: Renderer, user: str) -> None:
-        self.renderer = renderer
+    def __init__(self, fits: Callable[[Conversation], bool], max_tokens: int, user: str) -> None:
+        self.fits = fits
+        self.max_tokens = max_tokens
         self.user = user
 
     def shorten(self, row: Conversation) -> Conversation | None:
@@ -44,7 +42,7 @@ class Shortener:
             first = {"role": "user", "content": text}
             return Conversation(row.place, [*system, first, *turns[1:]], {})
 
-        while len(turns) > 2 and not self.renderer.fits(build(turns[0]["content"])):
+        while len(turns) > 2 and not self.fits(build(turns[0]["content"])):
             turns = turns[2:]
         return self._longest_end(turns[0]["content"], build)
 
@@ -65,15 +63,15 @@ class Shortener:
 
     def _longest_end(self, text: str, build: Build) -> Conversation | None:
         """Bisection over where the text begins: more text never has fewer tokens, or hardly."""
-        most = min(len(text), self.renderer.max_tokens * LETTERS_A_TOKEN)
+        most = min(len(text), self.max_tokens * LETTERS_A_TOKEN)
         text = text[len(text) - most :]
-        if self.renderer.fits(build(text)):
+        if self.fits(build(text)):
             return build(text)
         least, best = 1, None
         while least <= most:
             middle = (least + most) // 2
             candidate = build(_from_a_word(text, len(text) - middle))
-            if self.renderer.fits(candidate):
+            if self.fits(candidate):
                 best, least = candidate, middle + 1
             else:
                 most = middle - 1

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from phi3scaffold.datasets.conversations import asked, values_of
-from phi3scaffold.datasets.files import KINDS, Meter, data_files, open_bytes, readable
-from phi3scaffold.datasets.formats.json import json_lines_of, lines_of, refuse_other_kinds
+from phi3scaffold.datasets.files import data_files
+from phi3scaffold.datasets.formats import registry
+from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, readable, unpacked_name
+from phi3scaffold.datasets.formats.json import json_lines_of
+from phi3scaffold.datasets.formats.text import lines_of, refuse_other_kinds
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.datasets.spec import Messages, load_spec
 from phi3scaffold.models.prompt import Prompt
@@ -118,7 +121,7 @@ def of_file(file: Path, project: Project) -> PromptSource:
     Raises:
         ScaffoldError: it cannot be read, or not to its end; it holds nothing.
     """
-    if file.name.lower().removesuffix(".gz").endswith(TEXT):
+    if unpacked_name(file.name).endswith(TEXT):
         if not file.is_file():
             raise ScaffoldError(
                 "There is no such file.",
@@ -127,11 +130,11 @@ def of_file(file: Path, project: Project) -> PromptSource:
             )
         found = PromptSource(lambda broken: _lines_of_file(file, broken), again=True)
     else:
-        if file.is_file() and Path(file.name.lower().removesuffix(".gz")).suffix not in KINDS:
+        if file.is_file() and not registry.is_data_file(file.name):
             raise ScaffoldError(
                 "The file's name does not say what is in it.",
                 where=file,
-                fix=f"prompts, one a line: {TEXT}; rows: {', '.join(KINDS)}; each also with .gz",
+                fix=f"prompts, one a line: {TEXT}; rows: {registry.endings_text()}",
             )
         data_files([file])
         found = PromptSource(

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from phi3scaffold.datasets.files import KINDS, is_gz
+from phi3scaffold.datasets.formats.byte_stream import is_gz
+from phi3scaffold.datasets.formats.json import JSON_LINES
+from phi3scaffold.datasets.formats.registry import is_data_file
 from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.batch import Record
 from phi3scaffold.inference.forms.form import Form
@@ -24,7 +26,10 @@ from phi3scaffold.models.templates import Message
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.project.errors import ScaffoldError
 
-LINES = (".jsonl", ".ndjson")  # what JSON lines are called
+
+def is_json_lines(file: Path) -> bool:
+    """Return whether the file's ending names JSON lines."""
+    return file.suffix.lower() in JSON_LINES.endings
 
 
 class ResumableOutput:
@@ -163,7 +168,7 @@ def check_place(file: Path, source: Path | None, *, text: bool, overwrite: bool)
         ScaffoldError: its folder is missing or cannot be written, it is a folder, it is the input,
             its name says another kind, or it is there already and may not be replaced.
     """
-    if (text and file.suffix.lower() in KINDS) or is_gz(file):
+    if (text and is_data_file(file.name)) or is_gz(file):
         raise ScaffoldError(
             f"Answers are not written as {file.suffix}.",
             where=file,

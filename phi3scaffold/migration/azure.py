@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from phi3scaffold.datasets.files import KINDS
+from phi3scaffold.datasets.formats.registry import is_data_file
 from phi3scaffold.migration.context import Context, Dropped, Needless
 from phi3scaffold.migration.conversions import text
 from phi3scaffold.migration.old_config import is_placeholder
@@ -134,4 +134,4 @@ def is_named(value: Any) -> bool:
 
 
 def _is_file(path: Any) -> bool:
-    return is_named(path) and path.lower().removesuffix(".gz").endswith(KINDS)
+    return is_named(path) and is_data_file(path)

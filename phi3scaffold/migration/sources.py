@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from phi3scaffold.datasets import dataset_hub
-from phi3scaffold.datasets.files import KINDS
+from phi3scaffold.datasets.formats.registry import is_data_file
 from phi3scaffold.generator.new import resolve_model
 from phi3scaffold.migration.context import Context, Dropped, Needless
 from phi3scaffold.migration.conversions import listed, text
@@ -104,7 +104,7 @@ def part(_value: Any, context: Context) -> str:
 
 def hub_address(name: Any, files: Any) -> str | None:
     """The data set on the hub that a `data_name` means, with the file or folder in it; or None."""
-    if not isinstance(name, str) or name in FORMATS or name.lower().endswith(KINDS):
+    if not isinstance(name, str) or name in FORMATS or is_data_file(name):
         return None
     if not dataset_hub.is_hub_id(name):
         return None

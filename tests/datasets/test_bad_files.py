@@ -17,10 +17,10 @@ from phi3scaffold import generator
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.datasets import rendering
-from phi3scaffold.datasets.prepared_rows import DROPPED
 from phi3scaffold.pipeline import atomic_publish
 from phi3scaffold.pipeline.runner import run_here, scratch
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import DROPPED_ROWS
 from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.stages.graph import STAGES
 from tests.conftest import command
@@ -131,7 +131,8 @@ def test_no_text_can_forge_a_turn(project: Project, mark: str, place: str) -> No
 
 
 def dropped(project: Project) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (project.gen / "data" / DROPPED).read_text().splitlines()]
+    lines = (project.gen / "data" / DROPPED_ROWS).read_text().splitlines()
+    return [json.loads(line) for line in lines]
 
 
 @pytest.mark.parametrize("column", ["question", "answer"])

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.datasets.files import shown
+from phi3scaffold.datasets.formats.byte_stream import shown
 from phi3scaffold.datasets.reader import Reading, read_rows
 from phi3scaffold.datasets.split_names import by_name, kinds, split_of
 from phi3scaffold.project.errors import ScaffoldError

@@ -9,29 +9,25 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from phi3scaffold.datasets.files import Meter, kind_of, open_bytes, shown
-from phi3scaffold.datasets.formats.json import (
-    LARGEST,
-    Broken,
-    Values,
-    refuse,
-    refuse_other_kinds,
-    too_large,
-)
+from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, shown, unpacked_name
+from phi3scaffold.datasets.formats.format import Format, OnError, Rows, refuse
+from phi3scaffold.datasets.formats.text import LARGEST, refuse_other_kinds, too_large
 from phi3scaffold.project.errors import ScaffoldError
 
 
-def delimited(file: Path, meter: Meter, broken: Broken = refuse) -> Iterator[tuple[int, Values]]:
-    """csv and tsv; a .csv may use ``;`` or tabs, as its first line shows.
+def delimited(file: Path, meter: Meter, on_error: OnError = refuse, *, delimiter: str = "") -> Rows:
+    """Read rows of delimited text.
 
-    `broken` takes the errors of rows that have too few fields, or too many.
+    Args:
+        on_error: takes the errors of rows that have too few fields, or too many.
+        delimiter: "" where the first line shows it: a comma, a semicolon or a tab.
     """
     csv.field_size_limit(LARGEST)  # of this process; the default would refuse a long text
     with open_bytes(file, meter) as stream:
         refuse_other_kinds(file, stream)
         lines = _lines(file, io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
         begin, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (1, ""))
-        delimiter = "\t" if kind_of(file) == ".tsv" else _delimiter(first)
+        delimiter = delimiter or _delimiter(first)
         reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
         before, header = begin - 1, None
         try:
@@ -44,9 +40,9 @@ def delimited(file: Path, meter: Meter, broken: Broken = refuse) -> Iterator[tup
                 elif len(record) == len(header):
                     yield line, dict(zip(header, record, strict=True))
                 else:
-                    broken(_ragged(file, line, record, header, delimiter))
+                    on_error(_ragged(file, line, record, header, delimiter))
         except csv.Error as error:
-            raise _not_csv(file, begin, str(error)) from None
+            raise _not_delimited(file, begin, str(error)) from None
 
 
 def _lines(file: Path, stream: io.TextIOWrapper) -> Iterator[str]:
@@ -96,13 +92,17 @@ def _ragged(
     )
 
 
-def _not_csv(file: Path, line: int, error: str) -> ScaffoldError:
+def _not_delimited(file: Path, line: int, error: str) -> ScaffoldError:
     if "field larger" in error:
         return too_large(file, line)
     if "end of data" in error:
         error = "a quote is opened and never closed"
     return ScaffoldError(
-        f"Not valid {kind_of(file)[1:]}: {error}.",
+        f"Not valid {Path(unpacked_name(file.name)).suffix[1:]}: {error}.",
         where=f"{shown(file)}:{line}",
         fix='close the quote; inside quotes, a quote is written twice ("")',
     )
+
+
+CSV = Format((".csv",), delimited, by_lines=True)
+TSV = Format((".tsv",), partial(delimited, delimiter="\t"), by_lines=True)

@@ -1,57 +1,47 @@
-"""Rows of json and jsonl: (line, values), one at a time.
-
-No row is held twice, and none may be larger than `LARGEST`: a quote or a bracket that is never
-closed must not swallow the memory along with the file.
-"""
+"""JSON lines, and JSON documents that hold a list of rows; no row is held twice."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from phi3scaffold.datasets.files import BUFFER, Meter, open_bytes, shown
+from phi3scaffold.datasets.formats.byte_stream import (
+    BUFFER,
+    Meter,
+    open_bytes,
+    shown,
+    unpacked_name,
+)
+from phi3scaffold.datasets.formats.format import Format, OnError, Rows, Values, refuse
+from phi3scaffold.datasets.formats.text import LARGEST, lines_of, refuse_other_kinds, too_large
 from phi3scaffold.project.errors import ScaffoldError
-
-LARGEST = 16 << 20  # bytes or characters of one row
-BOM = "\ufeff"
-Values = dict[str, Any]
-
-Broken = Callable[[ScaffoldError], None]
 
 decode: Callable[..., tuple[Any, int]] = json.JSONDecoder().raw_decode
 
 
-def refuse(error: ScaffoldError) -> None:
-    """What becomes of a row that cannot be read, where nobody says otherwise."""
-    raise error
-
-
-def json_lines(file: Path, meter: Meter, broken: Broken = refuse) -> Iterator[tuple[int, Values]]:
-    """One JSON object a line; empty lines are passed over, and so are those that `broken` takes."""
+def json_lines(file: Path, meter: Meter, on_error: OnError = refuse) -> Rows:
+    """Read one JSON object a line; skip empty lines, and those whose error `on_error` takes."""
     with open_bytes(file, meter) as stream:
         refuse_other_kinds(file, stream)
-        yield from json_lines_of(stream, file, broken)
+        yield from json_lines_of(stream, file, on_error)
 
 
-def json_lines_of(
-    stream: IO[bytes], file: Path, broken: Broken = refuse
-) -> Iterator[tuple[int, Values]]:
+def json_lines_of(stream: IO[bytes], file: Path, on_error: OnError = refuse) -> Rows:
     """As `json_lines`, of what is open already; `file` is its name in messages."""
-    for number, text in lines_of(stream, file, broken):
+    for number, text in lines_of(stream, file, on_error):
         text = text.strip()
         if not text:
             continue
         try:
             values, end = decode(text)
         except (ValueError, RecursionError) as error:
-            broken(not_json(file, number, reason(error)))
+            on_error(not_json(file, number, reason(error)))
             continue
         if end != len(text):
-            broken(
+            on_error(
                 ScaffoldError(
                     "Not valid JSON: something stands behind the object.",
                     where=f"{shown(file)}:{number}",
@@ -59,39 +49,12 @@ def json_lines_of(
                 )
             )
         elif not isinstance(values, dict):
-            broken(no_object(values, file, number))
+            on_error(no_object(values, file, number))
         else:
             yield number, values
 
 
-def lines_of(stream: IO[bytes], file: Path, broken: Broken = refuse) -> Iterator[tuple[int, str]]:
-    """The lines of a text with their numbers from 1, without what ends them, nor a mark of UTF-8.
-
-    Args:
-        stream: the text.
-        file: its name in messages.
-        broken: takes the errors of lines that are no UTF-8 or larger than `LARGEST`.
-    """
-    cut = False  # within a line that was too large
-    number = 0
-    for line in iter(partial(stream.readline, LARGEST + 1), b""):
-        within, cut = cut, not line.endswith(b"\n")
-        if within:
-            continue
-        number += 1
-        if len(line) > LARGEST:
-            broken(too_large(file, number))
-            continue
-        try:
-            text = line.decode()
-        except UnicodeDecodeError as error:
-            broken(wrong_byte(file, number, line[error.start]))
-            continue
-        text = text.removesuffix("\n").removesuffix("\r")
-        yield number, text.removeprefix(BOM) if number == 1 else text
-
-
-def json_document(file: Path, meter: Meter) -> Iterator[tuple[int, Values]]:
+def json_document(file: Path, meter: Meter) -> Rows:
     """A list of objects, an object with one such list in it, or objects one after another."""
     with open_bytes(file, meter) as stream:
         refuse_other_kinds(file, stream)
@@ -193,7 +156,7 @@ class Window:
         return bool(more)
 
 
-def _list(text: Window) -> Iterator[tuple[int, Values]]:
+def _list(text: Window) -> Rows:
     """The objects of a list whose bracket was passed."""
     if text.next() == "]":
         text.at += 1
@@ -204,7 +167,7 @@ def _list(text: Window) -> Iterator[tuple[int, Values]]:
             return
 
 
-def _one_after_another(text: Window) -> Iterator[tuple[int, Values]]:
+def _one_after_another(text: Window) -> Rows:
     while text.next():
         yield _row(text)
 
@@ -215,7 +178,7 @@ def _row(text: Window) -> tuple[int, Values]:
     return line, as_object(text.value(), text.file, line)
 
 
-def _wrapped(text: Window) -> Iterator[tuple[int, Values]]:
+def _wrapped(text: Window) -> Rows:
     """The one list of objects that stands in an object, such as ``{"data": [...]}``."""
     first, found = text.place(), ""
     text.take("{")
@@ -291,57 +254,10 @@ def not_json(file: Path, line: int, why: str) -> ScaffoldError:
         f"Not valid JSON: {why[:1].lower()}{why[1:]}.",
         where=f"{shown(file)}:{line}",
         fix="mend it there"
-        if file.name.lower().removesuffix(".gz").endswith(".json")
+        if unpacked_name(file.name).endswith(".json")
         else "mend that line; each line must be one JSON object",
     )
 
 
-def too_large(file: Path, line: int) -> ScaffoldError:
-    return ScaffoldError(
-        f"The row is larger than {LARGEST >> 20} MiB.",
-        where=f"{shown(file)}:{line}",
-        fix="look whether a quote, a bracket or the end of a line is missing; else cut the row",
-    )
-
-
-def not_utf8(file: Path) -> ScaffoldError:
-    """Look for the line: the decoder is ahead of the rows."""
-    with open_bytes(file, Meter()) as stream:
-        for number, line in enumerate(iter(partial(stream.readline, LARGEST), b""), 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                return wrong_byte(file, number, line[error.start])
-    raise AssertionError(file)
-
-
-def wrong_byte(file: Path, line: int, byte: int) -> ScaffoldError:
-    return ScaffoldError(
-        f"The file is not UTF-8: byte 0x{byte:02x}.",
-        where=f"{shown(file)}:{line}",
-        fix="save it as UTF-8 (Excel: CSV UTF-8)",
-    )
-
-
-OTHER_KINDS = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"PAR1": "a parquet file",
-    b"\x1f\x8b": "a gz file",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-    b"SQLite": "a database",
-}
-
-
-def refuse_other_kinds(file: Path, stream: io.BufferedReader[Any]) -> None:
-    """What the first bytes show to be something else than its name says."""
-    first = stream.peek(8)
-    for mark, kind in OTHER_KINDS.items():
-        if first.startswith(mark):
-            raise ScaffoldError(
-                f"The file is {kind}, not what its name says.",
-                where=shown(file),
-                fix="save it as UTF-8 text"
-                if "text" in kind
-                else "export it as csv or jsonl, or give it the ending it should have",
-            )
+JSON_LINES = Format((".jsonl", ".ndjson"), json_lines, by_lines=True)
+JSON = Format((".json",), json_document)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.datasets.files import Meter, is_gz, open_bytes, shown
+from phi3scaffold.datasets.formats.byte_stream import Meter, is_gz, open_bytes, shown
+from phi3scaffold.datasets.formats.format import Format, Rows
 from phi3scaffold.project.errors import ScaffoldError
 
 BATCH = 1024  # rows
 
 
-def rows(file: Path, meter: Meter) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(number of the row from 1, values)."""
+def rows(file: Path, meter: Meter) -> Rows:
+    """Read the rows of a parquet file, numbered from 1."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -64,3 +64,6 @@ def _label(value: Any, names: list[str]) -> Any:
     if not isinstance(value, int):
         return value
     return names[value] if 0 <= value < len(names) else None
+
+
+PARQUET = Format((".parquet",), rows)

@@ -1,0 +1,116 @@
+"""A data file as bytes: opened, unpacked, counted, and how messages name it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.project.errors import ScaffoldError
+
+BUFFER = 1 << 20
+HUB = "hf://datasets/"
+CACHED = re.compile(
+    r".*[/\\]datasets--(?P<repo>[^/\\]+)[/\\]snapshots[/\\](?P<commit>[0-9a-f]{40})[/\\](?P<path>.+)"
+)
+
+
+def unpacked_name(name: str) -> str:
+    """Return a file's name in lower case and without .gz.
+
+    >>> unpacked_name("Rows.CSV.gz")
+    'rows.csv'
+    """
+    return name.lower().removesuffix(".gz")
+
+
+def is_gz(file: Path) -> bool:
+    """Return whether the file's name says that it is packed."""
+    return file.name.lower().endswith(".gz")
+
+
+@lru_cache(maxsize=4096)
+def shown(file: Path) -> str:
+    """How messages and reports name a file: one in the hub's cache by its address, shortened."""
+    text = str(file)
+    cached = CACHED.fullmatch(text) if "datasets--" in text else None
+    if cached is None:
+        return text
+    repo = cached["repo"].replace("--", "/", 1)
+    return f"{HUB}{repo}@{cached['commit'][:12]}/{cached['path'].replace(os.sep, '/')}"
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """What the disk or gz says while a file is read becomes a message that names the file."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _bad_gz(file, error) from None
+    except OSError as error:
+        raise unreadable(file, error) from None
+
+
+def unreadable(path: Path, error: OSError) -> ScaffoldError:
+    reason = (error.strerror or type(error).__name__).lower()
+    return ScaffoldError(
+        f"The data file cannot be read: {reason}.",
+        where=shown(path),
+        fix="make it readable: its permissions, and the links that lead to it",
+    )
+
+
+def _bad_gz(file: Path, error: Exception) -> ScaffoldError:
+    if isinstance(error, EOFError):
+        return ScaffoldError(
+            "The gz file ends in the middle.", where=shown(file), fix="copy or download it again"
+        )
+    return ScaffoldError(
+        f"Not a valid gz file: {str(error).rstrip('.')}.",
+        where=shown(file),
+        fix="take .gz off its name where it is not packed, else pack or download it again",
+    )
+
+
+class Meter:
+    """How many bytes of a file have been read so far, as they lie on the disk."""
+
+    done = 0
+
+
+class _Metered(io.FileIO):
+    """A file whose reading is counted."""
+
+    def __init__(self, file: Path, meter: Meter) -> None:
+        super().__init__(file)
+        self._meter = meter
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer) or 0
+        self._meter.done += count
+        return count
+
+
+class _Unpacked(gzip.GzipFile):
+    """Unpacks gz, and closes the packed file with itself."""
+
+    def __init__(self, packed: io.BufferedReader[Any]) -> None:
+        super().__init__(fileobj=packed)
+        self._packed = packed
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
+
+
+def open_bytes(file: Path, meter: Meter) -> io.BufferedReader[Any]:
+    """The file's content, decompressed; `meter` counts what was read off the disk."""
+    packed = io.BufferedReader(_Metered(file, meter), BUFFER)
+    return io.BufferedReader(_Unpacked(packed), BUFFER) if is_gz(file) else packed
