@@ -48,6 +48,7 @@ def _evaluate_folder(args: argparse.Namespace) -> dict[str, Any]:
     from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.evaluation.external_model import evaluate_folder
     from phi3scaffold.inference.forms.kinds import form_in
+    from phi3scaffold.pipeline.events import StageStarted
 
     folder = Path(args.model).resolve()
     form_in(folder)  # before anything is prepared
@@ -58,6 +59,5 @@ def _evaluate_folder(args: argparse.Namespace) -> dict[str, Any]:
             show_progress(project, summary=False) as emit,
             tempfile.TemporaryDirectory() as scratch,
         ):
-            told = {"stage": "evaluate", "state": "start", "title": "asking the model"}
-            emit({"kind": "stage", "about": 0.0, **told})
+            emit(StageStarted("evaluate", "measuring the model"))
             return evaluate_folder(project, folder, emit, Path(scratch))

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,13 +32,13 @@ from phi3scaffold.datasets.split import hold_out, mixed
 from phi3scaffold.datasets.statistics import Facts
 from phi3scaffold.datasets.worker_pool import Crew, worth
 from phi3scaffold.pipeline.environment import peak_bytes
+from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import DROPPED_ROWS, ROWS_REPORT
 
 if TYPE_CHECKING:
     import numpy as np
 
-Emit = Callable[[dict[str, Any]], None]
 # Shares of the time: rendering, comparing, writing.
 RENDERING, COMPARING, WRITING = 0.85, 0.10, 0.05
 TELL_EVERY = 0.2  # seconds
@@ -282,10 +282,10 @@ class _Progress:
     def __init__(self, emit: Emit) -> None:
         self._emit, self._last = emit, 0.0
 
-    def tell(self, before: float, share: float, done: float, told: str) -> None:
+    def tell(self, before: float, share: float, done: float, phase: str) -> None:
         """A phase that takes `share` of the time, with `before` behind it, is `done` (0 to 1)."""
         now = time.monotonic()
         if now - self._last >= TELL_EVERY:
             self._last = now
             step = round(1000 * (before + share * min(1.0, done)))
-            self._emit({"kind": "step", "step": step, "of": 1000, "told": told})
+            self._emit(Step(step, 1000, phase=phase))

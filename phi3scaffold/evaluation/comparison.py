@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation.form_metrics import rung
-from phi3scaffold.evaluation.measurement import Emit, Measured, Reference, Subject
+from phi3scaffold.evaluation.measurement import Measured, Reference, Subject
 from phi3scaffold.evaluation.questions import Questions
 from phi3scaffold.evaluation.subprocess_measurement import measure_alone
+from phi3scaffold.pipeline.events import Emit, Event, Step
 
 
 def climb(
@@ -37,12 +39,13 @@ def climb(
     logits = scratch / "logits.npy"
     for number, subject in enumerate(subjects):
 
-        def told(event: dict[str, Any], number: int = number) -> None:
-            of = event["of"] * len(subjects)
-            emit({**event, "step": event["step"] + event["of"] * number, "of": of})
+        def among_all(event: Event, number: int = number) -> None:
+            assert isinstance(event, Step)
+            step, of = event.step + event.of * number, event.of * len(subjects)
+            emit(replace(event, step=step, of=of))
 
         saved = None if first else logits
-        made = measure_alone(subject, asked, told, log, reference=reference, save_logits=saved)
+        made = measure_alone(subject, asked, among_all, log, reference=reference, save_logits=saved)
         if first is None:
             first, reference = made, made.as_reference(logits, asked.end)
         rungs[subject.form] = rung(made, asked, first)

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.evaluation.measurement import Emit, Subject
+from phi3scaffold.evaluation.measurement import Subject
 from phi3scaffold.inference.forms.kinds import form_in
 from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.events import Emit
 from phi3scaffold.pipeline.hashing import StatCache
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from phi3scaffold.evaluation.questions import Questions
 from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.settings import Project
 
 if TYPE_CHECKING:
     import numpy as np
 
     from phi3scaffold.inference.forms.form import Form
-
-Emit = Callable[[dict[str, Any]], None]
 
 BATCH = 32  # prompts between two words of progress
 COMPARED = 512  # positions at which two forms' logits are compared
@@ -170,7 +169,7 @@ class _Progress:
 
     def add(self, rows: int) -> None:
         self._done += rows
-        self._emit({"kind": "step", "step": self._done, "of": self._of, "form": self._form})
+        self._emit(Step(self._done, self._of, form=self._form))
 
 
 def _speed(form: Form, prompts: list[list[int]]) -> tuple[float, float]:

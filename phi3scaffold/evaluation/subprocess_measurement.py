@@ -12,8 +12,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.evaluation.measurement import Emit, Measured, Reference, Subject, measure
+from phi3scaffold.evaluation.measurement import Measured, Reference, Subject, measure
 from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.pipeline.events import Emit
 from phi3scaffold.pipeline.failures import describe_error, why_it_ended
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
@@ -52,7 +53,7 @@ def measure_alone(
                 process.join()
                 return value
             else:
-                raise ScaffoldError(**value)
+                raise value
     except EOFError:
         process.join()
         raise ScaffoldError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 from pathlib import Path
-from typing import Any
 
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError, describe_os_error
 
@@ -17,22 +16,14 @@ def why_it_ended(code: int) -> str:
     return f"exit code {code}"
 
 
-def describe_error(error: BaseException, log: Path) -> dict[str, Any]:
-    """The error as `ScaffoldError`'s arguments; one we did not foresee names the log."""
+def describe_error(error: BaseException, log: Path) -> ScaffoldError:
+    """Return the error as one that a person can act on; an unforeseen one names the log."""
     if isinstance(error, OSError):
         error = describe_os_error(error)
     if isinstance(error, ScaffoldError):
-        return {
-            "what": error.what,
-            "where": error.where,
-            "fix": error.fix,
-            "exit_code": error.exit_code,
-        }
+        return error
     first = str(error).strip().splitlines()
     what = f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
-    return {
-        "what": f"The stage failed: {what}",
-        "where": str(log),
-        "fix": "the log tells more",
-        "exit_code": FAILED_RUN,
-    }
+    return ScaffoldError(
+        f"The stage failed: {what}", where=log, fix="the log tells more", exit_code=FAILED_RUN
+    )

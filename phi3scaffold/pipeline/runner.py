@@ -11,11 +11,11 @@ from typing import Any
 
 from phi3scaffold.pipeline import atomic_publish, manifest, ranks
 from phi3scaffold.pipeline.environment import peak_bytes
+from phi3scaffold.pipeline.events import Emit, Note, StageEnded, StageStarted, ignore
 from phi3scaffold.pipeline.hashing import StatCache
 from phi3scaffold.pipeline.logs import keep_last_log, rank_suffix
 from phi3scaffold.pipeline.stage import (
     Context,
-    Emit,
     Stage,
     Stages,
     describe_inputs,
@@ -97,7 +97,7 @@ def _bring_up_to_date(
                     together = meeting if stage.parallel else None
                     if together:
                         told = f"{together.rank.size} processes train together"
-                        emit({"kind": "note", "stage": stage.name, "text": told})
+                        emit(Note(stage.name, told))
                         together.gather(current_fingerprint(stage, project, stages))
                     run_in_child(project, batch, emit, together)
                     remaining = remaining[len(batch) :]
@@ -119,7 +119,7 @@ def _help(project: Project, wanted: Sequence[str], stages: Stages, meeting: rank
     together = next((stages[name] for name in wanted if stages[name].parallel), None)
     if together is not None and meeting.leads_node(_mark(project)):
         before = wanted[: wanted.index(together.name)]
-        _bring_up_to_date(project, before, stages, lambda event: None)
+        _bring_up_to_date(project, before, stages, ignore)
     if together is not None and meeting.ready() == ranks.TRAIN:
         if meeting.said(ranks.TRAIN) != current_fingerprint(together, project, stages):
             raise ScaffoldError(
@@ -128,7 +128,7 @@ def _help(project: Project, wanted: Sequence[str], stages: Stages, meeting: rank
                 fix="the same project and the same environment on every node",
                 exit_code=FAILED_RUN,
             )
-        run_in_child(project, [together.name], lambda event: None, meeting)
+        run_in_child(project, [together.name], ignore, meeting)
     meeting.hear(ranks.DONE)
 
 
@@ -167,8 +167,7 @@ def is_up_to_date(stage: Stage, project: Project, stages: Stages) -> bool:
 def run_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> dict[str, Any]:
     """Run one stage and publish its folder, whole; returns its facts."""
     about = stage.resources.seconds(project, project.base_bytes)
-    start = {"kind": "stage", "stage": stage.name, "state": "start", "title": stage.title}
-    emit({**start, "about": about})
+    emit(StageStarted(stage.name, stage.title, about))
     started = time.monotonic()
     with _cache(project) as cache:
         inputs = describe_inputs(stage, project, stages, cache)
@@ -178,7 +177,7 @@ def run_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> dic
         if last and last.fingerprint == decided_by:  # nothing else can be why it is made again
             changed = manifest.first_difference(stage.folder(project), last, cache)
             told = f"{changed} has changed since it was made, or is gone: making it again"
-            emit({"kind": "note", "stage": stage.name, "text": told})
+            emit(Note(stage.name, told))
         kept = atomic_publish.kept_for(stage.folder(project), project.gen, decided_by)
         try:
             facts = stage.run(Context(project, out, kept, emit, stage.reads_from(project, stages)))
@@ -200,16 +199,7 @@ def run_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> dic
         atomic_publish.publish(out, stage.folder(project), scratch(project))
         cache.moved(out, stage.folder(project))
         shutil.rmtree(kept.parent, ignore_errors=True)
-    emit(
-        {
-            "kind": "stage",
-            "stage": stage.name,
-            "state": "done",
-            "seconds": made.seconds,
-            "peak_bytes": made.peak_bytes,
-            "facts": facts,
-        }
-    )
+    emit(StageEnded(stage.name, facts, made.seconds, made.peak_bytes))
     return facts
 
 
@@ -220,7 +210,7 @@ def _take_part(stage: Stage, project: Project, stages: Stages) -> None:
     kept = own / "kept" / current_fingerprint(stage, project, stages)[:16]
     try:
         reads = stage.reads_from(project, stages)
-        stage.run(Context(project, out, kept, lambda event: None, reads))
+        stage.run(Context(project, out, kept, ignore, reads))
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
@@ -229,7 +219,7 @@ def _skip(stage: Stage, project: Project, stages: Stages, emit: Emit) -> dict[st
     """Say that a stage is up to date; returns its facts."""
     made = manifest.read(stage.folder(project))
     facts = made.facts if made else {}
-    emit({"kind": "stage", "stage": stage.name, "state": "fresh", "facts": facts})
+    emit(StageEnded(stage.name, facts))
     return facts
 
 

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from phi3scaffold import __version__
 from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.events import Emit
 from phi3scaffold.pipeline.hashing import StatCache, digest
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 
-Emit = Callable[[dict[str, Any]], None]
 Facts = dict[str, Any]  # what a stage measured or wants known, as its manifest holds it
 EARLIER = "*"  # among the stages that one reads from: all that stand before it in the graph
 
@@ -37,7 +37,7 @@ class Context:
         kept: a folder that outlives a killed run, for pieces that need not be made twice; the
             same inputs and versions find it again. It may not exist yet, and goes when the stage
             is published or the user has to mend something.
-        emit: takes progress events, such as ``{"kind": "step", "step": 3, "of": 10}``.
+        emit: takes events (`phi3scaffold.pipeline.events`).
         reads: the stages it reads from, of those that this project has, in the graph's order.
     """
 

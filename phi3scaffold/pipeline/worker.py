@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from phi3scaffold.pipeline import environment
+from phi3scaffold.pipeline.events import Emit, Failure, from_json
 from phi3scaffold.pipeline.failures import why_it_ended
 from phi3scaffold.pipeline.logs import log_file
 from phi3scaffold.pipeline.ranks import (
@@ -21,7 +22,6 @@ from phi3scaffold.pipeline.ranks import (
     Meeting,
     alone,
 )
-from phi3scaffold.pipeline.stage import Emit
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 
@@ -61,10 +61,10 @@ def run_in_child(
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                event = json.loads(line)
-                if event["kind"] == "error":
-                    error, lost = ScaffoldError(**event["error"]), event["lost"]
-                else:
+                event = from_json(json.loads(line))
+                if isinstance(event, Failure):
+                    error, lost = event.error, event.lost
+                elif event is not None:
                     emit(event)
             process.wait()
         except BaseException:

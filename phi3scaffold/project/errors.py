@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 USER_MISTAKE = 2
 FAILED_RUN = 1
@@ -33,6 +35,16 @@ class ScaffoldError(Exception):
         self.where = None if where is None else str(where)
         self.fix = fix
         self.exit_code = exit_code
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the error's values, as another process or a log takes them."""
+        return {name: getattr(self, name) for name in ("what", "where", "fix", "exit_code")}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ScaffoldError:
+        """Return the error of these values. Raises KeyError, TypeError."""
+        rest = {name: values[name] for name in ("where", "fix", "exit_code") if name in values}
+        return cls(values["what"], **rest)
 
     def __str__(self) -> str:
         lines = [self.what]

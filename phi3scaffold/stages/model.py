@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_files import PARTIAL, clear_partials, fetch_base, is_base_of
@@ -16,6 +14,7 @@ from phi3scaffold.models.model_folder import (
     wanted_files,
 )
 from phi3scaffold.models.model_lock import local_folder, pin
+from phi3scaffold.pipeline.events import Bytes, Emit
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
 from phi3scaffold.project.settings import Project
 
@@ -49,7 +48,7 @@ def run(context: Context) -> Facts:
     return {"id": lock.id, "source": lock.source, "commit": lock.commit, "bytes": size}
 
 
-def throttled(emit: Callable[[dict[str, Any]], None]) -> Progress:
+def throttled(emit: Emit) -> Progress:
     """Progress as events, at most five a second and always the last one."""
     last = 0.0
 
@@ -58,7 +57,7 @@ def throttled(emit: Callable[[dict[str, Any]], None]) -> Progress:
         now = time.monotonic()
         if now - last >= 0.2 or done >= total:
             last = now
-            emit({"kind": "bytes", "what": what, "done": done, "of": total})
+            emit(Bytes(what, done, total))
 
     return report
 

@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 import traceback
-from typing import Any
 
+from phi3scaffold.pipeline import events
 from phi3scaffold.pipeline.failures import describe_error
 from phi3scaffold.pipeline.logs import log_file
 from phi3scaffold.pipeline.ranks import is_lost_connection
@@ -21,14 +21,14 @@ from phi3scaffold.stages.graph import STAGES
 def main(work: str) -> None:
     """The child's whole life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     given = json.loads(work)
     project = Project.from_json(given["project"])
 
-    def emit(event: dict[str, Any]) -> None:
+    def emit(event: events.Event) -> None:
         try:
-            events.write(json.dumps(event) + "\n")
+            stream.write(json.dumps(events.to_json(event)) + "\n")
         except OSError:  # the parent is gone: nobody would know what we made
             os._exit(FAILED_RUN)
 
@@ -36,11 +36,11 @@ def main(work: str) -> None:
         run_here(project, given["names"], STAGES, emit)
     except BaseException as error:  # noqa: BLE001 (the parent tells it)
         traceback.print_exc()
-        told = describe_error(error, log_file(project))
-        emit({"kind": "error", "error": told, "lost": is_lost_connection(error)})
+        described = describe_error(error, log_file(project))
+        emit(events.Failure(described, lost=is_lost_connection(error)))
     sys.stdout.flush()
     sys.stderr.flush()
-    events.close()
+    stream.close()
     # libraries leave threads behind that can hang the interpreter's shutdown
     os._exit(0)
 

@@ -19,6 +19,7 @@ from olive.model import HfModelHandler
 from olive.passes.pytorch import lora as olive
 
 from phi3scaffold.pipeline import ranks
+from phi3scaffold.pipeline.events import Note
 from phi3scaffold.training.checkpoints import ResumePoint, SaveCheckpoints, decided_by_rank_0
 from phi3scaffold.training.trainer import AnswerTrainer, ReportSteps
 from phi3scaffold.training.training_io import TrainingHooks, TrainingResult
@@ -95,7 +96,7 @@ class _TrainingPass:
             train_dataset=train,
             eval_dataset=held_out,
             max_tokens=train.max_tokens,
-            callbacks=[ReportSteps(self.hooks.progress, per_step)],
+            callbacks=[ReportSteps(self.hooks.emit, per_step)],
         )
         start = self._start(trainer)
         trainer.train(resume_from_checkpoint=str(start.folder) if start else None)
@@ -118,7 +119,7 @@ class _TrainingPass:
         start = checkpoints.take(Path(trainer.args.output_dir))
         if start:
             text = f"goes on after step {start.step}, from where an earlier run was ended"
-            self.hooks.progress({"kind": "note", "stage": "finetune", "text": text})
+            self.hooks.emit(Note("finetune", text))
         before = start.seconds if start else 0.0
         trainer.add_callback(SaveCheckpoints(checkpoints, before, decided_by_rank_0(trainer)))
         return start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 import transformers
 from transformers.trainer_utils import EvalLoopOutput
 
+from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.training import attention
 from phi3scaffold.training.fused_layers import fuse
@@ -20,8 +21,6 @@ from phi3scaffold.training.packing import IGNORE, pack, packs, row_bounds
 
 # Tokens of a forward pass, where no row is longer: fewer, and the processor waits for memory.
 PASS = 1024
-
-Progress = Callable[[dict[str, Any]], None]
 
 
 class AnswerTrainer(transformers.Trainer):
@@ -172,12 +171,12 @@ class ReportSteps(transformers.TrainerCallback):
     """Tells the pipeline where the training stands, and stops it when the loss breaks.
 
     Args:
-        progress: takes the events; ``loss`` is the last one that is known, of ``loss_step``.
+        emit: takes the events; ``loss`` is the last one that is known, of ``loss_step``.
         tokens_per_step: how many tokens a step has on average.
     """
 
-    def __init__(self, progress: Progress, tokens_per_step: float) -> None:
-        self.progress = progress
+    def __init__(self, emit: Emit, tokens_per_step: float) -> None:
+        self.emit = emit
         self.tokens_per_step = tokens_per_step
         self.started, self.first = time.monotonic(), 0
         self.loss: float | None = None  # the last that was logged, and at which step
@@ -209,13 +208,12 @@ class ReportSteps(transformers.TrainerCallback):
     def _tell(self, state: Any) -> None:
         seconds = max(time.monotonic() - self.started, 1e-9)
         done = state.global_step - self.first
-        self.progress(
-            {
-                "kind": "step",
-                "step": state.global_step,
-                "of": state.max_steps,
-                "loss": self.loss,
-                "loss_step": self.logged,
-                "tokens_per_second": self.tokens_per_step * done / seconds,
-            }
+        self.emit(
+            Step(
+                state.global_step,
+                state.max_steps,
+                loss=self.loss,
+                loss_step=self.logged,
+                tokens_per_second=self.tokens_per_step * done / seconds,
+            )
         )

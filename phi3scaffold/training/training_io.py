@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from phi3scaffold.pipeline.events import Emit, ignore
 
 if TYPE_CHECKING:
     from phi3scaffold.training.checkpoints import Checkpoints
@@ -15,11 +16,11 @@ class TrainingHooks:
     """Where a training reports its progress, and where it keeps what it needs to resume.
 
     Attributes:
-        progress: takes the events.
+        emit: takes the events.
         checkpoints: None for a training that cannot be resumed.
     """
 
-    progress: Callable[[dict[str, Any]], None] = lambda event: None
+    emit: Emit = ignore
     checkpoints: Checkpoints | None = None
 
 

@@ -10,6 +10,7 @@ import pytest
 from phi3scaffold.cli.ui import progress
 from phi3scaffold.cli.ui.progress import Display, bytes_text, count_text
 from phi3scaffold.cli.ui.run_progress import show_event
+from phi3scaffold.pipeline.events import Event, Note, StageEnded, StageStarted, Step
 
 
 class Clock:
@@ -79,18 +80,12 @@ def test_time_left(clock: Clock) -> None:
 def test_a_run_as_lines(clock: Clock) -> None:
     stream = io.StringIO()
     display = Display(stream)
-    events = [
-        {
-            "kind": "stage",
-            "stage": "finetune",
-            "state": "start",
-            "title": "training",
-            "about": 80.0,
-        },
-        {"kind": "step", "step": 4, "of": 8, "loss": 0.5, "tokens_per_second": 1234.4},
-        {"kind": "note", "stage": "tracking", "text": "no server"},
-        {"kind": "stage", "stage": "finetune", "state": "done", "seconds": 75.0, "facts": {}},
-        {"kind": "stage", "stage": "merge", "state": "fresh", "facts": {}},
+    events: list[Event] = [
+        StageStarted("finetune", "training", 80.0),
+        Step(4, 8, loss=0.5, tokens_per_second=1234.4),
+        Note("tracking", "no server"),
+        StageEnded("finetune", seconds=75.0),
+        StageEnded("merge"),
     ]
     for event in events:
         show_event(display, event)

@@ -14,6 +14,7 @@ from phi3scaffold.datasets.preparation import prepare
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.pipeline.events import Step
 from phi3scaffold.project.layout import DROPPED_ROWS
 
 TOKENIZER = tiny_folder()
@@ -34,7 +35,7 @@ class Made(NamedTuple):
 
     folder: Path
     report: dict[str, Any]
-    events: list[dict[str, Any]]
+    events: list[Step]
 
     @property
     def train(self) -> list[str]:
@@ -96,7 +97,7 @@ def run(
     yaml: Path, out: Path, scratch: Path, workers: int | None = 0, tokenizer: Path = TOKENIZER
 ) -> Made:
     out.mkdir()
-    events: list[dict[str, Any]] = []
+    events: list[Step] = []
     report = prepare(load_spec(yaml), tokenizer, out, scratch, events.append, workers)
     return Made(out, report, events)
 

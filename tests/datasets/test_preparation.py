@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.datasets.prepared_rows import HELD_OUT, REPORT, TRAIN, Prepared
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared
 from phi3scaffold.datasets.rendering import IGNORE, load_tokenizer
 from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.pipeline.events import Step
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import ROWS_REPORT
 
 from .conftest import FILES, LABELS, QA, different, labelled, run, write
 
@@ -43,7 +45,7 @@ def test_rows_stay_in_the_order_they_were_read(make) -> None:
 def test_the_report_says_what_was_read(make) -> None:
     rows = [{"phrase": "one", "tone": "joy"}, {"tone": "fear", "phrase": "two", "note": "n"}]
     made = make(rows, FILES, held_out=[{"phrase": "three", "tone": "calm"}])
-    report = json.loads((made.folder / REPORT).read_text(encoding="utf-8"))
+    report = json.loads((made.folder / ROWS_REPORT).read_text(encoding="utf-8"))
     assert report["task"] == "classify"
     assert report["form"] == "{phrase}\nTone: -> {tone}"
     assert report["columns"] == ["phrase", "tone", "note"]
@@ -225,9 +227,9 @@ def test_the_first_bad_row_is_told_whatever_is_looked_at_first(tmp_path: Path) -
 
 def test_progress_goes_forward_and_ends_below_the_end(make) -> None:
     events = make(labelled(2500)).events
-    steps = [event["step"] for event in events]
+    steps = [event.step for event in events]
     assert steps == sorted(steps)
-    assert {(event["kind"], event["of"]) for event in events} == {("step", 1000)}
+    assert {(type(event), event.of) for event in events} == {(Step, 1000)}
     assert 0 < steps[0] <= steps[-1] <= 1000
 
 

@@ -101,7 +101,7 @@ def test_workers_tell_the_first_bad_row(yaml: Path, tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_killed_is_said(yaml: Path, tmp_path: Path) -> None:
-    def kill_one(event: dict) -> None:
+    def kill_one(event: object) -> None:
         for child in psutil.Process().children():
             with contextlib.suppress(psutil.Error):  # it may be gone by now
                 if "spawn_main" in " ".join(child.cmdline()):

@@ -105,9 +105,9 @@ def test_speed_and_progress_are_told(made: dict[str, Any]) -> None:
     for name in ("adapter", "merged", "onnx", "base"):
         assert made[name].first_token_seconds > 0
         assert made[name].tokens_per_second > 1
-    adapter = [event for event in made["events"] if event["form"] == "adapter"]
-    assert [event["step"] for event in adapter][:2] == [ROWS, 2 * ROWS]
-    assert {event["of"] for event in adapter} == {2 * ROWS}
+    adapter = [event for event in made["events"] if event.form == "adapter"]
+    assert [event.step for event in adapter][:2] == [ROWS, 2 * ROWS]
+    assert {event.of for event in adapter} == {2 * ROWS}
 
 
 def spec_of(project: Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,3 @@ def write_rows(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-@pytest.fixture
-def no_leftovers(tmp_path: Path) -> Iterator[Path]:
-    """An empty folder to make projects in; afterwards it holds nothing hidden."""
-    folder = tmp_path / "projects"
-    folder.mkdir()
-    yield folder
-    hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]
-    assert not hidden, f"left behind: {hidden}"

@@ -19,6 +19,16 @@ from phi3scaffold.project.errors import ScaffoldError
 ANSWERS = ("--algo", "lora", "--target", "cpu", "--task", "qa", "--model", "phi-3-mini-4k")
 
 
+@pytest.fixture
+def no_leftovers(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder to make projects in; afterwards it holds nothing hidden."""
+    folder = tmp_path / "projects"
+    folder.mkdir()
+    yield folder
+    hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    assert not hidden, f"left behind: {hidden}"
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -71,17 +81,18 @@ def test_a_folder_that_fills_meanwhile_is_kept(no_leftovers: Path) -> None:
 @pytest.mark.parametrize("moment", ["rows", "render", "commit"])
 def test_signals_leave_nothing(no_leftovers: Path, number: signal.Signals, moment: str) -> None:
     """The command is stopped while it stands still at `moment`."""
-    patched = {
-        "rows": "import phi3scaffold.generator.new as m; m.render = stand",
-        "render": "import phi3scaffold.generator.render as m; m._copy = stand",
-        "commit": "import phi3scaffold.generator.new as m; m.first_commit = stand",
+    module, name = {
+        "rows": ("new", "render"),
+        "render": ("render", "_copy"),
+        "commit": ("new", "first_commit"),
     }[moment]
     code = (
         "import sys, time\n"
         "def stand(*_a, **_k):\n"
         "    print('standing', flush=True)\n"
         "    time.sleep(60)\n"
-        f"{patched}\n"
+        "import importlib\n"
+        f"importlib.import_module('phi3scaffold.generator.{module}').{name} = stand\n"
         "from phi3scaffold.__main__ import VERBS, main\n"
         f"sys.exit(main(VERBS, ['new', 'sub/proj', *{ANSWERS!r}]))\n"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.pipeline import atomic_publish, manifest
+from phi3scaffold.pipeline.events import Event, Note, StageEnded
 from phi3scaffold.pipeline.runner import only_run, run_pipeline, scratch
 from phi3scaffold.pipeline.stage import Context, Inputs, Resources, Stage
 from phi3scaffold.project.errors import ScaffoldError
@@ -59,9 +60,9 @@ def run(project: Project, stages: dict[str, Stage] = STAGES) -> dict[str, str]:
     """stage -> how it ended."""
     states: dict[str, str] = {}
 
-    def emit(event: dict) -> None:
-        if event["kind"] == "stage" and event["state"] != "start":
-            states[event["stage"]] = event["state"]
+    def emit(event: Event) -> None:
+        if isinstance(event, StageEnded):
+            states[event.stage] = "fresh" if event.seconds is None else "done"
 
     run_pipeline(project, list(stages), stages, emit)
     return states
@@ -75,16 +76,16 @@ def test_a_second_run_does_nothing(project: Project) -> None:
 def test_a_result_that_somebody_changed_is_made_again_and_said(project: Project) -> None:
     run(project)
     (project.root / "first" / "copy").write_text("ONE")
-    notes = []
-    run_pipeline(project, list(STAGES), STAGES, lambda e: notes.append(e.get("text")))
-    assert [text for text in notes if text] == [
-        "copy has changed since it was made, or is gone: making it again"
+    events: list[Event] = []
+    run_pipeline(project, list(STAGES), STAGES, events.append)
+    assert [event for event in events if isinstance(event, Note)] == [
+        Note("first", "copy has changed since it was made, or is gone: making it again")
     ]
     assert (project.root / "first" / "copy").read_text() == "one"
     (project.root / "rows").write_text("two")  # no note where the inputs are why
-    notes.clear()
-    run_pipeline(project, list(STAGES), STAGES, lambda e: notes.append(e.get("text")))
-    assert not any(notes)
+    events.clear()
+    run_pipeline(project, list(STAGES), STAGES, events.append)
+    assert not any(isinstance(event, Note) for event in events)
 
 
 def test_what_is_published_may_still_be_an_error(project: Project) -> None:
@@ -185,6 +186,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from phi3scaffold.project.settings import Project
+from phi3scaffold.pipeline.events import Event, Note, StageEnded
 from phi3scaffold.pipeline.runner import run_pipeline
 from phi3scaffold.pipeline.stage import Inputs, Stage
 def slow(context):

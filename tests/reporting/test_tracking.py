@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from phi3scaffold.pipeline.events import Event, Note, StageEnded, StageStarted, Step
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.reporting import tracking
@@ -28,19 +29,17 @@ from tests.support.mlflow_server import Server
 needs_mlflow = pytest.mark.skipif(
     importlib.util.find_spec("mlflow") is None, reason="MLflow is not installed"
 )
-Event = dict[str, Any]
-START: Event = {"kind": "stage", "stage": "finetune", "state": "start", "title": "", "about": 0}
+START = StageStarted("finetune", "training")
 RUNG = {"accuracy": 0.75, "perplexity": float("inf"), "accuracy_interval": [0.7, 0.8]}
 
 
-def done(stage: str, **facts: Any) -> Event:
-    of = {"kind": "stage", "stage": stage, "state": "done", "seconds": 2.0, "peak_bytes": 5 * 2**20}
-    return {**of, "facts": facts}
+def done(stage: str, **facts: Any) -> StageEnded:
+    return StageEnded(stage, facts, seconds=2.0, peak_bytes=5 * 2**20)
 
 
-EVENTS = [
+EVENTS: list[Event] = [
     START,
-    *({"kind": "step", "step": n, "of": 3, "loss": 3.0 / n, "loss_step": n} for n in (1, 2, 3)),
+    *(Step(n, 3, loss=3.0 / n, loss_step=n) for n in (1, 2, 3)),
     done("finetune", last_loss=1.0, algo="LoRA"),
     done("evaluate", forms={"onnx": RUNG}),
     done("gate", released=True),
@@ -133,12 +132,11 @@ def test_the_loss_curve_is_whole_where_a_run_goes_on(
 
     history = [{"step": n, "loss": float(n)} for n in (1, 2, 3, 4)]
     (stored.adapter / "history.json").write_text(json.dumps(history))
-    step = {"kind": "step", "of": 4, "tokens_per_second": 9.0}
     events = [
         START,
-        {**step, "step": 3, "loss": 3.0, "loss_step": 3},
-        {**step, "step": 4, "loss": 3.0, "loss_step": 3},  # it has none yet
-        {**step, "step": 4, "loss": 4.0, "loss_step": 4},
+        Step(3, 4, loss=3.0, loss_step=3, tokens_per_second=9.0),
+        Step(4, 4, loss=3.0, loss_step=3, tokens_per_second=9.0),  # it has none yet
+        Step(4, 4, loss=4.0, loss_step=4, tokens_per_second=9.0),
         done("finetune"),
     ]
     client = MlflowClient(tracking.address(stored))
@@ -221,11 +219,11 @@ def test_a_store_that_does_not_answer_ends_no_run(
     """And what opens it is nowhere to be read."""
     monkeypatch.setenv(tracking.URI, uri)
     begun = time.monotonic()
-    notes = [event for event in track(project, EVENTS) if event["kind"] == "note"]
-    assert len(notes) == 1 and tracking.shown(uri) in notes[0]["text"]
+    notes = [event.text for event in track(project, EVENTS) if isinstance(event, Note)]
+    assert len(notes) == 1 and tracking.shown(uri) in notes[0]
     assert time.monotonic() - begun < 40
     log = (project.gen / "logs" / "run.log").read_text(encoding="utf-8")
-    assert "Traceback" in log and "sesame" not in log + notes[0]["text"]
+    assert "Traceback" in log and "sesame" not in log + notes[0]
 
 
 @needs_mlflow
@@ -263,7 +261,7 @@ def test_a_store_that_answers_late_gets_all(
         if number in (2, 6):
             store(stored).parent.unlink()
             away.rename(store(stored).parent)
-        tracker.take({**event, "at": time.time()})
+        tracker.take(event, time.time())
         assert bool(tracker.problem) is (number in (0, 1, 4, 5))
     tracker.end("FINISHED")
     assert not tracker.problem
@@ -286,13 +284,13 @@ def test_two_runs_at_once_share_a_new_store(project: Project) -> None:
 @needs_mlflow
 def test_a_run_that_went_down_with_its_machine_is_not_running(stored: Project) -> None:
     gone, here = process.Tracker(stored), process.Tracker(stored)
-    gone.take({**START, "at": 1.0})
-    here.take({**START, "at": 2.0})
+    gone.take(START, 1.0)
+    here.take(START, 2.0)
     assert [run.info.status for run in runs(stored)] == ["RUNNING"] * 2  # both are this process
     client, run = gone._client, gone._run
     host, pid, begun = client.get_run(run).data.tags[process.PROCESS].rsplit(" ", 2)
     client.set_tag(run, process.PROCESS, f"{host} {pid} {int(begun) - 3600}")
-    process.Tracker(stored).take({**START, "at": 3.0})
+    process.Tracker(stored).take(START, 3.0)
     found = {one.info.run_id: one.info.status for one in runs(stored)}
     assert found.pop(run) == "KILLED"
     assert set(found.values()) == {"RUNNING"}
@@ -304,9 +302,9 @@ def test_without_mlflow_it_is_said_once(project: Project, monkeypatch: pytest.Mo
         importlib.util, "find_spec", lambda name: None if name == "mlflow" else find(name)
     )
     told = track(project, EVENTS * 2)
-    assert [event for event in told if event["kind"] != "note"] == EVENTS * 2
-    (note,) = [event for event in told if event["kind"] == "note"]
-    assert "MLflow is not installed" in note["text"]
+    assert [event for event in told if not isinstance(event, Note)] == EVENTS * 2
+    (note,) = [event for event in told if isinstance(event, Note)]
+    assert "MLflow is not installed" in note.text
     assert not store(project).parent.exists()
 
 
@@ -334,10 +332,9 @@ def test_the_setting(project: Project) -> None:
 
 
 def test_what_is_tracked_is_numbers() -> None:
-    step = {"kind": "step", "step": 3, "of": 9, "loss": 0.5, "tokens_per_second": None}
-    assert process.metrics({**step, "loss_step": 3}) == {"finetune/loss": 0.5}
-    assert process.metrics({**step, "loss_step": 2}) == {}  # what is known of an earlier step
-    assert process.metrics({"kind": "step", "step": 3, "of": 9, "form": "onnx"}) == {}
+    assert process.metrics(Step(3, 9, loss=0.5, loss_step=3)) == {"finetune/loss": 0.5}
+    assert process.metrics(Step(3, 9, loss=0.5, loss_step=2)) == {}  # an earlier one
+    assert process.metrics(Step(3, 9, form="onnx")) == {}
     assert process.metrics(done("evaluate", forms={"onnx": RUNG}, rows=True)) == {
         "evaluate/seconds": 2.0,
         "evaluate/peak_MiB": 5.0,
@@ -368,6 +365,7 @@ def test_a_run_that_goes_away_without_a_word(stored: Project) -> None:
         "from phi3scaffold.project.settings import load_project\n"
         "from phi3scaffold.reporting.tracking import Record\n"
         f"record = Record(load_project(Path({str(project.root)!r})), print)\n"
+        "from phi3scaffold.pipeline.events import StageStarted\n"
         f"record.take({START!r})\n"
         "import time; time.sleep(1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from phi3scaffold.pipeline import environment
+from phi3scaffold.pipeline.events import Event, Step
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import load_project
 
@@ -73,17 +74,17 @@ def run(root: Path, *stages: str, emit: Any = lambda event: None) -> dict[str, A
 @pytest.mark.parametrize("kind", KEYS)
 def test_it_trains_packed_rows_and_merges(kind: str, tiny_project: Path, tmp_path: Path) -> None:
     root = project_with(tiny_project, tmp_path, kind)
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
     facts = run(root, "finetune", "merge", emit=events.append)
     assert facts["algo"] == kind
     assert facts["steps"] == 2
     assert 300 < facts["tokens"] < 2 * 16 * 256  # counted by our Trainer alone: no padding
     history = json.loads((root / "gen-model" / "adapter" / "history.json").read_text())
     assert any("eval_loss" in entry for entry in history) == (kind == "LoKr")
-    steps = [e for e in events if e["kind"] == "step"]  # each once, with its own loss
+    steps = [e for e in events if isinstance(e, Step)]  # each once, with its own loss
     losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
-    assert [(e["step"], e["loss"]) for e in steps] == losses
-    assert all(e["loss_step"] == e["step"] for e in steps)
+    assert [(e.step, e.loss) for e in steps] == losses
+    assert all(e.loss_step == e.step for e in steps)
     assert (root / "gen-model" / "merged" / "model.safetensors").is_file()
 
 

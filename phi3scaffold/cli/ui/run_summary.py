@@ -7,6 +7,7 @@ from typing import Any
 
 from phi3scaffold.cli.ui.comparison_table import gate, ladder
 from phi3scaffold.cli.ui.terminal import from_here
+from phi3scaffold.pipeline.events import StageEnded
 from phi3scaffold.project.formatting import binary_size, duration
 from phi3scaffold.project.settings import DEMONSTRATION, Project
 from phi3scaffold.stages.graph import STAGES
@@ -29,13 +30,11 @@ class RunSummary:
         self.seconds: dict[str, float | None] = {}
         self.peak: dict[str, int] = {}
 
-    def take(self, event: dict[str, Any]) -> None:
-        """Take an event; those of stages that ended count."""
-        if event["kind"] == "stage" and event["state"] in ("done", "fresh"):
-            name = event["stage"]
-            self.facts[name] = event.get("facts") or {}
-            self.seconds[name] = event.get("seconds")
-            self.peak[name] = event.get("peak_bytes", 0)
+    def take(self, event: StageEnded) -> None:
+        """Remember how a stage ended."""
+        self.facts[event.stage] = event.facts
+        self.seconds[event.stage] = event.seconds
+        self.peak[event.stage] = event.peak_bytes
 
     @property
     def is_judged(self) -> bool:

@@ -17,18 +17,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.pipeline import ranks
+from phi3scaffold.pipeline.events import Emit, Event, Note, StageEnded, StageStarted, Step, to_json
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 
 URI = "MLFLOW_TRACKING_URI"
 BEGIN = ("finetune", "evaluate")  # a run in which neither is done again is not worth a record
 PATIENCE = 60.0  # seconds that a finished run waits, at most, for a store that is slow
-Emit = Callable[[dict[str, Any]], None]
 
 
 def store(project: Project) -> Path:
@@ -90,18 +90,19 @@ class Record:
         self._pump: threading.Thread | None = None
         self._off = False
 
-    def take(self, event: dict[str, Any]) -> None:
+    def take(self, event: Event) -> None:
+        """Hand an event on, and track it where it says something to track."""
         self.emit(event)
-        stage = event["kind"] == "stage"
-        self.judged = self.judged or (stage and event["stage"] == "gate")
-        if self._off or not (stage or event.get("loss") is not None):
+        stage = isinstance(event, StageStarted | StageEnded)
+        self.judged = self.judged or (isinstance(event, StageEnded) and event.stage == "gate")
+        if self._off or not (stage or (isinstance(event, Step) and event.loss is not None)):
             return
-        timed = {**event, "at": time.time()}
+        timed = {**to_json(event), "at": time.time()}
         if self._process is not None:
             self._waiting.put(timed)
             return
         self._before.append(timed)
-        if stage and event["state"] == "start" and event["stage"] in BEGIN:
+        if isinstance(event, StageStarted) and event.stage in BEGIN:
             self._begin()
 
     def close(self, status: str) -> None:
@@ -171,4 +172,4 @@ class Record:
                 stream.flush()
 
     def _note(self, text: str) -> None:
-        self.emit({"kind": "note", "stage": "tracking", "text": text})
+        self.emit(Note("tracking", text))

@@ -11,13 +11,14 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.datasets.private_data import find_secrets
+from phi3scaffold.pipeline.events import Event, StageEnded, Step, from_json
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting.tracking import URI, address, shown, store
@@ -41,21 +42,20 @@ AGAIN = 30.0  # seconds until a store that did not answer is asked again
 QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
-def metrics(event: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of an event, by the name they get; only numbers that are finite.
+def metrics(event: Event) -> dict[str, float]:
+    """Return the numbers of an event, by the name they get; only numbers that are finite.
 
     Bytes become MiB, as everywhere that people read them.
     """
     found: dict[str, Any] = {}
-    if event["kind"] == "step":
-        if event.get("loss") is None or event["loss_step"] != event["step"]:
+    if isinstance(event, Step):
+        if event.loss is None or event.loss_step != event.step:
             return {}  # the loss of an earlier step, which was told then
-        found = {f"finetune/{name}": event.get(name) for name in STEP}
-    elif made(event) in STAGES:
-        stage, facts = event["stage"], event.get("facts") or {}
-        told = {**facts, "seconds": event.get("seconds"), "peak_bytes": event.get("peak_bytes")}
-        found = {f"{stage}/{name}": value for name, value in told.items()}
-        for form, rung in (facts.get("forms") or {}).items():
+        found = {f"finetune/{name}": getattr(event, name) for name in STEP}
+    elif isinstance(event, StageEnded) and event.stage in STAGES:
+        values = {**event.facts, "seconds": event.seconds, "peak_bytes": event.peak_bytes or None}
+        found = {f"{event.stage}/{name}": value for name, value in values.items()}
+        for form, rung in (event.facts.get("forms") or {}).items():
             if isinstance(rung, dict):
                 found |= {f"{form}/{name}": rung.get(name) for name in RUNG}
     return {
@@ -63,12 +63,6 @@ def metrics(event: Mapping[str, Any]) -> dict[str, float]:
         for name, value in found.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }
-
-
-def made(event: Mapping[str, Any]) -> str | None:
-    """The stage whose result is there since this event."""
-    there = event["kind"] == "stage" and event["state"] in ("done", "fresh")
-    return str(event["stage"]) if there else None
 
 
 def parameters(project: Project) -> dict[str, str]:
@@ -133,15 +127,15 @@ class Tracker:
         self._tags: dict[str, str] = {}
         self._next = 0.0
 
-    def take(self, event: Mapping[str, Any]) -> None:
-        now, step = int(1000 * event["at"]), int(event.get("step") or 0)
+    def take(self, event: Event, at: float) -> None:
+        """Track an event of the time `at` (seconds since 1970)."""
+        now, step = int(1000 * at), event.step if isinstance(event, Step) else 0
         self._start = self._start or now
         found = metrics(event)
         self._metrics += [(name, value, now, step) for name, value in found.items()]
         self._told |= {(name, step) for name in found}
-        stage = made(event)
-        if stage:
-            self._stages.add(stage)
+        if isinstance(event, StageEnded):
+            self._stages.add(event.stage)
             self._look(event, now)
         if time.monotonic() >= self._next:
             self.problem = ""
@@ -173,14 +167,14 @@ class Tracker:
             return False
         return True
 
-    def _look(self, event: Mapping[str, Any], now: int) -> None:
+    def _look(self, event: StageEnded, now: int) -> None:
         """What only some stages leave: the verdict, the losses that no step told, the card.
 
         Those are of held-out rows, and of the steps that an earlier run made before it was ended.
         """
-        stage = event["stage"]
+        stage = event.stage
         if stage == "gate":
-            self._tags["released"] = str((event.get("facts") or {}).get("released")).lower()
+            self._tags["released"] = str(event.facts.get("released")).lower()
         with contextlib.suppress(OSError, ValueError):
             if stage == "finetune":
                 history = json.loads((self.project.adapter / "history.json").read_text("utf-8"))
@@ -335,11 +329,11 @@ def main(project: Project) -> int:
     ended = "KILLED"  # the run went away without a word
     with contextlib.redirect_stdout(sys.stderr):
         for line in sys.stdin:
-            event = json.loads(line)
-            if event["kind"] == "end":
-                ended = event["status"]
-            else:
-                tracker.take(event)
+            message = json.loads(line)
+            if message["kind"] == "end":
+                ended = message["status"]
+            elif (event := from_json(message)) is not None:
+                tracker.take(event, message["at"])
         tracker.end(ended)
     print(tracker.problem)
     return 1 if tracker.problem else 0

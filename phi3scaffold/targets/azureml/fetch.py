@@ -6,11 +6,12 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from phi3scaffold.pipeline import atomic_publish, manifest
+from phi3scaffold.pipeline.events import Bytes, Emit, Note, StageEnded, StageStarted
 from phi3scaffold.pipeline.hashing import StatCache
 from phi3scaffold.pipeline.runner import only_run, scratch
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -19,7 +20,6 @@ from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml.job_record import Record
 from phi3scaffold.targets.azureml.workspace import Workspace
 
-Emit = Callable[[dict[str, Any]], None]
 SMALL = ("data", "evaluation", "release", "report")  # always brought, after the adapter
 
 
@@ -51,8 +51,8 @@ def fetch(
                     missing.append(folder.name)
                 elif folder.name in forms:
                     here = folder.relative_to(project.root).as_posix()
-                    told = f"{decimal_size(brought)} brought back" if brought else "is here already"
-                    emit({"kind": "note", "stage": "azure", "text": f"{here}: {told}"})
+                    size = f"{decimal_size(brought)} brought back" if brought else "is here already"
+                    emit(Note("azure", f"{here}: {size}"))
         finally:
             atomic_publish.recover(folders, scratch(project))
     return [name for name in missing if name in forms]
@@ -86,8 +86,7 @@ def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) ->
     total = sum(entry["bytes"] for entry in made.files.values())
     _check_room(folder, total)
     begun = time.monotonic()
-    title = f"bringing back {folder.name}"
-    emit({"kind": "stage", "stage": "fetch", "state": "start", "title": title, "about": 0})
+    emit(StageStarted("fetch", f"bringing back {folder.name}"))
     out = atomic_publish.scratch_for(folder, room)
     done = 0
     for name, entry in made.files.items():
@@ -100,15 +99,14 @@ def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) ->
                     sha256.update(piece)
                     stream.write(piece)
                     done += len(piece)
-                    emit({"kind": "bytes", "what": folder.name, "done": done, "of": total})
+                    emit(Bytes(folder.name, done, total))
         except ResourceNotFoundError:
             raise _refused(prefix, name, "is missing") from None
         if sha256.hexdigest() != entry["sha256"]:
             raise _refused(prefix, name, "is not what the manifest says")
     (out / manifest.NAME).write_bytes(text)
     atomic_publish.publish(out, folder, room)
-    seconds = round(time.monotonic() - begun, 3)
-    emit({"kind": "stage", "stage": "fetch", "state": "done", "seconds": seconds, "facts": {}})
+    emit(StageEnded("fetch", seconds=round(time.monotonic() - begun, 3)))
     return total
 
 

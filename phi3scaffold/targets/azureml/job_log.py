@@ -8,18 +8,17 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from phi3scaffold.pipeline.events import Emit, Event, Failure, Note, StageEnded, from_json
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.targets.azureml.job_record import Record
 from phi3scaffold.targets.azureml.workspace import ARTIFACTS, ENDED, Unreachable, Workspace
 
-Emit = Callable[[dict[str, Any]], None]
 SOON, SELDOM = 0.5, 5.0  # seconds between two looks: in a job's first seconds, in its hours
 PATIENCE = 900.0  # seconds without an answer before it gives up watching
-KINDS = ("stage", "step", "bytes", "note")
 LAST = 20  # lines of the log that a failure shows
 
 
@@ -79,7 +78,7 @@ def follow(workspace: Workspace, record: Record, emit: Emit) -> Outcome:
             silent_since = silent_since or time.monotonic()
             if time.monotonic() - silent_since > PATIENCE:
                 raise
-            emit({"kind": "note", "stage": "azure", "text": f"{error.what} Trying again."})
+            emit(Note("azure", f"{error.what} Trying again."))
             _wait(begun)
             continue
         if state is None:
@@ -90,7 +89,7 @@ def follow(workspace: Workspace, record: Record, emit: Emit) -> Outcome:
             )
         if state != outcome.state:
             outcome.state = state
-            emit({"kind": "note", "stage": "azure", "text": f"job {record.name}: {state}"})
+            emit(Note("azure", f"job {record.name}: {state}"))
         if state in ENDED:
             return outcome
         _wait(begun)
@@ -106,22 +105,22 @@ def take(line: str, outcome: Outcome, emit: Emit) -> None:
     if event is None:
         if line.strip():
             outcome.tail.append(line.rstrip())
-    elif event["kind"] == "error":
-        outcome.error = ScaffoldError(**event["error"])
-    elif event["kind"] in KINDS:
-        if event["kind"] == "stage" and event["state"] != "start":
-            outcome.stages.add(event["stage"])
+    elif isinstance(event, Failure):
+        outcome.error = event.error
+    else:
+        if isinstance(event, StageEnded):
+            outcome.stages.add(event.stage)
         emit(event)
 
 
-def read_event(line: str) -> dict[str, Any] | None:
+def read_event(line: str) -> Event | None:
+    """Return the event that a line of the log is; None for any other line."""
     if not line.startswith('{"kind"'):
         return None
     try:
-        event = json.loads(line)
+        return from_json(json.loads(line))
     except ValueError:
         return None
-    return event if isinstance(event, dict) else None
 
 
 class Log:

@@ -17,6 +17,7 @@ from typing import Any
 
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.pipeline import atomic_publish, manifest, ranks
+from phi3scaffold.pipeline.events import Event, Failure, StageEnded, to_json
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 
@@ -48,13 +49,12 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
 
     rank = ranks.here()
 
-    def emit(event: dict[str, Any]) -> None:
+    def emit(event: Event) -> None:
         if rank.number != 0:
             return
         tell(event)
-        name = event.get("stage")
-        if event["kind"] == "stage" and event["state"] != "start" and name not in STAYS:
-            folder = STAGES[str(name)].folder(project)
+        if isinstance(event, StageEnded) and event.stage not in STAYS:
+            folder = STAGES[event.stage].folder(project)
             atomic_publish.copy_whole(folder, results / folder.name)
             made = manifest.read(folder)
             if made and project.checkpoints:  # it is where it outlives the machine, too
@@ -78,9 +78,8 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
         with tracked(project, emit, here=False) as told:  # Azure ML sets MLflow's address
             run_pipeline(project, up_to("report"), STAGES, told)
     except ScaffoldError as error:
-        said = {"what": error.what, "where": error.where, "fix": error.fix}
         if rank.number == 0:
-            tell({"kind": "error", "error": {**said, "exit_code": error.exit_code}})
+            tell(Failure(error))
         raise
     finally:
         log = log_file(project)
@@ -89,9 +88,9 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
             shutil.copyfile(log, results / LOG / log.name)
 
 
-def tell(event: dict[str, Any]) -> None:
-    """One event as one line, which `follow` understands."""
-    sys.stdout.write(json.dumps(event) + "\n")
+def tell(event: Event) -> None:
+    """Print an event as one line, which `job_log.follow` reads."""
+    sys.stdout.write(json.dumps(to_json(event)) + "\n")
     sys.stdout.flush()
 
 

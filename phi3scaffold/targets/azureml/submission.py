@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from phi3scaffold.models.model_lock import local_folder, pin
+from phi3scaffold.pipeline.events import Emit, Note
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml import hub_token, job_checks, workspace
@@ -18,8 +18,6 @@ from phi3scaffold.targets.azureml.job_log import follow, studio
 from phi3scaffold.targets.azureml.job_record import Record, fingerprint, read_record
 from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
 from phi3scaffold.targets.azureml.workspace_settings import Settings, read_settings
-
-Emit = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -182,4 +180,4 @@ def complete(project: Project, record: Record, emit: Emit) -> None:
 
 
 def _note(emit: Emit, text: str) -> None:
-    emit({"kind": "note", "stage": "azure", "text": text})
+    emit(Note("azure", text))
