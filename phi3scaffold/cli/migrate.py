@@ -15,7 +15,7 @@ from phi3scaffold.cli import new as new_verb
 from phi3scaffold.cli.ui import migration_report
 
 if TYPE_CHECKING:
-    from phi3scaffold.migration import Old, Plan
+    from phi3scaffold.migration import MigrationPlan, OldConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def _width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
 
 
-def _as_json(old: Old, plan: Plan) -> dict[str, Any]:
+def _as_json(old: OldConfig, plan: MigrationPlan) -> dict[str, Any]:
     return {
         "fields": [asdict(outcome) for outcome in plan.outcomes],
         "notes": [note._asdict() for note in old.notes],
@@ -80,7 +80,7 @@ def _as_json(old: Old, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _check(old: Old, as_json: bool) -> int:
+def _check(old: OldConfig, as_json: bool) -> int:
     from phi3scaffold.pipeline import environment
 
     environment.prepare()

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from phi3scaffold.models.catalogue import DEFAULT, ENTRIES, Entry
+from phi3scaffold.models.catalogue import DEFAULT, ENTRIES, CatalogueEntry
 
 FOOTER = f"""\
 Default: {DEFAULT}.
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
             print(line)
 
 
-def as_json(entry: Entry) -> dict[str, Any]:
+def as_json(entry: CatalogueEntry) -> dict[str, Any]:
     """Everything the catalogue says about one model. Sizes: parameters, GiB, tokens."""
     return {
         "name": entry.name,
@@ -61,7 +61,7 @@ def plain_lines() -> list[str]:
     return [*lines, "", *FOOTER.splitlines()]
 
 
-def _cells(entry: Entry) -> tuple[str, ...]:
+def _cells(entry: CatalogueEntry) -> tuple[str, ...]:
     return (
         entry.name,
         entry.hub_id or "(in this package)",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
-    from phi3scaffold.generator.update import Plan
-    from phi3scaffold.generator.update.merge import Change
+    from phi3scaffold.generator.update import UpdatePlan
+    from phi3scaffold.generator.update.merge import FileChange
 
 # What became of files, in the order of the summary: most pressing last.
 SAID = {
@@ -98,7 +98,7 @@ def _choices(words: list[str]) -> dict[str, str]:
     return choices
 
 
-def summary(found: Plan, *, done: bool) -> None:
+def summary(found: UpdatePlan, *, done: bool) -> None:
     """Print what became of which files, and the next steps: one screen.
 
     Of an update that was only looked at, on stderr: what stdout has is a patch.
@@ -132,12 +132,12 @@ def summary(found: Plan, *, done: bool) -> None:
         print("  make setup                    (setup/ has changed; without make: setup/setup.ps1)")
 
 
-def _line(change: Change) -> str:
+def _line(change: FileChange) -> str:
     line = change.path if change.source is None else f"{change.source} -> {change.path}"
     return f"{line}  ({change.why})" if change.why else line
 
 
-def _as_json(found: Plan) -> dict[str, Any]:
+def _as_json(found: UpdatePlan) -> dict[str, Any]:
     files = [
         {"path": one.path, "fate": one.fate, "from": one.source, "why": one.why}
         for one in found.changes

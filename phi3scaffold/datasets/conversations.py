@@ -35,14 +35,14 @@ class Conversation:
 
 
 @dataclass(frozen=True)
-class Dropped:
+class DroppedRow:
     """A row that is left out, where it stood, and why."""
 
     place: str
     reason: str
 
 
-def conversation(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
+def conversation(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
     """One row as a conversation, or why it is left out.
 
     Raises:
@@ -80,13 +80,13 @@ def values_of(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _filled(row: Row, spec: DatasetSpec) -> Conversation | Dropped:
+def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
     asked = {name: _text(row, name, "turns") for name in columns_of(spec.user)}
     answers = {name: _text(row, name, "turns") for name in columns_of(spec.assistant)}
     if not all(map(str.strip, answers.values())):
-        return Dropped(row.place, "empty answer")
+        return DroppedRow(row.place, "empty answer")
     if not any(map(str.strip, asked.values())):
-        return Dropped(row.place, "empty prompt")
+        return DroppedRow(row.place, "empty prompt")
     answer = fill(spec.assistant, answers)
     if spec.labels and answer not in spec.labels:
         raise _unknown_label(row, answer, spec)
@@ -142,12 +142,12 @@ def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
     )
 
 
-def _whole(row: Row, spec: DatasetSpec, form: Messages) -> Conversation | Dropped:
+def _whole(row: Row, spec: DatasetSpec, form: Messages) -> Conversation | DroppedRow:
     turns = _turns(row, form)
     _refuse_disorder(turns, row)
     for name, role in (("answer", "assistant"), ("prompt", "user")):
         if not all(turn["content"].strip() for turn in turns if turn["role"] == role):
-            return Dropped(row.place, f"empty {name}")
+            return DroppedRow(row.place, f"empty {name}")
     if turns[0]["role"] != "system":
         turns = _with_system(turns, spec.system)
     return Conversation(row.place, turns, {})

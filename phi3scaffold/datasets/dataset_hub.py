@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from phi3scaffold.datasets.formats import registry
 from phi3scaffold.datasets.formats.byte_stream import HUB
 from phi3scaffold.datasets.split_names import HELD_OUT, TRAIN, Splits, by_name, kinds, split_of
-from phi3scaffold.models.hub_errors import Asked, explained
+from phi3scaffold.models.hub_errors import HubRequest, explained
 from phi3scaffold.project.errors import ScaffoldError
 
 ADDRESS = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
@@ -113,8 +113,8 @@ def download(address: str) -> Path:
         )
 
 
-def _asked(repo: str, revision: str) -> Asked:
-    return Asked(
+def _asked(repo: str, revision: str) -> HubRequest:
+    return HubRequest(
         repo=repo,
         revision=revision,
         page=f"datasets/{repo}",

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.datasets.conversations import Conversation, Dropped, conversation
+from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
 from phi3scaffold.models.templates import columns_of
@@ -310,7 +310,7 @@ def _try(found: Guess, rows: Sequence[Row]) -> None:
     made = [conversation(row, spec) for row in rows]
     if any(isinstance(one, Conversation) for one in made):
         return
-    reasons = sorted({one.reason for one in made if isinstance(one, Dropped)})
+    reasons = sorted({one.reason for one in made if isinstance(one, DroppedRow)})
     raise ScaffoldError(
         f"Not one of the first rows can be used: {', '.join(reasons)}.",
         where=rows[0].place,

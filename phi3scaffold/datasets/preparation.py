@@ -30,7 +30,7 @@ from phi3scaffold.datasets.shards import Batch, Shards, batches, mask, name_of
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.datasets.split import hold_out, mixed
 from phi3scaffold.datasets.statistics import Facts
-from phi3scaffold.datasets.worker_pool import Crew, worth
+from phi3scaffold.datasets.worker_pool import WorkerPool, worth
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.errors import ScaffoldError
@@ -76,7 +76,7 @@ def prepare(
     """
     started = time.monotonic()
     scratch.mkdir(parents=True, exist_ok=True)
-    run = _Run(spec, tokenizer, scratch, emit)
+    run = _Preparation(spec, tokenizer, scratch, emit)
     try:
         report = run.all(out, workers)
     finally:
@@ -91,7 +91,7 @@ def prepare(
     }
 
 
-class _Run:
+class _Preparation:
     """One preparation, phase by phase."""
 
     def __init__(self, spec: DatasetSpec, tokenizer: Path, scratch: Path, emit: Emit) -> None:
@@ -100,7 +100,7 @@ class _Run:
         if isinstance(spec.held_out, tuple):
             self.sources.append((Reading(spec.held_out), HELD_OUT))
         self.size = sum(reading.bytes_total for reading, _ in self.sources)
-        self.progress = _Progress(emit)
+        self.progress = _PreparationProgress(emit)
         self.shards = Shards(scratch)
         self.index = Index(scratch / "index.sqlite")
         self.columns: dict[str, None] = {}
@@ -109,7 +109,7 @@ class _Run:
 
     def all(self, out: Path, workers: int | None) -> dict[str, Any]:
         count = worth(self.size) if workers is None else workers
-        with Crew(self.spec, self.tokenizer, self.scratch, count) as crew:
+        with WorkerPool(self.spec, self.tokenizer, self.scratch, count) as crew:
             self.render(crew)
             self.index.drop_doubles()
             self.index.drop_leaks()
@@ -126,7 +126,7 @@ class _Run:
         (out / ROWS_REPORT).write_text(text + "\n", encoding="utf-8", newline="\n")
         return report
 
-    def render(self, crew: Crew) -> None:
+    def render(self, crew: WorkerPool) -> None:
         """Make the shards, and the index of what is in them."""
         sides = self.batches()
         given: list[tuple[Batch, bool | None]] = []  # handed out, not yet back
@@ -157,7 +157,7 @@ class _Run:
                 number = batch.number + 1
                 yield batch, held
 
-    def compare(self, crew: Crew) -> dict[str, int]:
+    def compare(self, crew: WorkerPool) -> dict[str, int]:
         """Group the prompts that are nearly the same; how many rows were looked at, of how many."""
         import numpy as np
 
@@ -186,7 +186,7 @@ class _Run:
         return {"checked": int(counts[sample].sum()), "of": int(counts.sum())}
 
     def sign(
-        self, crew: Crew, rows: np.ndarray, common: np.ndarray
+        self, crew: WorkerPool, rows: np.ndarray, common: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The signatures of the prompts of `rows` (sorted): places among them, and signatures."""
         import numpy as np
@@ -276,7 +276,7 @@ class _Run:
         ]
 
 
-class _Progress:
+class _PreparationProgress:
     """One bar for all phases, in thousandths of the time."""
 
     def __init__(self, emit: Emit) -> None:

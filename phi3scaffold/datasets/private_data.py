@@ -66,7 +66,7 @@ def _is_address(match: re.Match[str]) -> bool:
     return match[1] not in RESERVED and match[0].partition("@")[0] not in NOBODY
 
 
-class Rule(NamedTuple):
+class PrivateDataRule(NamedTuple):
     """A kind, what it looks like, and what a match must fulfil besides."""
 
     kind: str
@@ -77,26 +77,26 @@ class Rule(NamedTuple):
         return any(map(self.check, self.pattern.finditer(text)))
 
 
-def _key(maker: str, pattern: str, *hints: str) -> list[tuple[str, Rule]]:
+def _key(maker: str, pattern: str, *hints: str) -> list[tuple[str, PrivateDataRule]]:
     """A key that its maker marks with a fixed piece; `hints` where that is no plain prefix."""
-    rule = Rule(f"access key ({maker})", re.compile(pattern))
+    rule = PrivateDataRule(f"access key ({maker})", re.compile(pattern))
     return [(hint, rule) for hint in hints]
 
 
 RESERVED = ("example", "test", "invalid", "localhost")  # top-level names that are nobody's
 NOBODY = ("git", "noreply", "no-reply")
 PLACEHOLDER = re.compile(r"(?i)x{4}|\*{3}|\.{3}|[<>{}()\[\]$%]|your|example|change|placeholder")
-_EMAIL = Rule(
+_EMAIL = PrivateDataRule(
     EMAIL,
     re.compile(r"(?<![\w.+-])\w[\w.+-]{0,63}@(?:[\w-]{1,63}\.){1,5}([A-Za-z]{2,24})\b"),
     _is_address,
 )
-_IN_URL = Rule(
+_IN_URL = PrivateDataRule(
     PASSWORD,
     re.compile(r"[a-z]://[^\s/:@]{1,64}:([^\s/@]{3,64})@"),
     lambda match: not PLACEHOLDER.search(match[1]),
 )
-HINTS: tuple[tuple[str, Rule], ...] = (
+HINTS: tuple[tuple[str, PrivateDataRule], ...] = (
     ("://", _IN_URL),
     *_key("Anthropic", r"\bsk-ant-[\w-]{32}", "sk-ant-"),
     *_key("AWS", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", "AKIA", "ASIA"),
@@ -120,14 +120,16 @@ HINTS: tuple[tuple[str, Rule], ...] = (
     *_key("Stripe", r"\b[rs]k_live_[0-9A-Za-z]{20}", "k_live_"),
     (
         "eyJ",
-        Rule(
+        PrivateDataRule(
             "web token (JWT)",
             re.compile(r"(?<![\w-])eyJ[\w-]{8,2000}\.eyJ[\w-]{8,4000}\.[\w-]{16}"),
         ),
     ),
     (
         "-----BEGIN",
-        Rule("private key", re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?---")),
+        PrivateDataRule(
+            "private key", re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?---")
+        ),
     ),
 )
 # password = "...", api_key: ..., client-secret=...; what stands behind is looked at by _is_secret

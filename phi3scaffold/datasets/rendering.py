@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from phi3scaffold.datasets.conversations import Conversation, Dropped
+from phi3scaffold.datasets.conversations import Conversation, DroppedRow
 from phi3scaffold.datasets.truncation import Shortener
 from phi3scaffold.models.prompt import Prompt, special_tokens
 from phi3scaffold.models.templates import Message
@@ -94,8 +94,8 @@ class Renderer:
             Shortener(self.fits, max_tokens, user) if long_rows == "truncate" else None
         )
 
-    def render(self, rows: Sequence[Conversation]) -> list[Rendered | Dropped]:
-        """Every row as a `Rendered`, or `Dropped` where it is too long; of the same length.
+    def render(self, rows: Sequence[Conversation]) -> list[Rendered | DroppedRow]:
+        """Every row as a `Rendered`, or `DroppedRow` where it is too long; of the same length.
 
         Raises:
             ScaffoldError: naming the first row whose text holds a control token, that has no
@@ -113,14 +113,16 @@ class Renderer:
             return False
         return len(encode(self.tokenizer, row.messages, ask=False)) <= self.max_tokens
 
-    def _fitting(self, row: Conversation, made: Rendered | None) -> Rendered | Dropped:
+    def _fitting(self, row: Conversation, made: Rendered | None) -> Rendered | DroppedRow:
         if made is not None and len(made.input_ids) <= self.max_tokens:
             return made
         if self._shortener is None:
-            return Dropped(row.place, f"longer than {self.max_tokens} tokens")
+            return DroppedRow(row.place, f"longer than {self.max_tokens} tokens")
         shorter = self._shortener.shorten(row)
         if shorter is None:
-            return Dropped(row.place, f"its answer alone is longer than {self.max_tokens} tokens")
+            return DroppedRow(
+                row.place, f"its answer alone is longer than {self.max_tokens} tokens"
+            )
         return self._samples([shorter])[0]._replace(truncated=True)
 
     def _surely_too_long(self, row: Conversation) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3scaffold.datasets import near_duplicates, private_data
-from phi3scaffold.datasets.conversations import Conversation, Dropped, conversation
+from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.formats.byte_stream import shown
 from phi3scaffold.datasets.prepared_rows import pack_conversation, schema
 from phi3scaffold.datasets.reader import Row
@@ -134,7 +134,7 @@ class Maker:
         Raises:
             ScaffoldError: the first row that is wrong.
         """
-        made: list[Conversation | Dropped] = []
+        made: list[Conversation | DroppedRow] = []
         failed: ScaffoldError | None = None
         for row in rows:
             try:
@@ -148,7 +148,7 @@ class Maker:
         for told in made:
             yield (told, next(rendered)) if isinstance(told, Conversation) else (None, told)
 
-    def _render(self, rows: list[Conversation]) -> list[Rendered | Dropped]:
+    def _render(self, rows: list[Conversation]) -> list[Rendered | DroppedRow]:
         try:
             return self._renderer.render(rows)
         except ScaffoldError:
@@ -160,7 +160,7 @@ class Maker:
         told, made = pair
         file = name_of(row.file, self._spec.path)
         entry = _nothing() | {"file": file, "line": row.line, "place": f"{file}:{row.line}"}
-        if told is None or isinstance(made, Dropped):
+        if told is None or isinstance(made, DroppedRow):
             return entry | {"reason": made.reason, "too_long": told is not None}
         asked = [turn["content"] for turn in told.messages if turn["role"] != "assistant"]
         answers = [turn["content"] for turn in told.messages if turn["role"] == "assistant"]

@@ -23,7 +23,7 @@ AHEAD = 3  # tasks given out for each worker, so that none ever waits
 _maker: Maker | None = None  # a worker's own
 
 
-class Crew:
+class WorkerPool:
     """Does tasks in order.
 
     Args:
@@ -36,7 +36,7 @@ class Crew:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerPool:
         if self._workers:
             self._pool = ProcessPoolExecutor(
                 self._workers,

@@ -11,7 +11,7 @@ from typing import Any
 from phi3scaffold.generator import template
 from phi3scaffold.generator.render import render
 from phi3scaffold.generator.repository import first_commit
-from phi3scaffold.generator.row_source import Source, sample_rows, user_rows
+from phi3scaffold.generator.row_source import RowSource, sample_rows, user_rows
 from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
 from phi3scaffold.pipeline.atomic_folder import check_destination, published
@@ -25,7 +25,7 @@ def new(
     destination: Path,
     answers: dict[str, Any],
     *,
-    data: str | Path | Source | None = None,
+    data: str | Path | RowSource | None = None,
     git: bool = True,
     wheel: bool = True,
     amend: Callable[[Path], None] = lambda _staging: None,
@@ -58,7 +58,7 @@ def new(
     given, answers = answers, complete(answers)
     answers["model"], registered = known_model(answers["model"], answers["target"])
     answers["model"], weights = resolve_model(answers["model"])
-    if isinstance(data, Source):
+    if isinstance(data, RowSource):
         source = data
     else:
         source = user_rows(data, given.get("task")) if data else sample_rows(answers["task"])

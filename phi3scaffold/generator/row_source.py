@@ -21,7 +21,7 @@ Turns = tuple[str, str] | None
 
 
 @dataclass(frozen=True)
-class Source:
+class RowSource:
     """Rows for datasets/, and what was found in them.
 
     Attributes:
@@ -37,12 +37,12 @@ class Source:
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
-def sample_rows(task: str) -> Source:
+def sample_rows(task: str) -> RowSource:
     """The rows that come with the template."""
     folder = template.folder() / "samples" / task
     files = {path.name: path for path in sorted(folder.glob("*.jsonl"))}
     found = guess([folder / "train.jsonl"], task)
-    return Source(task, found.answer(["train.jsonl"], ["held-out.jsonl"]), found.said, files)
+    return RowSource(task, found.answer(["train.jsonl"], ["held-out.jsonl"]), found.said, files)
 
 
 def fitting_task(data: str) -> str:
@@ -62,7 +62,7 @@ def user_rows(
     task: str | None,
     turns: Turns = None,
     part: str | None = None,
-) -> Source:
+) -> RowSource:
     """The user's own rows: a file, a folder, or a data set of the hub.
 
     Args:
@@ -94,7 +94,7 @@ def _existing(data: str | Path) -> Path:
     return path
 
 
-def _from_files(paths: Sequence[Path], task: str | None, turns: Turns) -> Source:
+def _from_files(paths: Sequence[Path], task: str | None, turns: Turns) -> RowSource:
     paths = data_files(paths)
     found = guess(paths, task, turns)
     files: dict[str, Path] = {}
@@ -105,7 +105,7 @@ def _from_files(paths: Sequence[Path], task: str | None, turns: Turns) -> Source
         files[name] = path
     answer = found.answer(list(files), HELD_OUT_FRACTION)
     said = f"{', '.join(path.name for path in paths)}: {found.said}"
-    return Source(found.task, answer, said, files)
+    return RowSource(found.task, answer, said, files)
 
 
 def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
@@ -115,7 +115,7 @@ def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
     return files, splits if splits.train and splits.held_out else Splits(tuple(files), {})
 
 
-def _from_folder(folder: Path, task: str | None, turns: Turns) -> Source:
+def _from_folder(folder: Path, task: str | None, turns: Turns) -> RowSource:
     files, splits = _in_folder(folder)
     name = plain_name(folder.resolve().name)
     found, answer, said, used = _split(
@@ -124,13 +124,13 @@ def _from_folder(folder: Path, task: str | None, turns: Turns) -> Source:
     if len(used) == len(splits.train) == len(files):
         answer["train"] = [name]
     copied = {f"{name}/{file}": files[file] for file in used}
-    return Source(found, answer, f"{folder.resolve().name}: {said}", copied)
+    return RowSource(found, answer, f"{folder.resolve().name}: {said}", copied)
 
 
-def _from_hub(text: str, task: str | None, turns: Turns, part: str | None) -> Source:
+def _from_hub(text: str, task: str | None, turns: Turns, part: str | None) -> RowSource:
     there = dataset_hub.find(text, part)
     found, answer, said, _ = _split(there.splits, there.address, there.address, task, turns)
-    return Source(found, answer, f"{there.repo} at {there.commit[:12]}: {said}")
+    return RowSource(found, answer, f"{there.repo} at {there.commit[:12]}: {said}")
 
 
 def _split(

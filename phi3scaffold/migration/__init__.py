@@ -5,7 +5,7 @@ it; `make` lets the generator's `new` make the project.
 """
 
 from phi3scaffold.migration.new_project import migrate
-from phi3scaffold.migration.old_config import Old, read
-from phi3scaffold.migration.plan import Outcome, Plan, plan
+from phi3scaffold.migration.old_config import OldConfig, read
+from phi3scaffold.migration.plan import FieldOutcome, MigrationPlan, plan
 
-__all__ = ["Old", "Outcome", "Plan", "migrate", "plan", "read"]
+__all__ = ["FieldOutcome", "MigrationPlan", "OldConfig", "migrate", "plan", "read"]

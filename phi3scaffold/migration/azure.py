@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from phi3scaffold.datasets.formats.registry import is_data_file
-from phi3scaffold.migration.context import Context, Dropped, Needless
+from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
 from phi3scaffold.migration.conversions import text
 from phi3scaffold.migration.old_config import is_placeholder
 
@@ -19,53 +19,57 @@ COMPUTE = re.compile(r"[A-Za-z0-9][\w-]{1,62}")
 OUTDATED = re.compile(r"mcr\.microsoft\.com/azureml/(?!.*cuda1[2-9])", re.I)
 
 
-def name(value: Any, context: Context) -> str:
+def name(value: Any, context: MigrationContext) -> str:
     """A name that Azure knows something by."""
     if not context.remote:
-        raise Needless(f"--target {context.target} runs here, without Azure")
+        raise NeedlessField(f"--target {context.target} runs here, without Azure")
     return text(value, context)
 
 
-def compute(value: Any, context: Context) -> str:
+def compute(value: Any, context: MigrationContext) -> str:
     found = name(value, context).removeprefix("azureml:")
     if not COMPUTE.fullmatch(found):
-        raise Dropped(f"{value!r} is no name of a compute; the template's stays")
+        raise DroppedField(f"{value!r} is no name of a compute; the template's stays")
     return f"azureml:{found}"
 
 
-def image(value: Any, context: Context) -> str:
+def image(value: Any, context: MigrationContext) -> str:
     found = name(value, context)
     if OUTDATED.match(found):
-        raise Dropped(f"{found} is without CUDA 12, which today's PyTorch needs; another stands in")
+        raise DroppedField(
+            f"{found} is without CUDA 12, which today's PyTorch needs; another stands in"
+        )
     return found
 
 
-def instance_type(value: Any, context: Context) -> str:
+def instance_type(value: Any, context: MigrationContext) -> str:
     if context.target == "aml":
-        raise Needless("a cluster of the workspace decides its machines")
+        raise NeedlessField("a cluster of the workspace decides its machines")
     return name(value, context)
 
 
-def instances(value: Any, context: Context) -> int:
+def instances(value: Any, context: MigrationContext) -> int:
     name("instances", context)
     if value != 1:
-        raise Dropped("one machine trains; more: fine-tuning/job.yml, distribution and resources")
+        raise DroppedField(
+            "one machine trains; more: fine-tuning/job.yml, distribution and resources"
+        )
     return 1
 
 
-def token(value: Any, context: Context) -> str:
+def token(value: Any, context: MigrationContext) -> str:
     """The name of the secret; never the token itself."""
     if value is not True or not context.remote:
-        raise Needless("the login is this machine's own: HF_TOKEN, or `hf auth login`")
+        raise NeedlessField("the login is this machine's own: HF_TOKEN, or `hf auth login`")
     if not context.vault:
-        raise Needless("no Key Vault is named, and Phi-3 needs no token")
+        raise NeedlessField("no Key Vault is named, and Phi-3 needs no token")
     return TOKEN
 
 
-def registry(_value: Any, context: Context) -> str:
+def registry(_value: Any, context: MigrationContext) -> str:
     """The address of a model, put together of several fields."""
     if not context.remote or context.registry is None:
-        raise Needless("the weights come from the hub, at the revision of project.yaml")
+        raise NeedlessField("the weights come from the hub, at the revision of project.yaml")
     return context.registry
 
 
@@ -86,20 +90,20 @@ def registry_address(said: Mapping[str, Any]) -> str | None:
     return f"azureml:{model}:{version}"
 
 
-def rows(_value: Any, context: Context) -> str:
+def rows(_value: Any, context: MigrationContext) -> str:
     """The address of rows in a datastore, put together of several fields."""
     if not context.remote:
-        raise Dropped("a file in the cloud cannot be copied from here; sample rows stand in")
+        raise DroppedField("a file in the cloud cannot be copied from here; sample rows stand in")
     if context.cloud is None:
-        raise Dropped("the datastore's file is not named whole; sample rows stand in")
+        raise DroppedField("the datastore's file is not named whole; sample rows stand in")
     return context.cloud
 
 
-def other_client(value: Any, context: Context) -> str:
+def other_client(value: Any, context: MigrationContext) -> str:
     """The workspace of a datastore, where it is not the job's own."""
     if context.cloud and context.cloud.startswith("azureml://subscriptions/"):
         return rows(value, context)
-    raise Needless("the job's own workspace: azure in project.yaml")
+    raise NeedlessField("the job's own workspace: azure in project.yaml")
 
 
 def rows_address(said: Mapping[str, Any]) -> str | None:

@@ -9,16 +9,16 @@ from pathlib import Path
 REMOTE = ("aml", "arc")
 
 
-class Dropped(Exception):
+class DroppedField(Exception):
     """Why this very value has no place, though its field has one: the person may want to act."""
 
 
-class Needless(Dropped):
+class NeedlessField(DroppedField):
     """The same, and nothing is lost by it."""
 
 
 @dataclass(frozen=True)
-class Context:
+class MigrationContext:
     """What else the file says.
 
     Attributes:

@@ -21,9 +21,9 @@ from phi3scaffold.migration.olive_probe import (
     READ,
     REFUSED,
     UNREACHED,
-    Asked,
     Key,
-    Verdict,
+    OliveProbe,
+    OliveVerdict,
     line_of,
 )
 from phi3scaffold.project.errors import ScaffoldError
@@ -35,7 +35,7 @@ OF_PRE_PROCESSING = ("task", "model_name", "trust_remote_code", "type")
 FORMATS = ("json", "csv", "parquet", "text")
 
 
-def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, Verdict]:
+def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, OliveVerdict]:
     """The verdict on every field of a parsed config.
 
     Args:
@@ -54,7 +54,7 @@ def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, Verdict
     asked = _Parts(content, tuple(paths))
     with _quiet():
         _ask_all(asked, content)
-    return {path: asked.found.get(path, Verdict(READ)) for path in asked.paths}
+    return {path: asked.found.get(path, OliveVerdict(READ)) for path in asked.paths}
 
 
 def _ask_all(asked: _Parts, content: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def _quiet() -> Iterator[None]:
         bitsandbytes.setLevel(level)
 
 
-class _Parts(Asked):
+class _Parts(OliveProbe):
     """The parts of a config, each by the class that Olive reads it with."""
 
     def model(self) -> None:
@@ -111,7 +111,7 @@ class _Parts(Asked):
         for name in made.config:
             if name not in known:
                 said = f"{handler.__name__} takes no {name}"
-                self.mark(self.place(at, [name]) or at, Verdict(REFUSED, said))
+                self.mark(self.place(at, [name]) or at, OliveVerdict(REFUSED, said))
 
     def system(self, at: Key) -> None:
         from olive.systems.system_config import SystemConfig
@@ -162,7 +162,7 @@ class _Parts(Asked):
         value = copy.deepcopy(self.at(at))
         if not isinstance(value, dict) or not value.get("user_script"):
             return value
-        said = Verdict(NOT_ASKED, "the user_script is not run here")
+        said = OliveVerdict(NOT_ASKED, "the user_script is not run here")
         for name in ("user_script", "script_dir"):
             if value.pop(name, None):
                 self.mark((*at, name), said)
@@ -193,7 +193,7 @@ class _Parts(Asked):
                 try:
                     datasets.load_dataset(params["data_name"], data_files=files, cache_dir=scratch)
                 except Exception as error:  # noqa: BLE001 (whatever it raises is its answer)
-                    self.mark(place, Verdict(REFUSED, f"when rows are read: {line_of(error)}"))
+                    self.mark(place, OliveVerdict(REFUSED, f"when rows are read: {line_of(error)}"))
 
     def passes(self, at: Key) -> None:
         value = self.at(at)
@@ -234,7 +234,7 @@ class _Parts(Asked):
             said = "QLoRA takes every layer that it rounds to 4 bits in its place"
             place = self.place(at, ["target_modules"])
             if place:
-                self.mark(place, Verdict(IGNORED, said, silent=True))
+                self.mark(place, OliveVerdict(IGNORED, said, silent=True))
         if arguments is None or isinstance(arguments, dict):
             return
         known = {field.name for field in dataclasses.fields(transformers.TrainingArguments)}
@@ -242,7 +242,7 @@ class _Parts(Asked):
         for name in type(arguments).model_fields:
             place = self.place(at, ["training_args", name])
             if place and name not in known and name not in ("extra_args", "overwrite_output_dir"):
-                self.mark(place, Verdict(IGNORED, said, silent=True))
+                self.mark(place, OliveVerdict(IGNORED, said, silent=True))
 
     def engine(self, settings: dict[str, Any]) -> None:
         """Everything that is no part of its own; what it names was asked already."""
@@ -267,9 +267,9 @@ class _Parts(Asked):
             at = (key,) if key in self.content else (str(nested), key)
             section = "evaluators" if key == "evaluator" else "systems"
             if isinstance(name, str) and name not in (self.content.get(section) or {}):
-                self.mark(at, Verdict(REFUSED, f"{section} has no {name}"))
+                self.mark(at, OliveVerdict(REFUSED, f"{section} has no {name}"))
             elif isinstance(name, str) and self.has_refused((section, name)):
-                self.mark(at, Verdict(UNREACHED, f"since {name} is refused"))
+                self.mark(at, OliveVerdict(UNREACHED, f"since {name} is refused"))
 
     def _system_or_evaluator(self, at: Key, key: str, value: dict[str, Any]) -> None:
         from olive.evaluator.olive_evaluator import OliveEvaluatorConfig

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from phi3scaffold.migration import azure, sources
 from phi3scaffold.migration import conversions as to
-from phi3scaffold.migration.context import Context
+from phi3scaffold.migration.context import MigrationContext
 
 OLIVE = "fine-tuning/olive-config.json: "
 PASS = f"{OLIVE}passes.finetune."
@@ -56,17 +56,17 @@ class Rule(NamedTuple):
 
     at: str = ""
     why: str = ""
-    convert: Callable[[Any, Context], Any] = to.same
+    convert: Callable[[Any, MigrationContext], Any] = to.same
     look: bool = False  # whether the person should look at what is lost
 
 
-def _args(convert: Callable[[Any, Context], Any], *names: str) -> dict[str, Rule]:
+def _args(convert: Callable[[Any, MigrationContext], Any], *names: str) -> dict[str, Rule]:
     return {
         f"finetune.training_args.{name}": Rule(f"{ARGS}{name}", convert=convert) for name in names
     }
 
 
-def _pass(convert: Callable[[Any, Context], Any], *names: str) -> dict[str, Rule]:
+def _pass(convert: Callable[[Any, MigrationContext], Any], *names: str) -> dict[str, Rule]:
     return {f"finetune.{name}": Rule(f"{PASS}{name}", convert=convert) for name in names}
 
 

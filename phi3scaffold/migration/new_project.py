@@ -13,13 +13,13 @@ from phi3scaffold.datasets.detection import Guess
 from phi3scaffold.generator.new import complete, new
 from phi3scaffold.generator.row_source import (
     HELD_OUT_FRACTION,
-    Source,
+    RowSource,
     plain_name,
     sample_rows,
     user_rows,
 )
 from phi3scaffold.migration.fields import DATASET, REGISTRY
-from phi3scaffold.migration.plan import HELD_OUT, MODEL, TRAIN, TURNS, Plan
+from phi3scaffold.migration.plan import HELD_OUT, MODEL, TRAIN, TURNS, MigrationPlan
 from phi3scaffold.migration.text_edit import with_settings
 from phi3scaffold.models.templates import columns_of
 from phi3scaffold.project.errors import ScaffoldError
@@ -30,7 +30,7 @@ WRITTEN = (MODEL, TRAIN, HELD_OUT, TURNS, REGISTRY)
 
 
 def migrate(
-    plan: Plan,
+    plan: MigrationPlan,
     destination: Path,
     *,
     git: bool = True,
@@ -58,7 +58,7 @@ def migrate(
     return complete(answers)
 
 
-def _source(plan: Plan) -> Source:
+def _source(plan: MigrationPlan) -> RowSource:
     task, held_out = plan.answers.get("task"), plan.values.get(HELD_OUT)
     if plan.cloud:
         return _from_cloud(plan, plan.cloud)
@@ -81,7 +81,7 @@ def _source(plan: Plan) -> Source:
     return replace(source, answer=answer, files={**source.files, **files})
 
 
-def _from_cloud(plan: Plan, address: str) -> Source:
+def _from_cloud(plan: MigrationPlan, address: str) -> RowSource:
     """Rows that only the job sees: dataset.yaml describes them by what the old file says."""
     task, turns = plan.answers.get("task", "qa"), plan.turns
     assert turns is not None
@@ -94,10 +94,12 @@ def _from_cloud(plan: Plan, address: str) -> Source:
     name = plain_name(unquote(address.rpartition("/")[2]))
     found = Guess("qa", "", tuple(columns_of(turns.user)), turns.user, turns.assistant)
     answer = found.answer([name], plan.values.get(HELD_OUT, HELD_OUT_FRACTION))
-    return Source("qa", answer, f"the rows stay in Azure: {address}; the job finds them as {name}")
+    return RowSource(
+        "qa", answer, f"the rows stay in Azure: {address}; the job finds them as {name}"
+    )
 
 
-def amend(root: Path, plan: Plan) -> None:
+def amend(root: Path, plan: MigrationPlan) -> None:
     """Write the settings that no option of `new` asks for."""
     files: dict[str, dict[tuple[str, ...], Any]] = {}
     for at, value in plan.values.items():

@@ -53,7 +53,7 @@ class Note(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Old:
+class OldConfig:
     """A config as it stands in its file.
 
     Attributes:
@@ -73,7 +73,7 @@ def is_placeholder(value: Any) -> bool:
     return isinstance(value, str) and PLACEHOLDER.fullmatch(value) is not None
 
 
-def read(path: Path) -> Old:
+def read(path: Path) -> OldConfig:
     """Read the file. Raises ScaffoldError with the line of what is wrong."""
     path = Path(path).expanduser()
     notes: list[Note] = []
@@ -102,7 +102,7 @@ def read(path: Path) -> Old:
     for at, line in places.doubles:
         notes.append(Note(line, f"{dotted(at)} stands here a second time; the last one counts"))
     leaves = tuple(Leaf(at, value, places.lines.get(at, 1)) for at, value in leaves_of(content))
-    return Old(path, content, leaves, tuple(sorted(notes)))
+    return OldConfig(path, content, leaves, tuple(sorted(notes)))
 
 
 def _text(path: Path) -> str:

@@ -19,7 +19,7 @@ LEFT_OUT = re.compile(
 )
 
 
-class Verdict(NamedTuple):
+class OliveVerdict(NamedTuple):
     """What Olive does with one field.
 
     Attributes:
@@ -33,14 +33,14 @@ class Verdict(NamedTuple):
     silent: bool = False
 
 
-class Asked:
+class OliveProbe:
     """The verdicts that are known so far."""
 
     def __init__(self, content: dict[str, Any], paths: tuple[Key, ...]) -> None:
         self.content, self.paths = content, paths
-        self.found: dict[Key, Verdict] = {}
+        self.found: dict[Key, OliveVerdict] = {}
 
-    def mark(self, at: Key, verdict: Verdict) -> None:
+    def mark(self, at: Key, verdict: OliveVerdict) -> None:
         """Mark every field at or below `at` that has no verdict yet."""
         below = [path for path in self.paths if path[: len(at)] == at and path not in self.found]
         self.found.update(dict.fromkeys(below, verdict))
@@ -79,7 +79,7 @@ class Asked:
                         return None
                     continue
                 except Exception as error:  # noqa: BLE001 (whatever Olive raises is its answer)
-                    self.mark(at, Verdict(REFUSED, line_of(error)))
+                    self.mark(at, OliveVerdict(REFUSED, line_of(error)))
                     return None
             self._ignored(at, warnings)
             return made
@@ -93,10 +93,12 @@ class Asked:
             place = None
             while names and place is None:  # an element of a list is in no field of its own
                 place, names = self.place(at, names), names[:-1]
-            said = Verdict(REFUSED, error["msg"].removeprefix("Value error, "))
+            said = OliveVerdict(REFUSED, error["msg"].removeprefix("Value error, "))
             if place is None or place[-1] == "type" or not _take_out(value, place[len(at) :]):
                 self.mark(at if place is None else place, said)
-                self.mark(at, Verdict(UNREACHED, f"since {said.said[:1].lower()}{said.said[1:]}"))
+                self.mark(
+                    at, OliveVerdict(UNREACHED, f"since {said.said[:1].lower()}{said.said[1:]}")
+                )
                 return False
             self.mark(place, said)
         return True
@@ -108,7 +110,7 @@ class Asked:
                 for path in self.paths:
                     if path[: len(at)] == at and name in path[len(at) :]:
                         upto = path[: path.index(name, len(at)) + 1]
-                        self.mark(upto, Verdict(IGNORED, said, silent=True))
+                        self.mark(upto, OliveVerdict(IGNORED, said, silent=True))
 
     def has_refused(self, at: Key) -> bool:
         return any(p[: len(at)] == at and v.kind == REFUSED for p, v in self.found.items())

@@ -9,7 +9,7 @@ from typing import Any
 
 from phi3scaffold.generator import template
 from phi3scaffold.migration import azure, sources
-from phi3scaffold.migration.context import Context, Dropped, Needless
+from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
 from phi3scaffold.migration.fields import (
     ARGS,
     CLOUD_ROWS,
@@ -22,7 +22,7 @@ from phi3scaffold.migration.fields import (
     has_below,
     rule_for,
 )
-from phi3scaffold.migration.old_config import Leaf, Old, is_placeholder
+from phi3scaffold.migration.old_config import Leaf, OldConfig, is_placeholder
 from phi3scaffold.migration.roles import Roles
 from phi3scaffold.migration.template_turns import Turns
 from phi3scaffold.models import catalogue
@@ -37,7 +37,7 @@ FILES = ("data_files.train", "data_files", "data_dir")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FieldOutcome:
     """What becomes of one field.
 
     Attributes:
@@ -60,19 +60,19 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MigrationPlan:
     """A project to make.
 
     Attributes:
         outcomes: one for each field, in file order.
-        values: `Outcome.at` -> value.
+        values: `FieldOutcome.at` -> value.
         answers: for `new`; what nothing says is left to the template.
         data: the rows: a path or several, a name on the hub, or None for samples.
         part: the subset of a data set on the hub, or None.
         added: what the old file says nowhere, and why it is needed.
     """
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[FieldOutcome, ...]
     values: dict[str, Any]
     answers: dict[str, Any]
     data: str | list[str] | None
@@ -89,7 +89,7 @@ class Plan:
         return self.values.get(CLOUD_ROWS)
 
 
-def plan(old: Old, given: dict[str, Any] | None = None) -> Plan:
+def plan(old: OldConfig, given: dict[str, Any] | None = None) -> MigrationPlan:
     """Decide the fate of every field.
 
     Args:
@@ -133,10 +133,12 @@ def plan(old: Old, given: dict[str, Any] | None = None) -> Plan:
     if MODEL in values:
         answers["model"] = values[MODEL]
     added = _added(roles, values, given)
-    return Plan(tuple(outcomes), values, answers | given, data, part, added)
+    return MigrationPlan(tuple(outcomes), values, answers | given, data, part, added)
 
 
-def _context(old: Old, roles: Roles, said: dict[str, Any], given: dict[str, Any]) -> Context:
+def _context(
+    old: OldConfig, roles: Roles, said: dict[str, Any], given: dict[str, Any]
+) -> MigrationContext:
     here = Path(old.path).resolve().parent
     precisions = template.questions()["precision"].choices
     precision = said.get("build.precision")
@@ -144,7 +146,7 @@ def _context(old: Old, roles: Roles, said: dict[str, Any], given: dict[str, Any]
     clients = ("engine.azureml_client", "system.azureml_client")
     names = (said.get(f"train.load.{key}") for key in ("data_name", "dataset_name"))
     files = (said.get(f"train.load.{key}") for key in FILES)
-    return Context(
+    return MigrationContext(
         algo=given.get("algo") or roles.algo or "lora",
         target=given.get("target") or roles.target() or "cpu",
         precision=given.get("precision")
@@ -159,9 +161,9 @@ def _context(old: Old, roles: Roles, said: dict[str, Any], given: dict[str, Any]
     )
 
 
-def _outcome(leaf: Leaf, address: str, context: Context) -> Outcome:
+def _outcome(leaf: Leaf, address: str, context: MigrationContext) -> FieldOutcome:
     rule = rule_for(address)
-    gone = Outcome(leaf.name, leaf.line, DROPPED)
+    gone = FieldOutcome(leaf.name, leaf.line, DROPPED)
     empty = leaf.value is None or leaf.value in ({}, [])
     if rule is None and empty and has_below(address):
         return replace(gone, why="empty")
@@ -177,8 +179,8 @@ def _outcome(leaf: Leaf, address: str, context: Context) -> Outcome:
         return replace(gone, why=f"a placeholder; {instead}", look=bool(rule.at))
     try:
         value = rule.convert(leaf.value, context)
-    except Dropped as error:
-        return replace(gone, why=str(error), look=not isinstance(error, Needless))
+    except DroppedField as error:
+        return replace(gone, why=str(error), look=not isinstance(error, NeedlessField))
     if not rule.at:
         return replace(gone, why=rule.why, look=rule.look)
     fate = MOVED
@@ -187,16 +189,16 @@ def _outcome(leaf: Leaf, address: str, context: Context) -> Outcome:
         fate = KEPT if same else RENAMED
     changed = fate in (KEPT, RENAMED) and value != leaf.value
     why = rule.why or (f"was {json.dumps(leaf.value, ensure_ascii=False)}" if changed else "")
-    return Outcome(leaf.name, leaf.line, fate, rule.at, value, why)
+    return FieldOutcome(leaf.name, leaf.line, fate, rule.at, value, why)
 
 
-def _gone(outcome: Outcome, why: str, *, look: bool = False) -> Outcome:
-    return Outcome(outcome.name, outcome.line, DROPPED, why=why, look=look)
+def _gone(outcome: FieldOutcome, why: str, *, look: bool = False) -> FieldOutcome:
+    return FieldOutcome(outcome.name, outcome.line, DROPPED, why=why, look=look)
 
 
 def _held_out(
-    outcomes: list[Outcome], values: dict[str, Any], data: str | list[str] | None
-) -> list[Outcome]:
+    outcomes: list[FieldOutcome], values: dict[str, Any], data: str | list[str] | None
+) -> list[FieldOutcome]:
     """Rows of their own are better than a share; the training rows themselves are neither."""
     said = [outcome for outcome in outcomes if outcome.at == HELD_OUT]
     rows = [outcome for outcome in said if not isinstance(outcome.value, float)]
@@ -217,7 +219,7 @@ def _held_out(
     return found
 
 
-def _without_cloud(outcome: Outcome, values: dict[str, Any]) -> Outcome:
+def _without_cloud(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome:
     """Rows in Azure need turns that the file itself says, since nobody has seen their columns."""
     if outcome.at != CLOUD_ROWS:
         return outcome
@@ -225,7 +227,7 @@ def _without_cloud(outcome: Outcome, values: dict[str, Any]) -> Outcome:
     return _gone(outcome, "without a text_template nobody knows its columns", look=True)
 
 
-def _without_rows(outcome: Outcome, values: dict[str, Any]) -> Outcome:
+def _without_rows(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome:
     """Sample rows have columns of their own."""
     if outcome.at == HELD_OUT:
         values.pop(HELD_OUT, None)

@@ -8,7 +8,7 @@ from typing import Any
 from phi3scaffold.datasets import dataset_hub
 from phi3scaffold.datasets.formats.registry import is_data_file
 from phi3scaffold.generator.new import resolve_model
-from phi3scaffold.migration.context import Context, Dropped, Needless
+from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
 from phi3scaffold.migration.conversions import listed, text
 from phi3scaffold.migration.template_turns import NotSplit, Turns
 from phi3scaffold.migration.template_turns import split as split_turns
@@ -28,11 +28,11 @@ OTHERS = re.compile(
 FOLDERS = ("model", "models", "model-cache", "cache", "checkpoints", "output", "outputs")
 
 
-def model(value: Any, context: Context) -> str:
+def model(value: Any, context: MigrationContext) -> str:
     """A model that `new` takes: of the catalogue, a folder, or another id of the hub.
 
     Raises:
-        Dropped: it is no model of this architecture, or nothing that can be found.
+        DroppedField: it is no model of this architecture, or nothing that can be found.
     """
     given = text(value, context).strip().rstrip("/\\")
     known = catalogue.find(given)
@@ -58,14 +58,14 @@ def model(value: Any, context: Context) -> str:
     raise _replaced(f"{given} is no folder here and not among `phi3scaffold models`")
 
 
-def _replaced(why: str) -> Dropped:
-    return Dropped(f"{why}; {catalogue.DEFAULT} STANDS IN, --model NAME takes another")
+def _replaced(why: str) -> DroppedField:
+    return DroppedField(f"{why}; {catalogue.DEFAULT} STANDS IN, --model NAME takes another")
 
 
 # ------------------------------------------------------------------ rows
 
 
-def rows(value: Any, context: Context) -> str | list[str]:
+def rows(value: Any, context: MigrationContext) -> str | list[str]:
     """The files of the rows: one path, or several; or an address on the hub."""
     if context.hub:
         return context.hub
@@ -73,32 +73,34 @@ def rows(value: Any, context: Context) -> str | list[str]:
     found = [str(path) for one in given for path in context.find(one)]
     missing = next((one for one in given if not context.find(one)), None)
     if missing is not None:
-        raise Dropped(f"{missing} is not here; sample rows stand in, --data ROWS gives yours")
+        raise DroppedField(f"{missing} is not here; sample rows stand in, --data ROWS gives yours")
     return found if len(found) > 1 else found[0]
 
 
-def held_out_rows(value: Any, context: Context) -> str | list[str]:
+def held_out_rows(value: Any, context: MigrationContext) -> str | list[str]:
     if context.hub:
-        raise Dropped("a data set of the hub is split by its own names: test, validation")
+        raise DroppedField("a data set of the hub is split by its own names: test, validation")
     return rows(value, context)
 
 
-def data_set(value: Any, context: Context) -> str | list[str]:
+def data_set(value: Any, context: MigrationContext) -> str | list[str]:
     """``owner/name`` on the hub; a format's name is none."""
     given = text(value, context)
     if given in FORMATS:
-        raise Needless("the file's own name says what it is")
+        raise NeedlessField("the file's own name says what it is")
     if context.hub:
         return context.hub
     if context.find(given):
         return rows(given, context)
-    raise Dropped(f"{given} is neither here nor OWNER/NAME; sample rows stand in, --data ROWS")
+    raise DroppedField(f"{given} is neither here nor OWNER/NAME; sample rows stand in, --data ROWS")
 
 
-def part(_value: Any, context: Context) -> str:
+def part(_value: Any, context: MigrationContext) -> str:
     """A data set's subset; the plan hands its name on beside the data set's."""
     if context.hub is None:
-        raise Dropped("no data set of the hub is named; name the file of that part: --data ROWS")
+        raise DroppedField(
+            "no data set of the hub is named; name the file of that part: --data ROWS"
+        )
     return context.hub
 
 
@@ -111,37 +113,37 @@ def hub_address(name: Any, files: Any) -> str | None:
     return f"hf://datasets/{name}/{files}" if isinstance(files, str) and files else name
 
 
-def split(value: Any, context: Context) -> float:
+def split(value: Any, context: MigrationContext) -> float:
     """``train[:70%]`` leaves 0.3 to hold out."""
     some = re.fullmatch(r"train\[:(\d+)%\]", str(value))
     if some and 0 < int(some[1]) < 100:
         return round(1 - int(some[1]) / 100, 2)
     if value == "train":
-        raise Needless("files.train names them")
+        raise NeedlessField("files.train names them")
     if isinstance(value, str) and re.match(r"train\[", value):
-        raise Dropped(f"{value}: files are read whole; keep the rows that you want in them")
-    raise Dropped(f"{value}: name the file of that split, --data FILE; whole files are read")
+        raise DroppedField(f"{value}: files are read whole; keep the rows that you want in them")
+    raise DroppedField(f"{value}: name the file of that split, --data FILE; whole files are read")
 
 
 # ------------------------------------------------------------------ turns
 
 
-def turns(value: Any, context: Context) -> Turns:
+def turns(value: Any, context: MigrationContext) -> Turns:
     template = text(value, context)
     if "\n" not in template:  # written without quotes in YAML, say
         template = template.replace("\\n", "\n")
     try:
         return split_turns(template)
     except NotSplit as error:
-        raise Dropped(
+        raise DroppedField(
             f"it cannot be split: {error}; the turns are guessed from the columns, "
             "see datasets/dataset.yaml"
         ) from None
 
 
-def columns(value: Any, context: Context) -> Turns:
+def columns(value: Any, context: MigrationContext) -> Turns:
     """Without a template Olive joined the columns with blanks."""
     if context.own_template:
-        raise Needless("the text_template names the columns")
+        raise NeedlessField("the text_template names the columns")
     names = [value] if isinstance(value, str) else listed(value, context)
     return turns(" ".join(f"{{{name}}}" for name in names), context)

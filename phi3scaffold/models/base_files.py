@@ -15,7 +15,7 @@ from phi3scaffold.models.model_folder import (
     take_over,
     wanted_files,
 )
-from phi3scaffold.models.model_lock import Lock, hub_id, local_folder, pin, read_lock
+from phi3scaffold.models.model_lock import ModelLock, hub_id, local_folder, pin, read_lock
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 
@@ -25,7 +25,7 @@ LOCK_COPY = "model.lock"  # the copy in the base's folder: which lock it was fet
 
 def fetch_base(
     project: Project, out: Path, *, weights: bool = True, progress: Progress | None = None
-) -> Lock:
+) -> ModelLock:
     """Put the base model's files into `out`, an empty folder, and check them.
 
     From the hub they come by way of model-cache/.partial-COMMIT, which outlives a killed run.
@@ -70,7 +70,7 @@ def _copy_tiny(out: Path, weights: bool) -> None:
 
 
 def _fetch_from_hub(
-    project: Project, lock: Lock, out: Path, weights: bool, progress: Progress | None
+    project: Project, lock: ModelLock, out: Path, weights: bool, progress: Progress | None
 ) -> None:
     repo = hub_id(project)
     assert lock.commit is not None
@@ -90,7 +90,7 @@ def _fetch_from_hub(
     take_over(wanted_files(partial, weights=weights), out, move=weights)
 
 
-def is_base_of(folder: Path, lock: Lock) -> bool:
+def is_base_of(folder: Path, lock: ModelLock) -> bool:
     """Whether a fetched base is of that very commit, and still whole."""
     try:
         made_for = read_lock(folder / LOCK_COPY)

@@ -81,7 +81,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """One model.
 
     Attributes:
@@ -164,13 +164,13 @@ def _medium(context: int) -> Shape:
     )
 
 
-def _tiny() -> Entry:
+def _tiny() -> CatalogueEntry:
     """Read from its own files, so that its numbers have one home."""
     shape = None
     config = tiny_folder() / "config.json"
     if config.is_file():
         shape = shape_of(json.loads(config.read_text(encoding="utf-8")))
-    return Entry(
+    return CatalogueEntry(
         name="tiny",
         hub_id=None,
         shape=shape,
@@ -206,9 +206,9 @@ def shape_of(config: dict[str, Any]) -> Shape:
     )
 
 
-ENTRIES: tuple[Entry, ...] = (
+ENTRIES: tuple[CatalogueEntry, ...] = (
     _tiny(),
-    Entry(
+    CatalogueEntry(
         name="phi-3-mini-4k",
         hub_id="microsoft/Phi-3-mini-4k-instruct",
         shape=_mini(4096),
@@ -217,7 +217,7 @@ ENTRIES: tuple[Entry, ...] = (
         proved=_RANDOM,
         not_proved=_REAL,
     ),
-    Entry(
+    CatalogueEntry(
         name="phi-3-mini-128k",
         hub_id="microsoft/Phi-3-mini-128k-instruct",
         shape=_mini(131072),
@@ -226,7 +226,7 @@ ENTRIES: tuple[Entry, ...] = (
         proved=_RANDOM,
         not_proved=_REAL,
     ),
-    Entry(
+    CatalogueEntry(
         name="phi-3.5-mini",
         hub_id="microsoft/Phi-3.5-mini-instruct",
         shape=_mini(131072),
@@ -235,7 +235,7 @@ ENTRIES: tuple[Entry, ...] = (
         proved=_RANDOM,
         not_proved=_REAL,
     ),
-    Entry(
+    CatalogueEntry(
         name="phi-4-mini",
         hub_id="microsoft/Phi-4-mini-instruct",
         shape=Shape(
@@ -255,7 +255,7 @@ ENTRIES: tuple[Entry, ...] = (
         proved=_RANDOM,
         not_proved=_REAL,
     ),
-    Entry(
+    CatalogueEntry(
         name="phi-3-medium-4k",
         hub_id="microsoft/Phi-3-medium-4k-instruct",
         shape=_medium(4096),
@@ -265,7 +265,7 @@ ENTRIES: tuple[Entry, ...] = (
         not_proved=_REAL,
         notes=_MEDIUM_NOTE,
     ),
-    Entry(
+    CatalogueEntry(
         name="phi-3-medium-128k",
         hub_id="microsoft/Phi-3-medium-128k-instruct",
         shape=_medium(131072),
@@ -278,7 +278,7 @@ ENTRIES: tuple[Entry, ...] = (
 )
 
 
-def find(ref: str) -> Entry | None:
+def find(ref: str) -> CatalogueEntry | None:
     """The catalogue's entry for a short name or a hub id (case does not matter), else None."""
     wanted = ref.strip().lower()
     for entry in ENTRIES:
@@ -295,7 +295,7 @@ def is_local(ref: str) -> bool:
     return looks_local or Path(ref).expanduser().is_dir()
 
 
-def describe(ref: str | Path) -> Entry:
+def describe(ref: str | Path) -> CatalogueEntry:
     """The entry for a ref: the catalogue's, or one made for a local folder or any hub id.
 
     Raises:
@@ -317,7 +317,7 @@ def describe(ref: str | Path) -> Entry:
                 where=folder / "config.json",
                 fix="copy the model's own config.json again",
             ) from None
-        return Entry(
+        return CatalogueEntry(
             name=folder.name,
             hub_id=None,
             shape=shape,
@@ -331,7 +331,7 @@ def describe(ref: str | Path) -> Entry:
             f"Unknown model {text!r}.",
             fix=f"one of {names}; a hub id such as {DEFAULT}; or a folder such as ./my-model",
         )
-    return Entry(
+    return CatalogueEntry(
         name=name,
         hub_id=text,
         shape=None,

@@ -14,7 +14,7 @@ LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
 @dataclass(frozen=True)
-class Asked:
+class HubRequest:
     """What was asked of the hub, and what its errors say about it.
 
     Attributes:
@@ -45,7 +45,7 @@ class Asked:
         return f"{self.repo} @ {self.revision}"
 
 
-def offline_error(asked: Asked) -> ScaffoldError:
+def offline_error(asked: HubRequest) -> ScaffoldError:
     return ScaffoldError(
         f"{asked.repo} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it.",
         where=asked.where,
@@ -54,7 +54,7 @@ def offline_error(asked: Asked) -> ScaffoldError:
 
 
 @contextlib.contextmanager
-def explained(asked: Asked) -> Iterator[None]:
+def explained(asked: HubRequest) -> Iterator[None]:
     """Turn what huggingface_hub raises inside the block into errors a person can act on."""
     import httpx2
     from huggingface_hub import constants, errors
@@ -107,7 +107,7 @@ def explained(asked: Asked) -> Iterator[None]:
         ) from error
 
 
-def _http_error(asked: Asked, page: str, error: Any) -> ScaffoldError:
+def _http_error(asked: HubRequest, page: str, error: Any) -> ScaffoldError:
     from huggingface_hub import constants
 
     status = getattr(error.response, "status_code", None)

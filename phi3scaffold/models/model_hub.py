@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.models.catalogue import read_config
-from phi3scaffold.models.hub_errors import Asked, explained, offline_error
+from phi3scaffold.models.hub_errors import HubRequest, explained, offline_error
 from phi3scaffold.models.model_folder import (
     Progress,
     check_model_folder,
@@ -157,9 +157,9 @@ def from_cache(repo: str, commit: str) -> Path | None:
     return folder
 
 
-def asked(repo: str, revision: str) -> Asked:
+def asked(repo: str, revision: str) -> HubRequest:
     """What the errors about a model say."""
-    return Asked(
+    return HubRequest(
         repo=repo,
         revision=revision,
         page=repo,

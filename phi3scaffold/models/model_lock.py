@@ -17,7 +17,7 @@ from phi3scaffold.project.settings import Project
 
 
 @dataclass(frozen=True)
-class Lock:
+class ModelLock:
     """model.lock.
 
     Attributes:
@@ -40,7 +40,7 @@ class Lock:
         new.replace(path)
 
 
-def read_lock(path: Path) -> Lock | None:
+def read_lock(path: Path) -> ModelLock | None:
     """The lock, or None where there is none.
 
     Raises:
@@ -48,7 +48,7 @@ def read_lock(path: Path) -> Lock | None:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        lock = Lock(
+        lock = ModelLock(
             id=str(content["id"]),
             revision=str(content["revision"]),
             source=str(content["source"]),
@@ -68,7 +68,7 @@ def read_lock(path: Path) -> Lock | None:
     return lock
 
 
-def pin(project: Project) -> Lock:
+def pin(project: Project) -> ModelLock:
     """The project's lock, made and written where it is not there or is another model's.
 
     Asks the hub only then.
@@ -95,7 +95,7 @@ def pin(project: Project) -> Lock:
         if not model_hub.offline():
             listed = model_hub.list_files(repo, commit).values()
             sha256 = {file.name: file.sha256 for file in listed if file.sha256}
-    lock = Lock(project.model_id, project.revision, source, commit, sha256)
+    lock = ModelLock(project.model_id, project.revision, source, commit, sha256)
     lock.save(project.lock)
     return lock
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.inference.forms.kinds import PUBLISHED
-from phi3scaffold.models.hub_errors import LOG_IN, Asked, explained
+from phi3scaffold.models.hub_errors import LOG_IN, HubRequest, explained
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.publishing import upload_progress
 from phi3scaffold.publishing.file_list import FileToPublish, Publication
@@ -302,8 +302,8 @@ def _unwrapped(repo: str) -> Iterator[None]:
         ) from error
 
 
-def _asked(repo: str) -> Asked:
-    return Asked(
+def _asked(repo: str) -> HubRequest:
+    return HubRequest(
         repo=repo,
         revision="main",
         page=repo,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from phi3scaffold.datasets.conversations import Conversation, Dropped, conversation
+from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import DatasetSpec, Messages, load_spec
 from phi3scaffold.models.prompt import Prompt
@@ -30,7 +30,7 @@ def spec(folder: Path, **keys: Any) -> DatasetSpec:
     return load_spec(path)
 
 
-def made(given: DatasetSpec, **values: Any) -> Conversation | Dropped:
+def made(given: DatasetSpec, **values: Any) -> Conversation | DroppedRow:
     return conversation(Row(Path("rows.jsonl"), 7, values), given)
 
 
@@ -106,7 +106,7 @@ def test_a_system_prompt_stands_first_unless_the_row_has_one(tmp_path: Path) -> 
     ],
 )
 def test_empty_rows_are_dropped(values: dict[str, Any], reason: str, tmp_path: Path) -> None:
-    assert made(spec(tmp_path), **values) == Dropped("rows.jsonl:7", reason)
+    assert made(spec(tmp_path), **values) == DroppedRow("rows.jsonl:7", reason)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_empty_turns_drop_the_row(texts: list[str | None], reason: str, tmp_path
     roles = ("user", "assistant")
     turns = [{"role": roles[n % 2], "content": text} for n, text in enumerate(texts)]
     chat = spec(tmp_path, task="chat", messages="messages")
-    assert made(chat, messages=turns) == Dropped("rows.jsonl:7", reason)
+    assert made(chat, messages=turns) == DroppedRow("rows.jsonl:7", reason)
 
 
 def test_sharegpt(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.datasets.conversations import Conversation, Dropped
+from phi3scaffold.datasets.conversations import Conversation, DroppedRow
 from phi3scaffold.datasets.rendering import (
     IGNORE,
     Rendered,
@@ -82,7 +82,7 @@ def test_labels_are_the_ids_they_stand_at(tokenizer) -> None:
 def test_long_rows_are_dropped_whole_and_said(tokenizer) -> None:
     row = conversation("word " * 100, "yes")
     (dropped,) = Renderer(tiny_folder(), 50).render([row])
-    assert isinstance(dropped, Dropped)
+    assert isinstance(dropped, DroppedRow)
     assert dropped.place == "rows.jsonl:7"
     assert dropped.reason == "longer than 50 tokens"
 
@@ -188,7 +188,7 @@ def test_rows_that_fit_are_left_as_they_are() -> None:
 def test_an_answer_is_never_cut(user: str) -> None:
     row = replace(conversation("why", "because " * 50), values={"text": "why"})
     (dropped,) = Renderer(tiny_folder(), 40, "truncate", user).render([row])
-    assert isinstance(dropped, Dropped)
+    assert isinstance(dropped, DroppedRow)
     assert "answer alone" in dropped.reason
 
 
@@ -197,5 +197,5 @@ def test_megabytes_in_a_row_take_no_time(long_rows: str) -> None:
     row = conversation("word " * 2_000_000, "yes")
     began = time.monotonic()
     (made,) = Renderer(tiny_folder(), 60, long_rows).render([row])
-    assert isinstance(made, Dropped if long_rows == "drop" else Rendered)
+    assert isinstance(made, DroppedRow if long_rows == "drop" else Rendered)
     assert time.monotonic() - began < 20  # tokenized whole, it would be minutes

@@ -13,7 +13,7 @@ from phi3scaffold.pipeline import environment
 environment.prepare()
 pytest.importorskip("olive")
 
-from phi3scaffold.migration.field_verdicts import Verdict, verdicts  # noqa: E402
+from phi3scaffold.migration.field_verdicts import OliveVerdict, verdicts  # noqa: E402
 
 SAMPLES = Path(__file__).parent / "samples"
 PRE = "pre_process_data_config.params"
@@ -64,7 +64,7 @@ CLAIMS = [
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, dict[str, Verdict]]:
+def found() -> dict[str, dict[str, OliveVerdict]]:
     """File -> field -> verdict."""
     told = {}
     for path in SAMPLES.glob("*.json"):
@@ -76,7 +76,7 @@ def found() -> dict[str, dict[str, Verdict]]:
 
 @pytest.mark.parametrize(("file", "name", "kind", "said"), CLAIMS)
 def test_what_olive_does(
-    file: str, name: str, kind: str, said: str, found: dict[str, dict[str, Verdict]]
+    file: str, name: str, kind: str, said: str, found: dict[str, dict[str, OliveVerdict]]
 ) -> None:
     verdict = found[file][name]
     assert verdict.kind == kind
@@ -100,7 +100,7 @@ def test_code_of_the_config_is_not_run(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_file_as_a_whole_is_refused_where_a_field_is(
-    found: dict[str, dict[str, Verdict]], monkeypatch: pytest.MonkeyPatch
+    found: dict[str, dict[str, OliveVerdict]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The parts are asked alone; Olive says the same of the whole file."""
     from olive.workflows.run.config import RunConfig
@@ -124,7 +124,7 @@ def test_a_file_as_a_whole_is_refused_where_a_field_is(
     }
 
 
-def test_a_config_of_today_has_nothing_to_say(found: dict[str, dict[str, Verdict]]) -> None:
+def test_a_config_of_today_has_nothing_to_say(found: dict[str, dict[str, OliveVerdict]]) -> None:
     assert {verdict.kind for verdict in found["flat-0.9.json"].values()} == {"read"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from phi3scaffold import migration
 from phi3scaffold.generator import template
 from phi3scaffold.migration.fields import FIELDS, OLIVE
-from phi3scaffold.migration.plan import DROPPED, KEPT, MOVED, RENAMED, UNKNOWN, Outcome
+from phi3scaffold.migration.plan import DROPPED, KEPT, MOVED, RENAMED, UNKNOWN, FieldOutcome
 
 SAMPLES = Path(__file__).with_name("samples")
 CONFIGS = sorted([*SAMPLES.glob("*.json"), *SAMPLES.glob("*.yaml")])
@@ -28,7 +28,7 @@ def planned(path: Path, **given: Any) -> migration.Plan:
     return migration.plan(migration.read(path), given)
 
 
-def outcomes(path: Path, **given: Any) -> dict[str, Outcome]:
+def outcomes(path: Path, **given: Any) -> dict[str, FieldOutcome]:
     return {outcome.name: outcome for outcome in planned(path, **given).outcomes}
 
 

@@ -13,7 +13,7 @@ import pytest
 from phi3scaffold import generator
 from phi3scaffold.datasets.detection import guess
 from phi3scaffold.generator import template
-from phi3scaffold.generator.row_source import Source
+from phi3scaffold.generator.row_source import RowSource
 from phi3scaffold.models import catalogue
 from tests.template.cases import CASES, Case, name_of
 
@@ -90,7 +90,7 @@ def make(folder: Path, case: Case, scratch: Path) -> Made:
     return Made(root, case)
 
 
-def write_rows(folder: Path, task: str, kind: str) -> Path | Source | None:
+def write_rows(folder: Path, task: str, kind: str) -> Path | RowSource | None:
     """Rows of a task as a file or folder, or as the hub's; None for the template's samples."""
     rows = ROWS[task]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
@@ -111,7 +111,7 @@ def write_rows(folder: Path, task: str, kind: str) -> Path | Source | None:
         path.write_text(lines)
     if kind == "hub":
         found = guess([path], task)
-        return Source(task, found.answer([ON_THE_HUB], 0.2), found.said)
+        return RowSource(task, found.answer([ON_THE_HUB], 0.2), found.said)
     return path
 
 

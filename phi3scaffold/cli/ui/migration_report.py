@@ -9,13 +9,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from phi3scaffold.migration import Old, Outcome, Plan
-    from phi3scaffold.migration.field_verdicts import Verdict
+    from phi3scaffold.migration import FieldOutcome, MigrationPlan, OldConfig
+    from phi3scaffold.migration.olive_probe import OliveVerdict
 
 LONGEST = 60  # characters of a value
 
 
-def lines(old: Old, plan: Plan, width: int) -> Iterator[str]:
+def lines(old: OldConfig, plan: MigrationPlan, width: int) -> Iterator[str]:
     """The whole report.
 
     Args:
@@ -47,7 +47,7 @@ def lines(old: Old, plan: Plan, width: int) -> Iterator[str]:
     yield ""
 
 
-def _places(fields: list[Outcome], width: int) -> Iterator[str]:
+def _places(fields: list[FieldOutcome], width: int) -> Iterator[str]:
     """What stands somewhere now, file by file; what only kept its value, in one paragraph."""
     by_file = sorted(fields, key=lambda one: (_file(one), one.line))
     for file, group in groupby(by_file, _file):
@@ -70,7 +70,7 @@ def _places(fields: list[Outcome], width: int) -> Iterator[str]:
             yield from _numbered(numbers, text, width)
 
 
-def _dropped(fields: list[Outcome], width: int) -> Iterator[str]:
+def _dropped(fields: list[FieldOutcome], width: int) -> Iterator[str]:
     """What has no place, reason by reason."""
     if fields:
         yield "\nDropped:"
@@ -80,11 +80,11 @@ def _dropped(fields: list[Outcome], width: int) -> Iterator[str]:
         yield from _wrapped(f"{why}: {told}", "  ", width)
 
 
-def _file(one: Outcome) -> str:
+def _file(one: FieldOutcome) -> str:
     return "--" if one.at.startswith("--") else one.at.partition(": ")[0]
 
 
-def _key(one: Outcome) -> str:
+def _key(one: FieldOutcome) -> str:
     key = one.at.partition(": ")[2] or one.at
     return key.removeprefix("passes.finetune.").removeprefix("training_args.")
 
@@ -94,11 +94,11 @@ def _last(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _and(fields: list[Outcome]) -> str:
+def _and(fields: list[FieldOutcome]) -> str:
     return ", ".join(dict.fromkeys(_last(one.name) for one in fields))
 
 
-def _equals(one: Outcome) -> str:
+def _equals(one: FieldOutcome) -> str:
     if one.at.startswith("--"):
         return f" {one.value}"
     if ": files." in one.at and isinstance(one.value, (str, list)):
@@ -116,7 +116,7 @@ def short(value: Any) -> str:
     return text if len(text) <= LONGEST or "://" in text else f"{text[: LONGEST - 3]}..."
 
 
-def verdicts(old: Old, found: Mapping[Any, Verdict], width: int) -> Iterator[str]:
+def verdicts(old: OldConfig, found: Mapping[Any, OliveVerdict], width: int) -> Iterator[str]:
     """What Olive does with each field; `!`: it leaves it out and goes on."""
     read = [leaf for leaf in old.leaves if found[leaf.path].kind == "read"]
     for leaf in old.leaves:

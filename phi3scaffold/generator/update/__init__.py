@@ -17,16 +17,16 @@ from phi3scaffold.generator.new import resolve_model
 from phi3scaffold.generator.update import preconditions, trees
 from phi3scaffold.generator.update.answers import changed_answers, check_changeable
 from phi3scaffold.generator.update.journal import Journal
-from phi3scaffold.generator.update.merge import Change, Names, three_way
+from phi3scaffold.generator.update.merge import FileChange, Names, three_way
 from phi3scaffold.generator.update.migrations import ANSWERS, between
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import TINY
 
-__all__ = ["Plan", "abort", "diff", "plan", "update"]
+__all__ = ["UpdatePlan", "abort", "diff", "plan", "update"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class UpdatePlan:
     """What an update does, or did.
 
     Attributes:
@@ -39,10 +39,10 @@ class Plan:
     root: Path
     old: str
     new: str
-    changes: tuple[Change, ...]
+    changes: tuple[FileChange, ...]
     notes: tuple[str, ...] = ()
 
-    def of(self, fate: str) -> list[Change]:
+    def of(self, fate: str) -> list[FileChange]:
         """The changes of one fate."""
         return [change for change in self.changes if change.fate == fate]
 
@@ -52,7 +52,7 @@ class Plan:
         return any(change.fate != "kept" for change in self.changes)
 
 
-def plan(root: Path, choices: dict[str, str]) -> Plan:
+def plan(root: Path, choices: dict[str, str]) -> UpdatePlan:
     """Work out what `update` would do; changes nothing.
 
     Args:
@@ -68,7 +68,7 @@ def plan(root: Path, choices: dict[str, str]) -> Plan:
         return _plan(root, choices, journal, mend=False)
 
 
-def update(root: Path, choices: dict[str, str]) -> Plan:
+def update(root: Path, choices: dict[str, str]) -> UpdatePlan:
     """Update the project at `root`, whole or not at all.
 
     Args:
@@ -110,7 +110,7 @@ def abort(root: Path) -> Path | None:
         return journal.undo()
 
 
-def diff(found: Plan, *, color: bool) -> str:
+def diff(found: UpdatePlan, *, color: bool) -> str:
     """What `found` would change, as git shows it; a file that moves is one, not two."""
     before: trees.Tree = {}
     after: trees.Tree = {}
@@ -138,7 +138,7 @@ def diff(found: Plan, *, color: bool) -> str:
     return shown.decode("utf-8", "replace")
 
 
-def _plan(root: Path, choices: dict[str, str], journal: Journal, *, mend: bool) -> Plan:
+def _plan(root: Path, choices: dict[str, str], journal: Journal, *, mend: bool) -> UpdatePlan:
     preconditions.check_idle(root, journal, mend=mend)
     preconditions.check_clean(root)
     answers, tag = preconditions.read_answers(root)
@@ -167,4 +167,4 @@ def _plan(root: Path, choices: dict[str, str], journal: Journal, *, mend: bool) 
             f"datasets/dataset.yaml is yours and was not touched: give it `task: {today['task']}` "
             "and the turns that go with it."
         )
-    return Plan(root, old, new, tuple(changes), tuple(notes))
+    return UpdatePlan(root, old, new, tuple(changes), tuple(notes))

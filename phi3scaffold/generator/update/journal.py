@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.generator import git
-from phi3scaffold.generator.update.merge import Change
-from phi3scaffold.generator.update.trees import Entry, blocked, read, write
+from phi3scaffold.generator.update.merge import FileChange
+from phi3scaffold.generator.update.trees import TreeEntry, blocked, read, write
 from phi3scaffold.pipeline.atomic_folder import signals_raise, signals_wait
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -81,7 +81,7 @@ class Journal:
         (self.folder / LIST).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def apply(self, changes: Iterable[Change], about: dict[str, str]) -> None:
+    def apply(self, changes: Iterable[FileChange], about: dict[str, str]) -> None:
         """Do `changes`, or none of them.
 
         Args:
@@ -112,8 +112,8 @@ class Journal:
                     self.undo()
                 raise
 
-    def _write(self, part: Path, changes: list[Change], about: dict[str, str]) -> None:
-        after: dict[str, Entry | None] = {}
+    def _write(self, part: Path, changes: list[FileChange], about: dict[str, str]) -> None:
+        after: dict[str, TreeEntry | None] = {}
         for change in changes:
             if change.source and change.source != change.path:
                 after.setdefault(change.source, None)
@@ -213,7 +213,7 @@ class Journal:
                 found.setdefault(os.fsdecode(path), []).append(entry.decode())
         return found
 
-    def _stage(self, changes: list[Change]) -> None:
+    def _stage(self, changes: list[FileChange]) -> None:
         """As a merge leaves it: what is clean is staged, a conflict has its three stages."""
         entries = self.content()["index"]
         plain: list[str] = []
@@ -259,20 +259,20 @@ class Journal:
         ask = ["--no-literal-pathspecs", "check-ignore", "-q", "--no-index", "--", path]
         return git.run(self.root, *ask).returncode == 0
 
-    def _hash(self, path: str, entry: Entry) -> str:
+    def _hash(self, path: str, entry: TreeEntry) -> str:
         filters = ["--no-filters"] if entry.kind == "link" else [f"--path={path}"]
         words = ["hash-object", "-w", *filters, "--stdin"]
         return git.output(self.root, *words, stdin=entry.data).decode().strip()
 
 
-def _print(entry: Entry | None) -> str | None:
+def _print(entry: TreeEntry | None) -> str | None:
     """Tells whether a file is the one that is meant."""
     if entry is None:
         return None
     return f"{entry.kind} {hashlib.sha256(entry.data).hexdigest()}"
 
 
-def _permissions(before: int, entry: Entry) -> int:
+def _permissions(before: int, entry: TreeEntry) -> int:
     """Those of the file before, but for the execute bits, which follow the read bits."""
     if entry.kind == "program":
         return before | (before & 0o444) >> 2

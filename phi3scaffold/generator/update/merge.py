@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from phi3scaffold.generator import git
-from phi3scaffold.generator.update.trees import Entry, Tree, blocked, read_all
+from phi3scaffold.generator.update.trees import Tree, TreeEntry, blocked, read_all
 from phi3scaffold.project.errors import ScaffoldError
 
 Fate = Literal["added", "changed", "merged", "conflict", "removed", "moved", "kept"]
@@ -24,7 +24,7 @@ LARGEST = 1_000_000  # bytes; no file of the template is nearly as large
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """What becomes of one path.
 
     Attributes:
@@ -38,10 +38,10 @@ class Change:
 
     path: str
     fate: Fate
-    after: Entry | None = None
+    after: TreeEntry | None = None
     why: str = ""
     source: str | None = None
-    sides: tuple[Entry | None, Entry | None, Entry | None] | None = None
+    sides: tuple[TreeEntry | None, TreeEntry | None, TreeEntry | None] | None = None
 
 
 class Names(NamedTuple):
@@ -59,8 +59,8 @@ def three_way(
     moves: Iterable[tuple[str, str]],
     owned: Iterable[str],
     names: Names,
-    rewrite: Callable[[str, Entry], Entry] = lambda _path, entry: entry,
-) -> list[Change]:
+    rewrite: Callable[[str, TreeEntry], TreeEntry] = lambda _path, entry: entry,
+) -> list[FileChange]:
     """Decide what becomes of every path of the template in the project at `root`.
 
     Args:
@@ -92,44 +92,49 @@ def three_way(
         if change and path in renamed:
             change = replace(change, why=f"you renamed {renamed[path]}")
         if path in sources and mine is not None:
-            change = change or Change(path, "moved", mine)
+            change = change or FileChange(path, "moved", mine)
             change = replace(change, source=sources[path])
         elif change is None and mine is not None and mine != ours[path]:
-            change = Change(path, "changed" if mine == before else "merged", mine)  # its keys
+            change = FileChange(path, "changed" if mine == before else "merged", mine)  # its keys
         if change:
             changes.append(change)
     return changes
 
 
 def _one(
-    root: Path, path: str, base: Entry | None, mine: Entry | None, now: Entry | None, names: Names
-) -> Change | None:
+    root: Path,
+    path: str,
+    base: TreeEntry | None,
+    mine: TreeEntry | None,
+    now: TreeEntry | None,
+    names: Names,
+) -> FileChange | None:
     if base == now or mine == now:
         return None
     if mine is None:
         if now is None:
             return None
         if blocked(root, path):
-            return Change(path, "kept", why="something else is in its place: not written")
+            return FileChange(path, "kept", why="something else is in its place: not written")
         if base is None:
-            return Change(path, "added", now)
-        return Change(path, "kept", why="you removed it; it has changed, and stays removed")
+            return FileChange(path, "added", now)
+        return FileChange(path, "kept", why="you removed it; it has changed, and stays removed")
     if now is None:
         if mine == base:
-            return Change(path, "removed")
-        return Change(path, "kept", why="with your edits; the template no longer has it")
+            return FileChange(path, "removed")
+        return FileChange(path, "kept", why="with your edits; the template no longer has it")
     if mine == base:
-        return Change(path, "changed", now)
+        return FileChange(path, "changed", now)
     sides = (base, mine, now)
     if not all(side is None or side.is_text for side in sides):
         why = "not text: yours is in place; `git checkout --theirs` takes the other"
-        return Change(path, "conflict", mine, why, sides=sides)
+        return FileChange(path, "conflict", mine, why, sides=sides)
     text, clean = _merge_lines(root, base.data if base else b"", mine.data, now.data, names)
     kind = now.kind if base and base.kind != now.kind else mine.kind
-    merged = Entry(text, kind)
+    merged = TreeEntry(text, kind)
     if not clean:
-        return Change(path, "conflict", merged, sides=sides)
-    return None if merged == mine else Change(path, "merged", merged)
+        return FileChange(path, "conflict", merged, sides=sides)
+    return None if merged == mine else FileChange(path, "merged", merged)
 
 
 def _merge_lines(

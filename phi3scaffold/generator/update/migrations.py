@@ -13,7 +13,7 @@ from typing import Any
 
 from phi3scaffold.generator import template
 from phi3scaffold.generator.bundle import key
-from phi3scaffold.generator.update.trees import Entry
+from phi3scaffold.generator.update.trees import TreeEntry
 from phi3scaffold.project.settings import read_yaml
 
 ANSWERS = ".copier-answers.yml"
@@ -39,7 +39,7 @@ class Tables:
                 names.setdefault(new, names.pop(old))
         return names
 
-    def rewrite(self, path: str, entry: Entry) -> Entry:
+    def rewrite(self, path: str, entry: TreeEntry) -> TreeEntry:
         """A YAML or JSON file with today's keys; values, comments and order stay."""
         data = entry.data
         for file, old, new in self.keys:

@@ -23,7 +23,7 @@ WHEELS = "setup/phi3scaffold-*.whl"
 
 
 @dataclass(frozen=True)
-class Entry:
+class TreeEntry:
     """What lies at one path.
 
     Attributes:
@@ -48,17 +48,17 @@ class Entry:
         """Every line ends as on Windows."""
         return 0 < self.data.count(b"\n") == self.data.count(b"\r\n")
 
-    def as_crlf(self) -> Entry:
+    def as_crlf(self) -> TreeEntry:
         """The same text with the line ends of Windows."""
         if not self.is_text or b"\r\n" in self.data:
             return self
         return replace(self, data=self.data.replace(b"\n", b"\r\n"))
 
 
-Tree = dict[str, Entry]  # path relative to the project, with / -> what lies there
+Tree = dict[str, TreeEntry]  # path relative to the project, with / -> what lies there
 
 
-def read(root: Path, path: str) -> Entry | None:
+def read(root: Path, path: str) -> TreeEntry | None:
     """What lies at `path`; None where nothing does, or a folder, or a link leads out of `root`."""
     target = root / path
     if blocked(root, path):
@@ -66,9 +66,9 @@ def read(root: Path, path: str) -> Entry | None:
     try:
         mode = target.lstat().st_mode
         if stat.S_ISLNK(mode):
-            return Entry(os.fsencode(target.readlink()), "link")
+            return TreeEntry(os.fsencode(target.readlink()), "link")
         if stat.S_ISREG(mode):
-            return Entry(target.read_bytes(), "program" if mode & stat.S_IXUSR else "file")
+            return TreeEntry(target.read_bytes(), "program" if mode & stat.S_IXUSR else "file")
     except FileNotFoundError:
         pass
     return None
@@ -98,7 +98,7 @@ def read_folder(folder: Path) -> Tree:
     return read_all(folder, sorted(path.relative_to(folder).as_posix() for path in paths))
 
 
-def write(folder: Path, path: str, entry: Entry) -> None:
+def write(folder: Path, path: str, entry: TreeEntry) -> None:
     """Put `entry` at `path` below `folder`, where nothing is yet."""
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)

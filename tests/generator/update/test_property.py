@@ -99,7 +99,7 @@ PACKAGES = {"setup/constraints.txt", "setup/requirements.txt"}
 GONE = ("delete", "rename")
 
 
-def check(project: Path, written: dict[str, Written], found: update.Plan) -> None:
+def check(project: Path, written: dict[str, Written], found: update.UpdatePlan) -> None:
     """Each new line is in its file, at the place that the update says it has moved to."""
     moved = {change.source: change.path for change in found.changes if change.source}
     merged = {change.path for change in found.changes if change.fate != "kept"}

@@ -26,11 +26,11 @@ from tests.support.releases import (
 Releases = dict[str, Release]
 
 
-def fates(found: update.Plan) -> dict[str, str]:
+def fates(found: update.UpdatePlan) -> dict[str, str]:
     return {change.path: change.fate for change in found.changes}
 
 
-def bring(project: Path, release: Release, **choices: str) -> update.Plan:
+def bring(project: Path, release: Release, **choices: str) -> update.UpdatePlan:
     with installed(release):
         return update.update(project, choices)
 
