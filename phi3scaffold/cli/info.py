@@ -1,70 +1,85 @@
-"""`phi3scaffold info`: what there is, for people and, with --json, for scripts and bug reports."""
+"""`phi3scaffold info`: versions and the state of the project, for people, scripts, bug reports."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
+import platform
 from typing import Any
+
+FORMAT = 1  # of the JSON; a key that goes or changes its meaning makes it 2
+EPILOG = """examples:
+  phi3scaffold info
+  phi3scaffold info --json --project ../my-proj
+
+The JSON has these keys: format (1), version, template, python, platform;
+  packages: name -> {expected, installed};
+  project, null outside of one: name, root, settings, stages (up to date, stale
+  or missing), forms (bytes, files, sha256), evaluation, released
+"""
+RELEASED = {True: "yes", False: "no", None: "not evaluated yet"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = (
-        "examples:\n"
-        "  phi3scaffold info\n"
-        "  phi3scaffold info --json --project ../my-proj\n"
-        "\nthe JSON has: format (1), version, template, python, platform;\n"
-        "  packages: name -> {expected, installed};\n"
-        "  project, null outside of one: name, root, settings, stages (up to date, stale or\n"
-        "  missing), forms (bytes, files, sha256), evaluation, released"
-    )
+    parser.epilog = EPILOG
 
 
 def run(args: argparse.Namespace) -> int:
-    from phi3scaffold.cli import project_info
-    from phi3scaffold.project.settings import find_project
+    """Print what is known, as lines or as JSON."""
+    from phi3scaffold import __version__
+    from phi3scaffold.checks.package_versions import package_versions
+    from phi3scaffold.generator import template
+    from phi3scaffold.project.settings import find_project, root_above
+    from phi3scaffold.stages.project_status import project_status
 
-    start = Path(args.project or ".").resolve()
-    there = args.project or project_info.project_here(start)
-    found = project_info.info(find_project(start) if there else None)
+    project = None
+    if args.project or root_above():
+        project = find_project(args.project)
+    facts = {
+        "format": FORMAT,
+        "version": __version__,
+        "template": template.version(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": package_versions(project),
+        "project": project_status(project) if project else None,
+    }
     if args.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(facts, indent=2))
         return 0
-    for name, text in _lines(found):
+    lines = [
+        ("phi3scaffold", f"{facts['version']}, template {facts['template']}"),
+        ("Python", f"{facts['python']}, {facts['platform']}"),
+        *_package_lines(facts["packages"]),
+        *(_project_lines(facts["project"]) if project else [("project", "none here")]),
+    ]
+    for name, text in lines:
         print(f"{name:<14}{text}".rstrip())
     return 0
 
 
-def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    from phi3scaffold.project.formatting import decimal_size
+def _package_lines(packages: dict[str, Any]) -> list[tuple[str, str]]:
+    from phi3scaffold.checks.installed_packages import same
 
-    packages = found["packages"]
     missing = [name for name, one in packages.items() if one["installed"] is None]
     other = [
         f"{name} {one['installed']} (pinned {one['expected']})"
         for name, one in packages.items()
-        # 2.13.0+cpu is the pinned 2.13.0
-        if one["installed"]
-        and one["expected"]
-        not in (
-            one["installed"],
-            one["installed"].partition("+")[0],
-        )
+        if one["installed"] and not same(one["installed"], one["expected"])
     ]
-    told = f"{len(packages) - len(missing) - len(other)} of {len(packages)} as pinned"
-    lines = [
-        ("phi3scaffold", f"{found['version']}, template {found['template']}"),
-        ("Python", f"{found['python']}, {found['platform']}"),
-        ("packages", told),
-    ]
+    pinned = len(packages) - len(missing) - len(other)
+    lines = [("packages", f"{pinned} of {len(packages)} as pinned")]
     lines += [("", f"not installed: {', '.join(missing)}")] if missing else []
     lines += [("", ", ".join(other))] if other else []
-    project = found["project"]
-    if project is None:
-        return [*lines, ("project", "none here")]
+    return lines
+
+
+def _project_lines(project: dict[str, Any]) -> list[tuple[str, str]]:
+    from phi3scaffold.project.formatting import decimal_size
+
     settings = project["settings"]
     model = settings["model"] + (" (a demonstration model)" if settings["demonstration"] else "")
-    lines += [
+    lines = [
         ("project", project["root"]),
         ("", f"{settings['algo'] or 'no training pass'} of {model} for {settings['target']}"),
     ]
@@ -72,9 +87,10 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         names = [name for name, one in project["stages"].items() if one == state]
         lines.append((state, ", ".join(names)))
     for name, form in project["forms"].items():
-        numbers = (project["evaluation"] or {}).get(name, {})
-        right = numbers.get("accuracy", numbers.get("rouge_l"))
-        said = f", right {100 * right:.1f} %" if right is not None else ""
-        lines.append((name, f"{decimal_size(form['bytes'])}, {form['sha256'][:12]}{said}"))
-    verdict = {True: "yes", False: "no", None: "nothing was measured yet"}[project["released"]]
-    return [*lines, ("released", verdict)]
+        metrics = (project["evaluation"] or {}).get(name, {})
+        text = f"{decimal_size(form['bytes'])}, {form['sha256'][:12]}"
+        for key, label in (("accuracy", "accuracy"), ("rouge_l", "ROUGE-L")):
+            if key in metrics:
+                text += f", {label} {metrics[key]:.1%}"
+        lines.append((name, text))
+    return [*lines, ("released", RELEASED[project["released"]])]

@@ -12,7 +12,7 @@ from phi3scaffold.project.limits import LIMITS, read_limits
 
 MARKER = "project.yaml"
 TINY = "tiny"
-DEMONSTRATION = "demonstration model: it proves the pipeline, and is not for use"
+DEMONSTRATION = "demonstration model: for testing the pipeline only"
 MERGE_BASES = ("original", "nf4")
 TARGETS = ("cpu", "cuda", "directml", "aml", "arc")
 # What project.yaml may hold, and below it; None: whatever its own reader takes.
@@ -167,16 +167,25 @@ def find_project(start: Path | None = None) -> Project:
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The folder of that project; its files may be wrong. Raises ScaffoldError: there is none."""
+    """Return the folder of that project; its files may be wrong.
+
+    Raises:
+        ScaffoldError: there is none.
+    """
+    root = root_above(start)
+    if root is None:
+        raise ScaffoldError(
+            "This is not a phi3scaffold project: no project.yaml here or above.",
+            where=(start or Path.cwd()).resolve(),
+            fix="change into a project's folder, or make one: phi3scaffold new my-proj",
+        )
+    return root
+
+
+def root_above(start: Path | None = None) -> Path | None:
+    """Return the nearest folder with a project.yaml, from `start` (default: here) upwards."""
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if (folder / MARKER).is_file():
-            return folder
-    raise ScaffoldError(
-        "This is not a phi3scaffold project: no project.yaml here or above.",
-        where=here,
-        fix="change into a project's folder, or make one: phi3scaffold new my-proj",
-    )
+    return next((one for one in (here, *here.parents) if (one / MARKER).is_file()), None)
 
 
 def load_project(root: Path) -> Project:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EVERY = 10.0  # seconds between two lines of one task where there is no terminal
 CERTAIN = 0.01  # share of a task that must be done before the time left can be told
-BAR = 16  # columns
+BAR = 12  # columns
 
 
 def count_text(done: int, total: int | None, *details: str) -> str:

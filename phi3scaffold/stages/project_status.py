@@ -1,0 +1,107 @@
+"""The state of a project: its settings, its stages, its forms and their metrics.
+
+Nothing is judged here (see doctor and lint), nothing heavy is imported, and nothing is written:
+what cannot be told is null.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.inference.forms.kinds import FORMS, folder_of
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.runner import is_up_to_date
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import METRICS, RELEASE
+from phi3scaffold.project.olive_config import load_config
+from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.graph import STAGES, up_to
+
+FRESH, STALE, MISSING = "up to date", "stale", "missing"
+# The metrics of a form that matter first.
+METRICS_SHOWN = (
+    "accuracy", "rouge_l", "perplexity", "agreement", "tokens_per_second", "disk_bytes"
+)  # fmt: skip
+
+
+def project_status(project: Project) -> dict[str, Any]:
+    """Return the state of a project as values for JSON.
+
+    Returns:
+        name, root and settings; stages: name -> up to date, stale or missing, of those of a run
+        and what else was run; forms: name -> bytes, files, and sha256 over all of them;
+        evaluation: form -> metrics, or null; released: true, false, or null before any evaluation.
+    """
+    forms = _read(project.evaluation / METRICS).get("forms") or {}
+    return {
+        "name": project.root.name,
+        "root": str(project.root),
+        "settings": _settings(project),
+        "stages": {
+            stage.name: _state(stage.name, project)
+            for stage in STAGES.values()
+            if stage.wanted(project)
+            and (stage.name in up_to() or manifest.read(stage.folder(project)))
+        },
+        "forms": _forms(project),
+        "evaluation": {
+            form: {key: metrics[key] for key in METRICS_SHOWN if metrics.get(key) is not None}
+            for form, metrics in forms.items()
+        }
+        or None,
+        "released": _read(project.release / RELEASE).get("released"),
+    }
+
+
+def _settings(project: Project) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "model": project.model_id,
+        "revision": project.revision,
+        "commit": _read(project.lock).get("commit"),
+        "target": project.target,
+        "demonstration": project.is_demonstration,
+        "evaluate_rows": project.evaluate_rows,
+        "algo": None,
+        "passes": None,
+    }
+    try:
+        olive = load_config(project.olive_config)
+        settings["passes"] = [str(one["type"]) for one in olive.passes.values()]
+        settings["algo"] = olive.passes[olive.names_for("finetune")[0]]["type"].lower()
+    except ScaffoldError:
+        pass  # lint says what is wrong with it
+    return settings
+
+
+def _state(name: str, project: Project) -> str:
+    stage = STAGES[name]
+    if manifest.read(stage.folder(project)) is None:
+        return MISSING
+    try:
+        return FRESH if is_up_to_date(stage, project, STAGES) else STALE
+    except (ScaffoldError, OSError):  # something that it is made of is gone, or wrong
+        return STALE
+
+
+def _forms(project: Project) -> dict[str, dict[str, Any]]:
+    made = {name: manifest.read(folder_of(name, project)) for name in FORMS if name != "base"}
+    return {
+        name: {
+            "bytes": sum(int(file["bytes"]) for file in one.files.values()),
+            "files": len(one.files),
+            "sha256": one.content,
+        }
+        for name, one in made.items()
+        if one is not None
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a JSON file holds; nothing where it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
