@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     project = None
     if args.project or root_above():
         project = find_project(args.project)
-    facts = {
+    facts: dict[str, Any] = {
         "format": FORMAT,
         "version": __version__,
         "template": template.version(),

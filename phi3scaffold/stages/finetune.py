@@ -129,7 +129,7 @@ def summary(facts: Facts) -> str:
     if first is not None and last is not None:
         text += f", loss {first:.3f} -> {last:.3f}"
     if facts.get("tokens") and facts.get("train_seconds"):
-        text += f", {facts['tokens'] / facts['train_seconds']:.0f} tokens/s"
+        text += f", {facts['tokens'] / facts['train_seconds']:.0f} tok/s"
     return text
 
 

@@ -74,7 +74,7 @@ def show_event(display: Display, event: Event) -> None:
 def _end_text(event: StageEnded) -> str:
     if event.seconds is None:
         return f"{event.stage}: up to date"
-    text = describe(event.stage, event.facts) or ""
+    text = describe(event) or ""
     return f"{event.stage}: done in {duration(event.seconds)}  {text}".rstrip()
 
 

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from phi3scaffold.cli.ui.comparison_table import gate, ladder
-from phi3scaffold.cli.ui.terminal import from_here
+from phi3scaffold.cli.ui.terminal import columns, from_here
 from phi3scaffold.pipeline.events import StageEnded
 from phi3scaffold.project.formatting import binary_size, duration
 from phi3scaffold.project.settings import DEMONSTRATION, Project
@@ -26,35 +26,38 @@ class RunSummary:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.facts: dict[str, dict[str, Any]] = {}
-        self.seconds: dict[str, float | None] = {}
-        self.peak: dict[str, int] = {}
+        self.ended: dict[str, StageEnded] = {}
 
     def take(self, event: StageEnded) -> None:
         """Remember how a stage ended."""
-        self.facts[event.stage] = event.facts
-        self.seconds[event.stage] = event.seconds
-        self.peak[event.stage] = event.peak_bytes
+        self.ended[event.stage] = event
 
     @property
     def is_judged(self) -> bool:
         """Whether a stage whose verdict may be an error has published its result."""
-        return any(name in STAGES and STAGES[name].judge for name in self.facts)
+        return any(name in STAGES and STAGES[name].judge for name in self.ended)
+
+    def facts(self, stage: str) -> dict[str, Any]:
+        """Return the facts of a stage; none where it did not end."""
+        return self.ended[stage].facts if stage in self.ended else {}
 
     def lines(self) -> list[str]:
         """Return the summary."""
-        lines = []
-        for name, seconds in self.seconds.items():
-            text = describe(name, self.facts[name])
-            if text is None:
-                continue
-            took = "up to date" if seconds is None else duration(seconds)
-            if self.peak[name]:
-                took += f", peak memory {binary_size(self.peak[name])}"
-            lines.append(f"  {name:<11} {took:<31} {text}".rstrip())
-        lines += ladder(self.facts.get("evaluate", {}))
-        lines += gate(self.facts.get("gate", {}))
-        page = self.project.report / self.facts.get("report", {}).get("page", "")
+        rows = [
+            (
+                f"  {event.stage}",
+                "up to date" if event.seconds is None else duration(event.seconds),
+                binary_size(event.peak_bytes) if event.peak_bytes else "",
+                text,
+            )
+            for event in self.ended.values()
+            if (text := describe(event)) is not None
+        ]
+        peak = "peak RAM" if any(row[2] for row in rows) else ""
+        lines = columns([("summary", "time", peak, "result"), *rows]) if rows else []
+        lines += ladder(self.facts("evaluate"))
+        lines += gate(self.facts("gate"))
+        page = self.project.report / self.facts("report").get("page", "")
         if page.is_file():
             lines.append(f"report: {from_here(page)}")
         if self.project.is_demonstration:
@@ -63,7 +66,7 @@ class RunSummary:
 
     def print(self) -> None:
         """Print the summary, in colours where the terminal shows them."""
-        lines = [*(["summary"] if self.seconds else []), *self.lines()]
+        lines = self.lines()
         if not sys.stdout.isatty():
             print("\n".join(lines))
             return
@@ -75,7 +78,7 @@ class RunSummary:
             console.print(line, style=style, markup=False, soft_wrap=True)
 
 
-def describe(name: str, facts: dict[str, Any]) -> str | None:
-    """Return what came of a stage in a few words; None where a summary leaves it out."""
-    stage = STAGES.get(name)
-    return stage.summary(facts) if stage else None
+def describe(event: StageEnded) -> str | None:
+    """Return the result of a stage in a few words; None where a summary leaves it out."""
+    stage = STAGES.get(event.stage)
+    return stage.summary(event.facts) if stage else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -40,3 +41,13 @@ def from_here(path: Path) -> str:
     except ValueError:  # another drive
         return str(path)
     return str(path) if relative.startswith(os.pardir) else relative
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines whose cells stand below each other, two columns apart."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    padded = (
+        (cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width)
+        for row in rows
+    )
+    return ["  ".join(cells).rstrip() for cells in padded]
