@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 from phi3scaffold.cli import stage
-from phi3scaffold.cli.ui.comparison_table import ladder
+from phi3scaffold.cli.ui.comparison_table import comparison_lines
 from phi3scaffold.project.errors import ScaffoldError
+
+if TYPE_CHECKING:
+    from phi3scaffold.evaluation.metrics import Metrics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,14 +35,14 @@ def run(args: argparse.Namespace) -> int:
         return stage.run(args)
     metrics = _evaluate_folder(args)
     if args.json:
-        print(json.dumps(metrics, indent=1))
+        print(json.dumps(metrics.to_json(), indent=1))
     else:
-        print("\n".join(ladder(metrics)))
+        print("\n".join(comparison_lines(metrics)))
     return 0
 
 
-def _evaluate_folder(args: argparse.Namespace) -> dict[str, Any]:
-    """Its progress goes to standard error: the numbers alone are the output."""
+def _evaluate_folder(args: argparse.Namespace) -> Metrics:
+    """Measure the folder; progress goes to standard error, so that stdout has the metrics alone."""
     import contextlib
     import sys
     import tempfile

@@ -1,4 +1,5 @@
-"""What ships is what was trained: every form answers the held-out rows, rung by rung, and a gate.
+"""Held-out rows and the forms of a model come in; metrics and the verdict of the gate go out.
 
-questions -> measure (a form, in a process of its own) -> ladder (its numbers) -> gate.
+evaluation_set (rows) -> measurement (of a form, in its own process) -> form_metrics -> gate.
+`metrics` and `release` are the records that are written; `limits` is the home of every threshold.
 """

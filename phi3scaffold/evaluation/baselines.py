@@ -1,7 +1,7 @@
-"""What a classification gets without a language model: the commonest label, and a linear model.
+"""What a classification reaches without a language model: the majority label, and a linear model.
 
 Term frequency times inverse document frequency of words and pairs of words, with logistic
-regression, is the usual first thing to try; where it answers as well, the model was not worth it.
+regression, is the usual first try; where it is as accurate, a language model is not worth its cost.
 """
 
 from __future__ import annotations
@@ -9,50 +9,50 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from phi3scaffold.datasets.prepared_rows import TRAIN, Prepared, spread
-from phi3scaffold.evaluation.form_metrics import share
-from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.form_metrics import share_with_interval
+from phi3scaffold.evaluation.metrics import Baseline
 
-MOST = 20_000  # training rows the linear model sees, spread evenly over all
+MOST = 20_000  # training rows that the linear model learns from, spread evenly over all
 SEED = 0
 
 
-def baselines(folder: Path, asked: Questions) -> dict[str, dict[str, Any]]:
-    """The two baselines on the rows asked, learned from the published training rows.
+def compute_baselines(folder: Path, dataset: EvaluationSet) -> dict[str, Baseline]:
+    """Learn the two baselines from the prepared training rows, and measure them.
 
     Args:
         folder: the published data folder.
-        asked: the questions; those of free answers have no baseline.
+        dataset: the rows to measure on; free answers have no baseline.
 
     Returns:
-        ``majority`` and ``tfidf``, each with ``accuracy`` and its ``accuracy_interval``;
-        ``tfidf`` is missing where there is nothing to tell apart.
+        ``majority`` and ``tfidf``; the second is missing where there is nothing to learn.
     """
-    if not asked.labels:
+    if not dataset.labels:
         return {}
     train = Prepared(folder, TRAIN)
     rows = [train.conversation(index) for index in spread(len(train), MOST)]
-    texts = [_text(row.messages) for row in rows]
     labels = [row.answer.strip() for row in rows]
-    expected = [row.answer.strip() for row in asked.rows]
-    commonest = Counter(labels).most_common(1)[0][0]
-    found = {"majority": {"label": commonest, **share([commonest == label for label in expected])}}
-    said = _linear(texts, labels, [_text(row.messages) for row in asked.rows])
-    if said:
-        right = [mine == label for mine, label in zip(said, expected, strict=True)]
-        found["tfidf"] = {"rows": len(rows), **share(right)}
-    return found
+    expected = [row.answer.strip() for row in dataset.rows]
+    majority = Counter(labels).most_common(1)[0][0]
+    hits = [majority == label for label in expected]
+    baselines = {"majority": Baseline(*share_with_interval(hits), label=majority)}
+    texts = [_prompt_text(row.messages) for row in rows]
+    predicted = _predict(texts, labels, [_prompt_text(row.messages) for row in dataset.rows])
+    if predicted:
+        hits = [mine == label for mine, label in zip(predicted, expected, strict=True)]
+        baselines["tfidf"] = Baseline(*share_with_interval(hits), rows=len(rows))
+    return baselines
 
 
-def _text(messages: Sequence[dict[str, str]]) -> str:
-    """What the model answers to, without the system's turn."""
+def _prompt_text(messages: Sequence[dict[str, str]]) -> str:
+    """Return what the model answers to, without the system's turn."""
     return "\n".join(m["content"] for m in messages[:-1] if m["role"] != "system")
 
 
-def _linear(texts: list[str], labels: list[str], asked: list[str]) -> list[str]:
-    """The linear model's labels for the texts asked; [] where it cannot learn."""
+def _predict(texts: list[str], labels: list[str], unlabelled: list[str]) -> list[str]:
+    """Return the linear model's labels for the unlabelled texts; [] where it cannot learn."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -65,4 +65,4 @@ def _linear(texts: list[str], labels: list[str], asked: list[str]) -> list[str]:
         model.fit(texts, labels)
     except ValueError:  # one label only, or no words
         return []
-    return [str(label) for label in model.predict(asked)]
+    return [str(label) for label in model.predict(unlabelled)]

@@ -1,53 +1,59 @@
-"""Every form the same questions, each compared with the first one: the adapter."""
+"""Measure every form on the same rows, and compare each with the first one: the adapter."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from phi3scaffold.evaluation.form_metrics import rung
-from phi3scaffold.evaluation.measurement import Measured, Reference, Subject
-from phi3scaffold.evaluation.questions import Questions
-from phi3scaffold.evaluation.subprocess_measurement import measure_alone
+from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.form_metrics import compute_metrics
+from phi3scaffold.evaluation.measurement import Candidate, Measurement, Reference
+from phi3scaffold.evaluation.metrics import FormMetrics
+from phi3scaffold.evaluation.subprocess_measurement import measure_in_subprocess
 from phi3scaffold.pipeline.events import Emit, Event, Step
 
 
-def climb(
-    subjects: Sequence[Subject], asked: Questions, emit: Emit, scratch: Path, log: Path
-) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
-    """Measure the subjects one after the other, each in a process of its own.
+def compare_forms(
+    candidates: Sequence[Candidate], dataset: EvaluationSet, emit: Emit, scratch: Path, log: Path
+) -> tuple[dict[str, FormMetrics], dict[str, list[str]]]:
+    """Measure the candidates one after the other, each in a process of its own.
 
     Args:
-        subjects: the forms; the first is what the others are compared with.
-        asked: the questions.
+        candidates: the forms; the first is what the others are compared with.
+        dataset: the rows to measure on.
         emit: takes progress events.
         scratch: a folder for the first one's logits.
-        log: takes what the libraries say.
+        log: takes what the libraries print.
 
     Returns:
-        form -> its numbers (see `rung`), and form -> its answers, a text a row.
+        form -> its metrics, and form -> its answers, a text a row.
 
     Raises:
         ScaffoldError: a form cannot be opened, or its process died.
     """
-    first: Measured | None = None
+    first: Measurement | None = None
     reference: Reference | None = None
-    rungs: dict[str, dict[str, Any]] = {}
+    metrics: dict[str, FormMetrics] = {}
     answers: dict[str, list[str]] = {}
     logits = scratch / "logits.npy"
-    for number, subject in enumerate(subjects):
+    for number, candidate in enumerate(candidates):
 
-        def among_all(event: Event, number: int = number) -> None:
+        def emit_overall(event: Event, number: int = number) -> None:
             assert isinstance(event, Step)
-            step, of = event.step + event.of * number, event.of * len(subjects)
+            step, of = event.step + event.of * number, event.of * len(candidates)
             emit(replace(event, step=step, of=of))
 
-        saved = None if first else logits
-        made = measure_alone(subject, asked, among_all, log, reference=reference, save_logits=saved)
+        measurement = measure_in_subprocess(
+            candidate,
+            dataset,
+            emit_overall,
+            log,
+            reference=reference,
+            save_logits=None if first else logits,
+        )
         if first is None:
-            first, reference = made, made.as_reference(logits, asked.end)
-        rungs[subject.form] = rung(made, asked, first)
-        answers[subject.form] = made.answers
-    return rungs, answers
+            first, reference = measurement, measurement.as_reference(logits, dataset.end)
+        metrics[candidate.form] = compute_metrics(measurement, dataset, first)
+        answers[candidate.form] = measurement.answers
+    return metrics, answers

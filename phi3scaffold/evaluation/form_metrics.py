@@ -1,4 +1,4 @@
-"""From what a form did to the numbers of its rung. Shares are between 0 and 1, times in seconds."""
+"""Compute a form's metrics from its measurement (their schema: `FormMetrics`)."""
 
 from __future__ import annotations
 
@@ -6,123 +6,136 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-from phi3scaffold.evaluation.measurement import Measured
-from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.measurement import Measurement
+from phi3scaffold.evaluation.metrics import FormMetrics
 
-OTHER = "(no label)"
+NO_LABEL = "(no label)"
 CONFIDENCE = 0.95
 
 
-def rung(made: Measured, asked: Questions, adapter: Measured | None) -> dict[str, Any]:
-    """One form's numbers.
+def compute_metrics(
+    measurement: Measurement, dataset: EvaluationSet, adapter: Measurement | None
+) -> FormMetrics:
+    """Compute one form's metrics, but its size on disk.
 
     Args:
-        made: what the form did.
-        asked: the questions.
-        adapter: what the adapter did, where there is one to compare with.
-
-    Returns:
-        For a classification ``accuracy``, ``macro_f1``, ``invalid`` (answers that are no label),
-        ``confusion`` (a row an expected label, a column an answer, the last one for no label) and
-        ``likelihood_accuracy``, ``likelihood_macro_f1``, ``likelihood_confusion`` (the same of the
-        likeliest label, its end of turn included, which is never none); for free answers
-        ``exact_match`` and ``rouge_l`` (https://aclanthology.org/W04-1013/). For all:
-        ``perplexity`` (of the right answers), ``unfinished``, ``agreement`` (of tokens, with the
-        adapter), ``same_answer`` (of rows), ``kl_divergence`` (nats), ``max_logit_difference``,
-        ``compared`` (positions of these two), ``other_prompt`` (prompts its tokenizer reads
-        otherwise), ``first_token_seconds``, ``tokens_per_second``, ``peak_bytes``. Each share of
-        rows that is right has a 95 % ``..._interval`` (Wilson's).
+        measurement: of the form.
+        dataset: the rows that it was measured on.
+        adapter: the adapter's measurement, where there is one to compare with.
     """
-    expected = [row.answer.strip() for row in asked.rows]
-    right = [mine == answer for mine, answer in zip(made.answers, expected, strict=True)]
-    tokens = sum(map(len, asked.answers))
-    numbers: dict[str, Any] = {}
-    if asked.labels:
-        numbers |= share(right)
-        numbers |= _classified(made.answers, expected, asked.labels)
-        likeliest = [asked.labels[number] for number in made.likeliest]
-        agree = [mine == answer for mine, answer in zip(likeliest, expected, strict=True)]
-        numbers |= share(agree, "likelihood_accuracy")
-        scored = _classified(likeliest, expected, asked.labels)
-        numbers |= {f"likelihood_{key}": scored[key] for key in ("macro_f1", "confusion")}
-    else:
-        numbers |= share(right, "exact_match")
-        numbers["rouge_l"] = rouge_l(made.answers, expected)
-    numbers["perplexity"] = _exp(-sum(made.log_likelihood) / tokens)
-    numbers["answer_tokens"] = tokens
-    fits = [len(ids) <= asked.room for ids in asked.answers]
-    open_ = [not ended and its for ended, its in zip(made.ended, fits, strict=True)]
-    numbers["unfinished"] = sum(open_) / max(1, sum(fits))
+    expected = [row.answer.strip() for row in dataset.rows]
+    tokens = sum(map(len, dataset.answers))
+    metrics = FormMetrics(
+        perplexity=_exp(-sum(measurement.log_likelihood) / tokens),
+        answer_tokens=tokens,
+        truncated_answers=_truncated(measurement, dataset),
+        first_token_seconds=measurement.first_token_seconds,
+        tokens_per_second=measurement.tokens_per_second,
+        peak_bytes=measurement.peak_bytes,
+    )
+    _compare_texts(metrics, measurement.answers, expected, dataset.labels)
+    if dataset.labels:
+        likeliest = [dataset.labels[number] for number in measurement.likeliest]
+        _compare_likeliest(metrics, likeliest, expected, dataset.labels)
     if adapter is not None:
-        same = zip(made.answers, adapter.answers, strict=True)
-        numbers["same_answer"] = sum(mine == its for mine, its in same) / len(expected)
-        read = zip(made.prompts, adapter.prompts, strict=True)
-        numbers["other_prompt"] = sum(mine != its for mine, its in read) / len(expected)
-    if sum(made.agreed_of):
-        numbers["agreement"] = sum(made.agreed) / sum(made.agreed_of)
-    if made.kl is not None:
-        numbers["kl_divergence"] = _finite(made.kl)
-        numbers["max_logit_difference"] = _finite(made.max_logit_difference or 0.0)
-        numbers["compared"] = made.compared
-    numbers["first_token_seconds"] = made.first_token_seconds
-    numbers["tokens_per_second"] = made.tokens_per_second
-    numbers["peak_bytes"] = made.peak_bytes
-    return numbers
+        metrics.same_answer = _share_equal(measurement.answers, adapter.answers)
+        metrics.other_prompt = 1 - _share_equal(measurement.prompts, adapter.prompts)
+    if sum(measurement.agreed_of):
+        metrics.agreement = sum(measurement.agreed) / sum(measurement.agreed_of)
+    if measurement.kl is not None:
+        metrics.kl_divergence = _finite(measurement.kl)
+        metrics.max_logit_difference = _finite(measurement.max_logit_difference or 0.0)
+        metrics.compared = measurement.compared
+    return metrics
 
 
-def share(right: Sequence[bool], name: str = "accuracy") -> dict[str, Any]:
-    """``name``: the share that is right; ``name_interval``: where it lies with 95 % confidence.
+def share_with_interval(hits: Sequence[bool]) -> tuple[float, list[float]]:
+    """Return the share that is true, and its 95 % confidence interval as [low, high].
 
     Wilson's score interval (https://doi.org/10.1080/01621459.1927.10502953).
     """
     from scipy.stats import binomtest
 
-    test = binomtest(sum(right), len(right))
-    interval = test.proportion_ci(CONFIDENCE, method="wilson")
-    bounds = [float(interval.low), float(interval.high)]
-    return {name: sum(right) / len(right), f"{name}_interval": bounds}
+    interval = binomtest(sum(hits), len(hits)).proportion_ci(CONFIDENCE, method="wilson")
+    return sum(hits) / len(hits), [float(interval.low), float(interval.high)]
 
 
-def rouge_l(said: Sequence[str], expected: Sequence[str]) -> float:
-    """Mean F-measure of the longest common subsequence of words, in any script."""
+def rouge_l(answers: Sequence[str], expected: Sequence[str]) -> float:
+    """Return the mean F-measure of the longest common subsequence of words, in any script."""
     from torchmetrics.functional.text.rouge import rouge_score
 
-    found = rouge_score(
-        list(said),
+    scores = rouge_score(
+        list(answers),
         list(expected),
         rouge_keys="rougeL",
         normalizer=lambda text: text.casefold(),
         tokenizer=lambda text: re.findall(r"\w" if _unspaced(text) else r"\w+", text),
     )
-    return float(found["rougeL_fmeasure"])
+    return float(scores["rougeL_fmeasure"])
 
 
-def _classified(said: list[str], expected: list[str], labels: tuple[str, ...]) -> dict[str, Any]:
+def _compare_texts(
+    metrics: FormMetrics, answers: list[str], expected: list[str], labels: tuple[str, ...]
+) -> None:
+    """Set what the generated answers come to."""
+    share, interval = share_with_interval(_equal(answers, expected))
+    if labels:
+        metrics.accuracy, metrics.accuracy_interval = share, interval
+        metrics.macro_f1, metrics.confusion = _f1_and_confusion(answers, expected, labels)
+        metrics.invalid = sum(answer not in labels for answer in answers) / len(answers)
+    else:
+        metrics.exact_match, metrics.exact_match_interval = share, interval
+        metrics.rouge_l = rouge_l(answers, expected)
+
+
+def _compare_likeliest(
+    metrics: FormMetrics, likeliest: list[str], expected: list[str], labels: tuple[str, ...]
+) -> None:
+    """Set what the likeliest labels come to."""
+    share, interval = share_with_interval(_equal(likeliest, expected))
+    metrics.likelihood_accuracy, metrics.likelihood_accuracy_interval = share, interval
+    scores = _f1_and_confusion(likeliest, expected, labels)
+    metrics.likelihood_macro_f1, metrics.likelihood_confusion = scores
+
+
+def _f1_and_confusion(
+    answers: list[str], expected: list[str], labels: tuple[str, ...]
+) -> tuple[float, list[list[int]]]:
     from sklearn.metrics import confusion_matrix, f1_score
 
-    known = [answer if answer in labels else OTHER for answer in said]
-    table = confusion_matrix(expected, known, labels=[*labels, OTHER])[:-1]
-    return {
-        "macro_f1": float(
-            f1_score(expected, known, labels=list(labels), average="macro", zero_division=0.0)
-        ),
-        "invalid": known.count(OTHER) / len(known),
-        "confusion": table.tolist(),
-    }
+    known = [answer if answer in labels else NO_LABEL for answer in answers]
+    table = confusion_matrix(expected, known, labels=[*labels, NO_LABEL])[:-1]
+    f1 = f1_score(expected, known, labels=list(labels), average="macro", zero_division=0.0)
+    return float(f1), table.tolist()
+
+
+def _truncated(measurement: Measurement, dataset: EvaluationSet) -> float:
+    """Return the share of answers without an end, of the rows whose expected answer fits."""
+    fits = [len(ids) <= dataset.max_new_tokens for ids in dataset.answers]
+    truncated = [its and not end for end, its in zip(measurement.ended, fits, strict=True)]
+    return sum(truncated) / max(1, sum(fits))
+
+
+def _equal(values: Sequence[object], others: Sequence[object]) -> list[bool]:
+    return [value == other for value, other in zip(values, others, strict=True)]
+
+
+def _share_equal(values: Sequence[object], others: Sequence[object]) -> float:
+    return sum(_equal(values, others)) / len(values)
 
 
 def _unspaced(text: str) -> bool:
-    """Whether words are not divided by spaces, as in Chinese, Japanese and Thai."""
+    """Return whether no spaces divide the words, as in Chinese, Japanese and Thai."""
     return bool(re.search(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]", text))
 
 
 def _exp(nats: float) -> float:
-    """A perplexity."""
+    """Return a perplexity."""
     return _finite(math.exp(nats)) if nats < 700 else sys.float_info.max
 
 
 def _finite(value: float) -> float:
-    """What JSON can say of a form whose weights are broken: the largest number for none at all."""
+    """Return the largest number for one that JSON lacks: that of a form with broken weights."""
     return value if math.isfinite(value) else sys.float_info.max

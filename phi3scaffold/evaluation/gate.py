@@ -1,78 +1,20 @@
-"""The gate: limits from project.yaml, and at which rung of the ladder each is broken.
+"""The gate: whether the metrics of a model's forms are within the limits of project.yaml.
 
-A limit is looked at on every rung it speaks of, in the order in which a model is made: adapter,
-merged, onnx. The first rung that breaks it is the one that lost it; those behind only inherit.
+A limit is checked on every form it holds for, in the order in which they are made: adapter, merged,
+onnx. The first form that fails is the one that lost it; those made from it only inherit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-from phi3scaffold.inference.forms.kinds import COMPARED
+from phi3scaffold.evaluation.limits import LIMITS, TRAINED
+from phi3scaffold.evaluation.metrics import Metrics
+from phi3scaffold.evaluation.release import FAILED, PASSED, UNKNOWN, WARNING, LimitResult
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project.limits import LIMITS, show
 
-KEPT, BROKEN, UNKNOWN, WARNING = "kept", "broken", "unknown", "warning"
-MADE = COMPARED[1:]  # the rungs behind the base, as they are made
-BEHIND = MADE[1:]  # those that have to answer like the adapter
-SHIPPED = ("onnx",)
-
-Rung = Mapping[str, Any]
-Value = Callable[[Rung, Mapping[str, Any]], float | None]
-
-
-def right(rung: Rung) -> float:
-    """A rung's main score: accuracy of labels, ROUGE-L of free answers."""
-    return float(rung["accuracy"] if "accuracy" in rung else rung["rouge_l"])
-
-
-def _over_base(rung: Rung, metrics: Mapping[str, Any]) -> float | None:
-    base = metrics["forms"].get("base")
-    return rung["perplexity"] / base["perplexity"] if base else None
-
-
-def _over_majority(rung: Rung, metrics: Mapping[str, Any]) -> float | None:
-    majority = metrics["baselines"].get("majority")
-    return rung["accuracy"] - majority["accuracy"] if majority else None
-
-
-def _lost(rung: Rung, metrics: Mapping[str, Any]) -> float | None:
-    return right(metrics["forms"]["adapter"]) - right(rung)
-
-
-def _perplexity(rung: Rung, metrics: Mapping[str, Any]) -> float | None:
-    return rung["perplexity"] / metrics["forms"]["adapter"]["perplexity"]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a limit is looked at.
-
-    Attributes:
-        rungs: the rungs it speaks of.
-        value: a rung's value, from the rung and the whole metrics; None where it has none.
-        rows: whether a single row moves the value by 1/rows.
-    """
-
-    rungs: tuple[str, ...]
-    value: Value
-    rows: bool = False
-
-
-RULES = {
-    "over_base": Rule(("adapter",), _over_base),
-    "over_majority": Rule(MADE, _over_majority, rows=True),
-    "unfinished": Rule(MADE, lambda rung, _: rung["unfinished"], rows=True),
-    "accuracy_lost": Rule(BEHIND, _lost, rows=True),
-    "perplexity_ratio": Rule(BEHIND, _perplexity),
-    "agreement": Rule(BEHIND, lambda rung, _: rung.get("agreement")),
-    "tokens_per_second": Rule(SHIPPED, lambda rung, _: rung["tokens_per_second"]),
-    "size_mb": Rule(SHIPPED, lambda rung, _: rung["disk_bytes"] / 1e6),
-}
-
-TRY = {
+# What to try where a form fails, by the form; a limit may have advice of its own.
+ADVICE = {
     "adapter": "more or cleaner rows, more epochs, a higher rank or another learning rate "
     "(fine-tuning/README.md)",
     "merged": "phi3scaffold merge once more; with QLoRA, the other merge_base in project.yaml",
@@ -82,116 +24,75 @@ TRY = {
 }
 
 
-@dataclass(frozen=True)
-class Check:
-    """What became of one limit.
-
-    Attributes:
-        key, what, unit: the limit's.
-        limit: the value allowed.
-        most: whether it is the most or the least.
-        verdict: `KEPT`, `BROKEN`, `UNKNOWN` (it could not be told), `WARNING`.
-        rung: where it broke, or the last rung looked at; None where there was none.
-        value: the value there.
-        why: why it is unknown.
-    """
-
-    key: str
-    what: str
-    unit: str
-    limit: float
-    most: bool
-    verdict: str
-    rung: str | None
-    value: float | None
-    why: str = ""
-
-
-def check(metrics: Mapping[str, Any], limits: Mapping[str, float | None]) -> list[Check]:
-    """Every limit that is set, and the warning about the linear baseline.
+def check_limits(metrics: Metrics, limits: Mapping[str, float | None]) -> list[LimitResult]:
+    """Check every limit that is set, and whether the linear baseline is better.
 
     Args:
-        metrics: what the evaluation wrote.
-        limits: project.yaml's `gate`, over the defaults; None switches a limit off.
+        metrics: of the forms.
+        limits: project.yaml's, over the defaults; None switches a limit off.
     """
-    found = []
+    results = []
     for key, limit in LIMITS.items():
         allowed = limits.get(key, limit.default)
-        checked = None if allowed is None else _check(key, float(allowed), metrics)
-        if checked:
-            found.append(checked)
-    found.extend(_baseline(metrics))
-    return found
+        result = None if allowed is None else _check(key, float(allowed), metrics)
+        if result:
+            results.append(result)
+    return [*results, *_compare_with_linear_model(metrics)]
 
 
-def _check(key: str, allowed: float, metrics: Mapping[str, Any]) -> Check | None:
-    """One limit; None where it does not apply, such as labels' to free answers."""
-    rule, limit, forms = RULES[key], LIMITS[key], metrics["forms"]
+def is_released(results: Sequence[LimitResult]) -> bool:
+    """Return whether every limit passed; a warning holds no model back."""
+    return all(result.verdict in (PASSED, WARNING) for result in results)
 
-    def told(verdict: str, rung: str | None, value: float | None, why: str = "") -> Check:
-        its = (key, limit.what, limit.unit, allowed, limit.most)
-        return Check(*its, verdict, rung, value, why)
 
-    last: Check | None = None
-    row = 1 / metrics["rows"] if rule.rows else 0.0
-    for name in rule.rungs:
-        if name in metrics["not_measured"]:
-            return told(UNKNOWN, name, None, f"{name} was not measured")
-        value = rule.value(forms[name], metrics) if name in forms else None
+def _check(key: str, allowed: float, metrics: Metrics) -> LimitResult | None:
+    """Check one limit; None where it does not apply, such as a label's to free answers."""
+    limit, last = LIMITS[key], None
+
+    def result(verdict: str, form: str, value: float | None, why: str = "") -> LimitResult:
+        its = (key, limit.text, limit.unit, allowed, limit.is_maximum)
+        return LimitResult(*its, verdict, form, value, why)
+
+    row = 1 / metrics.rows if limit.counts_rows else 0.0
+    for name in limit.forms:
+        if name in metrics.not_measured:
+            return result(UNKNOWN, name, None, f"{name} was not measured")
+        value = limit.value(metrics.forms[name], metrics) if name in metrics.forms else None
         if value is None:
             continue
-        over = value - allowed if limit.most else allowed - value
+        over = value - allowed if limit.is_maximum else allowed - value
         if over <= 1e-9:
-            last = told(KEPT, name, value)
+            last = result(PASSED, name, value)
         elif over < row and row > abs(allowed) > 0:
-            return told(UNKNOWN, name, value, f"one of {metrics['rows']} rows is {row:.1%}")
+            return result(UNKNOWN, name, value, f"one of {metrics.rows} rows is {row:.1%}")
         else:
-            return told(BROKEN, name, value)
+            return result(FAILED, name, value)
     return last
 
 
-def _baseline(metrics: Mapping[str, Any]) -> Iterator[Check]:
-    """Under the linear model a language model is not worth it; the user should know."""
-    linear = metrics["baselines"].get("tfidf")
-    shipped = "onnx" if "onnx" in metrics["forms"] else "adapter"
+def _compare_with_linear_model(metrics: Metrics) -> Iterator[LimitResult]:
+    """Warn where a linear model is better: a language model is not worth its cost there."""
+    linear = metrics.baselines.get("tfidf")
+    shipped = "onnx" if "onnx" in metrics.forms else "adapter"
     if linear:
-        value = metrics["forms"][shipped]["accuracy"] - linear["accuracy"]
-        its = WARNING if value < 0 else KEPT
-        what = "accuracy over TF-IDF with logistic regression (a warning only)"
-        yield Check("over_tfidf", what, "points", 0.0, False, its, shipped, value)
+        value = metrics.forms[shipped].score - linear.accuracy
+        text = "accuracy over TF-IDF with logistic regression (a warning only)"
+        its = WARNING if value < 0 else PASSED
+        yield LimitResult("over_tfidf", text, "points", 0.0, False, its, shipped, value)
 
 
-def verdict(checks: list[Check]) -> ScaffoldError | None:
-    """The one error that tells what is broken, which rung lost it, and what to try; or None."""
-    broken = [found for found in checks if found.verdict == BROKEN]
-    if not broken:
+def gate_error(results: Sequence[LimitResult]) -> ScaffoldError | None:
+    """Return the one error that names what failed, the first form that did, and what to try."""
+    failed = [result for result in results if result.verdict == FAILED]
+    if not failed:
         return None
-    first = min((MADE.index(found.rung or MADE[0]) for found in broken), default=0)
-    rung = MADE[first]
-    lines = "; ".join(describe(found) for found in broken)
+    form = TRAINED[min(TRAINED.index(result.form or TRAINED[0]) for result in failed)]
+    summary = "; ".join(result.summary for result in failed)
+    first = next(result for result in failed if result.form in (form, None))
+    advice = LIMITS[first.key].advice if first.key in LIMITS else "{form}"
     return ScaffoldError(
-        f"The gate is broken, at the {rung} form: {lines}. The model is not released.",
+        f"The gate failed, at the {form} form: {summary}. The model is not released.",
         where="project.yaml: gate",
-        fix=_try(rung, broken),
+        fix=advice.replace("{form}", ADVICE[form]),
         exit_code=FAILED_RUN,
     )
-
-
-def _try(rung: str, broken: list[Check]) -> str:
-    keys = {found.key for found in broken if found.rung == rung}
-    if "unfinished" in keys:
-        return (
-            "look at `stop` in that form's prompt.json and at eos_token_id in its "
-            f"generation_config.json or genai_config.json; then {TRY[rung]}"
-        )
-    if keys <= {"size_mb", "tokens_per_second"}:
-        return "the recipe `fast`: group_size 128 (fine-tuning/README.md: quantize)"
-    return TRY[rung]
-
-
-def describe(found: Check) -> str:
-    """One check in a few words: ``accuracy_lost 12.0 points (at most 2.0), at merged``."""
-    bound = f"{'at most' if found.most else 'at least'} {show(found.limit, found.unit)}"
-    value = "" if found.value is None else f" {show(found.value, found.unit)}"
-    where = f", at {found.rung}" if found.rung else ""
-    return f"{found.key}{value} ({bound}){where}"

@@ -1,9 +1,9 @@
-"""Measure one form in a process of its own, so that its memory is its own and comes back.
+"""Measure one form on the held-out rows.
 
-What is asked of every form: a free, greedy answer to each prompt; the log-likelihood of the right
-answer and of every label, their end of turn included; which tokens it would have chosen where the
-adapter chose its own; its logits at the positions that are compared; its speed, one prompt at a
-time, as a user would run it.
+Every form generates a greedy answer to each prompt. Its logits give the log-likelihood of the
+expected answer and of every label, their end of turn included; which tokens it would have chosen
+where the adapter chose its own; and the divergence from the adapter. Speed is that of one prompt at
+a time, as a user would run it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.settings import Project
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
     from phi3scaffold.inference.forms.form import Form
 
-BATCH = 32  # prompts between two words of progress
+BATCH = 32  # prompts between two progress events
 COMPARED = 512  # positions at which two forms' logits are compared
-COMPARED_BYTES = 128 << 20  # and the memory they may take
+COMPARED_BYTES = 128 << 20  # memory that these logits may take
 TIMED_PROMPTS = 3
 TIMED_TOKENS = 32
-TIMED_SECONDS = 5.0  # after so long, fewer prompts have to do
+TIMED_SECONDS = 5.0  # a slow model is timed with fewer prompts
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Which form to open; see `phi3scaffold.inference.forms.open_form`."""
+class Candidate:
+    """A form to measure, as `phi3scaffold.inference.forms.open_form` opens it."""
 
     form: str
     where: Project | Path
@@ -44,6 +44,7 @@ class Subject:
     adapter: str | None = None
 
     def open(self) -> Form:
+        """Load the form."""
         from phi3scaffold.inference.forms import open_form
 
         named = {"adapter": self.adapter} if self.adapter else {}
@@ -64,15 +65,15 @@ class Reference:
 
 
 @dataclass
-class Measured:
-    """What one form did. Lists have one entry a row.
+class Measurement:
+    """The measurement of one form. Lists have one entry a row.
 
     Attributes:
-        answers: the texts it answered.
+        answers: the generated texts.
         answer_ids: their ids, without the end of the turn.
         ended: whether it ended its turn by itself.
         prompts: the ids its tokenizer made of each prompt.
-        log_likelihood: of the right answer, in nats, summed over its tokens.
+        log_likelihood: of the expected answer, in nats, summed over its tokens.
         likeliest: the number of the likeliest label; [] for free answers.
         agreed: of the reference's tokens, how many it would have chosen too.
         agreed_of: how many there were.
@@ -100,24 +101,24 @@ class Measured:
     peak_bytes: int = 0
 
     def as_reference(self, logits: Path, end: int) -> Reference:
-        """This form as what others are compared with; `logits` was written by `measure`."""
+        """Return what other forms are compared with; `logits` was written by `measure`."""
         answers = zip(self.answer_ids, self.ended, strict=True)
         return Reference([ids + [end] * ended for ids, ended in answers], logits)
 
 
 def measure(
-    subject: Subject,
-    asked: Questions,
+    candidate: Candidate,
+    dataset: EvaluationSet,
     emit: Emit,
     *,
     reference: Reference | None = None,
     save_logits: Path | None = None,
-) -> Measured:
-    """Ask one form all questions, in this process.
+) -> Measurement:
+    """Measure one form on all rows, in this process.
 
     Args:
-        subject: the form.
-        asked: the questions.
+        candidate: the form.
+        dataset: the rows to measure on.
         emit: takes progress events.
         reference: what to compare with.
         save_logits: where to write the logits at the compared positions (.npy, float32).
@@ -125,34 +126,34 @@ def measure(
     Raises:
         ScaffoldError: the form cannot be opened, or a prompt is longer than its context.
     """
-    with subject.open() as form:
-        prompts = [form.encode(row.messages[:-1]) for row in asked.rows]
+    with candidate.open() as form:
+        prompts = [form.encode(row.messages[:-1]) for row in dataset.rows]
         steps = 2 * len(prompts)
-        progress = _Progress(emit, subject.form, steps)
+        progress = _RowProgress(emit, candidate.form, steps)
         first_token, rate = _speed(form, prompts)
-        answer_ids, ended = _answers(form, prompts, asked, progress)
-        scored = _Scores(asked, reference)
-        # in batches of our own, so that the progress is seen
+        answer_ids, ended = _generate(form, prompts, dataset.max_new_tokens, progress)
+        scores = _Scores(dataset, reference)
+        # in batches, so that progress shows
         order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
         for batch in _batches(order):
-            continuations = [scored.continuations(row) for row in batch]
+            continuations = [scores.continuations(row) for row in batch]
             for number, logits in form.score([prompts[row] for row in batch], continuations):
-                scored.take(batch[number], logits)
+                scores.add(batch[number], logits)
             progress.add(len(batch))
         if save_logits is not None:
-            scored.save(save_logits)
-        return Measured(
+            scores.save(save_logits)
+        return Measurement(
             answers=[form.decode(ids).strip() for ids in answer_ids],
             answer_ids=answer_ids,
             ended=ended,
             prompts=prompts,
-            log_likelihood=scored.log_likelihood,
-            likeliest=scored.likeliest if asked.labels else [],
-            agreed=scored.agreed,
-            agreed_of=scored.agreed_of,
-            kl=scored.kl,
-            max_logit_difference=scored.max_logit_difference,
-            compared=scored.compared,
+            log_likelihood=scores.log_likelihood,
+            likeliest=scores.likeliest if dataset.labels else [],
+            agreed=scores.agreed,
+            agreed_of=scores.agreed_of,
+            kl=scores.kl,
+            max_logit_difference=scores.max_logit_difference,
+            compared=scores.compared,
             first_token_seconds=first_token,
             tokens_per_second=rate,
         )
@@ -163,7 +164,9 @@ def _batches(order: Sequence[int]) -> Iterator[list[int]]:
         yield list(order[start : start + BATCH])
 
 
-class _Progress:
+class _RowProgress:
+    """Emits how many rows of a form are done."""
+
     def __init__(self, emit: Emit, form: str, of: int) -> None:
         self._emit, self._form, self._of, self._done = emit, form, of, 0
 
@@ -173,7 +176,8 @@ class _Progress:
 
 
 def _speed(form: Form, prompts: list[list[int]]) -> tuple[float, float]:
-    """Median seconds to the first token and tokens a second after it, of the middling prompts."""
+    """Return the median seconds to the first token and tokens a second after it, of the
+    prompts of medium length."""
     by_length = sorted(prompts, key=len)
     middle = max(0, (len(by_length) - TIMED_PROMPTS) // 2)
     first, rates, spent = [], [], 0.0
@@ -191,17 +195,17 @@ def _speed(form: Form, prompts: list[list[int]]) -> tuple[float, float]:
     return statistics.median(first), statistics.median(rates) if rates else 0.0
 
 
-def _answers(
-    form: Form, prompts: list[list[int]], asked: Questions, progress: _Progress
+def _generate(
+    form: Form, prompts: list[list[int]], most: int, progress: _RowProgress
 ) -> tuple[list[list[int]], list[bool]]:
-    """Greedy answers, and whether each came to its end."""
+    """Return greedy answers of at most `most` tokens, and whether each ended its turn."""
     answers: list[list[int]] = [[] for _ in prompts]
     ended = [False] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
     for batch in _batches(order):
-        given = [prompts[row] for row in batch]
-        room = form.room(given, asked.room)
-        for row, ids in zip(batch, form.generate(given, asked.room), strict=True):
+        chosen = [prompts[row] for row in batch]
+        room = form.room(chosen, most)
+        for row, ids in zip(batch, form.generate(chosen, most), strict=True):
             answers[row] = ids
             ended[row] = len(ids) < room
         progress.add(len(batch))
@@ -209,17 +213,17 @@ def _answers(
 
 
 class _Scores:
-    """What the logits of every continuation come to, row by row."""
+    """Likelihoods, agreement and divergence, from the logits of every continuation."""
 
-    def __init__(self, asked: Questions, reference: Reference | None) -> None:
+    def __init__(self, dataset: EvaluationSet, reference: Reference | None) -> None:
         import numpy as np
 
-        count = len(asked.rows)
-        self._asked, self._reference = asked, reference
+        count = len(dataset.rows)
+        self._dataset, self._reference = dataset, reference
         self._theirs = np.load(reference.logits, mmap_mode="r") if reference else None
-        # of each row's answer among the compared positions
-        self._starts = [0, *itertools.accumulate(map(len, asked.answers))]
-        self._kept: dict[int, np.ndarray] = {}
+        # where each row's answer begins among the compared positions
+        self._starts = [0, *itertools.accumulate(map(len, dataset.answers))]
+        self._logits: dict[int, np.ndarray] = {}
         self._kl = self._widest = 0.0
         self.compared = 0
         self.log_likelihood = [0.0] * count
@@ -227,30 +231,30 @@ class _Scores:
         self.agreed, self.agreed_of = [0] * count, [0] * count
 
     def continuations(self, row: int) -> list[tuple[int, ...]]:
-        """What to score behind a row's prompt, each once; the right answer first."""
-        found = {self._asked.answers[row]: None}
-        found |= dict.fromkeys(self._asked.label_ids)
+        """Return what to score after a row's prompt, each once; the expected answer first."""
+        unique = {self._dataset.answers[row]: None}
+        unique |= dict.fromkeys(self._dataset.label_ids)
         if self._reference and self._reference.answers[row]:
-            found[tuple(self._reference.answers[row])] = None
-        return list(found)
+            unique[tuple(self._reference.answers[row])] = None
+        return list(unique)
 
-    def take(self, row: int, logits: list[np.ndarray]) -> None:
-        """The logits of `continuations(row)`, in that order."""
+    def add(self, row: int, logits: list[np.ndarray]) -> None:
+        """Add the logits of `continuations(row)`, in that order."""
         import numpy as np
 
         ids = self.continuations(row)
         by_ids = dict(zip(ids, logits, strict=True))
-        right = self._asked.answers[row]
-        self.log_likelihood[row] = _log_likelihood(by_ids[right], right)
-        if self._asked.label_ids:
-            scores = [_log_likelihood(by_ids[label], label) for label in self._asked.label_ids]
+        expected = self._dataset.answers[row]
+        self.log_likelihood[row] = _log_likelihood(by_ids[expected], expected)
+        if self._dataset.label_ids:
+            scores = [_log_likelihood(by_ids[label], label) for label in self._dataset.label_ids]
             self.likeliest[row] = int(np.argmax(scores))
         if self._reference and self._reference.answers[row]:
             theirs = tuple(self._reference.answers[row])
             chosen = by_ids[theirs].argmax(-1)
             self.agreed[row] = int((chosen == np.array(theirs)).sum())
             self.agreed_of[row] = len(theirs)
-        self._compare(row, by_ids[right])
+        self._compare(row, by_ids[expected])
 
     def _compare(self, row: int, mine: np.ndarray) -> None:
         most = min(COMPARED, COMPARED_BYTES // (mine.shape[1] * mine.itemsize))
@@ -259,7 +263,7 @@ class _Scores:
         if not len(mine):
             return
         if self._theirs is None:
-            self._kept[row] = mine
+            self._logits[row] = mine
             return
         width = min(mine.shape[1], self._theirs.shape[1])  # a graph may pad its vocabulary
         mine, theirs = mine[:, :width], self._theirs[start : start + len(mine), :width]
@@ -272,20 +276,23 @@ class _Scores:
 
     @property
     def kl(self) -> float | None:
+        """Mean divergence from the reference, in nats; None without one."""
         return max(0.0, self._kl / self.compared) if self.compared else None
 
     @property
     def max_logit_difference(self) -> float | None:
+        """Largest difference of any logit from the reference's; None without one."""
         return self._widest if self.compared else None
 
     def save(self, path: Path) -> None:
+        """Write the logits at the compared positions."""
         import numpy as np
 
-        np.save(path, np.concatenate([self._kept[row] for row in sorted(self._kept)]))
+        np.save(path, np.concatenate([self._logits[row] for row in sorted(self._logits)]))
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, in float64: differences of small numbers are what is looked for."""
+    """Normalise over the last axis, in float64: small differences matter here."""
     import numpy as np
 
     wide = logits.astype(np.float64)
@@ -294,7 +301,7 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _log_likelihood(logits: np.ndarray, ids: Sequence[int]) -> float:
-    """Of the ids, in nats, given the logits [len(ids), vocabulary] behind each."""
+    """Sum the log-likelihood of the ids, in nats, from logits [len(ids), vocabulary]."""
     import numpy as np
 
     wide = logits.astype(np.float64)

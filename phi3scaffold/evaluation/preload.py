@@ -1,6 +1,6 @@
-"""What every form that transformers runs imports: imported once, by the process they are forked of.
+"""Imports of every form that transformers runs, done once in the process that others are forked of.
 
-It takes longer than measuring `tiny` does. Only `alone` names this module.
+They take longer than measuring `tiny` does. Only `subprocess_measurement` names this module.
 """
 
 from __future__ import annotations

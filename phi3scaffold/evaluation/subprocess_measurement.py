@@ -1,4 +1,4 @@
-"""`measure` in a process of its own; progress and the result come back through a pipe."""
+"""Measure a form in a process of its own: its memory is its own, and comes back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.evaluation.measurement import Measured, Reference, Subject, measure
-from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.measurement import Candidate, Measurement, Reference, measure
 from phi3scaffold.pipeline.events import Emit
 from phi3scaffold.pipeline.failures import describe_error, why_it_ended
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -21,26 +21,26 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 PRELOADED = ["phi3scaffold.evaluation.preload"]
 
 
-def measure_alone(
-    subject: Subject,
-    asked: Questions,
+def measure_in_subprocess(
+    candidate: Candidate,
+    dataset: EvaluationSet,
     emit: Emit,
     log: Path,
     *,
     reference: Reference | None = None,
     save_logits: Path | None = None,
-) -> Measured:
-    """As `measure`, its memory at most among the results.
+) -> Measurement:
+    """Measure as `measure` does, and the process's peak memory, too.
 
     Args:
-        log: takes what the libraries say.
+        log: takes what the libraries print.
 
     Raises:
         ScaffoldError: what `measure` raises; or exit code 1 with the log's name when it died.
     """
-    context = _context(subject.form)
+    context = _context(candidate.form)
     ours, its = context.Pipe(duplex=False)
-    work = (subject, asked, reference, save_logits, log, its)
+    work = (candidate, dataset, reference, save_logits, log, its)
     process = context.Process(target=_work, args=work, daemon=True)
     process.start()
     its.close()
@@ -57,7 +57,7 @@ def measure_alone(
     except EOFError:
         process.join()
         raise ScaffoldError(
-            f"Measuring the {subject.form} form was ended from outside "
+            f"Measuring the {candidate.form} form was ended from outside "
             f"({why_it_ended(process.exitcode or 0)}).",
             where=log,
             fix="if memory ran out: a smaller evaluate.rows does not help; close other programs",
@@ -70,7 +70,7 @@ def measure_alone(
 
 
 def _context(form: str) -> Any:
-    """ONNX forms get a process that never saw torch, as where they ship."""
+    """Return the way to start it: ONNX forms get a process without torch, as where they ship."""
     if form.startswith("onnx") or "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -79,14 +79,14 @@ def _context(form: str) -> Any:
 
 
 def _work(
-    subject: Subject,
-    asked: Questions,
+    candidate: Candidate,
+    dataset: EvaluationSet,
     reference: Reference | None,
     save_logits: Path | None,
     log: Path,
     pipe: Connection,
 ) -> None:
-    """The process's whole life."""
+    """Run the process: measure, send the result, end."""
     from phi3scaffold.pipeline import environment
 
     environment.prepare()
@@ -98,16 +98,16 @@ def _work(
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     try:
-        made = measure(
-            subject,
-            asked,
+        measurement = measure(
+            candidate,
+            dataset,
             lambda event: pipe.send(("event", event)),
             reference=reference,
             save_logits=save_logits,
         )
-        made.peak_bytes = environment.peak_bytes()
-        pipe.send(("done", made))
-    except BaseException as error:  # noqa: BLE001 (the parent tells it)
+        measurement.peak_bytes = environment.peak_bytes()
+        pipe.send(("done", measurement))
+    except BaseException as error:  # noqa: BLE001 (the parent reports it)
         traceback.print_exc()
         with contextlib.suppress(OSError):
             pipe.send(("error", describe_error(error, log)))
@@ -119,6 +119,6 @@ def _work(
 
 
 def _end_with(sentinel: Any) -> None:
-    """Nobody waits for what an orphan measures."""
+    """End this process when its parent ends: nobody waits for an orphan's result."""
     wait([sentinel])
     os._exit(FAILED_RUN)

@@ -1,6 +1,7 @@
 """Build template.bundle: the template as a git repository in one file.
 
-`python -m phi3scaffold.generator.bundle` (in a checkout, after changing template/).
+`python -m phi3scaffold.generator.bundle` (in a checkout, after changing template/ or a limit of the
+gate, whose lines in project.yaml it writes).
 
 One commit and one tag per released version of the template; author and date are fixed, so a
 rebuilt commit has the same hash everywhere. Earlier versions are kept from the bundle that is
@@ -17,9 +18,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from phi3scaffold.evaluation.limits import project_yaml_section
 from phi3scaffold.generator import template
 from phi3scaffold.project.errors import ScaffoldError
 
+GATE = "gate.yaml.jinja"  # of the template: what project.yaml includes
 IDENTITY = {
     "GIT_AUTHOR_NAME": "phi3scaffold",
     "GIT_AUTHOR_EMAIL": "phi3scaffold@localhost",
@@ -101,6 +104,8 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
+    gate = template.folder() / GATE
+    gate.write_text(project_yaml_section(), encoding="utf-8", newline="\n")
     made_commit = build(template.folder(), template.version(), template.BUNDLE, template.BUNDLE)
     print(f"{template.BUNDLE}: v{template.version()} {made_commit}")
     sys.exit(0)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.limits import LIMITS, read_limits
 
 MARKER = "project.yaml"
 TINY = "tiny"
@@ -21,7 +20,7 @@ KEYS: dict[str, tuple[str, ...] | None] = {
     "target": None,
     "azure": None,
     "evaluate": ("rows",),
-    "gate": tuple(LIMITS),
+    "gate": None,
     "checkpoint_minutes": None,
     "merge_base": None,
     "adapters": None,
@@ -48,7 +47,8 @@ class Project:
         checkpoint_minutes: how often training saves its state; None for never.
         checkpoints: where that goes, if not into the project: what outlives the machine.
         adapters: (name, folder) of the PEFT adapters to swap over one ONNX base, in file order.
-        gate: the limits that project.yaml sets, as (name, value); None switches one off.
+        gate: the limits that project.yaml sets, as (name, value); `phi3scaffold.evaluation.limits`
+            reads them.
         tracking: whether runs are tracked with MLflow.
     """
 
@@ -63,7 +63,7 @@ class Project:
     checkpoint_minutes: float | None = 10
     checkpoints: Path | None = None
     adapters: tuple[tuple[str, Path], ...] = ()
-    gate: tuple[tuple[str, float | None], ...] = ()
+    gate: tuple[tuple[str, Any], ...] = ()
     tracking: bool = True
 
     def to_json(self) -> dict[str, Any]:
@@ -234,6 +234,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
             where=f"{path}: checkpoint_minutes",
             fix="such as 10; null for no checkpoints",
         )
+    gate = _mapping(settings.get("gate") or {}, "gate", path)
     tracking = settings.get("tracking", True)
     if not isinstance(tracking, bool):
         raise ScaffoldError(
@@ -246,7 +247,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
         target=target,
         evaluate_rows=rows,
         adapters=_adapters(settings.get("adapters"), path),
-        gate=tuple(read_limits(settings.get("gate") or {}, f"{path}: gate").items()),
+        gate=tuple((str(key), limit) for key, limit in gate.items()),
         merge_base=merge_base,
         checkpoint_minutes=minutes,
         tracking=tracking,

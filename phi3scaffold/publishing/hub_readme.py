@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from phi3scaffold.conversion.adapter_file import CONFIG, ONNX_ADAPTERS
+from phi3scaffold.evaluation.metrics import read_metrics
 from phi3scaffold.inference.forms.genai_adapter import names
 from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.models import catalogue
@@ -20,8 +21,7 @@ from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.layout import METRICS, MODEL_CARD
 from phi3scaffold.project.settings import Project
-from phi3scaffold.reporting import model_card
-from phi3scaffold.reporting.page_parts import cards
+from phi3scaffold.reporting import cards, model_card
 
 LICENCE = "LICENSE"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==[\w.]+$", re.M)
@@ -68,7 +68,7 @@ def write(
 
 def _metadata(project: Project, data: Any, forms: Sequence[str]) -> Any:
     """The card's, of the forms that are there."""
-    metrics = json.loads((project.evaluation / METRICS).read_text(encoding="utf-8"))
+    metrics = read_metrics(project.evaluation / METRICS)
     genai = [form for form in forms if form.startswith("onnx")]
     if not genai:
         data.tags = [tag for tag in data.tags if not tag.startswith("onnx")]
@@ -93,7 +93,7 @@ def _how_to_run(project: Project, repo: str, forms: Sequence[str], licence: str,
     prompt = Prompt.load(folder / ONNX_ADAPTERS / str(adapter) if swapped else folder)
     words = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     return cards.render(
-        "published.md.j2",
+        "hub_readme.md.j2",
         repo=repo,
         forms=forms,
         what={form: KINDS[form].summary for form in forms},

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.evaluation.gate import UNKNOWN, Check, verdict
+from phi3scaffold.evaluation.gate import gate_error
+from phi3scaffold.evaluation.metrics import Metrics
+from phi3scaffold.evaluation.release import UNKNOWN, Release
 from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import digest
@@ -77,18 +79,17 @@ def _check_inputs(project: Project, looker: Manifest, made: Mapping[str, Manifes
 
 def _check_gate(project: Project, looked_at: Manifest) -> None:
     where = project.release / RELEASE
-    release = _read(where)
+    release = Release.from_json(_read(where))
     if looked_at.inputs.get("settings") != digest(gate.inputs(project).settings):
         raise ScaffoldError(
             "The limits have changed since the gate was looked at.",
             where=f"{project.root / MARKER}: gate",
             fix=AGAIN,
         )
-    if release["released"] is not True:
-        checks = [Check(**found) for found in release["checks"]]
-        error = verdict(checks)
-        why = "; ".join(f"{one.key}: {one.why}" for one in checks if one.verdict == UNKNOWN)
-        unknown = f"It is not known whether the gate is kept: {why}."
+    if release.released is not True:
+        error = gate_error(release.checks)
+        why = "; ".join(f"{one.key}: {one.why}" for one in release.checks if one.verdict == UNKNOWN)
+        unknown = f"It is not known whether the gate passes: {why}."
         fix = error.fix if error else "measure more rows"
         raise ScaffoldError(
             error.what if error else unknown,
@@ -98,16 +99,16 @@ def _check_gate(project: Project, looked_at: Manifest) -> None:
 
 
 def _check_measured(project: Project, forms: Sequence[str]) -> None:
-    metrics = _read(project.evaluation / METRICS)
-    if metrics["model"] != project.model_id:
+    metrics = Metrics.from_json(_read(project.evaluation / METRICS))
+    if metrics.model != project.model_id:
         raise ScaffoldError(
-            f"project.yaml names another base model now; it was made from {metrics['model']}.",
+            f"project.yaml names another base model now; it was made from {metrics.model}.",
             where=f"{project.root / MARKER}: model.id",
             fix=AGAIN,
         )
     for form in forms:
-        if form not in metrics["forms"]:
-            why = metrics.get("not_measured", {}).get(form, "it was not asked")
+        if form not in metrics.forms:
+            why = metrics.not_measured.get(form, "it was left out")
             raise ScaffoldError(
                 f"The {form} form was not measured: {why}.",
                 where=project.evaluation / METRICS,

@@ -1,4 +1,4 @@
-"""DATA_CARD.md: what the rows are, in the format of the Hugging Face hub, and none of the rows."""
+"""DATA_CARD.md: the dataset in counts, in the format of the Hugging Face hub; none of its rows."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
+from phi3scaffold.reporting import cards
 from phi3scaffold.reporting.data_page import SIDES, TASKS, side_of
-from phi3scaffold.reporting.page_parts import cards
 
 CATEGORIES = {
     "classify": "text-classification",
     "qa": "question-answering",
     "chat": "text-generation",
 }
-# The hub's own words for how many rows there are.
+# The hub's names of sizes, by the number of rows.
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"),
          (10**7, "1M<n<10M"))  # fmt: skip
 LARGEST = "n>10M"

@@ -1,4 +1,4 @@
-"""report.html: what there is to know about the rows before a model is trained on them."""
+"""report.html: the prepared dataset, before a model is trained on it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from phi3scaffold import __version__
 from phi3scaffold.datasets.findings import findings, fit, not_found, trained_of
 from phi3scaffold.project.formatting import binary_size, count, share
-from phi3scaffold.reporting.page_parts import render
-from phi3scaffold.reporting.page_parts.figures import bars, histogram
+from phi3scaffold.reporting.figures import bars, histogram
+from phi3scaffold.reporting.pages import render
 
-SIDES = {"train": "to train", "held_out": "held out"}
+SIDES = {"train": "training", "held_out": "held-out"}
 TASKS = {
-    "classify": "A text becomes one of a few labels",
-    "qa": "A question becomes an answer",
+    "classify": "Classification: one of a few labels for a text",
+    "qa": "Question answering",
     "chat": "Conversations",
 }
-MOST_BARS = 24  # labels in the picture; the table has them all
+MOST_BARS = 24  # labels in the picture; the table has all
 SAMPLE_LETTERS = 6000
 
 
@@ -28,11 +28,11 @@ def write(report: dict[str, Any], path: Path, note: str = "") -> None:
     Args:
         report: what report.json holds.
         path: the page.
-        note: one sentence that has to stand at the top.
+        note: one sentence for the top.
     """
     page = render(
-        "data.html.j2",
-        title="The rows before training",
+        "data_page.html.j2",
+        title="Dataset report",
         version=__version__,
         report=report,
         task=TASKS[report["task"]],
@@ -55,26 +55,26 @@ def write(report: dict[str, Any], path: Path, note: str = "") -> None:
 
 
 def side_of(file: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    """What the rows of a file are for; where no file is held out, some rows of each may be."""
+    """Return the split of a file's rows; without a held-out file, rows of each are in both."""
     own = any(one["split"] == "held_out" for one in report["files"])
     return SIDES[file["split"]] if own else " and ".join(SIDES.values())
 
 
 def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(what, how many) of a report.json."""
+    """Return the counts of a report.json, each with its name."""
     rows, tokens = report["rows"], report["tokens"]["train"]
-    told = [
-        ("rows to train", count(rows["train"])),
-        ("rows held out", count(rows["held_out"])),
-        ("rows left out", count(rows["dropped"]) if rows["dropped"] else ""),
-        ("tokens in a pass", count(tokens["all"])),
-        ("of them trained", share(tokens["trained"], tokens["all"])),
+    counts = [
+        ("training rows", count(rows["train"])),
+        ("held-out rows", count(rows["held_out"])),
+        ("dropped rows", count(rows["dropped"]) if rows["dropped"] else ""),
+        ("tokens per epoch", count(tokens["all"])),
+        ("tokens in the loss", share(tokens["trained"], tokens["all"])),
     ]
-    return [(name, value) for name, value in told if value]
+    return [(name, value) for name, value in counts if value]
 
 
 def labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
-    """The picture and the table of the labels, the most frequent first."""
+    """Return the picture and the table of the labels, the most frequent first."""
     if not labels:
         return None
     totals = {side: sum(numbers.values()) for side, numbers in labels.items()}
@@ -84,7 +84,7 @@ def labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
     )
     shown = names[:MOST_BARS]
     series = {
-        told: {name: labels[side].get(name, 0) for name in shown} for side, told in SIDES.items()
+        split: {name: labels[side].get(name, 0) for name in shown} for side, split in SIDES.items()
     }
     rows = []
     for name in names:
@@ -95,7 +95,7 @@ def labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
         f"The {len(shown)} most frequent of {len(names)} labels." if names[MOST_BARS:] else ""
     )
     return {
-        "picture": bars(series, "Rows by label", f"to train: {describe}"),
+        "picture": bars(series, "Rows by label", f"training: {describe}"),
         "left_out": left_out,
         "sides": list(SIDES.values()),
         "rows": rows,
@@ -103,23 +103,23 @@ def labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
 
 
 def lengths(tokens: dict[str, Any]) -> dict[str, Any]:
-    """The picture and the table of the lengths."""
+    """Return the picture and the table of the lengths."""
     drawn, train = tokens["histogram"], tokens["train"]
-    marks = {"median": train["median"], "95% up to": train["p95"]}
+    marks = {"median": train["median"], "95th percentile": train["p95"]}
     picture = histogram(
         drawn["edges"],
-        {told: drawn[side] for side, told in SIDES.items()},
+        {split: drawn[side] for side, split in SIDES.items()},
         marks,
         "Rows by length in tokens",
-        f"median {train['median']}, 95% up to {train['p95']}, longest {train['longest']}",
+        f"median {train['median']}, 95th percentile {train['p95']}, longest {train['longest']}",
     )
     both = [tokens[side] for side in SIDES]
     rows = [
         ("median", *(count(side["median"]) for side in both)),
-        ("95% up to", *(count(side["p95"]) for side in both)),
+        ("95th percentile", *(count(side["p95"]) for side in both)),
         ("longest", *(count(side["longest"]) for side in both)),
-        ("all tokens", *(count(side["all"]) for side in both)),
-        ("of them trained", *(count(side["trained"]) for side in both)),
-        ("in percent", *(share(side["trained"], side["all"]) for side in both)),
+        ("tokens per epoch", *(count(side["all"]) for side in both)),
+        ("tokens in the loss", *(count(side["trained"]) for side in both)),
+        ("share in the loss", *(share(side["trained"], side["all"]) for side in both)),
     ]
     return {"picture": picture, "sides": list(SIDES.values()), "rows": rows}

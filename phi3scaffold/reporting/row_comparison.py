@@ -1,4 +1,4 @@
-"""Rows and labels that a person should look at: where forms disagree, what is taken for what."""
+"""Rows and labels to look at: where forms disagree, and which labels are confused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from phi3scaffold.datasets.findings import Run, fit
 from phi3scaffold.project.formatting import count, cut
-from phi3scaffold.reporting.run_record import Asked, Made
+from phi3scaffold.reporting.run_record import RowPrompt, RunRecord
 
 MOST_ROWS = 12  # of a kind that are shown
 LETTERS = 600  # of a text that are shown
@@ -21,13 +21,13 @@ EMPTY = "(empty)"
 WORDS = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]\s*|\w+\s*|[^\w\s]\s*|\s+")
 
 
-class Row(NamedTuple):
-    """One row, and what was said to it.
+class RowAnswers(NamedTuple):
+    """One row, and the answers to it.
 
     Attributes:
-        text: what was asked.
+        text: its prompt.
         sides: (heading, an answer; as runs where some of it is marked).
-        place: where the row stands.
+        place: its file and line.
     """
 
     text: str
@@ -35,88 +35,88 @@ class Row(NamedTuple):
     place: str
 
 
-class Compared(NamedTuple):
-    """The rows asked, by what the forms behind the base made of them.
+class RowComparison(NamedTuple):
+    """The evaluated rows, by what the forms behind the base answered.
 
     Attributes:
         forms: those forms.
-        differing: rows in which they do not all say the same; `shown` of them, first those in
-            which the best form does not say what was expected.
-        wrong: rows in which all say the same, which is not the expected answer; `wrong_shown`.
+        differing: rows with different answers; `shown` of them, first those in which the best
+            form's is not the expected one.
+        wrong: rows in which all give the same answer, not the expected one; `wrong_shown`.
         examples: for free answers, some rows of the others.
     """
 
     forms: tuple[str, ...]
     differing: int
-    shown: tuple[Row, ...]
+    shown: tuple[RowAnswers, ...]
     wrong: int
-    wrong_shown: tuple[Row, ...]
-    examples: tuple[Row, ...]
+    wrong_shown: tuple[RowAnswers, ...]
+    examples: tuple[RowAnswers, ...]
 
 
-def compare(made: Made) -> Compared:
-    """Sort the answers of a run."""
-    forms = tuple(name for name in made.forms if name != "base") or tuple(made.forms)
+def compare_rows(record: RunRecord) -> RowComparison:
+    """Sort the rows of a run by how far its forms agree."""
+    forms = tuple(name for name in record.forms if name != "base") or tuple(record.forms)
     differing, wrong, others = [], [], []
-    for row in made.answers:
-        said = {row[form].strip() for form in forms}
-        if len(said) > 1:
+    for row in record.answers:
+        answers = {row[form].strip() for form in forms}
+        if len(answers) > 1:
             differing.append(row)
-        elif row["expected"].strip() not in said:
+        elif row["expected"].strip() not in answers:
             wrong.append(row)
         else:
             others.append(row)
-    best = made.best
+    best = record.best
     differing.sort(key=lambda row: row[best].strip() == row["expected"].strip())  # stable
-    free = not made.metrics["labels"]
-    return Compared(
+    free = not record.metrics.is_classification
+    return RowComparison(
         forms=forms,
         differing=len(differing),
-        shown=_examples(made, forms, differing),
+        shown=_examples(record, forms, differing),
         wrong=len(wrong),
-        wrong_shown=_examples(made, forms, wrong),
-        examples=_examples(made, forms, others[:3]) if free else (),
+        wrong_shown=_examples(record, forms, wrong),
+        examples=_examples(record, forms, others[:3]) if free else (),
     )
 
 
 def _examples(
-    made: Made, forms: Sequence[str], rows: Iterable[Mapping[str, str]]
-) -> tuple[Row, ...]:
-    found = []
+    record: RunRecord, forms: Sequence[str], rows: Iterable[Mapping[str, str]]
+) -> tuple[RowAnswers, ...]:
+    examples = []
     for row in list(rows)[:MOST_ROWS]:
         expected = row["expected"].strip()
         by_answer: dict[str, list[str]] = {}
         for form in forms:
             by_answer.setdefault(row[form].strip(), []).append(form)
         texts = [expected, *by_answer]
-        told: Sequence[str | list[Run]] = [_told(text) for text in texts]
-        if not made.metrics["labels"]:
-            told = _marked(texts)
-        sides: list[tuple[str, str | list[Run]]] = [("expected", told[0])]
-        for (answer, names), said in zip(by_answer.items(), told[1:], strict=True):
-            verdict = "as expected" if answer == expected else "not as expected"
-            sides.append((f"{', '.join(names)}: {verdict}", said))
-        asked = made.prompts.get(row["place"], Asked(""))
+        shown: Sequence[str | list[Run]] = [_shortened(text) for text in texts]
+        if not record.metrics.is_classification:
+            shown = _marked(texts)
+        sides: list[tuple[str, str | list[Run]]] = [("expected", shown[0])]
+        for (answer, names), side in zip(by_answer.items(), shown[1:], strict=True):
+            verdict = "correct" if answer == expected else "wrong"
+            sides.append((f"{', '.join(names)}: {verdict}", side))
+        prompt = record.prompts.get(row["place"], RowPrompt(""))
         place = row["place"]
-        if asked.earlier:
-            place += f", after {count(asked.earlier, 'earlier turn')}"
-        found.append(Row(_told(asked.text), sides, place))
-    return tuple(found)
+        if prompt.earlier:
+            place += f", after {count(prompt.earlier, 'earlier turn')}"
+        examples.append(RowAnswers(_shortened(prompt.text), sides, place))
+    return tuple(examples)
 
 
-def _told(text: str) -> str:
+def _shortened(text: str) -> str:
     return cut(text.strip(), LETTERS) or EMPTY
 
 
 def _marked(texts: Sequence[str]) -> list[str | list[Run]]:
-    """What was expected and the different answers, marked where they differ.
+    """Mark the expected and the different answers where they differ.
 
-    Answers are compared with the first of them; one that is alone, with what was expected.
+    Answers are compared with the first of them; a single one, with the expected answer.
     """
     first, *others = texts[1:] if len(texts) > 2 else texts
     words = WORDS.findall(first[:MOST_COMPARED])
     marks = [0] * len(words)
-    told = []
+    marked = []
     for other in others:
         its = WORDS.findall(other[:MOST_COMPARED])
         its_marks = [0] * len(its)
@@ -126,9 +126,9 @@ def _marked(texts: Sequence[str]) -> list[str | list[Run]]:
             if what != "equal":
                 marks[start:end] = [1] * (end - start)
                 its_marks[its_start:its_end] = [1] * (its_end - its_start)
-        told.append(_runs(its, its_marks))
-    found = [_runs(words, marks), *told]
-    return [_told(texts[0]), *found] if len(texts) > 2 else found
+        marked.append(_runs(its, its_marks))
+    runs = [_runs(words, marks), *marked]
+    return [_shortened(texts[0]), *runs] if len(texts) > 2 else runs
 
 
 def _runs(words: Sequence[str], marks: Sequence[int]) -> str | list[Run]:
@@ -136,28 +136,28 @@ def _runs(words: Sequence[str], marks: Sequence[int]) -> str | list[Run]:
     if not tokens:
         return EMPTY
     long = sum(map(len, words)) > LETTERS
-    told: list[Run] = []
+    runs: list[Run] = []
     for text, marked in fit(tokens, LETTERS, MOST_RUNS if long else len(tokens)):
         word = text.rstrip() if marked else text  # the space behind a mark is not a difference
-        told += [(word, marked), (text[len(word) :], 0)]
-    return [run for run in told if run[0]]
+        runs += [(word, marked), (text[len(word) :], 0)]
+    return [run for run in runs if run[0]]
 
 
 class Mistake(NamedTuple):
-    """How many rows of one label were given another."""
+    """How many rows of one label were answered with another."""
 
     expected: str
     answered: str
     rows: int
 
 
-def confusion(made: Made) -> tuple[list[list[int]], list[str], list[str]]:
-    """The best form's table, and what its rows and columns stand for; a row an expected label.
+def confusion(record: RunRecord) -> tuple[list[list[int]], list[str], list[str]]:
+    """Return the best form's confusion matrix, and the names of its rows and columns.
 
     The column of answers that are no label is left out where there are none.
     """
-    labels = list(made.metrics["labels"])
-    table = [list(line) for line in made.rung(made.best)["confusion"]]
+    labels = list(record.metrics.labels)
+    table = [list(line) for line in record.best_metrics.confusion or []]
     if any(line[-1] for line in table):
         return table, labels, [*labels, "no label"]
     return [line[:-1] for line in table], labels, labels
@@ -166,29 +166,29 @@ def confusion(made: Made) -> tuple[list[list[int]], list[str], list[str]]:
 def fewer(
     table: list[list[int]], rows: list[str], columns: list[str]
 ) -> tuple[list[list[int]], list[str], list[str]]:
-    """The table of the `MOST_LABELS` labels that are mixed up most; all where there are no more.
+    """Return the table of the `MOST_LABELS` labels confused most; all where there are no more.
 
-    What was answered with a label that is left out is counted in a column of its own.
+    Answers that are a label left out are counted in a column of their own.
     """
     if len(rows) <= MOST_LABELS:
         return table, rows, columns
     wrong = [sum(line) - line[number] for number, line in enumerate(table)]
-    given = [sum(line[x] for y, line in enumerate(table) if y != x) for x in range(len(rows))]
-    ranked = sorted(range(len(rows)), key=lambda number: -wrong[number] - given[number])
-    kept = sorted(ranked[:MOST_LABELS])
-    kept_columns = [*kept, *range(len(rows), len(columns))]  # with that of no label
-    lines = [[table[y][x] for x in kept_columns] for y in kept]
-    others = [sum(table[y]) - sum(line) for y, line in zip(kept, lines, strict=True)]
+    answered = [sum(line[x] for y, line in enumerate(table) if y != x) for x in range(len(rows))]
+    ranked = sorted(range(len(rows)), key=lambda number: -wrong[number] - answered[number])
+    chosen = sorted(ranked[:MOST_LABELS])
+    chosen_columns = [*chosen, *range(len(rows), len(columns))]  # with that of no label
+    lines = [[table[y][x] for x in chosen_columns] for y in chosen]
+    others = [sum(table[y]) - sum(line) for y, line in zip(chosen, lines, strict=True)]
     shown = [[*line, rest] for line, rest in zip(lines, others, strict=True)]
-    return shown, [rows[y] for y in kept], [*(columns[x] for x in kept_columns), "another"]
+    return shown, [rows[y] for y in chosen], [*(columns[x] for x in chosen_columns), "other"]
 
 
 def mistakes(table: Sequence[Sequence[int]], rows: list[str], columns: list[str]) -> list[Mistake]:
-    """Every pair of labels that was mixed up, the commonest first."""
-    found = [
+    """Return every pair of labels that was confused, the most frequent first."""
+    pairs = [
         Mistake(expected, answered, number)
         for y, (expected, line) in enumerate(zip(rows, table, strict=True))
         for x, (answered, number) in enumerate(zip(columns, line, strict=True))
         if number and x != y
     ]
-    return sorted(found, key=lambda one: -one.rows)
+    return sorted(pairs, key=lambda one: -one.rows)

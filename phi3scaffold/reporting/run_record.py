@@ -1,4 +1,4 @@
-"""Everything that the page and the card tell, read from the folders that the stages published."""
+"""The record of a run: what the page and the card show, read from what the stages published."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared, spread
 from phi3scaffold.datasets.spec import load_spec
-from phi3scaffold.inference.forms.kinds import COMPARED
+from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
+from phi3scaffold.evaluation.release import Release
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.model_lock import read_lock
@@ -26,16 +27,16 @@ from phi3scaffold.project.settings import Project
 SHIPPED = "onnx"
 
 
-class Asked(NamedTuple):
-    """What an answer answers: the user's last turn, and how many turns stand before it."""
+class RowPrompt(NamedTuple):
+    """The prompt of a row: the user's last turn, and how many turns precede it."""
 
     text: str
     earlier: int = 0
 
 
 @dataclass(frozen=True)
-class Made:
-    """What was made, and from what.
+class RunRecord:
+    """What a run published, and from what.
 
     Attributes:
         name: of the project.
@@ -46,12 +47,12 @@ class Made:
         config: the Olive configuration.
         columns: how many texts make a prompt.
         split_seed: dataset.yaml's; None where the held-out rows are files of their own.
-        unmeasured: the adapters over the ONNX base that the evaluation did not ask.
+        unmeasured: the adapters over the ONNX base that the evaluation left out.
         sources: data sets of the hub that rows came from.
         metrics, release, data: as the evaluation, the gate and the data stage wrote them.
         history: the Trainer's log.
         answers: a line of answers.jsonl each.
-        prompts: place of a row -> what its answer answers; for `answers`.
+        prompts: place of a row -> its prompt; for `answers`.
         measured: the day on which the forms were measured, such as ``2026-11-21``.
         stages: name -> the manifest of what it published, in the order in which they ran.
         timed: the stages whose files hold times, or hashes over them.
@@ -69,33 +70,35 @@ class Made:
     split_seed: int | None
     unmeasured: tuple[str, ...]
     sources: tuple[str, ...]
-    metrics: Mapping[str, Any]
-    release: Mapping[str, Any]
+    metrics: Metrics
+    release: Release
     data: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
     answers: Sequence[Mapping[str, str]]
-    prompts: Mapping[str, Asked]
+    prompts: Mapping[str, RowPrompt]
     measured: str
     stages: Mapping[str, Manifest] = field(default_factory=dict)
     timed: Container[str] = ()
 
     @property
     def demonstration(self) -> bool:
-        return bool(self.metrics["demonstration"])
+        """Whether the model is for testing the pipeline only."""
+        return self.metrics.demonstration
 
     @property
     def forms(self) -> list[str]:
-        """The forms that were measured, from the base on."""
-        return [name for name in COMPARED if name in self.metrics["forms"]]
+        """The measured forms, from the base to what ships."""
+        return self.metrics.compared
 
     @property
     def best(self) -> str:
-        """The form that the page speaks of: what ships, else the last one measured."""
+        """The form that the page is about: what ships, else the last one measured."""
         return SHIPPED if SHIPPED in self.forms else self.forms[-1]
 
-    def rung(self, form: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.metrics["forms"][form]
-        return found
+    @property
+    def best_metrics(self) -> FormMetrics:
+        """The metrics of that form."""
+        return self.metrics.forms[self.best]
 
     @property
     def training(self) -> Mapping[str, Any]:
@@ -104,15 +107,15 @@ class Made:
 
     @property
     def command(self) -> str:
-        """What makes all of it again."""
+        """The command that repeats the run."""
         trained = self.stages.get("finetune")
         processes = trained.facts.get("processes") or 1 if trained else 1
-        many = f" --nproc {processes}" if processes > 1 and not self.in_cloud else ""
-        return "phi3scaffold run" + (" --local" if self.local else "") + many
+        option = f" --nproc {processes}" if processes > 1 and not self.in_cloud else ""
+        return "phi3scaffold run" + (" --local" if self.local else "") + option
 
     @property
     def seeds(self) -> str:
-        """Which seeds decided what, in words."""
+        """What each seed decided, in words."""
         arguments = self.training.get("training_args") or {}
         split = "the held-out rows are files of their own"
         if self.split_seed is not None:
@@ -120,8 +123,10 @@ class Made:
         return f"{arguments.get('seed', 'the default')} for the training; {split}"
 
 
-def read(project: Project, folders: Mapping[str, Path], timed: Container[str] = ()) -> Made:
-    """What the stages published in `folders` (name -> folder, in order).
+def read_run(
+    project: Project, folders: Mapping[str, Path], timed: Container[str] = ()
+) -> RunRecord:
+    """Read what the stages published in `folders` (name -> folder, in order).
 
     Raises:
         ScaffoldError: a folder holds something else than its stage writes.
@@ -131,12 +136,12 @@ def read(project: Project, folders: Mapping[str, Path], timed: Container[str] = 
     entry = catalogue.find(project.model_id)
     fetched = lock.id if lock and lock.source == "hub" else None
     file = project.evaluation / METRICS
-    metrics = _json(file)
+    metrics = Metrics.from_json(_json(file))
     answers = [json.loads(line) for line in _lines(project.evaluation / ANSWERS)]
     held = spec.held_out if isinstance(spec.held_out, tuple) else ()
     hub = [one for one in (*spec.train, *held) if isinstance(one, str)]
     stages = {name: manifest.read(folder) for name, folder in folders.items()}
-    return Made(
+    return RunRecord(
         name=project.root.name,
         local=project.local,
         in_cloud=project.target in ("aml", "arc") and not project.local,
@@ -146,33 +151,33 @@ def read(project: Project, folders: Mapping[str, Path], timed: Container[str] = 
         licence=entry.licence if entry else "unknown",
         config=project_config(project),
         columns=1 if spec.messages else len(columns_of(spec.user)),
-        unmeasured=tuple(name for name, made in project.adapters if made != project.adapter),
+        unmeasured=tuple(name for name, path in project.adapters if path != project.adapter),
         split_seed=None if held else spec.seed,
         sources=tuple(dict.fromkeys(_data_set(one) for one in hub)),
         metrics=metrics,
-        release=_json(project.release / RELEASE),
+        release=Release.from_json(_json(project.release / RELEASE)),
         data=_json(project.rows / ROWS_REPORT),
         history=_json(project.adapter / HISTORY),
         answers=answers,
         prompts=dict(_prompts(project.rows, len(answers))),
-        measured=metrics.get("measured") or date.fromtimestamp(file.stat().st_mtime).isoformat(),
-        stages={name: made for name, made in stages.items() if made},
+        measured=metrics.measured or date.fromtimestamp(file.stat().st_mtime).isoformat(),
+        stages={name: published for name, published in stages.items() if published},
         timed=timed,
     )
 
 
-def _prompts(folder: Path, asked: int) -> Iterator[tuple[str, Asked]]:
-    """(place, what was asked) of the rows that the evaluation chose."""
+def _prompts(folder: Path, rows: int) -> Iterator[tuple[str, RowPrompt]]:
+    """Yield (place, prompt) of the rows that the evaluation chose."""
     held_out = Prepared(folder, HELD_OUT)
-    for index in spread(len(held_out), asked):
+    for index in spread(len(held_out), rows):
         row = held_out.conversation(index)
         turns = [turn for turn in row.messages[:-1] if turn["role"] != "system"]
         text = turns[-1]["content"] if turns and turns[-1]["role"] == "user" else ""
-        yield row.place, Asked(text, max(0, len(turns) - 1))
+        yield row.place, RowPrompt(text, max(0, len(turns) - 1))
 
 
 def _data_set(address: str) -> str:
-    """OWNER/NAME of ``hf://datasets/OWNER/NAME@COMMIT/PATH``."""
+    """Return OWNER/NAME of ``hf://datasets/OWNER/NAME@COMMIT/PATH``."""
     return address.removeprefix("hf://datasets/").partition("@")[0]
 
 
@@ -181,7 +186,7 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ScaffoldError(
-            f"It cannot be read: {error}.", where=path, fix="make it again: phi3scaffold evaluate"
+            f"It cannot be read: {error}.", where=path, fix="phi3scaffold evaluate"
         ) from None
 
 

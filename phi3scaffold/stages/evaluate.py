@@ -1,4 +1,4 @@
-"""`phi3scaffold evaluate`: the ladder base -> adapter -> merged -> ONNX on the held-out rows."""
+"""`phi3scaffold evaluate`: base, adapter, merged and ONNX form measured on the held-out rows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.conversion.form_files import size_of
-from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
 from phi3scaffold.pipeline.stage import Context, Inputs, Resources, Stage
 from phi3scaffold.project.layout import ANSWERS, METRICS
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.measured_memory import GIB, memory_for
 
-# The ladder's, as they are measured: the adapter first, since the others are compared with it.
+# In the order of measuring: the adapter first, since the others are compared with it.
 FORMS = ("adapter", "base", "merged", "onnx", "onnx-adapter")
 
 
@@ -27,67 +27,71 @@ def inputs(project: Project) -> Inputs:
 
 
 def _own(project: Project) -> str | None:
-    """The name under which this project's adapter is swapped over the ONNX base, if it is."""
+    """Return the name of this project's adapter over the ONNX base, if it is there."""
     return next((name for name, folder in project.adapters if folder == project.adapter), None)
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Write metrics.json (see `evaluation.rungs.rung`) and answers.jsonl (a row a line)."""
+    """Write metrics.json (see `Metrics`) and answers.jsonl (a row a line)."""
     from phi3scaffold.datasets.spec import load_spec
-    from phi3scaffold.evaluation.baselines import baselines
-    from phi3scaffold.evaluation.comparison import climb
-    from phi3scaffold.evaluation.measurement import Subject
-    from phi3scaffold.evaluation.questions import questions
+    from phi3scaffold.evaluation.baselines import compute_baselines
+    from phi3scaffold.evaluation.comparison import compare_forms
+    from phi3scaffold.evaluation.evaluation_set import sample_held_out
+    from phi3scaffold.evaluation.measurement import Candidate
+    from phi3scaffold.evaluation.metrics import Metrics
     from phi3scaffold.inference.forms.genai import missing_provider
     from phi3scaffold.pipeline.environment import physical_cores
     from phi3scaffold.pipeline.logs import log_file
 
     project = context.project
     rows = project.rows
-    asked = questions(rows, load_spec(project.dataset_yaml), project.evaluate_rows)
+    spec = load_spec(project.dataset_yaml)
+    dataset = sample_held_out(rows, spec, project.evaluate_rows)
     missing = missing_provider(project.onnx)
     absent = ["onnx", "onnx-adapter"] if missing else []
     if _own(project) is None:
         absent.append("onnx-adapter")
-    subjects = [
-        Subject(name, project, adapter=_own(project) if name == "onnx-adapter" else None)
+    candidates = [
+        Candidate(name, project, adapter=_own(project) if name == "onnx-adapter" else None)
         for name in FORMS
         if name not in absent
     ]
-    rungs, answers = climb(subjects, asked, context.emit, context.out.parent, log_file(project))
-    for name, rung in rungs.items():
-        rung["disk_bytes"] = disk_bytes(project, name)
+    forms, answers = compare_forms(
+        candidates, dataset, context.emit, context.out.parent, log_file(project)
+    )
+    for name, form in forms.items():
+        form.disk_bytes = disk_bytes(project, name)
     cores = physical_cores()
-    metrics = {
-        "task": load_spec(project.dataset_yaml).task,
-        "model": project.model_id,
-        "demonstration": project.is_demonstration,
-        "measured": date.today().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {cores} cores, "
+    metrics = Metrics(
+        task=spec.task,
+        model=project.model_id,
+        rows=len(dataset.rows),
+        held_out=dataset.held_out,
+        demonstration=project.is_demonstration,
+        measured=date.today().isoformat(),
+        machine=f"{platform.system()} {platform.machine()}, {cores} cores, "
         f"Python {platform.python_version()}",
-        "rows": len(asked.rows),
-        "held_out": asked.held_out,
-        "labels": asked.labels,
-        "forms": {name: rungs[name] for name in COMPARED if name in rungs},
-        "baselines": baselines(rows, asked),
-        "not_measured": {"onnx": f"built for {missing}, which is not here"} if missing else {},
-    }
+        labels=list(dataset.labels),
+        forms={name: forms[name] for name in COMPARED if name in forms},
+        baselines=compute_baselines(rows, dataset),
+        not_measured={"onnx": f"built for {missing}, which is not here"} if missing else {},
+    ).to_json()
     (context.out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    write_answers(context.out / ANSWERS, asked, answers)
+    write_answers(context.out / ANSWERS, dataset, answers)
     return metrics
 
 
-def write_answers(path: Path, asked: Questions, answers: dict[str, list[str]]) -> None:
-    """A row a line: where it stands, the right answer, and what each form said."""
+def write_answers(path: Path, dataset: EvaluationSet, answers: dict[str, list[str]]) -> None:
+    """Write a row a line: its place, the expected answer, and each form's answer."""
     with path.open("w", encoding="utf-8", newline="\n") as lines:
-        for index, row in enumerate(asked.rows):
-            said = {name: answers[name][index] for name in COMPARED if name in answers}
-            record = {"place": row.place, "expected": row.answer.strip(), **said}
+        for index, row in enumerate(dataset.rows):
+            own = {name: answers[name][index] for name in COMPARED if name in answers}
+            record = {"place": row.place, "expected": row.answer.strip(), **own}
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def disk_bytes(project: Project, form: str) -> int:
-    """What a form needs on the disk to answer; an adapter needs its base, too."""
+    """Return the size of the files that a form needs to answer; an adapter needs its base, too."""
     needed = ["base", "adapter"] if form == "adapter" else [form]
     return sum(size_of(folder_of(name, project)) for name in needed)
 
@@ -96,7 +100,7 @@ PEAK = 3.3 * GIB  # bytes at most, with a Phi-3-mini
 
 STAGE = Stage(
     name="evaluate",
-    title="asking every form the held-out rows",
+    title="evaluating every form on the held-out rows",
     folder=lambda project: project.evaluation,
     inputs=inputs,
     run=run,

@@ -1,6 +1,6 @@
-"""The verdict of a run: does what was measured keep the limits of project.yaml?
+"""The verdict on a run: whether the metrics are within the limits of project.yaml.
 
-Only a model that keeps them all is marked as released. A limit that changes is looked at again
+Only a model that passes every limit is marked as released. A limit that changes is checked again
 without measuring anything again.
 """
 
@@ -8,51 +8,59 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
-from typing import Any
 
 from phi3scaffold.evaluation import gate
+from phi3scaffold.evaluation.limits import project_limits
+from phi3scaffold.evaluation.metrics import Metrics
+from phi3scaffold.evaluation.release import Release
 from phi3scaffold.pipeline import manifest
-from phi3scaffold.pipeline.stage import Context, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import METRICS, RELEASE
 from phi3scaffold.project.settings import Project
 
 
 def inputs(project: Project) -> Inputs:
-    return Inputs(settings=dict(project.gate))
+    """Return the limits that project.yaml sets."""
+    return Inputs(settings=project_limits(project))
 
 
-def run(context: Context) -> dict[str, Any]:
+def check(project: Project) -> None:
+    """Refuse a wrong limit before any stage runs."""
+    project_limits(project)
+
+
+def run(context: Context) -> Facts:
     """Write release.json: whether the model is released, which one it is, and every check."""
     project = context.project
     text = (project.evaluation / METRICS).read_bytes()
-    checks = gate.check(json.loads(text), dict(project.gate))
+    results = gate.check_limits(Metrics.from_json(json.loads(text)), project_limits(project))
     onnx = manifest.read(project.onnx)
-    release = {
-        "released": all(found.verdict in (gate.KEPT, gate.WARNING) for found in checks),
-        "model": onnx.content if onnx else None,
-        "metrics": hashlib.sha256(text).hexdigest(),
-        "demonstration": project.is_demonstration,
-        "checks": [asdict(found) for found in checks],
-    }
+    release = Release(
+        released=gate.is_released(results),
+        model=onnx.content if onnx else None,
+        metrics=hashlib.sha256(text).hexdigest(),
+        demonstration=project.is_demonstration,
+        checks=results,
+    ).to_json()
     (context.out / RELEASE).write_text(json.dumps(release, indent=1) + "\n", encoding="utf-8")
     return release
 
 
-def judge(facts: dict[str, Any]) -> ScaffoldError | None:
-    """The error that a broken gate is."""
-    return gate.verdict([gate.Check(**found) for found in facts["checks"]])
+def judge(facts: Facts) -> ScaffoldError | None:
+    """Return the error that a failed gate is."""
+    return gate.gate_error(Release.from_json(facts).checks)
 
 
 STAGE = Stage(
     name="gate",
-    title="looking at the limits",
+    title="checking the release thresholds",
     folder=lambda project: project.release,
     inputs=inputs,
     run=run,
     after=("export", "evaluate"),
     judge=judge,
+    check=check,
     summary=lambda facts: None,
     is_timed=True,
 )

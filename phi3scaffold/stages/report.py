@@ -1,6 +1,6 @@
-"""The last stage of a run: what was made and how good it is, as a page and as a model card.
+"""The last stage of a run: its results as a page and as a model card.
 
-It also runs when the gate is broken, and says so.
+It also runs when the gate fails, and shows that.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def run(context: Context) -> Facts:
 
     folders = {stage.name: context.upstream(stage.name) for stage in context.reads}
     timed = frozenset(stage.name for stage in context.reads if stage.is_timed)
-    found = run_record.read(context.project, folders, timed)
-    report_page.write(found, context.out / PAGE)
-    model_card.write(found, context.out / MODEL_CARD)
+    record = run_record.read_run(context.project, folders, timed)
+    report_page.write(record, context.out / PAGE)
+    model_card.write(record, context.out / MODEL_CARD)
     return {"page": PAGE}
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import yaml
 from random_phi3_mini import make
 
-from phi3scaffold.project.limits import LIMITS
+from phi3scaffold.evaluation.limits import LIMITS
 
 STAGES = ("data", "model", "finetune", "merge", "export", "evaluate")
 PLACES = {

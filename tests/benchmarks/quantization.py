@@ -248,43 +248,43 @@ def add_adapter(project: Project, out: Path) -> None:
     prompt.save(place)
 
 
-def reference(project: Project, asked: Any, log: Path) -> tuple[Any, Any, dict[str, Any]]:
+def reference(project: Project, asked: Any, log: Path) -> tuple[Any, Any, Any]:
     """The trained adapter over the base that it was trained on: what the others are held to.
 
     Returns:
-        What it did, as `measure` has it; the same to compare others with; its rung.
+        What it did, as `measure` has it; the same to compare others with; its metrics.
     """
-    from phi3scaffold.evaluation.form_metrics import rung
-    from phi3scaffold.evaluation.measurement import Measured, Subject
-    from phi3scaffold.evaluation.subprocess_measurement import measure_alone
+    from phi3scaffold.evaluation.form_metrics import compute_metrics
+    from phi3scaffold.evaluation.measurement import Candidate, Measurement
+    from phi3scaffold.evaluation.subprocess_measurement import measure_in_subprocess
 
     kept, logits = project.root / "reference.json", project.root / "reference.npy"
     if kept.is_file():
-        did = Measured(**json.loads(kept.read_text()))
+        did = Measurement(**json.loads(kept.read_text()))
     else:
-        subject = Subject("adapter", project.adapter, base=project.base)
-        did = measure_alone(subject, asked, lambda event: None, log, save_logits=logits)
+        subject = Candidate("adapter", project.adapter, base=project.base)
+        did = measure_in_subprocess(subject, asked, lambda event: None, log, save_logits=logits)
         kept.write_text(json.dumps(vars(did)))
-    return did, did.as_reference(logits, asked.end), rung(did, asked, None)
+    return did, did.as_reference(logits, asked.end), compute_metrics(did, asked, None)
 
 
 def measure_cells(folder: Path, name: str, project: Project, rows: int, cells: Any) -> None:
     """Build and measure every (way, quantizer) of a project that has no result yet."""
     from phi3scaffold.datasets.spec import load_spec
-    from phi3scaffold.evaluation.form_metrics import rung
-    from phi3scaffold.evaluation.measurement import Subject
-    from phi3scaffold.evaluation.questions import questions
-    from phi3scaffold.evaluation.subprocess_measurement import measure_alone
+    from phi3scaffold.evaluation.evaluation_set import sample_held_out
+    from phi3scaffold.evaluation.form_metrics import compute_metrics
+    from phi3scaffold.evaluation.measurement import Candidate
+    from phi3scaffold.evaluation.subprocess_measurement import measure_in_subprocess
 
     _, algo, seed = project.root.name.rsplit("-", 2)
     results, log = folder / "results", folder / "log.txt"
     results.mkdir(exist_ok=True)
-    asked = questions(project.rows, load_spec(project.dataset_yaml), rows)
+    asked = sample_held_out(project.rows, load_spec(project.dataset_yaml), rows)
     # answers are compared as they are; the likelihood of every label would take most of the time
     asked = dataclasses.replace(asked, labels=(), label_ids=())
     did, held_to, own = reference(project, asked, log)
     facts = {"model": name, "algo": algo, "seed": int(seed), "rows": len(asked.rows)}
-    write_json(results / f"{name}-{algo}-{seed}.json", {**facts, "way": "trained", **own})
+    write_json(results / f"{name}-{algo}-{seed}.json", {**facts, "way": "trained", **vars(own)})
     for way, quantizer in cells:
         slug = "".join(c if c.isalnum() else "_" for c in f"{way} {quantizer}")
         path, out = results / f"{name}-{algo}-{seed}-{slug}.json", project.root / "built" / "onnx"
@@ -293,9 +293,9 @@ def measure_cells(folder: Path, name: str, project: Project, rows: int, cells: A
         shutil.rmtree(out.parent, ignore_errors=True)
         made = alone(build, project, quantizer, way, out)
         if "error" not in made:
-            subject = Subject("onnx-adapter" if way == "adapter" else "onnx", out)
-            found = measure_alone(subject, asked, lambda event: None, log, reference=held_to)
-            made |= rung(found, asked, did)
+            form = Candidate("onnx-adapter" if way == "adapter" else "onnx", out)
+            found = measure_in_subprocess(form, asked, lambda _: None, log, reference=held_to)
+            made |= vars(compute_metrics(found, asked, did))
         write_json(path, {**facts, "way": way, "quantizer": quantizer, **made})
         told = [made.get(key) for key in ("error", "exact_match", "kl_divergence", "build_seconds")]
         print(path.stem, *told, flush=True)

@@ -22,7 +22,7 @@ STEPS, ROWS = 60, 64
 
 @pytest.mark.parametrize("algo", OTHERS)
 def test_it_learns_and_ships_what_it_learned(algo: str, tiny_project: Path, tmp_path: Path) -> None:
-    from phi3scaffold.evaluation.questions import questions
+    from phi3scaffold.evaluation.evaluation_set import sample_held_out
     from phi3scaffold.inference.forms import open_form
     from phi3scaffold.pipeline.runner import run_here
     from phi3scaffold.stages.graph import STAGES
@@ -38,7 +38,7 @@ def test_it_learns_and_ships_what_it_learned(algo: str, tiny_project: Path, tmp_
     run_here(project, ["finetune", "merge", "export"], STAGES, lambda event: None)
 
     data = STAGES["data"].folder(project)
-    rows = questions(data, load_spec(project.dataset_yaml), ROWS).rows
+    rows = sample_held_out(data, load_spec(project.dataset_yaml), ROWS).rows
     said = {}
     for name in ("adapter", "merged", "onnx"):
         with open_form(name, project) as form:

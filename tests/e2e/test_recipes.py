@@ -30,7 +30,7 @@ CASES = [  # the default recipe at int4 is the trained project's own
 def test_it_answers_like_the_merged_model(
     answers: dict[str, str], tiny_project: Path, tmp_path: Path
 ) -> None:
-    from phi3scaffold.evaluation.questions import questions
+    from phi3scaffold.evaluation.evaluation_set import sample_held_out
     from phi3scaffold.inference.forms import open_form
     from phi3scaffold.pipeline.runner import run_here
     from phi3scaffold.stages.graph import STAGES
@@ -48,7 +48,9 @@ def test_it_answers_like_the_merged_model(
 
     facts = json.loads((project.onnx / "manifest.json").read_text())["facts"]
     assert facts["precision"] == answers.get("precision", "int4")
-    rows = questions(STAGES["data"].folder(project), load_spec(project.dataset_yaml), ROWS).rows
+    rows = sample_held_out(
+        STAGES["data"].folder(project), load_spec(project.dataset_yaml), ROWS
+    ).rows
     said = {}
     for name in ("merged", "onnx"):
         with open_form(name, project) as form:

@@ -1,4 +1,4 @@
-"""A rung's numbers, against values worked out by hand or with the definition itself."""
+"""A form's metrics, against values worked out by hand or with the definition itself."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 import pytest
 
 from phi3scaffold.datasets.conversations import Conversation
-from phi3scaffold.evaluation.form_metrics import rouge_l, rung, share
-from phi3scaffold.evaluation.measurement import Measured
-from phi3scaffold.evaluation.questions import Questions
+from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.form_metrics import compute_metrics, rouge_l, share_with_interval
+from phi3scaffold.evaluation.measurement import Measurement
 
 
-def asked(expected: list[str], labels: tuple[str, ...] = ("joy", "fear")) -> Questions:
+def asked(expected: list[str], labels: tuple[str, ...] = ("joy", "fear")) -> EvaluationSet:
     turns = [
         [{"role": "user", "content": "?"}, {"role": "assistant", "content": e}] for e in expected
     ]
-    return Questions(
+    return EvaluationSet(
         rows=tuple(Conversation(f"rows:{i}", turn, {}) for i, turn in enumerate(turns)),
         answers=tuple((5, 6) for _ in expected),
         labels=labels,
         label_ids=tuple((5, n) for n in range(len(labels))),
-        room=20,
+        max_new_tokens=20,
         held_out=len(expected),
     )
 
 
-def measured(answers: list[str], **other: Any) -> Measured:
+def measured(answers: list[str], **other: Any) -> Measurement:
     count = len(answers)
     values: dict[str, Any] = {
         "answers": answers,
@@ -46,43 +46,43 @@ def measured(answers: list[str], **other: Any) -> Measured:
         "tokens_per_second": 10.0,
         "peak_bytes": 3,
     }
-    return Measured(**{**values, **other})
+    return Measurement(**{**values, **other})
 
 
 def test_a_classification() -> None:
     questions = asked(["joy", "joy", "fear", "fear"])
-    made = measured(
+    measurement = measured(
         ["joy", "fear", "fear", "Fear!"], likeliest=[0, 0, 1, 0], ended=[True] * 3 + [False]
     )
-    found = rung(made, questions, measured(["joy", "joy", "fear", "fear"]))
-    assert found["accuracy"] == 0.5
-    assert found["confusion"] == [[1, 1, 0], [0, 1, 1]]
-    assert found["invalid"] == 0.25
+    found = compute_metrics(measurement, questions, measured(["joy", "joy", "fear", "fear"]))
+    assert found.accuracy == 0.5
+    assert found.confusion == [[1, 1, 0], [0, 1, 1]]
+    assert found.invalid == 0.25
     # joy: precision 1, recall 1/2; fear: precision 1/2, recall 1/2
-    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)
-    assert found["likelihood_accuracy"] == 0.75
-    assert found["likelihood_confusion"] == [[2, 0, 0], [1, 1, 0]]
+    assert found.macro_f1 == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert found.likelihood_accuracy == 0.75
+    assert found.likelihood_confusion == [[2, 0, 0], [1, 1, 0]]
     # joy: precision 2/3, recall 1; fear: precision 1, recall 1/2
-    assert found["likelihood_macro_f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
-    assert found["perplexity"] == pytest.approx(math.e)  # 8 nats over 8 tokens
-    assert found["unfinished"] == 0.25
-    assert found["same_answer"] == 0.5
-    assert found["agreement"] == 0.5
-    assert found["other_prompt"] == 0.0
+    assert found.likelihood_macro_f1 == pytest.approx((4 / 5 + 2 / 3) / 2)
+    assert found.perplexity == pytest.approx(math.e)  # 8 nats over 8 tokens
+    assert found.truncated_answers == 0.25
+    assert found.same_answer == 0.5
+    assert found.agreement == 0.5
+    assert found.other_prompt == 0.0
 
 
 def test_free_answers() -> None:
     questions = asked(["the cat sat", "no"], labels=())
-    found = rung(measured(["the cat sat down", "no"], likeliest=[]), questions, None)
-    assert found["exact_match"] == 0.5
-    assert found["rouge_l"] == pytest.approx((6 / 7 + 1) / 2)
-    assert not {"accuracy", "macro_f1", "same_answer"} & set(found)
+    found = compute_metrics(measured(["the cat sat down", "no"], likeliest=[]), questions, None)
+    assert found.exact_match == 0.5
+    assert found.rouge_l == pytest.approx((6 / 7 + 1) / 2)
+    assert found.accuracy is None and found.macro_f1 is None and found.same_answer is None
 
 
 def test_a_prompt_read_otherwise_is_counted() -> None:
-    made = measured(["joy", "fear"], prompts=[[1, 2], [1, 3]])
-    found = rung(made, asked(["joy", "fear"]), measured(["joy", "fear"]))
-    assert found["other_prompt"] == 0.5
+    measurement = measured(["joy", "fear"], prompts=[[1, 2], [1, 3]])
+    found = compute_metrics(measurement, asked(["joy", "fear"]), measured(["joy", "fear"]))
+    assert found.other_prompt == 0.5
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_a_prompt_read_otherwise_is_counted() -> None:
     [(0, 10, 0.0, 0.2775), (9, 10, 0.5958, 0.9821), (50, 100, 0.4038, 0.5962)],
 )
 def test_the_interval_is_wilsons(right: int, of: int, low: float, high: float) -> None:
-    found = share([True] * right + [False] * (of - right))
-    assert found["accuracy_interval"] == pytest.approx([low, high], abs=1e-4)
+    _, interval = share_with_interval([True] * right + [False] * (of - right))
+    assert interval == pytest.approx([low, high], abs=1e-4)
 
 
 def test_rouge_counts_words_in_any_script() -> None:
@@ -103,10 +103,12 @@ def test_rouge_counts_words_in_any_script() -> None:
 
 def test_broken_weights_give_numbers_that_no_limit_lets_pass() -> None:
     """And that every reader of JSON understands."""
-    made = measured(["joy"], log_likelihood=[math.nan], kl=math.nan, max_logit_difference=math.inf)
-    found = rung(made, asked(["joy"]), None)
-    json.loads(json.dumps(found, allow_nan=False))
-    assert min(found["perplexity"], found["kl_divergence"], found["max_logit_difference"]) > 1e300
-    assert (
-        rung(measured(["joy"], log_likelihood=[-1e5]), asked(["joy"]), None)["perplexity"] > 1e300
+    measurement = measured(
+        ["joy"], log_likelihood=[math.nan], kl=math.nan, max_logit_difference=math.inf
     )
+    found = compute_metrics(measurement, asked(["joy"]), None)
+    json.loads(json.dumps(vars(found), allow_nan=False))
+    assert found.kl_divergence is not None and found.max_logit_difference is not None
+    assert min(found.perplexity, found.kl_divergence, found.max_logit_difference) > 1e300
+    far = measured(["joy"], log_likelihood=[-1e5])
+    assert compute_metrics(far, asked(["joy"]), None).perplexity > 1e300

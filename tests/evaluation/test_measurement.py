@@ -10,37 +10,39 @@ from typing import Any
 import pytest
 
 from phi3scaffold.datasets.spec import load_spec
-from phi3scaffold.evaluation.measurement import Measured, Subject, measure
-from phi3scaffold.evaluation.questions import Questions, questions
+from phi3scaffold.evaluation.evaluation_set import EvaluationSet, sample_held_out
+from phi3scaffold.evaluation.measurement import Candidate, Measurement, measure
 from phi3scaffold.project.settings import load_project
 
 ROWS = 24
 
 
 @pytest.fixture(scope="module")
-def asked(tiny_project: Path) -> Questions:
+def asked(tiny_project: Path) -> EvaluationSet:
     spec = load_spec(load_project(tiny_project).dataset_yaml)
-    return questions(tiny_project / "gen-model" / "data", spec, ROWS)
+    return sample_held_out(tiny_project / "gen-model" / "data", spec, ROWS)
 
 
 @pytest.fixture(scope="module")
-def made(tiny_project: Path, asked: Questions, tmp_path_factory: pytest.TempPathFactory) -> dict:
+def made(
+    tiny_project: Path, asked: EvaluationSet, tmp_path_factory: pytest.TempPathFactory
+) -> dict:
     """The adapter, and the others compared with it; in this process."""
     project, events = load_project(tiny_project), []
     logits = tmp_path_factory.mktemp("logits") / "logits.npy"
     found: dict[str, Any] = {"events": events}
-    adapter = Subject("adapter", project)
+    adapter = Candidate("adapter", project)
     found["adapter"] = measure(adapter, asked, events.append, save_logits=logits)
     reference = found["adapter"].as_reference(logits, asked.end)
     for form in ("adapter again", "merged", "onnx", "base"):
-        subject = Subject(form.split()[0], project)
+        subject = Candidate(form.split()[0], project)
         found[form] = measure(subject, asked, events.append, reference=reference)
     return found
 
 
-def test_rows_are_spread_over_the_whole_split(tiny_project: Path, asked: Questions) -> None:
+def test_rows_are_spread_over_the_whole_split(tiny_project: Path, asked: EvaluationSet) -> None:
     """A held-out file may be sorted by label."""
-    everything = questions(tiny_project / "gen-model" / "data", spec_of(tiny_project), 10_000)
+    everything = sample_held_out(tiny_project / "gen-model" / "data", spec_of(tiny_project), 10_000)
     places = [row.place for row in everything.rows]
     chosen = [places.index(row.place) for row in asked.rows]
     assert asked.held_out == len(places) > 400
@@ -50,7 +52,7 @@ def test_rows_are_spread_over_the_whole_split(tiny_project: Path, asked: Questio
 
 
 def test_the_ids_of_answers_are_those_that_were_trained(
-    tiny_project: Path, asked: Questions
+    tiny_project: Path, asked: EvaluationSet
 ) -> None:
     """Each ends with the token that ends a turn, so that no label is the prefix of another."""
     tokenizer = json.loads((tiny_project / "model-cache/base/tokenizer.json").read_text())
@@ -63,7 +65,7 @@ def test_the_ids_of_answers_are_those_that_were_trained(
 
 
 def test_likelihoods_are_the_models_own(
-    tiny_project: Path, asked: Questions, made: dict[str, Measured]
+    tiny_project: Path, asked: EvaluationSet, made: dict[str, Measurement]
 ) -> None:
     """One row after the other through transformers, without batch, cache or padding."""
     import torch
@@ -86,7 +88,7 @@ def test_likelihoods_are_the_models_own(
         assert merged.log_likelihood[row] == pytest.approx(own, abs=1e-3)
 
 
-def test_a_form_compared_with_itself_is_the_same(made: dict[str, Measured]) -> None:
+def test_a_form_compared_with_itself_is_the_same(made: dict[str, Measurement]) -> None:
     again = made["adapter again"]
     assert again.kl == pytest.approx(0, abs=1e-9)
     assert again.max_logit_difference == pytest.approx(0, abs=1e-4)
@@ -94,7 +96,9 @@ def test_a_form_compared_with_itself_is_the_same(made: dict[str, Measured]) -> N
     assert again.compared == sum(made["merged"].agreed_of)  # all positions, since they are few
 
 
-def test_the_further_from_the_adapter_the_larger_the_divergence(made: dict[str, Measured]) -> None:
+def test_the_further_from_the_adapter_the_larger_the_divergence(
+    made: dict[str, Measurement],
+) -> None:
     kl = {name: made[name].kl or 0.0 for name in ("merged", "onnx", "base")}
     assert kl["merged"] < kl["onnx"] < kl["base"]
     assert sum(made["base"].agreed) < sum(made["onnx"].agreed) <= sum(made["onnx"].agreed_of)

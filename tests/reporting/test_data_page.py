@@ -16,7 +16,7 @@ from phi3scaffold.datasets.findings import GAP, fit
 from phi3scaffold.project.formatting import binary_size, count, duration, share, visible
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import data_page
-from phi3scaffold.reporting.page_parts.figures import bars, histogram
+from phi3scaffold.reporting.figures import bars, histogram
 from tests.support.html import NASTY, Page
 from tests.support.planted import ACROSS, DOUBTFUL, HELD_OUT, LEAKED, NEAR, TRAIN, TWICE
 

@@ -18,7 +18,7 @@ from phi3scaffold.project.formatting import perplexity, visible
 from phi3scaffold.project.layout import MODEL_CARD
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import model_card, report_page, row_comparison
-from phi3scaffold.reporting.page_parts.figures import curves, matrix, scores
+from phi3scaffold.reporting.figures import curves, matrix, scores
 from phi3scaffold.reporting.run_record import Asked, Made
 from tests.reporting.conftest import Change, with_free_answers, with_labels
 from tests.support.html import NASTY, Page

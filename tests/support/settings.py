@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from phi3scaffold.project.limits import LIMITS
+from phi3scaffold.evaluation.limits import LIMITS
 
 
 def untracked_copy(project: Path, to: Path) -> Path:

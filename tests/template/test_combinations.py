@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from phi3scaffold.evaluation.limits import LIMITS
 from phi3scaffold.generator.requirements import constraints
-from phi3scaffold.project.limits import LIMITS
 from tests.template.conftest import Made
 
 # Exactly the files of a project, by what decides them; nothing here is read from the template.

@@ -18,6 +18,8 @@ from typing import Any
 from phi3scaffold.checks.lint_context import DATASET, Change, Document, Tree
 from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.datasets import spec
+from phi3scaffold.evaluation.limits import LIMITS, project_limits
+from phi3scaffold.evaluation.metrics import RENAMED
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.key_locations import Key, dotted
 from phi3scaffold.project.settings import KEYS, MARKER
@@ -25,6 +27,7 @@ from phi3scaffold.targets.azureml import workspace_settings as azure
 
 ID = "L03-settings"
 AZURE = {*azure.SOURCES, *azure.OTHERS}
+GATE = (*LIMITS, *(old for old, new in RENAMED.items() if new in LIMITS))
 
 
 def check(tree: Tree) -> Iterator[Verdict]:
@@ -46,18 +49,30 @@ def check(tree: Tree) -> Iterator[Verdict]:
 
 
 def _values(tree: Tree, name: str) -> Iterator[Verdict]:
-    try:
-        if name == DATASET:
-            spec.load_spec(tree.root / DATASET)
-            return
-        for error in tree.refused:
-            yield tree.verdict(ID, error)
-        document = tree.document(MARKER)
-        own = document.get("azure") if document else None
-        if own is not None and not (isinstance(own, dict) and set(own) - AZURE):
-            azure.check_own(own, tree.root / MARKER)
-    except ScaffoldError as error:
+    readers = (_read_azure, _read_gate) if name == MARKER else (_read_spec,)
+    for error in tree.refused if name == MARKER else ():
         yield tree.verdict(ID, error)
+    for read in readers:
+        try:
+            read(tree)
+        except ScaffoldError as error:
+            yield tree.verdict(ID, error)
+
+
+def _read_spec(tree: Tree) -> None:
+    spec.load_spec(tree.root / DATASET)
+
+
+def _read_azure(tree: Tree) -> None:
+    document = tree.document(MARKER)
+    own = document.get("azure") if document else None
+    if own is not None and not (isinstance(own, dict) and set(own) - AZURE):
+        azure.check_own(own, tree.root / MARKER)
+
+
+def _read_gate(tree: Tree) -> None:
+    if tree.project is not None:
+        project_limits(tree.project)
 
 
 def _lock(tree: Tree) -> Iterator[Verdict]:
@@ -78,7 +93,7 @@ def _unknown(document: Document) -> Iterator[tuple[Key, tuple[str, ...]]]:
         yield from _beside(content.get("messages"), ("messages",), spec.MESSAGES_KEYS)
         return
     yield from _beside(content, (), tuple(KEYS))
-    for section, known in {**KEYS, "azure": tuple(AZURE)}.items():
+    for section, known in {**KEYS, "azure": tuple(AZURE), "gate": GATE}.items():
         if known:
             yield from _beside(content.get(section), (section,), known)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from phi3scaffold.cli.ui.comparison_table import gate, ladder
+from phi3scaffold.cli.ui.comparison_table import comparison_lines, gate_lines
 from phi3scaffold.cli.ui.terminal import columns, from_here
+from phi3scaffold.evaluation.metrics import Metrics
+from phi3scaffold.evaluation.release import Release
 from phi3scaffold.pipeline.events import StageEnded
 from phi3scaffold.project.formatting import binary_size, duration
 from phi3scaffold.project.settings import DEMONSTRATION, Project
 from phi3scaffold.stages.graph import STAGES
 
 STYLES = {
-    "  broken ": "red",
+    "  failed ": "red",
     "  unknown ": "yellow",
     "  warning ": "yellow",
     "gate: released": "bold green",
@@ -55,8 +57,10 @@ class RunSummary:
         ]
         peak = "peak RAM" if any(row[2] for row in rows) else ""
         lines = columns([("summary", "time", peak, "result"), *rows]) if rows else []
-        lines += ladder(self.facts("evaluate"))
-        lines += gate(self.facts("gate"))
+        if "evaluate" in self.ended:
+            lines += comparison_lines(Metrics.from_json(self.facts("evaluate")))
+        if "gate" in self.ended:
+            lines += gate_lines(Release.from_json(self.facts("gate")))
         page = self.project.report / self.facts("report").get("page", "")
         if page.is_file():
             lines.append(f"report: {from_here(page)}")

@@ -28,9 +28,9 @@ from phi3scaffold.reporting.training_settings import training_settings
 STAGES = ("data", "finetune", "merge", "export", "evaluate")  # the others have nothing to compare
 STEP = ("loss", "tokens_per_second")
 CURVES = {"loss": "finetune/loss", "eval_loss": "finetune/held_out_loss"}
-RUNG = (
+FORM_METRICS = (
     *("accuracy", "macro_f1", "likelihood_accuracy", "exact_match", "rouge_l", "perplexity"),
-    *("unfinished", "agreement", "tokens_per_second", "peak_bytes", "disk_bytes"),
+    *("truncated_answers", "agreement", "tokens_per_second", "peak_bytes", "disk_bytes"),
 )
 MOST = 200  # metrics of one request; Azure ML takes no more
 LONGEST = 250  # letters of a parameter; Azure ML takes 500
@@ -55,9 +55,9 @@ def metrics(event: Event) -> dict[str, float]:
     elif isinstance(event, StageEnded) and event.stage in STAGES:
         values = {**event.facts, "seconds": event.seconds, "peak_bytes": event.peak_bytes or None}
         found = {f"{event.stage}/{name}": value for name, value in values.items()}
-        for form, rung in (event.facts.get("forms") or {}).items():
-            if isinstance(rung, dict):
-                found |= {f"{form}/{name}": rung.get(name) for name in RUNG}
+        for form, own in (event.facts.get("forms") or {}).items():
+            if isinstance(own, dict):
+                found |= {f"{form}/{name}": own.get(name) for name in FORM_METRICS}
     return {
         name.replace("bytes", "MiB"): float(value) / (2**20 if "bytes" in name else 1)
         for name, value in found.items()
@@ -102,7 +102,7 @@ def artifacts(project: Project, stages: Container[str]) -> Iterator[Path]:
 def description(card: str) -> str:
     """What MLflow shows of a run first: the verdict and what was measured, from the model card."""
     told = re.findall(r"^\*\*\w.*\n", card, re.M)
-    measured = re.search(r"^## Measured\n(.*?)(?=^## |\Z)", card, re.M | re.S)
+    measured = re.search(r"^## Evaluation\n(.*?)(?=^## |\Z)", card, re.M | re.S)
     return "\n".join([*told, measured[1].strip() if measured else ""])[:NOTE].strip()
 
 

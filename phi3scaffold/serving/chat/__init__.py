@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 FILES = {
     "/": ("text/html", (HERE / "index.html",)),
-    # the reports' look, then what the page has beside it
+    # the style of all pages, the reports' too, then what this page adds
     "/chat.css": (
         "text/css",
-        (HERE.parents[1] / "reporting" / "page_parts" / "style.css", HERE / "chat.css"),
+        (HERE / "style.css", HERE / "chat.css"),
     ),
     "/chat.js": ("text/javascript", (HERE / "chat.js",)),
 }

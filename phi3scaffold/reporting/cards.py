@@ -1,4 +1,4 @@
-"""Cards in the hub's format: Markdown behind YAML, by huggingface_hub, from templates here.
+"""Write cards in the hub's format: Markdown after YAML, by huggingface_hub, from templates/.
 
 What a user wrote is escaped by the filter `plain`, so that it stays text in Markdown and in HTML.
 """
@@ -12,34 +12,35 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project.formatting import count, cut, share, visible
+from phi3scaffold.reporting.pages import TEMPLATES
 
 MARKS = re.compile(r"([\\`*_\[\]<>#|~&$])")
 LONGEST = 200  # letters of a user's text
 
 
 def plain(text: Any) -> str:
-    """A text on one line in which no character means anything to Markdown."""
+    """Return a text on one line in which no character means anything to Markdown."""
     words = " ".join(visible(cut(str(text), LONGEST), lines=True).split())
     return MARKS.sub(r"\\\1", words)
 
 
 def quoted(text: str) -> str:
-    """A text told apart from those beside it: it may hold a comma."""
+    """Return a text in quotes: it may hold a comma."""
     return f"“{text}”"
 
 
 def literal(text: str) -> str:
-    """A text as Python's code for it."""
+    """Return a text as a literal of Python."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def write(card: Any, data: Any, template: str, path: Path, **values: Any) -> None:
-    """Fill `template` (a file of this folder) and write it below the YAML of `data`.
+    """Fill `template` and write it below the YAML of `data`.
 
     Args:
         card: ModelCard or DatasetCard of huggingface_hub.
         data: its ModelCardData or DatasetCardData.
-        template: the file's name.
+        template: a file of templates/.
         path: the card.
         values: what the template names.
     """
@@ -49,11 +50,11 @@ def write(card: Any, data: Any, template: str, path: Path, **values: Any) -> Non
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill `template`, a file of this folder, with what it names."""
+    """Return `template`, a file of templates/, filled with what it names."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -64,9 +65,7 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def table(
-    columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: bool = True
-) -> str:
-    """A table of cells that are escaped already; `numbers`: all but the first column are some."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:
+    """Return a table of escaped cells; `numbers`: all columns but the first hold numbers."""
     lines = [columns, ("---", *("---:" if numbers else "---" for _ in columns[1:])), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

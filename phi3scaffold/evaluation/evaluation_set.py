@@ -1,4 +1,4 @@
-"""What every form is asked: prompts from held-out rows, and the token ids of the right answers.
+"""The rows that every form is measured on: held-out prompts, and token ids of expected answers.
 
 The ids are those that were prepared for training, so that all forms are scored on the same ones,
 whatever their own tokenizers make of a text.
@@ -18,29 +18,29 @@ from phi3scaffold.project.errors import ScaffoldError
 if TYPE_CHECKING:
     import numpy as np
 
-LONGEST_ANSWER = 512  # tokens that any answer may get
-SLACK = 16  # tokens beyond the longest right answer, so that one that does not end is seen
-LOOK = 20_000  # rows that are searched for a label
+LONGEST_ANSWER = 512  # tokens that any answer may have
+SLACK = 16  # tokens beyond the longest expected answer, so that a truncated one is noticed
+SEARCHED_ROWS = 20_000  # for an example of each label
 
 
 @dataclass(frozen=True)
-class Questions:
-    """Rows to ask, at least one.
+class EvaluationSet:
+    """Held-out rows, at least one.
 
     Attributes:
-        rows: the conversations; the last turn of each is the answer asked for.
-        answers: the ids of each right answer, the token that ends the turn included.
+        rows: the conversations; the last turn of each is the expected answer.
+        answers: the ids of each expected answer, the token that ends the turn included.
         labels: the labels of a classification that occur in the rows; () for free answers.
         label_ids: the ids of each of `labels`, the token that ends the turn included.
-        room: tokens that an answer may get: more than any right one has.
-        held_out: how many held-out rows there are, asked or not.
+        max_new_tokens: tokens that an answer may have: more than any expected one.
+        held_out: how many held-out rows there are, in the set or not.
     """
 
     rows: tuple[Conversation, ...]
     answers: tuple[tuple[int, ...], ...]
     labels: tuple[str, ...]
     label_ids: tuple[tuple[int, ...], ...]
-    room: int
+    max_new_tokens: int
     held_out: int
 
     @property
@@ -49,8 +49,8 @@ class Questions:
         return self.answers[0][-1]
 
 
-def questions(folder: Path, spec: DatasetSpec, most: int) -> Questions:
-    """At most `most` held-out rows of a published data folder, spread evenly over all of them.
+def sample_held_out(folder: Path, spec: DatasetSpec, most: int) -> EvaluationSet:
+    """Choose at most `most` held-out rows of a data folder, spread evenly over all of them.
 
     Raises:
         ScaffoldError: there are none.
@@ -58,26 +58,26 @@ def questions(folder: Path, spec: DatasetSpec, most: int) -> Questions:
     held_out = Prepared(folder, HELD_OUT)
     if not len(held_out):
         raise ScaffoldError(
-            "There are no held-out rows: nothing can be said about any form.",
+            "There are no held-out rows: no form can be evaluated.",
             where=f"{folder}: {HELD_OUT}",
             fix="give files.held_out a share or a file in datasets/dataset.yaml",
         )
     chosen = spread(len(held_out), most)
-    answers = tuple(_answer(*held_out[index]) for index in chosen)
-    labels = _labels(folder, spec.labels)
+    answers = tuple(_answer_ids(*held_out[index]) for index in chosen)
+    labels = _label_ids(folder, spec.labels)
     longest = min(LONGEST_ANSWER, max(map(len, answers + tuple(labels.values()))))
-    return Questions(
+    return EvaluationSet(
         rows=tuple(held_out.conversation(index) for index in chosen),
         answers=answers,
         labels=tuple(labels),
         label_ids=tuple(labels.values()),
-        room=longest + SLACK,
+        max_new_tokens=longest + SLACK,
         held_out=len(held_out),
     )
 
 
-def _answer(ids: np.ndarray, labels: np.ndarray) -> tuple[int, ...]:
-    """The last run of trained tokens: the last answer with its end of turn."""
+def _answer_ids(ids: np.ndarray, labels: np.ndarray) -> tuple[int, ...]:
+    """Return the last run of trained tokens: the last answer with its end of turn."""
     trained = (labels >= 0).tolist()
     end = len(trained) - trained[::-1].index(True)
     start = end
@@ -86,15 +86,15 @@ def _answer(ids: np.ndarray, labels: np.ndarray) -> tuple[int, ...]:
     return tuple(map(int, ids[start:end]))
 
 
-def _labels(folder: Path, names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """label -> its ids, as a row that has it was rendered; one that no row has is never right."""
-    found: dict[str, tuple[int, ...]] = {}
+def _label_ids(folder: Path, names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Return label -> its ids as rendered in a row; a label that no row has is left out."""
+    ids: dict[str, tuple[int, ...]] = {}
     for split in (HELD_OUT, TRAIN):
         prepared = Prepared(folder, split)
-        for index in range(min(len(prepared), LOOK)):
-            if len(found) == len(names):
+        for index in range(min(len(prepared), SEARCHED_ROWS)):
+            if len(ids) == len(names):
                 break
             answer = prepared.conversation(index).answer.strip()
-            if answer in names and answer not in found:
-                found[answer] = _answer(*prepared[index])
-    return {name: found[name] for name in names if name in found}
+            if answer in names and answer not in ids:
+                ids[answer] = _answer_ids(*prepared[index])
+    return {name: ids[name] for name in names if name in ids}

@@ -1,0 +1,206 @@
+"""The release thresholds: project.yaml's `gate`.
+
+`LIMITS` is their one home: what a limit is called, its text, unit and default, how its value is
+computed from the metrics, and what to try where it fails. A new limit is one row there; then
+`python -m phi3scaffold.generator.bundle` writes it into the template of project.yaml.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from phi3scaffold.evaluation.metrics import RENAMED, FormMetrics, Metrics
+from phi3scaffold.inference.forms.kinds import COMPARED
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import MARKER, Project
+
+TRAINED = COMPARED[1:]  # the adapter, and what is made from it, in that order
+CONVERTED = TRAINED[1:]  # what has to answer like the adapter
+SHIPPED = ("onnx",)
+LEAST = {"points": -1, "share": 0}  # unit of a part of one -> its least value; its greatest is 1
+
+Value = Callable[[FormMetrics, Metrics], float | None]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One release threshold.
+
+    Attributes:
+        text: one line for people: what is limited.
+        unit: points or share (of rows or tokens, as a number from 0 to 1), ratio, or a unit.
+        is_maximum: whether the limit is the most or the least that is allowed.
+        default: the limit where project.yaml sets none; None: it is not checked.
+        forms: the forms that it holds for, in the order in which they are made.
+        value: computes a form's value; None where it has none.
+        counts_rows: whether a single row changes the value by 1/rows.
+        labels_only: whether it applies to classifications alone.
+        advice: what to try where it fails; ``{form}`` stands for the advice about the form.
+    """
+
+    text: str
+    unit: str
+    is_maximum: bool
+    default: float | None
+    forms: tuple[str, ...]
+    value: Value
+    counts_rows: bool = False
+    labels_only: bool = False
+    advice: str = "{form}"
+
+
+def _over_base(form: FormMetrics, metrics: Metrics) -> float | None:
+    base = metrics.forms.get("base")
+    return form.perplexity / base.perplexity if base else None
+
+
+def _over_majority(form: FormMetrics, metrics: Metrics) -> float | None:
+    majority = metrics.baselines.get("majority")
+    return None if majority is None else form.score - majority.accuracy
+
+
+RECIPE = "the recipe `fast`: group_size 128 (fine-tuning/README.md: quantize)"
+LIMITS = {
+    "truncated_answers": Limit(
+        text="truncated answers: those that do not end by themselves",
+        unit="share",
+        is_maximum=True,
+        default=0.02,
+        forms=TRAINED,
+        value=lambda form, _: form.truncated_answers,
+        counts_rows=True,
+        advice="look at `stop` in that form's prompt.json and at eos_token_id in its "
+        "generation_config.json or genai_config.json; then {form}",
+    ),
+    "over_base": Limit(
+        text="perplexity of the adapter over the base's: training must have helped",
+        unit="ratio",
+        is_maximum=True,
+        default=1.0,
+        forms=("adapter",),
+        value=_over_base,
+    ),
+    "over_majority": Limit(
+        text="accuracy over always answering the most frequent label",
+        unit="points",
+        is_maximum=False,
+        default=0.05,
+        forms=TRAINED,
+        value=_over_majority,
+        counts_rows=True,
+        labels_only=True,
+    ),
+    "accuracy_lost": Limit(
+        text="accuracy (of free answers: ROUGE-L) lost since the adapter",
+        unit="points",
+        is_maximum=True,
+        default=0.02,
+        forms=CONVERTED,
+        value=lambda form, metrics: metrics.forms["adapter"].score - form.score,
+        counts_rows=True,
+    ),
+    "perplexity_ratio": Limit(
+        text="perplexity of the expected answers over the adapter's",
+        unit="ratio",
+        is_maximum=True,
+        default=1.25,
+        forms=CONVERTED,
+        value=lambda form, metrics: form.perplexity / metrics.forms["adapter"].perplexity,
+    ),
+    "agreement": Limit(
+        text="agreement with the adapter: share of its tokens that the form would choose, too",
+        unit="share",
+        is_maximum=False,
+        default=0.9,
+        forms=CONVERTED,
+        value=lambda form, _: form.agreement,
+    ),
+    "tokens_per_second": Limit(
+        text="speed of the ONNX form, one answer at a time",
+        unit="tokens/s",
+        is_maximum=False,
+        default=None,
+        forms=SHIPPED,
+        value=lambda form, _: form.tokens_per_second,
+        advice=RECIPE,
+    ),
+    "size_mb": Limit(
+        text="size of the ONNX form on disk",
+        unit="MB",
+        is_maximum=True,
+        default=None,
+        forms=SHIPPED,
+        value=lambda form, _: form.disk_bytes / 1e6,
+        advice=RECIPE,
+    ),
+}
+
+_GROUPS = {TRAINED: ", every trained form", CONVERTED: ", every converted form"}
+
+
+def project_limits(project: Project) -> dict[str, float | None]:
+    """Return the limits that project.yaml sets, by their names of today; None switches one off.
+
+    Raises:
+        ScaffoldError: an unknown limit, or a value that is no number, or one that it cannot have.
+    """
+    where = f"{project.root / MARKER}: gate"
+    found = {}
+    for name, value in project.gate:
+        key = RENAMED.get(name, name)
+        _check(key, value, f"{where}.{name}", where)
+        found[key] = value
+    return found
+
+
+def _check(key: str, value: Any, at: str, where: str) -> None:
+    if key not in LIMITS:
+        raise ScaffoldError(
+            f"The gate has no limit {key!r}.", where=at, fix=f"one of: {', '.join(LIMITS)}"
+        )
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ScaffoldError(
+            f"It must be a number, or null to switch the limit off; not {value!r}.", where=at
+        )
+    limit = LIMITS[key]
+    is_part = limit.unit in LEAST
+    if not (LEAST[limit.unit] <= value <= 1 if is_part else 0 < value < math.inf):
+        raise ScaffoldError(
+            f"{value!r} can be no limit of {key}: {limit.text}.",
+            where=at,
+            fix="a part of one: 0.02 are 2 %" if is_part else "a number above 0",
+        )
+
+
+def format_value(value: float, unit: str) -> str:
+    """Return a value in its unit, such as ``2.0 points`` for 0.02."""
+    if unit == "points":
+        return f"{round(100 * value, 1) + 0.0:.1f} points"  # no minus before a zero
+    if unit == "share":
+        return f"{value:.1%}"
+    if unit == "ratio":
+        if 0 < value < 0.0005:
+            return "<0.001"
+        return f"{value:.3f}" if value < 1000 else f"{value:.3g}"
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
+def project_yaml_section() -> str:
+    """Return the template of project.yaml's `gate`: each limit's text above its default."""
+    lines = ["gate:"]
+    for key, limit in LIMITS.items():
+        bound = "maximum" if limit.is_maximum else "minimum"
+        text = f"{limit.text[:1].upper()}{limit.text[1:]} ({bound}{_GROUPS.get(limit.forms, '')})."
+        wrapped = textwrap.wrap(text, 94, break_on_hyphens=False)
+        value = "null" if limit.default is None else limit.default
+        rows = [*(f"  # {line}" for line in wrapped), f"  {key}: {value}"]
+        if limit.labels_only:
+            rows = ["{% if task == 'classify' %}", *rows, "{% endif %}"]
+        lines += rows
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,108 @@
+"""release.json as typed records: the verdict on a model, limit by limit, and its schema."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.evaluation import metrics
+from phi3scaffold.evaluation.limits import format_value
+from phi3scaffold.evaluation.metrics import known_fields
+
+PASSED, FAILED, UNKNOWN, WARNING = "passed", "failed", "unknown", "warning"
+RENAMED = {"what": "text", "most": "is_maximum", "rung": "form"}  # old key -> today's
+VERDICTS = {"kept": PASSED, "broken": FAILED}  # as earlier versions wrote them
+
+
+@dataclass
+class LimitResult:
+    """How one limit came out.
+
+    Attributes:
+        key: the limit's name in project.yaml.
+        text: what is limited, in one line.
+        unit: of `limit` and `value` (see `phi3scaffold.evaluation.limits`).
+        limit: the value allowed.
+        is_maximum: whether that is the most or the least.
+        verdict: ``passed``, ``failed``, ``unknown`` (it could not be told) or ``warning``.
+        form: the first form that failed, else the last one checked; None where there was none.
+        value: the value there; None where it was not measured.
+        why: why it is unknown.
+    """
+
+    key: str
+    text: str
+    unit: str
+    limit: float
+    is_maximum: bool
+    verdict: str
+    form: str | None = None
+    value: float | None = None
+    why: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """The limit in words: ``at most 2.0%``."""
+        bound = "at most" if self.is_maximum else "at least"
+        return f"{bound} {format_value(self.limit, self.unit)}"
+
+    @property
+    def measured(self) -> str:
+        """The value in its unit; empty where it was not measured."""
+        return "" if self.value is None else format_value(self.value, self.unit)
+
+    @property
+    def summary(self) -> str:
+        """In a few words: ``accuracy_lost 12.0 points (at most 2.0 points), at merged``."""
+        value = f" {self.measured}" if self.measured else ""
+        where = f", at {self.form}" if self.form else ""
+        return f"{self.key}{value} ({self.allowed}){where}"
+
+
+@dataclass
+class Release:
+    """The content of release.json.
+
+    Attributes:
+        released: whether every limit passed.
+        model: sha256 over the files of the ONNX form; None where there is none.
+        metrics: sha256 of the metrics.json that was judged.
+        demonstration: whether the model is the embedded one, for testing the pipeline only.
+        checks: every limit that was checked, in the order of project.yaml.
+    """
+
+    released: bool
+    model: str | None = None
+    metrics: str = ""
+    demonstration: bool = False
+    checks: list[LimitResult] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able values; `from_json` reads them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Release:
+        """Read what `to_json` wrote, here or in an earlier version."""
+        checks = [_result(one) for one in values["checks"]]
+        return cls(**{**known_fields(cls, values), "checks": checks})
+
+
+def read_release(path: Path) -> Release:
+    """Read a release.json.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it is not there, or holds something else.
+    """
+    return Release.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _result(values: Mapping[str, Any]) -> LimitResult:
+    result = LimitResult(**known_fields(LimitResult, values, RENAMED))
+    result.key = metrics.RENAMED.get(result.key, result.key)
+    result.verdict = VERDICTS.get(result.verdict, result.verdict)
+    return result
