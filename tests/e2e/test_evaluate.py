@@ -1,4 +1,4 @@
-"""The ladder of a trained project, and model folders that came from elsewhere."""
+"""The comparison of a trained project's forms, and model folders that came from elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conftest import command
 FORMS = ("base", "adapter", "merged", "onnx")
 NUMBERS = {
     "accuracy", "accuracy_interval", "macro_f1", "confusion", "invalid", "likelihood_accuracy",
-    "perplexity", "unfinished", "same_answer", "other_prompt", "first_token_seconds",
+    "perplexity", "truncated_answers", "same_answer", "other_prompt", "first_token_seconds",
     "tokens_per_second", "peak_bytes", "disk_bytes",
 }  # fmt: skip
 COMPARED = {"agreement", "kl_divergence", "max_logit_difference", "compared"}
@@ -33,10 +33,10 @@ def test_it_says_when_and_where(metrics: dict) -> None:
 
 def test_every_form_has_every_number(metrics: dict) -> None:
     assert tuple(metrics["forms"]) == FORMS
-    for name, rung in metrics["forms"].items():
-        assert set(rung) >= NUMBERS | (COMPARED if name != "adapter" else set())
-        assert sum(map(sum, rung["confusion"])) == metrics["rows"]
-        assert 50e6 < rung["peak_bytes"] < 3e9
+    for name, form in metrics["forms"].items():
+        assert set(form) >= NUMBERS | (COMPARED if name != "adapter" else set())
+        assert sum(map(sum, form["confusion"])) == metrics["rows"]
+        assert 50e6 < form["peak_bytes"] < 3e9
     assert metrics["forms"]["adapter"]["disk_bytes"] > metrics["forms"]["base"]["disk_bytes"]
 
 
@@ -56,9 +56,9 @@ def test_the_baselines_show_what_the_model_is_worth(metrics: dict) -> None:
 
 
 def test_likelihood_agrees_with_free_answers(metrics: dict) -> None:
-    for form in ("adapter", "merged", "onnx"):
-        rung = metrics["forms"][form]
-        assert rung["likelihood_accuracy"] == pytest.approx(rung["accuracy"], abs=0.03)
+    for name in ("adapter", "merged", "onnx"):
+        form = metrics["forms"][name]
+        assert form["likelihood_accuracy"] == pytest.approx(form["accuracy"], abs=0.03)
     assert metrics["forms"]["base"]["likelihood_accuracy"] < 0.5
 
 
@@ -193,6 +193,6 @@ def test_a_base_is_quantized_without_fine_tuning(tiny_project: Path, tmp_path: P
     done = command("infer", "--form", "onnx-base", "--max-new-tokens", "8", "Hello", cwd=project)
     assert done.stdout.strip()
     told = command("evaluate", "--model", "gen-model/onnx-base", "--json", cwd=project)
-    rung = json.loads(told.stdout)["forms"]["onnx"]
-    assert rung["accuracy"] < 0.35
-    assert rung["perplexity"] > 100
+    form = json.loads(told.stdout)["forms"]["onnx"]
+    assert form["accuracy"] < 0.35
+    assert form["perplexity"] > 100

@@ -48,7 +48,7 @@ def broken_gate(project: Path) -> None:
     path = project / "gen-model/release/release.json"
     found = json.loads(path.read_text())
     found["released"] = False
-    found["checks"][0] |= {"verdict": "broken", "value": 1.5}
+    found["checks"][0] |= {"verdict": "failed", "value": 1.5}
     path.write_text(json.dumps(found))
     made_again(path.parent)
 
@@ -149,8 +149,8 @@ CASES: list[tuple[str, Callable[[Path], None], str]] = [
     ("not measured", gone("evaluation"), "The forms were not measured"),
     ("not looked at", gone("release"), "Nobody has looked at the gate"),
     ("no card", gone("report"), "There is no model card yet"),
-    ("gate broken", broken_gate, "The gate is broken"),
-    ("gate unknown", unknown_gate, "whether the gate is kept: over_base: one row decides it."),
+    ("gate broken", broken_gate, "The gate failed"),
+    ("gate unknown", unknown_gate, "whether the gate passes: over_base: one row decides it."),
     ("gate forged", forged_gate, "release.json has changed since it was made"),
     ("limits changed", stricter, "The limits have changed"),
     ("a byte of a form", one_byte, "model.onnx.data has changed"),
@@ -230,7 +230,7 @@ def test_a_folder_of_this_machine_is_not_told(tiny_project: Path, tmp_path: Path
     (project / "model.lock").unlink()
     found = load_project(project)
     assert project_prompt(found).model == "my_base"
-    assert run_record.read(found, {}).model == "my_base"
+    assert run_record.read_run(found, {}).model == "my_base"
     config = tmp_path / "adapter_config.json"
     modules = ["qkv_proj", "down_proj"]
     config.write_text(

@@ -6,31 +6,31 @@ import copy
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from phi3scaffold.evaluation.metrics import FormMetrics
 from phi3scaffold.project.settings import load_project
-from phi3scaffold.reporting.run_record import Asked, Made, read
+from phi3scaffold.reporting.run_record import RowPrompt, RunRecord, read_run
 from phi3scaffold.stages.graph import STAGES
 
 
 @pytest.fixture(scope="session")
-def real(tiny_project: Path) -> Made:
+def real(tiny_project: Path) -> RunRecord:
     """What the shared project's run made."""
     project = load_project(tiny_project)
     stages = [STAGES[name] for name in STAGES["report"].after_in(STAGES)]
     timed = frozenset(stage.name for stage in stages if stage.is_timed)
-    return read(project, {stage.name: stage.folder(project) for stage in stages}, timed)
+    return read_run(project, {stage.name: stage.folder(project) for stage in stages}, timed)
 
 
 @pytest.fixture
-def made(real: Made) -> Made:
+def made(real: RunRecord) -> RunRecord:
     """A copy of it, to change at will."""
     return copy.deepcopy(real)
 
 
-def with_labels(made: Made, labels: list[str]) -> Made:
+def with_labels(made: RunRecord, labels: list[str]) -> RunRecord:
     """As if the task had these labels: two rows each, one of which is given the next label."""
     many = len(labels)
     answers, prompts = [], {}
@@ -39,30 +39,35 @@ def with_labels(made: Made, labels: list[str]) -> Made:
         said = label if number < many else labels[(number + 1) % many]
         forms = {"base": "?", "adapter": label, "merged": label, "onnx": said}
         answers.append({"place": place, "expected": label, **forms})
-        prompts[place] = Asked(f"What is it?\nNumber {number}.")
+        prompts[place] = RowPrompt(f"What is it?\nNumber {number}.")
     table = [[0] * (many + 1) for _ in labels]
     for number in range(many):
         table[number][number] += 1
         table[number][(number + 1) % many] += 1
-    metrics = {**made.metrics, "labels": labels, "rows": 2 * many, "held_out": 2 * many}
-    for rung in metrics["forms"].values():
-        rung["confusion"] = table
-    metrics["baselines"]["majority"]["label"] = labels[0]
+    metrics = dataclasses.replace(made.metrics, labels=labels, rows=2 * many, held_out=2 * many)
+    for form in metrics.forms.values():
+        form.confusion = table
+    metrics.baselines["majority"].label = labels[0]
     counts = {side: dict.fromkeys(labels, 2) for side in ("train", "held_out")}
     data = {**made.data, "labels": counts}
     return dataclasses.replace(made, metrics=metrics, data=data, answers=answers, prompts=prompts)
 
 
-def with_free_answers(made: Made, task: str) -> Made:
+def with_free_answers(made: RunRecord, task: str) -> RunRecord:
     """As if the task were question and answer, or chat."""
-    metrics: dict[str, Any] = {**made.metrics, "task": task, "labels": [], "baselines": {}}
-    for rung in metrics["forms"].values():
-        for key in [key for key in rung if key.split("_")[0] in ("accuracy", "macro", "invalid")]:
-            del rung[key]
-        for key in [key for key in rung if key.startswith(("likelihood", "confusion"))]:
-            del rung[key]
-        rung |= {"exact_match": 0.25, "exact_match_interval": [0.2, 0.3], "rouge_l": 0.7}
+    forms = {
+        name: FormMetrics(
+            form.perplexity,
+            exact_match=0.25,
+            exact_match_interval=[0.2, 0.3],
+            rouge_l=0.7,
+            same_answer=form.same_answer,
+            agreement=form.agreement,
+        )
+        for name, form in made.metrics.forms.items()
+    }
+    metrics = dataclasses.replace(made.metrics, task=task, labels=[], baselines={}, forms=forms)
     return dataclasses.replace(made, metrics=metrics, data={**made.data, "labels": None})
 
 
-Change = Callable[[Made], Made]
+Change = Callable[[RunRecord], RunRecord]

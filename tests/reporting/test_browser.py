@@ -18,7 +18,7 @@ import pytest
 
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.reporting import report_page
-from phi3scaffold.reporting.run_record import Made
+from phi3scaffold.reporting.run_record import RunRecord
 from tests.reporting.test_page import ODD
 from tests.support.browser import chromium
 
@@ -236,7 +236,7 @@ def test_it_prints(open_page: Any) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_settings_keep_to_their_column_names_and_numbers_to_their_line(
-    width: int, real: Made, open_page: Any, tmp_path: Path
+    width: int, real: RunRecord, open_page: Any, tmp_path: Path
 ) -> None:
     odd = copy.deepcopy(real)
     odd.config.passes["finetune"]["x" * 90] = "y" * 300
@@ -255,7 +255,7 @@ def test_settings_keep_to_their_column_names_and_numbers_to_their_line(
 @pytest.mark.parametrize(
     "name", ["forty labels", "long labels", "right to left", "html", "long answers"]
 )
-def test_odd_texts_stay_inside(name: str, real: Made, open_page: Any, tmp_path: Path) -> None:
+def test_odd_texts_stay_inside(name: str, real: RunRecord, open_page: Any, tmp_path: Path) -> None:
     report_page.write(ODD[name][0](copy.deepcopy(real)), tmp_path / "index.html")
     tab = open_page(tmp_path / "index.html", width=360)
     assert len(tab.asked) == 1, tab.asked

@@ -19,14 +19,14 @@ from phi3scaffold.project.formatting import visible
 from phi3scaffold.project.layout import MODEL_CARD
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import data_card, model_card
-from phi3scaffold.reporting.run_record import Made
+from phi3scaffold.reporting.run_record import RunRecord
 from tests.reporting.conftest import with_free_answers, with_labels
 from tests.reporting.test_page import ODD
 from tests.support.html import NASTY
 from tests.support.planted import EMAIL, KEY
 
 
-def written(made: Made, tmp_path: Path) -> ModelCard:
+def written(made: RunRecord, tmp_path: Path) -> ModelCard:
     model_card.write(made, tmp_path / MODEL_CARD)
     return ModelCard.load(tmp_path / MODEL_CARD)
 
@@ -50,13 +50,13 @@ def shown(text: str) -> tuple[set[str], str]:
 def test_the_hub_reads_what_was_measured(tiny_project: Path) -> None:
     gen = tiny_project / "gen-model"
     found = ModelCard.load(gen / "report" / MODEL_CARD)
-    rung = json.loads((gen / "evaluation" / "metrics.json").read_text())["forms"]["onnx"]
+    onnx = json.loads((gen / "evaluation" / "metrics.json").read_text())["forms"]["onnx"]
     assert found.data.eval_results is not None
     results = {one.metric_type: one.metric_value for one in found.data.eval_results}
     assert results == {
-        "accuracy": rung["accuracy"],
-        "f1": rung["macro_f1"],
-        "perplexity": rung["perplexity"],
+        "accuracy": onnx["accuracy"],
+        "f1": onnx["macro_f1"],
+        "perplexity": onnx["perplexity"],
     }
     assert {one.dataset_split for one in found.data.eval_results} == {"held_out"}
     assert found.data.license == "mit" and found.data.pipeline_tag == "text-generation"
@@ -66,13 +66,13 @@ def test_the_hub_reads_what_was_measured(tiny_project: Path) -> None:
     assert DEMONSTRATION[1:] in text and "Released" in text
     for form in ("base", "adapter", "merged", "onnx"):
         assert form in text
-    onnx = json.loads((gen / "onnx" / "manifest.json").read_text())
+    manifest = json.loads((gen / "onnx" / "manifest.json").read_text())
     for name in ("stage:merge",):
-        assert onnx["inputs"][name] in text  # what merge made
+        assert manifest["inputs"][name] in text  # what merge made
     assert str(tiny_project.parent) not in found.content
 
 
-def test_what_is_known_of_the_base_is_in_the_metadata(made: Made, tmp_path: Path) -> None:
+def test_what_is_known_of_the_base_is_in_the_metadata(made: RunRecord, tmp_path: Path) -> None:
     of_the_hub = dataclasses.replace(
         made, hub_id="microsoft/Phi-3-mini-4k-instruct", commit="0" * 40, sources=("me/rows",)
     )
@@ -85,34 +85,34 @@ def test_what_is_known_of_the_base_is_in_the_metadata(made: Made, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_runs_have_a_card(name: str, made: Made, tmp_path: Path) -> None:
+def test_odd_runs_have_a_card(name: str, made: RunRecord, tmp_path: Path) -> None:
     found = written(ODD[name][0](made), tmp_path)
     assert not shown(found.text)[0] & {"script", "img", "style"}
 
 
-def test_free_answers(made: Made, tmp_path: Path) -> None:
+def test_free_answers(made: RunRecord, tmp_path: Path) -> None:
     found = written(with_free_answers(made, "qa"), tmp_path)
     results = {one.metric_type: one.metric_value for one in found.data.eval_results or []}
     assert results["rouge"] == 0.7 and results["exact_match"] == 0.25
     assert "ROUGE-L" in found.text and "labels" not in found.text
 
 
-def test_a_broken_gate_is_said(made: Made, tmp_path: Path) -> None:
-    made.release["checks"][3] |= {"verdict": "broken", "value": 0.12}
-    release = {**made.release, "released": False}
+def test_a_failed_gate_is_said(made: RunRecord, tmp_path: Path) -> None:
+    vars(made.release.checks[3]).update(verdict="failed", value=0.12)
+    release = dataclasses.replace(made.release, released=False)
     found = written(dataclasses.replace(made, release=release), tmp_path)
-    assert "**Not released**: The gate is broken, at the onnx form" in found.text
-    made.release["checks"][-1] |= {"verdict": "warning", "value": -0.02}
+    assert "**Not released**: The gate failed, at the onnx form" in found.text
+    vars(made.release.checks[-1]).update(verdict="warning", value=-0.02)
     found = written(dataclasses.replace(made, release=release), tmp_path)
     assert "**Not released**" in found.text and "**Warning**: onnx is 2.0 points" in found.text
 
 
-def test_labels_with_commas_are_told_apart(made: Made, tmp_path: Path) -> None:
+def test_labels_with_commas_are_told_apart(made: RunRecord, tmp_path: Path) -> None:
     found = written(with_labels(made, ["yes, really", "no"]), tmp_path)
     assert "one of these labels: “yes, really”, “no”." in found.text
 
 
-def test_no_text_becomes_more_than_text(made: Made, tmp_path: Path) -> None:
+def test_no_text_becomes_more_than_text(made: RunRecord, tmp_path: Path) -> None:
     nasty = "[x](javascript:y) ![](z) | **b** `c` # " + NASTY + "\n---\nlicense: gpl\n"
     of_all = dataclasses.replace(
         with_labels(made, [nasty, "joy"]), name=nasty, model=nasty, sources=(nasty,)
@@ -174,15 +174,15 @@ def test_a_file_that_is_divided_is_for_both_sides(
         assert told in text
         sides = re.findall(r"\| [ab].jsonl \| ([^|]+) \|", text)
         own = split == "held_out"
-        assert sides == (["to train", "held out"] if own else ["to train and held out"] * 2)
+        assert sides == (["training", "held-out"] if own else ["training and held-out"] * 2)
 
 
 def test_the_model_card_says_what_decided_the_split_and_what_is_better(
-    made: Made, tmp_path: Path
+    made: RunRecord, tmp_path: Path
 ) -> None:
     files = written(made, tmp_path).text
     assert "42 for the training; the held-out rows are files of their own" in files
-    made.release["checks"][-1] |= {"verdict": "warning", "value": -0.02}
+    vars(made.release.checks[-1]).update(verdict="warning", value=-0.02)
     text = written(dataclasses.replace(made, split_seed=7), tmp_path).text
     assert "7 for which rows are held out" in text
     assert "**Warning**: onnx is 2.0 points below TF-IDF" in text
@@ -198,4 +198,4 @@ def test_a_data_card_of_any_report(planted: tuple[Path, str], tmp_path: Path) ->
     assert found.data.size_categories == ["n>10M"]
     tags, text = shown(found.text)
     assert not tags & {"script", "img", "style"} and visible(NASTY)[:40] in text
-    assert "No row was left out." in text and "were found by pattern" in text
+    assert "No row was dropped." in text and "were found by pattern" in text

@@ -84,19 +84,19 @@ def test_the_numbers_are_the_reports(written: str, report: dict[str, Any]) -> No
     tiles = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", written)
     train = report["tokens"]["train"]
     assert dict(tiles) == {
-        "rows to train": "13",
-        "rows held out": "3",
+        "training rows": "13",
+        "held-out rows": "3",
         "rows left out": "4",
-        "tokens in a pass": str(train["all"]),
-        "of them trained": share(train["trained"], train["all"]),
+        "tokens per epoch": str(train["all"]),
+        "tokens in the loss": share(train["trained"], train["all"]),
     }
     cells = [text.strip() for path, text in found.texts if path.endswith((" td", " th"))]
     assert cells[cells.index("fear") + 1 :][:2] == ["6 (46.2%)", "1 (33.3%)"]
     assert cells[cells.index("longest") + 1] == str(train["longest"])
     drawn = found.text("svg")
     assert "joy" in drawn and f"median {train['median']}" in drawn
-    assert cells[cells.index("train.jsonl") + 1 :][:2] == ["to train", str(len(TRAIN))]
-    assert cells[cells.index("held-out.jsonl") + 1 :][:2] == ["held out", str(len(HELD_OUT))]
+    assert cells[cells.index("train.jsonl") + 1 :][:2] == ["training", str(len(TRAIN))]
+    assert cells[cells.index("held-out.jsonl") + 1 :][:2] == ["held-out", str(len(HELD_OUT))]
 
 
 def test_what_is_trained_is_marked(written: str) -> None:
@@ -153,7 +153,7 @@ def test_what_is_not_there_is_not_shown(report: dict[str, Any], tmp_path: Path) 
     found = page_of(report, tmp_path)
     classes = [attributes.get("class") for tag, attributes in found.tags if tag == "article"]
     assert classes == ["sample"] * 3  # and no finding
-    assert "Looked for and not found: duplicates, near duplicates" in found.text()
+    assert "Searched for and not found: duplicates, near duplicates" in found.text()
     assert "left out" not in found.text() and "Labels" not in found.text()
 
 

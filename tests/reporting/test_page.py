@@ -19,14 +19,14 @@ from phi3scaffold.project.layout import MODEL_CARD
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import model_card, report_page, row_comparison
 from phi3scaffold.reporting.figures import curves, matrix, scores
-from phi3scaffold.reporting.run_record import Asked, Made
+from phi3scaffold.reporting.run_record import RowPrompt, RunRecord
 from tests.reporting.conftest import Change, with_free_answers, with_labels
 from tests.support.html import NASTY, Page
 
 RIGHT_TO_LEFT = "שמחה גדולה"
 
 
-def written(made: Made, tmp_path: Path) -> Page:
+def written(made: RunRecord, tmp_path: Path) -> Page:
     report_page.write(made, tmp_path / "index.html")
     return Page((tmp_path / "index.html").read_text(encoding="utf-8"))
 
@@ -42,18 +42,18 @@ def test_it_shows_what_was_measured(tiny_project: Path) -> None:
     text = (gen / "report" / "index.html").read_text(encoding="utf-8")
     found = Page(text)
     metrics = json.loads((gen / "evaluation" / "metrics.json").read_text())
-    for name, rung in metrics["forms"].items():
+    for name, form in metrics["forms"].items():
         quality, likeness, cost = cells(found, name)
-        alike = [f"{rung[key]:.1%}" for key in ("same_answer", "agreement") if name != "adapter"]
-        assert likeness == [name, perplexity(rung["perplexity"]), *(alike or ["", ""])]
-        assert quality[1] == f"{rung['accuracy']:.1%}" and quality[4] == f"{rung['macro_f1']:.3f}"
-        assert cost[1] == f"{rung['tokens_per_second']:.0f}"
+        alike = [f"{form[key]:.1%}" for key in ("same_answer", "agreement") if name != "adapter"]
+        assert likeness == [name, perplexity(form["perplexity"]), *(alike or ["", ""])]
+        assert quality[1] == f"{form['accuracy']:.1%}" and quality[4] == f"{form['macro_f1']:.3f}"
+        assert cost[1] == f"{form['tokens_per_second']:.0f}"
     shipped = metrics["forms"]["onnx"]
     drawn = found.text("svg")
     for line in shipped["confusion"]:
         assert all(str(number) in drawn for number in line if number)
     release = json.loads((gen / "release" / "release.json").read_text())
-    assert [row[0].split()[1] for row in cells(found, "kept")] == [
+    assert [row[0].split()[1] for row in cells(found, "passed")] == [
         c["key"] for c in release["checks"]
     ]
     assert "✓ Released" in found.text("article")
@@ -101,27 +101,27 @@ def test_it_is_quick_and_imports_no_torch(tiny_project: Path, tmp_path: Path) ->
     assert (tmp_path / "index.html").read_text(encoding="utf-8") == before
 
 
-def test_the_rows_where_forms_disagree_stand_side_by_side(made: Made, tmp_path: Path) -> None:
+def test_the_rows_where_forms_disagree_stand_side_by_side(made: RunRecord, tmp_path: Path) -> None:
     found = written(with_labels(made, ["yes", "no"]), tmp_path)
-    assert "do not all say the same in 2 rows of 4." in found.text("p")
+    assert "differ in 2 rows of 4." in found.text("p")
     shown = found.text("li")
-    assert "expectedyesadapter, merged: as expectedyesonnx: not as expectedno" in shown
+    assert "expectedyesadapter, merged: correctyesonnx: wrongno" in shown
     assert "What is it?\nNumber 2." in found.text("p")
     assert cells(found, "no")[0] == ["no", "yes", "1"]
 
 
-def test_a_broken_gate_stands_at_the_top(made: Made, tmp_path: Path) -> None:
-    checks = made.release["checks"]
-    checks[3] |= {"verdict": "broken", "value": 0.12}
-    release = {**made.release, "released": False}
+def test_a_failed_gate_stands_at_the_top(made: RunRecord, tmp_path: Path) -> None:
+    checks = made.release.checks
+    vars(checks[3]).update(verdict="failed", value=0.12)
+    release = dataclasses.replace(made.release, released=False)
     found = written(dataclasses.replace(made, release=release), tmp_path)
     told = found.text("header")
     assert "Not released" in told and "accuracy_lost 12.0 points (at most 2.0 points)" in told
     assert "What to try:" in told and "✓" not in told
-    assert checks[3]["key"] in cells(found, "broken")[0][0]
+    assert checks[3].key in cells(found, "failed")[0][0]
 
 
-def test_a_secret_among_the_settings_is_not_passed_on(made: Made, tmp_path: Path) -> None:
+def test_a_secret_among_the_settings_is_not_passed_on(made: RunRecord, tmp_path: Path) -> None:
     """By what it is called, or by what it looks like."""
     key = "hf_" + "abcdefgh" * 4 + "ab"
     given = {"hub_token": "short", "run_name": f"mine {key}", "load_kwargs": {"token": key}}
@@ -134,61 +134,65 @@ def test_a_secret_among_the_settings_is_not_passed_on(made: Made, tmp_path: Path
         assert "finetune.learning_rate" in text
 
 
-def test_what_cannot_be_told_is_not_released(made: Made, tmp_path: Path) -> None:
-    made.release["checks"][0] |= {"verdict": "unknown", "value": None, "why": "too few rows"}
-    found = written(
-        dataclasses.replace(made, release={**made.release, "released": False}), tmp_path
-    )
-    assert "Not released" in found.text("header") and "over_base" in found.text("header")
+def test_what_cannot_be_told_is_not_released(made: RunRecord, tmp_path: Path) -> None:
+    first = made.release.checks[0]
+    vars(first).update(verdict="unknown", value=None, why="too few rows")
+    release = dataclasses.replace(made.release, released=False)
+    found = written(dataclasses.replace(made, release=release), tmp_path)
+    assert "Not released" in found.text("header") and first.key in found.text("header")
     assert "too few rows" in " ".join(cells(found, "unknown")[0])
 
 
 @pytest.mark.parametrize("task", ["qa", "chat"])
-def test_free_answers_have_rouge_and_no_labels(task: str, made: Made, tmp_path: Path) -> None:
+def test_free_answers_have_rouge_and_no_labels(task: str, made: RunRecord, tmp_path: Path) -> None:
     found = written(with_free_answers(made, task), tmp_path)
     text = found.text("body")
     assert "ROUGE-L" in text and "70.0%" in text and "exact" in text
-    assert "Which label" not in text and "macro F1" not in text
-    assert "Where all of them say what was expected" in text
+    assert "Confusion matrix" not in text and "macro F1" not in text
+    assert "Answers as expected from all forms" in text
 
 
-def no_history(made: Made) -> Made:
+def no_history(made: RunRecord) -> RunRecord:
     return dataclasses.replace(made, history=[])
 
 
-def one_step(made: Made) -> Made:
+def one_step(made: RunRecord) -> RunRecord:
     return dataclasses.replace(made, history=[{"step": 1, "loss": 2.0}])
 
 
-def broken_losses(made: Made) -> Made:
+def broken_losses(made: RunRecord) -> RunRecord:
     odd: list[dict[str, Any]] = [{"step": 1, "loss": float("nan")}, {"step": 2, "loss": None}]
     return dataclasses.replace(made, history=[*odd, {"loss": 1.0}, {"step": 4, "eval_loss": 0.0}])
 
 
-def many_steps(made: Made) -> Made:
+def many_steps(made: RunRecord) -> RunRecord:
     history: list[dict[str, Any]] = [{"step": n, "loss": 9 / n} for n in range(1, 20_000)]
     held_out = [{"step": n, "eval_loss": 0.5} for n in range(5000, 20_000, 5000)]
     return dataclasses.replace(made, history=history + held_out)
 
 
-def only_the_adapter(made: Made) -> Made:
-    metrics = {**made.metrics, "not_measured": {"onnx": "built for DirectML, which is not here"}}
-    metrics["forms"] = {"adapter": metrics["forms"]["adapter"]}
+def only_the_adapter(made: RunRecord) -> RunRecord:
+    metrics = dataclasses.replace(
+        made.metrics,
+        not_measured={"onnx": "built for DirectML, which is not here"},
+        forms={"adapter": made.metrics.forms["adapter"]},
+    )
     answers = [{k: row[k] for k in ("place", "expected", "adapter")} for row in made.answers]
     return dataclasses.replace(made, metrics=metrics, answers=answers)
 
 
-def swapped(made: Made) -> Made:
-    forms = {**made.metrics["forms"], "onnx-adapter": made.metrics["forms"]["onnx"]}
+def swapped(made: RunRecord) -> RunRecord:
+    forms = {**made.metrics.forms, "onnx-adapter": made.metrics.forms["onnx"]}
+    metrics = dataclasses.replace(made.metrics, forms=forms)
     answers = [{**row, "onnx-adapter": ""} for row in made.answers]
-    return dataclasses.replace(made, metrics={**made.metrics, "forms": forms}, answers=answers)
+    return dataclasses.replace(made, metrics=metrics, answers=answers)
 
 
-def few_rows(made: Made) -> Made:
-    return dataclasses.replace(made, metrics={**made.metrics, "rows": 8})
+def few_rows(made: RunRecord) -> RunRecord:
+    return dataclasses.replace(made, metrics=dataclasses.replace(made.metrics, rows=8))
 
 
-def long_answers(made: Made) -> Made:
+def long_answers(made: RunRecord) -> RunRecord:
     """Ten thousand rows of chat: answers of 5,000 letters that differ in one word in the middle."""
     rows, prompts = [], {}
     for number in range(10_000):
@@ -197,36 +201,36 @@ def long_answers(made: Made) -> Made:
         said = {"base": "", "adapter": " ".join(words), "merged": " ".join(words)}
         place = f"rows.jsonl:{number}"
         rows.append({"place": place, "expected": "So.", **said, "onnx": " ".join(other)})
-        prompts[place] = Asked("unbroken" * 1000, earlier=3)
+        prompts[place] = RowPrompt("unbroken" * 1000, earlier=3)
     free = with_free_answers(made, "chat")
-    metrics = {**free.metrics, "rows": 10_000, "held_out": 20_000}
+    metrics = dataclasses.replace(free.metrics, rows=10_000, held_out=20_000)
     return dataclasses.replace(free, answers=rows, prompts=prompts, metrics=metrics)
 
 
-def under_the_baseline(made: Made) -> Made:
-    made.release["checks"][-1] |= {"verdict": "warning", "value": -0.02}
+def under_the_baseline(made: RunRecord) -> RunRecord:
+    vars(made.release.checks[-1]).update(verdict="warning", value=-0.02)
     return made
 
 
-def other_adapters(made: Made) -> Made:
+def other_adapters(made: RunRecord) -> RunRecord:
     return dataclasses.replace(swapped(made), unmeasured=("<b>theirs",))
 
 
-def no_prompts(made: Made) -> Made:
+def no_prompts(made: RunRecord) -> RunRecord:
     return dataclasses.replace(made, prompts={}, stages={})
 
 
 ODD: dict[str, tuple[Change, str]] = {
-    "no history": (no_history, "The training wrote no losses."),
-    "one step": (one_step, "It was not measured on held-out rows"),
-    "broken losses": (broken_losses, "held out: 0 at step 4"),
-    "many steps": (many_steps, "held out: 0.5 at step 5000"),
+    "no history": (no_history, "The training recorded no losses."),
+    "one step": (one_step, "Held-out loss was not measured during training"),
+    "broken losses": (broken_losses, "held-out: 0 at step 4"),
+    "many steps": (many_steps, "held-out: 0.5 at step 5000"),
     "two labels": (lambda made: with_labels(made, ["0", "1"]), "one of 2 labels"),
     "forty labels": (
         lambda made: with_labels(made, [f"l{n}" for n in range(40)]),
-        "10 more are together under “another”",
+        "10 more are counted as “other”",
     ),
-    "long answers": (long_answers, "in 10,000 rows of 10,000; 12 of them"),
+    "long answers": (long_answers, "in 10,000 rows of 10,000; 12 are shown"),
     "under the baseline": (under_the_baseline, "onnx is 2.0 points below TF-IDF"),
     "other adapters": (other_adapters, "the same ONNX base: the adapter <b>theirs"),
     "long labels": (
@@ -237,7 +241,7 @@ ODD: dict[str, tuple[Change, str]] = {
     "html": (lambda made: with_labels(made, [NASTY, "$x$ & <b>"]), visible(NASTY)),
     "only the adapter": (only_the_adapter, "onnx was not measured: built for DirectML"),
     "adapters swapped": (swapped, "onnx-adapter"),
-    "few rows": (few_rows, "too few to tell forms apart"),
+    "few rows": (few_rows, "forms can hardly be told apart"),
     "nothing known": (no_prompts, "held-out.jsonl:"),
 }
 
@@ -250,7 +254,7 @@ def tags(tiny_project: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_runs_have_a_page(name: str, made: Made, tags: set[str], tmp_path: Path) -> None:
+def test_odd_runs_have_a_page(name: str, made: RunRecord, tags: set[str], tmp_path: Path) -> None:
     change, told = ODD[name]
     found = written(change(made), tmp_path)
     assert told in found.text("html")
@@ -259,7 +263,7 @@ def test_odd_runs_have_a_page(name: str, made: Made, tags: set[str], tmp_path: P
     assert "<script" not in raw and "\x1b" not in raw and "\u202e" not in raw
 
 
-def test_no_text_becomes_html(made: Made, tags: set[str], tmp_path: Path) -> None:
+def test_no_text_becomes_html(made: RunRecord, tags: set[str], tmp_path: Path) -> None:
     """Every text that a user, a row or a model can decide."""
     row = {name: f"{NASTY} {name}" for name in made.answers[0]}
     nasty = dataclasses.replace(
@@ -268,10 +272,10 @@ def test_no_text_becomes_html(made: Made, tags: set[str], tmp_path: Path) -> Non
         model=NASTY,
         commit=NASTY,
         answers=[row],
-        prompts={row["place"]: Asked(NASTY, 2)},
+        prompts={row["place"]: RowPrompt(NASTY, 2)},
     )
     nasty.config.passes["finetune"][NASTY] = NASTY
-    nasty.release["checks"][0]["why"] = NASTY
+    nasty.release.checks[0].why = NASTY
     found = written(nasty, tmp_path)
     assert {tag for tag, _ in found.tags} <= tags
     assert found.text("html").count(visible(NASTY)) >= 12
@@ -295,7 +299,7 @@ def test_pictures_are_whole_whatever_is_drawn() -> None:
         assert not re.search(r"#0000\d\d|DejaVu| id=|<use|url\(", drawn)
 
 
-def test_a_page_of_many_rows_is_written_at_once(made: Made, tmp_path: Path) -> None:
+def test_a_page_of_many_rows_is_written_at_once(made: RunRecord, tmp_path: Path) -> None:
     """And what differs in the middle of a long answer is on it, marked."""
     many = long_answers(made)
     begun = time.process_time()
@@ -306,7 +310,7 @@ def test_a_page_of_many_rows_is_written_at_once(made: Made, tmp_path: Path) -> N
     assert "rows.jsonl:0, after 3 earlier turns" in found.text("p")
 
 
-def test_answers_are_marked_where_they_differ(made: Made, tmp_path: Path) -> None:
+def test_answers_are_marked_where_they_differ(made: RunRecord, tmp_path: Path) -> None:
     said = {"base": "", "adapter": "It is by the river.", "merged": "It is by the river."}
     rows = [
         {"place": "a", "expected": "It is gone.", **said, "onnx": "It was by the river."},
@@ -319,7 +323,7 @@ def test_answers_are_marked_where_they_differ(made: Made, tmp_path: Path) -> Non
     assert marked == ["is", "was", "雨", "雪", "sea", "river"]
 
 
-def test_the_command_says_how_many_processes_trained(made: Made) -> None:
+def test_the_command_says_how_many_processes_trained(made: RunRecord) -> None:
     assert made.command == "phi3scaffold run"
     trained = made.stages["finetune"]
     two = dataclasses.replace(trained, facts={**trained.facts, "processes": 2})
@@ -330,7 +334,7 @@ def test_the_command_says_how_many_processes_trained(made: Made) -> None:
     assert job.command == "phi3scaffold run"
 
 
-def test_files_from_elsewhere_are_named_by_what_they_are(made: Made) -> None:
+def test_files_from_elsewhere_are_named_by_what_they_are(made: RunRecord) -> None:
     inputs = {f"/home/me/{one}/adapter.safetensors": one for one in ("a", "b")}
     adapters = dataclasses.replace(made.stages["export"], stage="adapters", inputs=inputs)
     there = dataclasses.replace(made, stages={**made.stages, "adapters": adapters})
@@ -348,10 +352,10 @@ def test_more_labels_than_can_be_drawn() -> None:
     table[70][3], table[70][99] = 2, 1
     names = [f"l{number}" for number in range(many)]
     shown, rows, columns = row_comparison.fewer(table, names, names)
-    assert len(rows) == row_comparison.MOST_LABELS and columns == [*rows, "another"]
+    assert len(rows) == row_comparison.MOST_LABELS and columns == [*rows, "other"]
     assert {"l70", "l3", "l99"} <= set(rows)
     line = dict(zip(columns, shown[rows.index("l70")], strict=True))
-    assert (line["l70"], line["l3"], line["l99"], line["another"]) == (5, 2, 1, 0)
+    assert (line["l70"], line["l3"], line["l99"], line["other"]) == (5, 2, 1, 0)
     table[0] = [1] * many
     shown, rows, columns = row_comparison.fewer(table, names, names)
     assert shown[rows.index("l0")][-1] == many - len(rows)

@@ -144,13 +144,13 @@ def test_an_error_of_the_pipeline_arrives_as_it_was_said(run: Run, project: Path
 def test_a_model_that_breaks_the_gate_is_brought_back_all_the_same(run: Run, project: Path) -> None:
     """As after a run on this machine: the result is there, and the command ends with 1."""
     gate = {"kind": "stage", "stage": "gate", "state": "done", "seconds": 0.1}
-    error = {"what": "The gate is broken.", "where": "gate", "fix": "more rows", "exit_code": 1}
+    error = {"what": "The gate failed.", "where": "gate", "fix": "more rows", "exit_code": 1}
     said = [{**gate, "facts": {"released": False, "checks": []}}, {"kind": "error", "error": error}]
     lines = " && ".join(f"echo '{json.dumps(event)}'" for event in said)
     command_of(project, form("adapter", {"weights.bin": "good"}) + f" && {lines} && exit 1")
     done = run("run", check=False)
     assert done.returncode == 1
-    assert "The gate is broken." in done.stderr
+    assert "The gate failed." in done.stderr
     assert "more rows" in done.stderr
     assert (project / "gen-model" / "adapter" / "weights.bin").exists()
 
