@@ -127,5 +127,5 @@ def remark(project: Project) -> str | None:
         return "this model is not the one that was measured; run: phi3scaffold evaluate"
     if not released:
         where = path.relative_to(project.root).as_posix()  # people elsewhere are told it, too
-        return f"THE GATE IS BROKEN: this model is not released; {where} says why"
+        return f"THE GATE FAILED: this model is not released; {where} says why"
     return None

@@ -86,7 +86,7 @@ def test_the_numbers_are_the_reports(written: str, report: dict[str, Any]) -> No
     assert dict(tiles) == {
         "training rows": "13",
         "held-out rows": "3",
-        "rows left out": "4",
+        "dropped rows": "4",
         "tokens per epoch": str(train["all"]),
         "tokens in the loss": share(train["trained"], train["all"]),
     }

@@ -65,7 +65,7 @@ def tracked(project: Project, emit: Emit, *, here: bool = True) -> Iterator[Emit
         yield record.take
         status = "FINISHED"
     except ScaffoldError:
-        status = "FINISHED" if record.judged else status  # all was made; the gate is broken
+        status = "FINISHED" if record.judged else status  # all was made; the gate failed
         raise
     except KeyboardInterrupt:
         status = "KILLED"
