@@ -344,8 +344,8 @@ def test_a_model_that_was_made_again_is_told_once_it_is_loaded(
         until(lambda: server.health()["restarts"] == 1 and server.health()["code"] == 200)
         model = server.client().models.retrieve("proj")
         assert model.created == 7
-        assert "THE GATE IS BROKEN" in model.remark
-        assert [line for line in server.told if line.startswith("warning: THE GATE IS BROKEN")]
+        assert "THE GATE FAILED" in model.remark
+        assert [line for line in server.told if line.startswith("warning: THE GATE FAILED")]
         assert server.chat().status == 200
     finally:
         assert server.end() == 0
