@@ -150,7 +150,7 @@ CASES: list[tuple[str, Callable[[Path], None], str]] = [
     ("not looked at", gone("release"), "Nobody has looked at the gate"),
     ("no card", gone("report"), "There is no model card yet"),
     ("gate broken", broken_gate, "The gate failed"),
-    ("gate unknown", unknown_gate, "whether the gate passes: truncated_answers: one row decides it."),
+    ("gate unknown", unknown_gate, "gate passes: truncated_answers: one row decides it."),
     ("gate forged", forged_gate, "release.json has changed since it was made"),
     ("limits changed", stricter, "The limits have changed"),
     ("a byte of a form", one_byte, "model.onnx.data has changed"),
