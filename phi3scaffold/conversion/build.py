@@ -52,6 +52,6 @@ def _convert(project: Project, source: Path, out: Path, scratch: Path) -> None:
 
     config = project_config(project)
     keep_scratch_inside(scratch)
-    run_passes(config, project.root, config.names_for("export"), hf_model(source), out)
+    run_passes(config, project.root, config.names_for("export"), hf_model(source), out, scratch)
     # ModelBuilder saves the tokenizer under a class that older ONNX Runtime GenAI does not know
     copy_tokenizer(project.base, out)

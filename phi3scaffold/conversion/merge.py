@@ -29,7 +29,7 @@ def merge_adapter(project: Project, out: Path, scratch: Path) -> None:
         round_base(base, project.adapter, config.nf4_base(), rounded)
         base = rounded
     model = hf_model(base, project.adapter, torch_dtype="auto")
-    run_passes(config, project.root, config.names_for("merge"), model, out)
+    run_passes(config, project.root, config.names_for("merge"), model, out, scratch)
     shutil.rmtree(rounded, ignore_errors=True)
     copy_tokenizer(project.base, out)
     (out / FILE).write_bytes((project.adapter / FILE).read_bytes())

@@ -25,17 +25,17 @@ def scratch_for(folder: Path, scratch_root: Path) -> Path:
     return room
 
 
-def kept_for(folder: Path, root: Path, fingerprint: str) -> Path:
-    """Where a stage may keep finished pieces of `folder` that outlive a killed run.
+def partial_for(folder: Path, root: Path, fingerprint: str) -> Path:
+    """Return where a stage may save finished pieces of `folder` that outlive a killed run.
 
     They belong to one fingerprint; what others left behind is removed.
     """
-    kept = root / f".{folder.name}-partial" / fingerprint[:16]
-    if kept.parent.exists():
-        for other in kept.parent.iterdir():
-            if other != kept:
+    partial = root / f".{folder.name}-partial" / fingerprint[:16]
+    if partial.parent.exists():
+        for other in partial.parent.iterdir():
+            if other != partial:
                 shutil.rmtree(other)
-    return kept
+    return partial
 
 
 def publish(made: Path, folder: Path, scratch_root: Path) -> None:

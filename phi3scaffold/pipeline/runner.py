@@ -1,4 +1,4 @@
-"""Runs the stages a verb asks for: skips what is fresh, gives torch a process of its own."""
+"""The run: stages are brought up to date in order, those with torch in processes of their own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from phi3scaffold.pipeline import atomic_publish, manifest, ranks
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.pipeline.events import Emit, Note, StageEnded, StageStarted, ignore
 from phi3scaffold.pipeline.hashing import StatCache
-from phi3scaffold.pipeline.logs import keep_last_log, rank_suffix
+from phi3scaffold.pipeline.logs import keep_last_log, log_file, rank_suffix
 from phi3scaffold.pipeline.stage import (
     Context,
+    Facts,
     Stage,
     Stages,
     describe_inputs,
@@ -28,7 +28,7 @@ from phi3scaffold.project.errors import FAILED_RUN, USER_MISTAKE, ScaffoldError
 from phi3scaffold.project.formatting import binary_size
 from phi3scaffold.project.settings import MARKER, Project
 
-HEAVY_BYTES = 1 << 30  # above this much base weights, each stage gets a process of its own
+SHARED_MEMORY = 2e9  # bytes; stages that need more than that each get a process of their own
 
 
 def run_pipeline(project: Project, wanted: Sequence[str], stages: Stages, emit: Emit) -> None:
@@ -50,76 +50,116 @@ def run_pipeline(project: Project, wanted: Sequence[str], stages: Stages, emit: 
     """
     rank = ranks.here()
     if rank.size == 1:
-        _bring_up_to_date(project, wanted, stages, emit)
+        _run_locked(project, wanted, stages, emit)
         return
     with ranks.Meeting(rank) as meeting:
         if rank.number == 0:
-            _bring_up_to_date(project, wanted, stages, emit, meeting)
+            _run_locked(project, wanted, stages, emit, meeting)
         else:
-            _help(project, wanted, stages, meeting)
+            _join_parallel_stage(project, wanted, stages, meeting)
 
 
-def _bring_up_to_date(
+def _run_locked(
     project: Project,
     wanted: Sequence[str],
     stages: Stages,
     emit: Emit,
     meeting: ranks.Meeting | None = None,
 ) -> None:
+    """Check the project, and run under its lock; no scratch is left, of earlier runs either."""
     if not stages[wanted[-1]].wanted(project):
         raise ScaffoldError(
             f"This project has nothing to do for {wanted[-1]}.",
             where=project.root / MARKER,
             fix=f"say there what should be made, under {wanted[-1]}:",
         )
-    remaining = [name for name in wanted if stages[name].wanted(project)]
-    for name in remaining:
+    names = [name for name in wanted if stages[name].wanted(project)]
+    for name in names:
         stages[name].check(project)
-    verdict: ScaffoldError | None = None
+    folders = [stage.folder(project) for stage in stages.values()]
     with only_run(project):
-        atomic_publish.recover([s.folder(project) for s in stages.values()], scratch(project))
-        for left in project.gen.glob(
-            f"{atomic_publish.SCRATCH}-rank-*"
-        ):  # of ranks that were killed
+        atomic_publish.recover(folders, scratch(project))
+        for left in project.gen.glob(f"{atomic_publish.SCRATCH}-rank-*"):  # by ranks killed
             shutil.rmtree(left, ignore_errors=True)
         try:
             keep_last_log(project)
             if meeting:
                 meeting.leave_mark(_mark(project))
-            while remaining:
-                if meeting and not any(stages[name].parallel for name in remaining):
-                    meeting.release()
-                stage = stages[remaining[0]]
-                fresh = is_up_to_date(stage, project, stages)
-                if stage.needs_torch and not fresh:
-                    check_room(project, [stages[name] for name in remaining])
-                    batch = remaining[:1] if meeting or is_heavy(project) else remaining
-                    together = meeting if stage.parallel else None
-                    if together:
-                        told = f"{together.rank.size} processes train together"
-                        emit(Note(stage.name, told))
-                        together.gather(current_fingerprint(stage, project, stages))
-                    run_in_child(project, batch, emit, together)
-                    remaining = remaining[len(batch) :]
-                    continue
-                run = _skip if fresh else run_stage
-                facts = run(stage, project, stages, emit)
-                verdict = verdict or (stage.judge(facts) if stage.judge else None)
-                remaining.pop(0)
-            if verdict is not None:
-                raise verdict
+            run_stages(project, names, stages, emit, meeting=meeting)
         finally:
-            atomic_publish.recover([s.folder(project) for s in stages.values()], scratch(project))
+            atomic_publish.recover(folders, scratch(project))
             if meeting:
                 _mark(project).unlink(missing_ok=True)
 
 
-def _help(project: Project, wanted: Sequence[str], stages: Stages, meeting: ranks.Meeting) -> None:
-    """What a rank that is not the first does for a run."""
+def run_stages(
+    project: Project,
+    names: Sequence[str],
+    stages: Stages,
+    emit: Emit,
+    *,
+    isolate: bool = True,
+    meeting: ranks.Meeting | None = None,
+) -> None:
+    """Bring stages up to date, one after the other; the caller holds the lock.
+
+    Args:
+        isolate: whether stages with torch get processes of their own, to free their memory.
+        meeting: where the other ranks are, which run the parallel stages with this one.
+
+    Raises:
+        ScaffoldError: a stage failed; or the first that a stage's `judge` found, at the end.
+    """
+    verdict: ScaffoldError | None = None
+    remaining = list(names)
+    while remaining:
+        if meeting and not any(stages[name].parallel for name in remaining):
+            meeting.release()
+        stage = stages[remaining[0]]
+        is_fresh = is_up_to_date(stage, project, stages)
+        if stage.needs_torch and not is_fresh and isolate:
+            ran = _run_isolated(project, remaining, stages, emit, meeting)
+            remaining = remaining[ran:]
+            continue
+        run = _skip if is_fresh else run_stage
+        facts = run(stage, project, stages, emit)
+        verdict = verdict or (stage.judge(facts) if stage.judge else None)
+        remaining.pop(0)
+    if verdict is not None:
+        raise verdict
+
+
+def _run_isolated(
+    project: Project,
+    remaining: Sequence[str],
+    stages: Stages,
+    emit: Emit,
+    meeting: ranks.Meeting | None,
+) -> int:
+    """Run the first stage in a child process, with those behind it where all are small.
+
+    Returns:
+        How many ran.
+    """
+    behind = [stages[name] for name in remaining]
+    check_disk(project, behind)
+    names = list(remaining if meeting is None and can_share(project, behind) else remaining[:1])
+    together = meeting if behind[0].parallel else None
+    if together:
+        emit(Note(names[0], f"{together.rank.size} processes train together"))
+        together.gather(current_fingerprint(behind[0], project, stages))
+    run_in_child(project, names, emit, together)
+    return len(names)
+
+
+def _join_parallel_stage(
+    project: Project, wanted: Sequence[str], stages: Stages, meeting: ranks.Meeting
+) -> None:
+    """Run the parallel stage as a rank other than 0; before it, what this node's disk lacks."""
     together = next((stages[name] for name in wanted if stages[name].parallel), None)
     if together is not None and meeting.leads_node(_mark(project)):
         before = wanted[: wanted.index(together.name)]
-        _bring_up_to_date(project, before, stages, ignore)
+        _run_locked(project, before, stages, ignore)
     if together is not None and meeting.ready() == ranks.TRAIN:
         if meeting.said(ranks.TRAIN) != current_fingerprint(together, project, stages):
             raise ScaffoldError(
@@ -133,90 +173,91 @@ def _help(project: Project, wanted: Sequence[str], stages: Stages, meeting: rank
 
 
 def _mark(project: Project) -> Path:
-    """What tells ranks that share rank 0's folder from those that have a disk of their own."""
+    """Return the file that ranks see which share rank 0's folder, and not those on other disks."""
     return project.gen / ".meeting"
 
 
 def current_fingerprint(stage: Stage, project: Project, stages: Stages) -> str:
-    """The stage's fingerprint as things are."""
+    """Return the fingerprint that the stage's result would have now."""
     with _cache(project) as cache:
         return fingerprint(stage, describe_inputs(stage, project, stages, cache))
 
 
-def run_here(project: Project, names: Sequence[str], stages: Stages, emit: Emit) -> None:
-    """Run stages in this process, fresh ones skipped; the caller holds the lock."""
-    verdict: ScaffoldError | None = None
-    for name in names:
-        stage = stages[name]
-        if ranks.here().number:
-            _take_part(stage, project, stages)
-            continue
-        run = _skip if is_up_to_date(stage, project, stages) else run_stage
-        facts = run(stage, project, stages, emit)
-        verdict = verdict or (stage.judge(facts) if stage.judge else None)
-    if verdict is not None:
-        raise verdict
-
-
 def is_up_to_date(stage: Stage, project: Project, stages: Stages) -> bool:
-    """See `is_fresh`; through the project's own cache of hashes."""
+    """Tell whether the stage has nothing to do; see `is_fresh`."""
     with _cache(project) as cache:
         return is_fresh(stage, project, stages, cache)
 
 
-def run_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> dict[str, Any]:
-    """Run one stage and publish its folder, whole; returns its facts."""
+def run_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> Facts:
+    """Run one stage and publish its folder, whole; return its facts."""
     about = stage.resources.seconds(project, project.base_bytes)
     emit(StageStarted(stage.name, stage.title, about))
     started = time.monotonic()
+    folder = stage.folder(project)
     with _cache(project) as cache:
         inputs = describe_inputs(stage, project, stages, cache)
-        out = atomic_publish.scratch_for(stage.folder(project), scratch(project))
         decided_by = fingerprint(stage, inputs)
-        last = manifest.read(stage.folder(project))
+        last = manifest.read(folder)
         if last and last.fingerprint == decided_by:  # nothing else can be why it is made again
-            changed = manifest.first_difference(stage.folder(project), last, cache)
-            told = f"{changed} has changed since it was made, or is gone: making it again"
-            emit(Note(stage.name, told))
-        kept = atomic_publish.kept_for(stage.folder(project), project.gen, decided_by)
+            changed = manifest.first_difference(folder, last, cache)
+            text = f"{changed} has changed since it was made, or is gone: making it again"
+            emit(Note(stage.name, text))
+        partial = atomic_publish.partial_for(folder, project.gen, decided_by)
+        context = _context(stage, project, stages, scratch(project), partial, emit)
         try:
-            facts = stage.run(Context(project, out, kept, emit, stage.reads_from(project, stages)))
+            facts = stage.run(context)
         except ScaffoldError as error:
             if error.exit_code == USER_MISTAKE:  # other inputs come next
-                shutil.rmtree(kept.parent, ignore_errors=True)
+                shutil.rmtree(partial.parent, ignore_errors=True)
             raise
         made = manifest.Manifest(
             stage=stage.name,
             fingerprint=decided_by,
             inputs=inputs,
             versions=versions(stage.packages),
-            files=manifest.list_files(out, cache),
+            files=manifest.list_files(context.out, cache),
             facts=facts,
             seconds=round(time.monotonic() - started, 3),
             peak_bytes=peak_bytes(),
         )
-        manifest.write(out, made)
-        atomic_publish.publish(out, stage.folder(project), scratch(project))
-        cache.moved(out, stage.folder(project))
-        shutil.rmtree(kept.parent, ignore_errors=True)
+        manifest.write(context.out, made)
+        atomic_publish.publish(context.out, folder, scratch(project))
+        cache.moved(context.out, folder)
+        shutil.rmtree(context.scratch, ignore_errors=True)
+        shutil.rmtree(partial.parent, ignore_errors=True)
     emit(StageEnded(stage.name, facts, made.seconds, made.peak_bytes))
     return facts
 
 
-def _take_part(stage: Stage, project: Project, stages: Stages) -> None:
-    """Run a stage with the first rank, which publishes it; nothing stays of this one's."""
+def take_part(stage: Stage, project: Project, stages: Stages) -> None:
+    """Run a stage together with rank 0, which publishes it; nothing stays of this rank's."""
     own = project.gen / f"{atomic_publish.SCRATCH}{rank_suffix()}"
-    out = atomic_publish.scratch_for(stage.folder(project), own)
-    kept = own / "kept" / current_fingerprint(stage, project, stages)[:16]
+    partial = own / "partial" / current_fingerprint(stage, project, stages)[:16]
     try:
-        reads = stage.reads_from(project, stages)
-        stage.run(Context(project, out, kept, ignore, reads))
+        stage.run(_context(stage, project, stages, own, partial, ignore))
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def _skip(stage: Stage, project: Project, stages: Stages, emit: Emit) -> dict[str, Any]:
-    """Say that a stage is up to date; returns its facts."""
+def _context(
+    stage: Stage, project: Project, stages: Stages, root: Path, partial: Path, emit: Emit
+) -> Context:
+    """Return what the stage works with; its new folders lie in `root`."""
+    folder = stage.folder(project)
+    return Context(
+        project=project,
+        out=atomic_publish.scratch_for(folder, root),
+        scratch=atomic_publish.scratch_for(folder.with_name(f"{folder.name}-scratch"), root),
+        partial=partial,
+        log=log_file(project),
+        emit=emit,
+        reads=stage.reads_from(project, stages),
+    )
+
+
+def _skip(stage: Stage, project: Project, stages: Stages, emit: Emit) -> Facts:
+    """Report a stage that is up to date; return its facts."""
     made = manifest.read(stage.folder(project))
     facts = made.facts if made else {}
     emit(StageEnded(stage.name, facts))
@@ -224,20 +265,22 @@ def _skip(stage: Stage, project: Project, stages: Stages, emit: Emit) -> dict[st
 
 
 def scratch(project: Project) -> Path:
+    """Return the folder for what is not published yet; no run leaves it behind."""
     return project.gen / atomic_publish.SCRATCH
 
 
-def is_heavy(project: Project) -> bool:
-    """Whether the base model's weights are too large to share a process with other stages.
+def can_share(project: Project, stages: Sequence[Stage]) -> bool:
+    """Tell whether stages are small enough to share a process.
 
-    Before they are there only the embedded model's are known to be small.
+    Before the base model is there only the embedded one is known to be small.
     """
-    if project.base_bytes:
-        return project.base_bytes > HEAVY_BYTES
-    return not project.is_demonstration
+    weights = project.base_bytes
+    if not weights:
+        return project.is_demonstration
+    return all(stage.resources.memory(project, weights) <= SHARED_MEMORY for stage in stages)
 
 
-def check_room(project: Project, stages: Sequence[Stage]) -> None:
+def check_disk(project: Project, stages: Sequence[Stage]) -> None:
     """Refuse to start what the disk cannot hold.
 
     Raises:
@@ -256,7 +299,7 @@ def check_room(project: Project, stages: Sequence[Stage]) -> None:
 
 @contextlib.contextmanager
 def only_run(project: Project) -> Iterator[None]:
-    """Holds the project's lock; a second run is told of the first instead of waiting."""
+    """Hold the project's lock; refuse a second run instead of letting it wait."""
     from filelock import FileLock, Timeout
 
     project.gen.mkdir(parents=True, exist_ok=True)

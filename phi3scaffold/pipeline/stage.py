@@ -34,16 +34,20 @@ class Context:
     Attributes:
         project: the project.
         out: an empty folder; what lies in it afterwards is published.
-        kept: a folder that outlives a killed run, for pieces that need not be made twice; the
+        scratch: an empty folder on the same disk; it goes when the stage ends.
+        partial: a folder that outlives a killed run, for pieces that need not be made twice; the
             same inputs and versions find it again. It may not exist yet, and goes when the stage
             is published or the user has to mend something.
+        log: takes what the stage's libraries say, where they are in other processes.
         emit: takes events (`phi3scaffold.pipeline.events`).
         reads: the stages it reads from, of those that this project has, in the graph's order.
     """
 
     project: Project
     out: Path
-    kept: Path
+    scratch: Path
+    partial: Path
+    log: Path
     emit: Emit
     reads: Sequence[Stage] = ()
 

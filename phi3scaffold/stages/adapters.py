@@ -39,7 +39,7 @@ def run(context: Context) -> Facts:
     from phi3scaffold.conversion.adapters import build_adapters
 
     used = versions(STAGE.packages)
-    return build_adapters(context.project, context.out, context.out.parent, used)
+    return build_adapters(context.project, context.out, context.scratch, used)
 
 
 def summary(facts: Facts) -> str:

@@ -29,7 +29,7 @@ def run(context: Context) -> Facts:
 
     project = context.project
     spec = load_spec(project.dataset_yaml)
-    report = prepare(spec, project.tokenizer, context.out, context.kept, context.emit)
+    report = prepare(spec, project.tokenizer, context.out, context.partial, context.emit)
     data_page.write(
         report, context.out / ROWS_PAGE, DEMONSTRATION if project.is_demonstration else ""
     )

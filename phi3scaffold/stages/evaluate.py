@@ -41,7 +41,6 @@ def run(context: Context) -> dict[str, Any]:
     from phi3scaffold.evaluation.metrics import Metrics
     from phi3scaffold.inference.forms.genai import missing_provider
     from phi3scaffold.pipeline.environment import physical_cores
-    from phi3scaffold.pipeline.logs import log_file
 
     project = context.project
     rows = project.rows
@@ -56,9 +55,7 @@ def run(context: Context) -> dict[str, Any]:
         for name in FORMS
         if name not in absent
     ]
-    forms, answers = compare_forms(
-        candidates, dataset, context.emit, context.out.parent, log_file(project)
-    )
+    forms, answers = compare_forms(candidates, dataset, context.emit, context.scratch, context.log)
     for name, form in forms.items():
         form.disk_bytes = disk_bytes(project, name)
     cores = physical_cores()

@@ -19,7 +19,7 @@ def run(context: Context) -> Facts:
     """Write the ONNX form's folder."""
     from phi3scaffold.conversion.build import build_merged
 
-    return build_merged(context.project, context.out, context.out.parent)
+    return build_merged(context.project, context.out, context.scratch)
 
 
 # Bytes of ONNX and of the quantized checkpoint before it, as multiples of the 16-bit weights.

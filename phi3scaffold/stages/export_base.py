@@ -19,7 +19,7 @@ def run(context: Context) -> Facts:
     """Write the base model's ONNX folder."""
     from phi3scaffold.conversion.build import build_base
 
-    return build_base(context.project, context.out, context.out.parent)
+    return build_base(context.project, context.out, context.scratch)
 
 
 STAGE = Stage(

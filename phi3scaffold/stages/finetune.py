@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from phi3scaffold.conversion.adapter_file import CONFIG
@@ -36,18 +35,17 @@ def run(context: Context) -> Facts:
     project = context.project
     config = project_config(project)
     _refuse(config)
-    keep_scratch_inside(context.out.parent)
+    keep_scratch_inside(context.scratch)
     size = ranks.here().size
-    partial = project.checkpoints or context.kept.parent
-    folder = partial / context.kept.name / f"by-{size}"
-    checkpoints = Checkpoints(folder, context.kept.name, project.checkpoint_minutes)
-    made = context.out.parent / "finetune-olive"
+    partial, identity = context.partial.parent, context.partial.name
+    folder = (project.checkpoints or partial) / identity / f"by-{size}"
+    checkpoints = Checkpoints(folder, identity, project.checkpoint_minutes)
     names, hooks = config.names_for("finetune"), TrainingHooks(context.emit, checkpoints)
-    trained = run_passes(config, project.root, names, hf_model(project.base), made, hooks)
-    for file in (made / "adapter").iterdir():
+    base, trained_to = hf_model(project.base), context.scratch / "trained"
+    trained = run_passes(config, project.root, names, base, trained_to, context.scratch, hooks)
+    for file in (trained_to / "adapter").iterdir():
         if file.name != "README.md":  # peft's empty model card
             file.rename(context.out / file.name)
-    shutil.rmtree(made)
     settle(context.out / CONFIG, Base.of(project))
     copy_tokenizer(project.base, context.out)
     project_prompt(project).save(context.out)

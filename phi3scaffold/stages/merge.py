@@ -21,7 +21,7 @@ def run(context: Context) -> Facts:
     """Write the merged model's folder."""
     from phi3scaffold.conversion.merge import merge_adapter
 
-    merge_adapter(context.project, context.out, context.out.parent)
+    merge_adapter(context.project, context.out, context.scratch)
     return {"merge_base": context.project.merge_base}
 
 

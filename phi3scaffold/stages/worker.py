@@ -8,18 +8,17 @@ import signal
 import sys
 import traceback
 
-from phi3scaffold.pipeline import events
+from phi3scaffold.pipeline import events, ranks
 from phi3scaffold.pipeline.failures import describe_error
 from phi3scaffold.pipeline.logs import log_file
-from phi3scaffold.pipeline.ranks import is_lost_connection
-from phi3scaffold.pipeline.runner import run_here
+from phi3scaffold.pipeline.runner import run_stages, take_part
 from phi3scaffold.project.errors import FAILED_RUN
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.graph import STAGES
 
 
 def main(work: str) -> None:
-    """The child's whole life."""
+    """Run the stages that `work` names; report events on standard output, and end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
@@ -33,11 +32,15 @@ def main(work: str) -> None:
             os._exit(FAILED_RUN)
 
     try:
-        run_here(project, given["names"], STAGES, emit)
+        names = given["names"]
+        if ranks.here().number:
+            take_part(STAGES[names[0]], project, STAGES)
+        else:
+            run_stages(project, names, STAGES, emit, isolate=False)
     except BaseException as error:  # noqa: BLE001 (the parent tells it)
         traceback.print_exc()
         described = describe_error(error, log_file(project))
-        emit(events.Failure(described, lost=is_lost_connection(error)))
+        emit(events.Failure(described, lost=ranks.is_lost_connection(error)))
     sys.stdout.flush()
     sys.stderr.flush()
     stream.close()

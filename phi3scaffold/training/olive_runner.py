@@ -78,6 +78,7 @@ def run_passes(
     names: tuple[str, ...],
     model: Any,
     out: Path,
+    scratch: Path,
     hooks: TrainingHooks | None = None,
 ) -> TrainingResult | None:
     """Run the passes `names` on an Olive model handler; the last one writes into `out`.
@@ -87,7 +88,8 @@ def run_passes(
         root: the project's root, which the file's paths are relative to.
         names: pass names, in order.
         model: an Olive `HfModelHandler`.
-        out: an empty folder on the project's disk; intermediate results are removed.
+        out: an empty folder on the project's disk.
+        scratch: a folder on the same disk for intermediate results.
         hooks: for a pass that trains.
 
     Returns:
@@ -104,7 +106,7 @@ def run_passes(
     trained: TrainingResult | None = None
     for index, name in enumerate(names):
         last = index == len(names) - 1
-        folder = out if last else out.parent / f"{out.name}-{name}"
+        folder = out if last else scratch / name
         folder.mkdir(parents=True, exist_ok=True)
         settings = run_config.passes[name][0]
         pass_ = _generate(settings, accelerator)

@@ -216,7 +216,7 @@ def build(project: Project, quantizer: str, way: str, out: Path) -> dict[str, An
     config = OliveConfig(config.path, content, content["passes"])
     source = project.base if way == "adapter" else project.root / f"merged-{way}"
     out.mkdir(parents=True)
-    run_passes(config, project.root, tuple(names), hf_model(source), out)
+    run_passes(config, project.root, tuple(names), hf_model(source), out, out.parent)
     copy_tokenizer(project.base, out)
     shutil.copyfile(project.adapter / FILE, out / FILE)
     if way == "adapter":

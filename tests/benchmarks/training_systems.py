@@ -195,8 +195,8 @@ def ours(case: Case) -> None:
     path = case.folder / "olive-config.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     keep_scratch_inside(case.folder)
-    base = root / "model-cache/base"
-    run_passes(load_config(path), root, ("finetune",), hf_model(base), case.folder / "made")
+    base, out = hf_model(root / "model-cache/base"), case.folder / "made"
+    run_passes(load_config(path), root, ("finetune",), base, out, case.folder)
 
 
 def stock_olive(case: Case, settings: dict[str, Any], pre_process: dict[str, Any]) -> None:

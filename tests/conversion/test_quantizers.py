@@ -84,7 +84,8 @@ def test_a_last_pass_that_writes_nothing_is_a_failure(copied: Path, tmp_path: Pa
     project = load_project(copied)
     model = hf_model(project.merged)
     with pytest.raises(ScaffoldError, match=r"quantize0 .* wrote nothing"):
-        run_passes(project_config(project), copied, ("quantize0",), model, tmp_path / "out")
+        config = project_config(project)
+        run_passes(config, copied, ("quantize0",), model, tmp_path / "out", tmp_path)
 
 
 @pytest.mark.parametrize("symmetric", [False, True])

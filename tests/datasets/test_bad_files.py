@@ -18,7 +18,7 @@ from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.datasets import rendering
 from phi3scaffold.pipeline import atomic_publish
-from phi3scaffold.pipeline.runner import run_here, scratch
+from phi3scaffold.pipeline.runner import run_stages, scratch
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import DROPPED_ROWS
 from phi3scaffold.project.settings import Project, load_project
@@ -55,7 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             folder = tmp_path_factory.mktemp("bad") / "proj"
             root = generator.new(folder, answers, git=False, wheel=False)
         made = load_project(root)
-        run_here(made, ["tokenizer"], STAGES, lambda event: None)
+        run_stages(made, ["tokenizer"], STAGES, lambda event: None, isolate=False)
         atomic_publish.recover([], scratch(made))
         yield made
 
@@ -70,7 +70,7 @@ def prepare(project: Project, case: bad.Case) -> None:
             bad.put(project.datasets / name, content)
     project.dataset_yaml.write_text(case.yaml.replace("FILE", case.file), encoding="utf-8")
     try:
-        run_here(project, ["data"], STAGES, lambda event: None)
+        run_stages(project, ["data"], STAGES, lambda event: None, isolate=False)
     finally:
         atomic_publish.recover([STAGES["data"].folder(project)], scratch(project))
 

@@ -24,7 +24,7 @@ STEPS, ROWS = 60, 64
 def test_it_learns_and_ships_what_it_learned(algo: str, tiny_project: Path, tmp_path: Path) -> None:
     from phi3scaffold.evaluation.evaluation_set import sample_held_out
     from phi3scaffold.inference.forms import open_form
-    from phi3scaffold.pipeline.runner import run_here
+    from phi3scaffold.pipeline.runner import run_stages
     from phi3scaffold.stages.graph import STAGES
 
     root = Path(shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True))
@@ -35,7 +35,7 @@ def test_it_learns_and_ships_what_it_learned(algo: str, tiny_project: Path, tmp_
     config = json.loads((emitted / "fine-tuning" / "olive-config.json").read_text())
     config["passes"]["finetune"]["training_args"].update(max_steps=STEPS, warmup_steps=4)
     project.olive_config.write_text(json.dumps(config))
-    run_here(project, ["finetune", "merge", "export"], STAGES, lambda event: None)
+    run_stages(project, ["finetune", "merge", "export"], STAGES, lambda event: None, isolate=False)
 
     data = STAGES["data"].folder(project)
     rows = sample_held_out(data, load_spec(project.dataset_yaml), ROWS).rows

@@ -32,7 +32,7 @@ def test_it_answers_like_the_merged_model(
 ) -> None:
     from phi3scaffold.evaluation.evaluation_set import sample_held_out
     from phi3scaffold.inference.forms import open_form
-    from phi3scaffold.pipeline.runner import run_here
+    from phi3scaffold.pipeline.runner import run_stages
     from phi3scaffold.stages.graph import STAGES
 
     root = Path(shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True))
@@ -44,7 +44,7 @@ def test_it_answers_like_the_merged_model(
     for calibration in config["data_configs"][2:]:
         calibration["pre_process_data_config"]["max_samples"] = 16
     project.olive_config.write_text(json.dumps(config))
-    run_here(project, ["export"], STAGES, lambda event: None)
+    run_stages(project, ["export"], STAGES, lambda event: None, isolate=False)
 
     facts = json.loads((project.onnx / "manifest.json").read_text())["facts"]
     assert facts["precision"] == answers.get("precision", "int4")

@@ -83,25 +83,25 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def lora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return run_stages(base, tmp_path_factory.mktemp("lora"), "lora", export=True)
+    return run_all(base, tmp_path_factory.mktemp("lora"), "lora", export=True)
 
 
 @pytest.fixture(scope="module")
 def qlora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Without the export: a merged model is a merged model, however it was trained."""
-    return run_stages(base, tmp_path_factory.mktemp("qlora"), "qlora", export=False)
+    return run_all(base, tmp_path_factory.mktemp("qlora"), "qlora", export=False)
 
 
-def run_stages(base: Path, folder: Path, algo: str, export: bool) -> Made:
+def run_all(base: Path, folder: Path, algo: str, export: bool) -> Made:
     from phi3scaffold.generator import new
-    from phi3scaffold.pipeline.runner import run_here
+    from phi3scaffold.pipeline.runner import run_stages
     from phi3scaffold.stages.graph import STAGES
 
     answers = {"model": str(base), "algo": algo}
     project = load_project(new(folder / "project", answers, git=False, wheel=False))
     shorten(project)
     stages = ["tokenizer", "data", "model", "finetune", "merge", *(["export"] if export else [])]
-    run_here(project, stages, STAGES, lambda event: None)
+    run_stages(project, stages, STAGES, lambda event: None, isolate=False)
     return Made(base.name, FEATURES[base.name], project)
 
 

@@ -19,13 +19,13 @@ def project(tmp_path: Path) -> Project:
 
 
 def run(project: Project, exit_code: int = 0) -> list[str]:
-    """Run a stage that keeps a piece, and fails then or not; what it found kept."""
+    """Run a stage that saves a piece, and fails then or not; return what it found saved."""
     found: list[str] = []
 
     def keep(context: Context) -> dict:
-        found.extend(file.read_text() for file in context.kept.glob("*"))
-        context.kept.mkdir(parents=True, exist_ok=True)
-        (context.kept / "piece").write_text((project.root / "rows").read_text())
+        found.extend(file.read_text() for file in context.partial.glob("*"))
+        context.partial.mkdir(parents=True, exist_ok=True)
+        (context.partial / "piece").write_text((project.root / "rows").read_text())
         if exit_code:
             raise ScaffoldError("ended", exit_code=exit_code)
         return {}

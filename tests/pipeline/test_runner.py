@@ -11,7 +11,7 @@ import pytest
 
 from phi3scaffold.pipeline import atomic_publish, manifest
 from phi3scaffold.pipeline.events import Event, Note, StageEnded
-from phi3scaffold.pipeline.runner import only_run, run_pipeline, scratch
+from phi3scaffold.pipeline.runner import can_share, only_run, run_pipeline, scratch
 from phi3scaffold.pipeline.stage import Context, Inputs, Resources, Stage
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
@@ -228,17 +228,26 @@ def test_stages_share_a_process_only_where_the_weights_are_known_to_be_small(
     tmp_path: Path,
 ) -> None:
     """Stages before the download must not take the later ones along into their process."""
-    from phi3scaffold.pipeline.runner import HEAVY_BYTES, is_heavy
-    from phi3scaffold.project.settings import Project
+    small = Stage(
+        name="small",
+        title="",
+        folder=lambda project: project.root / "small",
+        inputs=lambda project: Inputs(),
+        run=lambda context: {},
+    )
+    large = dataclasses.replace(
+        small, resources=Resources(memory=lambda project, weights: 2 * weights)
+    )
 
     def project(model: str) -> Project:
         return Project(tmp_path, model, "main", "cpu", 10)
 
-    assert not is_heavy(project("tiny"))
-    assert is_heavy(project("microsoft/Phi-3-mini-4k-instruct"))
+    assert can_share(project("tiny"), [small, large])
+    assert not can_share(project("microsoft/Phi-3-mini-4k-instruct"), [small])
     weights = tmp_path / "model-cache" / "base" / "model.safetensors"
     weights.parent.mkdir(parents=True)
-    for size, heavy in ((10, False), (HEAVY_BYTES + 1, True)):
+    for size, fits in ((10, True), (1 << 30, False)):
         with weights.open("wb") as stream:
             stream.truncate(size)
-        assert is_heavy(project("someone/a-model")) is heavy
+        assert can_share(project("someone/a-model"), [small])
+        assert can_share(project("someone/a-model"), [small, large]) is fits

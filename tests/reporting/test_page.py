@@ -90,7 +90,7 @@ def test_it_is_quick_and_imports_no_torch(tiny_project: Path, tmp_path: Path) ->
         f"project = load_project(Path({str(tiny_project)!r}))\n"
         f"out = Path({str(tmp_path)!r})\n"
         "reads = STAGES['report'].reads_from(project, STAGES)\n"
-        "STAGES['report'].run(Context(project, out, out, print, reads))\n"
+        "STAGES['report'].run(Context(project, out, out, out, out, print, reads))\n"
         "print(time.process_time(), 'torch' in sys.modules, 'transformers' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

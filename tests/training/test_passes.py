@@ -64,10 +64,10 @@ def project_with(tiny_project: Path, folder: Path, kind: str, dtype: str = "bflo
 
 def run(root: Path, *stages: str, emit: Any = lambda event: None) -> dict[str, Any]:
     """Run the stages; returns what the finetune stage said."""
-    from phi3scaffold.pipeline.runner import run_here
+    from phi3scaffold.pipeline.runner import run_stages
     from phi3scaffold.stages.graph import STAGES
 
-    run_here(load_project(root), stages, STAGES, emit)
+    run_stages(load_project(root), stages, STAGES, emit, isolate=False)
     return json.loads((root / "gen-model" / "adapter" / "manifest.json").read_text())["facts"]
 
 
