@@ -16,38 +16,38 @@ PROJECT, JSON, BOTH = ("project",), ("json",), ("project", "json")
 JOB_VERBS = {
     "submit": Verb(
         "Submit the project as one job, follow it, and bring back its results.",
-        "phi3scaffold.cli.submit",
+        "phi3scaffold.cli.job.submit",
         ("--dry-run", "--detach"),
         options=PROJECT,
         old_name="submit",
     ),
     "status": Verb(
         "Show the state of the job.",
-        "phi3scaffold.cli.status",
+        "phi3scaffold.cli.job.status",
         ("",),
         options=PROJECT,
         old_name="status",
     ),
     "logs": Verb(
         "Show the output of the job.",
-        "phi3scaffold.cli.logs",
+        "phi3scaffold.cli.job.logs",
         ("-f",),
         options=PROJECT,
         old_name="logs",
     ),
     "cancel": Verb(
-        "Stop the job.", "phi3scaffold.cli.cancel", ("",), options=PROJECT, old_name="cancel"
+        "Stop the job.", "phi3scaffold.cli.job.cancel", ("",), options=PROJECT, old_name="cancel"
     ),
     "fetch": Verb(
         "Bring back the results of the job.",
-        "phi3scaffold.cli.fetch",
+        "phi3scaffold.cli.job.fetch",
         ("", "merged"),
         options=PROJECT,
         old_name="fetch",
     ),
     "run": Verb(
         "Run the pipeline inside a job; fine-tuning/job.yml calls this.",
-        "phi3scaffold.cli.job",
+        "phi3scaffold.cli.job.run",
         ("--rows datasets --results out",),
         options=PROJECT,
         hidden=True,
@@ -134,7 +134,7 @@ VERBS = {
         task=TRAIN,
         options=PROJECT,
     ),
-    "job": Verb("Run the pipeline as a job in Azure ML.", task=TRAIN, verbs=JOB_VERBS),
+    "job": Verb("Run the pipeline as a job in the cloud.", task=TRAIN, verbs=JOB_VERBS),
     "infer": Verb(
         "Answer one prompt, or a file of them.",
         "phi3scaffold.cli.infer",

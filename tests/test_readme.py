@@ -10,7 +10,7 @@ import pytest
 
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.generator import template
-from phi3scaffold.project.settings import TARGETS
+from phi3scaffold.targets.registry import TARGETS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 from pathlib import Path
 
-from phi3scaffold.checks.runner import FOLDERS, load
+from phi3scaffold.checks.runner import VERBS, load
 
 FILE = Path(__file__).with_name("README.md")
 HEAD = """\
@@ -21,12 +20,10 @@ TITLES = {"doctor": "doctor: the machine", "lint": "lint: the project"}
 def text() -> str:
     """README.md as it has to be."""
     parts = [HEAD]
-    for folder in FOLDERS:
-        if importlib.util.find_spec(f"phi3scaffold.checks.{folder}") is None:
-            continue
-        parts.append(f"## {TITLES[folder]}\n")
-        for module in load(folder):
-            fixed = "\n\n`--fix` mends it." if hasattr(module, "fix") else ""
+    for verb in VERBS:
+        parts.append(f"## {TITLES[verb]}\n")
+        for module in load(verb):
+            fixed = "\n\n`--fix` fixes it." if hasattr(module, "fix") else ""
             parts.append(f"### {module.ID}\n\n{inspect.cleandoc(module.__doc__ or '')}{fixed}\n")
     return "\n".join(parts)
 

@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.checks.verdict import State, Verdict
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding, State
 from phi3scaffold.project.key_locations import Key, Places, dotted, find_places
 from phi3scaffold.project.settings import MARKER, Project, project_of, read_json, read_yaml
+from phi3scaffold.targets.registry import target_of
 
 DATASET = "datasets/dataset.yaml"
 OLIVE = "fine-tuning/olive-config.json"
-JOB = "fine-tuning/job.yml"
 ANSWERS = ".copier-answers.yml"
 LOCK = "model.lock"
 # Made or installed; never looked through for a person's own mistakes.
@@ -54,7 +54,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """What a fix would write.
 
     Attributes:
@@ -69,7 +69,7 @@ class Change:
 
 
 @dataclass
-class Tree:
+class LintContext:
     """One project on disk.
 
     Attributes:
@@ -126,7 +126,7 @@ class Tree:
         return self._understood[0]
 
     @property
-    def refused(self) -> tuple[ScaffoldError, ...]:
+    def errors(self) -> tuple[ScaffoldError, ...]:
         """What in project.yaml cannot be."""
         return self._understood[1]
 
@@ -137,7 +137,9 @@ class Tree:
         errors: list[ScaffoldError] = []
         while document:
             try:
-                return project_of(settings, self.root), tuple(errors)
+                project = project_of(settings, self.root)
+                target_of(project)
+                return project, tuple(errors)
             except ScaffoldError as error:
                 errors.append(error)
                 key = (error.where or "").rpartition(": ")[2].partition(".")[0]
@@ -196,9 +198,9 @@ class Tree:
             return None
         return done.stdout if done.returncode == 0 else None
 
-    def verdict(self, identity: str, error: ScaffoldError, state: State = "error") -> Verdict:
-        """What a reader of ours refuses, as a verdict at the line of its key."""
-        return Verdict(identity, state, error.what, self._where(error.where), error.fix)
+    def finding(self, identity: str, error: ScaffoldError, state: State = "error") -> Finding:
+        """What a reader of ours refuses, as a finding at the line of its key."""
+        return Finding(identity, state, error.what, self._where(error.where), error.fix)
 
     def _where(self, where: str | None) -> str | None:
         """``/p/project.yaml: evaluate.rows`` -> ``project.yaml:12: evaluate.rows``."""
@@ -223,24 +225,24 @@ def is_made(name: str) -> bool:
     return any(part in NOT_THEIRS or ENVIRONMENT.fullmatch(part) for part in parts)
 
 
-def ignored(verdict: Verdict, given: dict[str, tuple[str, ...]]) -> bool:
-    """Whether project.yaml's ignore list names what a verdict found."""
+def ignored(finding: Finding, given: dict[str, tuple[str, ...]]) -> bool:
+    """Whether project.yaml's ignore list names what a finding found."""
     from fnmatch import fnmatch
 
-    if verdict.state == "ok" or verdict.id not in given:
+    if finding.state == "ok" or finding.id not in given:
         return False
-    patterns = given[verdict.id]
-    name = (verdict.where or "").split(":")[0]
+    patterns = given[finding.id]
+    name = (finding.where or "").split(":")[0]
     return not patterns or any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def ignore_list(tree: Tree) -> dict[str, tuple[str, ...]]:
+def ignore_list(context: LintContext) -> dict[str, tuple[str, ...]]:
     """project.yaml's ``lint.ignore``: ID -> patterns of files, () for all of them.
 
     Raises:
         ScaffoldError: it is neither a list of IDs nor a mapping of IDs to files.
     """
-    document = tree.document(MARKER)
+    document = context.document(MARKER)
     given = document.get("lint", "ignore") if document else None
     if given is None:
         return {}
@@ -256,6 +258,6 @@ def ignore_list(tree: Tree) -> dict[str, tuple[str, ...]]:
             return found
     raise ScaffoldError(
         "It must be a list of IDs, or a mapping of IDs to files.",
-        where=f"{tree.root / MARKER}: lint.ignore",
+        where=f"{context.root / MARKER}: lint.ignore",
         fix="ignore: {L20-secrets: [docs/notes.md]}; the IDs: phi3scaffold lint --all",
     )

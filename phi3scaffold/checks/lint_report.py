@@ -1,4 +1,4 @@
-"""Look at a project, leave out what its ignore list names, mend what is safe to mend."""
+"""Lint a project, leave out what its ignore list names, fix what is safe to fix."""
 
 from __future__ import annotations
 
@@ -8,41 +8,46 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from phi3scaffold.checks.lint_context import Change, Tree, ignore_list, ignored
-from phi3scaffold.checks.runner import load, run, run_one
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import FileChange, LintContext, ignore_list, ignored
+from phi3scaffold.checks.runner import load, run, run_check, title
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 
 
 @dataclass(frozen=True)
-class Report:
+class LintReport:
     """What lint found.
 
     Attributes:
-        verdicts: in the order of the checks.
+        findings: in the order of the checks.
         left_out: those that project.yaml's ignore list names.
     """
 
-    verdicts: tuple[Verdict, ...]
-    left_out: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+    left_out: tuple[Finding, ...]
 
     def fails(self, strict: bool) -> bool:
+        """Return whether lint ends with 1; with `strict`, for a warning as well."""
         bad = ("error", "warning") if strict else ("error",)
-        return any(verdict.state in bad for verdict in self.verdicts)
+        return any(finding.state in bad for finding in self.findings)
 
 
-def look(tree: Tree) -> Report:
-    """Every verdict on the project."""
-    given = _ignore_list(tree)
-    kept: list[Verdict] = []
-    left_out: list[Verdict] = []
-    for verdict in run(load("lint"), tree):
-        (left_out if ignored(verdict, given) else kept).append(verdict)
-    return Report(tuple(kept), tuple(left_out))
+def lint_project(context: LintContext) -> LintReport:
+    """Run every check on the project; one that finds nothing is ok."""
+    patterns = _ignore_list(context)
+    modules = load("lint")
+    found = run(modules, context)
+    every = [
+        finding
+        for one in modules
+        for finding in found[one.ID] or [Finding(one.ID, "ok", title(one))]
+    ]
+    left_out = tuple(finding for finding in every if ignored(finding, patterns))
+    return LintReport(tuple(one for one in every if one not in left_out), left_out)
 
 
-def mend(root: Path, *, write: bool) -> Iterator[tuple[Change, str]]:
-    """What can be mended safely, each with its unified diff, by which it can be undone.
+def fix_project(root: Path, *, write: bool) -> Iterator[tuple[FileChange, str]]:
+    """Yield what can be fixed safely, each with its unified diff, by which it can be undone.
 
     Args:
         write: write it, too. Every fix then sees what the ones before it wrote.
@@ -50,12 +55,12 @@ def mend(root: Path, *, write: bool) -> Iterator[tuple[Change, str]]:
     for module in load("lint"):
         if not hasattr(module, "fix"):
             continue
-        tree = Tree(root)
-        given = _ignore_list(tree)
-        found = [one for one in run_one(module, tree) if not ignored(one, given)]
-        if not any(verdict.state in ("error", "warning") for verdict in found):
+        context = LintContext(root)
+        patterns = _ignore_list(context)
+        found = [one for one in run_check(module, context) if not ignored(one, patterns)]
+        if not any(finding.state in ("error", "warning") for finding in found):
             continue
-        for change in module.fix(tree):
+        for change in module.fix(context):
             path = root / change.name
             before = path.read_bytes().decode("utf-8") if path.is_file() else ""
             after = change.text.replace("\n", "\r\n") if "\r\n" in before else change.text
@@ -65,9 +70,9 @@ def mend(root: Path, *, write: bool) -> Iterator[tuple[Change, str]]:
                 yield change, _diff(change.name, before, after)
 
 
-def _ignore_list(tree: Tree) -> dict[str, tuple[str, ...]]:
+def _ignore_list(context: LintContext) -> dict[str, tuple[str, ...]]:
     try:
-        return ignore_list(tree)
+        return ignore_list(context)
     except ScaffoldError:  # L04 says so
         return {}
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from phi3scaffold.checks.doctor.packages import known_pins
-from phi3scaffold.checks.installed_packages import FOLDERS, Environment
+from phi3scaffold.pipeline.installed_packages import FOLDERS, Environment
 from phi3scaffold.project.settings import Project
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from phi3scaffold.models import catalogue
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
-from phi3scaffold.targets.base import REMOTE
+from phi3scaffold.targets.registry import target_of
 
 GIB = 2**30
 MEASURED_WEIGHTS = 7.64e9  # bytes
@@ -82,7 +82,7 @@ def disk_need(project: Project, weights: int) -> int:
     from phi3scaffold.pipeline import manifest
     from phi3scaffold.stages.graph import STAGES, up_to
 
-    remote = project.target in REMOTE
+    remote = target_of(project).remote
     needed = 0
     for name in ("finetune", "export") if remote else up_to():
         stage = STAGES[name]

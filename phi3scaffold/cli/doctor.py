@@ -14,8 +14,8 @@ from phi3scaffold.project.errors import ScaffoldError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from phi3scaffold.checks.doctor_context import Scene
-    from phi3scaffold.checks.verdict import Verdict
+    from phi3scaffold.project.findings import Finding
+    from phi3scaffold.targets.doctor_context import DoctorContext
 
 FORMAT = 1  # of --json; raised when a key goes or changes its meaning
 ORDER = ("error", "warning", "note", "ok", "skipped")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  phi3scaffold doctor --target cuda --model phi-3-medium-4k   # before making a project\n"
         "\nends with 0, or with 1 where there is an error"
     )
-    parser.add_argument("--verbose", "--all", action="store_true", help="list what is well, too")
+    parser.add_argument("--verbose", "--all", action="store_true", help="list passing checks, too")
     parser.add_argument("--offline", action="store_true", help="leave the network alone")
     parser.add_argument(
         "--only", action="append", default=[], metavar="ID", help="this check alone; repeat it"
@@ -43,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look, print; 1 where there is an error."""
-    from phi3scaffold.checks.doctor_context import open_scene
-    from phi3scaffold.checks.doctor_runner import examine
-    from phi3scaffold.checks.runner import explain, load
+    from phi3scaffold.checks.runner import explain, load, relevant
+    from phi3scaffold.checks.runner import run as run_checks
     from phi3scaffold.project.settings import find_root
+    from phi3scaffold.targets.doctor_context import open_context
 
     known = load("doctor")
     if args.explain:
@@ -54,19 +54,26 @@ def run(args: argparse.Namespace) -> int:
         return 0
     chosen = [_find(name, known) for name in args.only] or known
     start = find_root(args.project) if args.project else None
-    scene = open_scene(args.target, args.model, offline=args.offline, start=start)
+    context = open_context(args.target, args.model, offline=args.offline, start=start)
     with progress.show(quiet=args.json or not can_move(sys.stderr)) as display:
         display.start("checking")
-        found = examine(
-            chosen,
-            scene,
-            lambda names: display.update(0, None, f"waiting for {', '.join(names)}" * bool(names)),
+        results = run_checks(
+            relevant(chosen, context),
+            context,
+            crash="warning",
+            offline=args.offline,
+            waiting=lambda names: display.update(
+                0, None, f"waiting for {', '.join(names)}" * bool(names)
+            ),
         )
+    found = [finding for findings in results.values() for finding in findings]
     if args.json:
-        print(json.dumps(_object(scene, found), indent=2))
+        print(json.dumps(_object(context, found), indent=2))
     else:
-        here = scene.folder if scene.project or scene.broken else "outside of a project"
-        print(f"{here}: {scene.model}{f', for {scene.target}' if scene.target else ''}\n")
+        here = context.folder if context.project or context.broken else "outside of a project"
+        print(
+            f"{here}: {context.model}{f', for {context.target.name}' if context.target else ''}\n"
+        )
         found.sort(key=lambda one: ORDER.index(one.state))
         everything = args.verbose or bool(args.only)
         check_report.show("doctor", found, everything=everything, grouped=True)
@@ -83,17 +90,17 @@ def _find(name: str, known: list[ModuleType]) -> ModuleType:
     )
 
 
-def _object(scene: Scene, found: list[Verdict]) -> dict[str, Any]:
+def _object(context: DoctorContext, found: list[Finding]) -> dict[str, Any]:
     from phi3scaffold import __version__
 
     return {
         "format": FORMAT,
         "phi3scaffold": __version__,
-        "folder": str(scene.folder),
-        "project": scene.project is not None or scene.broken is not None,
-        "target": scene.target,
-        "model": scene.model,
-        "offline": scene.offline,
+        "folder": str(context.folder),
+        "project": context.project is not None or context.broken is not None,
+        "target": context.target.name if context.target else None,
+        "model": context.model,
+        "offline": context.offline,
         "errors": sum(one.state == "error" for one in found),
         "warnings": sum(one.state == "warning" for one in found),
         "verdicts": [one.to_json() for one in found],

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _package_lines(packages: dict[str, Any]) -> list[tuple[str, str]]:
-    from phi3scaffold.checks.installed_packages import same
+    from phi3scaffold.pipeline.installed_packages import same
 
     missing = [name for name, one in packages.items() if one["installed"] is None]
     other = [

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "checks to leave out"
     )
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--fix", action="store_true", help="mend what is safe to mend; print a diff")
+    group.add_argument("--fix", action="store_true", help="fix what is safe to fix; print a diff")
     group.add_argument("--diff", action="store_true", help="only print what --fix would change")
     group.add_argument("--explain", metavar="ID", help="what a check looks at, and why")
     parser.add_argument(
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from phi3scaffold.checks import lint_report
-    from phi3scaffold.checks.lint_context import Tree
+    from phi3scaffold.checks.lint_context import LintContext
     from phi3scaffold.checks.runner import explain
     from phi3scaffold.project.settings import find_root
 
@@ -43,18 +43,18 @@ def run(args: argparse.Namespace) -> int:
         return 0
     root = find_root(args.project)
     if args.fix or args.diff:
-        changed = list(lint_report.mend(root, write=args.fix))
+        changed = list(lint_report.fix_project(root, write=args.fix))
         to = sys.stderr if args.json else sys.stdout
         for change, diff in changed:
             print(f"{change.name}: {change.why}\n{diff}", file=to)
         if args.diff:
             return 0
-    found = lint_report.look(Tree(root, deep=args.deep, quick=args.quick, say=_say))
+    found = lint_report.lint_project(LintContext(root, deep=args.deep, quick=args.quick, say=_say))
     if args.json:
-        print(json.dumps([verdict.to_json() for verdict in found.verdicts], indent=2))
+        print(json.dumps([finding.to_json() for finding in found.findings], indent=2))
     else:
         left_out = [f"{len(found.left_out)} ignored"] if found.left_out else []
-        check_report.show("lint", found.verdicts, everything=args.all, more=left_out)
+        check_report.show("lint", found.findings, everything=args.all, more=left_out)
     return 1 if found.fails(args.strict) else 0
 
 

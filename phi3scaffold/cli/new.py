@@ -94,6 +94,8 @@ def _ask(given: dict[str, Any], names: list[str]) -> dict[str, Any]:
 
 def summary(destination: Path, answers: dict[str, Any]) -> None:
     """Print what was made and the next steps."""
+    from phi3scaffold.targets.registry import TARGETS
+
     target, windows = answers["target"], sys.platform == "win32"
     model = answers["model"]
     if model == "tiny":
@@ -102,13 +104,8 @@ def summary(destination: Path, answers: dict[str, Any]) -> None:
         f"\nMade {destination}: {answers['task']} with {answers['algo']}, {model}, "
         f"{answers['precision']} ONNX for {target}."
     )
-    if target in ("aml", "arc"):
-        print("Before the job: `az login`, your workspace in project.yaml, fine-tuning/job.yml.")
-        print("`phi3scaffold doctor` says which of them is missing.")
-    elif target == "cuda":
-        print("It needs an NVIDIA GPU and its driver; `phi3scaffold doctor` says what is missing.")
-    elif target == "directml":
-        print("Training and building use the CPU, never DirectML; answering does, on Windows.")
+    for line in TARGETS[target].notice:
+        print(line)
     print("\nNext:")
     for step in next_steps(destination, target, windows=windows):
         print(f"  {step}")
@@ -116,13 +113,15 @@ def summary(destination: Path, answers: dict[str, Any]) -> None:
 
 def next_steps(destination: Path, target: str, *, windows: bool) -> list[str]:
     """Commands that work, in this order, for a project of that target on this system."""
+    from phi3scaffold.targets.registry import TARGETS
+
     here = f'"{destination}"' if windows else shlex.quote(str(destination))
     steps = [f"cd {here}"]
     if windows:
         verb = r".venv\Scripts\phi3scaffold"
         answer = r".venv-infer\Scripts\phi3scaffold" if target == "directml" else verb
         steps.append(r"powershell -ExecutionPolicy Bypass -File setup\setup.ps1")
-        steps.append(f"{verb} {'run' if target in ('aml', 'arc') else 'finetune'}")
+        steps.append(f"{verb} {'run' if TARGETS[target].remote else 'finetune'}")
         steps.append(f'{answer} infer --form onnx "your text"')
         return steps
     steps += ["make setup", "make finetune"]

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.pipeline.runner import is_up_to_date
     from phi3scaffold.project.layout import PAGE
     from phi3scaffold.stages.graph import STAGES
-    from phi3scaffold.targets.base import runs_remotely
+    from phi3scaffold.targets.registry import runs_remotely
 
     project = stage.chosen(args)
     page = project.report / PAGE

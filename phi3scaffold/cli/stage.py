@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the stage that was typed, and what it needs, skipping what is up to date."""
-    from phi3scaffold.targets.base import runs_remotely
+    from phi3scaffold.targets.registry import runs_remotely
 
     project = chosen(args)
     if runs_remotely(project, args.verb):
@@ -38,9 +38,10 @@ def run(args: argparse.Namespace) -> int:
                 where="fine-tuning/job.yml: distribution.process_count_per_instance",
                 fix="write it there; or run here: --local",
             )
-        from phi3scaffold.cli.submit import submit_and_follow
+        from phi3scaffold.cli.job.submit import submit_and_follow
+        from phi3scaffold.targets.registry import remote_target
 
-        return submit_and_follow(project)
+        return submit_and_follow(remote_target(project, args.verb), project)
     if args.nproc != 1 and "RANK" not in os.environ:
         return in_processes(args, project)
     bring_up_to_date(args)
@@ -51,11 +52,11 @@ def in_processes(args: argparse.Namespace, project: Project) -> int:
     """The same command in several processes, each of which finds torchrun's environment."""
     from phi3scaffold.pipeline import environment
     from phi3scaffold.pipeline.launch import check_count, launch
-    from phi3scaffold.targets.base import check_target
+    from phi3scaffold.targets.registry import check_target, target_of
 
     environment.prepare()
     check_target(project, args.verb)
-    check_count(args.nproc, on_gpus=project.target == "cuda" and not project.local)
+    check_count(args.nproc, on_gpus=target_of(project).uses_gpu and not project.local)
     return launch(args.nproc, args.words)
 
 
@@ -73,7 +74,7 @@ def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Proje
     """Run the stage of `args.verb` and those before it; with `summary`, say what came out."""
     from phi3scaffold.cli.ui.run_progress import show_progress, silent
     from phi3scaffold.pipeline import environment, ranks
-    from phi3scaffold.targets.base import check_target
+    from phi3scaffold.targets.registry import check_target
 
     environment.prepare()
     project = chosen(args)

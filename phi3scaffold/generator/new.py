@@ -17,7 +17,6 @@ from phi3scaffold.generator.wheel import write_wheel
 from phi3scaffold.pipeline.atomic_folder import check_destination, published
 from phi3scaffold.project.errors import ScaffoldError
 
-CLOUD = ("aml", "arc")
 REGISTERED = re.compile(r"azureml://registries/[^/]+/models/(?P<name>[^/]+)(/versions/[^/]+)?/?")
 
 
@@ -67,7 +66,7 @@ def new(
         say(f"{source.said}; change it in datasets/dataset.yaml")
     with published(destination) as staging:
         found = {"project_name": destination.name, "rows": source.answer}
-        if answers["target"] in CLOUD:
+        if answers["target"] in template.cloud_targets():
             here = answers["model"] if catalogue.is_local(answers["model"]) else ""
             found["model_input"] = registered or here
         render(staging, answers | found)
@@ -129,11 +128,12 @@ def known_model(ref: str, target: str) -> tuple[str, str]:
             where="--model",
             fix="azureml://registries/azureml/models/Phi-3-mini-4k-instruct/versions/15",
         )
-    if target not in CLOUD:
+    if target not in template.cloud_targets():
         raise ScaffoldError(
             f"Only a job in Azure ML reads a registry, and --target is {target}.",
             where="--model",
-            fix="--target aml; or one of the names that `phi3scaffold models` lists",
+            fix=f"--target {template.cloud_targets()[0]}; "
+            "or one of the names that `phi3scaffold models` lists",
         )
     for entry in catalogue.ENTRIES:
         if entry.ref.rpartition("/")[2].lower() == match["name"].lower():

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from phi3scaffold.generator import template
 from phi3scaffold.generator.requirements import Distribution, constraints, distribution, pins
-
-# What each environment of a project installs, by the file in setup/ that lists it.
-ENVIRONMENTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "cpu": {"requirements.txt": ("train", "cpu", "track", "serve")},
-    "cuda": {"requirements.txt": ("train", "cuda", "track", "serve")},
-    # Training and building never use DirectML; its ONNX Runtime cannot stand beside the CPU's.
-    "directml": {
-        "requirements.txt": ("train", "cpu", "track", "serve"),
-        "requirements-infer.txt": ("directml", "serve"),
-    },
-    # This machine's environment; the one of the job in the cloud is its conda.yaml.
-    "aml": {"requirements.txt": ("train", "cpu", "track", "serve", "aml")},
-    "arc": {"requirements.txt": ("train", "cpu", "track", "serve", "aml")},
-}
-JOB = ("train", "cuda", "track", "job")
-JOB_OF_TINY = ("train", "cpu", "track", "job")  # which needs no GPU
 
 
 def write_environments(
@@ -40,9 +26,10 @@ def write_environments(
         fixed = constraints()
         release = distribution(), None if fixed is None else fixed.read_bytes()
     found, constrained = release
+    details = template.targets()[target]
     if constrained is not None:
         (setup / "constraints.txt").write_bytes(constrained)
-    for name, extras in ENVIRONMENTS[target].items():
+    for name, extras in details["environments"].items():
         head = (
             f"# Exact pins that work together: phi3scaffold {found.version} "
             f"[{', '.join(extras)}].\n"
@@ -50,11 +37,11 @@ def write_environments(
         )
         lines = [*(["-c constraints.txt"] if constrained else []), *pins(*extras, of=found)]
         _write(setup / name, head, *lines)
-    if target in ("aml", "arc"):
-        _write_conda(setup, JOB_OF_TINY if tiny else JOB, found)
+    if "job" in details:
+        _write_conda(setup, details["demonstration_job" if tiny else "job"], found)
 
 
-def _write_conda(setup: Path, extras: tuple[str, ...], found: Distribution) -> None:
+def _write_conda(setup: Path, extras: Sequence[str], found: Distribution) -> None:
     """The job's conda.yaml, pins and all: Azure ML sees no other file of setup/."""
     head = (
         f"# The environment of the job in the cloud: phi3scaffold {found.version} "

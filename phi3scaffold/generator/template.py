@@ -73,6 +73,17 @@ def version() -> str:
     return str(config()["template_version"]["default"])
 
 
+def targets() -> dict[str, dict[str, Any]]:
+    """Return name of a target -> what copier.yml says of it."""
+    found: dict[str, dict[str, Any]] = config()["targets"]["default"]
+    return found
+
+
+def cloud_targets() -> list[str]:
+    """Return the names of the targets whose pipeline is a job in the cloud."""
+    return [name for name, details in targets().items() if "job" in details]
+
+
 def questions() -> dict[str, Question]:
     """What a person may be asked, in order; derived answers are left out."""
     asked = {}

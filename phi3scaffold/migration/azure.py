@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from phi3scaffold.datasets.formats.registry import is_data_file
+from phi3scaffold.generator import template
 from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
 from phi3scaffold.migration.conversions import text
 from phi3scaffold.migration.old_config import is_placeholder
@@ -43,7 +44,7 @@ def image(value: Any, context: MigrationContext) -> str:
 
 
 def instance_type(value: Any, context: MigrationContext) -> str:
-    if context.target == "aml":
+    if not template.targets()[context.target].get("kubernetes"):
         raise NeedlessField("a cluster of the workspace decides its machines")
     return name(value, context)
 

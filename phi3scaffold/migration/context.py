@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-REMOTE = ("aml", "arc")
+from phi3scaffold.generator import template
 
 
 class DroppedField(Exception):
@@ -44,7 +44,7 @@ class MigrationContext:
     @property
     def remote(self) -> bool:
         """Whether the project's pipeline is a job of Azure ML."""
-        return self.target in REMOTE
+        return self.target in template.cloud_targets()
 
     @property
     def on_gpu(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from phi3scaffold.generator import template
 from phi3scaffold.project.key_locations import Key
 
 TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
@@ -130,13 +131,22 @@ class Roles:
         for system in map(_dict, systems):
             if _type(system) == "azureml":
                 kubernetes = _dict(flat(system).get("resources")).get("instance_type")
-                return "arc" if kubernetes or "arc" in str(self.system).lower() else "aml"
+                return _azure_target(bool(kubernetes), str(self.system))
         words = [str(word).lower() for system in map(_dict, systems) for word in _words(system)]
         words += [str(word).lower() for word in _listed(self.engine.get("execution_providers"))]
         for mark, target in (("dml", "directml"), ("cuda", "cuda"), ("gpu", "cuda")):
             if any(mark in word for word in words):
                 return target
         return "cpu" if any("cpu" in word for word in words) else None
+
+
+def _azure_target(kubernetes: bool, system: str) -> str:
+    """Return the target that a system of Azure ML is; its name may say that it is a cluster's."""
+    targets = template.targets()
+    clusters = [name for name in template.cloud_targets() if targets[name]["kubernetes"]]
+    if kubernetes or any(name in system.lower() for name in clusters):
+        return clusters[0]
+    return next(name for name in template.cloud_targets() if name not in clusters)
 
 
 def flat(settings: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from phi3scaffold.project.layout import METRICS, MODEL_CARD, RELEASE
 from phi3scaffold.project.settings import MARKER, Project
 from phi3scaffold.stages import gate
 from phi3scaffold.stages.graph import STAGES
+from phi3scaffold.targets.registry import target_of
 
 AGAIN = "phi3scaffold run"
 WRITTEN = ("datasets/", "fine-tuning/")  # what a person wrote
@@ -51,7 +52,7 @@ def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = F
         folder = folder_of(form, project)
         made[KINDS[form].stage] = _manifest(folder, f"{folder.name} has no manifest.")
     rows = manifest.read(project.rows)
-    remote = project.target in ("aml", "arc")  # a job may have been given rows from elsewhere
+    remote = target_of(project).remote  # a job may have been given rows from elsewhere
     if rows is not None and (with_data or not remote):
         made["data"] = rows
     for one in made.values():

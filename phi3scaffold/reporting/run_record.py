@@ -144,7 +144,7 @@ def read_run(
     return RunRecord(
         name=project.root.name,
         local=project.local,
-        in_cloud=project.target in ("aml", "arc") and not project.local,
+        in_cloud=project.job.is_file() and not project.local,
         model=Base.of(project).name,
         commit=lock.commit if lock else None,
         hub_id=entry.hub_id if entry else fetched,

@@ -21,13 +21,13 @@ def test_no_drift() -> None:
 
 
 @pytest.mark.parametrize("module", CHECKS, ids=lambda module: module.ID)
-def test_every_check_says_what_why_and_how_to_mend_it(module: object) -> None:
+def test_every_check_says_what_why_and_how_to_fix_it(module: object) -> None:
     what, *rest = inspect.cleandoc(module.__doc__ or "").split("\n\n")
     assert what.endswith(".")
     assert "\n" not in what
     assert rest
-    assert "To mend it: " in rest[-1]
-    assert list(inspect.signature(module.check).parameters) == ["tree"]  # type: ignore[attr-defined]
+    assert "To fix it: " in rest[-1]
+    assert list(inspect.signature(module.check).parameters) == ["context"]  # type: ignore[attr-defined]
 
 
 def test_ids_are_in_order_and_never_twice() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.checks.lint_context import Tree
-from phi3scaffold.checks.lint_report import look
+from phi3scaffold.checks.lint_context import LintContext
+from phi3scaffold.checks.lint_report import lint_project
 from phi3scaffold.generator.wheel import write_wheel
 from tests.template.conftest import Made
 
@@ -24,4 +24,6 @@ def test_each_case(made: Made, wheel: Path, tmp_path: Path) -> None:
     root = tmp_path / "proj"
     shutil.copytree(made.root, root)
     shutil.copy(wheel, root / "setup")
-    assert [verdict for verdict in look(Tree(root)).verdicts if verdict.state in BAD] == []
+    assert [
+        finding for finding in lint_project(LintContext(root)).findings if finding.state in BAD
+    ] == []

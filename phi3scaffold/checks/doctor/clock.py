@@ -3,7 +3,7 @@
 A clock that is wrong makes certificates look expired, and Azure refuse every token. It is compared
 with what the hub's server says.
 
-To mend it: switch its synchronization on: `timedatectl set-ntp true` on Linux, `w32tm /resync` on
+To fix it: switch its synchronization on: `timedatectl set-ntp true` on Linux, `w32tm /resync` on
 Windows; in WSL, `wsl --shutdown` and start it again.
 """
 
@@ -15,15 +15,15 @@ import time
 from collections.abc import Iterator
 
 from phi3scaffold.checks.doctor.model import hub_is_forbidden
-from phi3scaffold.checks.doctor_context import Scene, Skip
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding, Skip
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D22-clock"
 NETWORK_SECONDS = 5
 MOST = 300  # seconds; Azure's and Kerberos' own limit
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     if hub_is_forbidden():
         raise Skip("HF_HUB_OFFLINE is set")
     import httpx2
@@ -37,10 +37,10 @@ def check(scene: Scene) -> Iterator[Verdict]:
     told = email.utils.parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
     off = time.time() - told
     if abs(off) <= MOST:
-        yield Verdict(ID, "ok", "right")
+        yield Finding(ID, "ok", "right")
         return
     fix = "w32tm /resync, as administrator" if sys.platform == "win32" else ""
-    yield Verdict(
+    yield Finding(
         ID,
         "warning",
         f"{abs(off) / 60:.0f} minutes {'fast' if off > 0 else 'slow'}: logins to Azure fail, and "

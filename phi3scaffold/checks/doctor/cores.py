@@ -4,7 +4,7 @@ PyTorch and ONNX Runtime start a thread for each core that they see. In a contai
 (`docker run --cpus`) they see all of the host's, and the threads wait for each other. The other
 way round, OMP_NUM_THREADS=1, which some shells and clusters set, leaves all cores but one idle.
 
-To mend it: set OMP_NUM_THREADS to the quota, or unset it.
+To fix it: set OMP_NUM_THREADS to the quota, or unset it.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.pipeline import machine
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D08-cores"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     cores, quota = machine.cores(), machine.cpu_quota()
     threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     usable = cores if quota is None else min(cores, max(1, int(quota)))
     if threads.isdigit() and 0 < int(threads) < usable:
-        yield Verdict(
+        yield Finding(
             ID,
             "warning",
             f"OMP_NUM_THREADS={threads}: training uses {threads} of {usable} cores",
             fix="unset OMP_NUM_THREADS",
         )
     elif usable < cores and not threads.isdigit():
-        yield Verdict(
+        yield Finding(
             ID,
             "warning",
             f"This container may use {quota:g} of {cores} cores; PyTorch starts {cores} threads, "
             "which wait for each other",
             fix=f"export OMP_NUM_THREADS={usable}",
         )
-    elif usable == 1 and not scene.remote:
-        yield Verdict(ID, "note", "One core: everything takes its time", fix="more, where you can")
+    elif usable == 1 and not context.remote:
+        yield Finding(ID, "note", "One core: everything takes its time", fix="more, where you can")
     else:
-        yield Verdict(ID, "ok", f"{usable} cores")
+        yield Finding(ID, "ok", f"{usable} cores")

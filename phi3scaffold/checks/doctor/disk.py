@@ -4,7 +4,7 @@ The base model, its adapter, the merged model and the ONNX form lie below the pr
 each stage takes at most is what the stage itself says and checks before it starts. The hub's cache
 (HF_HOME) takes data sets alone: base models are downloaded into the project.
 
-To mend it: move the project to a larger disk, or free some of this one; `make clean` in projects
+To fix it: move the project to a larger disk, or free some of this one; `make clean` in projects
 that are done removes what can be made again.
 """
 
@@ -14,51 +14,51 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.resource_estimates import GIB, disk_need, weights_of
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.formatting import binary_size
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D12-disk"
 LEAST = GIB // 2  # for anything at all: packages, logs, temporary files
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    free = shutil.disk_usage(scene.folder).free
-    where, here = str(scene.folder), f"{binary_size(free)} are free"
-    weights = weights_of(scene.model, scene.project)
-    if scene.project is None or weights is None:
+def check(context: DoctorContext) -> Iterator[Finding]:
+    free = shutil.disk_usage(context.folder).free
+    where, here = str(context.folder), f"{binary_size(free)} are free"
+    weights = weights_of(context.model, context.project)
+    if context.project is None or weights is None:
         if free < LEAST:
-            yield Verdict(ID, "warning", here, where=where, fix="free some disk space")
+            yield Finding(ID, "warning", here, where=where, fix="free some disk space")
         else:
-            yield Verdict(ID, "ok", here, where=where)
+            yield Finding(ID, "ok", here, where=where)
     else:
-        needed = disk_need(scene.project, weights)
+        needed = disk_need(context.project, weights)
         wanted = (
             f"{binary_size(needed)} are still needed at most" if needed else "all of it is made"
         )
         told = f"{wanted}, {here}"
         if needed > free:
             fix = "free some disk space, or move the project to a larger disk"
-            yield Verdict(ID, "error", told, where=where, fix=fix)
+            yield Finding(ID, "error", told, where=where, fix=fix)
         elif free - needed < LEAST:
-            yield Verdict(ID, "warning", told, where=where, fix="free some disk space")
+            yield Finding(ID, "warning", told, where=where, fix="free some disk space")
         else:
-            yield Verdict(ID, "ok", told, where=where)
-    yield from _cache(scene)
+            yield Finding(ID, "ok", told, where=where)
+    yield from _cache(context)
 
 
-def _cache(scene: Scene) -> Iterator[Verdict]:
+def _cache(context: DoctorContext) -> Iterator[Finding]:
     """The hub's cache, where it lies on a disk of its own."""
     from huggingface_hub import constants
 
     folder = nearest(Path(constants.HF_HUB_CACHE))
-    if folder.stat().st_dev == scene.folder.stat().st_dev:
+    if folder.stat().st_dev == context.folder.stat().st_dev:
         return
     free = shutil.disk_usage(folder).free
     if free < LEAST:
         told = f"The hub's cache: {binary_size(free)} are free"
-        yield Verdict(ID, "warning", told, where=str(folder), fix="set HF_HOME to a larger disk")
+        yield Finding(ID, "warning", told, where=str(folder), fix="set HF_HOME to a larger disk")
 
 
 def nearest(folder: Path) -> Path:

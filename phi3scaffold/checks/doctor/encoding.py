@@ -4,7 +4,7 @@ This package always says which encoding it means; libraries below it do not, and
 system's. With another one than UTF-8 a row or an answer with an accent or another script can fail
 in them, or show as question marks.
 
-To mend it: PYTHONUTF8=1 makes Python use UTF-8 everywhere; on Linux a locale such as C.UTF-8 does,
+To fix it: PYTHONUTF8=1 makes Python use UTF-8 everywhere; on Linux a locale such as C.UTF-8 does,
 too.
 """
 
@@ -15,13 +15,13 @@ import locale
 import sys
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D15-encoding"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     found = {"files": locale.getpreferredencoding(False)}
     if sys.stdout is not None and sys.stdout.isatty():
         found["the terminal"] = sys.stdout.encoding or "ascii"
@@ -29,11 +29,11 @@ def check(scene: Scene) -> Iterator[Verdict]:
     if wrong:
         told = ", ".join(f"{what} {name}" for what, name in wrong.items())
         fix = "setx PYTHONUTF8 1, then a new window" if sys.platform == "win32" else ""
-        yield Verdict(
+        yield Finding(
             ID,
             "warning",
             f"Not UTF-8: {told}",
             fix=fix or "export PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8",
         )
     else:
-        yield Verdict(ID, "ok", "UTF-8")
+        yield Finding(ID, "ok", "UTF-8")

@@ -4,7 +4,7 @@
 another version with other packages: what it says of the project may not hold there, and a stage
 that it runs may fail.
 
-To mend it: `make setup` makes `.venv`; run it again whenever setup/ has changed. One that is
+To fix it: `make setup` makes `.venv`; run it again whenever setup/ has changed. One that is
 broken is removed first.
 """
 
@@ -16,32 +16,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phi3scaffold import __version__
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.installed_packages import FOLDERS, Environment
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.pipeline.installed_packages import FOLDERS, Environment
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D03-environment"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    if scene.project is None:
+def check(context: DoctorContext) -> Iterator[Finding]:
+    if context.project is None:
         return
-    there = [one for one in scene.environments if one.name in FOLDERS]
+    there = [one for one in context.environments if one.name in FOLDERS]
     if not any(one.name == ".venv" for one in there):
-        complete = all(scene.environments[0].installed(name) for name in ("torch", "olive-ai"))
-        yield Verdict(
+        complete = all(context.environments[0].installed(name) for name in ("torch", "olive-ai"))
+        yield Finding(
             ID,
             "ok" if complete else "note",
             "there is no .venv here; this Python is used"
             if complete
             else "There is no .venv here yet, and this Python has not what the project needs",
-            where=sys.prefix if complete else str(scene.folder / ".venv"),
-            fix=None if complete else scene.setup,
+            where=sys.prefix if complete else str(context.folder / ".venv"),
+            fix=None if complete else context.setup,
         )
     for one in there:
-        yield _working(one, scene)
+        yield _working(one, context)
     if there and all(one.sites is not None for one in there):
-        yield Verdict(
+        yield Finding(
             ID,
             "note",
             f"This command is phi3scaffold {__version__} of another Python; what it says of "
@@ -51,28 +51,28 @@ def check(scene: Scene) -> Iterator[Verdict]:
         )
 
 
-def _working(one: Environment, scene: Scene) -> Verdict:
-    anew = f"remove {one.name}, then {scene.setup}"
+def _working(one: Environment, context: DoctorContext) -> Finding:
+    anew = f"remove {one.name}, then {context.setup}"
     if not one.python.exists():
         gone = one.python.readlink() if one.python.is_symlink() else "it"
         what = f"{one.name} does not work: its Python is gone ({gone})"
-        return Verdict(ID, "error", what, where=str(one.python), fix=anew)
+        return Finding(ID, "error", what, where=str(one.python), fix=anew)
     if one.sites is not None:
         try:
             subprocess.run([one.python, "-S", "-c", ""], check=True, capture_output=True, timeout=5)
         except (OSError, subprocess.SubprocessError):
             what = f"{one.name} does not work: its Python does not start"
-            return Verdict(ID, "error", what, where=str(one.python), fix=anew)
-    wheels = list((scene.folder / "setup").glob("phi3scaffold-*.whl"))
+            return Finding(ID, "error", what, where=str(one.python), fix=anew)
+    wheels = list((context.folder / "setup").glob("phi3scaffold-*.whl"))
     versions = {wheel.name.split("-")[1] for wheel in wheels}
     installed = one.installed("phi3scaffold")
     if installed is None:
         what = f"{one.name} has no phi3scaffold"
-        return Verdict(ID, "error", what, where=str(one.folder), fix=scene.setup)
+        return Finding(ID, "error", what, where=str(one.folder), fix=context.setup)
     if "+" in installed and versions and installed not in versions:
         what = f"{one.name} has phi3scaffold {installed}, setup/ has {', '.join(versions)}"
-        return Verdict(ID, "warning", what, where=str(one.folder), fix=scene.setup)
-    return Verdict(ID, "ok", f"{one.name}: phi3scaffold {installed}", where=str(one.folder))
+        return Finding(ID, "warning", what, where=str(one.folder), fix=context.setup)
+    return Finding(ID, "ok", f"{one.name}: phi3scaffold {installed}", where=str(one.folder))
 
 
 def _script(one: Environment, name: str) -> str:

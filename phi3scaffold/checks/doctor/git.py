@@ -4,7 +4,7 @@
 to a newer template by merging, so that no edit of yours is lost; both need git from 2.28 on. A
 commit of your own needs a name and an address.
 
-To mend it: install it (git-scm.com); `git config --global user.name "..."`, and `user.email`.
+To fix it: install it (git-scm.com); `git config --global user.name "..."`, and `user.email`.
 """
 
 from __future__ import annotations
@@ -13,41 +13,43 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.pipeline import machine
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D16-git"
 OLDEST = (2, 28)  # git init -b
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     if shutil.which("git") is None:
         told = "Not installed: no history, and `phi3scaffold update` cannot merge"
-        yield Verdict(ID, "warning", told, fix="install it: git-scm.com")
+        yield Finding(ID, "warning", told, fix="install it: git-scm.com")
         return
     match = re.search(r"(\d+)\.(\d+)[.\d]*", machine.ask("git", "--version") or "")
     if match is None:
-        yield Verdict(ID, "warning", "It does not start", fix="git --version says why")
+        yield Finding(ID, "warning", "It does not start", fix="git --version says why")
         return
     if (int(match[1]), int(match[2])) < OLDEST:
         told = f"git {match[0]} is too old: `phi3scaffold new` needs 2.28"
-        yield Verdict(ID, "warning", told, fix="install a newer one: git-scm.com")
+        yield Finding(ID, "warning", told, fix="install a newer one: git-scm.com")
         return
-    unset = [key for key in ("user.name", "user.email") if not _setting(scene, key)]
+    unset = [key for key in ("user.name", "user.email") if not _setting(context, key)]
     if unset:
         fix = "; ".join(f'git config --global {key} "..."' for key in unset)
-        yield Verdict(ID, "note", f"git {match[0]}; it does not know your {unset[0][5:]}", fix=fix)
-    elif scene.project is not None and not _tracked(scene):
+        yield Finding(ID, "note", f"git {match[0]}; it does not know your {unset[0][5:]}", fix=fix)
+    elif context.project is not None and not _tracked(context):
         told = f"git {match[0]}; this project is in no repository, so `update` cannot merge"
-        yield Verdict(ID, "note", told, where=str(scene.folder), fix="git init && git add -A")
+        yield Finding(ID, "note", told, where=str(context.folder), fix="git init && git add -A")
     else:
-        yield Verdict(ID, "ok", f"git {match[0]}")
+        yield Finding(ID, "ok", f"git {match[0]}")
 
 
-def _setting(scene: Scene, key: str) -> str:
-    return (machine.ask("git", "-C", str(scene.folder), "config", "--get", key) or "").strip()
+def _setting(context: DoctorContext, key: str) -> str:
+    return (machine.ask("git", "-C", str(context.folder), "config", "--get", key) or "").strip()
 
 
-def _tracked(scene: Scene) -> bool:
-    return bool(machine.ask("git", "-C", str(scene.folder), "rev-parse", "--is-inside-work-tree"))
+def _tracked(context: DoctorContext) -> bool:
+    return bool(
+        machine.ask("git", "-C", str(context.folder), "rev-parse", "--is-inside-work-context")
+    )

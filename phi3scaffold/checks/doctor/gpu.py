@@ -6,7 +6,7 @@ PIP_INDEX_URL names the index of the CPU builds; on Windows pip takes the CPU's,
 the CUDA builds has to be named (pytorch.org, "Start Locally"). `--target directml` trains and
 builds on the CPU and answers on any GPU of Windows.
 
-To mend it: install the driver (nvidia.com/drivers), or PyTorch's other build. Without a GPU
+To fix it: install the driver (nvidia.com/drivers), or PyTorch's other build. Without a GPU
 `--local` runs a CUDA project on the CPU.
 """
 
@@ -16,14 +16,15 @@ import re
 import sys
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.installed_packages import Environment
 from phi3scaffold.checks.resource_estimates import weights_of
-from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.pipeline import machine
+from phi3scaffold.pipeline.installed_packages import Environment
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.formatting import binary_size
 from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.base import DIRECTML
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D09-gpu"
 CUDA_BUILD = re.compile(r"(?:nvidia|cuda)-[\w-]+")
@@ -31,21 +32,21 @@ RUNTIME = re.compile(r"(?:nvidia-cuda-runtime|cuda-toolkit)(?:-cu(\d+))?(?:\[.*?
 BFLOAT16 = 8.0  # compute capability (Ampere)
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    if scene.target == "cuda":
-        yield from _cuda(scene)
-    elif scene.target == "directml":
+def check(context: DoctorContext) -> Iterator[Finding]:
+    if context.trains_on_gpu:
+        yield from _cuda(context)
+    elif context.target is not None and DIRECTML in context.target.providers:
         yield from _directml()
-    elif not scene.remote:
-        yield from _unused(scene)
+    elif not context.remote:
+        yield from _unused(context)
 
 
-def _cuda(scene: Scene) -> Iterator[Verdict]:
+def _cuda(context: DoctorContext) -> Iterator[Finding]:
     local = "or here on the CPU: phi3scaffold run --local"
-    gpus = scene.gpus
+    gpus = context.gpus
     if not gpus:
         if machine.has_nvidia_card():
-            yield Verdict(
+            yield Finding(
                 ID,
                 "error",
                 "There is an NVIDIA GPU, and its driver does not answer (nvidia-smi)",
@@ -53,41 +54,41 @@ def _cuda(scene: Scene) -> Iterator[Verdict]:
                 f"NVIDIA Container Toolkit on the host; {local}",
             )
         else:
-            yield Verdict(
+            yield Finding(
                 ID,
                 "error",
                 "--target cuda needs an NVIDIA GPU, and there is none here",
                 fix=f"a machine that has one; {local}",
             )
         return
-    yield from _memory(scene, gpus)
-    for one in scene.environments:
-        yield from _build(one, scene)
+    yield from _memory(context, gpus)
+    for one in context.environments:
+        yield from _build(one, context)
 
 
-def _memory(scene: Scene, gpus: tuple[machine.Gpu, ...]) -> Iterator[Verdict]:
-    weights, bits = weights_of(scene.model, scene.project), 16
-    if weights and scene.project is not None and _is_qlora(scene.project):
+def _memory(context: DoctorContext, gpus: tuple[machine.Gpu, ...]) -> Iterator[Finding]:
+    weights, bits = weights_of(context.model, context.project), 16
+    if weights and context.project is not None and _is_qlora(context.project):
         weights, bits = weights // 3, 4  # and what stays in 16 bits
     for one in gpus:
         told = f"{one.name}, {binary_size(one.memory)}, driver {one.driver}"
         if weights and one.memory < weights:
-            yield Verdict(
+            yield Finding(
                 ID,
                 "warning",
-                f"{told}: the {bits}-bit weights of {scene.model} take {binary_size(weights)}, "
+                f"{told}: the {bits}-bit weights of {context.model} take {binary_size(weights)}, "
                 "before anything is trained",
                 fix="a smaller model" + ("" if bits == 4 else "; --algo qlora keeps 4 bits"),
             )
         elif 0 < one.capability < BFLOAT16:
-            yield Verdict(
+            yield Finding(
                 ID,
                 "note",
                 f"{told}: it has no bfloat16 (compute capability {one.capability:g}, 8.0 has), so "
                 "training is in float32, twice the memory",
             )
         else:
-            yield Verdict(ID, "ok", told)
+            yield Finding(ID, "ok", told)
 
 
 def _is_qlora(project: Project) -> bool:
@@ -99,7 +100,7 @@ def _is_qlora(project: Project) -> bool:
         return False
 
 
-def _build(one: Environment, scene: Scene) -> Iterator[Verdict]:
+def _build(one: Environment, context: DoctorContext) -> Iterator[Finding]:
     torch = one.installed("torch")
     if torch is None:
         return  # packages says so
@@ -111,18 +112,18 @@ def _build(one: Environment, scene: Scene) -> Iterator[Verdict]:
             if sys.platform == "win32"
             else "unset PIP_EXTRA_INDEX_URL and PIP_INDEX_URL where they name PyTorch's CPU builds"
         )
-        yield Verdict(
+        yield Finding(
             ID,
             "error",
             f"torch {torch} is the build for the CPU; the GPU is not used",
             where=where,
             fix=f"{one.python} -m pip uninstall -y torch; {index} (pytorch.org, Start Locally); "
-            f"{scene.setup}",
+            f"{context.setup}",
         )
         return
     needed, driver = _cuda_of(torch, requires), machine.driver_cuda()
     if needed and driver and int(driver) < needed:
-        yield Verdict(
+        yield Finding(
             ID,
             "error",
             f"torch {torch} is built for CUDA {needed}; the driver runs CUDA {driver:g} at most",
@@ -143,9 +144,9 @@ def _cuda_of(torch: str, requires: list[str]) -> int | None:
     return None
 
 
-def _directml() -> Iterator[Verdict]:
+def _directml() -> Iterator[Finding]:
     if sys.platform != "win32":
-        yield Verdict(
+        yield Finding(
             ID,
             "note",
             "Training and building work here, on the CPU; DirectML answers on Windows alone",
@@ -155,9 +156,9 @@ def _directml() -> Iterator[Verdict]:
     adapters = machine.windows_adapters()
     real = [name for name in adapters if "Basic" not in name and "Remote" not in name]
     if real:
-        yield Verdict(ID, "ok", f"{', '.join(real)}; training and building use the CPU")
+        yield Finding(ID, "ok", f"{', '.join(real)}; training and building use the CPU")
     else:
-        yield Verdict(
+        yield Finding(
             ID,
             "error",
             f"Windows shows no GPU with a driver of its own: {', '.join(adapters) or 'none'}",
@@ -165,15 +166,15 @@ def _directml() -> Iterator[Verdict]:
         )
 
 
-def _unused(scene: Scene) -> Iterator[Verdict]:
-    gpus = scene.gpus
+def _unused(context: DoctorContext) -> Iterator[Finding]:
+    gpus = context.gpus
     names = ", ".join(one.name for one in gpus)
-    if gpus and scene.project is not None:
-        yield Verdict(
+    if gpus and context.project is not None:
+        yield Finding(
             ID,
             "note",
             f"{names}: this project is for the CPU, and leaves it alone",
             fix="a project that uses it: phi3scaffold new DIR --target cuda",
         )
     elif gpus:
-        yield Verdict(ID, "ok", f"{names}; --target cuda uses it")
+        yield Finding(ID, "ok", f"{names}; --target cuda uses it")

@@ -3,7 +3,7 @@
 A token that has expired or was revoked makes the hub refuse public models, too. The token is never
 shown, nor written anywhere.
 
-To mend it: `hf auth login` stores a new one; HF_TOKEN comes first where it is set.
+To fix it: `hf auth login` stores a new one; HF_TOKEN comes first where it is set.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.doctor.model import hub_is_forbidden, needs_hub
-from phi3scaffold.checks.doctor_context import Scene, Skip
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding, Skip
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D21-hub-login"
 NETWORK_SECONDS = 5
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     from phi3scaffold.pipeline import environment
 
     environment.prepare()
@@ -29,7 +29,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         raise Skip("HF_HUB_OFFLINE is set")
     token = hub.get_token()
     if not token:
-        yield Verdict(ID, "ok", "not logged in; only gated and private models ask for it")
+        yield Finding(ID, "ok", "not logged in; only gated and private models ask for it")
         return
     try:
         name = hub.HfApi().whoami(token).get("name")
@@ -37,9 +37,9 @@ def check(scene: Scene) -> Iterator[Verdict]:
         status = getattr(error.response, "status_code", None)
         if status != 401:
             raise Skip(f"the hub answered {status}") from None
-        yield Verdict(
+        yield Finding(
             ID,
-            "error" if needs_hub(scene) else "warning",
+            "error" if needs_hub(context) else "warning",
             "The hub does not accept the token: it has expired, or was revoked",
             where=_source(),
             fix="hf auth login; and unset HF_TOKEN where it is set",
@@ -47,7 +47,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
     except (httpx2.HTTPError, OSError):
         raise Skip("the hub cannot be reached") from None
     else:
-        yield Verdict(ID, "ok", f"logged in as {name}", where=_source())
+        yield Finding(ID, "ok", f"logged in as {name}", where=_source())
 
 
 def _source() -> str:

@@ -5,7 +5,7 @@ GenAI 0.15 and later under Olive 0.13, Olive without requests, two ONNX Runtimes
 install into the same folder), Azure's SDK beside azureml-mlflow. What stands there stops a run, or
 spoils it without a word.
 
-To mend it: `make setup` puts the pinned set back; where a package is too many, uninstall it first.
+To fix it: `make setup` puts the pinned set back; where a package is too many, uninstall it first.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.installed_packages import Environment
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.pipeline.installed_packages import Environment
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D06-known-breaks"
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
@@ -79,15 +79,15 @@ BREAKS = (
 )
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    for one in scene.environments:
-        found = [*_doubles(one, scene), *_runtimes(one, scene), *_table(one, scene)]
+def check(context: DoctorContext) -> Iterator[Finding]:
+    for one in context.environments:
+        found = [*_doubles(one, context), *_runtimes(one, context), *_table(one, context)]
         yield from found
         if not found:
-            yield Verdict(ID, "ok", "none", where=f"{one.name}: {one.folder}")
+            yield Finding(ID, "ok", "none", where=f"{one.name}: {one.folder}")
 
 
-def _table(one: Environment, scene: Scene) -> Iterator[Verdict]:
+def _table(one: Environment, context: DoctorContext) -> Iterator[Finding]:
     from packaging.specifiers import SpecifierSet
 
     for row in BREAKS:
@@ -102,54 +102,54 @@ def _table(one: Environment, scene: Scene) -> Iterator[Verdict]:
         told = " with ".join(f"{name} {version}" for name, version in versions.items())
         if row.absent:
             told += f" without {', '.join(row.absent)}"
-        yield Verdict(
+        yield Finding(
             ID,
             "error" if row.state == "error" else "warning",
             f"{told}: {row.why}",
             where=f"{one.name}: {one.folder}",
-            fix=_fix(one, scene, row.absent),
+            fix=_fix(one, context, row.absent),
         )
 
 
-def _runtimes(one: Environment, scene: Scene) -> Iterator[Verdict]:
+def _runtimes(one: Environment, context: DoctorContext) -> Iterator[Finding]:
     where = f"{one.name}: {one.folder}"
     for family in (RUNTIMES, tuple(GENAI)):
         here = [name for name in family if one.installed(name)]
         if len(here) > 1:
             remove = f"{one.python} -m pip uninstall -y {' '.join(here)}"
-            yield Verdict(
+            yield Finding(
                 ID,
                 "error",
                 f"{' and '.join(here)} are installed into the same folder and break each other",
                 where=where,
-                fix=f"{remove}, then {_fix(one, scene, ())}",
+                fix=f"{remove}, then {_fix(one, context, ())}",
             )
     for genai, runtime in GENAI.items():
         if one.installed(genai) and not one.installed(runtime):
-            yield Verdict(
+            yield Finding(
                 ID,
                 "error",
                 f"{genai} is here without {runtime}, which it loads",
                 where=where,
-                fix=_fix(one, scene, (runtime,)),
+                fix=_fix(one, context, (runtime,)),
             )
 
 
-def _doubles(one: Environment, scene: Scene) -> Iterator[Verdict]:
+def _doubles(one: Environment, context: DoctorContext) -> Iterator[Finding]:
     for name, versions in one.recorded.items():
         if one.sites is not None and len(versions) > 1:  # on one's own path one hides the other
-            yield Verdict(
+            yield Finding(
                 ID,
                 "warning",
                 f"{name} is recorded as installed at {' and '.join(versions)}: a broken install",
                 where=f"{one.name}: {one.folder}",
-                fix=f"remove {one.name}, then {scene.setup}",
+                fix=f"remove {one.name}, then {context.setup}",
             )
 
 
-def _fix(one: Environment, scene: Scene, missing: tuple[str, ...]) -> str:
-    if scene.project is not None:
-        return scene.setup
+def _fix(one: Environment, context: DoctorContext, missing: tuple[str, ...]) -> str:
+    if context.project is not None:
+        return context.setup
     if missing:
         return f"{one.python} -m pip install {' '.join(missing)}"
     return "use an environment that has only what one project needs: make setup, in the project"

@@ -2,7 +2,7 @@
 
 Each line of a project's Makefile is one command that works by itself.
 
-To mend it: nothing has to be done. `make setup` is `sh setup/setup.sh` (Windows:
+To fix it: nothing has to be done. `make setup` is `sh setup/setup.sh` (Windows:
 `setup\\setup.ps1`), `make finetune` is `.venv/bin/phi3scaffold run`, and every other goal is the
 verb of its name.
 """
@@ -13,22 +13,22 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D17-make"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     if shutil.which("make"):
-        yield Verdict(ID, "ok", "installed")
+        yield Finding(ID, "ok", "installed")
         return
     windows = sys.platform == "win32"
     verb = r".venv\Scripts\phi3scaffold" if windows else ".venv/bin/phi3scaffold"
-    yield Verdict(
+    yield Finding(
         ID,
         "note",
         "Not installed, and not needed",
-        fix=f"instead of make setup: {scene.setup}; of make finetune: {verb} run; of make infer: "
+        fix=f"instead of make setup: {context.setup}; of make finetune: {verb} run; of make infer: "
         f"{verb} infer",
     )

@@ -3,7 +3,7 @@
 `project.yaml: model.id` is a name of `phi3scaffold models`, a hub id, or a folder. `phi3scaffold
 model` fetches it once, at the commit in model.lock.
 
-To mend it: the message says which file is missing or wrong. HF_HUB_OFFLINE=1 forbids to fetch:
+To fix it: the message says which file is missing or wrong. HF_HUB_OFFLINE=1 forbids to fetch:
 unset it for that one command.
 """
 
@@ -11,24 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict, from_error
 from phi3scaffold.models import catalogue
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding, from_error
 from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D19-model"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     from phi3scaffold.models.model_folder import check_model_folder
     from phi3scaffold.models.model_lock import local_folder, read_lock
 
-    project = scene.project
-    if project is None or scene.model != project.model_id:
+    project = context.project
+    if project is None or context.model != project.model_id:
         return
     try:
-        entry = catalogue.describe(scene.model) if local_folder(project) is None else None
+        entry = catalogue.describe(context.model) if local_folder(project) is None else None
         folder = local_folder(project)
         if folder is not None:
             check_model_folder(folder)
@@ -40,49 +40,50 @@ def check(scene: Scene) -> Iterator[Verdict]:
         try:
             check_model_folder(project.base)
         except ScaffoldError as error:
-            yield Verdict(ID, "error", error.what, error.where, "phi3scaffold model")
+            yield Finding(ID, "error", error.what, error.where, "phi3scaffold model")
             return
         commit = f" at {lock.commit[:12]}" if lock and lock.commit else ""
-        yield Verdict(ID, "ok", f"{scene.model}{commit} is here", where=str(project.base))
+        yield Finding(ID, "ok", f"{context.model}{commit} is here", where=str(project.base))
     elif folder is not None:
-        yield Verdict(ID, "ok", "a folder of this machine", where=str(folder))
+        yield Finding(ID, "ok", "a folder of this machine", where=str(folder))
     elif entry is not None and entry.hub_id is None:
-        yield Verdict(ID, "ok", f"{scene.model} comes with this package")
-    elif not needs_hub(scene):
-        where = "the job fetches it" if scene.remote else "it lies in the hub's cache"
-        yield Verdict(ID, "ok", f"{scene.model}: {where}")
+        yield Finding(ID, "ok", f"{context.model} comes with this package")
+    elif not needs_hub(context):
+        where = "the job fetches it" if context.remote else "it lies in the hub's cache"
+        yield Finding(ID, "ok", f"{context.model}: {where}")
     elif hub_is_forbidden():
-        yield Verdict(
+        yield Finding(
             ID,
             "error",
-            f"{scene.model} is not here, and HF_HUB_OFFLINE forbids to ask for it",
+            f"{context.model} is not here, and HF_HUB_OFFLINE forbids to ask for it",
             where="HF_HUB_OFFLINE",
-            fix=f"unset HF_HUB_OFFLINE; phi3scaffold {'submit' if scene.remote else 'model'}",
+            fix=f"unset HF_HUB_OFFLINE; phi3scaffold {'job submit' if context.remote else 'model'}",
         )
     else:
-        verb = "the job" if scene.remote else "`phi3scaffold model`"
-        yield Verdict(ID, "ok", f"{scene.model} is not here yet; {verb} fetches it")
+        verb = "the job" if context.remote else "`phi3scaffold model`"
+        yield Finding(ID, "ok", f"{context.model} is not here yet; {verb} fetches it")
 
 
-def needs_hub(scene: Scene) -> bool:
+def needs_hub(context: DoctorContext) -> bool:
     """Whether the hub has still to be asked for the base model from here."""
     from phi3scaffold.models import model_hub
     from phi3scaffold.models.model_lock import local_folder
 
-    entry = catalogue.find(scene.model)
+    entry = catalogue.find(context.model)
     if entry is not None and entry.hub_id is None:
         return False
-    if scene.project is None or scene.model != scene.project.model_id:
-        return not catalogue.is_local(scene.model)
-    if scene.project.base_bytes or local_folder(scene.project) is not None:
+    if context.project is None or context.model != context.project.model_id:
+        return not catalogue.is_local(context.model)
+    if context.project.base_bytes or local_folder(context.project) is not None:
         return False
-    commit = _commit(scene.project)
+    commit = _commit(context.project)
     if commit is None:
         return True
-    if scene.remote:  # a job is told the commit, and fetches the model itself
+    if context.remote:  # a job is told the commit, and fetches the model itself
         return False
     return (
-        model_hub.from_cache(catalogue.describe(scene.model).hub_id or scene.model, commit) is None
+        model_hub.from_cache(catalogue.describe(context.model).hub_id or context.model, commit)
+        is None
     )
 
 

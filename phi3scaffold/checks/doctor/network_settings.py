@@ -4,7 +4,7 @@ HTTPS_PROXY and its like have to be addresses; SSL_CERT_FILE, REQUESTS_CA_BUNDLE
 have to name files that are there, or every connection fails. HF_ENDPOINT, where it is set, is the
 address of another hub.
 
-To mend it: unset what is wrong, or write it right.
+To fix it: unset what is wrong, or write it right.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D18-network-settings"
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
@@ -23,7 +23,7 @@ FILES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"
 SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     told, wrong = [], False
     for name in (*PROXIES, *(proxy.lower() for proxy in PROXIES), "HF_ENDPOINT"):
         value = os.environ.get(name)
@@ -36,12 +36,14 @@ def check(scene: Scene) -> Iterator[Verdict]:
                 "https://hub.example" if name == "HF_ENDPOINT" else "http://proxy.example:8080"
             )
             fix = f"export {name}={example}, or unset {name}"
-            yield Verdict(ID, "error", f"{name} is no address", where=name, fix=fix)
-        elif value.startswith("socks") and not scene.environments[0].installed("socksio"):
+            yield Finding(ID, "error", f"{name} is no address", where=name, fix=fix)
+        elif value.startswith("socks") and not context.environments[0].installed("socksio"):
             wrong = True
             what = f"{name} is a SOCKS proxy, and socksio is not installed: the hub cannot be asked"
-            fix = f"{scene.environments[0].python} -m pip install socksio pysocks; or unset {name}"
-            yield Verdict(ID, "error", what, where=name, fix=fix)
+            fix = (
+                f"{context.environments[0].python} -m pip install socksio pysocks; or unset {name}"
+            )
+            yield Finding(ID, "error", what, where=name, fix=fix)
         else:
             told.append(f"{name} {host}")
     for name in FILES:
@@ -49,11 +51,11 @@ def check(scene: Scene) -> Iterator[Verdict]:
         if value and not Path(value).exists():
             wrong = True
             what = f"{name} names a file that is not there: every connection fails"
-            yield Verdict(ID, "error", what, where=value, fix=f"unset {name}, or mend the path")
+            yield Finding(ID, "error", what, where=value, fix=f"unset {name}, or mend the path")
         elif value:
             told.append(f"{name} {value}")
     if not wrong:
-        yield Verdict(ID, "ok", ", ".join(told) or "none is set")
+        yield Finding(ID, "ok", ", ".join(told) or "none is set")
 
 
 def _host(value: str, schemes: tuple[str, ...]) -> str | None:

@@ -4,16 +4,17 @@ A project's setup/requirements.txt holds the exact pins, setup/constraints.txt w
 along. Olive, ONNX Runtime GenAI and transformers break each other between releases: another
 version may work, and nobody has seen it. Outside of a project only what is installed is compared.
 
-To mend it: `make setup` installs what is missing and puts back what differs.
+To fix it: `make setup` installs what is missing and puts back what differs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.installed_packages import Environment, read_pins, same
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.pipeline.installed_packages import Environment, read_pins, same
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
+from phi3scaffold.targets.registry import TARGETS
 
 ID = "D05-packages"
 SHOWN = 6  # of a list of packages
@@ -25,24 +26,23 @@ EXTRAS = {
     "directml": "onnxruntime-genai-directml",
     "track": "mlflow-skinny",
     "serve": "fastapi",
-    "aml": "azure-ai-ml",
 }
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    for one in scene.environments:
+def check(context: DoctorContext) -> Iterator[Finding]:
+    for one in context.environments:
         if one.pins:
-            yield from _compare(one, one.pins, scene)
-        elif scene.project is not None:
-            yield Verdict(
+            yield from _compare(one, one.pins, context)
+        elif context.project is not None:
+            yield Finding(
                 ID,
                 "error",
                 "The list of what has to be installed is missing",
                 where=str(one.requirements),
                 fix="take it from git again: git checkout -- setup",
             )
-    if scene.project is None:
-        yield from _compare(scene.environments[0], known_pins(scene.environments[0]), scene)
+    if context.project is None:
+        yield from _compare(context.environments[0], known_pins(context.environments[0]), context)
 
 
 def known_pins(here: Environment) -> dict[str, str]:
@@ -50,15 +50,16 @@ def known_pins(here: Environment) -> dict[str, str]:
     from phi3scaffold.generator.requirements import distribution
 
     found = distribution()
+    targets = {one.extra for one in TARGETS.values() if one.extra}
     pins = read_pins(found.base)
-    for extra, package in EXTRAS.items():
+    for extra, package in [*EXTRAS.items(), *targets]:
         if here.installed(package):
             pins |= read_pins(found.extras.get(extra, ()))
     pins.pop("flatbuffers", None)  # any of them will do
     return pins
 
 
-def _compare(one: Environment, pins: dict[str, str], scene: Scene) -> Iterator[Verdict]:
+def _compare(one: Environment, pins: dict[str, str], context: DoctorContext) -> Iterator[Finding]:
     where = f"{one.name}: {one.folder}"
     missing = [name for name in pins if one.installed(name) is None]
     other = {
@@ -66,26 +67,26 @@ def _compare(one: Environment, pins: dict[str, str], scene: Scene) -> Iterator[V
         for name, version in pins.items()
         if (found := one.installed(name)) is not None and not same(found, version)
     }
-    fix = scene.setup if scene.project else "install phi3scaffold again"
+    fix = context.setup if context.project else "install phi3scaffold again"
     if missing:
         told = f"{len(missing)} of {len(pins)} packages are not installed: {_few(missing)}"
-        yield Verdict(ID, "error" if scene.project else "warning", told, where=where, fix=fix)
+        yield Finding(ID, "error" if context.project else "warning", told, where=where, fix=fix)
     if other:
         told = _few([f"{name} {one.installed(name)} (pinned {other[name]})" for name in other])
-        yield Verdict(ID, "warning", f"Not the proved version: {told}", where=where, fix=fix)
-    beside = _beside(scene, one, pins)
+        yield Finding(ID, "warning", f"Not the proved version: {told}", where=where, fix=fix)
+    beside = _beside(context, one, pins)
     if beside and not missing:
         told = f"Brought along, and not as in constraints.txt: {_few(beside)}"
-        yield Verdict(ID, "note", told, where=where, fix=fix)
+        yield Finding(ID, "note", told, where=where, fix=fix)
     if not missing and not other and not beside:
-        yield Verdict(ID, "ok", f"{len(pins)} pinned packages, all as pinned", where=where)
+        yield Finding(ID, "ok", f"{len(pins)} pinned packages, all as pinned", where=where)
 
 
-def _beside(scene: Scene, one: Environment, pins: dict[str, str]) -> list[str]:
+def _beside(context: DoctorContext, one: Environment, pins: dict[str, str]) -> list[str]:
     """What the project's constraints say of packages that are here at another version."""
-    if scene.project is None:
+    if context.project is None:
         return []
-    path = scene.folder / "setup" / "constraints.txt"
+    path = context.folder / "setup" / "constraints.txt"
     if not path.is_file():
         return []
     fixed = read_pins(path.read_text(encoding="utf-8").splitlines())

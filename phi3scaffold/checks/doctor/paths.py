@@ -6,7 +6,7 @@ folder that is synchronized (OneDrive, Dropbox, iCloud) gigabytes of models are 
 are locked while they are. In WSL the disks of Windows (/mnt/c) are many times slower than WSL's
 own.
 
-To mend it: move the project; its path stands in nothing that it holds but .venv, which `make
+To fix it: move the project; its path stands in nothing that it holds but .venv, which `make
 setup` makes anew.
 """
 
@@ -17,9 +17,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.pipeline import machine
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D14-paths"
 BELOW = 200  # characters of the longest path below a project: in PyTorch, 196 with .venv
@@ -30,34 +30,34 @@ LONG = (
 )
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    found = [*problems(scene.folder, windows=sys.platform == "win32", long=_long_paths())]
+def check(context: DoctorContext) -> Iterator[Finding]:
+    found = [*problems(context.folder, windows=sys.platform == "win32", long=_long_paths())]
     yield from found
     if not found:
-        yield Verdict(ID, "ok", "no trouble with its path", where=str(scene.folder))
+        yield Finding(ID, "ok", "no trouble with its path", where=str(context.folder))
 
 
-def problems(folder: Path, *, windows: bool, long: bool) -> Iterator[Verdict]:
+def problems(folder: Path, *, windows: bool, long: bool) -> Iterator[Finding]:
     """What is wrong with a project's path; `long`: whether Windows takes long ones."""
     where = str(folder)
     if windows and not long and len(where) + BELOW > 260:
         told = f"{len(where)} characters: files in .venv exceed the 260 that Windows takes"
-        yield Verdict(
+        yield Finding(
             ID, "error", told, where=where, fix=f"a shorter path, such as C:\\p; or {LONG}"
         )
     if not windows and os.pathsep in where:
         told = f"{os.pathsep!r} in the path: Python makes no virtual environment there"
-        yield Verdict(ID, "error", told, where=where, fix="move the project to another folder")
+        yield Finding(ID, "error", told, where=where, fix="move the project to another folder")
     parts = [part.lower() for part in where.replace("\\", "/").split("/")]
     for part in parts:
         if part.startswith(SYNCHRONIZED):
             told = f"{part}: models of gigabytes are uploaded, and locked meanwhile"
             fix = "move the project out of the folder that is synchronized"
-            yield Verdict(ID, "warning", told, where=where, fix=fix)
+            yield Finding(ID, "warning", told, where=where, fix=fix)
             break
     if where.startswith("/mnt/") and _is_wsl():
         told = "A disk of Windows, many times slower than WSL's own"
-        yield Verdict(ID, "warning", told, where=where, fix="move the project below ~ in WSL")
+        yield Finding(ID, "warning", told, where=where, fix="move the project below ~ in WSL")
 
 
 def _is_wsl() -> bool:

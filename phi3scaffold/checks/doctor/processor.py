@@ -5,7 +5,7 @@ Training computes in bfloat16 where the processor has AVX512-BF16 or AMX (Intel,
 the memory for the weights. Without AVX2 or NEON, PyTorch and ONNX Runtime are many times slower,
 or do not start.
 
-To mend it: for float32 nothing has to be done. A virtual machine may hide what its host has:
+To fix it: for float32 nothing has to be done. A virtual machine may hide what its host has:
 choose the CPU type `host` (QEMU, Proxmox). Else use another machine.
 """
 
@@ -13,21 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.pipeline import machine
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D07-processor"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     found, name = machine.features(), machine.processor()
     if found is None:
-        yield Verdict(ID, "note", f"{name}: the system does not say what it can do")
+        yield Finding(ID, "note", f"{name}: the system does not say what it can do")
         return
     told = f"{name}: {', '.join(one for one in machine.FEATURES if one in found)}"
     if not machine.is_arm() and "AVX2" not in found:
-        yield Verdict(
+        yield Finding(
             ID,
             "warning",
             f"{name} shows no AVX2: PyTorch and ONNX Runtime are many times slower, or do not "
@@ -35,16 +35,16 @@ def check(scene: Scene) -> Iterator[Verdict]:
             fix="another machine; in a virtual machine the CPU type `host`",
         )
         return
-    if scene.remote or scene.target == "cuda":
-        yield Verdict(ID, "ok", told)
+    if context.remote or context.trains_on_gpu:
+        yield Finding(ID, "ok", told)
         return
     bfloat16 = machine.has_bfloat16()
     if bfloat16:
-        yield Verdict(ID, "ok", f"{told}: trains in bfloat16")
+        yield Finding(ID, "ok", f"{told}: trains in bfloat16")
     elif bfloat16 is None:
-        yield Verdict(ID, "ok", f"{told}; the system does not say whether it has bfloat16")
+        yield Finding(ID, "ok", f"{told}; the system does not say whether it has bfloat16")
     else:
-        yield Verdict(
+        yield Finding(
             ID,
             "note",
             f"{told}; no bfloat16: training computes in float32, and its weights take twice the "

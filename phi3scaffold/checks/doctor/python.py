@@ -3,7 +3,7 @@
 PyTorch, ONNX Runtime and pyarrow publish wheels for some versions of Python alone, and none for 32
 bits.
 
-To mend it: install a Python from 3.11 to 3.13; `PYTHON=/path/to/python3.11 make setup` (Windows:
+To fix it: install a Python from 3.11 to 3.13; `PYTHON=/path/to/python3.11 make setup` (Windows:
 `setup\\setup.ps1 -Python C:\\path\\python.exe`) makes the project's environment with it.
 """
 
@@ -14,13 +14,13 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D02-python"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     from packaging.specifiers import SpecifierSet
 
     from phi3scaffold.generator.requirements import distribution
@@ -28,27 +28,27 @@ def check(scene: Scene) -> Iterator[Verdict]:
     wanted = dict(distribution().fields).get("Requires-Python", "")
     bits = struct.calcsize("P") * 8
     if bits != 64:
-        yield Verdict(
+        yield Finding(
             ID,
             "error",
             f"This Python has {bits} bits; PyTorch and ONNX Runtime have no wheels for it",
             where=sys.executable,
             fix="install a Python of 64 bits, from 3.11 to 3.13",
         )
-    for one in scene.environments:
+    for one in context.environments:
         version = one.version
         if version is None:
             continue
         if version not in SpecifierSet(wanted, prereleases=True):
-            yield Verdict(
+            yield Finding(
                 ID,
                 "error",
                 f"Python {version} is not one that the packages are for ({wanted})",
                 where=str(one.python),
                 fix="remove that folder, then PYTHON=/path/to/python3.11 sh setup/setup.sh"
-                if one.sites is not None or scene.project
+                if one.sites is not None or context.project
                 else "install phi3scaffold with Python 3.11, 3.12 or 3.13",
             )
         elif bits == 64:
             kind = platform.python_implementation()
-            yield Verdict(ID, "ok", f"{kind} {version}, {bits} bits", where=str(one.python))
+            yield Finding(ID, "ok", f"{kind} {version}, {bits} bits", where=str(one.python))

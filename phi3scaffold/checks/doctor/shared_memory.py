@@ -3,7 +3,7 @@
 /dev/shm holds what processes share: the locks between the workers that prepare large data, and
 what NCCL passes between the GPUs of one machine. A container has 64 MB of it by default.
 
-To mend it: start the container with `docker run --shm-size=16g` (or `--ipc=host`).
+To fix it: start the container with `docker run --shm-size=16g` (or `--ipc=host`).
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.resource_estimates import GIB
-from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.pipeline import machine
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.formatting import binary_size
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D11-shared-memory"
 ENOUGH = GIB  # for NCCL between the GPUs of one machine
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     folder = machine.ROOT / "dev" / "shm"
-    if not folder.is_dir() or scene.remote:
+    if not folder.is_dir() or context.remote:
         return  # Windows and macOS have none
     total = shutil.disk_usage(folder).total
     larger = "start the container with docker run --shm-size=16g"
     if not os.access(folder, os.W_OK):
-        yield Verdict(
+        yield Finding(
             ID,
             "error",
             "It cannot be written to: worker processes cannot start",
             where=str(folder),
             fix="mount -o remount,rw /dev/shm, as root",
         )
-    elif total < ENOUGH and scene.target == "cuda" and len(scene.gpus) > 1:
-        told = f"{binary_size(total)}, too little for {len(scene.gpus)} GPUs at once"
-        yield Verdict(ID, "warning", told, where=str(folder), fix=larger)
+    elif total < ENOUGH and context.trains_on_gpu and len(context.gpus) > 1:
+        told = f"{binary_size(total)}, too little for {len(context.gpus)} GPUs at once"
+        yield Finding(ID, "warning", told, where=str(folder), fix=larger)
     else:
-        yield Verdict(ID, "ok", f"{binary_size(total)}", where=str(folder))
+        yield Finding(ID, "ok", f"{binary_size(total)}", where=str(folder))

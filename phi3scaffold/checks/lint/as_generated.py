@@ -5,7 +5,7 @@ but the answers, setup/setup.sh and setup.ps1, and setup/constraints.txt. Everyt
 They are compared with the template that travels in the project's own wheel, so the version of
 phi3scaffold that looks does not matter.
 
-To mend it: `--fix` puts the original back and prints what it took away. Components of your own
+To fix it: `--fix` puts the original back and prints what it took away. Components of your own
 belong into a script of their own, named in the Olive config.
 """
 
@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from phi3scaffold.checks.lint.wheel import wheels_of
-from phi3scaffold.checks.lint_context import Change, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import FileChange, LintContext
+from phi3scaffold.project.findings import Finding
 
 ID = "L17-as-generated"
 TEMPLATE = "phi3scaffold/template/project"
@@ -30,32 +30,32 @@ ORIGINALS = {
 }
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    if len(wheels_of(tree)) != 1:
-        yield Verdict(ID, "skipped", "there is no single wheel in setup/ to compare with (L15)")
+def check(context: LintContext) -> Iterator[Finding]:
+    if len(wheels_of(context)) != 1:
+        yield Finding(ID, "skipped", "there is no single wheel in setup/ to compare with (L15)")
         return
-    for name, original in _originals(tree):
-        found = tree.text(name)
+    for name, original in _originals(context):
+        found = context.text(name)
         if found is None:
-            yield Verdict(ID, "error", "It is missing.", name, "phi3scaffold lint --fix")
-        elif found != original and not tree.has_marks(name):
+            yield Finding(ID, "error", "It is missing.", name, "phi3scaffold lint --fix")
+        elif found != original and not context.has_marks(name):
             line = _first_difference(found, original)
             what = "It is not as it was generated, and an update would conflict with it."
             fix = "phi3scaffold lint --fix puts the original back"
-            yield Verdict(ID, "warning", what, f"{name}:{line}", fix)
+            yield Finding(ID, "warning", what, f"{name}:{line}", fix)
 
 
-def fix(tree: Tree) -> Iterator[Change]:
+def fix(context: LintContext) -> Iterator[FileChange]:
     """The originals."""
-    for name, original in _originals(tree):
-        if tree.text(name) != original and not tree.has_marks(name):
-            yield Change(name, original, "as it was generated")
+    for name, original in _originals(context):
+        if context.text(name) != original and not context.has_marks(name):
+            yield FileChange(name, original, "as it was generated")
 
 
-def _originals(tree: Tree) -> Iterator[tuple[str, str]]:
+def _originals(context: LintContext) -> Iterator[tuple[str, str]]:
     """Each file with the text that it has to have; nothing for what cannot be known."""
     try:
-        with zipfile.ZipFile(wheels_of(tree)[0]) as wheel:
+        with zipfile.ZipFile(wheels_of(context)[0]) as wheel:
             inside = set(wheel.namelist())
             texts = {
                 name: wheel.read(place).decode("utf-8").replace("\r\n", "\n")
@@ -65,7 +65,7 @@ def _originals(tree: Tree) -> Iterator[tuple[str, str]]:
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError):
         return  # L15
     for name, text in texts.items():
-        whole = _rendered(text, tree.answers) if ORIGINALS[name].endswith(".jinja") else text
+        whole = _rendered(text, context.answers) if ORIGINALS[name].endswith(".jinja") else text
         if whole is not None:
             yield name, whole
 

@@ -4,7 +4,7 @@ YAML and JSON take the last of two equal keys without a word, so the first setti
 Looked at are project.yaml, datasets/dataset.yaml, what lies in fine-tuning/ and setup/, model.lock,
 .copier-answers.yml, and the Python files of the project.
 
-To mend it: go to the line that is named. YAML wants blanks before keys, no tabs, and quotes around
+To fix it: go to the line that is named. YAML wants blanks before keys, no tabs, and quotes around
 texts with : { # or [; JSON wants a comma between two fields and none behind the last.
 """
 
@@ -13,9 +13,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint_context import ANSWERS, DATASET, LOCK, OLIVE, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import ANSWERS, DATASET, LOCK, OLIVE, LintContext
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import dotted
 from phi3scaffold.project.settings import MARKER
 
@@ -25,25 +25,25 @@ ENDINGS = (".yaml", ".yml", ".json")
 FOLDERS = ("fine-tuning/", "setup/")
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    names = {name for name in tree.files if name.startswith(FOLDERS) and name.endswith(ENDINGS)}
-    names |= {name for name in (ANSWERS, LOCK) if (tree.root / name).is_file()}
+def check(context: LintContext) -> Iterator[Finding]:
+    names = {name for name in context.files if name.startswith(FOLDERS) and name.endswith(ENDINGS)}
+    names |= {name for name in (ANSWERS, LOCK) if (context.root / name).is_file()}
     for name in (*NEEDED, *sorted(names - set(NEEDED))):
-        if not tree.has_marks(name):
-            yield from _configuration(tree, name)
-    for name in tree.files:
-        if name.endswith(".py") and not tree.has_marks(name):
-            yield from _script(tree, name)
+        if not context.has_marks(name):
+            yield from _configuration(context, name)
+    for name in context.files:
+        if name.endswith(".py") and not context.has_marks(name):
+            yield from _script(context, name)
 
 
-def _configuration(tree: Tree, name: str) -> Iterator[Verdict]:
+def _configuration(context: LintContext, name: str) -> Iterator[Finding]:
     try:
-        document = tree.read(name)
+        document = context.read(name)
     except ScaffoldError as error:
-        yield tree.verdict(ID, error)
+        yield context.finding(ID, error)
         return
     for path, line in document.places.doubles:
-        yield Verdict(
+        yield Finding(
             ID,
             "error",
             f"{dotted(path)} stands here a second time; only the last one counts.",
@@ -52,9 +52,9 @@ def _configuration(tree: Tree, name: str) -> Iterator[Verdict]:
         )
 
 
-def _script(tree: Tree, name: str) -> Iterator[Verdict]:
+def _script(context: LintContext, name: str) -> Iterator[Finding]:
     try:
-        ast.parse(tree.text(name) or "")
+        ast.parse(context.text(name) or "")
     except SyntaxError as error:
         what = f"Not valid Python: {error.msg}."
-        yield Verdict(ID, "error", what, f"{name}:{error.lineno}", "mend that line")
+        yield Finding(ID, "error", what, f"{name}:{error.lineno}", "mend that line")

@@ -9,7 +9,7 @@ lint:
 
 A wrong ID would leave out nothing, silently, or hide what has another name by now.
 
-To mend it: the message names the ID that is nearest; `phi3scaffold lint --all` lists them.
+To fix it: the message names the ID that is nearest; `phi3scaffold lint --all` lists them.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint_context import Tree, ignore_list
+from phi3scaffold.checks.lint_context import LintContext, ignore_list
 from phi3scaffold.checks.runner import load
-from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.settings import MARKER
 
 ID = "L04-ignore-list"
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
+def check(context: LintContext) -> Iterator[Finding]:
     try:
-        given = ignore_list(tree)
+        given = ignore_list(context)
     except ScaffoldError as error:
-        yield tree.verdict(ID, error)
+        yield context.finding(ID, error)
         return
     known = [module.ID for module in load("lint")]
     for index, identity in enumerate(given):
         if identity not in known:
-            document = tree.document(MARKER)
+            document = context.document(MARKER)
             assert document is not None
             inside = document.get("lint", "ignore")
             place = document.at("lint", "ignore", index if isinstance(inside, list) else identity)
             near = difflib.get_close_matches(identity, known, 1, 0.4)
             fix = f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}"
-            yield Verdict(ID, "error", f"There is no check {identity!r}.", place, fix)
+            yield Finding(ID, "error", f"There is no check {identity!r}.", place, fix)

@@ -4,7 +4,7 @@ Marks such as `<<<<<<<` say that two versions of a place must be made one by a p
 in .rej hold what could not be merged. A placeholder of the template that was never filled in
 would be taken for text.
 
-To mend it: decide between the two sides, take the three marks out, remove the .rej file. For a
+To fix it: decide between the two sides, take the three marks out, remove the .rej file. For a
 placeholder: write the value in its place.
 """
 
@@ -13,30 +13,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint_context import DATASET, MARKS, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import DATASET, MARKS, LintContext
+from phi3scaffold.project.findings import Finding
 
 ID = "L02-leftovers"
 TEXTS = (".yaml", ".yml", ".json", ".md", ".txt", ".sh", ".ps1", ".py", "file", "ignore", "ibutes")
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
+def check(context: LintContext) -> Iterator[Finding]:
     jinja = _jinja()
-    for name in tree.files:
+    for name in context.files:
         if name.endswith(".rej"):
             what = "An update could not merge this."
-            yield Verdict(ID, "error", what, name, "put it in by hand, then remove the file")
+            yield Finding(ID, "error", what, name, "put it in by hand, then remove the file")
         if not name.endswith(TEXTS) or (name.startswith("datasets/") and name != DATASET):
             continue
-        text = tree.text(name) or ""
+        text = context.text(name) or ""
         for match in MARKS.finditer(text):
             if match[0].startswith("<"):
                 what = "A conflict that nobody has resolved begins here."
                 fix = "keep one side, or both, and take the lines <<<<<<<, ======= and >>>>>>> out"
-                yield Verdict(ID, "error", what, f"{name}:{_line(text, match)}", fix)
+                yield Finding(ID, "error", what, f"{name}:{_line(text, match)}", fix)
         for match in jinja.finditer(text):
             what = f"{match[0]} is the template's, and was never filled in."
-            yield Verdict(
+            yield Finding(
                 ID, "error", what, f"{name}:{_line(text, match)}", "write the value in its place"
             )
 

@@ -4,7 +4,7 @@ Each folder in gen-model/ and model-cache/ has a manifest.json with the size and
 file. A file that was cut short while copying, or changed by hand, answers in silence, and wrongly.
 Sizes are compared always, hashes with `--deep`, which reads all weights.
 
-To mend it: `phi3scaffold run` makes again what is not as its manifest says (`phi3scaffold model`:
+To fix it: `phi3scaffold run` makes again what is not as its manifest says (`phi3scaffold model`:
 the base model).
 """
 
@@ -14,50 +14,50 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks.lint_context import Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import LintContext
 from phi3scaffold.pipeline import manifest
+from phi3scaffold.project.findings import Finding
 
 ID = "L13-manifests"
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
+def check(context: LintContext) -> Iterator[Finding]:
     from phi3scaffold.stages.graph import STAGES
 
-    if tree.project is None:
-        yield Verdict(ID, "skipped", "project.yaml cannot be understood")
+    if context.project is None:
+        yield Finding(ID, "skipped", "project.yaml cannot be understood")
         return
-    folders = sorted({stage.folder(tree.project) for stage in STAGES.values()})
+    folders = sorted({stage.folder(context.project) for stage in STAGES.values()})
     there = [folder for folder in folders if folder.is_dir() and any(folder.iterdir())]
     if not there:
-        yield Verdict(ID, "skipped", "nothing was made yet")
+        yield Finding(ID, "skipped", "nothing was made yet")
         return
     for folder in there:
-        yield from _folder(tree, folder)
+        yield from _folder(context, folder)
 
 
-def _folder(tree: Tree, folder: Path) -> Iterator[Verdict]:
-    name = folder.relative_to(tree.root).as_posix()
+def _folder(context: LintContext, folder: Path) -> Iterator[Finding]:
+    name = folder.relative_to(context.root).as_posix()
     again = "phi3scaffold model" if name.startswith("model-cache") else "phi3scaffold run"
     made = manifest.read(folder)
     if made is None:
         # `new` lays tiny's weights there; the model stage writes the manifest
         if name != "model-cache/base":
             what = "It has no manifest that can be read: nobody knows what made it."
-            yield Verdict(ID, "warning", what, f"{name}/{manifest.NAME}", again)
+            yield Finding(ID, "warning", what, f"{name}/{manifest.NAME}", again)
         return
-    if tree.deep:
-        tree.say(f"reading {name}")
+    if context.deep:
+        context.say(f"reading {name}")
     for file, entry in made.files.items():
         path = folder / file
         if not path.is_file():
-            yield Verdict(ID, "error", "It is gone.", f"{name}/{file}", again)
+            yield Finding(ID, "error", "It is gone.", f"{name}/{file}", again)
         elif path.stat().st_size != entry["bytes"]:
             what = f"It has {path.stat().st_size} bytes; it was made with {entry['bytes']}."
-            yield Verdict(ID, "error", what, f"{name}/{file}", again)
-        elif tree.deep and _sha256(path) != entry["sha256"]:
+            yield Finding(ID, "error", what, f"{name}/{file}", again)
+        elif context.deep and _sha256(path) != entry["sha256"]:
             what = "Its content has changed since it was made."
-            yield Verdict(ID, "error", what, f"{name}/{file}", again)
+            yield Finding(ID, "error", what, f"{name}/{file}", again)
 
 
 def _sha256(path: Path) -> str:

@@ -5,7 +5,7 @@ config trains with r = 64. So the installed Olive is asked itself, part by part;
 and no user_script is run. This takes some seconds; the answer is kept in gen-model/ until the
 config or Olive has changed.
 
-To mend it: fine-tuning/README.md has today's names; `phi3scaffold migrate --check` says the same of
+To fix it: fine-tuning/README.md has today's names; `phi3scaffold migrate --check` says the same of
 an old config, and `phi3scaffold migrate` makes a project of it.
 """
 
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.checks.lint_context import OLIVE, Document, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import OLIVE, Document, LintContext
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key
 from phi3scaffold.project.olive_config import TRAINING
 
@@ -35,26 +35,26 @@ Found = list[tuple[Key, str]]  # where, and what Olive does with it
 _asked: dict[str, Found] = {}  # of this process
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    config = tree.document(OLIVE)
+def check(context: LintContext) -> Iterator[Finding]:
+    config = context.document(OLIVE)
     if config is None:
-        yield Verdict(ID, "skipped", f"{OLIVE} cannot be read")
+        yield Finding(ID, "skipped", f"{OLIVE} cannot be read")
         return
     if importlib.util.find_spec("olive") is None:
-        yield Verdict(ID, "skipped", "Olive is not installed here: make setup")
+        yield Finding(ID, "skipped", "Olive is not installed here: make setup")
         return
     identity = _identity(config)
-    answer = _asked[identity] if identity in _asked else _kept(tree.root / KEPT, identity)
+    answer = _asked[identity] if identity in _asked else _kept(context.root / KEPT, identity)
     if answer is None:
-        if tree.quick:
-            yield Verdict(ID, "skipped", "Olive was not asked (--quick)")
+        if context.quick:
+            yield Finding(ID, "skipped", "Olive was not asked (--quick)")
             return
-        tree.say(f"asking Olive about {OLIVE}; this takes some seconds")
+        context.say(f"asking Olive about {OLIVE}; this takes some seconds")
         answer = _ask(config)
-        _keep(tree.root / KEPT, identity, answer)
+        _keep(context.root / KEPT, identity, answer)
     _asked[identity] = answer
     for path, what in answer:
-        yield Verdict(ID, "error", what, config.at(*path), _today(config, path) or FIX)
+        yield Finding(ID, "error", what, config.at(*path), _today(config, path) or FIX)
 
 
 def _today(config: Document, path: Key) -> str | None:

@@ -4,7 +4,7 @@ The stages cut the list of passes: training, MergeAdapterWeights, quantizers, Mo
 without a pass stops a run after the hours that the ones before it took. Paths are relative to the
 project, so that it can be moved and sent to the cloud.
 
-To mend it: the message names the pass; fine-tuning/README.md explains each of them.
+To fix it: the message names the pass; fine-tuning/README.md explains each of them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from phi3scaffold.checks.lint_context import DATASET, OLIVE, Document, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import DATASET, OLIVE, Document, LintContext
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key
 from phi3scaffold.project.olive_config import load_config
 
@@ -22,15 +22,15 @@ ID = "L08-olive-passes"
 STAGES = ("finetune", "merge", "export")
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    document = tree.document(OLIVE)
+def check(context: LintContext) -> Iterator[Finding]:
+    document = context.document(OLIVE)
     if document is None:
-        yield Verdict(ID, "skipped", f"{OLIVE} cannot be read")
+        yield Finding(ID, "skipped", f"{OLIVE} cannot be read")
         return
     try:
-        config = load_config(tree.root / OLIVE)
+        config = load_config(context.root / OLIVE)
     except ScaffoldError as error:
-        yield tree.verdict(ID, error)
+        yield context.finding(ID, error)
         return
     whole = True
     for stage in STAGES:
@@ -38,32 +38,32 @@ def check(tree: Tree) -> Iterator[Verdict]:
             config.names_for(stage)
         except ScaffoldError as error:
             whole = False
-            yield tree.verdict(ID, error)
-    if whole and tree.project and tree.project.merge_base == "nf4":
+            yield context.finding(ID, error)
+    if whole and context.project and context.project.merge_base == "nf4":
         try:
             config.nf4_base()
         except ScaffoldError as error:
-            yield tree.verdict(ID, error)
-    yield from _paths(tree, document)
+            yield context.finding(ID, error)
+    yield from _paths(context, document)
 
 
-def _paths(tree: Tree, config: Document) -> Iterator[Verdict]:
+def _paths(context: LintContext, config: Document) -> Iterator[Finding]:
     for key in ("cache_dir", "output_dir"):
         value = config.get(key)
         if isinstance(value, str) and _leads_out(value):
             what = f"{value} leads out of the project."
-            yield Verdict(ID, "error", what, config.at(key), f'"{key}": "gen-model/.work/olive"')
+            yield Finding(ID, "error", what, config.at(key), f'"{key}": "gen-model/.work/olive"')
     rows = config.get("data_configs")
     for index in range(len(rows) if isinstance(rows, list) else 0):
         at: Key = ("data_configs", index)
         script = config.get(*at, "user_script")
-        if isinstance(script, str) and not (tree.root / script).is_file():
+        if isinstance(script, str) and not (context.root / script).is_file():
             what = f"There is no {script}."
             fix = "a path relative to the project: fine-tuning/user_script.py"
-            yield Verdict(ID, "error", what, config.at(*at, "user_script"), fix)
+            yield Finding(ID, "error", what, config.at(*at, "user_script"), fix)
         dataset = config.get(*at, "load_dataset_config", "dataset")
         if isinstance(dataset, str) and dataset.endswith((".yaml", ".yml")) and dataset != DATASET:
-            yield Verdict(
+            yield Finding(
                 ID,
                 "error",
                 f"Its rows are those of {dataset}; everything else reads {DATASET}.",

@@ -4,7 +4,7 @@ The pins work together; newer ones do not (Olive 0.13 with ONNX Runtime GenAI 0.
 says nothing). Each file is compared with what the wheel in setup/ asks for. More packages than
 that are yours.
 
-To mend it: `--fix` writes the pins that are missing or differ. To have newer ones, update the
+To fix it: `--fix` writes the pins that are missing or differ. To have newer ones, update the
 runtime: `phi3scaffold update`.
 """
 
@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from phi3scaffold.checks.lint.wheel import wheels_of
-from phi3scaffold.checks.lint_context import Change, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import FileChange, LintContext
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 
 ID = "L16-pins"
 # The head of each file says for which extras it was written.
@@ -34,51 +34,51 @@ class Wrong(NamedTuple):
     wanted: str
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    if len(wheels_of(tree)) != 1:
-        yield Verdict(ID, "skipped", "there is no single wheel in setup/ to compare with (L15)")
+def check(context: LintContext) -> Iterator[Finding]:
+    if len(wheels_of(context)) != 1:
+        yield Finding(ID, "skipped", "there is no single wheel in setup/ to compare with (L15)")
         return
-    for wrong in _all(tree):
+    for wrong in _all(context):
         place = f"{wrong.file}:{wrong.line}" if wrong.line else wrong.file
         what = f"{wrong.found} is not what the runtime is proved with: {wrong.wanted}."
         if wrong.line is None:
             what = f"{wrong.wanted} is missing, which the runtime needs."
-        yield Verdict(ID, "error", what, place, f"{wrong.wanted} (lint --fix writes it)")
+        yield Finding(ID, "error", what, place, f"{wrong.wanted} (lint --fix writes it)")
 
 
-def _all(tree: Tree) -> Iterator[Wrong]:
+def _all(context: LintContext) -> Iterator[Wrong]:
     from phi3scaffold.generator import requirements
 
     try:
-        runtime = requirements.of_wheel(wheels_of(tree)[0])
+        runtime = requirements.of_wheel(wheels_of(context)[0])
     except ScaffoldError:
         return  # L15 says so
     proved: dict[str, str] = {}
-    names = [name for name in tree.files if re.fullmatch(r"setup/requirements.*\.txt", name)]
+    names = [name for name in context.files if re.fullmatch(r"setup/requirements.*\.txt", name)]
     for name in (*names, "setup/conda.yaml"):
-        head = EXTRAS.search(tree.text(name) or "")
+        head = EXTRAS.search(context.text(name) or "")
         extras = [one.strip() for one in head[1].split(",")] if head else []
         if not extras or any(extra not in runtime.extras for extra in extras):
             continue  # not written by `new`
         wanted = {_key(line): line for line in requirements.pins(*extras, of=runtime)}
         proved |= wanted
-        there = _lines(tree, name)
+        there = _lines(context, name)
         for key, line in wanted.items():
             if key not in there:
                 yield Wrong(name, None, "", line)
             elif _plain(there[key][1]) != _plain(line):
                 yield Wrong(name, *there[key], line)
-    for name in tree.files:
+    for name in context.files:
         if re.fullmatch(r"inferences/requirements-.*\.txt", name):
-            for key, (number, line) in _lines(tree, name).items():
+            for key, (number, line) in _lines(context, name).items():
                 if key in proved and _version(line) != _version(proved[key]):
                     yield Wrong(name, number, line, proved[key].partition(";")[0].strip())
 
 
-def _lines(tree: Tree, name: str) -> dict[str, tuple[int, str]]:
+def _lines(context: LintContext, name: str) -> dict[str, tuple[int, str]]:
     """package -> (line, requirement) of a requirements file, or of conda.yaml's."""
     found = {}
-    for number, line in enumerate((tree.text(name) or "").splitlines(), 1):
+    for number, line in enumerate((context.text(name) or "").splitlines(), 1):
         match = PIN.match(line)
         if match and match[3]:
             found[_key(match[2])] = (number, line.partition("#")[0].strip().removeprefix("- "))
@@ -97,13 +97,13 @@ def _plain(requirement: str) -> str:
     return re.sub(r"[\s\"']", "", requirement).lower()
 
 
-def fix(tree: Tree) -> Iterator[Change]:
+def fix(context: LintContext) -> Iterator[FileChange]:
     """Write the pins that differ or are missing; every other line stays."""
     by_file: dict[str, list[Wrong]] = {}
-    for wrong in _all(tree):
+    for wrong in _all(context):
         by_file.setdefault(wrong.file, []).append(wrong)
     for name, wrongs in by_file.items():
-        lines = (tree.text(name) or "").splitlines()
+        lines = (context.text(name) or "").splitlines()
         indent = "      - " if name.endswith(".yaml") else ""
         for wrong in wrongs:
             if wrong.line is None:
@@ -112,4 +112,6 @@ def fix(tree: Tree) -> Iterator[Change]:
                 before = lines[wrong.line - 1]
                 lines[wrong.line - 1] = before.replace(wrong.found, wrong.wanted)
         told = ", ".join(wrong.wanted.partition(";")[0].strip() for wrong in wrongs)
-        yield Change(name, "".join(f"{line}\n" for line in lines), f"the runtime's pins: {told}")
+        yield FileChange(
+            name, "".join(f"{line}\n" for line in lines), f"the runtime's pins: {told}"
+        )

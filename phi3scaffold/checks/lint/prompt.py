@@ -6,7 +6,7 @@ each form in gen-model/ with datasets/dataset.yaml, its tokenizer and chat templ
 model's, and eos_token_id in generation_config.json and genai_config.json with the tokens that
 end a turn and a text.
 
-To mend it: `phi3scaffold run` makes what is out of date again. Files in gen-model/ are not for
+To fix it: `phi3scaffold run` makes what is out of date again. Files in gen-model/ are not for
 editing; what decides them is datasets/dataset.yaml and the model.
 """
 
@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.checks.lint_context import DATASET, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import DATASET, LintContext
 from phi3scaffold.conversion.form_files import GENAI_CONFIG
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.models.prompt import FILE, Prompt
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.settings import read_json
 
 ID = "L12-prompt"
@@ -30,27 +30,27 @@ TOKENIZER = ("tokenizer.json", "chat_template.jinja")
 UNTUNED = ("onnx-base",)  # made from the base alone
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    folders = sorted(path.parent for path in tree.root.glob(f"gen-model/*/{FILE}"))
+def check(context: LintContext) -> Iterator[Finding]:
+    folders = sorted(path.parent for path in context.root.glob(f"gen-model/*/{FILE}"))
     if not folders:
-        yield Verdict(ID, "skipped", "no model was made yet")
+        yield Finding(ID, "skipped", "no model was made yet")
         return
-    stops = _base_stops(tree.root / "model-cache" / "base")
+    stops = _base_stops(context.root / "model-cache" / "base")
     for folder in folders:
         try:
             prompt = Prompt.load(folder)
         except ScaffoldError as error:
-            yield tree.verdict(ID, error)
+            yield context.finding(ID, error)
             continue
-        yield from _as_dataset(tree, folder, prompt)
-        yield from _tokenizer(tree, folder)
-        yield from _stops(tree, folder, prompt, stops)
+        yield from _as_dataset(context, folder, prompt)
+        yield from _tokenizer(context, folder)
+        yield from _stops(context, folder, prompt, stops)
 
 
-def _as_dataset(tree: Tree, folder: Path, prompt: Prompt) -> Iterator[Verdict]:
+def _as_dataset(context: LintContext, folder: Path, prompt: Prompt) -> Iterator[Finding]:
     """A model is asked by prompt.json, whatever dataset.yaml says today."""
     try:
-        spec = load_spec(tree.root / DATASET)
+        spec = load_spec(context.root / DATASET)
     except ScaffoldError:
         return
     user = "{message}" if spec.messages else spec.user
@@ -63,33 +63,35 @@ def _as_dataset(tree: Tree, folder: Path, prompt: Prompt) -> Iterator[Verdict]:
     differ = [key for key, (made, said) in pairs.items() if made != said]
     if differ:
         what = f"It was made with another {' and '.join(differ)} than {DATASET} says now."
-        yield Verdict(ID, "warning", what, f"{_name(tree, folder / FILE)}: {differ[0]}", AGAIN)
+        yield Finding(ID, "warning", what, f"{_name(context, folder / FILE)}: {differ[0]}", AGAIN)
 
 
-def _tokenizer(tree: Tree, folder: Path) -> Iterator[Verdict]:
+def _tokenizer(context: LintContext, folder: Path) -> Iterator[Finding]:
     for name in TOKENIZER:
-        base, own = tree.root / "model-cache" / "base" / name, folder / name
+        base, own = context.root / "model-cache" / "base" / name, folder / name
         if base.is_file() and (not own.is_file() or own.read_bytes() != base.read_bytes()):
             what = f"It is not the base model's {name}: its prompts would be other tokens."
-            yield Verdict(ID, "error", what, _name(tree, own), AGAIN)
+            yield Finding(ID, "error", what, _name(context, own), AGAIN)
 
 
-def _stops(tree: Tree, folder: Path, prompt: Prompt, base: dict[int, str]) -> Iterator[Verdict]:
+def _stops(
+    context: LintContext, folder: Path, prompt: Prompt, base: dict[int, str]
+) -> Iterator[Finding]:
     missing = [why for one, why in base.items() if one not in prompt.stop]
     if missing:
         what = f"It does not stop at {missing[0]}."
-        yield Verdict(ID, "error", what, f"{_name(tree, folder / FILE)}: stop", AGAIN)
+        yield Finding(ID, "error", what, f"{_name(context, folder / FILE)}: stop", AGAIN)
     for name, path in (
         ("generation_config.json", ("eos_token_id",)),
         (GENAI_CONFIG, ("model", "eos_token_id")),
     ):
-        document = tree.document(_name(tree, folder / name))
+        document = context.document(_name(context, folder / name))
         if document is None:
             continue
         found = set(_ids(document.get(*path)))
         if not set(prompt.stop) <= found:
             what = f"It stops at {sorted(found)}, {FILE} at {list(prompt.stop)}."
-            yield Verdict(ID, "error", what, document.at(*path), AGAIN)
+            yield Finding(ID, "error", what, document.at(*path), AGAIN)
 
 
 def _base_stops(base: Path) -> dict[int, str]:
@@ -152,5 +154,5 @@ def _ids(value: Any) -> list[int]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _name(tree: Tree, path: Path) -> str:
-    return path.relative_to(tree.root).as_posix()
+def _name(context: LintContext, path: Path) -> str:
+    return path.relative_to(context.root).as_posix()

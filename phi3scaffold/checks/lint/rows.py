@@ -4,7 +4,7 @@ The first rows of each file (2000 rows, 50 files) are made into conversations, a
 data` does with all of them; a label that no row has, though all were read, is named too. What
 lies on the hub is not fetched for this.
 
-To mend it: the message names the row, or the key of dataset.yaml; `phi3scaffold data` looks at all
+To fix it: the message names the row, or the key of dataset.yaml; `phi3scaffold data` looks at all
 rows, at their lengths, doubles and likely secrets.
 """
 
@@ -14,31 +14,31 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from phi3scaffold.checks.lint_context import DATASET, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import DATASET, LintContext
 from phi3scaffold.datasets.conversations import Conversation, conversation
 from phi3scaffold.datasets.reader import read_rows
 from phi3scaffold.datasets.spec import DatasetSpec, load_spec
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 
 ID = "L07-rows"
 FIRST = 2000  # rows of a file
 FILES = 50
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
+def check(context: LintContext) -> Iterator[Finding]:
     try:
-        spec = load_spec(tree.root / DATASET)
+        spec = load_spec(context.root / DATASET)
     except ScaffoldError:
-        yield Verdict(ID, "skipped", "dataset.yaml cannot be understood")
+        yield Finding(ID, "skipped", "dataset.yaml cannot be understood")
         return
     try:
         files = spec.files
     except ScaffoldError as error:
-        yield tree.verdict(ID, error)
+        yield context.finding(ID, error)
         return
     if not files:
-        yield Verdict(ID, "skipped", "the rows lie on the hub")
+        yield Finding(ID, "skipped", "the rows lie on the hub")
         return
     seen: set[str] = set()
     whole = len(files) <= FILES and not any(isinstance(source, str) for source in spec.train)
@@ -46,12 +46,12 @@ def check(tree: Tree) -> Iterator[Verdict]:
         try:
             whole &= _look(file, spec, seen)
         except ScaffoldError as error:
-            yield tree.verdict(ID, error)
+            yield context.finding(ID, error)
             whole = False
     unused = [label for label in spec.labels if label not in seen]
     if whole and unused:
-        document = tree.document(DATASET)
-        yield Verdict(
+        document = context.document(DATASET)
+        yield Finding(
             ID,
             "warning",
             f"No row has the label {', nor '.join(map(repr, unused))}.",

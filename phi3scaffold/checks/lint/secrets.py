@@ -5,7 +5,7 @@ alone. Known by their shape are keys of Hugging Face, Azure (account keys, SAS s
 secrets), AWS, GitHub, Google, OpenAI and others, private keys, and what stands behind `password=`
 and the like. Rows are looked at by `phi3scaffold data`.
 
-To mend it: take it out and revoke it; once it was committed, it is in the history for ever. A hub
+To fix it: take it out and revoke it; once it was committed, it is in the history for ever. A hub
 token belongs into `hf auth login` or the environment, for jobs into Key Vault (`hf_token_secret`).
 """
 
@@ -14,28 +14,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint_context import DATASET, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import DATASET, LintContext
 from phi3scaffold.datasets.private_data import find_secrets
+from phi3scaffold.project.findings import Finding
 
 ID = "L20-secrets"
 ENV = re.compile(r"(?:.*/)?\.env(?:\.(?!example$|sample$|template$).*)?")
 FIX = "take it out and revoke it; keep it in the environment, or in Key Vault for jobs"
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    for name in sorted(tree.tracked or ()):
+def check(context: LintContext) -> Iterator[Finding]:
+    for name in sorted(context.tracked or ()):
         if ENV.fullmatch(name):
             what = "git tracks the file for secrets."
-            yield Verdict(ID, "error", what, name, f"git rm --cached {name}; revoke what is in it")
-    for name in tree.files:
+            yield Finding(ID, "error", what, name, f"git rm --cached {name}; revoke what is in it")
+    for name in context.files:
         if name.startswith("datasets/") and name != DATASET:
             continue  # rows: the data stage's
-        text = tree.text(name)
+        text = context.text(name)
         if text is None or not find_secrets(text):
             continue
         for number, line in enumerate(text.splitlines(), 1):
             for kind in sorted(find_secrets(line)):
-                yield Verdict(
+                yield Finding(
                     ID, "error", f"This looks like a secret: {kind}.", f"{name}:{number}", FIX
                 )

@@ -4,7 +4,7 @@ A key that nobody reads is a setting without effect: `evaluate.row` measures as 
 Values are judged by the same code that reads them in a run: targets, limits of the gate, adapters,
 what is fetched from Azure, columns, splits, labels.
 
-To mend it: the message names the key that is nearest, or the values that there are. `--fix` renames
+To fix it: the message names the key that is nearest, or the values that there are. `--fix` renames
 a key where only one is near and it is not there yet.
 """
 
@@ -15,24 +15,24 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from phi3scaffold.checks.lint_context import DATASET, Change, Document, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import DATASET, Document, FileChange, LintContext
 from phi3scaffold.datasets import spec
 from phi3scaffold.evaluation.limits import LIMITS, project_limits
 from phi3scaffold.evaluation.metrics import RENAMED
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key, dotted
 from phi3scaffold.project.settings import KEYS, MARKER
-from phi3scaffold.targets.azureml import workspace_settings as azure
+from phi3scaffold.targets.base import Target
+from phi3scaffold.targets.registry import TARGETS
 
 ID = "L03-settings"
-AZURE = {*azure.SOURCES, *azure.OTHERS}
 GATE = (*LIMITS, *(old for old, new in RENAMED.items() if new in LIMITS))
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
+def check(context: LintContext) -> Iterator[Finding]:
     for name in (MARKER, DATASET):
-        document = tree.document(name)
+        document = context.document(name)
         if document is None:
             continue
         unknown = list(_unknown(document))
@@ -41,47 +41,48 @@ def check(tree: Tree) -> Iterator[Verdict]:
             fix = f"did you mean {near}? " if near else ""
             what = f"Nothing reads the key {path[-1]!r}."
             said = f"{fix}Known here: {', '.join(known)}"
-            yield Verdict(ID, "error", what, document.at(*path), said)
+            yield Finding(ID, "error", what, document.at(*path), said)
         if name == MARKER or not unknown:
             told = {document.at(*path) for path, _ in unknown}
-            yield from (one for one in _values(tree, name) if one.where not in told)
-    yield from _lock(tree)
+            yield from (one for one in _values(context, name) if one.where not in told)
+    yield from _lock(context)
 
 
-def _values(tree: Tree, name: str) -> Iterator[Verdict]:
-    readers = (_read_azure, _read_gate) if name == MARKER else (_read_spec,)
-    for error in tree.refused if name == MARKER else ():
-        yield tree.verdict(ID, error)
+def _values(context: LintContext, name: str) -> Iterator[Finding]:
+    readers = (_read_sections, _read_gate) if name == MARKER else (_read_spec,)
+    for error in context.errors if name == MARKER else ():
+        yield context.finding(ID, error)
     for read in readers:
         try:
-            read(tree)
+            read(context)
         except ScaffoldError as error:
-            yield tree.verdict(ID, error)
+            yield context.finding(ID, error)
 
 
-def _read_spec(tree: Tree) -> None:
-    spec.load_spec(tree.root / DATASET)
+def _read_spec(context: LintContext) -> None:
+    spec.load_spec(context.root / DATASET)
 
 
-def _read_azure(tree: Tree) -> None:
-    document = tree.document(MARKER)
-    own = document.get("azure") if document else None
-    if own is not None and not (isinstance(own, dict) and set(own) - AZURE):
-        azure.check_own(own, tree.root / MARKER)
+def _read_sections(context: LintContext) -> None:
+    document = context.document(MARKER)
+    for section, (target, known) in _sections().items():
+        content = document.get(section) if document else None
+        if content is not None and not (isinstance(content, dict) and set(content) - {*known}):
+            target.check_section(content, context.root / MARKER)
 
 
-def _read_gate(tree: Tree) -> None:
-    if tree.project is not None:
-        project_limits(tree.project)
+def _read_gate(context: LintContext) -> None:
+    if context.project is not None:
+        project_limits(context.project)
 
 
-def _lock(tree: Tree) -> Iterator[Verdict]:
+def _lock(context: LintContext) -> Iterator[Finding]:
     from phi3scaffold.models.model_lock import read_lock
 
     try:
-        read_lock(tree.root / "model.lock")
+        read_lock(context.root / "model.lock")
     except ScaffoldError as error:
-        yield tree.verdict(ID, error)
+        yield context.finding(ID, error)
 
 
 def _unknown(document: Document) -> Iterator[tuple[Key, tuple[str, ...]]]:
@@ -92,10 +93,16 @@ def _unknown(document: Document) -> Iterator[tuple[Key, tuple[str, ...]]]:
         yield from _beside(content.get("files"), ("files",), spec.FILES_KEYS)
         yield from _beside(content.get("messages"), ("messages",), spec.MESSAGES_KEYS)
         return
-    yield from _beside(content, (), tuple(KEYS))
-    for section, known in {**KEYS, "azure": tuple(AZURE), "gate": GATE}.items():
+    sections = {name: known for name, (_, known) in _sections().items()}
+    yield from _beside(content, (), (*KEYS, *sections))
+    for section, known in {**KEYS, **sections, "gate": GATE}.items():
         if known:
             yield from _beside(content.get(section), (section,), known)
+
+
+def _sections() -> dict[str, tuple[Target, tuple[str, ...]]]:
+    """Return section of project.yaml -> a target that reads it, and the keys that it knows."""
+    return {one.section[0]: (one, one.section[1]) for one in TARGETS.values() if one.section}
 
 
 def _beside(value: Any, at: Key, known: tuple[str, ...]) -> Iterator[tuple[Key, tuple[str, ...]]]:
@@ -111,11 +118,11 @@ def _nearest(path: Key, known: tuple[str, ...], document: Document) -> str | Non
     return near[0] if near and near[0] not in there else None
 
 
-def fix(tree: Tree) -> Iterator[Change]:
+def fix(context: LintContext) -> Iterator[FileChange]:
     """Rename each key whose nearest known one is not there yet."""
     for name in (MARKER, DATASET):
-        document = tree.document(name)
-        text = tree.text(name)
+        document = context.document(name)
+        text = context.text(name)
         if document is None or text is None:
             continue
         lines = text.splitlines(keepends=True)
@@ -135,4 +142,4 @@ def fix(tree: Tree) -> Iterator[Change]:
                 lines[number - 1] = line
                 told.append(f"{dotted(path)} is now {near}")
         if told:
-            yield Change(name, "".join(lines), "; ".join(told))
+            yield FileChange(name, "".join(lines), "; ".join(told))

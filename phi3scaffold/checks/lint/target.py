@@ -4,7 +4,7 @@ The target decides the accelerator that the ONNX model is built for, which ONNX 
 environments get, and where training runs. Each file says it in its own words; a project of which
 one half is for CUDA and the other for the CPU fails late, or answers slowly.
 
-To mend it: change the file that is named, or let `phi3scaffold update --set target=...` change all
+To fix it: change the file that is named, or let `phi3scaffold update --set target=...` change all
 of them together.
 """
 
@@ -14,57 +14,43 @@ import json
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint_context import JOB, OLIVE, Document, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import OLIVE, Document, LintContext
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.olive_config import TRAINING, load_config
-from phi3scaffold.project.settings import MARKER, Project
-from phi3scaffold.targets.base import REMOTE
+from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.base import CPU, CUDA, DIRECTML, Target
+from phi3scaffold.targets.registry import TARGETS, target_of
 
 ID = "L06-target"
-CPU, CUDA, DML = "CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider"
-# What the ONNX model may be built for; a job's is brought back, to a machine with a GPU or without.
-PROVIDERS = {
-    "cpu": (CPU,),
-    "cuda": (CUDA,),
-    "directml": (DML,),
-    "aml": (CPU, CUDA),
-    "arc": (CPU, CUDA),
-}
-RUNTIMES = {CPU: "onnxruntime", CUDA: "onnxruntime-gpu", DML: "onnxruntime-directml"}
-TRAINS_ON_CPU = ("cpu", "directml")
+RUNTIMES = {CPU: "onnxruntime", CUDA: "onnxruntime-gpu", DIRECTML: "onnxruntime-directml"}
 # What copier.yml refuses as well, with the reasons.
-NOT_FOR = {CPU: ("fp16", "bf16"), DML: ("int8", "fp32")}
+NOT_FOR = {CPU: ("fp16", "bf16"), DIRECTML: ("int8", "fp32")}
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    project = tree.project
+def check(context: LintContext) -> Iterator[Finding]:
+    project = context.project
     if project is None:
-        yield Verdict(ID, "skipped", "project.yaml cannot be understood")
+        yield Finding(ID, "skipped", "project.yaml cannot be understood")
         return
-    config = tree.document(OLIVE)
+    target, config = target_of(project), context.document(OLIVE)
     if config:
-        yield from _accelerators(config, project)
-        yield from _training(config, project)
-        yield from _precision(tree, config, project)
-    yield from _packages(tree, project, _provider(config, project))
-    if project.target == "directml" and project.adapters:
-        document = tree.document(MARKER)
-        assert document is not None
-        yield Verdict(
-            ID,
-            "error",
-            "Adapters cannot be swapped on DirectML: ONNX Runtime fails there.",
-            document.at("adapters"),
-            "take them out: the merged model in gen-model/onnx runs there",
-        )
-    if project.target not in REMOTE and tree.text(JOB) is not None:
-        what = f"There is a job for the cloud, and the target is {project.target}."
-        yield Verdict(ID, "note", what, JOB, "remove it, or target: aml in project.yaml")
+        yield from _accelerators(config, target)
+        yield from _training(config, target)
+        yield from _precision(context, config, target)
+    yield from _packages(context, project, _provider(config, target))
+    for error in target.problems(project):
+        yield context.finding(ID, error)
+    owners = {name: one.name for one in reversed(TARGETS.values()) for name in one.files}
+    for name, owner in owners.items():
+        if name not in target.files and context.text(name) is not None:
+            what = f"It is for the target {owner}, and the target is {target.name}."
+            fix = f"remove it, or target: {owner} in project.yaml"
+            yield Finding(ID, "note", what, name, fix)
 
 
-def _accelerators(config: Document, project: Project) -> Iterator[Verdict]:
-    known = PROVIDERS[project.target]
+def _accelerators(config: Document, target: Target) -> Iterator[Finding]:
+    known = target.providers
     systems = config.get("systems")
     for name, system in systems.items() if isinstance(systems, dict) else ():
         found = system.get("accelerators") if isinstance(system, dict) else None
@@ -76,17 +62,17 @@ def _accelerators(config: Document, project: Project) -> Iterator[Verdict]:
             for key, wanted in (("device", device), ("execution_providers", [provider])):
                 value = config.get(*at, key)
                 if value is not None and value != wanted:
-                    yield Verdict(
+                    yield Finding(
                         ID,
                         "error",
-                        f"{value!r} is not for the target {project.target}.",
+                        f"{value!r} is not for the target {target.name}.",
                         config.at(*at, key),
-                        _fix(f'"{key}": {json.dumps(wanted)}', project),
+                        _fix(f'"{key}": {json.dumps(wanted)}', target),
                     )
 
 
-def _training(config: Document, project: Project) -> Iterator[Verdict]:
-    on_cpu = project.target in TRAINS_ON_CPU
+def _training(config: Document, target: Target) -> Iterator[Finding]:
+    on_cpu = not target.uses_gpu
     passes = config.get("passes")
     for name, settings in passes.items() if isinstance(passes, dict) else ():
         kind = settings.get("type") if isinstance(settings, dict) else None
@@ -95,29 +81,29 @@ def _training(config: Document, project: Project) -> Iterator[Verdict]:
         at = ("passes", name, "training_args", "use_cpu")
         if bool(config.get(*at)) != on_cpu:
             what = "Training never uses a GPU" if on_cpu else "Training is kept on the CPU"
-            yield Verdict(
+            yield Finding(
                 ID,
                 "error",
-                f"{what} with the target {project.target}, and this says otherwise."
+                f"{what} with the target {target.name}, and this says otherwise."
                 if on_cpu
-                else f"{what}, and the target is {project.target}.",
+                else f"{what}, and the target is {target.name}.",
                 config.at(*at),
-                _fix('"use_cpu": true' if on_cpu else "take use_cpu out", project),
+                _fix('"use_cpu": true' if on_cpu else "take use_cpu out", target),
             )
 
 
-def _precision(tree: Tree, config: Document, project: Project) -> Iterator[Verdict]:
+def _precision(context: LintContext, config: Document, target: Target) -> Iterator[Finding]:
     try:
-        precision = load_config(tree.root / OLIVE).precision
+        precision = load_config(context.root / OLIVE).precision
     except ScaffoldError:
         return  # L08 says so
-    provider = _provider(config, project)
+    provider = _provider(config, target)
     if precision in NOT_FOR.get(provider, ()):
         name = next(
             (key for key, one in config.content["passes"].items() if one["type"] == "ModelBuilder"),
             "build",
         )
-        yield Verdict(
+        yield Finding(
             ID,
             "error",
             f"ONNX Runtime does not run {precision} through {provider}.",
@@ -126,9 +112,9 @@ def _precision(tree: Tree, config: Document, project: Project) -> Iterator[Verdi
         )
 
 
-def _provider(config: Document | None, project: Project) -> str:
+def _provider(config: Document | None, target: Target) -> str:
     """The execution provider that the ONNX model is built for: that of Olive's target system."""
-    known = PROVIDERS[project.target]
+    known = target.providers
     if config is None:
         return known[0]
     name = config.get("target") or config.get("host")
@@ -136,23 +122,15 @@ def _provider(config: Document | None, project: Project) -> str:
     return next((one for one in known if found == [one]), known[0])
 
 
-def _packages(tree: Tree, project: Project, provider: str) -> Iterator[Verdict]:
+def _packages(context: LintContext, project: Project, provider: str) -> Iterator[Finding]:
     """One ONNX Runtime to an environment, and the right one."""
-    here = CUDA if project.target == "cuda" else CPU
-    in_job = CPU if project.is_demonstration else CUDA
-    wanted = {
-        "setup/requirements.txt": RUNTIMES[here],
-        "inferences/requirements-onnx.txt": RUNTIMES[provider],
-    }
-    if project.target == "directml":
-        wanted["setup/requirements-infer.txt"] = RUNTIMES[DML]
-    if project.target in REMOTE:
-        wanted["setup/conda.yaml"] = RUNTIMES[in_job]
-    for name, package in wanted.items():
-        text = tree.text(name)
+    target = target_of(project)
+    wanted = {"inferences/requirements-onnx.txt": provider, **target.environments(project)}
+    for name, package in ((name, RUNTIMES[one]) for name, one in wanted.items()):
+        text = context.text(name)
         if text is None:
-            what = f"It is missing; the target {project.target} needs it."
-            yield Verdict(ID, "error", what, name, _fix(None, project))
+            what = f"It is missing; the target {target.name} needs it."
+            yield Finding(ID, "error", what, name, _fix(None, target))
             continue
         found = [
             (number, match[1])
@@ -161,13 +139,13 @@ def _packages(tree: Tree, project: Project, provider: str) -> Iterator[Verdict]:
         ]
         for number, other in found:
             if other != package:
-                what = f"{other} is not for the target {project.target}: {package} is."
-                yield Verdict(ID, "error", what, f"{name}:{number}", _fix(None, project))
+                what = f"{other} is not for the target {target.name}: {package} is."
+                yield Finding(ID, "error", what, f"{name}:{number}", _fix(None, target))
         if not found:
             what = f"It names no {package}."
-            yield Verdict(ID, "error", what, name, _fix(None, project))
+            yield Finding(ID, "error", what, name, _fix(None, target))
 
 
-def _fix(here: str | None, project: Project) -> str:
-    whole = f"phi3scaffold update --set target={project.target}"
+def _fix(here: str | None, target: Target) -> str:
+    whole = f"phi3scaffold update --set target={target.name}"
     return f"{here}; or, for all files together, {whole}" if here else whole

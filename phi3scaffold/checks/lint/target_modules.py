@@ -5,7 +5,7 @@ with `q_proj` in it, matches little or nothing, and PEFT trains what is left wit
 names are read from the headers of the weights in model-cache/base, or, before they are there,
 from the catalogue.
 
-To mend it: take the names that the message lists. `--fix` puts the fused module in the place of
+To fix it: take the names that the message lists. `--fix` puts the fused module in the place of
 those that are parts of it.
 """
 
@@ -16,9 +16,9 @@ import json
 import re
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint_context import OLIVE, Change, Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import OLIVE, FileChange, LintContext
 from phi3scaffold.models import catalogue
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key
 from phi3scaffold.project.olive_config import TRAINING
 
@@ -33,15 +33,15 @@ FUSED = {
 OTHERS = ("lm_head", "embed_tokens")
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    config = tree.document(OLIVE)
-    given = list(_given(tree))
+def check(context: LintContext) -> Iterator[Finding]:
+    config = context.document(OLIVE)
+    given = list(_given(context))
     if config is None or not given:
-        yield Verdict(ID, "skipped", "the Olive config names no target modules")
+        yield Finding(ID, "skipped", "the Olive config names no target modules")
         return
-    modules = _modules(tree)
+    modules = _modules(context)
     if not modules:
-        yield Verdict(ID, "skipped", "the model's weights are not here yet: phi3scaffold model")
+        yield Finding(ID, "skipped", "the model's weights are not here yet: phi3scaffold model")
         return
     names = sorted({module.rpartition(".")[2] for module in modules})
     for at, wanted in given:
@@ -52,12 +52,12 @@ def check(tree: Tree) -> Iterator[Verdict]:
             place = config.at(*at, index) if isinstance(config.get(*at), list) else config.at(*at)
             fix = f"did you mean {near}? " if near else ""
             what = f"The model has no module {name!r}: nothing would be trained by that name."
-            yield Verdict(ID, "error", what, place, f"{fix}Its modules: {', '.join(names)}")
+            yield Finding(ID, "error", what, place, f"{fix}Its modules: {', '.join(names)}")
 
 
-def _given(tree: Tree) -> Iterator[tuple[Key, list[str]]]:
+def _given(context: LintContext) -> Iterator[tuple[Key, list[str]]]:
     """Each training pass's list, and where it stands; a single text is a regular expression."""
-    config = tree.document(OLIVE)
+    config = context.document(OLIVE)
     passes = config.get("passes") if config else None
     for name, settings in passes.items() if isinstance(passes, dict) else ():
         kind = str(settings.get("type")).lower() if isinstance(settings, dict) else ""
@@ -69,12 +69,12 @@ def _given(tree: Tree) -> Iterator[tuple[Key, list[str]]]:
             yield at, [str(one) for one in value]
 
 
-def _modules(tree: Tree) -> list[str]:
+def _modules(context: LintContext) -> list[str]:
     """The names of all modules with a matrix: of the weights, or as the catalogue has them."""
     from phi3scaffold.models.model_folder import read_header
 
     found = []
-    for path in sorted((tree.root / "model-cache" / "base").glob("*.safetensors")):
+    for path in sorted((context.root / "model-cache" / "base").glob("*.safetensors")):
         try:
             _, header = read_header(path)
         except (OSError, ValueError):
@@ -84,7 +84,7 @@ def _modules(tree: Tree) -> list[str]:
             for name, about in header.items()
             if name.endswith(".weight") and len(about.get("shape", ())) == 2
         ]
-    entry = catalogue.find(tree.project.model_id) if tree.project and not found else None
+    entry = catalogue.find(context.project.model_id) if context.project and not found else None
     return [*entry.target_modules, *OTHERS] if entry else found
 
 
@@ -100,10 +100,10 @@ def _matches(name: str, module: str) -> bool:
         return False
 
 
-def fix(tree: Tree) -> Iterator[Change]:
+def fix(context: LintContext) -> Iterator[FileChange]:
     """The fused module in place of its parts, where there is one such list."""
-    given, text = list(_given(tree)), tree.text(OLIVE)
-    modules = _modules(tree)
+    given, text = list(_given(context)), context.text(OLIVE)
+    modules = _modules(context)
     pattern = r'("target_modules"\s*:\s*)\[[^\]]*\]'
     if len(given) != 1 or text is None or not modules or len(re.findall(pattern, text)) != 1:
         return
@@ -112,4 +112,4 @@ def fix(tree: Tree) -> Iterator[Change]:
     new = list(dict.fromkeys(fused))
     if new != names and set(new) <= known:
         changed = re.sub(pattern, lambda match: match[1] + json.dumps(new), text)
-        yield Change(OLIVE, changed, f"target_modules: the fused ones, {', '.join(new)}")
+        yield FileChange(OLIVE, changed, f"target_modules: the fused ones, {', '.join(new)}")

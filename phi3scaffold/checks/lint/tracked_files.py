@@ -3,7 +3,7 @@
 Weights make every clone slow for ever, and hosts refuse files from about 100 MB on. What lies in
 model-cache/ and gen-model/ is made again by `phi3scaffold run`.
 
-To mend it: `git rm --cached FILE`, then commit; the file itself stays. Rows that are very large may
+To fix it: `git rm --cached FILE`, then commit; the file itself stays. Rows that are very large may
 lie on the hub: datasets/dataset.yaml takes hf:// addresses.
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.lint_context import Tree, is_made
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import LintContext, is_made
+from phi3scaffold.project.findings import Finding
 
 ID = "L19-tracked-files"
 WEIGHTS = (
@@ -29,16 +29,16 @@ WEIGHTS = (
 LARGE = 50 << 20  # bytes; GitHub warns from here on
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    if tree.tracked is None:
-        yield Verdict(ID, "skipped", "the project is in no git repository")
+def check(context: LintContext) -> Iterator[Finding]:
+    if context.tracked is None:
+        yield Finding(ID, "skipped", "the project is in no git repository")
         return
-    for name in sorted(tree.tracked):
-        path = tree.root / name
+    for name in sorted(context.tracked):
+        path = context.root / name
         fix = f"git rm --cached {name}"
         if is_made(name) or name.endswith(WEIGHTS):
             what = "git tracks it, and it is made or installed, not written."
-            yield Verdict(ID, "warning", what, name, fix)
+            yield Finding(ID, "warning", what, name, fix)
         elif path.is_file() and path.stat().st_size > LARGE:
             what = f"git tracks a file of {path.stat().st_size >> 20} MiB."
-            yield Verdict(ID, "warning", what, name, fix)
+            yield Finding(ID, "warning", what, name, fix)

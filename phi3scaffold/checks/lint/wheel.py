@@ -4,7 +4,7 @@
 With two of them nobody knows which one runs. The wheel of a demonstration project carries the
 model's weights and is not in git.
 
-To mend it: keep the newest; where none is left, `phi3scaffold update` writes one, or take it from
+To fix it: keep the newest; where none is left, `phi3scaffold update` writes one, or take it from
 where the project was made.
 """
 
@@ -15,31 +15,31 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks.lint_context import Tree
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import LintContext
 from phi3scaffold.generator.wheel import record_hash
+from phi3scaffold.project.findings import Finding
 
 ID = "L15-wheel"
 WRITE = "phi3scaffold update; or take it from where the project was made"
 
 
-def check(tree: Tree) -> Iterator[Verdict]:
-    wheels = wheels_of(tree)
+def check(context: LintContext) -> Iterator[Finding]:
+    wheels = wheels_of(context)
     if not wheels:
-        own = tree.project is not None and tree.project.is_demonstration
+        own = context.project is not None and context.project.is_demonstration
         what = "The runtime's wheel is missing from setup/: `make setup` has nothing to install."
-        yield Verdict(ID, "warning" if own else "error", what, "setup", WRITE)
+        yield Finding(ID, "warning" if own else "error", what, "setup", WRITE)
     elif len(wheels) > 1:
         what = f"There are {len(wheels)} wheels of phi3scaffold in setup/."
-        yield Verdict(ID, "error", what, f"setup/{wheels[0].name}", "keep the newest")
+        yield Finding(ID, "error", what, f"setup/{wheels[0].name}", "keep the newest")
     else:
         wrong = _wrong(wheels[0])
         if wrong:
-            yield Verdict(ID, "error", wrong, f"setup/{wheels[0].name}", WRITE)
+            yield Finding(ID, "error", wrong, f"setup/{wheels[0].name}", WRITE)
 
 
-def wheels_of(tree: Tree) -> list[Path]:
-    return sorted((tree.root / "setup").glob("phi3scaffold-*.whl"))
+def wheels_of(context: LintContext) -> list[Path]:
+    return sorted((context.root / "setup").glob("phi3scaffold-*.whl"))
 
 
 def _wrong(path: Path) -> str | None:

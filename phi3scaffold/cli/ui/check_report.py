@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding
 
 WIDTH = 80  # of a line of IDs
 SHOWN = 5  # of one check; the rest is counted
@@ -16,7 +16,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green
 
 def show(
     verb: str,
-    verdicts: Sequence[Verdict],
+    findings: Sequence[Finding],
     *,
     everything: bool,
     more: Sequence[str] = (),
@@ -38,41 +38,41 @@ def show(
         console.print(line, style=style, markup=False, soft_wrap=True)
 
     told: Counter[str] = Counter()
-    for verdict in verdicts:
-        if everything or verdict.state not in ("ok", "skipped"):
-            told[verdict.id] += 1
-            if everything or told[verdict.id] <= SHOWN:
-                _one(say, verdict)
+    for finding in findings:
+        if everything or finding.state not in ("ok", "skipped"):
+            told[finding.id] += 1
+            if everything or told[finding.id] <= SHOWN:
+                _one(say, finding)
     for identity, count in told.items():
         if count > SHOWN and not everything:
             say(f"{identity}: {count - SHOWN} more (--all)")
     if grouped and not everything:
-        for state, line in _groups(verdicts):
+        for state, line in _groups(findings):
             say(line, STYLES.get(state, "dim"))
-    say(f"{verb}: {', '.join([*_counts(verdicts), *more])}")
+    say(f"{verb}: {', '.join([*_counts(findings), *more])}")
 
 
-def _one(say: Any, verdict: Verdict) -> None:
+def _one(say: Any, finding: Finding) -> None:
     """One to three lines: state, ID and place; what; the remedy."""
-    style = STYLES.get(verdict.state, "dim")
-    if verdict.state in ("ok", "skipped"):
-        say(f"{verdict.state:<8}{verdict.id}: {verdict.what}", style)
+    style = STYLES.get(finding.state, "dim")
+    if finding.state in ("ok", "skipped"):
+        say(f"{finding.state:<8}{finding.id}: {finding.what}", style)
         return
-    place = f"  {verdict.where}" if verdict.where else ""
-    say(f"{verdict.state:<8}{verdict.id}{place}", style)
-    say(f"        {verdict.what}")
-    if verdict.fix:
-        say(f"        fix: {verdict.fix}")
+    place = f"  {finding.where}" if finding.where else ""
+    say(f"{finding.state:<8}{finding.id}{place}", style)
+    say(f"        {finding.what}")
+    if finding.fix:
+        say(f"        fix: {finding.fix}")
 
 
-def _groups(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
+def _groups(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:
     """(state, line) for the IDs of what is well, and of what was skipped for the same reason."""
-    bad = {verdict.id for verdict in verdicts if verdict.state not in ("ok", "skipped")}
+    bad = {finding.id for finding in findings if finding.state not in ("ok", "skipped")}
     groups: dict[tuple[str, str], dict[str, None]] = {}
-    for verdict in verdicts:
-        if verdict.state in ("ok", "skipped") and verdict.id not in bad:
-            why = "" if verdict.state == "ok" else f" ({verdict.what})"
-            groups.setdefault((verdict.state, why), {})[verdict.id] = None
+    for finding in findings:
+        if finding.state in ("ok", "skipped") and finding.id not in bad:
+            why = "" if finding.state == "ok" else f" ({finding.what})"
+            groups.setdefault((finding.state, why), {})[finding.id] = None
     for (state, why), names in groups.items():
         text = " ".join(names) + why
         lines = textwrap.wrap(text, WIDTH - 8, break_on_hyphens=False)
@@ -80,8 +80,8 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
             yield state, f"{'' if number else state:<8}{line}"
 
 
-def _counts(verdicts: Sequence[Verdict]) -> list[str]:
-    states = Counter[str](verdict.state for verdict in verdicts)
+def _counts(findings: Sequence[Finding]) -> list[str]:
+    states = Counter[str](finding.state for finding in findings)
     names = {"error": "errors", "warning": "warnings", "note": "notes"}
     found = [
         f"{states[one]} {one if states[one] == 1 else many}"

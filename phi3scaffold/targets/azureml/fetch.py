@@ -17,14 +17,14 @@ from phi3scaffold.pipeline.runner import only_run, scratch
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.formatting import binary_size, decimal_size
 from phi3scaffold.project.settings import Project
-from phi3scaffold.targets.azureml.job_record import Record
+from phi3scaffold.targets.azureml.job_record import JobRecord
 from phi3scaffold.targets.azureml.workspace import Workspace
 
 SMALL = ("data", "evaluation", "release", "report")  # always brought, after the adapter
 
 
 def fetch(
-    workspace: Workspace, record: Record, project: Project, forms: Sequence[str], emit: Emit
+    workspace: Workspace, record: JobRecord, project: Project, forms: Sequence[str], emit: Emit
 ) -> list[str]:
     """Bring back `forms`, the adapter first, and the reports; what is there already is kept.
 

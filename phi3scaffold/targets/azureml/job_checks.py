@@ -14,6 +14,7 @@ from typing import Any
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.key_locations import Key, find_places
 from phi3scaffold.project.settings import Project, read_yaml
+from phi3scaffold.targets.base import FileProblem
 
 JOB = Path("fine-tuning") / "job.yml"
 REFERENCE = re.compile(r"\$\{\{\s*([^}]*?)\s*\}\}")
@@ -50,14 +51,14 @@ WHOLE = {  # whole numbers: key -> an example
     "limits.timeout": "86400, which is a day in seconds",
 }
 TIERS = ("spot", "basic", "standard", "premium", "null")
-Found = tuple[str, str, str] | None  # key (dotted), what is wrong, what to do
+Found = tuple[str, str, str] | None
 
 
 def read_job(project: Project) -> dict[str, Any]:
     """The job file, checked. Raises ScaffoldError naming the line and key that is wrong."""
     path = project.root / JOB
     job = read_yaml(path)
-    for key, what, fix in findings(job, project):
+    for key, what, fix in problems(job, project):
         raise ScaffoldError(what, where=place(path, key), fix=fix)
     return job
 
@@ -69,13 +70,13 @@ def place(path: Path, key: str) -> str:
     return f"{path}:{line}: {key}" if line else f"{path}: {key}".rstrip(": ")
 
 
-def findings(job: dict[str, Any], project: Project) -> Iterator[tuple[str, str, str]]:
+def problems(job: dict[str, Any], project: Project) -> Iterator[FileProblem]:
     """Everything that is wrong with a job: its key, what, and the remedy."""
     checks = (_kind, _references, _sizes, _processes, _checkpoints, _compute, _paths)
     for check in (*checks, _environment, _secrets, _travel):
         found = check(job, project)
         if found:
-            yield found
+            yield FileProblem(*found)
 
 
 def _kind(job: dict[str, Any], project: Project) -> Found:

@@ -1,78 +1,38 @@
-"""Tell what a job tells: its events as a local run's, its state, how it ended.
+"""Follow a job: its events as those of a local run, its state, how it ended.
 
 `jobs.stream` of the SDK is not used: it prints, and fails where the datastore gives out no key.
 """
 
 from __future__ import annotations
 
-import json
 import time
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-from phi3scaffold.pipeline.events import Emit, Event, Failure, Note, StageEnded, from_json
-from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.targets.azureml.job_record import Record
+from phi3scaffold.pipeline.events import Emit, Note
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.targets.azureml.job_record import JobRecord
 from phi3scaffold.targets.azureml.workspace import ARTIFACTS, ENDED, Unreachable, Workspace
+from phi3scaffold.targets.job_outcome import JobOutcome
 
 SOON, SELDOM = 0.5, 5.0  # seconds between two looks: in a job's first seconds, in its hours
 PATIENCE = 900.0  # seconds without an answer before it gives up watching
-LAST = 20  # lines of the log that a failure shows
 
 
-@dataclass
-class Outcome:
-    """How a job ended.
-
-    Attributes:
-        state: one of `ENDED`.
-        error: what the job said was wrong.
-        stages: those that it finished.
-        tail: the last lines that were no events.
-    """
-
-    state: str = ""
-    error: ScaffoldError | None = None
-    stages: set[str] = field(default_factory=set)
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=LAST))
-
-    def failure(self, record: Record) -> ScaffoldError | None:
-        """The error that this end is; None for a job that completed."""
-        if self.state == "Completed":
-            return None
-        if self.state == "Canceled":
-            return ScaffoldError(
-                f"The job {record.name} was cancelled.",
-                fix="start it again: phi3scaffold job submit",
-                exit_code=FAILED_RUN,
-            )
-        if self.error is not None:
-            return self.error
-        told = "".join(f"\n    {line}" for line in self.tail)
-        return ScaffoldError(
-            f"The job {record.name} failed." + (f" Its last lines:{told}" if told else ""),
-            where=studio(record),
-            fix="what it said: phi3scaffold job logs; in the studio also what Azure ML itself says",
-            exit_code=FAILED_RUN,
-        )
-
-
-def follow(workspace: Workspace, record: Record, emit: Emit) -> Outcome:
+def follow(workspace: Workspace, record: JobRecord, emit: Emit) -> JobOutcome:
     """Watch the job to its end; a connection that is gone for a while is waited for.
 
     Raises:
         ScaffoldError: there is no such job, or Azure has not answered for `PATIENCE` seconds.
     """
-    outcome, log = Outcome(), Log(workspace, record)
+    outcome, log = JobOutcome(), JobLog(workspace, record)
     begun = time.monotonic()
     silent_since: float | None = None
     while True:
         try:
             state = workspace.state(record.name)
             for line in log.lines(ended=state in ENDED):
-                take(line, outcome, emit)
+                outcome.read(line, emit)
             silent_since = None
         except Unreachable as error:
             silent_since = silent_since or time.monotonic()
@@ -99,38 +59,14 @@ def _wait(begun: float) -> None:
     time.sleep(min(SELDOM, max(SOON, (time.monotonic() - begun) / 20)))
 
 
-def take(line: str, outcome: Outcome, emit: Emit) -> None:
-    """One line of the log: an event is handed on, anything else is kept for a failure."""
-    event = read_event(line)
-    if event is None:
-        if line.strip():
-            outcome.tail.append(line.rstrip())
-    elif isinstance(event, Failure):
-        outcome.error = event.error
-    else:
-        if isinstance(event, StageEnded):
-            outcome.stages.add(event.stage)
-        emit(event)
-
-
-def read_event(line: str) -> Event | None:
-    """Return the event that a line of the log is; None for any other line."""
-    if not line.startswith('{"kind"'):
-        return None
-    try:
-        return from_json(json.loads(line))
-    except ValueError:
-        return None
-
-
-class Log:
+class JobLog:
     """What a job prints, from where it was last read.
 
     Azure ML appends to ``user_logs/std_log.txt``; with several processes each has a file, and the
     first of them is read.
     """
 
-    def __init__(self, workspace: Workspace, record: Record) -> None:
+    def __init__(self, workspace: Workspace, record: JobRecord) -> None:
         self.workspace = workspace
         self.prefix = f"ExperimentRun/dcid.{record.name}/user_logs/std_log"
         self._container: Any = None
@@ -161,7 +97,7 @@ class Log:
         yield from (line.decode(errors="replace") for line in whole)
 
 
-def studio(record: Record) -> str:
+def studio(record: JobRecord) -> str:
     """The job's page."""
     scope = f"/subscriptions/{record.subscription_id}/resourceGroups/{record.resource_group}"
     place = f"{scope}/providers/Microsoft.MachineLearningServices/workspaces/{record.workspace}"

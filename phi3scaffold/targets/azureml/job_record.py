@@ -16,7 +16,7 @@ NOT = (".bicep", ".bicepparam")  # what the workspace is made of, not the job
 
 
 @dataclass(frozen=True)
-class Record:
+class JobRecord:
     """One submitted job.
 
     Attributes:
@@ -45,10 +45,10 @@ class Record:
         new.replace(path)
 
 
-def read_record(project: Project) -> Record | None:
+def read_record(project: Project) -> JobRecord | None:
     """The project's job, or None where none was submitted (or the file cannot be read)."""
     try:
-        return Record(**json.loads((project.gen / FILE).read_text(encoding="utf-8")))
+        return JobRecord(**json.loads((project.gen / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -45,7 +45,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     from phi3scaffold.reporting.tracking import tracked
     from phi3scaffold.stages.graph import STAGES, up_to
     from phi3scaffold.targets.azureml.hub_token import take_token
-    from phi3scaffold.targets.base import check_cuda
+    from phi3scaffold.targets.local.cuda import check_cuda
 
     rank = ranks.here()
 

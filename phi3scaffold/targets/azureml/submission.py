@@ -15,20 +15,20 @@ from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml import hub_token, job_checks, workspace
 from phi3scaffold.targets.azureml.fetch import fetch, whole
 from phi3scaffold.targets.azureml.job_log import follow, studio
-from phi3scaffold.targets.azureml.job_record import Record, fingerprint, read_record
+from phi3scaffold.targets.azureml.job_record import JobRecord, fingerprint, read_record
 from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
-from phi3scaffold.targets.azureml.workspace_settings import Settings, read_settings
+from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings, read_settings
 
 
 @dataclass(frozen=True)
-class Plan:
+class JobRequest:
     """What is about to be sent: the job file, `changes` (dotted key -> value) set in it."""
 
-    record: Record
+    record: JobRecord
     changes: dict[str, Any]
 
 
-def plan(project: Project, settings: Settings) -> Plan:
+def request_for(project: Project, settings: WorkspaceSettings) -> JobRequest:
     """Check the project and name the job. Nothing is sent; the hub may be asked for a commit, and
     the workspace for its Key Vault.
 
@@ -58,7 +58,7 @@ def plan(project: Project, settings: Settings) -> Plan:
             where=job_checks.place(path, "outputs.results.path"),
             fix="azureml://datastores/NAME/paths/FOLDER/, or leave it out",
         )
-    record = Record(
+    record = JobRecord(
         name=name,
         fingerprint=fingerprint(project),
         subscription_id=settings.subscription_id,
@@ -79,31 +79,33 @@ def plan(project: Project, settings: Settings) -> Plan:
         vault = settings.key_vault or Workspace(settings).vault()
         changes[f"environment_variables.{hub_token.URL}"] = f"https://{vault}.vault.azure.net"
         changes[f"environment_variables.{hub_token.NAME}"] = settings.hf_token_secret
-    return Plan(record, {"display_name": job.get("display_name") or name, **changes})
+    return JobRequest(record, {"display_name": job.get("display_name") or name, **changes})
 
 
 def dry_run(project: Project) -> dict[str, Any]:
     """The exact request, and what would be uploaded with it."""
-    made = plan(project, read_settings(project))
-    record = made.record
+    request = request_for(project, read_settings(project))
+    record = request.record
     scope = f"subscriptions/{record.subscription_id}/resourceGroups/{record.resource_group}"
     place = f"Microsoft.MachineLearningServices/workspaces/{record.workspace}/jobs/{record.name}"
     return {
         "method": "PUT",
         "url": f"https://management.azure.com/{scope}/providers/{place}",
-        "body": workspace.request(project.root / job_checks.JOB, made.changes),
+        "body": workspace.request(project.root / job_checks.JOB, request.changes),
         "snapshot": workspace.snapshot(project.root),
     }
 
 
-def connect(project: Project, record: Record | None = None) -> Workspace:
+def connect(project: Project, record: JobRecord | None = None) -> Workspace:
     """The workspace of a job; without one, the workspace that the settings name."""
     if record is None:
         return Workspace(read_settings(project))
-    return Workspace(Settings(record.subscription_id, record.resource_group, record.workspace))
+    return Workspace(
+        WorkspaceSettings(record.subscription_id, record.resource_group, record.workspace)
+    )
 
 
-def current(project: Project) -> Record:
+def current(project: Project) -> JobRecord:
     """The project's job. Raises ScaffoldError where there is none."""
     record = read_record(project)
     if record is None:
@@ -115,14 +117,14 @@ def current(project: Project) -> Record:
     return record
 
 
-def submit(project: Project, emit: Emit, *, again: bool = False) -> Record:
+def submit(project: Project, emit: Emit, *, again: bool = False) -> JobRecord:
     """The job for the project as it is: the one that runs or has completed, else a new one.
 
     Args:
         again: a new one in any case.
 
     Raises:
-        ScaffoldError: see `plan`; what Azure refuses.
+        ScaffoldError: see `request_for`; what Azure refuses.
     """
     record = read_record(project)
     if record is not None and not again:
@@ -141,15 +143,15 @@ def submit(project: Project, emit: Emit, *, again: bool = False) -> Record:
         if same and record.state == "Completed":
             return record
     settings = read_settings(project)
-    made = plan(project, settings)
-    made.record.save(project)  # before it is sent: a lost answer does not lose the job
+    request = request_for(project, settings)
+    request.record.save(project)  # before it is sent: a lost answer does not lose the job
     _note(emit, f"uploading the project and its rows to the workspace {settings.workspace}")
-    Workspace(settings).submit(project.root / job_checks.JOB, made.changes)
-    _note(emit, f"submitted the job {made.record.name}")
-    return made.record
+    Workspace(settings).submit(project.root / job_checks.JOB, request.changes)
+    _note(emit, f"submitted the job {request.record.name}")
+    return request.record
 
 
-def complete(project: Project, record: Record, emit: Emit) -> None:
+def complete(project: Project, record: JobRecord, emit: Emit) -> None:
     """Follow the job to its end and bring back what it made.
 
     Raises:
@@ -164,7 +166,7 @@ def complete(project: Project, record: Record, emit: Emit) -> None:
     outcome = follow(there, record, emit)
     record = replace(record, state=outcome.state)
     record.save(project)
-    failure = outcome.failure(record)
+    failure = outcome.failure(record.name, studio(record))
     missing = []
     if failure is None or "gate" in outcome.stages:
         missing = fetch(there, record, project, forms, emit)
@@ -174,7 +176,7 @@ def complete(project: Project, record: Record, emit: Emit) -> None:
         raise ScaffoldError(
             f"The job ended without having made: {', '.join(missing)}.",
             where=studio(record),
-            fix=f"what it said: phi3scaffold job logs; it should run: {job_checks.JOB}: command",
+            fix=f"its log: phi3scaffold job logs; what it should run: {job_checks.JOB}: command",
             exit_code=FAILED_RUN,
         )
 

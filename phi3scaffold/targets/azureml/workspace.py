@@ -18,7 +18,7 @@ from typing import Any
 
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.targets.azureml.job_checks import place
-from phi3scaffold.targets.azureml.workspace_settings import Settings
+from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings
 
 ENDED = ("Completed", "Failed", "Canceled")
 ARTIFACTS = "workspaceartifactstore"  # where Azure ML writes what a job prints
@@ -35,7 +35,7 @@ class Workspace:
             refuses, and `Unreachable` for what may pass.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: WorkspaceSettings) -> None:
         self.settings = settings
         with _told(settings):
             _quiet()
@@ -179,7 +179,7 @@ def snapshot(root: Path) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def _told(settings: Settings) -> Iterator[None]:
+def _told(settings: WorkspaceSettings) -> Iterator[None]:
     try:
         from azure.core import exceptions as azure
     except ImportError:
@@ -201,7 +201,7 @@ def _told(settings: Settings) -> Iterator[None]:
         raise _refusal(error, settings) from error
 
 
-def _silence(error: Exception, settings: Settings) -> Unreachable:
+def _silence(error: Exception, settings: WorkspaceSettings) -> Unreachable:
     return Unreachable(
         f"Azure does not answer: {_first_line(error)}",
         where=settings.workspace,
@@ -210,7 +210,7 @@ def _silence(error: Exception, settings: Settings) -> Unreachable:
     )
 
 
-def _refusal(error: Any, settings: Settings) -> ScaffoldError:
+def _refusal(error: Any, settings: WorkspaceSettings) -> ScaffoldError:
     status = error.status_code or 0
     what = f"Azure answered {status}: {_first_line(error)}"
     where = f"workspace {settings.workspace} in {settings.resource_group}"

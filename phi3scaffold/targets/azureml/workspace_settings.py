@@ -25,7 +25,7 @@ CONFIG = Path(".azureml") / "config.json"
 
 
 @dataclass(frozen=True)
-class Settings:
+class WorkspaceSettings:
     """A workspace, and what to bring back from it.
 
     Attributes:
@@ -42,7 +42,7 @@ class Settings:
     key_vault: str | None = None
 
 
-def read_settings(project: Project) -> Settings:
+def read_settings(project: Project) -> WorkspaceSettings:
     """The environment first, then .azureml/config.json, then ``azure:`` of project.yaml.
 
     Raises:
@@ -61,7 +61,7 @@ def read_settings(project: Project) -> Settings:
             fix=f"write it there, or download config.json in the studio (ml.azure.com, the "
             f"workspace's menu) to {CONFIG.as_posix()}, or set {variables}",
         )
-    return Settings(
+    return WorkspaceSettings(
         **found,
         fetch=fetched,
         hf_token_secret=own.get("hf_token_secret"),

@@ -14,20 +14,19 @@ from typing import Any
 import pytest
 
 from phi3scaffold import generator
-from phi3scaffold.checks.doctor_context import Scene, open_scene
-from phi3scaffold.checks.doctor_runner import look
-from phi3scaffold.checks.runner import load
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.runner import load, run_check
 from phi3scaffold.pipeline import machine
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import DoctorContext, open_context
 from tests.template.conftest import without_git
 
 CHECKS = {module.ID[4:]: module for module in load("doctor")}
 Make = Callable[..., Path]
 
 
-def said(name: str, scene: Scene) -> list[Verdict]:
+def said(name: str, context: DoctorContext) -> list[Finding]:
     """What one check, without its number, says."""
-    return look(CHECKS[name], scene)
+    return run_check(CHECKS[name], context, "warning")
 
 
 def doctor(
@@ -87,12 +86,12 @@ def project(sound: Make, tmp_path: Path) -> Make:
 
 
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scene]:
+def context(monkeypatch: pytest.MonkeyPatch) -> Callable[..., DoctorContext]:
     """What doctor sees from a folder."""
 
-    def look_from(folder: Path, **options: Any) -> Scene:
+    def look_from(folder: Path, **options: Any) -> DoctorContext:
         monkeypatch.chdir(folder)
-        return open_scene(**options)
+        return open_context(**options)
 
     return look_from
 
@@ -136,7 +135,7 @@ def environment_with(project: Path, packages: Mapping[str, str], name: str = ".v
 
     A package whose version is empty is not there.
     """
-    from phi3scaffold.checks.installed_packages import FOLDERS, read_pins
+    from phi3scaffold.pipeline.installed_packages import FOLDERS, read_pins
 
     folder = project / name
     (folder / "bin").mkdir(parents=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.checks.doctor_context import open_scene
-from phi3scaffold.checks.doctor_runner import examine
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.runner import run
+from phi3scaffold.project.findings import Finding
+from phi3scaffold.targets.doctor_context import open_context
 from tests.checks.doctor.conftest import Make, doctor
 from tests.support.hub_server import HubServer
 
@@ -33,7 +33,7 @@ def ask(hub: HubServer, folder: Path, tmp_path: Path, **environment: str) -> dic
     mine = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "127.0.0.1"}
     found = doctor(folder, *ASKED, **{**mine, **environment})
     assert TOKEN not in json.dumps(found)
-    return {name: verdicts[0] for name, verdicts in found["of"].items()}
+    return {name: findings[0] for name, findings in found["of"].items()}
 
 
 def test_a_model_that_anybody_may_have(hub: HubServer, sound: Make, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_gated_model(hub: HubServer, sound: Make, tmp_path: Path) -> None:
     assert f"accept its terms at {hub.url}/{MINI}" in found["hub"]["fix"]
     assert found["hub-login"] == {
         "id": "D21-hub-login", "state": "ok", "what": "logged in as somebody", "where": "HF_TOKEN",
-        "fix": None,
+        "fix": None, "page": "reference/checks#d21-hub-login",
     }  # fmt: skip
 
 
@@ -129,19 +129,20 @@ def test_a_clock_that_is_wrong(hub: HubServer, sound: Make, tmp_path: Path) -> N
 def test_nobody_waits_for_an_answer_that_does_not_come(sound: Make, tmp_path: Path) -> None:
     """Side by side: two that hang take as long as one, and what is well is said all the same."""
 
-    def hang(_: object) -> list[Verdict]:
+    def hang(_: object) -> list[Finding]:
         time.sleep(30)
         return []
 
-    def well(_: object) -> list[Verdict]:
-        return [Verdict("three", "ok", "here")]
+    def well(_: object) -> list[Finding]:
+        return [Finding("three", "ok", "here")]
 
     hanging = [SimpleNamespace(ID=name, check=hang, NETWORK_SECONDS=0.3) for name in ("one", "two")]
     checks = [*hanging, SimpleNamespace(ID="three", check=well, NETWORK_SECONDS=5)]
     waiting: list[list[str]] = []
     begun = time.monotonic()
-    found = examine(checks, open_scene(), waiting.append)  # type: ignore[arg-type]
+    results = run(checks, open_context(), crash="warning", waiting=waiting.append)  # type: ignore[arg-type]
     assert time.monotonic() - begun < 5
+    found = [finding for findings in results.values() for finding in findings]
     assert [(one.id, one.state) for one in found] == [
         ("one", "warning"), ("two", "warning"), ("three", "ok"),
     ]  # fmt: skip

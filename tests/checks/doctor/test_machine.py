@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.checks.doctor import gpu
-from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.checks.resource_estimates import GIB, PEAKS, QUANTIZING, memory_need, weights_of
 from phi3scaffold.pipeline import machine
+from phi3scaffold.targets.doctor_context import DoctorContext
 from tests.checks.doctor.conftest import (
     Make,
     environment_with,
@@ -23,7 +23,7 @@ from tests.checks.doctor.conftest import (
     write,
 )
 
-See = Callable[..., Scene]
+See = Callable[..., DoctorContext]
 MINI = "microsoft/Phi-3-mini-4k-instruct"
 linux = pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc")
 pytestmark = linux
@@ -51,13 +51,13 @@ def test_what_a_processor_means_for_training(
     state: str,
     words: str,
     root: Path,
-    scene: See,
+    context: See,
     sound: Make,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cpu(root, flags, "Features" if arm else "flags")
     monkeypatch.setattr(machine.platform, "machine", lambda: "aarch64" if arm else "x86_64")
-    (told,) = said("processor", scene(sound()))
+    (told,) = said("processor", context(sound()))
     assert told.state == state
     assert words in told.what
     assert told.what.startswith("A processor")
@@ -98,33 +98,33 @@ def test_processors_of_macs_by_a_sysctl_that_knows_its_own_alone(
     {"proc/self/cgroup": "0::/user/mine\n", "sys/fs/cgroup/user/cpu.max": "250000 100000\n"},
 ])  # fmt: skip
 def test_a_containers_quota_of_processors(
-    files: dict[str, str], root: Path, scene: See, sound: Make, monkeypatch: pytest.MonkeyPatch
+    files: dict[str, str], root: Path, context: See, sound: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in files.items():
         write(root / name, text)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    (told,) = said("cores", scene(sound()))
+    (told,) = said("cores", context(sound()))
     assert told.state == "warning"
     assert "2.5 of 8 cores" in told.what
     assert told.fix == "export OMP_NUM_THREADS=2"
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert said("cores", scene(sound()))[0].state == "ok"
+    assert said("cores", context(sound()))[0].state == "ok"
 
 
 def test_threads_that_leave_cores_idle(
-    root: Path, scene: See, sound: Make, monkeypatch: pytest.MonkeyPatch
+    root: Path, context: See, sound: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root / "sys/fs/cgroup/cpu.max", "max 100000\n")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    assert said("cores", scene(sound()))[0].what == "8 cores"
+    assert said("cores", context(sound()))[0].what == "8 cores"
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    (told,) = said("cores", scene(sound()))
+    (told,) = said("cores", context(sound()))
     assert (told.state, told.fix) == ("warning", "unset OMP_NUM_THREADS")
 
 
-def test_memory_decides_whether_the_model_fits(root: Path, scene: See, sound: Make) -> None:
+def test_memory_decides_whether_the_model_fits(root: Path, context: See, sound: Make) -> None:
     cpu(root, "avx2 avx512_bf16")
-    here = scene(sound(model=MINI))
+    here = context(sound(model=MINI))
     memory_of(root, total=32, available=30)
     (told,) = said("memory", here)
     assert told.state == "ok"
@@ -148,30 +148,30 @@ def test_memory_decides_whether_the_model_fits(root: Path, scene: See, sound: Ma
      "sys/fs/cgroup/memory/memory.stat": f"cache {1 << 30}\n"},
 ])  # fmt: skip
 def test_a_containers_limit_counts_not_the_machines(
-    files: dict[str, str], root: Path, scene: See, sound: Make
+    files: dict[str, str], root: Path, context: See, sound: Make
 ) -> None:
     memory_of(root, total=64, available=60, swap=8)
     for name, text in files.items():
         write(root / name, text)
-    (told,) = said("memory", scene(sound(model=MINI)))
+    (told,) = said("memory", context(sound(model=MINI)))
     assert told.state == "error"
     assert "8.0 GiB in all, 7.0 GiB free" in told.what
 
 
-def test_a_processor_without_bfloat16_takes_more(root: Path, scene: See, sound: Make) -> None:
+def test_a_processor_without_bfloat16_takes_more(root: Path, context: See, sound: Make) -> None:
     memory_of(root, total=14, available=13)
     cpu(root, "avx2 avx512_bf16")
-    assert said("memory", scene(sound(model=MINI)))[0].state == "ok"
+    assert said("memory", context(sound(model=MINI)))[0].state == "ok"
     cpu(root, "avx2")
-    (told,) = said("memory", scene(sound(model=MINI)))
+    (told,) = said("memory", context(sound(model=MINI)))
     assert (told.state, told.what.split()[0]) == ("error", "Training")
 
 
 def test_a_project_of_the_cloud_needs_memory_to_answer_alone(
-    root: Path, scene: See, sound: Make
+    root: Path, context: See, sound: Make
 ) -> None:
     memory_of(root, total=8, available=6)
-    (told,) = said("memory", scene(sound("aml", MINI)))
+    (told,) = said("memory", context(sound("aml", MINI)))
     assert (told.state, told.what.split()[0]) == ("ok", "Answering")
 
 
@@ -208,12 +208,12 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
     return put
 
 
-def test_a_gpu_that_fits(project: Make, scene: See, smi: Callable[[str], None]) -> None:
+def test_a_gpu_that_fits(project: Make, context: See, smi: Callable[[str], None]) -> None:
     smi(SMI)
     root = project("cuda", MINI)
     environment = environment_with(root, {"torch": ""})
     installed(environment, "torch", "2.13.0", "nvidia-cuda-runtime-cu12==12.8.90; x == 'y'")
-    (told,) = said("gpu", scene(root))
+    (told,) = said("gpu", context(root))
     assert told.state == "ok"
     assert told.what == "NVIDIA A10G, 22.5 GiB, driver 580.95.05"
 
@@ -234,62 +234,62 @@ def test_a_pytorch_that_cannot_use_the_gpu(
     words: str,
     fix: str,
     project: Make,
-    scene: See,
+    context: See,
     smi: Callable[[str], None],
 ) -> None:
     smi(SMI)
     root = project("cuda", MINI)
     installed(environment_with(root, {"torch": ""}), "torch", version, requires)
-    _, told = said("gpu", scene(root))
+    _, told = said("gpu", context(root))
     assert told.state == "error"
     assert words in told.what
     assert fix in str(told.fix)
 
 
 def test_a_gpu_that_is_too_small_or_too_old(
-    sound: Make, project: Make, scene: See, smi: Callable[[str], None]
+    sound: Make, project: Make, context: See, smi: Callable[[str], None]
 ) -> None:
     smi("echo 'NVIDIA GeForce GTX 1060, 6144 MiB, 535.54, 6.1'")
-    told = said("gpu", scene(sound("cuda", MINI)))[0]
+    told = said("gpu", context(sound("cuda", MINI)))[0]
     assert told.state == "warning"
     assert "take 7.1 GiB" in told.what
     root = project("cuda", MINI)
     config = root / "fine-tuning" / "olive-config.json"
     config.write_text(config.read_text().replace('"type": "LoRA"', '"type": "QLoRA"'))
-    assert said("gpu", scene(root))[0].state == "note"  # 4 bits fit
-    told = said("gpu", scene(sound("cuda")))[0]
+    assert said("gpu", context(root))[0].state == "note"  # 4 bits fit
+    told = said("gpu", context(sound("cuda")))[0]
     assert told.state == "note"
     assert "no bfloat16 (compute capability 6.1" in told.what
 
 
 def test_no_gpu_and_a_gpu_without_its_driver(
-    sound: Make, scene: See, root: Path, smi: Callable[[str], None]
+    sound: Make, context: See, root: Path, smi: Callable[[str], None]
 ) -> None:
     smi("echo 'NVIDIA-SMI has failed because it could not communicate with the driver.'; exit 9")
-    (told,) = said("gpu", scene(sound("cuda")))
+    (told,) = said("gpu", context(sound("cuda")))
     assert told.state == "error"
     assert "there is none here" in told.what
     assert "--local" in str(told.fix)
     device = root / "sys/bus/pci/devices/0000:00:1e.0"
     write(device / "vendor", "0x10de\n")
     write(device / "class", "0x030200\n")
-    (told,) = said("gpu", scene(sound("cuda")))
+    (told,) = said("gpu", context(sound("cuda")))
     assert told.state == "error"
     assert "its driver does not answer" in told.what
 
 
 def test_a_gpu_that_a_project_for_the_cpu_leaves_alone(
-    sound: Make, scene: See, smi: Callable[[str], None]
+    sound: Make, context: See, smi: Callable[[str], None]
 ) -> None:
     smi(SMI)
-    (told,) = said("gpu", scene(sound()))
+    (told,) = said("gpu", context(sound()))
     assert told.state == "note"
     assert "--target cuda" in str(told.fix)
-    assert said("gpu", scene(sound("aml"))) == []
+    assert said("gpu", context(sound("aml"))) == []
 
 
-def test_directml_trains_here_and_answers_on_windows(sound: Make, scene: See) -> None:
-    (told,) = said("gpu", scene(sound("directml")))
+def test_directml_trains_here_and_answers_on_windows(sound: Make, context: See) -> None:
+    (told,) = said("gpu", context(sound("directml")))
     assert told.state == "note"
     assert "answers on Windows alone" in told.what
 
@@ -302,7 +302,11 @@ def test_what_a_real_driver_prints_is_understood() -> None:
 
 
 def test_shared_memory_for_several_gpus(
-    sound: Make, scene: See, root: Path, smi: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    sound: Make,
+    context: See,
+    root: Path,
+    smi: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import shutil
 
@@ -310,8 +314,8 @@ def test_shared_memory_for_several_gpus(
     smi("echo 'A, 23028 MiB, 580, 8.6'; echo 'B, 23028 MiB, 580, 8.6'")
     usage = shutil.disk_usage(root)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(total=64 << 20))
-    (told,) = said("shared-memory", scene(sound("cuda")))
+    (told,) = said("shared-memory", context(sound("cuda")))
     assert told.state == "warning"
     assert "64 MiB, too little for 2 GPUs" in told.what
     assert "--shm-size=16g" in str(told.fix)
-    assert said("shared-memory", scene(sound()))[0].state == "ok"
+    assert said("shared-memory", context(sound()))[0].state == "ok"

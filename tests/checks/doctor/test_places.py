@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.checks.doctor.paths import problems
-from phi3scaffold.checks.doctor_context import Scene
 from phi3scaffold.project.settings import load_project
 from phi3scaffold.stages.graph import STAGES, up_to
+from phi3scaffold.targets.doctor_context import DoctorContext
 from tests.checks.doctor.conftest import Make, doctor, program, said, write
 
-See = Callable[..., Scene]
+See = Callable[..., DoctorContext]
 MINI = "microsoft/Phi-3-mini-4k-instruct"
 
 
@@ -45,7 +45,7 @@ def test_folders_that_cannot_be_written_to(project: Make, tmp_path: Path) -> Non
 
 
 def test_the_disk_has_to_hold_what_is_not_made_yet(
-    project: Make, scene: See, monkeypatch: pytest.MonkeyPatch
+    project: Make, context: See, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = project()
     usage = shutil.disk_usage(root)
@@ -53,7 +53,7 @@ def test_the_disk_has_to_hold_what_is_not_made_yet(
         monkeypatch.setattr(
             shutil, "disk_usage", lambda _, free=free: usage._replace(free=free << 30)
         )
-        told = said("disk", scene(root))[0]
+        told = said("disk", context(root))[0]
         assert told.state == state
         assert f"{free}.0 GiB are free" in told.what
     # a merged model as large as the base, int4 of nine tenths (and the quantized one before it)
@@ -65,25 +65,25 @@ def test_the_disk_has_to_hold_what_is_not_made_yet(
     stages = [STAGES[name] for name in up_to("report")]  # all of `phi3scaffold run`
     needed = sum(stage.resources.disk(here, weights) for stage in stages if stage.wanted(here))
     assert needed < 2 * weights
-    told = said("disk", scene(root))[0]
+    told = said("disk", context(root))[0]
     assert f"{needed / 2**30:.1f} GiB are still needed at most" in told.what
 
 
 def test_a_project_of_the_cloud_needs_room_for_what_is_brought_back(
-    sound: Make, scene: See, monkeypatch: pytest.MonkeyPatch
+    sound: Make, context: See, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=9 << 30))
-    assert said("disk", scene(sound("aml", MINI)))[0].state == "ok"
-    assert said("disk", scene(sound("cuda", MINI)))[0].state == "error"
+    assert said("disk", context(sound("aml", MINI)))[0].state == "ok"
+    assert said("disk", context(sound("cuda", MINI)))[0].state == "error"
 
 
 def test_a_nearly_full_disk_outside_of_a_project(
-    tmp_path: Path, scene: See, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, context: See, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5 << 20))
-    assert said("disk", scene(tmp_path))[0].state == "warning"
+    assert said("disk", context(tmp_path))[0].state == "warning"
 
 
 LONG = Path("C:/" + "a" * 100)
@@ -149,12 +149,12 @@ def test_git(
     state: str,
     words: str,
     tmp_path: Path,
-    scene: See,
+    context: See,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     program(tmp_path / "bin", "git", script)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    (told,) = said("git", scene(tmp_path))
+    (told,) = said("git", context(tmp_path))
     assert told.state == state
     assert words in told.what
 
@@ -177,36 +177,36 @@ def test_variables_that_lead_nowhere(
     value: str,
     words: str | None,
     tmp_path: Path,
-    scene: See,
+    context: See,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(name, value)
-    found = said("network-settings", scene(tmp_path))
+    found = said("network-settings", context(tmp_path))
     wrong = [one.what for one in found if one.state == "error"]
     assert (not wrong) if words is None else words in wrong[0]
     assert "hunter2" not in str(found)
 
 
-def test_in_the_cloud_the_job_fetches_the_model(project: Make, scene: See) -> None:
+def test_in_the_cloud_the_job_fetches_the_model(project: Make, context: See) -> None:
     root = project("aml")
-    (told,) = said("model", scene(root))
+    (told,) = said("model", context(root))
     assert "is not here yet; the job fetches it" in told.what
     lock = {"id": MINI, "revision": "main", "source": "hub", "commit": "0" * 40}
     (root / "model.lock").write_text(json.dumps(lock))
-    assert said("model", scene(root))[0].what == f"{MINI}: the job fetches it"
-    assert "the job fetches it" in said("hub", scene(root))[0].what  # and nobody is asked
+    assert said("model", context(root))[0].what == f"{MINI}: the job fetches it"
+    assert "the job fetches it" in said("hub", context(root))[0].what  # and nobody is asked
 
 
-def test_a_base_model_that_is_half_there(sound: Make, project: Make, scene: See) -> None:
-    assert "is here" in said("model", scene(sound()))[0].what
+def test_a_base_model_that_is_half_there(sound: Make, project: Make, context: See) -> None:
+    assert "is here" in said("model", context(sound()))[0].what
     root = project(model="tiny")
     (root / "model-cache/base/tokenizer.json").unlink()
-    (told,) = said("model", scene(root))
+    (told,) = said("model", context(root))
     assert (told.state, told.fix) == ("error", "phi3scaffold model")
     shutil.rmtree(root / "model-cache" / "base")
-    (told,) = said("model", scene(root))
+    (told,) = said("model", context(root))
     assert (told.state, told.what) == ("ok", "tiny comes with this package")
     settings = (root / "project.yaml").read_text().replace('"tiny"', "./nowhere")
     (root / "project.yaml").write_text(settings)
-    (told,) = said("model", scene(root))
+    (told,) = said("model", context(root))
     assert (told.state, "folder does not exist" in told.what) == ("error", True)

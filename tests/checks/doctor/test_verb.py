@@ -12,10 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from phi3scaffold.checks.doctor_context import open_scene
-from phi3scaffold.checks.doctor_runner import look
-from phi3scaffold.checks.runner import load
+from phi3scaffold.checks.runner import load, run_check
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.targets.doctor_context import open_context
 from tests.checks.doctor.conftest import Make, doctor
 from tests.conftest import command
 
@@ -70,7 +69,7 @@ def test_json_is_stable(sound: Make) -> None:
     ids = list(dict.fromkeys(one["id"] for one in found["verdicts"]))
     assert ids == sorted(ids)
     assert {frozenset(one) for one in found["verdicts"]} == {
-        frozenset(("id", "state", "what", "where", "fix"))
+        frozenset(("id", "state", "what", "where", "fix", "page"))
     }
 
 
@@ -131,21 +130,21 @@ def test_a_check_that_crashes_is_a_verdict() -> None:
     def refuse(_: object) -> None:
         raise ScaffoldError("Not that.", where="here", fix="this")
 
-    scene = open_scene()
-    (told,) = look(SimpleNamespace(ID="D99", check=crash), scene)  # type: ignore[arg-type]
+    context = open_context()
+    (told,) = run_check(SimpleNamespace(ID="D99", check=crash), context, "warning")  # type: ignore[arg-type]
     assert told.state == "warning"
-    assert told.what == "Could not be looked at: ZeroDivisionError: division."
-    (told,) = look(SimpleNamespace(ID="D99", check=refuse), scene)  # type: ignore[arg-type]
-    assert (told.what, told.fix) == ("Could not be looked at: Not that.", "this")
+    assert told.what == "The check itself failed: ZeroDivisionError: division."
+    (told,) = run_check(SimpleNamespace(ID="D99", check=refuse), context, "warning")  # type: ignore[arg-type]
+    assert (told.what, told.fix) == ("Could not be checked: Not that.", "this")
 
 
 @pytest.mark.parametrize("module", load("doctor"), ids=lambda module: module.ID)
-def test_every_check_says_what_why_and_how_to_mend_it(module: object) -> None:
+def test_every_check_says_what_why_and_how_to_fix_it(module: object) -> None:
     what, *rest = inspect.cleandoc(module.__doc__ or "").split("\n\n")
     assert what.endswith(".")
     assert "\n" not in what
-    assert rest[-1].startswith("To mend it: ")
-    assert list(inspect.signature(module.check).parameters) == ["scene"]  # type: ignore[attr-defined]
+    assert rest[-1].startswith("To fix it: ")
+    assert list(inspect.signature(module.check).parameters) == ["context"]  # type: ignore[attr-defined]
 
 
 def test_ids_are_in_order_and_never_twice() -> None:

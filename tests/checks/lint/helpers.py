@@ -5,31 +5,35 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from phi3scaffold.checks.lint_context import Tree
-from phi3scaffold.checks.lint_report import look, mend
-from phi3scaffold.checks.runner import run_one
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.checks.lint_context import LintContext
+from phi3scaffold.checks.lint_report import fix_project, lint_project
+from phi3scaffold.checks.runner import run_check
+from phi3scaffold.project.findings import Finding
 
 BAD = ("error", "warning")
 
 
-def found(root: Path, name: str, **options: bool) -> list[Verdict]:
+def found(root: Path, name: str, **options: bool) -> list[Finding]:
     """What one check finds in a project."""
     module = import_module(f"phi3scaffold.checks.lint.{name}")
-    return [one for one in run_one(module, Tree(root, **options)) if one.state in (*BAD, "note")]
+    return [
+        one
+        for one in run_check(module, LintContext(root, **options))
+        if one.state in (*BAD, "note")
+    ]
 
 
-def one(root: Path, name: str, **options: bool) -> Verdict:
+def one(root: Path, name: str, **options: bool) -> Finding:
     """The one thing that a check finds."""
-    verdicts = found(root, name, **options)
-    assert len(verdicts) == 1, verdicts
-    return verdicts[0]
+    findings = found(root, name, **options)
+    assert len(findings) == 1, findings
+    return findings[0]
 
 
-def everything(root: Path, **options: bool) -> list[Verdict]:
+def everything(root: Path, **options: bool) -> list[Finding]:
     """What all checks find, but those that take seconds."""
-    report = look(Tree(root, quick=True, **options))
-    return [verdict for verdict in report.verdicts if verdict.state in BAD]
+    report = lint_project(LintContext(root, quick=True, **options))
+    return [finding for finding in report.findings if finding.state in BAD]
 
 
 def change(root: Path, name: str, old: str, new: str) -> int:
@@ -50,6 +54,6 @@ def append(root: Path, name: str, text: str) -> int:
     return before.count("\n") + 1
 
 
-def mended(root: Path) -> str:
+def fixed(root: Path) -> str:
     """Write what `--fix` would; the diffs that it prints."""
-    return "".join(diff for _, diff in mend(root, write=True))
+    return "".join(diff for _, diff in fix_project(root, write=True))

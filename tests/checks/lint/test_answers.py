@@ -22,9 +22,9 @@ def test_what_was_edited(make: Make, old: str, new: str, key: str) -> None:
     root = make()
     assert found(root, "answers") == []
     line = change(root, ANSWERS, old, new) + new.count("\n")
-    verdict = found(root, "answers")[0]
-    assert (verdict.state, verdict.where) == ("error", f"{ANSWERS}:{line}: {key}")
-    assert verdict.fix == f"git checkout {ANSWERS}"
+    finding = found(root, "answers")[0]
+    assert (finding.state, finding.where) == ("error", f"{ANSWERS}:{line}: {key}")
+    assert finding.fix == f"git checkout {ANSWERS}"
 
 
 def test_answers_of_another_version_are_left_alone(make: Make) -> None:
@@ -48,9 +48,9 @@ def test_no_version_and_no_file(make: Make) -> None:
 def test_what_the_project_has_become_by_hand_is_noted(make: Make) -> None:
     root = make()
     change(root, "fine-tuning/olive-config.json", '"type": "LoRA"', '"type": "DoRA"')
-    verdict = one(root, "answers")
-    assert verdict.state == "note"
-    assert verdict.fix == "phi3scaffold update --set algo=dora"
+    finding = one(root, "answers")
+    assert finding.state == "note"
+    assert finding.fix == "phi3scaffold update --set algo=dora"
 
 
 def test_changed_since_git_knows_it(make: Make) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.checks.lint.conftest import Make
-from tests.checks.lint.helpers import append, change, everything, found, mended, one
+from tests.checks.lint.helpers import append, change, everything, fixed, found, one
 
 FILES = [
     "fine-tuning/user_script.py",
@@ -22,9 +22,9 @@ def test_an_edit_is_found_at_its_line_and_taken_back(make: Make, name: str) -> N
     before = (root / name).read_text(encoding="utf-8")
     mode = (root / name).stat().st_mode
     line = append(root, name, "# mine\n")
-    verdict = one(root, "as_generated")
-    assert (verdict.state, verdict.where) == ("warning", f"{name}:{line}")
-    diff = mended(root)
+    finding = one(root, "as_generated")
+    assert (finding.state, finding.where) == ("warning", f"{name}:{line}")
+    diff = fixed(root)
     assert "\n-# mine\n" in diff
     assert (root / name).read_text(encoding="utf-8") == before
     assert (root / name).stat().st_mode == mode
@@ -37,7 +37,7 @@ def test_what_is_missing_is_written_again(make: Make) -> None:
     before = path.read_bytes()
     path.unlink()
     assert one(root, "as_generated").state == "error"
-    mended(root)
+    fixed(root)
     assert path.read_bytes() == before
 
 

@@ -25,14 +25,14 @@ def test_a_new_project_is_clean(make: Make) -> None:
 def test_the_line_is_named(make: Make, name: str, old: str, new: str, what: str) -> None:
     root = make()
     line = change(root, name, old, new)
-    verdict = one(root, "files_parse")
-    assert verdict.what.startswith(what)
-    assert verdict.state == "error"
-    assert verdict.where is not None
-    place, number, *_ = verdict.where.split(":")
+    finding = one(root, "files_parse")
+    assert finding.what.startswith(what)
+    assert finding.state == "error"
+    assert finding.where is not None
+    place, number, *_ = finding.where.split(":")
     assert place == name
     assert line <= int(number) <= line + 3
-    assert verdict.fix
+    assert finding.fix
 
 
 def test_what_is_missing(make: Make) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.checks.lint.conftest import Make
-from tests.checks.lint.helpers import append, change, everything, found, mended, one
+from tests.checks.lint.helpers import append, change, everything, fixed, found, one
 
 LINES = [
     ("cpu", ".gitignore", "\n.env\n", "\n", "error"),
@@ -23,9 +23,9 @@ def test_a_line_that_is_gone_is_appended(
     root = make(target=target)
     assert found(root, "ignore_files") == []
     change(root, name, old, new)
-    verdict = one(root, "ignore_files")
-    assert (verdict.state, verdict.where, verdict.fix) == (state, name, f"append: {old.strip()}")
-    diff = mended(root)
+    finding = one(root, "ignore_files")
+    assert (finding.state, finding.where, finding.fix) == (state, name, f"append: {old.strip()}")
+    diff = fixed(root)
     assert f"\n+{old.strip()}\n" in diff
     assert everything(root) == []
 
@@ -46,7 +46,7 @@ def test_no_file_at_all(make: Make) -> None:
     root = make()
     (root / ".gitignore").unlink()
     assert len(found(root, "ignore_files")) > 3
-    mended(root)
+    fixed(root)
     assert everything(root) == []
 
 

@@ -16,7 +16,7 @@ def test_every_mistake_is_named_at_its_line(make: Make) -> None:
     root = make(target="aml")
     size = change(root, JOB, "shm_size: 16g", "shm_size: sixteen")
     compute = change(root, JOB, "compute: azureml:gpu-cluster", "compute: gpu-cluster")
-    assert {verdict.where for verdict in found(root, "job")} == {
+    assert {finding.where for finding in found(root, "job")} == {
         f"{JOB}:{size}: resources.shm_size",
         f"{JOB}:{compute}: compute",
     }

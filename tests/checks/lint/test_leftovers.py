@@ -14,9 +14,9 @@ def test_a_conflict_is_named_where_it_begins_and_by_no_other_check(make: Make) -
     root = make()
     assert found(root, "leftovers") == []
     line = change(root, "project.yaml", "target: cpu", CONFLICT)
-    verdict = one(root, "leftovers")
-    assert verdict.where == f"project.yaml:{line}"
-    assert [one.id for one in everything(root)] == [verdict.id]
+    finding = one(root, "leftovers")
+    assert finding.where == f"project.yaml:{line}"
+    assert [one.id for one in everything(root)] == [finding.id]
 
 
 @pytest.mark.parametrize("text", ["{{ project_name }}", "{% if target == 'cpu' %}"])

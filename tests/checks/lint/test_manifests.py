@@ -37,5 +37,5 @@ def test_one_bit_is_found_by_reading(tiny_copy: Path) -> None:
 
 def test_nobody_knows_what_made_it(tiny_copy: Path) -> None:
     (tiny_copy / "gen-model" / "onnx" / "manifest.json").write_text("{")
-    verdict = one(tiny_copy, "manifests")
-    assert (verdict.state, verdict.where) == ("warning", "gen-model/onnx/manifest.json")
+    finding = one(tiny_copy, "manifests")
+    assert (finding.state, finding.where) == ("warning", "gen-model/onnx/manifest.json")

@@ -54,6 +54,6 @@ def test_olive_is_told_of_another_folder(make: Make) -> None:
     line = change(
         root, "fine-tuning/olive-config.json", '"model-cache/base"', '"microsoft/Phi-3-mini"'
     )
-    verdict = one(root, "model")
-    assert verdict.where == f"fine-tuning/olive-config.json:{line}: input_model.model_path"
-    assert verdict.fix == '"model_path": "model-cache/base"'
+    finding = one(root, "model")
+    assert finding.where == f"fine-tuning/olive-config.json:{line}: input_model.model_path"
+    assert finding.fix == '"model_path": "model-cache/base"'

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.checks.lint import olive_keys
-from phi3scaffold.checks.lint_context import Tree
+from phi3scaffold.checks.lint_context import LintContext
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import change, found, one
 
@@ -37,11 +37,11 @@ def test_a_key_without_effect(make: Make, old: str, new: str, key: str, what: st
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     line = text[: text.index(old)].count("\n") + 1 + new.count("\n")
-    verdict = one(root, "olive_keys")
-    assert verdict.state == "error"
-    assert verdict.where == f"{OLIVE}:{line}: {key}"
-    assert what in verdict.what
-    assert verdict.fix
+    finding = one(root, "olive_keys")
+    assert finding.state == "error"
+    assert finding.where == f"{OLIVE}:{line}: {key}"
+    assert what in finding.what
+    assert finding.fix
 
 
 def test_what_has_become_of_an_older_key(make: Make) -> None:
@@ -61,15 +61,15 @@ def test_the_answer_is_kept_until_the_config_changes(make: Make) -> None:
     assert found(root, "olive_keys", quick=True) == []
     assert time.monotonic() - begun < 1
     change(root, OLIVE, '"alpha": 32,', '"alpha": 16,')
-    assert [one.state for one in olive_keys.check(Tree(root, quick=True))] == ["skipped"]
+    assert [one.state for one in olive_keys.check(LintContext(root, quick=True))] == ["skipped"]
     assert found(root, "olive_keys") == []
     assert json.loads(kept.read_text(encoding="utf-8"))["identity"] != identity
 
 
 def test_without_olive_it_is_skipped(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    (verdict,) = olive_keys.check(Tree(make()))
-    assert (verdict.state, verdict.what) == ("skipped", "Olive is not installed here: make setup")
+    (finding,) = olive_keys.check(LintContext(make()))
+    assert (finding.state, finding.what) == ("skipped", "Olive is not installed here: make setup")
 
 
 def test_a_folder_that_cannot_be_written_to(make: Make) -> None:

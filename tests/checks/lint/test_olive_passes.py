@@ -25,9 +25,9 @@ def test_a_new_project_is_clean(make: Make) -> None:
 def test_the_key_is_named(make: Make, old: str, new: str, what: str, key: str) -> None:
     root = make()
     line = change(root, OLIVE, old, new)
-    verdict = found(root, "olive_passes")[0]
-    assert verdict.what.startswith(what)
-    place, number, name = str(verdict.where).split(":")
+    finding = found(root, "olive_passes")[0]
+    assert finding.what.startswith(what)
+    place, number, name = str(finding.where).split(":")
     assert (place, name.strip()) == (OLIVE, key)
     assert int(number) == line or key == "passes"
 

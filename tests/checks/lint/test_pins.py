@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.project.settings import TARGETS
+from phi3scaffold.targets.registry import TARGETS
 from tests.checks.lint.conftest import Make
-from tests.checks.lint.helpers import append, everything, found, mended, one
+from tests.checks.lint.helpers import append, everything, fixed, found, one
 
 FILES = [
     ("cpu", "setup/requirements.txt", "torch"),
@@ -40,10 +40,10 @@ def test_another_version_is_found_and_mended(
     root = make(target=target)
     before = (root / name).read_text(encoding="utf-8")
     line = repin(root, name, package, "0.0.1")
-    verdict = one(root, "pins")
-    assert (verdict.state, verdict.where) == ("error", f"{name}:{line}")
-    assert verdict.what.startswith(f"{package}==0.0.1 is not what the runtime is proved with")
-    mended(root)
+    finding = one(root, "pins")
+    assert (finding.state, finding.where) == ("error", f"{name}:{line}")
+    assert finding.what.startswith(f"{package}==0.0.1 is not what the runtime is proved with")
+    fixed(root)
     assert (root / name).read_text(encoding="utf-8") == before
     assert everything(root) == []
 
@@ -54,7 +54,7 @@ def test_a_pin_that_is_missing(make: Make) -> None:
     text = path.read_text(encoding="utf-8")
     path.write_text(re.sub("torch==.*\n", "", text), encoding="utf-8")
     assert one(root, "pins").where == "setup/requirements.txt"
-    mended(root)
+    fixed(root)
     assert found(root, "pins") == []
 
 

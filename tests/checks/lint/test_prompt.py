@@ -39,17 +39,17 @@ def test_the_form_is_named(
     tiny_copy: Path, form: str, name: str, broken: Callable[[dict[str, Any]], None], key: str
 ) -> None:
     edit(tiny_copy / "gen-model" / form / name, broken)
-    verdict = one(tiny_copy, "prompt")
-    assert verdict.state == "error"
-    assert str(verdict.where).startswith(f"gen-model/{form}/{name}")
-    assert str(verdict.where).endswith(key)
+    finding = one(tiny_copy, "prompt")
+    assert finding.state == "error"
+    assert str(finding.where).startswith(f"gen-model/{form}/{name}")
+    assert str(finding.where).endswith(key)
 
 
 def test_dataset_yaml_has_changed_since(tiny_copy: Path) -> None:
     change(tiny_copy, "datasets/dataset.yaml", "system: null", 'system: "Be brief."')
-    verdicts = found(tiny_copy, "prompt")
-    assert {verdict.state for verdict in verdicts} == {"warning"}
-    assert [verdict.where for verdict in verdicts] == [
+    findings = found(tiny_copy, "prompt")
+    assert {finding.state for finding in findings} == {"warning"}
+    assert [finding.where for finding in findings] == [
         f"gen-model/{form}/prompt.json: system" for form in ("adapter", "merged", "onnx")
     ]
 

@@ -25,10 +25,10 @@ def test_a_flag(make: Make, name: str, old: str, new: str, key: str) -> None:
         line = append(root, name, f"\nOPTIONS = dict({new})\n") + 1
     else:
         line = change(root, name, old, new)
-    verdict = one(root, "remote_code")
-    assert verdict.state == "error"
-    assert str(verdict.where).startswith(f"{name}:{line}")
-    assert str(verdict.where).endswith(key)
+    finding = one(root, "remote_code")
+    assert finding.state == "error"
+    assert str(finding.where).startswith(f"{name}:{line}")
+    assert str(finding.where).endswith(key)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_a_flag(make: Make, name: str, old: str, new: str, key: str) -> None:
 def test_a_file(make: Make, name: str, state: str) -> None:
     root = make()
     append(root, name, "x = 1\n")
-    verdict = one(root, "remote_code")
-    assert (verdict.state, verdict.where) == (state, name)
+    finding = one(root, "remote_code")
+    assert (finding.state, finding.where) == (state, name)
 
 
 def test_an_adapter_from_elsewhere(make: Make) -> None:

@@ -18,10 +18,10 @@ def test_sample_rows_are_clean(make: Make, task: str) -> None:
 def test_a_column_that_no_row_has(make: Make) -> None:
     root = make()
     change(root, DATASET, "{phrase}", "{phrases}")
-    for verdict in found(root, "rows"):
-        assert verdict.what.startswith("The row lacks the column 'phrases'")
-        assert str(verdict.fix).startswith("did you mean 'phrase'?")
-    assert [verdict.where for verdict in found(root, "rows")] == [
+    for finding in found(root, "rows"):
+        assert finding.what.startswith("The row lacks the column 'phrases'")
+        assert str(finding.fix).startswith("did you mean 'phrase'?")
+    assert [finding.where for finding in found(root, "rows")] == [
         "datasets/train.jsonl:1",
         "datasets/held-out.jsonl:1",
     ]
@@ -30,17 +30,17 @@ def test_a_column_that_no_row_has(make: Make) -> None:
 def test_a_row_with_a_label_that_there_is_not(make: Make) -> None:
     root = make()
     line = append(root, "datasets/train.jsonl", '{"phrase": "Oh.", "tone": "anger"}\n')
-    verdict = one(root, "rows")
-    assert verdict.where == f"datasets/train.jsonl:{line}"
-    assert verdict.what.startswith("The label 'anger' is not one of")
+    finding = one(root, "rows")
+    assert finding.where == f"datasets/train.jsonl:{line}"
+    assert finding.what.startswith("The label 'anger' is not one of")
 
 
 def test_a_label_that_no_row_has(make: Make) -> None:
     root = make()
     line = change(root, DATASET, '"surprise"]', '"surprise", "anger"]')
-    verdict = one(root, "rows")
-    assert verdict.state == "warning"
-    assert verdict.where == f"{DATASET}:{line}: labels[4]"
+    finding = one(root, "rows")
+    assert finding.state == "warning"
+    assert finding.where == f"{DATASET}:{line}: labels[4]"
 
 
 def test_a_file_that_is_not_there(make: Make) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.checks.lint_context import Tree
-from phi3scaffold.checks.lint_report import look
+from phi3scaffold.checks.lint_context import LintContext
+from phi3scaffold.checks.lint_report import lint_project
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import append, found, one
 
@@ -28,10 +28,13 @@ def test_a_secret(make: Make, name: str, text: str, secret: str, kind: str) -> N
     root = make()
     assert found(root, "secrets") == []
     line = append(root, name, text)
-    verdict = one(root, "secrets")
-    assert (verdict.state, verdict.where) == ("error", f"{name}:{line}")
-    assert kind in verdict.what
-    assert all(secret not in repr(verdict) for verdict in look(Tree(root, quick=True)).verdicts)
+    finding = one(root, "secrets")
+    assert (finding.state, finding.where) == ("error", f"{name}:{line}")
+    assert kind in finding.what
+    assert all(
+        secret not in repr(finding)
+        for finding in lint_project(LintContext(root, quick=True)).findings
+    )
 
 
 def test_where_secrets_may_lie(make: Make) -> None:
@@ -46,7 +49,7 @@ def test_where_secrets_may_lie(make: Make) -> None:
     git(root, "add", "-A")
     assert found(root, "secrets") == []
     git(root, "add", "-f", ".env")
-    assert {verdict.where for verdict in found(root, "secrets")} == {".env", ".env:1"}
+    assert {finding.where for finding in found(root, "secrets")} == {".env", ".env:1"}
 
 
 def test_an_example_of_an_env_file(make: Make) -> None:

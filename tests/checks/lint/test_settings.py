@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.checks.lint.conftest import Make
-from tests.checks.lint.helpers import append, change, everything, found, mended, one
+from tests.checks.lint.helpers import append, change, everything, fixed, found, one
 
 UNKNOWN = [
     ("project.yaml", "revision: main", "revison: main", "model.revison", "revision"),
@@ -31,14 +31,14 @@ def test_an_unknown_key(
     root = make()
     assert found(root, "settings") == []
     line = change(root, name, old, new) + new.count("\n", 0, new.rindex(key.split(".")[-1]))
-    verdict = one(root, "settings")
-    assert verdict.where == f"{name}:{line}: {key}"
-    assert verdict.fix is not None
+    finding = one(root, "settings")
+    assert finding.where == f"{name}:{line}: {key}"
+    assert finding.fix is not None
     if nearest is None:
         return
-    assert verdict.fix.startswith(f"did you mean {nearest}?")
+    assert finding.fix.startswith(f"did you mean {nearest}?")
     before = (root / name).read_text(encoding="utf-8")
-    diff = mended(root)
+    diff = fixed(root)
     assert f"--- a/{name}\n+++ b/{name}\n" in diff
     assert (root / name).read_text(encoding="utf-8") == before.replace(new, old)
     assert everything(root) == []
@@ -50,9 +50,9 @@ def test_a_value_that_cannot_be(
 ) -> None:
     root = make()
     line = change(root, name, old, new)
-    verdict = one(root, "settings")
-    assert verdict.what.startswith(what)
-    assert str(verdict.where).startswith(f"{name}:{line}: {key}")
+    finding = one(root, "settings")
+    assert finding.what.startswith(what)
+    assert str(finding.where).startswith(f"{name}:{line}: {key}")
 
 
 def test_everything_that_is_wrong_is_named_and_hides_no_other_check(make: Make) -> None:
@@ -61,7 +61,7 @@ def test_everything_that_is_wrong_is_named_and_hides_no_other_check(make: Make) 
     change(root, "project.yaml", "  rows:", "  rows: none #")
     change(root, "project.yaml", "revision: main", "revison: main")
     change(root, "fine-tuning/olive-config.json", '"device": "cpu"', '"device": "gpu"')
-    assert [verdict.id for verdict in everything(root)] == ["L03-settings"] * 3 + ["L06-target"]
+    assert [finding.id for finding in everything(root)] == ["L03-settings"] * 3 + ["L06-target"]
 
 
 def test_what_is_fetched_from_azure(make: Make) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from phi3scaffold.generator import template
-from phi3scaffold.project.settings import TARGETS
+from phi3scaffold.targets.registry import TARGETS
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import append, change, found, one
 
@@ -32,20 +32,20 @@ def test_one_file_is_for_another(
 ) -> None:
     root = make(target=target)
     line = change(root, name, old, new)
-    verdict = one(root, "target")
-    assert verdict.state == "error"
-    place, number, *rest = str(verdict.where).split(":")
+    finding = one(root, "target")
+    assert finding.state == "error"
+    place, number, *rest = str(finding.where).split(":")
     assert place == name
     assert "".join(rest).endswith(key)
     assert int(number) == line or not new  # what is missing is missing in what holds it
-    assert f"update --set target={target}" in str(verdict.fix)
+    assert f"update --set target={target}" in str(finding.fix)
 
 
 @pytest.mark.parametrize("other", [target for target in TARGETS if target != "cpu"])
 def test_another_target_in_project_yaml_alone(make: Make, other: str) -> None:
     root = make()
     change(root, "project.yaml", "target: cpu", f"target: {other}")
-    assert {verdict.state for verdict in found(root, "target")} == {"error"}
+    assert {finding.state for finding in found(root, "target")} == {"error"}
 
 
 def test_precisions_that_the_template_refuses_are_errors(make: Make) -> None:
@@ -54,9 +54,9 @@ def test_precisions_that_the_template_refuses_are_errors(make: Make) -> None:
     assert "does not really run fp16" in refused
     root = make(precision="fp32")
     change(root, OLIVE, '"precision": "fp32"', '"precision": "fp16"')
-    verdict = one(root, "target")
-    assert str(verdict.where).endswith(": passes.build.precision")
-    assert "CPUExecutionProvider" in verdict.what
+    finding = one(root, "target")
+    assert str(finding.where).endswith(": passes.build.precision")
+    assert "CPUExecutionProvider" in finding.what
 
 
 def test_adapters_on_directml(make: Make) -> None:

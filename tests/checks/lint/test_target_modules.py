@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.checks.lint.conftest import Make
-from tests.checks.lint.helpers import change, everything, found, mended, one
+from tests.checks.lint.helpers import change, everything, fixed, found, one
 
 OLIVE = "fine-tuning/olive-config.json"
 LIST = '["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]'
@@ -19,13 +19,13 @@ def test_names_of_another_model(make: Make, model: str) -> None:
     root = make(model=model)
     assert found(root, "target_modules") == []
     line = change(root, OLIVE, LIST, '["q_proj", "v_proj",\n "o_proj", "up_proj", "dense"]')
-    verdicts = found(root, "target_modules")
+    findings = found(root, "target_modules")
     at = "passes.finetune.target_modules"
-    assert [verdict.where for verdict in verdicts] == [
+    assert [finding.where for finding in findings] == [
         f"{OLIVE}:{line + later}: {at}[{index}]"
         for index, later in ((0, 0), (1, 0), (3, 1), (4, 1))
     ]
-    assert str(verdicts[0].fix).startswith("did you mean qkv_proj?")
+    assert str(findings[0].fix).startswith("did you mean qkv_proj?")
 
 
 def test_parts_become_the_fused_module(make: Make) -> None:
@@ -33,7 +33,7 @@ def test_parts_become_the_fused_module(make: Make) -> None:
     change(root, OLIVE, LIST, '["q_proj", "k_proj", "v_proj", "o_proj"]')
     assert len(found(root, "target_modules")) == 3
     before = (root / OLIVE).read_text(encoding="utf-8")
-    diff = mended(root)
+    diff = fixed(root)
     assert '-      "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"],' in diff
     after = (root / OLIVE).read_text(encoding="utf-8")
     assert after == before.replace('"q_proj", "k_proj", "v_proj"', '"qkv_proj"')

@@ -24,16 +24,16 @@ def test_only_what_git_tracks(make: Make) -> None:
     with (root / "datasets" / "large.jsonl").open("wb") as stream:
         stream.truncate(60 << 20)
     git(root, "add", "-f", "gen-model", "other", "datasets", "model-cache/base/model.safetensors")
-    verdicts = found(root, "tracked_files")
-    assert {verdict.state for verdict in verdicts} == {"warning"}
-    assert [verdict.where for verdict in verdicts] == [
+    findings = found(root, "tracked_files")
+    assert {finding.state for finding in findings} == {"warning"}
+    assert [finding.where for finding in findings] == [
         "datasets/large.jsonl",
         "gen-model/adapter/README.md",
         "model-cache/base/model.safetensors",
         "other/model.onnx.data",
     ]
-    for verdict in verdicts:
-        git(root, *str(verdict.fix).split()[1:])
+    for finding in findings:
+        git(root, *str(finding.fix).split()[1:])
     assert found(root, "tracked_files") == []
 
 

@@ -42,9 +42,9 @@ def test_cut_short(make: Make) -> None:
     root = make()
     path = wheel_of(root)
     path.write_bytes(path.read_bytes()[:-100])
-    verdict = one(root, "wheel")
-    assert verdict.where == f"setup/{path.name}"
-    assert verdict.what.startswith("It is no whole wheel")
+    finding = one(root, "wheel")
+    assert finding.where == f"setup/{path.name}"
+    assert finding.what.startswith("It is no whole wheel")
 
 
 def test_under_another_name(make: Make) -> None:
@@ -58,8 +58,10 @@ def test_one_file_in_it_was_changed(make: Make) -> None:
     path = wheel_of(root)
     with zipfile.ZipFile(path) as old:
         files = {name: old.read(name) for name in old.namelist()}
-    files["phi3scaffold/errors.py"] += b"# mine\n"
+    files["phi3scaffold/project/errors.py"] += b"# mine\n"
     with zipfile.ZipFile(path, "w") as new:
         for name, content in files.items():
             new.writestr(name, content)
-    assert one(root, "wheel").what == "phi3scaffold/errors.py in it is not as its RECORD says."
+    assert (
+        one(root, "wheel").what == "phi3scaffold/project/errors.py in it is not as its RECORD says."
+    )

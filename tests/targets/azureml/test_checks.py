@@ -16,7 +16,7 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.targets.azureml import workspace_settings
 from phi3scaffold.targets.azureml.job_checks import JOB, read_job
-from phi3scaffold.targets.azureml.workspace_settings import Settings, read_settings
+from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings, read_settings
 from tests.template.conftest import without_git
 
 Edit = Callable[[dict[str, Any]], object]
@@ -274,11 +274,11 @@ def test_what_azures_schema_refuses_is_named(name: str, aml: Project) -> None:
 
 
 def test_a_token_needs_an_identity(aml: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from phi3scaffold.targets.azureml.submission import plan
+    from phi3scaffold.targets.azureml.submission import request_for
 
     edit(aml, both(but(identity={"type": "user_identity"}), registry_model("versions/15")))
     with pytest.raises(ScaffoldError, match="managed identity") as caught:
-        plan(aml, Settings("s", "g", "w", hf_token_secret="hf-token"))
+        request_for(aml, WorkspaceSettings("s", "g", "w", hf_token_secret="hf-token"))
     assert "job.yml" in str(caught.value.where)
 
 
@@ -296,13 +296,13 @@ def test_settings_come_in_the_stated_order(aml: Project, monkeypatch: pytest.Mon
     path = aml.root / "project.yaml"
     for name in workspace_settings.SOURCES:
         path.write_text(path.read_text().replace(f"{name}: null", f"{name}: project"))
-    assert read_settings(aml) == Settings("project", "project", "project")
+    assert read_settings(aml) == WorkspaceSettings("project", "project", "project")
     config = aml.root / ".azureml" / "config.json"
     config.parent.mkdir()
     config.write_text(json.dumps({"subscription_id": "config", "workspace_name": "config"}))
-    assert read_settings(aml) == Settings("config", "project", "config")
+    assert read_settings(aml) == WorkspaceSettings("config", "project", "config")
     monkeypatch.setenv("AZUREML_WORKSPACE_NAME", "environment")
-    assert read_settings(aml) == Settings("config", "project", "environment")
+    assert read_settings(aml) == WorkspaceSettings("config", "project", "environment")
 
 
 def test_project_yaml_takes_no_secret(aml: Project) -> None:

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from phi3scaffold import generator
-from phi3scaffold.checks.doctor.azure_role import NEEDED, may
 from phi3scaffold.checks.runner import load
+from phi3scaffold.targets.azureml.doctor.azure_role import NEEDED, may
 from tests.checks.doctor.conftest import program
 from tests.support.azure.loopback import Loopback
 from tests.support.azure.service import PRINCIPAL, ROOT, SCOPE, SECRET, VAULT
@@ -96,7 +96,7 @@ def ask(azure: Loopback, project: Path) -> Iterator[Ask]:
 
 
 def only(found: dict[str, list[dict[str, Any]]], name: str, state: str) -> dict[str, Any]:
-    """The one verdict of that state among a check's."""
+    """The one finding of that state among a check's."""
     chosen = [one for one in found[name] if one["state"] == state]
     assert len(chosen) == 1, found[name]
     return chosen[0]
@@ -107,7 +107,7 @@ def test_all_is_well(ask: Ask, azure: Loopback, project: Path) -> None:
     azure.service.secrets["hf-token"] = TOKEN
     change(project / "project.yaml", azure={"hf_token_secret": "hf-token"})
     found = ask()
-    states = {name: [one["state"] for one in verdicts] for name, verdicts in found.items()}
+    states = {name: [one["state"] for one in findings] for name, findings in found.items()}
     assert states == {
         "sdk": ["ok"], "settings": ["ok"], "job": ["ok"], "login": ["ok"], "workspace": ["ok"],
         "role": ["ok"], "compute": ["ok"], "vault": ["ok", "ok"],
@@ -144,9 +144,9 @@ def test_without_the_sdk_nothing_is_asked(made: Callable[[str], Path]) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    verdicts = json.loads(done.stdout)["verdicts"]
-    assert [one["state"] for one in verdicts] == ["skipped", "skipped"]
-    assert re.search("SDK is not installed|no Azure SDK", verdicts[0]["what"])
+    findings = json.loads(done.stdout)["verdicts"]
+    assert [one["state"] for one in findings] == ["skipped", "skipped"]
+    assert re.search("SDK is not installed|no Azure SDK", findings[0]["what"])
 
 
 @needs_sdk

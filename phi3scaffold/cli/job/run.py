@@ -1,4 +1,4 @@
-"""`phi3scaffold job run`: the whole pipeline inside a job of Azure ML, as job.yml calls it."""
+"""`phi3scaffold job run`: run the pipeline inside the job; the job's own command calls it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", type=Path, metavar="PATH", help="the rows that the job was given")
+    """Add the job's inputs and outputs."""
+    parser.add_argument(
+        "--rows", type=Path, metavar="PATH", help="the rows that are the job's input"
+    )
     parser.add_argument("--model", type=Path, metavar="DIR", help="the base model, likewise")
     parser.add_argument(
         "--results", type=Path, metavar="DIR", required=True, help="where the forms appear"
@@ -22,13 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the whole pipeline and hand over its results."""
     from dataclasses import replace
 
     from phi3scaffold.pipeline import environment
     from phi3scaffold.project.settings import find_project
-    from phi3scaffold.targets.azureml.job_run import run_job
+    from phi3scaffold.targets.registry import remote_target
 
     environment.prepare()
     project = replace(find_project(args.project), local=args.local, checkpoints=args.checkpoints)
-    run_job(project, args.rows, args.model, args.results)
+    remote_target(project, args.verb).run(project, args.rows, args.model, args.results)
     return 0

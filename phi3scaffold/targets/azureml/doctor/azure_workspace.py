@@ -2,7 +2,7 @@
 
 Every request of a job names it.
 
-To mend it: look at its names (`az ml workspace list -o table`), at the subscription (`az account
+To fix it: look at its names (`az ml workspace list -o table`), at the subscription (`az account
 set --subscription ...`), and at the tenant that you are logged in to (`az login --tenant ...`).
 """
 
@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.azure import ML, command_line, get, project_of, settings_of, workspace_of
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.targets.azureml.login import Refused, Unreachable
+from phi3scaffold.targets.azureml.resource_manager import (
+    ML,
+    command_line,
+    get,
+    project_of,
+    settings_of,
+    workspace_of,
+)
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D27-azure-workspace"
 NETWORK_SECONDS = 20
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    project = project_of(scene)
-    if project is None:
-        return
+def check(context: DoctorContext) -> Iterator[Finding]:
+    project = project_of(context)
     settings = settings_of(project)
     where = f"{settings.workspace} in {settings.resource_group}, {settings.subscription_id}"
     show = (
@@ -30,9 +35,9 @@ def check(scene: Scene) -> Iterator[Verdict]:
         f"--resource-group {settings.resource_group} --subscription {settings.subscription_id}"
     )
     try:
-        found = get(scene, workspace_of(settings), ML)
+        found = get(context, workspace_of(settings), ML)
     except Unreachable as error:
-        yield Verdict(ID, "error", error.what, where=where, fix=error.fix)
+        yield Finding(ID, "error", error.what, where=where, fix=error.fix)
     except Refused as error:
         fixes = {
             401: f"az login --tenant TENANT; {show}",
@@ -41,7 +46,7 @@ def check(scene: Scene) -> Iterator[Verdict]:
             "compute, vault and roles: az deployment group create --resource-group "
             f"{settings.resource_group} --parameters setup/azure.bicepparam",
         }
-        yield Verdict(ID, "error", error.what, where=where, fix=fixes.get(error.status, show))
+        yield Finding(ID, "error", error.what, where=where, fix=fixes.get(error.status, show))
     else:
         place = found.get("location") or "an unknown region"
-        yield Verdict(ID, "ok", f"{settings.workspace}, {place}", where=where)
+        yield Finding(ID, "ok", f"{settings.workspace}, {place}", where=where)

@@ -1,4 +1,4 @@
-"""`phi3scaffold job fetch`: bring back what the project's job made."""
+"""`phi3scaffold job fetch`: fetch the results of the project's job."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the forms to fetch."""
     parser.add_argument(
         "forms",
         nargs="*",
@@ -15,25 +16,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Fetch the forms, those that the project's settings name by default."""
     from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
     from phi3scaffold.project.settings import find_project
-    from phi3scaffold.targets.azureml.fetch import fetch
-    from phi3scaffold.targets.azureml.submission import connect, current
-    from phi3scaffold.targets.azureml.workspace_settings import forms, read_settings
-    from phi3scaffold.targets.base import check_remote
+    from phi3scaffold.targets.registry import remote_target
 
     project = find_project(args.project)
-    check_remote(project, args.verb)
-    wanted = forms(args.forms, "FORM") if args.forms else read_settings(project).fetch
-    record = current(project)
+    target = remote_target(project, args.verb)
+    forms = target.forms(project, args.forms)
     with show_progress(project, summary=False) as emit:
-        missing = fetch(connect(project, record), record, project, wanted, emit)
+        missing = target.fetch(project, forms, emit)
     if missing:
         raise ScaffoldError(
             f"The job has not made this (yet): {', '.join(missing)}.",
-            where=record.name,
-            fix="phi3scaffold job status says how it is",
+            fix="phi3scaffold job status shows its state",
             exit_code=FAILED_RUN,
         )
     return 0

@@ -4,34 +4,32 @@ Subscription, resource group and workspace are taken from AZURE_SUBSCRIPTION_ID,
 AZURE_RESOURCE_GROUP and AZUREML_WORKSPACE_NAME, else from .azureml/config.json (the studio offers
 it), else from `azure:` in project.yaml.
 
-To mend it: write them to one of these; `az ml workspace list -o table` lists what you may see.
+To fix it: write them to one of these; `az ml workspace list -o table` lists what you may see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phi3scaffold.checks.azure import command_line, project_of
-from phi3scaffold.checks.doctor_context import Scene
-from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.settings import MARKER, read_yaml
+from phi3scaffold.targets.azureml.resource_manager import command_line, project_of
 from phi3scaffold.targets.azureml.workspace_settings import found_where, read_settings
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D24-azure-settings"
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    project = project_of(scene)
-    if project is None:
-        return
+def check(context: DoctorContext) -> Iterator[Finding]:
+    project = project_of(context)
     try:
         settings = read_settings(project)
     except ScaffoldError as error:
         fix = f"{error.fix}; {command_line()}az ml workspace list -o table shows the names"
-        yield Verdict(ID, "error", error.what, where=error.where, fix=fix)
+        yield Finding(ID, "error", error.what, where=error.where, fix=fix)
         return
     own = read_yaml(project.root / MARKER).get("azure") or {}
     sources = dict.fromkeys(source for _, source in found_where(project, own).values())
     told = f"{settings.workspace} in {settings.resource_group}"
-    yield Verdict(ID, "ok", told, where=", ".join(sources))
+    yield Finding(ID, "ok", told, where=", ".join(sources))

@@ -3,7 +3,7 @@
 Azure takes a job for a machine without a GPU, and trains for days. Whether the quota suffices
 shows only when a job starts.
 
-To mend it: `az ml compute list -o table` lists what the workspace has. A cluster for training is
+To fix it: `az ml compute list -o table` lists what the workspace has. A cluster for training is
 made with `az ml compute create --type AmlCompute --name gpu-cluster --size
 Standard_NC24ads_A100_v4 --min-instances 0 --max-instances 1 --identity-type system_assigned`; it
 costs nothing while no job runs.
@@ -14,47 +14,51 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from phi3scaffold.checks.azure import ML, get, project_of, settings_of, workspace_of
-from phi3scaffold.checks.doctor_context import Scene, Skip
-from phi3scaffold.checks.verdict import Verdict
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding, Skip
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml.job_checks import GPU, JOB, read_job
 from phi3scaffold.targets.azureml.login import Refused, Unreachable
-from phi3scaffold.targets.azureml.workspace_settings import Settings
+from phi3scaffold.targets.azureml.resource_manager import (
+    ML,
+    get,
+    project_of,
+    settings_of,
+    workspace_of,
+)
+from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D29-azure-compute"
 NETWORK_SECONDS = 20
 KINDS = {"aml": ("AmlCompute", "ComputeInstance"), "arc": ("Kubernetes",)}
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    project = project_of(scene)
-    if project is None:
-        return
+def check(context: DoctorContext) -> Iterator[Finding]:
+    project = project_of(context)
     job, settings = job_of(project), settings_of(project)
     if not job.get("compute"):
         told = f"serverless: {job['resources']['instance_type']}"
-        yield Verdict(ID, "ok", told, where=f"{project.root / JOB}: resources.instance_type")
+        yield Finding(ID, "ok", told, where=f"{project.root / JOB}: resources.instance_type")
         return
     name, where = name_of(job), f"{project.root / JOB}: compute"
     place = f"--workspace-name {settings.workspace} --resource-group {settings.resource_group}"
     try:
-        found = compute_of(scene, settings, job)
+        found = compute_of(context, settings, job)
     except Unreachable:
         raise Skip("Azure does not answer") from None
     except Refused as error:
         if error.status == 404:
             told, fix = f"There is no compute {name}", f"az ml compute list {place} -o table"
-            yield Verdict(ID, "error", told, where, f"{fix}; or make it: {_make(name, place, job)}")
+            yield Finding(ID, "error", told, where, f"{fix}; or make it: {_make(name, place, job)}")
         else:
-            yield Verdict(ID, "error", error.what, where=where)
+            yield Finding(ID, "error", error.what, where=where)
         return
     wrong = [*_wrong(found, job, project, place)]
     yield from wrong
     if not wrong:
         size = _inner(found).get("vmSize") or found["properties"].get("computeType")
-        yield Verdict(ID, "ok", f"{name}: {size}", where=where)
+        yield Finding(ID, "ok", f"{name}: {size}", where=where)
 
 
 def job_of(project: Project) -> dict[str, Any]:
@@ -69,63 +73,66 @@ def name_of(job: dict[str, Any]) -> str:
     return str(job["compute"]).removeprefix("azureml:")
 
 
-def compute_of(scene: Scene, settings: Settings, job: dict[str, Any]) -> dict[str, Any]:
+def compute_of(
+    context: DoctorContext, settings: WorkspaceSettings, job: dict[str, Any]
+) -> dict[str, Any]:
     """The compute's document. Raises as `get` does."""
-    found = get(scene, f"{workspace_of(settings)}/computes/{name_of(job)}", ML)
+    found = get(context, f"{workspace_of(settings)}/computes/{name_of(job)}", ML)
     found.setdefault("properties", {})
     return found
 
 
 def _wrong(
     found: dict[str, Any], job: dict[str, Any], project: Project, place: str
-) -> Iterator[Verdict]:
+) -> Iterator[Finding]:
     name, inner = name_of(job), _inner(found)
     where = f"{project.root / JOB}: compute"
     kind = str(found["properties"].get("computeType"))
     needs_gpu = "--local" not in str(job["command"]).split()
+    kinds = KINDS[project.target]
     show = f"az ml compute show --name {name} {place}"
-    if kind not in KINDS[project.target]:
+    if kind not in kinds:
         told = f"{name} is of the kind {kind}; --target {project.target} needs "
-        told += " or ".join(KINDS[project.target])
-        yield Verdict(ID, "error", told, where, f"az ml compute list {place} -o table")
+        told += " or ".join(kinds)
+        yield Finding(ID, "error", told, where, f"az ml compute list {place} -o table")
         return
     state = found["properties"].get("provisioningState")
     if state in ("Failed", "Deleting", "Canceled"):
-        yield Verdict(ID, "error", f"{name}: {state}", where, show)
+        yield Finding(ID, "error", f"{name}: {state}", where, show)
     if kind == "Kubernetes":
         yield from _instance_type(inner, job, project, needs_gpu)
         return
     size = str(inner.get("vmSize") or "")
     if needs_gpu and size and not GPU.match(size):
         told = f"{name} has machines of {size}, which have no NVIDIA GPU"
-        yield Verdict(ID, "error", told, where, _make("gpu-cluster", place, job))
+        yield Finding(ID, "error", told, where, _make("gpu-cluster", place, job))
     most = (inner.get("scaleSettings") or {}).get("maxNodeCount")
     nodes = (job.get("resources") or {}).get("instance_count", 1)
     if most is not None and most < nodes:
         told = f"{name} grows to {most} machines; the job asks for {nodes}"
         fix = f"az ml compute update --name {name} --max-instances {nodes} {place}"
-        yield Verdict(ID, "error", told, where, fix)
+        yield Finding(ID, "error", told, where, fix)
     managed = (job.get("identity") or {}).get("type") in ("managed", "managed_identity")
     if managed and not found.get("identity"):
         told = f"{name} has no managed identity, and the job asks for it"
         fix = f"az ml compute update --name {name} --identity-type system_assigned {place}"
-        yield Verdict(ID, "warning", told, where, fix)
+        yield Finding(ID, "warning", told, where, fix)
 
 
 def _instance_type(
     inner: dict[str, Any], job: dict[str, Any], project: Project, needs_gpu: bool
-) -> Iterator[Verdict]:
+) -> Iterator[Finding]:
     wanted = str((job.get("resources") or {}).get("instance_type"))
     types = inner.get("instanceTypes") or {}
     where = f"{project.root / JOB}: resources.instance_type"
     if types and wanted not in types:
         told = f"The cluster has no instance type {wanted!r}; it has {', '.join(types)}"
-        yield Verdict(ID, "error", told, where, "one of those; kubectl get instancetype")
+        yield Finding(ID, "error", told, where, "one of those; kubectl get instancetype")
     elif types and needs_gpu:
         resources = (types[wanted] or {}).get("resources") or {}
         if not any("gpu" in key for key in (resources.get("limits") or {})):
             told = f"The instance type {wanted!r} has no GPU"
-            yield Verdict(ID, "error", told, where, "one with nvidia.com/gpu among its limits")
+            yield Finding(ID, "error", told, where, "one with nvidia.com/gpu among its limits")
 
 
 def _inner(found: dict[str, Any]) -> dict[str, Any]:

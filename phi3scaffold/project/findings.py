@@ -1,4 +1,4 @@
-"""What a check says."""
+"""What a check finds."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any, Literal
 from phi3scaffold.project.errors import ScaffoldError
 
 State = Literal["ok", "note", "warning", "error", "skipped"]
+PAGE = "reference/checks"  # of the documentation; each check has an anchor there
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Finding:
     """One line of `phi3scaffold doctor` or `phi3scaffold lint`.
 
     Attributes:
@@ -29,10 +30,20 @@ class Verdict:
     where: str | None = None
     fix: str | None = None
 
+    @property
+    def page(self) -> str:
+        """Where the documentation explains the check."""
+        return f"{PAGE}#{self.id.lower()}"
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return it as JSON-able values."""
+        return {**asdict(self), "page": self.page}
 
 
-def from_error(id: str, error: ScaffoldError, state: State = "error") -> Verdict:
-    """An error that a person can act on, as a verdict."""
-    return Verdict(id, state, error.what, where=error.where, fix=error.fix)
+class Skip(Exception):
+    """Raised by a check that cannot look here; the message says why."""
+
+
+def from_error(id: str, error: ScaffoldError, state: State = "error") -> Finding:
+    """Return an error that a person can act on as a finding."""
+    return Finding(id, state, error.what, where=error.where, fix=error.fix)

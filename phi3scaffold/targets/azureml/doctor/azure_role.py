@@ -3,7 +3,7 @@
 Azure is asked for your permissions; nothing is tried. The role AzureML Data Scientist is enough;
 Contributor and Owner have it all, Reader has not.
 
-To mend it: who owns the workspace gives you the role: `az role assignment create --role 'AzureML
+To fix it: who owns the workspace gives you the role: `az role assignment create --role 'AzureML
 Data Scientist' --assignee YOU --scope WORKSPACE`.
 """
 
@@ -13,7 +13,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from phi3scaffold.checks.azure import (
+from phi3scaffold.project.findings import Finding, Skip
+from phi3scaffold.targets.azureml.login import Refused, Unreachable
+from phi3scaffold.targets.azureml.resource_manager import (
     AUTHORIZATION,
     command_line,
     get,
@@ -21,9 +23,7 @@ from phi3scaffold.checks.azure import (
     settings_of,
     workspace_of,
 )
-from phi3scaffold.checks.doctor_context import Scene, Skip
-from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.targets.azureml.login import Refused, Unreachable
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D28-azure-role"
 NETWORK_SECONDS = 20
@@ -36,10 +36,8 @@ NEEDED = (
 )
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    project = project_of(scene)
-    if project is None:
-        return
+def check(context: DoctorContext) -> Iterator[Finding]:
+    project = project_of(context)
     scope = workspace_of(settings_of(project))
     fix = (
         f"{command_line()}az role assignment create --role 'AzureML Data Scientist' "
@@ -47,20 +45,20 @@ def check(scene: Scene) -> Iterator[Verdict]:
     )
     try:
         path = f"{scope}/providers/Microsoft.Authorization/permissions"
-        granted = get(scene, path, AUTHORIZATION).get("value") or []
+        granted = get(context, path, AUTHORIZATION).get("value") or []
     except Unreachable:
         raise Skip("Azure does not answer") from None
     except Refused as error:
         if error.status == 404:
             raise Skip("the workspace is not there") from None
-        yield Verdict(ID, "error", "You may not even see your permissions there", scope, fix)
+        yield Finding(ID, "error", "You may not even see your permissions there", scope, fix)
         return
     missing = [action for action in NEEDED if not may(action, granted)]
     if missing:
         short = ", ".join(action.removeprefix(f"{KIND}/") for action in missing)
-        yield Verdict(ID, "error", f"You may not submit jobs: no {short}", scope, fix)
+        yield Finding(ID, "error", f"You may not submit jobs: no {short}", scope, fix)
     else:
-        yield Verdict(ID, "ok", "you may submit jobs", where=scope)
+        yield Finding(ID, "ok", "you may submit jobs", where=scope)
 
 
 def may(action: str, granted: list[dict[str, Any]]) -> bool:

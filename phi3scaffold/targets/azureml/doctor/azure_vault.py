@@ -3,7 +3,7 @@
 Only where `azure: hf_token_secret` is set. The secret's value is never read here: its versions are
 listed. The job reads it as the compute's managed identity.
 
-To mend it: `az keyvault secret set --vault-name VAULT --name SECRET --value ...`; the compute's
+To fix it: `az keyvault secret set --vault-name VAULT --name SECRET --value ...`; the compute's
 identity needs the role Key Vault Secrets User on the vault.
 """
 
@@ -12,7 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from phi3scaffold.checks.azure import (
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Finding, Skip
+from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.azureml.doctor.azure_compute import compute_of, job_of
+from phi3scaffold.targets.azureml.login import VAULT, Refused, Unreachable
+from phi3scaffold.targets.azureml.resource_manager import (
     AUTHORIZATION,
     ML,
     get,
@@ -20,13 +25,8 @@ from phi3scaffold.checks.azure import (
     settings_of,
     workspace_of,
 )
-from phi3scaffold.checks.doctor.azure_compute import compute_of, job_of
-from phi3scaffold.checks.doctor_context import Scene, Skip
-from phi3scaffold.checks.verdict import Verdict
-from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import Project
-from phi3scaffold.targets.azureml.login import VAULT, Refused, Unreachable
-from phi3scaffold.targets.azureml.workspace_settings import Settings
+from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D30-azure-vault"
 NETWORK_SECONDS = 20
@@ -39,45 +39,43 @@ READERS = {  # roles that may read a secret's value, by Azure's own ids
 }
 
 
-def check(scene: Scene) -> Iterator[Verdict]:
-    project = project_of(scene)
-    if project is None:
-        return
+def check(context: DoctorContext) -> Iterator[Finding]:
+    project = project_of(context)
     settings = settings_of(project)
     if settings.hf_token_secret is None:
         return
-    own = _own_vault(scene, settings)
+    own = _own_vault(context, settings)
     name = settings.key_vault or own.rsplit("/", 1)[-1]
-    yield from _secret(scene, name, settings.hf_token_secret)
+    yield from _secret(context, name, settings.hf_token_secret)
     if own.lower().endswith(f"/{name.lower()}"):  # another vault's resource group is not known
-        yield from _identity(scene, project, settings, own)
+        yield from _identity(context, project, settings, own)
 
 
-def _own_vault(scene: Scene, settings: Settings) -> str:
+def _own_vault(context: DoctorContext, settings: WorkspaceSettings) -> str:
     """The workspace's own vault, as Resource Manager writes it."""
     try:
-        found = get(scene, workspace_of(settings), ML)
+        found = get(context, workspace_of(settings), ML)
     except (Refused, Unreachable):
         raise Skip("the workspace cannot be seen") from None
     return str((found.get("properties") or {}).get("keyVault") or "").rstrip("/")
 
 
-def _secret(scene: Scene, vault: str, secret: str) -> Iterator[Verdict]:
+def _secret(context: DoctorContext, vault: str, secret: str) -> Iterator[Finding]:
     url = f"https://{vault}.vault.azure.net"
     where = f"{url}/secrets/{secret}"
     query = {"api-version": DATA, "maxresults": "1"}
     fix = f'az keyvault secret set --vault-name {vault} --name {secret} --value "$HF_TOKEN"'
     try:
-        versions = scene.azure.get(f"{where}/versions", VAULT, query).get("value")
+        versions = context.login.get(f"{where}/versions", VAULT, query).get("value")
     except Unreachable:
         told = f"The vault {vault} is not there, or cannot be reached"
-        yield Verdict(ID, "error", told, url, f"az keyvault show --name {vault}")
+        yield Finding(ID, "error", told, url, f"az keyvault show --name {vault}")
     except Refused as error:
         if error.status == 404:
-            yield Verdict(ID, "error", f"{vault} has no secret {secret}", where, fix)
+            yield Finding(ID, "error", f"{vault} has no secret {secret}", where, fix)
         else:
             told = f"Whether {vault} has the secret {secret} is not for you to see ({error.status})"
-            yield Verdict(
+            yield Finding(
                 ID,
                 "note",
                 told,
@@ -90,30 +88,32 @@ def _secret(scene: Scene, vault: str, secret: str) -> Iterator[Verdict]:
         raise Skip(error.what) from None
     else:
         if versions:
-            yield Verdict(ID, "ok", f"{vault} has the secret {secret}", where=where)
+            yield Finding(ID, "ok", f"{vault} has the secret {secret}", where=where)
         else:
-            yield Verdict(ID, "error", f"{vault} has no secret {secret}", where, fix)
+            yield Finding(ID, "error", f"{vault} has no secret {secret}", where, fix)
 
 
-def _identity(scene: Scene, project: Project, settings: Settings, vault: str) -> Iterator[Verdict]:
+def _identity(
+    context: DoctorContext, project: Project, settings: WorkspaceSettings, vault: str
+) -> Iterator[Finding]:
     """Whether the compute's managed identity may read secrets there."""
     try:
         job = job_of(project)
         if not job.get("compute"):
             return  # serverless: the identity is made with the job
-        identity = compute_of(scene, settings, job).get("identity") or {}
+        identity = compute_of(context, settings, job).get("identity") or {}
         principals = _principals(identity)
         if not principals:
             return  # azure-compute says so
-        properties = get(scene, vault, RESOURCE).get("properties") or {}
-        allowed = any(_may_read(scene, vault, properties, one) for one in principals)
+        properties = get(context, vault, RESOURCE).get("properties") or {}
+        allowed = any(_may_read(context, vault, properties, one) for one in principals)
     except (Skip, Refused, Unreachable):
         return  # azure-compute says so, or these roles are not for you to see
     if allowed:
-        yield Verdict(ID, "ok", "the compute's managed identity may read secrets", where=vault)
+        yield Finding(ID, "ok", "the compute's managed identity may read secrets", where=vault)
         return
     short = vault.rsplit("/", 1)[-1]
-    yield Verdict(
+    yield Finding(
         ID,
         "error",
         "The compute's managed identity may not read secrets",
@@ -138,7 +138,9 @@ def _by_role(properties: dict[str, Any]) -> bool:
     return not properties.get("accessPolicies") if by_role is None else bool(by_role)
 
 
-def _may_read(scene: Scene, vault: str, properties: dict[str, Any], principal: str) -> bool:
+def _may_read(
+    context: DoctorContext, vault: str, properties: dict[str, Any], principal: str
+) -> bool:
     if not _by_role(properties):
         return any(
             one.get("objectId") == principal
@@ -147,6 +149,6 @@ def _may_read(scene: Scene, vault: str, properties: dict[str, Any], principal: s
         )
     path = f"{vault}/providers/Microsoft.Authorization/roleAssignments"
     query = {"$filter": f"assignedTo('{principal}')"}
-    found = get(scene, path, AUTHORIZATION, **query).get("value") or []
+    found = get(context, path, AUTHORIZATION, **query).get("value") or []
     ids = (str(one["properties"]["roleDefinitionId"]).rsplit("/", 1)[-1] for one in found)
     return any(one.lower() in READERS for one in ids)

@@ -1,4 +1,4 @@
-"""`phi3scaffold job logs`: what the project's job says, as a local run would show it."""
+"""`phi3scaffold job logs`: show the output of the project's job as that of a local run."""
 
 from __future__ import annotations
 
@@ -6,34 +6,31 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `job logs`."""
     parser.add_argument("-f", "--follow", action="store_true", help="to the job's end")
     parser.add_argument("--raw", action="store_true", help="the lines as the job wrote them")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Print what the job has written so far, or until it ends."""
     from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.project.settings import find_project
-    from phi3scaffold.targets.azureml.job_log import Log, Outcome, follow, take
-    from phi3scaffold.targets.azureml.submission import connect, current
-    from phi3scaffold.targets.base import check_remote
+    from phi3scaffold.targets.job_outcome import JobOutcome
+    from phi3scaffold.targets.registry import remote_target
 
     project = find_project(args.project)
-    check_remote(project, args.verb)
-    record = current(project)
-    workspace = connect(project, record)
+    target = remote_target(project, args.verb)
     if args.raw:
-        for line in Log(workspace, record).lines(ended=True):
+        for line in target.log(project):
             print(line)
         return 0
+    outcome = JobOutcome()
     with show_progress(project, summary=args.follow) as emit:
         if args.follow:
-            failure = follow(workspace, record, emit).failure(record)
-            if failure is not None:
-                raise failure
+            target.follow(project, emit)
             return 0
-        outcome = Outcome()
-        for line in Log(workspace, record).lines(ended=True):
-            take(line, outcome, emit)
+        for line in target.log(project):
+            outcome.read(line, emit)
     for line in outcome.tail:
         print(line)
     if outcome.error is not None:

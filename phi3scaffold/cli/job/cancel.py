@@ -6,17 +6,16 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: it takes no options of its own."""
     del parser
 
 
 def run(args: argparse.Namespace) -> int:
+    """Ask for the job's end, which takes a while to come."""
     from phi3scaffold.project.settings import find_project
-    from phi3scaffold.targets.azureml.submission import connect, current
-    from phi3scaffold.targets.base import check_remote
+    from phi3scaffold.targets.registry import remote_target
 
     project = find_project(args.project)
-    check_remote(project, args.verb)
-    record = current(project)
-    connect(project, record).cancel(record.name)
-    print(f"cancelling {record.name}; phi3scaffold job status tells when it has stopped")
+    name = remote_target(project, args.verb).cancel(project)
+    print(f"cancelling {name}; phi3scaffold job status shows when it has stopped")
     return 0

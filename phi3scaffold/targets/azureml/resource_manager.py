@@ -6,21 +6,23 @@ import importlib.util
 import shutil
 from typing import Any
 
-from phi3scaffold.checks.doctor_context import Scene, Skip
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.findings import Skip
 from phi3scaffold.project.settings import Project
-from phi3scaffold.targets.azureml.workspace_settings import Settings, read_settings
+from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings, read_settings
+from phi3scaffold.targets.doctor_context import DoctorContext
 
 ML = "2024-10-01"  # the versions of the interfaces that are asked
 AUTHORIZATION = "2022-04-01"
 
 
-def project_of(scene: Scene) -> Project | None:
-    """The project, where its jobs go to Azure."""
-    return scene.project if scene.project is not None and scene.remote else None
+def project_of(context: DoctorContext) -> Project:
+    """Return the project; the checks of a target run in a project only."""
+    assert context.project is not None
+    return context.project
 
 
-def settings_of(project: Project) -> Settings:
+def settings_of(project: Project) -> WorkspaceSettings:
     """Which workspace. Raises Skip where that is not known: azure-settings says so."""
     try:
         return read_settings(project)
@@ -28,18 +30,18 @@ def settings_of(project: Project) -> Settings:
         raise Skip("the workspace is not known") from None
 
 
-def group_of(settings: Settings) -> str:
+def group_of(settings: WorkspaceSettings) -> str:
     """The resource group, as Resource Manager writes it."""
     return f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
 
 
-def workspace_of(settings: Settings) -> str:
+def workspace_of(settings: WorkspaceSettings) -> str:
     """The workspace, as Resource Manager writes it."""
     kind = "Microsoft.MachineLearningServices/workspaces"
     return f"{group_of(settings)}/providers/{kind}/{settings.workspace}"
 
 
-def get(scene: Scene, path: str, version: str, **query: str) -> dict[str, Any]:
+def get(context: DoctorContext, path: str, version: str, **query: str) -> dict[str, Any]:
     """A document of Resource Manager.
 
     Raises:
@@ -47,20 +49,20 @@ def get(scene: Scene, path: str, version: str, **query: str) -> dict[str, Any]:
         Refused: what Azure answers.
         Unreachable: it does not.
     """
-    require_sdk(scene)
+    require_sdk(context)
     from phi3scaffold.targets.azureml.login import MANAGEMENT
 
     try:
-        scene.azure.token(MANAGEMENT)
+        context.login.token(MANAGEMENT)
     except ScaffoldError:
         raise Skip("the login to Azure failed") from None
-    return scene.azure.get(f"{MANAGEMENT}{path}", MANAGEMENT, {"api-version": version, **query})
+    return context.login.get(f"{MANAGEMENT}{path}", MANAGEMENT, {"api-version": version, **query})
 
 
-def require_sdk(scene: Scene) -> None:
+def require_sdk(context: DoctorContext) -> None:
     """Raises Skip where this Python cannot ask Azure: azure-sdk, or environment, says why."""
     if importlib.util.find_spec("azure") is None or not importlib.util.find_spec("azure.identity"):
-        other = any(one.installed("azure-identity") for one in scene.environments)
+        other = any(one.installed("azure-identity") for one in context.environments)
         raise Skip(
             "this Python has no Azure SDK; the project's has"
             if other

@@ -1,4 +1,4 @@
-"""What doctor is called for: the machine it stands on, and the project, if there is one."""
+"""What a check of doctor looks at: the machine, and the project, if there is one."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from phi3scaffold.checks.installed_packages import Environment, environments_of
 from phi3scaffold.models import catalogue
+from phi3scaffold.pipeline.installed_packages import Environment, environments_of
 from phi3scaffold.pipeline.machine import Gpu, gpus
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import MARKER, TARGETS, Project, find_project
-from phi3scaffold.targets.base import REMOTE
-
-if TYPE_CHECKING:
-    from phi3scaffold.targets.azureml.login import Login
-
-
-class Skip(Exception):
-    """Raised by a check that cannot look here; the message says why."""
+from phi3scaffold.project.settings import MARKER, Project, find_project
+from phi3scaffold.targets.base import Target
+from phi3scaffold.targets.registry import find_target, target_of
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What every check of doctor is given.
+class DoctorContext:
+    """The context of every check of doctor.
 
     Attributes:
         folder: the project's root; outside of a project the current folder.
@@ -40,14 +34,19 @@ class Scene:
     folder: Path
     project: Project | None
     broken: ScaffoldError | None
-    target: str | None
+    target: Target | None
     model: str
     offline: bool = False
 
     @property
     def remote(self) -> bool:
         """Whether the pipeline runs in the cloud."""
-        return self.target in REMOTE
+        return self.target is not None and self.target.remote
+
+    @property
+    def trains_on_gpu(self) -> bool:
+        """Whether a GPU of this machine trains."""
+        return self.target is not None and self.target.uses_gpu and not self.remote
 
     @property
     def setup(self) -> str:
@@ -67,20 +66,18 @@ class Scene:
         return gpus()
 
     @cached_property
-    def azure(self) -> Login:
-        """The login to Azure that all checks of Azure share."""
-        from phi3scaffold.targets.azureml.login import Login
-
-        return Login()
+    def login(self) -> Any:
+        """The login that the checks of the target share."""
+        return self.target.login() if self.target is not None else None
 
 
-def open_scene(
+def open_context(
     target: str | None = None,
     model: str | None = None,
     *,
     offline: bool = False,
     start: Path | None = None,
-) -> Scene:
+) -> DoctorContext:
     """The current folder's project, or none.
 
     Args:
@@ -91,24 +88,23 @@ def open_scene(
     Raises:
         ScaffoldError: there is no such target, or no such model.
     """
-    if target is not None and target not in TARGETS:
-        raise ScaffoldError(
-            f"Unknown target {target!r}.", where="--target", fix=f"one of: {', '.join(TARGETS)}"
-        )
+    chosen = None if target is None else find_target(target, "--target")
     if model is not None:
         catalogue.describe(model)
     project, broken, here = None, None, (start or Path.cwd()).resolve()
     root = next((one for one in (here, *here.parents) if (one / MARKER).is_file()), None)
     if root is not None:
         try:
-            project = find_project(root)
+            found = find_project(root)
+            own = target_of(found)
+            project, chosen = found, chosen or own
         except ScaffoldError as error:
             broken = error
-    return Scene(
+    return DoctorContext(
         folder=root or here,
         project=project,
         broken=broken,
-        target=target or (project.target if project else None),
+        target=chosen,
         model=model or (project.model_id if project else catalogue.DEFAULT),
         offline=offline,
     )

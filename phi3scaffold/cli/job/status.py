@@ -1,0 +1,22 @@
+"""`phi3scaffold job status`: show the state of the project's job."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: it takes no options of its own."""
+    del parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the state of the job and the address of its page."""
+    from phi3scaffold.project.settings import find_project
+    from phi3scaffold.targets.registry import remote_target
+
+    project = find_project(args.project)
+    status = remote_target(project, args.verb).status(project)
+    print(f"{status.name}: {status.state or 'not there'}")
+    print(status.page)
+    return 0

@@ -1,0 +1,134 @@
+"""Azure Machine Learning as a target, and Kubernetes attached to it through Azure Arc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.pipeline.events import Emit
+from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.azureml import job_checks, workspace_settings
+from phi3scaffold.targets.base import CPU, CUDA, FileProblem, JobStatus, RemoteTarget
+
+
+class AzureML(RemoteTarget):
+    """The same job on a workspace's own compute, or on a cluster attached to the workspace."""
+
+    providers = (CPU, CUDA)  # of what is brought back, to a machine with a GPU or without
+    uses_gpu = True
+    notice = (
+        "Before the job: `az login`, your workspace in project.yaml, fine-tuning/job.yml.",
+        "`phi3scaffold doctor` says which of them is missing.",
+    )
+    doctor = "phi3scaffold.targets.azureml.doctor"
+    extra = ("aml", "azure-ai-ml")
+    files = (job_checks.JOB.as_posix(),)
+    ignored = {  # noqa: RUF012 (a table, never written to)
+        ".gitignore": {".azureml/": ".azureml/config.json"},
+        ".amlignore": job_checks.STAYS,
+    }
+    section = ("azure", (*workspace_settings.SOURCES, *workspace_settings.OTHERS))
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def environments(self, project: Project) -> dict[str, str]:
+        """Return this machine's environment, which submits, and the job's."""
+        in_job = CPU if project.is_demonstration else CUDA
+        return {"setup/requirements.txt": CPU, "setup/conda.yaml": in_job}
+
+    def check_file(
+        self, name: str, content: dict[str, Any], project: Project
+    ) -> Iterator[FileProblem]:
+        """Yield everything that is wrong with fine-tuning/job.yml, but for what it uploads."""
+        for problem in job_checks.problems(content, project):
+            if problem.key != "code":  # the wheel and .amlignore have checks of their own
+                yield problem
+
+    def check_section(self, content: Any, path: Path) -> None:
+        """Refuse what ``azure:`` cannot hold."""
+        workspace_settings.check_own(content, path)
+
+    def login(self) -> Any:
+        """Return the login that azure-identity finds."""
+        from phi3scaffold.targets.azureml.login import Login
+
+        return Login()
+
+    def dry_run(self, project: Project) -> dict[str, Any]:
+        """Return the exact request, and what would be uploaded with it."""
+        from phi3scaffold.targets.azureml.submission import dry_run
+
+        return dry_run(project)
+
+    def submit(self, project: Project, emit: Emit, *, again: bool = False) -> str:
+        """Submit the project as it is, or attach to its job; return the job's name."""
+        from phi3scaffold.targets.azureml.submission import submit
+
+        return submit(project, emit, again=again).name
+
+    def complete(self, project: Project, emit: Emit) -> None:
+        """Follow the job to its end and fetch its results."""
+        from phi3scaffold.targets.azureml.submission import complete, current
+
+        complete(project, current(project), emit)
+
+    def status(self, project: Project) -> JobStatus:
+        """Return how the project's job is."""
+        from phi3scaffold.targets.azureml.job_log import studio
+        from phi3scaffold.targets.azureml.submission import connect, current
+
+        record = current(project)
+        state = connect(project, record).state(record.name) or ""
+        return JobStatus(record.name, state, studio(record))
+
+    def log(self, project: Project) -> Iterator[str]:
+        """Yield the lines that the job has written so far."""
+        from phi3scaffold.targets.azureml.job_log import JobLog
+        from phi3scaffold.targets.azureml.submission import connect, current
+
+        record = current(project)
+        yield from JobLog(connect(project, record), record).lines(ended=True)
+
+    def follow(self, project: Project, emit: Emit) -> None:
+        """Emit the events of the job to its end."""
+        from phi3scaffold.targets.azureml.job_log import follow, studio
+        from phi3scaffold.targets.azureml.submission import connect, current
+
+        record = current(project)
+        outcome = follow(connect(project, record), record, emit)
+        failure = outcome.failure(record.name, studio(record))
+        if failure is not None:
+            raise failure
+
+    def cancel(self, project: Project) -> str:
+        """Stop the job; return its name."""
+        from phi3scaffold.targets.azureml.submission import connect, current
+
+        record = current(project)
+        connect(project, record).cancel(record.name)
+        return record.name
+
+    def forms(self, project: Project, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the forms to fetch: `names`, or ``azure.fetch`` of project.yaml."""
+        if names:
+            return workspace_settings.forms(list(names), "FORM")
+        return workspace_settings.read_settings(project).fetch
+
+    def fetch(self, project: Project, forms: Sequence[str], emit: Emit) -> list[str]:
+        """Fetch `forms` and the reports; return the forms that the job has not made (yet)."""
+        from phi3scaffold.targets.azureml.fetch import fetch
+        from phi3scaffold.targets.azureml.submission import connect, current
+
+        record = current(project)
+        return fetch(connect(project, record), record, project, forms, emit)
+
+    def run(self, project: Project, rows: Path | None, model: Path | None, results: Path) -> None:
+        """Run the pipeline inside the job."""
+        from phi3scaffold.targets.azureml.job_run import run_job
+
+        run_job(project, rows, model, results)
+
+
+AML, ARC = AzureML("aml"), AzureML("arc")

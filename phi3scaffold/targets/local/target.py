@@ -1,0 +1,56 @@
+"""The targets that run the pipeline on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.targets.base import CUDA, DIRECTML, Target
+from phi3scaffold.targets.local.cuda import check_cuda
+
+
+class Cpu(Target):
+    """This machine's processor."""
+
+    name = "cpu"
+
+
+class Cuda(Target):
+    """An NVIDIA GPU of this machine."""
+
+    name = "cuda"
+    providers = (CUDA,)
+    uses_gpu = True
+    notice = ("It needs an NVIDIA GPU and its driver; `phi3scaffold doctor` says what is missing.",)
+
+    def check(self, project: Project, verb: str) -> None:
+        """Refuse to begin without a CUDA device."""
+        check_cuda(project, f"phi3scaffold {verb} --local")
+
+
+class DirectMl(Target):
+    """Any GPU of a Windows machine, for inference only; the processor trains and builds."""
+
+    name = "directml"
+    providers = (DIRECTML,)
+    notice = ("Training and building use the CPU, never DirectML; answering does, on Windows.",)
+
+    def check(self, project: Project, verb: str) -> None:
+        """Refuse what DirectML never can."""
+        for error in self.problems(project):
+            fix = f"{error.fix}; or phi3scaffold {verb} --local"
+            raise ScaffoldError(error.what, where=error.where, fix=fix)
+
+    def problems(self, project: Project) -> Iterator[ScaffoldError]:
+        """Yield that adapters cannot be swapped (onnxruntime issue 23503)."""
+        if project.adapters:
+            yield ScaffoldError(
+                "Adapters cannot be swapped on DirectML: ONNX Runtime fails there.",
+                where=f"{project.root / MARKER}: adapters",
+                fix="take them out: the merged model in gen-model/onnx runs there",
+            )
+
+    def environments(self, project: Project) -> dict[str, str]:
+        """Return its environments; DirectML's ONNX Runtime cannot stand beside the CPU's."""
+        return {**super().environments(project), "setup/requirements-infer.txt": DIRECTML}
