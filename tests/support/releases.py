@@ -146,8 +146,8 @@ def installed(release: Release) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(template, "folder", lambda: release.folder)
         patch.setattr(template, "BUNDLE", release.bundle)
-        patch.setattr(f"{modules}.update.checks.__version__", release.version)
-        for module in ("environments", "wheel"):
+        patch.setattr(f"{modules}.update.preconditions.__version__", release.version)
+        for module in ("setup_files", "wheel"):
             patch.setattr(f"{modules}.{module}.distribution", distribution)
             patch.setattr(f"{modules}.{module}.constraints", lambda: fixed)
         template.config.cache_clear()
