@@ -1,4 +1,5 @@
-"""How stages run: what decides a result, when it is stale, how it appears whole or not at all.
+"""The machinery of stages: a graph and a project come in; whole folders with manifests go out.
 
-This folder knows nothing of models, and imports neither torch nor olive.
+It decides what a result depends on, when it is stale and which process makes it, and lets it
+appear whole or not at all. This room knows nothing of models, and imports neither torch nor olive.
 """

@@ -61,7 +61,7 @@ def published(destination: Path) -> Iterator[Path]:
 
 
 def _explain(error: OSError, destination: Path) -> OSError:
-    """The same error, naming the destination instead of a temporary path that is gone."""
+    """Return the error as one about the destination, not about a temporary path that is gone."""
     return type(error)(error.errno, error.strerror or str(error), str(destination))
 
 
@@ -102,7 +102,7 @@ def _umask() -> int:
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block by an exception, so that what follows it runs."""
+    """Let SIGTERM and SIGHUP end the block by an exception, so that what follows it runs."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -122,7 +122,7 @@ def signals_raise() -> Iterator[None]:
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """A second Ctrl-C does not interrupt the cleaning up."""
+    """Ignore Ctrl-C, SIGTERM and SIGHUP inside the block: a second one interrupts no clean-up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

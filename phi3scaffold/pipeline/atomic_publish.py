@@ -17,7 +17,7 @@ OLD = "replaced-"
 
 
 def scratch_for(folder: Path, scratch_root: Path) -> Path:
-    """A new empty folder for the next version of `folder`, on the same disk."""
+    """Return a new empty folder for the next version of `folder`, on the same disk."""
     room = scratch_root / f"{folder.name}-{os.getpid()}"
     if room.exists():
         shutil.rmtree(room)

@@ -1,4 +1,4 @@
-"""What every process of ours sets before it imports anything heavy; what it has and what it takes.
+"""The environment of every process of ours, set before anything heavy is imported; its resources.
 
 Telemetry of every dependency is off; the hub is asked for nothing that was not asked for.
 """
@@ -40,7 +40,7 @@ def prepare() -> None:
 
 
 def physical_cores() -> int:
-    """Cores this process may use; at least 1. Hyper-threads do not help matrix products."""
+    """Return how many cores this process may use; hyper-threads do not help matrix products."""
     import psutil
 
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
@@ -51,7 +51,7 @@ def physical_cores() -> int:
 
 
 def peak_bytes() -> int:
-    """Peak resident memory of this process so far, in bytes; 0 where it is not known."""
+    """Return the peak resident memory of this process so far, in bytes; 0 where it is unknown."""
     with contextlib.suppress(OSError):  # Linux, whose getrusage begins with the parent's peak
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):

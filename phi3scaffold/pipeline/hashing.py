@@ -14,7 +14,7 @@ from typing import Any
 
 
 def digest(value: Any) -> str:
-    """sha256 of a JSON-able value in canonical form (64 hex digits)."""
+    """Return the sha256 of a JSON-able value in canonical form (64 hex digits)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -23,7 +23,7 @@ class StatCache:
     """sha256 of files by path, remembered with (size, mtime_ns, inode).
 
     Args:
-        file: where the cache is kept; a broken or missing one is only slow, never wrong.
+        file: where the cache is saved; a broken or missing one is only slow, never wrong.
     """
 
     def __init__(self, file: Path) -> None:
@@ -36,7 +36,7 @@ class StatCache:
         self._changed = False
 
     def sha256(self, path: Path) -> str:
-        """The file's sha256. Raises OSError where it cannot be read."""
+        """Return the file's sha256. Raises OSError where it cannot be read."""
         stat = path.stat()
         stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
         known = self._entries.get(str(path))
@@ -49,7 +49,7 @@ class StatCache:
         return value
 
     def moved(self, old: Path, new: Path) -> None:
-        """A folder was renamed: its files' hashes go along."""
+        """Take over the hashes of a folder's files after it was renamed."""
         prefix = f"{old}{os.sep}"
         for key in [key for key in self._entries if key.startswith(prefix)]:
             self._entries[f"{new}{os.sep}{key[len(prefix) :]}"] = self._entries.pop(key)
@@ -59,9 +59,9 @@ class StatCache:
         """Write the cache beside itself and rename; entries of vanished files are forgotten."""
         if not self._changed:
             return
-        kept = {key: value for key, value in self._entries.items() if Path(key).exists()}
+        current = {key: value for key, value in self._entries.items() if Path(key).exists()}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         new = self.file.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(kept), encoding="utf-8")
+        new.write_text(json.dumps(current), encoding="utf-8")
         new.replace(self.file)
         self._changed = False

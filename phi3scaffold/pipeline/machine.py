@@ -1,4 +1,4 @@
-"""What this machine is: processor, memory, GPUs; asked of the system, not of PyTorch."""
+"""The machine: its processor, memory and GPUs, by the system and not by PyTorch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")  # of /proc and /sys
-PATIENCE = 5.0  # seconds for a program that is asked
+PATIENCE = 5.0  # seconds for a program to answer
 # What a feature is called: in Linux's list of flags, by macOS, in Windows' numbers.
 FEATURES = {
     "AVX2": ("avx2", "machdep.cpu.leaf7_features AVX2", 40),
@@ -42,7 +42,7 @@ def is_arm() -> bool:
 
 
 def features() -> frozenset[str] | None:
-    """Which of `FEATURES` the processor has; None where the system does not say."""
+    """Return which of `FEATURES` the processor has; None where the system does not say."""
     if sys.platform == "win32":
         import ctypes
 
@@ -68,9 +68,9 @@ def features() -> frozenset[str] | None:
 
 
 def has_bfloat16() -> bool | None:
-    """Whether this processor multiplies bfloat16 by itself; None where the system does not say.
+    """Tell whether this processor multiplies bfloat16 by itself; None where that is unknown.
 
-    The answer that PyTorch gives when it trains (training/passes.py), without loading it.
+    It is the answer that PyTorch gives when it trains (training/passes.py), without loading it.
     """
     found = features()
     if found is None or sys.platform == "win32":
@@ -79,7 +79,7 @@ def has_bfloat16() -> bool | None:
 
 
 def processor() -> str:
-    """Its name, as far as the system tells it."""
+    """Return the processor's name, as far as the system tells it."""
     if sys.platform == "darwin":
         return (ask("sysctl", "-n", "machdep.cpu.brand_string") or "").strip() or platform.machine()
     match = re.search(r"^model name\s*:\s*(.*)$", _read(ROOT / "proc" / "cpuinfo"), re.MULTILINE)
@@ -87,7 +87,7 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """Logical processors that this process may be put on."""
+    """Return how many logical processors this process may be put on."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # Windows, macOS
@@ -95,7 +95,7 @@ def cores() -> int:
 
 
 def cpu_quota() -> float | None:
-    """How many processors' time a container may take; None where there is no limit."""
+    """Return how many processors' time a container may take; None where there is no limit."""
     limits = []
     for folder in _cgroups("cpu"):
         quota, _, period = _read(folder / "cpu.max").strip().partition(" ")
@@ -108,7 +108,7 @@ def cpu_quota() -> float | None:
 
 
 def memory_limit() -> int | None:
-    """Bytes that a container may take; None where there is no limit."""
+    """Return the bytes that a container may take; None where there is no limit."""
     limits = []
     for folder in _cgroups("memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -119,7 +119,7 @@ def memory_limit() -> int | None:
 
 
 def memory() -> tuple[int, int, int]:
-    """Bytes: in all, available now, of swap; a container's limit is respected."""
+    """Return bytes in all, available now, and of swap; a container's limit is respected."""
     import psutil
 
     virtual = psutil.virtual_memory()
@@ -132,7 +132,7 @@ def memory() -> tuple[int, int, int]:
 
 
 def _used(folder: Path) -> int:
-    """Bytes that a container holds and could not give back."""
+    """Return the bytes that a container holds and could not give back."""
     for name, stat in (("memory.current", "inactive_file"), ("memory.usage_in_bytes", "cache")):
         text = _read(folder / name).strip()
         if text.isdigit():
@@ -142,7 +142,7 @@ def _used(folder: Path) -> int:
 
 
 def _cgroups(controller: str) -> list[Path]:
-    """The folders of this process's control group and of those above it, both versions."""
+    """Return the folders of this process's control group and of those above, both versions."""
     base = ROOT / "sys" / "fs" / "cgroup"
     found = []
     for line in ["0::/", f"0:{controller}:/", *_read(ROOT / "proc/self/cgroup").splitlines()]:
@@ -156,10 +156,12 @@ def _cgroups(controller: str) -> list[Path]:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The NVIDIA GPUs that the driver shows, as nvidia-smi tells."""
-    told = _smi("--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader")
+    """Return the NVIDIA GPUs that the driver shows, by nvidia-smi."""
+    listed = _smi(
+        "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader"
+    )
     found = []
-    for row in csv.reader((told or "").splitlines(), skipinitialspace=True):
+    for row in csv.reader((listed or "").splitlines(), skipinitialspace=True):
         if len(row) == 4:
             digits = re.match(r"\d+", row[1])
             memory = int(digits[0]) * 2**20 if digits else 0
@@ -169,13 +171,13 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def driver_cuda() -> float | None:
-    """The newest CUDA that the driver can run, such as 13.0."""
+    """Return the newest CUDA that the driver can run, such as 13.0."""
     match = re.search(r"CUDA (?:\w+ )?Version\s*:\s*(\d+\.\d+)", _smi() or "")
     return float(match[1]) if match else None
 
 
 def has_nvidia_card() -> bool:
-    """Whether an NVIDIA GPU is plugged in, driver or not; Linux only."""
+    """Tell whether an NVIDIA GPU is plugged in, driver or not; Linux only."""
     for device in (ROOT / "sys" / "bus" / "pci" / "devices").glob("*"):
         vendor, kind = _read(device / "vendor").strip(), _read(device / "class").strip()
         if vendor == "0x10de" and kind.startswith("0x03"):
@@ -184,7 +186,7 @@ def has_nvidia_card() -> bool:
 
 
 def windows_adapters() -> list[str]:
-    """The display adapters of Windows, as its registry names them; empty elsewhere."""
+    """Return the display adapters of Windows, as its registry names them; empty elsewhere."""
     if sys.platform != "win32":
         return []
     import winreg
@@ -201,7 +203,7 @@ def windows_adapters() -> list[str]:
 
 
 def ask(*words: str) -> str | None:
-    """What a program prints; None where it is not there, fails or does not answer."""
+    """Return what a program prints; None where it is missing, fails or does not answer."""
     program = shutil.which(words[0])
     if program is None:
         return None

@@ -38,12 +38,12 @@ class Manifest:
 
     @property
     def content(self) -> str:
-        """sha256 over the files' hashes: equal content, equal id, however it was made."""
+        """Return a sha256 over the files' hashes: equal for equal content, however it was made."""
         return digest({name: entry["sha256"] for name, entry in self.files.items()})
 
 
 def read(folder: Path) -> Manifest | None:
-    """The folder's manifest, or None where there is none that can be read."""
+    """Return the folder's manifest; None where there is none that can be read."""
     try:
         return Manifest(**json.loads((folder / NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -51,12 +51,13 @@ def read(folder: Path) -> Manifest | None:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
+    """Write the folder's manifest."""
     text = json.dumps(asdict(manifest), indent=1, sort_keys=True)
     (folder / NAME).write_text(text + "\n", encoding="utf-8")
 
 
 def list_files(folder: Path, cache: StatCache) -> dict[str, dict[str, Any]]:
-    """Every file below `folder` but the manifest, with hash and size."""
+    """Return every file below `folder` but the manifest, with hash and size."""
     return {
         path.relative_to(folder).as_posix(): {
             "sha256": cache.sha256(path),
@@ -68,7 +69,7 @@ def list_files(folder: Path, cache: StatCache) -> dict[str, dict[str, Any]]:
 
 
 def first_difference(folder: Path, manifest: Manifest, cache: StatCache) -> str | None:
-    """The first file that is missing or not as the manifest says; None when all is well."""
+    """Return the first file that is missing or not as the manifest says; None if all are."""
     for name, entry in manifest.files.items():
         path = folder / name
         try:

@@ -1,4 +1,4 @@
-"""Which of several processes this one is, and what they tell each other.
+"""Ranks: which of several processes this one is, and the messages between them.
 
 The facts are torchrun's environment, which is also what Azure ML sets for `distribution: pytorch`:
 every process runs the same command. Rank 0 alone runs the pipeline, tells how it goes and writes
@@ -52,12 +52,12 @@ class Rank:
 
     @property
     def leader(self) -> int:
-        """The first rank of its node."""
+        """Return the first rank of its node."""
         return self.number - self.local
 
 
 def here() -> Rank:
-    """This process's rank. Raises ScaffoldError where the environment says half of it."""
+    """Return this process's rank. Raises ScaffoldError where the environment says half of it."""
     try:
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1 or "RANK" not in os.environ:
@@ -78,7 +78,7 @@ def here() -> Rank:
 
 
 def alone(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what makes libraries look for other processes."""
+    """Return the environment without what makes libraries look for other processes."""
     hidden = (*NAMES, "NODE_RANK", "GROUP_RANK")
     kept = environment.items()
     return {k: v for k, v in kept if k not in hidden and not k.startswith("TORCHELASTIC_")}
@@ -109,7 +109,7 @@ def join(*, use_cpu: bool) -> None:
 
 
 def is_lost_connection(error: BaseException) -> bool:
-    """Whether an error says no more than that another rank is gone."""
+    """Tell whether an error says no more than that another rank is gone."""
     import sys
 
     torch = sys.modules.get("torch")
@@ -120,7 +120,7 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def _store(rank: Rank) -> Any:
-    """torch's key-value store at MASTER_ADDR: torchrun's, or one that rank 0 holds."""
+    """Open torch's key-value store at MASTER_ADDR: torchrun's, or one that rank 0 holds."""
     from torch.distributed import PrefixStore, TCPStore
 
     store = TCPStore(
@@ -192,43 +192,43 @@ class Meeting:
             time.sleep(0.05)
 
     def leave_mark(self, mark: Path) -> None:
-        """Rank 0: write a word of this run where others may find it, and tell it."""
+        """Write, as rank 0, a word of this run where others may find it, and announce it."""
         word = secrets.token_hex(8)
         mark.write_text(word, encoding="utf-8")
         self.tell(MARK, word)
 
     def leads_node(self, mark: Path) -> bool:
-        """Another rank: whether it is the first that works in its folder."""
+        """Tell, as a rank other than 0, whether it is the first that works in its folder."""
         if self.rank.number != self.rank.leader or self.hear(DONE, MARK) == DONE:
             return False
         return not mark.exists() or mark.read_text(encoding="utf-8") != self.said(MARK)
 
     def gather(self, text: str) -> None:
-        """Rank 0: wait until all are ready, and let them begin; `text` says with what."""
+        """Wait, as rank 0, until all are ready, and let them begin; `text` says with what."""
         for number in range(1, self.rank.size):
             self.hear(f"{READY}/{number}")
         self.tell(TRAIN, text)
 
     def release(self) -> None:
-        """Rank 0: nothing more is to be done together."""
+        """Announce, as rank 0, that nothing more is to be done together."""
         self.tell(DONE)
 
     def ready(self) -> str:
-        """Another rank: wait until rank 0 has something to do; TRAIN or DONE."""
+        """Wait, as a rank other than 0, for what rank 0 has to do: TRAIN or DONE."""
         if self.rank.leader not in (0, self.rank.number):
             self.hear(f"{READY}/{self.rank.leader}", DONE)
         self.tell(f"{READY}/{self.rank.number}")
         return self.hear(TRAIN, DONE)
 
     def environment(self) -> dict[str, str]:
-        """For a process that shall `join`: this rank's, with its share of the node's cores."""
+        """Return the environment of a process that `join`s, with its share of the node's cores."""
         from phi3scaffold.pipeline.environment import physical_cores
 
         share = max(1, physical_cores() // self.store.add(f"{NODE}/{self.rank.leader}", 0))
         return {"OMP_NUM_THREADS": str(share), **os.environ, HOSTED: "True"}
 
     def why(self, error: ScaffoldError, limit: float) -> ScaffoldError:
-        """The failure of another rank that `error` follows from, where one is told in time."""
+        """Return the failure of another rank that `error` follows from, if it comes in time."""
         end = time.monotonic() + limit
         while self.trouble is None and time.monotonic() < end:
             time.sleep(0.05)
@@ -250,7 +250,7 @@ class Meeting:
                 raise SystemExit(getattr(error, "exit_code", FAILED_RUN))
 
     def _wait_for(self, numbers: Any, limit: float | None) -> bool:
-        """Until these ranks have left (rank 0), or rank 0 has heard of a failure."""
+        """Wait until these ranks have left (rank 0), or rank 0 has heard of a failure."""
         words = [f"{BYE}/{number}" for number in numbers] or [HEARD]
         end = None if limit is None else time.monotonic() + limit
         while not self.store.check(words):
@@ -284,7 +284,7 @@ class Meeting:
                 return
 
     def _look(self) -> ScaffoldError | None:
-        """What is wrong with the others."""
+        """Return what is wrong with the others."""
         if self.store.check([FAILED]):
             said = json.loads(self.store.get(FAILED))
             number = said.pop("rank")

@@ -1,4 +1,4 @@
-"""What a stage is: what it reads, what decides it, what it writes."""
+"""The contract of a stage: what it reads, writes and takes, and what is reported of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EARLIER = "*"  # among the stages that one reads from: all that stand before it 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What decides a stage's result besides the stages before it."""
+    """The files and settings that decide a stage's result, besides the stages before it."""
 
     files: tuple[Path, ...] = ()
     settings: Any = None
@@ -29,7 +29,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage is given to work with.
+    """Where a stage works.
 
     Attributes:
         project: the project.
@@ -137,7 +137,7 @@ Stages = Mapping[str, Stage]  # a graph: by name, each behind the stages it read
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str | None]:
-    """package -> installed version, None where it is not installed; ours always among them."""
+    """Return package -> installed version, None where it is missing; ours always among them."""
     found: dict[str, str | None] = {"phi3scaffold": __version__}
     for package in packages:
         try:
@@ -150,7 +150,7 @@ def versions(packages: tuple[str, ...]) -> dict[str, str | None]:
 def describe_inputs(
     stage: Stage, project: Project, stages: Stages, cache: StatCache
 ) -> dict[str, str]:
-    """name -> sha256 of every file, setting and upstream folder that decides the stage.
+    """Return name -> sha256 of every file, setting and upstream folder that decides the stage.
 
     Raises:
         ScaffoldError: an input is missing, or an upstream folder is not there.
@@ -176,11 +176,12 @@ def describe_inputs(
 
 
 def fingerprint(stage: Stage, inputs: dict[str, str]) -> str:
+    """Return a hash over everything that decides a result."""
     return digest([stage.name, inputs, versions(stage.packages)])
 
 
 def is_fresh(stage: Stage, project: Project, stages: Stages, cache: StatCache) -> bool:
-    """Whether the published folder is what the stage would make now, every file unchanged."""
+    """Tell whether the published folder is what the stage would write now, all files unchanged."""
     folder = stage.folder(project)
     made = manifest.read(folder)
     upstream = stage.reads_from(project, stages)

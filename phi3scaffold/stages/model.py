@@ -20,7 +20,7 @@ from phi3scaffold.project.settings import Project
 
 
 def inputs_of(project: Project, *, weights: bool) -> Inputs:
-    """The lock decides; for files of this machine, their content too."""
+    """Return the lock, and for files of this machine the files."""
     lock = pin(project)
     folder = local_folder(project)
     if lock.source == "tiny":
@@ -33,7 +33,7 @@ def inputs_of(project: Project, *, weights: bool) -> Inputs:
 
 
 def inputs(project: Project) -> Inputs:
-    """See `inputs_of`; an unfinished download that is no longer needed goes, too."""
+    """Return `inputs_of` with weights; remove a partial download that is no longer needed."""
     lock = pin(project)
     if any(project.base.parent.glob(f"{PARTIAL}*")) and is_base_of(project.base, lock):
         clear_partials(project)  # published: the download is no longer needed
@@ -49,7 +49,7 @@ def run(context: Context) -> Facts:
 
 
 def throttled(emit: Emit) -> Progress:
-    """Progress as events, at most five a second and always the last one."""
+    """Emit progress as events, at most five a second and always the last one."""
     last = 0.0
 
     def report(what: str, done: int, total: int) -> None:

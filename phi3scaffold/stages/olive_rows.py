@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phi3scaffold.pipeline.runner import is_up_to_date
+from phi3scaffold.pipeline.stage_runner import is_up_to_date
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.graph import STAGES
 from phi3scaffold.training import data_components

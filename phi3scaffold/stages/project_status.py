@@ -12,7 +12,7 @@ from typing import Any
 
 from phi3scaffold.inference.forms.kinds import FORMS, folder_of
 from phi3scaffold.pipeline import manifest
-from phi3scaffold.pipeline.runner import is_up_to_date
+from phi3scaffold.pipeline.stage_runner import is_up_to_date
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import METRICS, RELEASE
 from phi3scaffold.project.olive_config import load_config

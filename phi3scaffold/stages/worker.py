@@ -11,7 +11,8 @@ import traceback
 from phi3scaffold.pipeline import events, ranks
 from phi3scaffold.pipeline.failures import describe_error
 from phi3scaffold.pipeline.logs import log_file
-from phi3scaffold.pipeline.runner import run_stages, take_part
+from phi3scaffold.pipeline.runner import run_stages
+from phi3scaffold.pipeline.stage_runner import take_part
 from phi3scaffold.project.errors import FAILED_RUN
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.graph import STAGES

@@ -18,7 +18,8 @@ from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.datasets import rendering
 from phi3scaffold.pipeline import atomic_publish
-from phi3scaffold.pipeline.runner import run_stages, scratch
+from phi3scaffold.pipeline.runner import run_stages
+from phi3scaffold.pipeline.stage_runner import scratch
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import DROPPED_ROWS
 from phi3scaffold.project.settings import Project, load_project

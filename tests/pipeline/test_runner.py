@@ -11,8 +11,9 @@ import pytest
 
 from phi3scaffold.pipeline import atomic_publish, manifest
 from phi3scaffold.pipeline.events import Event, Note, StageEnded
-from phi3scaffold.pipeline.runner import can_share, only_run, run_pipeline, scratch
+from phi3scaffold.pipeline.runner import can_share, only_run, run_pipeline
 from phi3scaffold.pipeline.stage import Context, Inputs, Resources, Stage
+from phi3scaffold.pipeline.stage_runner import scratch
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 

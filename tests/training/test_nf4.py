@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.pipeline.runner import is_up_to_date
+from phi3scaffold.pipeline.stage_runner import is_up_to_date
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import load_project
 from phi3scaffold.stages.graph import STAGES

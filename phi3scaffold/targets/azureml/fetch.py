@@ -13,7 +13,8 @@ from typing import Any
 from phi3scaffold.pipeline import atomic_publish, manifest
 from phi3scaffold.pipeline.events import Bytes, Emit, Note, StageEnded, StageStarted
 from phi3scaffold.pipeline.hashing import StatCache
-from phi3scaffold.pipeline.runner import only_run, scratch
+from phi3scaffold.pipeline.runner import only_run
+from phi3scaffold.pipeline.stage_runner import scratch
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.formatting import binary_size, decimal_size
 from phi3scaffold.project.settings import Project
