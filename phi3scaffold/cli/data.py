@@ -15,7 +15,7 @@ from phi3scaffold.cli.ui.terminal import from_here
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from phi3scaffold.datasets.findings import Example, Finding
+    from phi3scaffold.datasets.findings import DataFinding, Example
 
 WIDTH = 100  # columns, where no terminal says otherwise
 NAME = 18  # columns of the names on the left
@@ -206,7 +206,7 @@ class Look:
         axis = "0" + last.rjust(BIN * len(rows) - 1)
         yield Text(f"{axis} tokens; up to {count(max(rows), 'row')} a bar", "dim")
 
-    def finding(self, found: Finding, room: int) -> Iterator[str]:
+    def finding(self, found: DataFinding, room: int) -> Iterator[str]:
         """One finding, each row of its first example in `room` columns."""
         from phi3scaffold.project.formatting import count
 

@@ -8,13 +8,14 @@ import sys
 from typing import Any
 
 from phi3scaffold.models.catalogue import DEFAULT, ENTRIES, CatalogueEntry
+from phi3scaffold.models.families.registry import architectures_text
 
 FOOTER = f"""\
 Default: {DEFAULT}.
-Also any hub id, and any local folder, whose config says Phi3ForCausalLM.
-Proved here: tiny, with its trained weights, through the whole pipeline; of the
+Also any hub id, and any local folder, whose config says {architectures_text()}.
+Tested: tiny, with its trained weights, through the whole pipeline; of the
 others, the features, on a two-layer random model: LoRA, QLoRA, merge, int4 and
-token identity. Not proved: their real weights."""
+token identity. Not tested: their real weights."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +45,8 @@ def as_json(entry: CatalogueEntry) -> dict[str, Any]:
         "target_modules": list(entry.target_modules),
         "stop_ids": list(entry.stop_ids),
         "default": entry.hub_id == DEFAULT,
-        "proved": entry.proved,
-        "not_proved": entry.not_proved,
+        "tested": entry.tested,
+        "untested": entry.untested,
         "notes": entry.notes,
     }
 

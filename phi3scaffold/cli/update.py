@@ -12,7 +12,7 @@ from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
     from phi3scaffold.generator.update import UpdatePlan
-    from phi3scaffold.generator.update.merge import FileChange
+    from phi3scaffold.generator.update.merge import FileUpdate
 
 # What became of files, in the order of the summary: most pressing last.
 SAID = {
@@ -132,7 +132,7 @@ def summary(found: UpdatePlan, *, done: bool) -> None:
         print("  make setup                    (setup/ has changed; without make: setup/setup.ps1)")
 
 
-def _line(change: FileChange) -> str:
+def _line(change: FileUpdate) -> str:
     line = change.path if change.source is None else f"{change.source} -> {change.path}"
     return f"{line}  ({change.why})" if change.why else line
 

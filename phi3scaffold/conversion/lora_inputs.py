@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.models.families.family import Family
+from phi3scaffold.models.families.registry import DEFAULT
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 NODE = re.compile(r"/model/layers\.(\d+)/(attn|mlp)/(\w+_proj)/MatMul\w*")
 KINDS = ("MatMul", "MatMulNBits")
-BLOCKS = {"attn": "self_attn", "mlp": "mlp"}  # ModelBuilder's name -> the checkpoint's
-# Fused in the checkpoint -> its parts, in the order of its output features.
-FUSED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
 A, B = ".lora_A.weight", ".lora_B.weight"  # behind the module's name: PEFT's names, transposed
 
 
@@ -45,8 +44,8 @@ class LoraSlot:
     element: int
 
 
-def add_lora_inputs(path: Path) -> None:
-    """Rewrite the graph at `path`, its external data untouched.
+def add_lora_inputs(path: Path, family: Family = DEFAULT) -> None:
+    """Rewrite the graph at `path`, a model of `family`; leave its external data untouched.
 
     Raises:
         ScaffoldError: it has no projections as ModelBuilder makes and names them.
@@ -56,7 +55,7 @@ def add_lora_inputs(path: Path) -> None:
     model = onnx.load(path, load_external_data=False)
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    modules = _projections(graph, path)
+    modules = _projections(graph, path, family)
     module_of = {part.name: name for name, parts in modules.items() for part in parts}
     nodes: list[Any] = []
     begun = set()
@@ -96,19 +95,20 @@ def lora_slots(path: Path) -> dict[str, LoraSlot]:
     return slots
 
 
-def _projections(graph: Any, path: Path) -> dict[str, list[Any]]:
+def _projections(graph: Any, path: Path, family: Family) -> dict[str, list[Any]]:
     """Module as PEFT names it -> its nodes, one, or the parts of a fused one in their order."""
     found: dict[str, dict[str, Any]] = {}
+    whole_of = {part: whole for whole, parts in family.fused.items() for part in parts}
     for node in graph.node:
         place = NODE.fullmatch(node.name)
         if place and node.op_type in KINDS:
             layer, block, part = place.groups()
-            whole = next((whole for whole, parts in FUSED.items() if part in parts), part)
-            found.setdefault(f"model.layers.{layer}.{BLOCKS[block]}.{whole}", {})[part] = node
+            module = f"{family.builder_blocks[block]}.{whole_of.get(part, part)}"
+            found.setdefault(f"model.layers.{layer}.{module}", {})[part] = node
     modules = {}
     for name, parts in found.items():
         whole = name.rpartition(".")[2]
-        order = (whole,) if whole in parts else FUSED[whole]
+        order = (whole,) if whole in parts else family.fused[whole]
         if set(parts) != set(order) or len({node.input[0] for node in parts.values()}) > 1:
             raise _unknown(f"{name} has the parts {', '.join(parts)}", path)
         modules[name] = [parts[part] for part in order]

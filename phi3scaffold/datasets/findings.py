@@ -25,7 +25,7 @@ class Example(NamedTuple):
     place: str = ""
 
 
-class Finding(NamedTuple):
+class DataFinding(NamedTuple):
     """One thing to know about the rows.
 
     Attributes:
@@ -43,7 +43,7 @@ class Finding(NamedTuple):
     examples: tuple[Example, ...] = ()
 
 
-def findings(report: dict[str, Any]) -> list[Finding]:
+def findings(report: dict[str, Any]) -> list[DataFinding]:
     """Everything that was found in the rows, what needs doing first; nothing that is not there."""
     every = [
         *_private(report),
@@ -70,14 +70,14 @@ def not_found(report: dict[str, Any]) -> str:
     return ", ".join(name for name, number in rows.items() if not number)
 
 
-def _private(report: dict[str, Any]) -> list[Finding]:
+def _private(report: dict[str, Any]) -> list[DataFinding]:
     found = report["private"]
     counts = tuple((kind, entry["rows"], tuple(entry["places"])) for kind, entry in found.items())
     told = "likely secrets or personal data: a model may repeat what it was trained on"
-    return [Finding("private", told, warn=True, counts=counts)] if counts else []
+    return [DataFinding("private", told, warn=True, counts=counts)] if counts else []
 
 
-def _conflicts(report: dict[str, Any]) -> list[Finding]:
+def _conflicts(report: dict[str, Any]) -> list[DataFinding]:
     found = report["conflicts"]
     if not found["prompts"]:
         return []
@@ -86,14 +86,16 @@ def _conflicts(report: dict[str, Any]) -> list[Finding]:
         for shown in found["examples"]
     )
     told = f"{count(found['prompts'], 'prompt has', 'prompts have')} different answers"
-    return [Finding("conflicts", f"{told}, in {count(found['rows'], 'row')}", True, (), examples)]
+    return [
+        DataFinding("conflicts", f"{told}, in {count(found['rows'], 'row')}", True, (), examples)
+    ]
 
 
 def _answers(shown: dict[str, Any]) -> list[tuple[str, list[str]]]:
     return list(shown["answers"].items())
 
 
-def _labels(report: dict[str, Any]) -> list[Finding]:
+def _labels(report: dict[str, Any]) -> list[DataFinding]:
     """A label on one side only is not learnt, or not measured."""
     labels = report["labels"] or {"train": {}, "held_out": {}}
     train, held_out = set(labels["train"]), set(labels["held_out"])
@@ -102,10 +104,10 @@ def _labels(report: dict[str, Any]) -> list[Finding]:
         told.append(f"never trained: {', '.join(sorted(held_out - train))}")
     if train - held_out:
         told.append(f"never held out: {', '.join(sorted(train - held_out))}")
-    return [Finding("labels", "; ".join(told), warn=True)] if told else []
+    return [DataFinding("labels", "; ".join(told), warn=True)] if told else []
 
 
-def _leaks(report: dict[str, Any]) -> list[Finding]:
+def _leaks(report: dict[str, Any]) -> list[DataFinding]:
     found = report["leaks"]
     if not found["rows"]:
         return []
@@ -113,10 +115,10 @@ def _leaks(report: dict[str, Any]) -> list[Finding]:
         f"{count(found['rows'], 'held-out row stands', 'held-out rows stand')} in train, too, "
         "and would be known by heart: left out"
     )
-    return [Finding("leaks", told, True, (), _same(found["examples"]))]
+    return [DataFinding("leaks", told, True, (), _same(found["examples"]))]
 
 
-def _near(report: dict[str, Any]) -> list[Finding]:
+def _near(report: dict[str, Any]) -> list[DataFinding]:
     found = report["near_duplicates"]
     told = []
     if found["groups"]:
@@ -136,10 +138,10 @@ def _near(report: dict[str, Any]) -> list[Finding]:
         for shown in found["examples"]
     )
     warn = bool(found["across_splits"])
-    return [Finding("near duplicates", "; ".join(told), warn, (), examples)] if told else []
+    return [DataFinding("near duplicates", "; ".join(told), warn, (), examples)] if told else []
 
 
-def _too_long(report: dict[str, Any]) -> list[Finding]:
+def _too_long(report: dict[str, Any]) -> list[DataFinding]:
     tokens, read = report["tokens"], report["rows"]["read"]
     told = []
     if tokens["truncated"]:
@@ -153,17 +155,17 @@ def _too_long(report: dict[str, Any]) -> list[Finding]:
             f"of more than {count(tokens['limit'])} tokens: left out"
         )
     warn = bool(tokens["too_long"])  # the others are as the user wanted them
-    return [Finding("long rows", "; ".join(told), warn)] if told else []
+    return [DataFinding("long rows", "; ".join(told), warn)] if told else []
 
 
-def _duplicates(report: dict[str, Any]) -> list[Finding]:
+def _duplicates(report: dict[str, Any]) -> list[DataFinding]:
     found = report["duplicates"]
     if not found["rows"]:
         return []
     told = (
         f"{count(found['rows'], 'row is', 'rows are')} the same as an earlier one: the first stays"
     )
-    return [Finding("duplicates", told, False, (), _same(found["examples"]))]
+    return [DataFinding("duplicates", told, False, (), _same(found["examples"]))]
 
 
 def _same(examples: list[dict[str, Any]]) -> tuple[Example, ...]:
@@ -172,10 +174,10 @@ def _same(examples: list[dict[str, Any]]) -> tuple[Example, ...]:
     )
 
 
-def _dropped(report: dict[str, Any]) -> list[Finding]:
+def _dropped(report: dict[str, Any]) -> list[DataFinding]:
     reasons = [f"{reason} ({count(rows)})" for reason, rows in report["dropped"].items()]
     told = f"{count(report['rows']['dropped'], 'row')}: {', '.join(reasons)}"
-    return [Finding("left out", f"{told}; dropped.jsonl lists them")] if reasons else []
+    return [DataFinding("left out", f"{told}; dropped.jsonl lists them")] if reasons else []
 
 
 def trained_of(tokens: list[Run]) -> str:

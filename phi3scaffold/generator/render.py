@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.generator import template
+from phi3scaffold.models import catalogue
 from phi3scaffold.project.errors import ScaffoldError
 
 # Set inside a git hook, say; they would point our git at another repository.
@@ -87,7 +88,7 @@ def _copy(source: str, destination: Path, answers: dict[str, Any], **options: An
         return copier.run_copy(
             source,
             destination,
-            data=answers,
+            data=answers | _declared(answers),
             # The user's own Copier settings have no say in this template.
             settings=copier.Settings(),
             quiet=True,
@@ -105,6 +106,12 @@ def _copy(source: str, destination: Path, answers: dict[str, Any], **options: An
         ) from error
     except (CopierError, ValueError) as error:
         raise _refused(error) from error
+
+
+def _declared(answers: dict[str, Any]) -> dict[str, Any]:
+    """Return what the package declares elsewhere and the template only repeats."""
+    family = catalogue.family_for(answers.get("model") or catalogue.DEFAULT)
+    return {"target_modules": list(family.target_modules)}
 
 
 def _refused(error: Exception) -> ScaffoldError:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from phi3scaffold.generator import template
+from phi3scaffold.models.families.family import Family
+from phi3scaffold.models.families.registry import DEFAULT
 
 
 class DroppedField(Exception):
@@ -29,6 +31,7 @@ class MigrationContext:
         cloud: the rows' address in Azure, ``azureml://...``; or None.
         registry: the model's address in Azure, ``azureml:...``; or None.
         vault: whether a Key Vault is named.
+        family: of the model.
     """
 
     algo: str
@@ -40,6 +43,7 @@ class MigrationContext:
     cloud: str | None = None
     registry: str | None = None
     vault: bool = False
+    family: Family = DEFAULT
 
     @property
     def remote(self) -> bool:

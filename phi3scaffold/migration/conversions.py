@@ -10,15 +10,7 @@ from typing import Any
 
 from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
 from phi3scaffold.migration.roles import QUANTIZERS
-from phi3scaffold.models import catalogue
 
-# Modules that Phi-3 fuses -> its own.
-FUSED = {
-    **dict.fromkeys(("q_proj", "k_proj", "v_proj", "Wqkv", "query_key_value"), "qkv_proj"),
-    **dict.fromkeys(("gate_proj", "up_proj", "fc1"), "gate_up_proj"),
-    **dict.fromkeys(("dense", "out_proj"), "o_proj"),
-    "fc2": "down_proj",
-}
 DTYPES = ("bfloat16", "float16", "float32")
 BLOCKS = (16, 32, 64, 128, 256)
 
@@ -37,7 +29,7 @@ def hf_model(_value: Any, _: MigrationContext) -> str:
 
 def generation(value: Any, _: MigrationContext) -> str:
     if value != "text-generation":
-        raise DroppedField(f"a Phi-3 generates text: text-generation, not {value}")
+        raise DroppedField(f"the model generates text: text-generation, not {value}")
     return "text-generation"
 
 
@@ -132,10 +124,11 @@ def algo(value: Any, context: MigrationContext) -> str:
 def modules(value: Any, context: MigrationContext) -> list[str]:
     if context.algo == "qlora":
         raise NeedlessField("QLoRA takes every layer that it rounds to 4 bits")
-    found = list(dict.fromkeys(FUSED.get(name, name) for name in listed(value, context)))
-    wrong = [name for name in found if name not in catalogue.TARGET_MODULES]
+    family = context.family
+    found = list(dict.fromkeys(map(family.own_module, listed(value, context))))
+    wrong = [name for name in found if name not in family.target_modules]
     if wrong:
-        raise DroppedField(f"Phi-3 has no {', '.join(wrong)}; the template's modules stay")
+        raise DroppedField(f"{family.title} has no {', '.join(wrong)}; the template's modules stay")
     return found
 
 

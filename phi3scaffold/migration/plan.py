@@ -257,7 +257,7 @@ def _added(roles: Roles, values: dict[str, Any], given: dict[str, Any]) -> tuple
     if model is None:
         added.append(f"{MODEL}: {template.questions()['model'].default}")
     elif catalogue.find(model) is None and not catalogue.is_local(model):
-        added.append(f"{MODEL}: whether {model} is a Phi-3 shows when it is fetched")
+        added.append(f"{MODEL}: the architecture of {model} is checked when it is fetched")
     if f"{ARGS}max_steps" in values and f"{ARGS}warmup_steps" not in values:
         values[f"{ARGS}warmup_steps"] = WARMUP
         added.append(f"{ARGS}warmup_steps: {WARMUP}, as Olive warmed up where nothing was said")

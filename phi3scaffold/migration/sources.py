@@ -13,6 +13,7 @@ from phi3scaffold.migration.conversions import listed, text
 from phi3scaffold.migration.template_turns import NotSplit, Turns
 from phi3scaffold.migration.template_turns import split as split_turns
 from phi3scaffold.models import catalogue
+from phi3scaffold.models.families.registry import architectures_text
 from phi3scaffold.project.errors import ScaffoldError
 
 # What a data_name says that is no data set but a format.
@@ -52,7 +53,7 @@ def model(value: Any, context: MigrationContext) -> str:
     if last in ALIASES:
         return catalogue.DEFAULT
     if OTHERS.search(last):
-        raise _replaced(f"{given} is no Phi-3 of the architecture {catalogue.ARCHITECTURE}")
+        raise _replaced(f"{given} is not of the architecture {architectures_text()}")
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", given) and given.split("/")[0] not in FOLDERS:
         return given
     raise _replaced(f"{given} is no folder here and not among `phi3scaffold models`")

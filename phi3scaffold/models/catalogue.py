@@ -1,7 +1,7 @@
-"""The models it knows: what each is, what fits it, and what was proved about it here.
+"""The catalogue of models: one row each, with its sizes, its traits and what was tested with it.
 
 Light on purpose: no torch, no network. `find` knows the catalogue alone; `describe` also takes any
-hub id and any local folder whose config.json says `Phi3ForCausalLM`.
+hub id, and any local folder whose config.json names the architecture of a known family.
 
 Where the numbers come from: each model's own config.json, read in public copies of it (the
 configurations shipped as resources of dotnet/machinelearning for Phi-3-mini and Phi-3-medium, and
@@ -13,16 +13,16 @@ here: `phi3scaffold model` resolves one and writes it to model.lock.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.models.families import registry
+from phi3scaffold.models.families.family import Family
+from phi3scaffold.models.families.phi3 import PHI3
 from phi3scaffold.project.errors import ScaffoldError
 
 DEFAULT = "microsoft/Phi-3-mini-4k-instruct"
-ARCHITECTURE = "Phi3ForCausalLM"
-# Phi-3 fuses q, k and v, and gate and up: a list with q_proj in it would match almost nothing.
-TARGET_MODULES = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
 GIB = 1024**3
 
 
@@ -87,27 +87,35 @@ class CatalogueEntry:
     Attributes:
         name: short name, as in `--model`.
         hub_id: repository on the hub; None for tiny, and for a local folder.
-        licence: of the weights.
+        shape: its sizes; None of a model that nobody has looked at.
         stop_ids: ids that end a turn, as the model's own files say; for information only, the
             pipeline reads them from the model.
-        proved: what was run here. `not_proved`: what was not.
-        notes: anything else a user should know before choosing it.
+        system_turn: whether its chat template writes a system turn.
+        tested: what was run here. `untested`: what was not.
+        note: anything else a user should know before choosing it.
     """
 
     name: str
     hub_id: str | None
     shape: Shape | None
-    licence: str
     stop_ids: tuple[int, ...] = ()
-    target_modules: tuple[str, ...] = TARGET_MODULES
-    proved: str = ""
-    not_proved: str = ""
-    notes: str = ""
+    licence: str = "MIT"
+    system_turn: bool = True
+    tested: str = (
+        "LoRA, QLoRA, merge, int4 and token identity, with a two-layer random model of its features"
+    )
+    untested: str = "its real weights"
+    note: str = ""
+    family: Family = PHI3
 
     @property
     def ref(self) -> str:
         """What to write in project.yaml's model.id."""
         return self.hub_id or self.name
+
+    @property
+    def target_modules(self) -> tuple[str, ...]:
+        return self.family.target_modules
 
     @property
     def parameters(self) -> int | None:
@@ -126,42 +134,11 @@ class CatalogueEntry:
     def features(self) -> tuple[str, ...]:
         return self.shape.features if self.shape else ()
 
-
-_RANDOM = (
-    "LoRA, QLoRA, merge, int4 and token identity, with a two-layer random model of its features"
-)
-_REAL = "its real weights"
-_PHI3_STOPS = (32000, 32001, 32007)
-_MEDIUM_NOTE = (
-    "its chat template has no system turn: a system text is dropped by the template, so leave it "
-    "out of dataset.yaml"
-)
-
-
-def _mini(context: int) -> Shape:
-    return Shape(
-        vocab=32064,
-        hidden=3072,
-        intermediate=8192,
-        layers=32,
-        heads=32,
-        kv_heads=32,
-        context=context,
-        original_context=4096,
-    )
-
-
-def _medium(context: int) -> Shape:
-    return Shape(
-        vocab=32064,
-        hidden=5120,
-        intermediate=17920,
-        layers=40,
-        heads=40,
-        kv_heads=10,
-        context=context,
-        original_context=4096,
-    )
+    @property
+    def notes(self) -> str:
+        """The note, and what its chat template cannot do."""
+        no_system = "its chat template drops system texts: leave them out of dataset.yaml"
+        return "; ".join(filter(None, (self.note, "" if self.system_turn else no_system)))
 
 
 def _tiny() -> CatalogueEntry:
@@ -174,9 +151,9 @@ def _tiny() -> CatalogueEntry:
         name="tiny",
         hub_id=None,
         shape=shape,
-        licence="MIT",
-        proved="the whole pipeline, with its own trained weights, in the test suite",
-        notes="a demonstration model that ships with the package: it learns, but knows little",
+        tested="the whole pipeline, with its own trained weights, in the test suite",
+        untested="",
+        note="a demonstration model that ships with the package: it learns, but knows little",
     )
 
 
@@ -206,74 +183,40 @@ def shape_of(config: dict[str, Any]) -> Shape:
     )
 
 
+MINI = Shape(
+    vocab=32064,
+    hidden=3072,
+    intermediate=8192,
+    layers=32,
+    heads=32,
+    kv_heads=32,
+    context=4096,
+    original_context=4096,
+)
+MEDIUM = replace(MINI, hidden=5120, intermediate=17920, layers=40, heads=40, kv_heads=10)
+PHI4_MINI = replace(
+    MINI, vocab=200064, heads=24, kv_heads=8, context=131072, partial_rotary=0.75, tied=True
+)
+LONG = 131072  # positions
+STOPS = (32000, 32001, 32007)
+
+
+def _row(name: str, repository: str, shape: Shape, **traits: Any) -> CatalogueEntry:
+    return CatalogueEntry(name, f"microsoft/{repository}", shape, **{"stop_ids": STOPS, **traits})
+
+
 ENTRIES: tuple[CatalogueEntry, ...] = (
     _tiny(),
-    CatalogueEntry(
-        name="phi-3-mini-4k",
-        hub_id="microsoft/Phi-3-mini-4k-instruct",
-        shape=_mini(4096),
-        licence="MIT",
-        stop_ids=_PHI3_STOPS,
-        proved=_RANDOM,
-        not_proved=_REAL,
-    ),
-    CatalogueEntry(
-        name="phi-3-mini-128k",
-        hub_id="microsoft/Phi-3-mini-128k-instruct",
-        shape=_mini(131072),
-        licence="MIT",
-        stop_ids=_PHI3_STOPS,
-        proved=_RANDOM,
-        not_proved=_REAL,
-    ),
-    CatalogueEntry(
-        name="phi-3.5-mini",
-        hub_id="microsoft/Phi-3.5-mini-instruct",
-        shape=_mini(131072),
-        licence="MIT",
-        stop_ids=_PHI3_STOPS,
-        proved=_RANDOM,
-        not_proved=_REAL,
-    ),
-    CatalogueEntry(
-        name="phi-4-mini",
-        hub_id="microsoft/Phi-4-mini-instruct",
-        shape=Shape(
-            vocab=200064,
-            hidden=3072,
-            intermediate=8192,
-            layers=32,
-            heads=24,
-            kv_heads=8,
-            context=131072,
-            original_context=4096,
-            partial_rotary=0.75,
-            tied=True,
-        ),
-        licence="MIT",
-        stop_ids=(200020, 199999),
-        proved=_RANDOM,
-        not_proved=_REAL,
-    ),
-    CatalogueEntry(
-        name="phi-3-medium-4k",
-        hub_id="microsoft/Phi-3-medium-4k-instruct",
-        shape=_medium(4096),
-        licence="MIT",
-        stop_ids=_PHI3_STOPS,
-        proved=_RANDOM,
-        not_proved=_REAL,
-        notes=_MEDIUM_NOTE,
-    ),
-    CatalogueEntry(
-        name="phi-3-medium-128k",
-        hub_id="microsoft/Phi-3-medium-128k-instruct",
-        shape=_medium(131072),
-        licence="MIT",
-        stop_ids=_PHI3_STOPS,
-        proved=_RANDOM,
-        not_proved=_REAL,
-        notes=_MEDIUM_NOTE,
+    _row("phi-3-mini-4k", "Phi-3-mini-4k-instruct", MINI),
+    _row("phi-3-mini-128k", "Phi-3-mini-128k-instruct", replace(MINI, context=LONG)),
+    _row("phi-3.5-mini", "Phi-3.5-mini-instruct", replace(MINI, context=LONG)),
+    _row("phi-4-mini", "Phi-4-mini-instruct", PHI4_MINI, stop_ids=(200020, 199999)),
+    _row("phi-3-medium-4k", "Phi-3-medium-4k-instruct", MEDIUM, system_turn=False),
+    _row(
+        "phi-3-medium-128k",
+        "Phi-3-medium-128k-instruct",
+        replace(MEDIUM, context=LONG),
+        system_turn=False,
     ),
 )
 
@@ -299,8 +242,8 @@ def describe(ref: str | Path) -> CatalogueEntry:
     """The entry for a ref: the catalogue's, or one made for a local folder or any hub id.
 
     Raises:
-        ScaffoldError: a local folder that is not a Phi-3 model, or a ref that is neither a name of
-            the catalogue, nor a folder, nor of the form owner/name.
+        ScaffoldError: a local folder whose model is of no known family, or a ref that is neither
+            a name of the catalogue, nor a folder, nor of the form owner/name.
     """
     text = str(ref)
     known = find(text)
@@ -317,13 +260,8 @@ def describe(ref: str | Path) -> CatalogueEntry:
                 where=folder / "config.json",
                 fix="copy the model's own config.json again",
             ) from None
-        return CatalogueEntry(
-            name=folder.name,
-            hub_id=None,
-            shape=shape,
-            licence="unknown",
-            not_proved="not in the catalogue: nothing about this model was proved",
-        )
+        family = registry.family_of(config["architectures"]) or registry.DEFAULT
+        return _unlisted(folder.name, None, shape, family=family)
     owner, slash, name = text.partition("/")
     if not slash or not owner or not name or "/" in name or " " in text:
         names = ", ".join(entry.name for entry in ENTRIES)
@@ -331,14 +269,23 @@ def describe(ref: str | Path) -> CatalogueEntry:
             f"Unknown model {text!r}.",
             fix=f"one of {names}; a hub id such as {DEFAULT}; or a folder such as ./my-model",
         )
+    note = f"its config must say {registry.architectures_text()}; checked after the download"
+    return _unlisted(name, text, None, note=note)
+
+
+def _unlisted(name: str, hub_id: str | None, shape: Shape | None, **traits: Any) -> CatalogueEntry:
+    untested = "not in the catalogue: nothing about this model was tested"
     return CatalogueEntry(
-        name=name,
-        hub_id=text,
-        shape=None,
-        licence="unknown",
-        not_proved="not in the catalogue: nothing about this model was proved",
-        notes="any model whose config says Phi3ForCausalLM; checked after the download",
+        name, hub_id, shape, licence="unknown", tested="", untested=untested, **traits
     )
+
+
+def family_for(ref: str) -> Family:
+    """Return the family of a model: the default one where its config cannot be read yet."""
+    try:
+        return describe(ref).family
+    except ScaffoldError:
+        return registry.DEFAULT
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -372,10 +319,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ScaffoldError("config.json must be a JSON object.", where=path)
     found = config.get("architectures")
     names = [str(name) for name in found] if isinstance(found, list) else []
-    if ARCHITECTURE not in names:
-        said = ", ".join(names) or "nothing"
+    if registry.family_of(names) is None:
         raise ScaffoldError(
-            f"Not a Phi-3 model: its architecture is {said}, not {ARCHITECTURE}.",
+            f"This model cannot be used: its architecture is {', '.join(names) or 'nothing'}, "
+            f"not {registry.architectures_text()}.",
             where=f"{path}: architectures",
             fix="choose a model from `phi3scaffold models`, or another of that architecture",
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.models.catalogue import read_config
+from phi3scaffold.models.families import registry
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import binary_size
 
@@ -252,14 +253,9 @@ def modernise(folder: Path) -> tuple[str, ...]:
 
     A file is replaced, never written through, for it may be a hard link to the user's own.
     """
-    changed = []
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    rope = config.get("rope_scaling")
-    if isinstance(rope, dict):
-        for key in ("type", "rope_type"):
-            if rope.get(key) in ("su", "yarn"):
-                changed.append(f"config.json: rope_scaling.{key} {rope[key]} -> longrope")
-                rope[key] = "longrope"
+    config = read_config(folder)
+    family = registry.family_of(config["architectures"]) or registry.DEFAULT
+    changed = family.modernise(config)
     if changed:
         _replace(folder / "config.json", config)
     settings_file = folder / "tokenizer_config.json"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS, ONNX_WEIGHTS, read_lora, write_lora
 from phi3scaffold.conversion.lora_inputs import add_lora_inputs, lora_slots
+from phi3scaffold.models.families.phi3 import PHI3
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog. It's a small world, isn't it? "
@@ -129,7 +130,7 @@ def make_adapter(base: Path, folder: Path, **more: object) -> None:
     config: dict = {
         "r": 4,
         "lora_alpha": 8,
-        "target_modules": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
+        "target_modules": list(PHI3.target_modules),
         "init_lora_weights": False,  # so that the adapter changes what the model says
         "task_type": "CAUSAL_LM",
     }

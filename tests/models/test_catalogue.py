@@ -73,9 +73,9 @@ def test_the_numbers(name: str, parameters: int, context: int, features: tuple[s
     assert entry.weights_gb == pytest.approx(parameters * 2 / 1024**3)
 
 
-def test_every_entry_says_what_was_proved_and_what_was_not() -> None:
+def test_every_entry_says_what_was_tested_and_what_was_not() -> None:
     for entry in HUB:
-        assert "two-layer random" in entry.proved and "real weights" in entry.not_proved
+        assert "two-layer random" in entry.tested and "real weights" in entry.untested
         assert entry.licence == "MIT" and entry.stop_ids
         assert entry.target_modules == ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
 
@@ -90,7 +90,7 @@ def test_no_commit_hash_is_shipped() -> None:
 def test_describe_takes_any_hub_id() -> None:
     entry = catalogue.describe("someone/phi-3-of-mine")
     assert (entry.hub_id, entry.ref, entry.shape) == ("someone/phi-3-of-mine",) * 2 + (None,)
-    assert "not in the catalogue" in entry.not_proved
+    assert "not in the catalogue" in entry.untested
 
 
 @pytest.mark.parametrize("ref", ["phi-9", "a/b/c", "/", "someone/", "some one/x", ""])

@@ -6,6 +6,7 @@ import json
 import struct
 from pathlib import Path
 
+from phi3scaffold.models.families.phi3 import PHI3
 from phi3scaffold.project.settings import Project, load_project
 
 
@@ -19,8 +20,8 @@ def safetensors(values: int = 8) -> bytes:
 def phi3_files(values: int = 8, **config: object) -> dict[str, bytes]:
     """name -> content of a whole model folder; `config` overrides keys of config.json."""
     content = {
-        "architectures": ["Phi3ForCausalLM"],
-        "model_type": "phi3",
+        "architectures": [PHI3.architecture],
+        "model_type": PHI3.name,
         "hidden_size": 128,
         "intermediate_size": 256,
         "num_attention_heads": 2,

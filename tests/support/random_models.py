@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.models.families.phi3 import PHI3 as FAMILY
 from tests.support.random_tokenizers import byte_level, sentence_piece_like
 
 SEED = 20260101
@@ -111,7 +112,7 @@ FEATURES: dict[str, Features] = {
 def make(entry_name: str, folder: Path) -> Path:
     """Write the model of `entry_name` (a key of `FEATURES`) into `folder`; returns the folder."""
     import torch
-    from transformers import Phi3Config, Phi3ForCausalLM
+    import transformers
 
     features = FEATURES[entry_name]
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +120,9 @@ def make(entry_name: str, folder: Path) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         native = {k: v for k, v in config.items() if k not in ("auto_map", "torch_dtype")}
-        model = Phi3ForCausalLM(Phi3Config(**native, dtype=torch.bfloat16)).to(torch.bfloat16)
+        model_class = getattr(transformers, FAMILY.architecture)
+        config_class = getattr(transformers, FAMILY.config_class)
+        model = model_class(config_class(**native, dtype=torch.bfloat16)).to(torch.bfloat16)
     factor = SHARPER / math.sqrt(config["hidden_size"])
     with torch.no_grad():
         for layer in model.model.layers:
@@ -146,12 +149,12 @@ def make(entry_name: str, folder: Path) -> Path:
 def config_json(features: Features) -> dict[str, Any]:
     """config.json as the hub has it for such a model."""
     config: dict[str, Any] = {
-        "architectures": ["Phi3ForCausalLM"],
+        "architectures": [FAMILY.architecture],
         "attention_bias": False,
         "attention_dropout": 0.0,
         "auto_map": {
-            "AutoConfig": "configuration_phi3.Phi3Config",
-            "AutoModelForCausalLM": "modeling_phi3.Phi3ForCausalLM",
+            "AutoConfig": f"configuration_{FAMILY.name}.{FAMILY.config_class}",
+            "AutoModelForCausalLM": f"modeling_{FAMILY.name}.{FAMILY.architecture}",
         },
         "bos_token_id": features.bos_id,
         "embd_pdrop": 0.0,
@@ -161,7 +164,7 @@ def config_json(features: Features) -> dict[str, Any]:
         "initializer_range": 0.02,
         "intermediate_size": INTERMEDIATE,
         "max_position_embeddings": features.context,
-        "model_type": "phi3",
+        "model_type": FAMILY.name,
         "num_attention_heads": features.heads,
         "num_hidden_layers": LAYERS,
         "num_key_value_heads": features.kv_heads,

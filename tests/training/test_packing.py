@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.models.families.phi3 import PHI3
 from phi3scaffold.pipeline import environment
 from phi3scaffold.training.packing import IGNORE, MULTIPLE, bins, pack, row_bounds
 from tests.support.random_models import make
@@ -48,7 +49,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     base = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="sdpa"
     )
-    modules = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+    modules = list(PHI3.target_modules)
     config = LoraConfig(r=4, target_modules=modules, task_type="CAUSAL_LM")
     made = get_peft_model(base, config)
     for name, weight in made.named_parameters():

@@ -18,18 +18,13 @@ from collections.abc import Iterator
 
 from phi3scaffold.checks.lint_context import OLIVE, FileChange, LintContext
 from phi3scaffold.models import catalogue
+from phi3scaffold.models.families.family import Family
+from phi3scaffold.models.families.registry import DEFAULT
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key
 from phi3scaffold.project.olive_config import TRAINING
 
 ID = "L10-target-modules"
-FUSED = {
-    "q_proj": "qkv_proj",
-    "k_proj": "qkv_proj",
-    "v_proj": "qkv_proj",
-    "gate_proj": "gate_up_proj",
-    "up_proj": "gate_up_proj",
-}
 OTHERS = ("lm_head", "embed_tokens")
 
 
@@ -48,7 +43,9 @@ def check(context: LintContext) -> Iterator[Finding]:
         for index, name in enumerate(wanted):
             if any(_matches(name, module) for module in modules):
                 continue
-            near = FUSED.get(name) or next(iter(difflib.get_close_matches(name, names, 1)), None)
+            own = _family(context).own_module(name)
+            close = difflib.get_close_matches(name, names, 1)
+            near = own if own != name else next(iter(close), None)
             place = config.at(*at, index) if isinstance(config.get(*at), list) else config.at(*at)
             fix = f"did you mean {near}? " if near else ""
             what = f"The model has no module {name!r}: nothing would be trained by that name."
@@ -88,6 +85,10 @@ def _modules(context: LintContext) -> list[str]:
     return [*entry.target_modules, *OTHERS] if entry else found
 
 
+def _family(context: LintContext) -> Family:
+    return catalogue.family_for(context.project.model_id) if context.project else DEFAULT
+
+
 def _matches(name: str, module: str) -> bool:
     """As PEFT does: a name is the end of a module's path; a pattern is the whole of it."""
     if module == name or module.endswith(f".{name}"):
@@ -108,7 +109,7 @@ def fix(context: LintContext) -> Iterator[FileChange]:
     if len(given) != 1 or text is None or not modules or len(re.findall(pattern, text)) != 1:
         return
     (_, names), known = given[0], {module.rpartition(".")[2] for module in modules}
-    fused = [name if name in known else FUSED.get(name, name) for name in names]
+    fused = [name if name in known else _family(context).own_module(name) for name in names]
     new = list(dict.fromkeys(fused))
     if new != names and set(new) <= known:
         changed = re.sub(pattern, lambda match: match[1] + json.dumps(new), text)

@@ -17,7 +17,7 @@ from phi3scaffold.generator.new import resolve_model
 from phi3scaffold.generator.update import preconditions, trees
 from phi3scaffold.generator.update.answers import changed_answers, check_changeable
 from phi3scaffold.generator.update.journal import Journal
-from phi3scaffold.generator.update.merge import FileChange, Names, three_way
+from phi3scaffold.generator.update.merge import FileUpdate, Names, three_way
 from phi3scaffold.generator.update.migrations import ANSWERS, between
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import TINY
@@ -39,10 +39,10 @@ class UpdatePlan:
     root: Path
     old: str
     new: str
-    changes: tuple[FileChange, ...]
+    changes: tuple[FileUpdate, ...]
     notes: tuple[str, ...] = ()
 
-    def of(self, fate: str) -> list[FileChange]:
+    def of(self, fate: str) -> list[FileUpdate]:
         """The changes of one fate."""
         return [change for change in self.changes if change.fate == fate]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.generator import git
-from phi3scaffold.generator.update.merge import FileChange
+from phi3scaffold.generator.update.merge import FileUpdate
 from phi3scaffold.generator.update.trees import TreeEntry, blocked, read, write
 from phi3scaffold.pipeline.atomic_folder import signals_raise, signals_wait
 from phi3scaffold.project.errors import ScaffoldError
@@ -81,7 +81,7 @@ class Journal:
         (self.folder / LIST).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def apply(self, changes: Iterable[FileChange], about: dict[str, str]) -> None:
+    def apply(self, changes: Iterable[FileUpdate], about: dict[str, str]) -> None:
         """Do `changes`, or none of them.
 
         Args:
@@ -112,7 +112,7 @@ class Journal:
                     self.undo()
                 raise
 
-    def _write(self, part: Path, changes: list[FileChange], about: dict[str, str]) -> None:
+    def _write(self, part: Path, changes: list[FileUpdate], about: dict[str, str]) -> None:
         after: dict[str, TreeEntry | None] = {}
         for change in changes:
             if change.source and change.source != change.path:
@@ -213,7 +213,7 @@ class Journal:
                 found.setdefault(os.fsdecode(path), []).append(entry.decode())
         return found
 
-    def _stage(self, changes: list[FileChange]) -> None:
+    def _stage(self, changes: list[FileUpdate]) -> None:
         """As a merge leaves it: what is clean is staged, a conflict has its three stages."""
         entries = self.content()["index"]
         plain: list[str] = []

@@ -24,7 +24,7 @@ LARGEST = 1_000_000  # bytes; no file of the template is nearly as large
 
 
 @dataclass(frozen=True)
-class FileChange:
+class FileUpdate:
     """What becomes of one path.
 
     Attributes:
@@ -60,7 +60,7 @@ def three_way(
     owned: Iterable[str],
     names: Names,
     rewrite: Callable[[str, TreeEntry], TreeEntry] = lambda _path, entry: entry,
-) -> list[FileChange]:
+) -> list[FileUpdate]:
     """Decide what becomes of every path of the template in the project at `root`.
 
     Args:
@@ -92,10 +92,10 @@ def three_way(
         if change and path in renamed:
             change = replace(change, why=f"you renamed {renamed[path]}")
         if path in sources and mine is not None:
-            change = change or FileChange(path, "moved", mine)
+            change = change or FileUpdate(path, "moved", mine)
             change = replace(change, source=sources[path])
         elif change is None and mine is not None and mine != ours[path]:
-            change = FileChange(path, "changed" if mine == before else "merged", mine)  # its keys
+            change = FileUpdate(path, "changed" if mine == before else "merged", mine)  # its keys
         if change:
             changes.append(change)
     return changes
@@ -108,33 +108,33 @@ def _one(
     mine: TreeEntry | None,
     now: TreeEntry | None,
     names: Names,
-) -> FileChange | None:
+) -> FileUpdate | None:
     if base == now or mine == now:
         return None
     if mine is None:
         if now is None:
             return None
         if blocked(root, path):
-            return FileChange(path, "kept", why="something else is in its place: not written")
+            return FileUpdate(path, "kept", why="something else is in its place: not written")
         if base is None:
-            return FileChange(path, "added", now)
-        return FileChange(path, "kept", why="you removed it; it has changed, and stays removed")
+            return FileUpdate(path, "added", now)
+        return FileUpdate(path, "kept", why="you removed it; it has changed, and stays removed")
     if now is None:
         if mine == base:
-            return FileChange(path, "removed")
-        return FileChange(path, "kept", why="with your edits; the template no longer has it")
+            return FileUpdate(path, "removed")
+        return FileUpdate(path, "kept", why="with your edits; the template no longer has it")
     if mine == base:
-        return FileChange(path, "changed", now)
+        return FileUpdate(path, "changed", now)
     sides = (base, mine, now)
     if not all(side is None or side.is_text for side in sides):
         why = "not text: yours is in place; `git checkout --theirs` takes the other"
-        return FileChange(path, "conflict", mine, why, sides=sides)
+        return FileUpdate(path, "conflict", mine, why, sides=sides)
     text, clean = _merge_lines(root, base.data if base else b"", mine.data, now.data, names)
     kind = now.kind if base and base.kind != now.kind else mine.kind
     merged = TreeEntry(text, kind)
     if not clean:
-        return FileChange(path, "conflict", merged, sides=sides)
-    return None if merged == mine else FileChange(path, "merged", merged)
+        return FileUpdate(path, "conflict", merged, sides=sides)
+    return None if merged == mine else FileUpdate(path, "merged", merged)
 
 
 def _merge_lines(

@@ -1,0 +1,1 @@
+"""A config.json's architecture comes in; modules, template traits and builder traits go out."""
