@@ -1,6 +1,6 @@
-"""`phi3scaffold completion SHELL`: what completes verbs, options and values when TAB is pressed.
+"""`phi3scaffold completion SHELL`: print a script that completes commands with TAB.
 
-The shell asks the program itself, through argcomplete, so that nothing can be out of date.
+The script asks the program itself, through argcomplete, so that nothing can be out of date.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  phi3scaffold completion bash\n"
         "  phi3scaffold completion powershell\n"
-        "\nto have it in every terminal:\n"
+        "\nTo have it in every terminal:\n"
         "  bash         echo 'eval \"$(phi3scaffold completion bash)\"' >> ~/.bashrc\n"
         "  zsh          echo 'eval \"$(phi3scaffold completion zsh)\"' >> ~/.zshrc\n"
         "  fish         echo 'phi3scaffold completion fish | source' >> "
@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  powershell   echo 'phi3scaffold completion powershell | Out-String | "
         "Invoke-Expression' >> $PROFILE"
     )
-    parser.add_argument("shell", choices=SHELLS, help="the shell that reads the script")
+    parser.add_argument("shell", choices=SHELLS, help="the shell to print the script for")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the script that the shell has to read."""
+    """Print the script for the shell."""
     import argcomplete
 
     if args.shell == "zsh":  # compdef comes with zsh's own completion
@@ -43,10 +43,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def answer(verbs: Mapping[str, Verb]) -> NoReturn:
-    """Write what may stand at the cursor to where the shell reads it, and end the process."""
+    """Tell the shell what may stand at the cursor, and end the process."""
     import argcomplete
 
     line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "0"))]
     typed = line.split()[1 : None if line.endswith(" ") else -1]
     argcomplete.autocomplete(build(verbs, typed), always_complete_options=False)
-    sys.exit(1)  # it ends the process itself
+    sys.exit(1)  # argcomplete has ended the process

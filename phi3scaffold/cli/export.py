@@ -1,4 +1,4 @@
-"""`phi3scaffold export`: the merged model as ONNX, or the base model with no fine-tuning."""
+"""`phi3scaffold export`: convert the merged model, or the base model as it is, to ONNX."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base",
         action="store_true",
-        help="quantize and convert the base model into gen-model/onnx-base; nothing is trained",
+        help="quantize and convert the base model, without training, into gen-model/onnx-base",
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the stage, or the one of the base model."""
     if args.base:
         args.verb = "export-base"
     return stage.run(args)

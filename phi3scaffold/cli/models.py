@@ -1,4 +1,4 @@
-"""`phi3scaffold models`: the catalogue on one screen."""
+"""`phi3scaffold models`: show the catalogue of base models on one screen."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import json
 import sys
 from typing import Any
 
+from phi3scaffold.cli.ui.terminal import columns
 from phi3scaffold.models.catalogue import DEFAULT, ENTRIES, CatalogueEntry
 from phi3scaffold.models.families.registry import architectures_text
 
 FOOTER = f"""\
 Default: {DEFAULT}.
-Also any hub id, and any local folder, whose config says {architectures_text()}.
-Tested: tiny, with its trained weights, through the whole pipeline; of the
-others, the features, on a two-layer random model: LoRA, QLoRA, merge, int4 and
-token identity. Not tested: their real weights."""
+Any other hub id or local folder works if its config says {architectures_text()}.
+Tested: tiny with its trained weights, through the whole pipeline; the features
+of the others (LoRA, QLoRA, merging, int4, equal tokens) with random weights of
+two layers. Not tested: their real weights."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,17 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    """Print the catalogue as a table or as JSON."""
     if args.json:
         print(json.dumps([as_json(entry) for entry in ENTRIES], indent=2))
     elif sys.stdout.isatty():
         print_table()
     else:
-        for line in plain_lines():
-            print(line)
+        print("\n".join([*columns([_cells(entry) for entry in ENTRIES]), "", FOOTER]))
 
 
 def as_json(entry: CatalogueEntry) -> dict[str, Any]:
-    """Everything the catalogue says about one model. Sizes: parameters, GiB, tokens."""
+    """Return everything the catalogue says about one model. Sizes: parameters, GiB, tokens."""
     return {
         "name": entry.name,
         "hub_id": entry.hub_id,
@@ -51,17 +52,6 @@ def as_json(entry: CatalogueEntry) -> dict[str, Any]:
     }
 
 
-def plain_lines() -> list[str]:
-    """The table for a pipe or a log: one line a model, columns aligned, then the footer."""
-    rows = [_cells(entry) for entry in ENTRIES]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return [*lines, "", *FOOTER.splitlines()]
-
-
 def _cells(entry: CatalogueEntry) -> tuple[str, ...]:
     return (
         entry.name,
@@ -76,7 +66,7 @@ def _cells(entry: CatalogueEntry) -> tuple[str, ...]:
 
 
 def print_table() -> None:
-    """The table for a terminal; at 80 columns it still fits one screen."""
+    """Print the table for a terminal; at 80 columns it fits one screen."""
     from rich.console import Console
     from rich.table import Table
 

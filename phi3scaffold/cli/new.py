@@ -1,4 +1,4 @@
-"""`phi3scaffold new DIR`: make a project."""
+"""`phi3scaffold new DIR`: generate a project."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
 
-# Without a terminal these must be given (or --defaults): they decide what the project is.
-NEEDED = ("algo", "target", "task")
+# What decides the kind of project: without a terminal it must be named, or --defaults.
+REQUIRED = ("algo", "target", "task")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", metavar="DIR", help="the folder to make; must not exist")
+    parser.add_argument("directory", metavar="DIR", help="the folder to create; it must not exist")
     add_options(parser)
-    parser.add_argument("--defaults", action="store_true", help="ask nothing; take the defaults")
-    parser.add_argument("--no-git", action="store_true", help="make no repository and no commit")
+    parser.add_argument("--defaults", action="store_true", help="ask nothing; use the defaults")
+    parser.add_argument("--no-git", action="store_true", help="create no git repository")
 
 
 def add_options(parser: argparse._ActionsContainer) -> None:
-    """An option for each question of the template."""
+    """Add an option for each question of the template."""
     from phi3scaffold.datasets.formats.registry import endings_text
     from phi3scaffold.generator import template
 
@@ -36,7 +36,7 @@ def add_options(parser: argparse._ActionsContainer) -> None:
             text += f" (formats: {endings_text()})"
         action = parser.add_argument(question.flag, metavar=metavar, help=text)
         values = question.choices if question.name != "model" else _models()
-        if values:  # for completion; a wrong one is refused with a message of its own
+        if values:  # for completion; a wrong value has an error message of its own
             action.completer = lambda values=values, **_: values  # type: ignore[attr-defined]
 
 
@@ -47,53 +47,56 @@ def _models() -> tuple[str, ...]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask what is missing, make the project, print the next steps."""
+    """Ask for missing answers, generate the project, print the next steps."""
     from phi3scaffold import generator
     from phi3scaffold.generator import template
     from phi3scaffold.pipeline.atomic_folder import check_destination
 
     destination = Path(args.directory)
-    names = list(template.questions())
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    template.check_choices(given)
+    answers = answers_of(args)
+    template.check_choices(answers)
     check_destination(destination.expanduser().resolve())
-    if given.get("data") and "task" not in given:
-        given["task"] = generator.fitting_task(given["data"])
-        print(f"{given['data']}: --task {given['task']} fits these rows")
-    answers = given if args.defaults else _ask(given, names)
+    if answers.get("data") and "task" not in answers:
+        answers["task"] = generator.fitting_task(answers["data"])
+        print(f"{answers['data']}: --task {answers['task']} fits these rows")
+    if not args.defaults:
+        answers = _ask(answers, list(template.questions()))
     data = answers.pop("data", "") or None
-    generator.new(
-        destination,
-        answers,
-        data=data,
-        git=not args.no_git,
-        say=print,
-    )
+    generator.new(destination, answers, data=data, git=not args.no_git, say=print)
     summary(destination, generator.complete(answers))
     return 0
 
 
-def _ask(given: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    missing = [name for name in names if name not in given]
+def answers_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the answers that options gave to the template's questions."""
+    from phi3scaffold.generator import template
+
+    values = {name: getattr(args, name) for name in template.questions()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _ask(answers: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the answers with the missing ones, asked for in a terminal."""
+    missing = [name for name in names if name not in answers]
     if not missing:
-        return given
+        return answers
     if sys.stdin.isatty() and sys.stdout.isatty():
         from phi3scaffold.generator.render import ask
 
-        return ask(given)
-    needed = [name for name in NEEDED if name in missing]
-    if needed:
-        flags = " ".join(f"--{name}" for name in needed)
+        return ask(answers)
+    required = [name for name in REQUIRED if name in missing]
+    if required:
+        flags = " ".join(f"--{name}" for name in required)
         raise ScaffoldError(
-            f"There is no terminal to ask at, and {flags} {'is' if len(needed) == 1 else 'are'} "
+            f"There is no terminal to ask in, and {flags} {'is' if len(required) == 1 else 'are'} "
             "missing.",
-            fix=f"give {flags}, or --defaults for what is not given",
+            fix=f"add {flags}, or --defaults",
         )
-    return given
+    return answers
 
 
 def summary(destination: Path, answers: dict[str, Any]) -> None:
-    """Print what was made and the next steps."""
+    """Print what was generated and the next steps."""
     from phi3scaffold.targets.registry import TARGETS
 
     target, windows = answers["target"], sys.platform == "win32"
@@ -101,7 +104,7 @@ def summary(destination: Path, answers: dict[str, Any]) -> None:
     if model == "tiny":
         model = "tiny (a demonstration model)"
     print(
-        f"\nMade {destination}: {answers['task']} with {answers['algo']}, {model}, "
+        f"\nCreated {destination}: {answers['task']} with {answers['algo']}, {model}, "
         f"{answers['precision']} ONNX for {target}."
     )
     for line in TARGETS[target].notice:
@@ -112,7 +115,7 @@ def summary(destination: Path, answers: dict[str, Any]) -> None:
 
 
 def next_steps(destination: Path, target: str, *, windows: bool) -> list[str]:
-    """Commands that work, in this order, for a project of that target on this system."""
+    """Return commands that work, in this order, for a project of that target on this system."""
     from phi3scaffold.targets.registry import TARGETS
 
     here = f'"{destination}"' if windows else shlex.quote(str(destination))

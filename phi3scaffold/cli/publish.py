@@ -1,4 +1,4 @@
-"""`phi3scaffold publish`: the forms and their card to the Hugging Face hub."""
+"""`phi3scaffold publish`: upload forms of the model and their card to the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from phi3scaffold.cli.ui.progress import bytes_text
 from phi3scaffold.cli.ui.terminal import from_here
 from phi3scaffold.inference.forms.kinds import PUBLISHED
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.formatting import decimal_size
+from phi3scaffold.project.formatting import count, decimal_size
 from phi3scaffold.project.settings import DEMONSTRATION
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from phi3scaffold.publishing.hub_upload import UploadPlan
 
 EPILOG = """examples:
-  phi3scaffold publish --dry-run                      # what would go up; asks nobody
-  phi3scaffold publish me/my-model                    # the ONNX form, for you alone
+  phi3scaffold publish --dry-run                      # what would be uploaded
+  phi3scaffold publish me/my-model                    # the ONNX form, private
   phi3scaffold publish me/my-model --forms onnx adapter
   phi3scaffold publish me/my-model --public
 
-The token comes from `hf auth login` or HF_TOKEN. What was ended goes on when it is typed again.
+The token comes from `hf auth login` or HF_TOKEN. Rerun to resume an interrupted upload.
 """
 
 
@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "repo",
         nargs="?",
         metavar="OWNER/NAME",
-        help="the repository; made where there is none (default: the project's name, of whom the "
-        "token belongs to)",
+        help="the repository, created if it does not exist (default: the project's name in the "
+        "token owner's account)",
     )
     parser.add_argument(
         "--forms",
@@ -45,33 +45,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PUBLISHED,
         default=["onnx"],
         metavar="FORM",
-        help=f"which go up, each a folder there, of {', '.join(PUBLISHED)} (default: onnx, the one "
-        "that ships)",
+        help=f"the forms to upload, each into a folder: {', '.join(PUBLISHED)} (default: onnx)",
     )
     seen = parser.add_mutually_exclusive_group()
     seen.add_argument(
         "--private",
         action="store_true",
-        help="for you, or your organization, alone: the default; a repository that is public "
-        "already is refused",
+        help="visible to you or your organization only (the default); refused for a repository "
+        "that is public already",
     )
-    seen.add_argument("--public", action="store_true", help="everybody may see it")
+    seen.add_argument("--public", action="store_true", help="visible to everybody")
     parser.add_argument(
         "--with-data",
         action="store_true",
-        help="the rows, too: dataset.yaml and the files that it names",
+        help="upload the rows, too: dataset.yaml and the files it names",
     )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace also what somebody else has changed there, such as a README edited by hand",
+        help="replace files that somebody else has changed there, such as an edited README",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="check and show what would go up; send nothing"
+        "--dry-run", action="store_true", help="show what would be uploaded; send nothing"
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Compare, show what goes where, and upload it."""
     from phi3scaffold.pipeline import environment
     from phi3scaffold.project.settings import find_project
 
@@ -87,19 +87,19 @@ def run(args: argparse.Namespace) -> int:
         hub_upload.check_login()
     if not (project.gen / "release").is_dir():  # before a lock makes gen-model/
         raise ScaffoldError(
-            "Nothing was made yet, or nobody has looked at the gate.",
+            "This project has not been trained and evaluated.",
             where=project.gen,
             fix="phi3scaffold run",
         )
-    with only_run(project):  # nothing may be made anew while it goes up
+    with only_run(project):  # no stage may write while files are uploaded
         print("comparing the files with their manifests", flush=True)
-        found = gather(project, args.forms, with_data=args.with_data)
+        publication = gather(project, args.forms, with_data=args.with_data)
         if args.dry_run:
             whole = repo if "/" in repo else f"YOU/{repo}"
-            _show(found.described(whole), None)
-            print(f"would go to {whole}, {_seen(not args.public)}; nothing was sent")
+            _show(publication.described(whole), None)
+            print(f"would go to {whole}, {_visibility(not args.public)}; nothing was sent")
             return 0
-        target = hub_upload.look(found, repo, public=args.public, overwrite=args.overwrite)
+        target = hub_upload.look(publication, repo, public=args.public, overwrite=args.overwrite)
         _show(target.publication, target)
         with progress.show() as display:
             display.start("sending")
@@ -110,45 +110,46 @@ def run(args: argparse.Namespace) -> int:
                 ),
             )
     if args.public and target.private:
-        print(f"it is private, and stays so; to let everybody see it: {page}/settings")
+        print(f"It is private and stays so. To make it public: {page}/settings")
     print(f"{'published' if target.missing or target.goes else 'nothing new'}: {page}")
     return 0
 
 
-def _seen(private: bool) -> str:
+def _visibility(private: bool) -> str:
     return "private: only its owner sees it" if private else "PUBLIC: everybody can see it"
 
 
-def _show(found: Publication, target: UploadPlan | None) -> None:
-    """Every file, what is left out, and where to; before anything is sent."""
-    missing = {file.name for file in (target.missing if target else found.files)}
-    width = max(len(file.name) for file in found.files)
-    for file in found.files:
-        there = "" if file.name in missing else "  is there already"
+def _show(publication: Publication, target: UploadPlan | None) -> None:
+    """Print every file, what is left out, and where it goes, before anything is sent."""
+    missing = {file.name for file in (target.missing if target else publication.files)}
+    width = max(len(file.name) for file in publication.files)
+    for file in publication.files:
+        there = "" if file.name in missing else "  already there"
         print(f"  {file.name:<{width}}  {decimal_size(file.size):>9}{there}")
     for name in target.goes if target else ():
-        print(f"  {name:<{width}}  goes: of a form that is another now")
-    for path in found.extra:
-        print(f"  {from_here(path)}: stays here, no stage made it")
-    print(f"{_files(found.files)}, {decimal_size(found.size)}")
-    if any(file.name.startswith("datasets/") for file in found.files):
+        print(f"  {name:<{width}}  will be deleted: its form has changed")
+    for path in publication.extra:
+        print(f"  {from_here(path)}: stays here, no stage wrote it")
+    print(f"{_files(publication.files)}, {decimal_size(publication.size)}")
+    if any(file.name.startswith("datasets/") for file in publication.files):
         print("YOUR ROWS GO UP, below datasets/", flush=True)
-    if found.licence == "unknown":
+    if publication.licence == "unknown":
         print(
-            "warning: the base model's licence is not known: may you pass it on?", file=sys.stderr
+            "warning: the base model's licence is unknown; check that you may share it",
+            file=sys.stderr,
         )
     for name in target.unnamed if target else ():
-        print(f"note: the README is silent about {name}: not everybody may see that data set")
-    if found.sources and not target:
-        print(f"note: the README names {', '.join(found.sources)} if everybody may see it there")
-    if found.demonstration:
+        print(f"note: the README leaves out the dataset {name}: not everybody may see it")
+    if publication.sources and not target:
+        print(f"note: the README names {', '.join(publication.sources)} if it is public on the hub")
+    if publication.demonstration:
         print(f"note: {DEMONSTRATION}")
     if target:
-        new = "a new repository" if target.new else "a repository that is there"
-        print(f"to {target.repo}, {new}, {_seen(target.private)}")
+        new = "a new repository" if target.new else "an existing repository"
+        print(f"to {target.repo}, {new}, {_visibility(target.private)}")
         if target.missing:
             print(f"to send: {_files(target.missing)}, {decimal_size(target.size)}", flush=True)
 
 
 def _files(files: Sequence[FileToPublish]) -> str:
-    return f"{len(files)} file{'s' * (len(files) != 1)}"
+    return count(len(files), "file")

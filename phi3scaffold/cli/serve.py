@@ -1,4 +1,4 @@
-"""`phi3scaffold serve`: an OpenAI-compatible server over the model, and a page to chat with it."""
+"""`phi3scaffold serve`: serve an OpenAI-compatible API and a chat page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from phi3scaffold.project.settings import DEMONSTRATION
 
 EPILOG = """examples:
   phi3scaffold serve
-  phi3scaffold serve --form onnx-adapter            # the adapters alone
+  phi3scaffold serve --form onnx-adapter            # the adapters only
   phi3scaffold serve --form onnx --form merged      # two forms, to compare on the page
   PHI3SCAFFOLD_API_KEY=... phi3scaffold serve --host 0.0.0.0 --port 8080
 """
@@ -28,47 +28,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--form",
         action="append",
         choices=FORMS,
-        help="which form answers (default: onnx, the one that ships, and onnx-adapter where "
-        "adapters were exported); repeat it for several, all of them in memory: a request's "
-        "`model` chooses. merged, adapter and base run in PyTorch",
+        help="the form to serve (default: onnx, and onnx-adapter if adapters were exported); "
+        "repeatable: all are loaded, and a request's `model` chooses one. merged, adapter and base "
+        "run in PyTorch",
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="the address to listen at; one that others can reach needs an API key, from "
-        "PHI3SCAFFOLD_API_KEY or --api-key-file (default: %(default)s)",
+        help="the address to listen on (default: %(default)s); one that other machines can reach "
+        "needs an API key, from PHI3SCAFFOLD_API_KEY or --api-key-file",
     )
     parser.add_argument(
-        "--port", type=_port, default=8000, help="0 takes a free one (default: %(default)s)"
+        "--port",
+        type=_port,
+        default=8000,
+        metavar="N",
+        help="the port (default: %(default)s; 0: a free one)",
     )
-    parser.add_argument(
-        "--api-key-file", type=Path, metavar="FILE", help="a file that holds the API key"
-    )
+    parser.add_argument("--api-key-file", type=Path, metavar="FILE", help="a file with the API key")
     parser.add_argument(
         "--cors-origin",
         action="append",
         type=_origin,
         default=[],
         metavar="ORIGIN",
-        help="a web page that may call, such as https://example.org (default: none); repeatable",
+        help="a web page's origin that may call the API, such as https://example.org (repeatable; "
+        "default: none)",
     )
-    for name, default, what in (
-        ("--queue", 64, "requests that may wait; one more is refused with 429"),
-        ("--timeout", 300, "seconds a request may take, its waiting included"),
-        ("--max-body", 1024, "KiB of the largest request"),
-        ("--body-timeout", 10, "seconds a client may take to send its request"),
-        ("--drain", 30, "seconds that running requests get when the server is stopped"),
+    for name, default, text in (
+        ("--queue", 64, "requests that may wait; another one is refused with 429"),
+        ("--timeout", 300, "seconds that a request may take, including its wait"),
+        ("--max-body", 1024, "size of the largest request, in KiB"),
+        ("--body-timeout", 10, "seconds that a client may take to send its request"),
+        ("--drain", 30, "seconds for open requests to finish at shutdown"),
     ):
         parser.add_argument(
             name,
             type=typed_as(AT_LEAST_ONE),
             default=default,
             metavar="N",
-            help=f"{what} (default: {default})",
+            help=f"{text} (default: {default})",
         )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
     from phi3scaffold.project.settings import find_project
 
     try:
@@ -105,29 +109,31 @@ def run(args: argparse.Namespace) -> int:
     def ready(address: str) -> None:
         key = ' -H "Authorization: Bearer $PHI3SCAFFOLD_API_KEY"' if settings.api_key else ""
         lines = [
-            f"serving at {address}/v1; Ctrl-C stops",
+            f"serving at {address}/v1 (Ctrl-C stops it)",
             *(f"  model {model.id}: {model.form}, {model.folder}" for model in worker.models),
-            f"  a page to chat: {address}/",
+            f"  chat page: {address}/",
             f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json'{key} \\",
             """    -d '{"messages": [{"role": "user", "content": "..."}]}'""",
         ]
         try:
             print("\n".join(lines), flush=True)
-        except OSError:  # `... | head`: it serves all the same
+        except OSError:  # `... | head`: keep serving
             discard_output()
 
     return serve(worker, ready)
 
 
 def _origin(text: str) -> str:
-    # as browsers write it: another spelling would never match, and nobody would be told
+    # as browsers write it: another spelling would never match, without any error
     if text in ("*", "null") or re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+", text):
         return text
-    raise argparse.ArgumentTypeError(f"such as https://example.org, without a path, not {text!r}")
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not an origin such as https://example.org, without a path"
+    )
 
 
 def _port(text: str) -> int:
     number = int(text) if text.isdecimal() and len(text) < 6 else -1
     if not 0 <= number < 65536:
-        raise argparse.ArgumentTypeError(f"a port from 0 to 65535, not {text!r}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
     return number

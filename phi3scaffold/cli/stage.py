@@ -1,4 +1,4 @@
-"""`phi3scaffold model|finetune|merge|export|evaluate|run`: bring stages up to date."""
+"""`phi3scaffold model|finetune|merge|adapters|run`: bring stages up to date."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--local", action="store_true", help="on this machine's CPU, whatever the target"
+        "--local", action="store_true", help="use this machine's CPU, whatever the target"
     )
     parser.add_argument(
         "--nproc",
         type=int,
         default=1,
         metavar="N",
-        help="train in N processes of this machine, one for each GPU; under torchrun it is "
-        "torchrun that says how many (default: 1)",
+        help="train in N processes on this machine, one for each GPU (default: 1); torchrun "
+        "sets the number itself",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the stage that was typed, and what it needs, skipping what is up to date."""
+    """Run the stage of the verb and those before it, and skip what is up to date."""
     from phi3scaffold.targets.registry import runs_remotely
 
-    project = chosen(args)
+    project = find(args)
     if runs_remotely(project, args.verb):
         if args.nproc != 1:
             raise ScaffoldError(
-                "--nproc is for this machine.",
+                "--nproc is for runs on this machine, and this project runs in the cloud.",
                 where="fine-tuning/job.yml: distribution.process_count_per_instance",
-                fix="write it there; or run here: --local",
+                fix="set it there; or run on this machine: --local",
             )
         from phi3scaffold.cli.job.submit import submit_and_follow
         from phi3scaffold.targets.registry import remote_target
 
         return submit_and_follow(remote_target(project, args.verb), project)
     if args.nproc != 1 and "RANK" not in os.environ:
-        return in_processes(args, project)
+        return _run_in_processes(args, project)
     bring_up_to_date(args)
     return 0
 
 
-def in_processes(args: argparse.Namespace, project: Project) -> int:
-    """The same command in several processes, each of which finds torchrun's environment."""
+def _run_in_processes(args: argparse.Namespace, project: Project) -> int:
+    """Run the same command in several processes, each in torchrun's environment."""
     from phi3scaffold.pipeline import environment
     from phi3scaffold.pipeline.launch import check_count, launch
     from phi3scaffold.targets.registry import check_target, target_of
@@ -60,31 +60,30 @@ def in_processes(args: argparse.Namespace, project: Project) -> int:
     return launch(args.nproc, args.words)
 
 
-def chosen(args: argparse.Namespace) -> Project:
-    """The project that the arguments mean."""
+def find(args: argparse.Namespace) -> Project:
+    """Return the project that the options name."""
     from dataclasses import replace
 
     from phi3scaffold.project.settings import find_project
 
-    found = find_project(args.project)
-    return replace(found, local=args.local)
+    return replace(find_project(args.project), local=args.local)
 
 
 def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Project:
-    """Run the stage of `args.verb` and those before it; with `summary`, say what came out."""
+    """Run the stage of `args.verb` and those before it; with `summary`, print the results."""
     from phi3scaffold.cli.ui.run_progress import show_progress, silent
     from phi3scaffold.pipeline import environment, ranks
     from phi3scaffold.targets.registry import check_target
 
     environment.prepare()
-    project = chosen(args)
+    project = find(args)
     check_target(project, args.verb)
 
     from phi3scaffold.pipeline.runner import run_pipeline
     from phi3scaffold.reporting.tracking import tracked
     from phi3scaffold.stages.graph import STAGES, run_by
 
-    shown = silent() if ranks.here().number else show_progress(project, summary=summary)
-    with shown as emit, tracked(project, emit) as told:
-        run_pipeline(project, run_by(args.verb), STAGES, told)
+    progress = silent() if ranks.here().number else show_progress(project, summary=summary)
+    with progress as emit, tracked(project, emit) as tracked_emit:
+        run_pipeline(project, run_by(args.verb), STAGES, tracked_emit)
     return project

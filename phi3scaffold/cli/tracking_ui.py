@@ -1,4 +1,4 @@
-"""`phi3scaffold ui`: the tracked runs in MLflow's pages, on this machine alone."""
+"""`phi3scaffold ui`: show the tracked runs in MLflow's pages, for this machine alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("--port", type=int, help="default: 5000, or where it is taken a free one")
-    parser.add_argument("--open", action="store_true", help="open it in the web browser")
+    parser.add_argument(
+        "--port",
+        type=int,
+        metavar="N",
+        help="the port (default: 5000, or a free one if it is taken)",
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in the web browser")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Install the pages where they are not yet, and show them until Ctrl-C."""
+    """Install the pages if they are missing, and show them until Ctrl-C."""
 
     from phi3scaffold.cli.report import open_page
     from phi3scaffold.project.settings import find_project
@@ -28,12 +33,12 @@ def run(args: argparse.Namespace) -> int:
     port = ui.free_port(args.port)
     if not ui.is_installed(project):
         print(
-            f"Installing MLflow's pages into {ui.VENV}; this takes some minutes, once", flush=True
+            f"installing MLflow's pages into {ui.VENV}, once; this takes some minutes", flush=True
         )
         ui.install(project)
 
     def ready(address: str) -> None:
-        print(f"{address} (Ctrl-C ends it)", flush=True)
+        print(f"{address} (Ctrl-C stops it)", flush=True)
         if args.open:
             open_page(address)
 

@@ -1,21 +1,21 @@
-"""`phi3scaffold update`: bring a project to the installed version, keeping what was edited."""
+"""`phi3scaffold update`: bring a project to the installed version and keep the user's edits."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from phi3scaffold.cli.ui.terminal import has_colour
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
     from phi3scaffold.generator.update import UpdatePlan
     from phi3scaffold.generator.update.merge import FileUpdate
 
-# What became of files, in the order of the summary: most pressing last.
-SAID = {
+# A file's fate in words, in the order of the summary: the most urgent last.
+FATES = {
     "changed": "changed",
     "added": "added",
     "removed": "removed",
@@ -24,7 +24,7 @@ SAID = {
     "kept": "left as they are",
     "conflict": "in conflict",
 }
-MOST = 8  # lines of one fate; conflicts are all shown
+SHOWN = 8  # files of one fate; conflicts are all shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,23 +36,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  phi3scaffold update --abort"
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--diff", action="store_true", help="change nothing; show what would change")
+    what.add_argument(
+        "--diff", action="store_true", help="show what would change, and change nothing"
+    )
     what.add_argument(
         "--abort",
         action="store_true",
-        help="put everything back as it was before an update that is not committed",
+        help="undo an update that is not committed",
     )
     parser.add_argument(
         "--set",
         metavar="ANSWER=VALUE",
         action="append",
         default=[],
-        help="change an answer that was given to `new`, such as algo=qlora; again for another",
+        help="change an answer given to `new`, such as algo=qlora (repeatable)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Update, or show, or undo."""
+    """Update, show what would change, or undo."""
     from phi3scaffold.generator import update
     from phi3scaffold.project.settings import find_root
 
@@ -60,29 +62,22 @@ def run(args: argparse.Namespace) -> int:
     choices = _choices(args.set)
     if args.abort:
         if choices:
-            raise ScaffoldError("--abort takes no --set.", fix="first one, then the other")
-        later = update.abort(root)
+            raise ScaffoldError("--abort takes no --set.", fix="run the two one after the other")
+        saved = update.abort(root)
         if args.json:
-            print(json.dumps({"aborted": True, "kept": str(later) if later else None}))
+            print(json.dumps({"aborted": True, "kept": str(saved) if saved else None}))
             return 0
         print("Everything is as it was before the update.")
-        if later:
-            print(f"What you changed since then is in {later}")
+        if saved:
+            print(f"Your later changes are saved in {saved}")
+        return 0
+    plan = update.plan(root, choices) if args.diff else update.update(root, choices)
+    if args.json:
+        print(json.dumps(_as_json(plan), indent=2, ensure_ascii=False))
         return 0
     if args.diff:
-        found = update.plan(root, choices)
-        if args.json:
-            print(json.dumps(_as_json(found), indent=2, ensure_ascii=False))
-            return 0
-        color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        print(update.diff(found, color=color), end="")
-        summary(found, done=False)
-        return 0
-    found = update.update(root, choices)
-    if args.json:
-        print(json.dumps(_as_json(found), indent=2, ensure_ascii=False))
-    else:
-        summary(found, done=True)
+        print(update.diff(plan, color=has_colour(sys.stdout)), end="")
+    summary(plan, done=not args.diff)
     return 0
 
 
@@ -98,37 +93,37 @@ def _choices(words: list[str]) -> dict[str, str]:
     return choices
 
 
-def summary(found: UpdatePlan, *, done: bool) -> None:
-    """Print what became of which files, and the next steps: one screen.
+def summary(plan: UpdatePlan, *, done: bool) -> None:
+    """Print the fate of each file and the next steps, on one screen.
 
-    Of an update that was only looked at, on stderr: what stdout has is a patch.
+    An update that was only planned is summarized on stderr: stdout has the patch.
     """
     out = sys.stdout if done else sys.stderr
-    if not found.changes:
-        print(f"{found.root.name} is up to date: {found.new}", file=out)
+    if not plan.changes:
+        print(f"{plan.root.name} is up to date: {plan.new}", file=out)
         return
-    versions = found.new if found.old == found.new else f"{found.old} -> {found.new}"
-    print(f"{'Updated' if done else 'Would update'} {found.root.name}: {versions}", file=out)
-    for fate, said in SAID.items():
-        changes = found.of(fate)
+    versions = plan.new if plan.old == plan.new else f"{plan.old} -> {plan.new}"
+    print(f"{'Updated' if done else 'Would update'} {plan.root.name}: {versions}", file=out)
+    for fate, words in FATES.items():
+        changes = plan.of(fate)
         if not changes:
             continue
-        print(f"\n{len(changes)} {said}:", file=out)
-        shown = changes if fate == "conflict" else changes[:MOST]
+        print(f"\n{len(changes)} {words}:", file=out)
+        shown = changes if fate == "conflict" else changes[:SHOWN]
         for change in shown:
             print(f"  {_line(change)}", file=out)
         if len(changes) > len(shown):
             print(f"  and {len(changes) - len(shown)} more", file=out)
-    for note in found.notes:
+    for note in plan.notes:
         print(f"\n{note}", file=out)
-    if not done or not found.writes:
+    if not done or not plan.writes:
         return
     print("\nNext:")
-    if found.of("conflict"):
+    if plan.of("conflict"):
         print("  edit the files in conflict: <<<<<<< yours ======= the template's >>>>>>>")
-    print(f'  git add -A && git commit -m "phi3scaffold {found.new}"')
-    print("  phi3scaffold update --abort   (instead: everything as before)")
-    if any(change.path.startswith("setup/") for change in found.changes):
+    print(f'  git add -A && git commit -m "phi3scaffold {plan.new}"')
+    print("  phi3scaffold update --abort   (to undo the update instead)")
+    if any(change.path.startswith("setup/") for change in plan.changes):
         print("  make setup                    (setup/ has changed; without make: setup/setup.ps1)")
 
 
@@ -137,9 +132,9 @@ def _line(change: FileUpdate) -> str:
     return f"{line}  ({change.why})" if change.why else line
 
 
-def _as_json(found: UpdatePlan) -> dict[str, Any]:
+def _as_json(plan: UpdatePlan) -> dict[str, Any]:
     files = [
         {"path": one.path, "fate": one.fate, "from": one.source, "why": one.why}
-        for one in found.changes
+        for one in plan.changes
     ]
-    return {"from": found.old, "to": found.new, "files": files, "notes": list(found.notes)}
+    return {"from": plan.old, "to": plan.new, "files": files, "notes": list(plan.notes)}

@@ -72,7 +72,11 @@ def duration(seconds: float) -> str:
 
 
 def decimal_size(number: float) -> str:
-    """Return bytes of files, as disks are sold: ``5.8 MB``, ``2.83 GB``."""
+    """Return bytes of files, as disks are sold: ``17 B``, ``3.2 kB``, ``5.8 MB``, ``2.83 GB``."""
+    if number < 1000:
+        return f"{number:.0f} B"
+    if number < 1e5:
+        return f"{number / 1e3:.1f} kB"
     return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
 
 

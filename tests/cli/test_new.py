@@ -251,7 +251,7 @@ def test_questions_at_a_terminal() -> None:
     assert code == 0, said
     assert "--algo" in said
     assert "--task" in said
-    assert "--target" not in said.split("Made")[0]  # it was given
+    assert "--target" not in said.split("Created")[0]  # it was given
     answers = Path("proj/.copier-answers.yml").read_text()
     assert "algo: qlora" in answers
     assert "target: cuda" in answers

@@ -147,9 +147,7 @@ def test_the_name_of_whom_the_token_belongs_to(project: Path, hub: HubServer) ->
     publish(project, hub, REPO + "-2")
     said = publish(project, hub, REPO + "-2", "--public")
     assert hub.repositories[REPO + "-2"].private
-    assert (
-        f"it is private, and stays so; to let everybody see it: {hub.url}/{REPO}-2/settings" in said
-    )
+    assert f"It is private and stays so. To make it public: {hub.url}/{REPO}-2/settings" in said
 
 
 def test_forms_of_another_model_go(project: Path, hub: HubServer) -> None:
@@ -212,7 +210,7 @@ def test_rows_of_a_data_set_that_not_everybody_sees(project: Path, hub: HubServe
         project, hub, REPO, "--dry-run"
     )
     said = publish(project, hub, REPO, "--public")
-    assert "the README is silent about ann/hidden: not everybody may see that data set" in said
+    assert "the README leaves out the dataset ann/hidden: not everybody may see it" in said
     readme = on_the_hub(hub)["README.md"].decode()
     assert "hidden" not in readme
     data = ModelCard(readme).data

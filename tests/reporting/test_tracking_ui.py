@@ -88,7 +88,7 @@ def begun(shown: Project) -> Iterator[subprocess.Popen[str]]:
 def test_it_ends_all_that_it_began(number: int, begun: subprocess.Popen[str]) -> None:
     assert begun.stdout is not None
     link = re.fullmatch(
-        r"http://127\.0\.0\.1:(\d+)/#/experiments/7/runs\?\S+ \(Ctrl-C ends it\)\n",
+        r"http://127\.0\.0\.1:(\d+)/#/experiments/7/runs\?\S+ \(Ctrl-C stops it\)\n",
         begun.stdout.readline(),
     )
     assert link  # once it answers, at the newest run's experiment

@@ -274,11 +274,11 @@ def test_health_while_it_starts_and_what_it_says(own: Callable[..., Server]) -> 
     until(healthy, 60, server)
     assert states[0] == (503, "starting")
     server.wait()
-    assert server.said[0] == f"serving at http://127.0.0.1:{port}/v1; Ctrl-C stops"
+    assert server.said[0] == f"serving at http://127.0.0.1:{port}/v1 (Ctrl-C stops it)"
     models = [line.split()[1:3] for line in server.said[1:4]]  # adapters that were exported, too
     assert models == [["proj:", "onnx,"], ["tone:", "onnx-adapter,"], ["other:", "onnx-adapter,"]]
     assert "demonstration model" in server.told[0]
-    assert server.said[4] == f"  a page to chat: http://127.0.0.1:{port}/"
+    assert server.said[4] == f"  chat page: http://127.0.0.1:{port}/"
     curl = " ".join(server.said[5:]).replace("\\", "")
     assert curl.strip().startswith(f"curl http://127.0.0.1:{port}/v1/chat/completions")
     if shutil.which("curl"):
