@@ -12,6 +12,7 @@ from phi3scaffold.project.errors import ScaffoldError
 MARKER = "project.yaml"
 TINY = "tiny"
 DEMONSTRATION = "demonstration model: for testing the pipeline only"
+DEFAULT_TARGET = "cpu"
 MERGE_BASES = ("original", "nf4")
 # What project.yaml may hold, and below it; None: whatever its own reader takes.
 KEYS: dict[str, tuple[str, ...] | None] = {
@@ -201,7 +202,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
     path = root / MARKER
     model = _mapping(settings.get("model"), "model", path)
     evaluate = _mapping(settings.get("evaluate", {}), "evaluate", path)
-    target = settings.get("target", "cpu")
+    target = settings.get("target", DEFAULT_TARGET)
     if not isinstance(target, str):
         raise ScaffoldError(f"Unknown target {target!r}.", where=f"{path}: target")
     model_id = model.get("id")

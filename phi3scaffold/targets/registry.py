@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.stages.graph import STAGES
 from phi3scaffold.targets.azureml.target import AML, ARC
 from phi3scaffold.targets.base import RemoteTarget, Target
 from phi3scaffold.targets.local.target import Cpu, Cuda, DirectMl
@@ -11,7 +12,6 @@ from phi3scaffold.targets.local.target import Cpu, Cuda, DirectMl
 TARGETS: dict[str, Target] = {
     target.name: target for target in (Cpu(), Cuda(), DirectMl(), AML, ARC)
 }
-ANYWHERE = ("data", "model")  # stages that need no accelerator
 
 
 def find_target(name: object, where: str) -> Target:
@@ -35,7 +35,8 @@ def check_target(project: Project, verb: str) -> None:
         ScaffoldError: exit code 2; says what is missing and what works instead.
     """
     target = target_of(project)
-    if verb not in ANYWHERE and not project.local:
+    stage = STAGES.get(verb)
+    if not project.local and (stage is None or stage.needs_accelerator):
         target.check(project, verb)
 
 

@@ -14,13 +14,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks.resource_estimates import GIB, disk_need, weights_of
+from phi3scaffold.checks.resource_estimates import disk_need, weights_of
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.formatting import binary_size
 from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D12-disk"
-LEAST = GIB // 2  # for anything at all: packages, logs, temporary files
+LEAST = 2**29  # for anything at all: packages, logs, temporary files
 
 
 def check(context: DoctorContext) -> Iterator[Finding]:
@@ -37,14 +37,14 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         wanted = (
             f"{binary_size(needed)} are still needed at most" if needed else "all of it is made"
         )
-        told = f"{wanted}, {here}"
+        message = f"{wanted}, {here}"
         if needed > free:
             fix = "free some disk space, or move the project to a larger disk"
-            yield Finding(ID, "error", told, where=where, fix=fix)
+            yield Finding(ID, "error", message, where=where, fix=fix)
         elif free - needed < LEAST:
-            yield Finding(ID, "warning", told, where=where, fix="free some disk space")
+            yield Finding(ID, "warning", message, where=where, fix="free some disk space")
         else:
-            yield Finding(ID, "ok", told, where=where)
+            yield Finding(ID, "ok", message, where=where)
     yield from _cache(context)
 
 
@@ -57,8 +57,8 @@ def _cache(context: DoctorContext) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(folder).free
     if free < LEAST:
-        told = f"The hub's cache: {binary_size(free)} are free"
-        yield Finding(ID, "warning", told, where=str(folder), fix="set HF_HOME to a larger disk")
+        message = f"The hub's cache: {binary_size(free)} are free"
+        yield Finding(ID, "warning", message, where=str(folder), fix="set HF_HOME to a larger disk")
 
 
 def nearest(folder: Path) -> Path:

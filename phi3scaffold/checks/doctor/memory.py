@@ -12,12 +12,13 @@ To fix it: close other programs, give the container or WSL more (`docker run --m
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from phi3scaffold.checks.resource_estimates import Need, memory_need, weights_of
+from phi3scaffold.checks.resource_estimates import memory_need, weights_of
 from phi3scaffold.pipeline import machine
-from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.formatting import binary_size
+from phi3scaffold.project.settings import DEFAULT_TARGET, Project
 from phi3scaffold.targets.doctor_context import DoctorContext
 from phi3scaffold.targets.registry import remote_names
 
@@ -29,36 +30,29 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     here = f"{binary_size(total)} in all, {binary_size(available)} free"
     weights = weights_of(context.model, context.project)
     if weights is None:
-        told = f"{here}; how much {context.model} takes is not known before it is fetched"
-        yield Finding(ID, "note", told)
+        message = f"{here}; how much {context.model} takes is not known before it is fetched"
+        yield Finding(ID, "note", message)
         return
-    need = _need(context, weights)
-    told = (
-        f"{need.stage.capitalize()} {context.model} takes about {binary_size(need.bytes)}: {here}"
-    )
+    need = memory_need(_project(context), weights)
+    message = f"{context.model} takes about {binary_size(need.bytes)} for {need.title}: {here}"
     smaller = f"a smaller model (phi3scaffold models), or --target {remote_names()[0]}"
     if context.project is None:
         fits = need.bytes <= total
-        yield Finding(ID, "ok" if fits else "note", told, fix=None if fits else smaller)
+        yield Finding(ID, "ok" if fits else "note", message, fix=None if fits else smaller)
     elif need.bytes > total + swap:
-        yield Finding(ID, "error", told, fix=f"more memory; {smaller}")
+        yield Finding(ID, "error", message, fix=f"more memory; {smaller}")
     elif need.bytes > total:
-        told += f", {binary_size(swap)} of swap"
-        yield Finding(ID, "warning", f"{told}; swapping is slow", fix=f"more memory; {smaller}")
+        message += f", {binary_size(swap)} of swap"
+        yield Finding(ID, "warning", f"{message}; swapping is slow", fix=f"more memory; {smaller}")
     elif need.bytes > available:
-        yield Finding(ID, "warning", told, fix="close other programs, or stop other containers")
+        yield Finding(ID, "warning", message, fix="close other programs, or stop other containers")
     else:
-        yield Finding(ID, "ok", told)
+        yield Finding(ID, "ok", message)
 
 
-def _need(context: DoctorContext, weights: int) -> Need:
-    from phi3scaffold.project.olive_config import load_config
-
-    quantizer = "rtn"
+def _project(context: DoctorContext) -> Project:
+    """Return the project as it is asked for; outside of one, one with the defaults."""
+    target = context.target.name if context.target else DEFAULT_TARGET
     if context.project is not None:
-        try:
-            quantizer = load_config(context.project.olive_config).quantizer or "rtn"
-        except ScaffoldError:  # lint looks at that file
-            quantizer = "rtn"
-    bfloat16 = True if context.trains_on_gpu else machine.has_bfloat16()
-    return memory_need(weights, bfloat16=bfloat16, quantizer=quantizer, builds=not context.remote)
+        return replace(context.project, model_id=context.model, target=target)
+    return Project(context.folder, context.model, "main", target, evaluate_rows=1)

@@ -12,14 +12,13 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from phi3scaffold.checks.resource_estimates import GIB
 from phi3scaffold.pipeline import machine
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.formatting import binary_size
 from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D11-shared-memory"
-ENOUGH = GIB  # for NCCL between the GPUs of one machine
+ENOUGH = 2**30  # for NCCL between the GPUs of one machine
 
 
 def check(context: DoctorContext) -> Iterator[Finding]:

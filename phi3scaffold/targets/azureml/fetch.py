@@ -18,10 +18,9 @@ from phi3scaffold.pipeline.stage_runner import scratch
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.formatting import binary_size, decimal_size
 from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.graph import STAGES
 from phi3scaffold.targets.azureml.job_record import JobRecord
 from phi3scaffold.targets.azureml.workspace import Workspace
-
-SMALL = ("data", "evaluation", "release", "report")  # always brought, after the adapter
 
 
 def fetch(
@@ -38,7 +37,7 @@ def fetch(
     """
     container = workspace.container(record.datastore)
     missing = []
-    order = [*(form for form in forms if form == "adapter"), *SMALL]
+    order = [*(form for form in forms if form == "adapter"), *always_fetched(project)]
     order += [form for form in forms if form not in order]
     with only_run(project):
         folders = [project.gen / name for name in order]
@@ -59,11 +58,17 @@ def fetch(
     return [name for name in missing if name in forms]
 
 
+def always_fetched(project: Project) -> list[str]:
+    """Return the folders that are fetched whatever forms are asked for: those of the reports."""
+    every = (stage for stage in STAGES.values() if stage.from_cloud == "always")
+    return [stage.folder(project).name for stage in every]
+
+
 def whole(project: Project, forms: Sequence[str]) -> bool:
     """Whether all of `forms` are here, every file as its manifest says."""
     cache = StatCache(project.gen / ".hashes.json")
     try:
-        for folder in (project.gen / form for form in (*forms, *SMALL)):
+        for folder in (project.gen / form for form in (*forms, *always_fetched(project))):
             made = manifest.read(folder)
             if made is None or manifest.first_difference(folder, made, cache) is not None:
                 return False

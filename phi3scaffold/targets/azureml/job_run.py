@@ -21,7 +21,6 @@ from phi3scaffold.pipeline.events import Event, Failure, StageEnded, to_json
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 
-STAYS = ("tokenizer", "model")  # stages whose result the sender has, or can fetch
 LOG = "logs"
 
 
@@ -53,7 +52,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
         if rank.number != 0:
             return
         tell(event)
-        if isinstance(event, StageEnded) and event.stage not in STAYS:
+        if isinstance(event, StageEnded) and STAGES[event.stage].from_cloud != "never":
             folder = STAGES[event.stage].folder(project)
             atomic_publish.copy_whole(folder, results / folder.name)
             made = manifest.read(folder)
