@@ -37,13 +37,13 @@ class Document:
     places: Places
 
     def at(self, *path: str | int) -> str:
-        """``project.yaml:12: evaluate.rows``."""
+        """Return where a key is, as ``project.yaml:12: evaluate.rows``."""
         line = self.places.line(path)
         key = f": {dotted(path)}" if path else ""
         return f"{self.name}:{line}{key}" if line else f"{self.name}{key}"
 
     def get(self, *path: str | int) -> Any:
-        """The value at `path`, or None where there is none."""
+        """Return the value at `path`, or None where there is none."""
         value: Any = self.content
         for key in path:
             try:
@@ -60,7 +60,7 @@ class FileChange:
     Attributes:
         name: the file, relative to the project.
         text: its whole new text.
-        why: what that mends, one sentence.
+        why: what that fixes, one sentence.
     """
 
     name: str
@@ -76,7 +76,7 @@ class LintContext:
         root: the folder of project.yaml.
         deep: read weights as well, to compare their hashes.
         quick: leave out what takes seconds.
-        say: told what is being waited for.
+        say: called with what is being waited for.
     """
 
     root: Path
@@ -87,7 +87,7 @@ class LintContext:
     _documents: dict[str, Document | None] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
-        """A file's text; None where it is missing, no UTF-8, or larger than `LARGEST`."""
+        """Return a file's text; None where it is missing, no UTF-8, or larger than `LARGEST`."""
         if name not in self._texts:
             path = self.root / name
             try:
@@ -99,7 +99,7 @@ class LintContext:
         return self._texts[name]
 
     def document(self, name: str) -> Document | None:
-        """A YAML or JSON file; None where it is missing or broken, which L01 and L02 say."""
+        """Return a YAML or JSON file; None where it is missing or broken, which L01 and L02 say."""
         if name not in self._documents:
             try:
                 self._documents[name] = self.read(name)
@@ -108,13 +108,13 @@ class LintContext:
         return self._documents[name]
 
     def read(self, name: str) -> Document:
-        """The same. Raises ScaffoldError: missing, or broken at a line."""
+        """Read a YAML or JSON file. Raises ScaffoldError: missing, or broken at a line."""
         path = self.root / name
         content = read_yaml(path) if path.suffix in (".yaml", ".yml") else read_json(path)
         return Document(name, content, find_places(self.text(name) or ""))
 
     def has_marks(self, name: str) -> bool:
-        """Whether an update or a merge left its conflict in the file."""
+        """Tell whether an update or a merge left its conflict in the file."""
         return MARKS.search(self.text(name) or "") is not None
 
     @property
@@ -186,7 +186,7 @@ class LintContext:
                     yield path
 
     def git(self, *words: str) -> str | None:
-        """What git prints in the project's folder; None where it fails or is not installed."""
+        """Return what git prints in the project's folder; None where git fails or is missing."""
         from phi3scaffold.generator.render import GIT_LOCATIONS
 
         env = {name: value for name, value in os.environ.items() if name not in GIT_LOCATIONS}
@@ -199,11 +199,11 @@ class LintContext:
         return done.stdout if done.returncode == 0 else None
 
     def finding(self, identity: str, error: ScaffoldError, state: State = "error") -> Finding:
-        """What a reader of ours refuses, as a finding at the line of its key."""
+        """Return an error of one of our readers as a finding at the line of its key."""
         return Finding(identity, state, error.what, self._where(error.where), error.fix)
 
     def _where(self, where: str | None) -> str | None:
-        """``/p/project.yaml: evaluate.rows`` -> ``project.yaml:12: evaluate.rows``."""
+        """Turn ``/p/project.yaml: evaluate.rows`` into ``project.yaml:12: evaluate.rows``."""
         if where is None:
             return None
         name = where.removeprefix(f"{self.root}{os.sep}").replace(os.sep, "/")
@@ -213,7 +213,7 @@ class LintContext:
 
 
 def keys(text: str) -> Key:
-    """``turns[0].user`` -> ``("turns", 0, "user")``."""
+    """Split ``turns[0].user`` into ``("turns", 0, "user")``."""
     found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", text)
     return tuple(int(index) if index else name for index, name in found)
 
@@ -225,36 +225,36 @@ def is_made(name: str) -> bool:
     return any(part in NOT_THEIRS or ENVIRONMENT.fullmatch(part) for part in parts)
 
 
-def ignored(finding: Finding, given: dict[str, tuple[str, ...]]) -> bool:
-    """Whether project.yaml's ignore list names what a finding found."""
+def ignored(finding: Finding, patterns: dict[str, tuple[str, ...]]) -> bool:
+    """Tell whether project.yaml's ignore list names what a finding found."""
     from fnmatch import fnmatch
 
-    if finding.state == "ok" or finding.id not in given:
+    if finding.state == "ok" or finding.id not in patterns:
         return False
-    patterns = given[finding.id]
+    files = patterns[finding.id]
     name = (finding.where or "").split(":")[0]
-    return not patterns or any(fnmatch(name, pattern) for pattern in patterns)
+    return not files or any(fnmatch(name, pattern) for pattern in files)
 
 
 def ignore_list(context: LintContext) -> dict[str, tuple[str, ...]]:
-    """project.yaml's ``lint.ignore``: ID -> patterns of files, () for all of them.
+    """Return project.yaml's ``lint.ignore``: ID -> patterns of files, () for all of them.
 
     Raises:
         ScaffoldError: it is neither a list of IDs nor a mapping of IDs to files.
     """
     document = context.document(MARKER)
-    given = document.get("lint", "ignore") if document else None
-    if given is None:
+    value = document.get("lint", "ignore") if document else None
+    if value is None:
         return {}
-    if isinstance(given, list) and all(isinstance(one, str) for one in given):
-        return dict.fromkeys(given, ())
-    if isinstance(given, dict):
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return dict.fromkeys(value, ())
+    if isinstance(value, dict):
         found: dict[str, tuple[str, ...]] = {}
-        for identity, files in given.items():
+        for identity, files in value.items():
             names = [files] if isinstance(files, str) else files or []
             if isinstance(names, list) and all(isinstance(name, str) for name in names):
                 found[str(identity)] = tuple(names)
-        if len(found) == len(given):
+        if len(found) == len(value):
             return found
     raise ScaffoldError(
         "It must be a list of IDs, or a mapping of IDs to files.",

@@ -87,7 +87,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _diff(name: str, before: str, after: str) -> str:
-    """What `git apply` and `git apply -R` take, from the project's folder."""
+    """Return a diff that `git apply` and `git apply -R` take, from the project's folder."""
     lines = difflib.unified_diff(
         before.splitlines(keepends=True),
         after.splitlines(keepends=True),

@@ -78,7 +78,7 @@ def open_context(
     offline: bool = False,
     start: Path | None = None,
 ) -> DoctorContext:
-    """The current folder's project, or none.
+    """Look at the current folder and its project, if there is one.
 
     Args:
         start: a folder of the project, in place of the current one.

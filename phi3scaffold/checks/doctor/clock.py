@@ -1,4 +1,4 @@
-"""This machine's clock is right, to a few minutes.
+"""The machine's clock is right, to a few minutes.
 
 A clock that is wrong makes certificates look expired, and Azure refuse every token. It is compared
 with what the hub's server says.
@@ -34,8 +34,8 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         answer = get_session().head(constants.ENDPOINT, timeout=NETWORK_SECONDS)
     except (httpx2.HTTPError, OSError):
         raise Skip("the hub cannot be reached") from None
-    told = email.utils.parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
-    off = time.time() - told
+    server_time = email.utils.parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+    off = time.time() - server_time
     if abs(off) <= MOST:
         yield Finding(ID, "ok", "right")
         return

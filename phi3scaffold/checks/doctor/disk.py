@@ -49,7 +49,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 
 
 def _cache(context: DoctorContext) -> Iterator[Finding]:
-    """The hub's cache, where it lies on a disk of its own."""
+    """Check the hub's cache, where it lies on a disk of its own."""
     from huggingface_hub import constants
 
     folder = nearest(Path(constants.HF_HUB_CACHE))
@@ -62,7 +62,7 @@ def _cache(context: DoctorContext) -> Iterator[Finding]:
 
 
 def nearest(folder: Path) -> Path:
-    """The folder, or the one above it that is there."""
+    """Return the folder, or the one above it that is there."""
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     return folder

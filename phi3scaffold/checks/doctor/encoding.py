@@ -27,12 +27,12 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         found["the terminal"] = sys.stdout.encoding or "ascii"
     wrong = {what: name for what, name in found.items() if codecs.lookup(name).name != "utf-8"}
     if wrong:
-        told = ", ".join(f"{what} {name}" for what, name in wrong.items())
+        message = ", ".join(f"{what} {name}" for what, name in wrong.items())
         fix = "setx PYTHONUTF8 1, then a new window" if sys.platform == "win32" else ""
         yield Finding(
             ID,
             "warning",
-            f"Not UTF-8: {told}",
+            f"Not UTF-8: {message}",
             fix=fix or "export PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8",
         )
     else:

@@ -23,24 +23,24 @@ OLDEST = (2, 28)  # git init -b
 
 def check(context: DoctorContext) -> Iterator[Finding]:
     if shutil.which("git") is None:
-        told = "Not installed: no history, and `phi3scaffold update` cannot merge"
-        yield Finding(ID, "warning", told, fix="install it: git-scm.com")
+        message = "Not installed: no history, and `phi3scaffold update` cannot merge"
+        yield Finding(ID, "warning", message, fix="install it: git-scm.com")
         return
     match = re.search(r"(\d+)\.(\d+)[.\d]*", machine.ask("git", "--version") or "")
     if match is None:
         yield Finding(ID, "warning", "It does not start", fix="git --version says why")
         return
     if (int(match[1]), int(match[2])) < OLDEST:
-        told = f"git {match[0]} is too old: `phi3scaffold new` needs 2.28"
-        yield Finding(ID, "warning", told, fix="install a newer one: git-scm.com")
+        message = f"git {match[0]} is too old: `phi3scaffold new` needs 2.28"
+        yield Finding(ID, "warning", message, fix="install a newer one: git-scm.com")
         return
     unset = [key for key in ("user.name", "user.email") if not _setting(context, key)]
     if unset:
         fix = "; ".join(f'git config --global {key} "..."' for key in unset)
         yield Finding(ID, "note", f"git {match[0]}; it does not know your {unset[0][5:]}", fix=fix)
     elif context.project is not None and not _tracked(context):
-        told = f"git {match[0]}; this project is in no repository, so `update` cannot merge"
-        yield Finding(ID, "note", told, where=str(context.folder), fix="git init && git add -A")
+        message = f"git {match[0]}; this project is in no repository, so `update` cannot merge"
+        yield Finding(ID, "note", message, where=str(context.folder), fix="git init && git add -A")
     else:
         yield Finding(ID, "ok", f"git {match[0]}")
 

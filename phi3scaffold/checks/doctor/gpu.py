@@ -71,12 +71,12 @@ def _memory(context: DoctorContext, gpus: tuple[machine.Gpu, ...]) -> Iterator[F
     if weights and context.project is not None and _is_qlora(context.project):
         weights, bits = weights // 3, 4  # and what stays in 16 bits
     for one in gpus:
-        told = f"{one.name}, {binary_size(one.memory)}, driver {one.driver}"
+        card = f"{one.name}, {binary_size(one.memory)}, driver {one.driver}"
         if weights and one.memory < weights:
             yield Finding(
                 ID,
                 "warning",
-                f"{told}: the {bits}-bit weights of {context.model} take {binary_size(weights)}, "
+                f"{card}: the {bits}-bit weights of {context.model} take {binary_size(weights)}, "
                 "before anything is trained",
                 fix="a smaller model" + ("" if bits == 4 else "; --algo qlora keeps 4 bits"),
             )
@@ -84,11 +84,11 @@ def _memory(context: DoctorContext, gpus: tuple[machine.Gpu, ...]) -> Iterator[F
             yield Finding(
                 ID,
                 "note",
-                f"{told}: it has no bfloat16 (compute capability {one.capability:g}, 8.0 has), so "
+                f"{card}: it has no bfloat16 (compute capability {one.capability:g}, 8.0 has), so "
                 "training is in float32, twice the memory",
             )
         else:
-            yield Finding(ID, "ok", told)
+            yield Finding(ID, "ok", card)
 
 
 def _is_qlora(project: Project) -> bool:
@@ -133,7 +133,7 @@ def _build(one: Environment, context: DoctorContext) -> Iterator[Finding]:
 
 
 def _cuda_of(torch: str, requires: list[str]) -> int | None:
-    """The major version of CUDA that PyTorch was built for."""
+    """Return the major version of CUDA that PyTorch was built for."""
     match = re.search(r"\+cu(\d+)\d$", torch)
     if match:
         return int(match[1])

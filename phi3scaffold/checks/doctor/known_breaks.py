@@ -99,13 +99,13 @@ def _table(one: Environment, context: DoctorContext) -> Iterator[Finding]:
             continue
         if row.absent and all(one.installed(name) for name in row.absent):
             continue
-        told = " with ".join(f"{name} {version}" for name, version in versions.items())
+        message = " with ".join(f"{name} {version}" for name, version in versions.items())
         if row.absent:
-            told += f" without {', '.join(row.absent)}"
+            message += f" without {', '.join(row.absent)}"
         yield Finding(
             ID,
             "error" if row.state == "error" else "warning",
-            f"{told}: {row.why}",
+            f"{message}: {row.why}",
             where=f"{one.name}: {one.folder}",
             fix=_fix(one, context, row.absent),
         )

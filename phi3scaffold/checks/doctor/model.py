@@ -65,7 +65,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 
 
 def needs_hub(context: DoctorContext) -> bool:
-    """Whether the hub has still to be asked for the base model from here."""
+    """Tell whether the hub has still to be asked for the base model from here."""
     from phi3scaffold.models import model_hub
     from phi3scaffold.models.model_lock import local_folder
 
@@ -88,7 +88,7 @@ def needs_hub(context: DoctorContext) -> bool:
 
 
 def _commit(project: Project) -> str | None:
-    """The commit that the model is fixed at, or None."""
+    """Return the commit that the model is fixed at, or None."""
     from phi3scaffold.models.model_lock import read_lock
 
     try:

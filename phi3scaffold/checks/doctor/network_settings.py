@@ -24,7 +24,7 @@ SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def check(context: DoctorContext) -> Iterator[Finding]:
-    told, wrong = [], False
+    values, wrong = [], False
     for name in (*PROXIES, *(proxy.lower() for proxy in PROXIES), "HF_ENDPOINT"):
         value = os.environ.get(name)
         if not value:
@@ -45,21 +45,21 @@ def check(context: DoctorContext) -> Iterator[Finding]:
             )
             yield Finding(ID, "error", what, where=name, fix=fix)
         else:
-            told.append(f"{name} {host}")
+            values.append(f"{name} {host}")
     for name in FILES:
         value = os.environ.get(name)
         if value and not Path(value).exists():
             wrong = True
             what = f"{name} names a file that is not there: every connection fails"
-            yield Finding(ID, "error", what, where=value, fix=f"unset {name}, or mend the path")
+            yield Finding(ID, "error", what, where=value, fix=f"unset {name}, or correct the path")
         elif value:
-            told.append(f"{name} {value}")
+            values.append(f"{name} {value}")
     if not wrong:
-        yield Finding(ID, "ok", ", ".join(told) or "none is set")
+        yield Finding(ID, "ok", ", ".join(values) or "none is set")
 
 
 def _host(value: str, schemes: tuple[str, ...]) -> str | None:
-    """The host and port of an address, never its user and password; None where it is none."""
+    """Return the host and port of an address, never its user and password, or None."""
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         port = f":{parts.port}" if parts.port else ""

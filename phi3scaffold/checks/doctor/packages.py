@@ -46,7 +46,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 
 
 def known_pins(here: Environment) -> dict[str, str]:
-    """The pins of the base, and of every extra that is here."""
+    """Return the pins of the base, and of every extra that is here."""
     from phi3scaffold.generator.requirements import distribution
 
     found = distribution()
@@ -69,21 +69,21 @@ def _compare(one: Environment, pins: dict[str, str], context: DoctorContext) -> 
     }
     fix = context.setup if context.project else "install phi3scaffold again"
     if missing:
-        told = f"{len(missing)} of {len(pins)} packages are not installed: {_few(missing)}"
-        yield Finding(ID, "error" if context.project else "warning", told, where=where, fix=fix)
+        message = f"{len(missing)} of {len(pins)} packages are not installed: {_few(missing)}"
+        yield Finding(ID, "error" if context.project else "warning", message, where=where, fix=fix)
     if other:
-        told = _few([f"{name} {one.installed(name)} (pinned {other[name]})" for name in other])
-        yield Finding(ID, "warning", f"Not the proved version: {told}", where=where, fix=fix)
+        message = _few([f"{name} {one.installed(name)} (pinned {other[name]})" for name in other])
+        yield Finding(ID, "warning", f"Not the proved version: {message}", where=where, fix=fix)
     beside = _beside(context, one, pins)
     if beside and not missing:
-        told = f"Brought along, and not as in constraints.txt: {_few(beside)}"
-        yield Finding(ID, "note", told, where=where, fix=fix)
+        message = f"Brought along, and not as in constraints.txt: {_few(beside)}"
+        yield Finding(ID, "note", message, where=where, fix=fix)
     if not missing and not other and not beside:
         yield Finding(ID, "ok", f"{len(pins)} pinned packages, all as pinned", where=where)
 
 
 def _beside(context: DoctorContext, one: Environment, pins: dict[str, str]) -> list[str]:
-    """What the project's constraints say of packages that are here at another version."""
+    """Return what the project's constraints say of packages that are here at another version."""
     if context.project is None:
         return []
     path = context.folder / "setup" / "constraints.txt"

@@ -38,26 +38,26 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 
 
 def problems(folder: Path, *, windows: bool, long: bool) -> Iterator[Finding]:
-    """What is wrong with a project's path; `long`: whether Windows takes long ones."""
+    """Yield what is wrong with a project's path; `long`: whether Windows takes long ones."""
     where = str(folder)
     if windows and not long and len(where) + BELOW > 260:
-        told = f"{len(where)} characters: files in .venv exceed the 260 that Windows takes"
+        message = f"{len(where)} characters: files in .venv exceed the 260 that Windows takes"
         yield Finding(
-            ID, "error", told, where=where, fix=f"a shorter path, such as C:\\p; or {LONG}"
+            ID, "error", message, where=where, fix=f"a shorter path, such as C:\\p; or {LONG}"
         )
     if not windows and os.pathsep in where:
-        told = f"{os.pathsep!r} in the path: Python makes no virtual environment there"
-        yield Finding(ID, "error", told, where=where, fix="move the project to another folder")
+        message = f"{os.pathsep!r} in the path: Python makes no virtual environment there"
+        yield Finding(ID, "error", message, where=where, fix="move the project to another folder")
     parts = [part.lower() for part in where.replace("\\", "/").split("/")]
     for part in parts:
         if part.startswith(SYNCHRONIZED):
-            told = f"{part}: models of gigabytes are uploaded, and locked meanwhile"
+            message = f"{part}: models of gigabytes are uploaded, and locked meanwhile"
             fix = "move the project out of the folder that is synchronized"
-            yield Finding(ID, "warning", told, where=where, fix=fix)
+            yield Finding(ID, "warning", message, where=where, fix=fix)
             break
     if where.startswith("/mnt/") and _is_wsl():
-        told = "A disk of Windows, many times slower than WSL's own"
-        yield Finding(ID, "warning", told, where=where, fix="move the project below ~ in WSL")
+        message = "A disk of Windows, many times slower than WSL's own"
+        yield Finding(ID, "warning", message, where=where, fix="move the project below ~ in WSL")
 
 
 def _is_wsl() -> bool:

@@ -25,7 +25,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     if found is None:
         yield Finding(ID, "note", f"{name}: the system does not say what it can do")
         return
-    told = f"{name}: {', '.join(one for one in machine.FEATURES if one in found)}"
+    message = f"{name}: {', '.join(one for one in machine.FEATURES if one in found)}"
     if not machine.is_arm() and "AVX2" not in found:
         yield Finding(
             ID,
@@ -36,18 +36,18 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         )
         return
     if context.remote or context.trains_on_gpu:
-        yield Finding(ID, "ok", told)
+        yield Finding(ID, "ok", message)
         return
     bfloat16 = machine.has_bfloat16()
     if bfloat16:
-        yield Finding(ID, "ok", f"{told}: trains in bfloat16")
+        yield Finding(ID, "ok", f"{message}: trains in bfloat16")
     elif bfloat16 is None:
-        yield Finding(ID, "ok", f"{told}; the system does not say whether it has bfloat16")
+        yield Finding(ID, "ok", f"{message}; the system does not say whether it has bfloat16")
     else:
         yield Finding(
             ID,
             "note",
-            f"{told}; no bfloat16: training computes in float32, and its weights take twice the "
+            f"{message}; no bfloat16: training computes in float32, and its weights take twice the "
             "memory",
             fix="nothing has to be done; a processor with AVX512-BF16, AMX or Arm's BF16 is faster",
         )

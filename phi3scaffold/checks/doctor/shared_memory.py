@@ -36,7 +36,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
             fix="mount -o remount,rw /dev/shm, as root",
         )
     elif total < ENOUGH and context.trains_on_gpu and len(context.gpus) > 1:
-        told = f"{binary_size(total)}, too little for {len(context.gpus)} GPUs at once"
-        yield Finding(ID, "warning", told, where=str(folder), fix=larger)
+        message = f"{binary_size(total)}, too little for {len(context.gpus)} GPUs at once"
+        yield Finding(ID, "warning", message, where=str(folder), fix=larger)
     else:
         yield Finding(ID, "ok", f"{binary_size(total)}", where=str(folder))

@@ -41,8 +41,8 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         error = _refusal(folder)
         if error is not None:
             refused = True
-            told = f"Cannot be written to: {error.strerror or error}"
-            yield Finding(ID, "error", told, where=str(folder), fix=fix)
+            message = f"Cannot be written to: {error.strerror or error}"
+            yield Finding(ID, "error", message, where=str(folder), fix=fix)
     try:
         temporary = Path(tempfile.gettempdir())
         error = _refusal(temporary)
@@ -50,15 +50,15 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         temporary, error = Path(), none
     if error is not None:
         refused = True
-        told = f"No folder for temporary files: {error.strerror or error}"
+        message = f"No folder for temporary files: {error.strerror or error}"
         fix = "set TMPDIR (Windows: TEMP) to a folder of your own"
-        yield Finding(ID, "error", told, where=str(temporary), fix=fix)
+        yield Finding(ID, "error", message, where=str(temporary), fix=fix)
     if not refused:
         yield Finding(ID, "ok", f"{len(places) + 1} folders can be written to")
 
 
 def _refusal(folder: Path) -> OSError | None:
-    """What the system says to a new file there; None where it can be made."""
+    """Return what the system says to a new file there; None where it can be made."""
     try:
         with tempfile.TemporaryFile(dir=folder, prefix=".phi3scaffold-"):
             return None

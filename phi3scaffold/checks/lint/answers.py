@@ -64,7 +64,7 @@ def _valid(document: Document) -> Iterator[Finding]:
 
 
 def _differs(context: LintContext, document: Document) -> Iterator[Finding]:
-    """What was changed by hand since: fine, and an update should know."""
+    """Yield what was changed by hand since: that is fine, and an update should know it."""
     now = {}
     if context.project:
         now["target"] = (context.project.target, MARKER)

@@ -46,14 +46,14 @@ def check(context: LintContext) -> Iterator[Finding]:
 
 
 def fix(context: LintContext) -> Iterator[FileChange]:
-    """The originals."""
+    """Put the originals back."""
     for name, original in _originals(context):
         if context.text(name) != original and not context.has_marks(name):
             yield FileChange(name, original, "as it was generated")
 
 
 def _originals(context: LintContext) -> Iterator[tuple[str, str]]:
-    """Each file with the text that it has to have; nothing for what cannot be known."""
+    """Yield each file with the text that it has to have; nothing for what cannot be known."""
     try:
         with zipfile.ZipFile(wheels_of(context)[0]) as wheel:
             inside = set(wheel.namelist())
@@ -71,7 +71,7 @@ def _originals(context: LintContext) -> Iterator[tuple[str, str]]:
 
 
 def _rendered(text: str, answers: dict[str, Any]) -> str | None:
-    """As Copier does, with copier.yml's `_envops`; None where more than the answers is asked."""
+    """Render as Copier does, with copier.yml's `_envops`; None where it needs more."""
     from jinja2 import StrictUndefined, TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

@@ -57,4 +57,4 @@ def _script(context: LintContext, name: str) -> Iterator[Finding]:
         ast.parse(context.text(name) or "")
     except SyntaxError as error:
         what = f"Not valid Python: {error.msg}."
-        yield Finding(ID, "error", what, f"{name}:{error.lineno}", "mend that line")
+        yield Finding(ID, "error", what, f"{name}:{error.lineno}", "correct that line")

@@ -60,6 +60,6 @@ def fix(context: LintContext) -> Iterator[FileChange]:
         if missing and (context.text(name) is not None or not (context.root / name).exists()):
             end = "" if not text or text.endswith("\n") else "\n"
             # the folders' own README.md stay in git
-            kept = [f"!{line[:-1]}README.md" for line in missing if line.endswith("/*")]
-            new = "".join(f"{line}\n" for line in [*missing, *kept])
+            exceptions = [f"!{line[:-1]}README.md" for line in missing if line.endswith("/*")]
+            new = "".join(f"{line}\n" for line in [*missing, *exceptions])
             yield FileChange(name, f"{text}{end}{new}", f"leaves out {', '.join(missing)}")

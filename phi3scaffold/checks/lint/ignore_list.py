@@ -28,12 +28,12 @@ ID = "L04-ignore-list"
 
 def check(context: LintContext) -> Iterator[Finding]:
     try:
-        given = ignore_list(context)
+        patterns = ignore_list(context)
     except ScaffoldError as error:
         yield context.finding(ID, error)
         return
     known = [module.ID for module in load("lint")]
-    for index, identity in enumerate(given):
+    for index, identity in enumerate(patterns):
         if identity not in known:
             document = context.document(MARKER)
             assert document is not None

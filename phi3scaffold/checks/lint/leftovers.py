@@ -42,7 +42,7 @@ def check(context: LintContext) -> Iterator[Finding]:
 
 
 def _jinja() -> re.Pattern[str]:
-    """Statements, and expressions that begin with one of the template's own names."""
+    """Yield statements, and expressions that begin with one of the template's own names."""
     from phi3scaffold.generator import template
 
     names = "|".join(name for name in template.config() if not name.startswith("_"))

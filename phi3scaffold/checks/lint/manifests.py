@@ -1,4 +1,4 @@
-"""What was made is as it was made: the folders' files are those of their manifests.
+"""The results of stages are as they were made: the folders' files are those of their manifests.
 
 Each folder in gen-model/ and model-cache/ has a manifest.json with the size and the sha256 of every
 file. A file that was cut short while copying, or changed by hand, answers in silence, and wrongly.
@@ -39,8 +39,8 @@ def check(context: LintContext) -> Iterator[Finding]:
 def _folder(context: LintContext, folder: Path) -> Iterator[Finding]:
     name = folder.relative_to(context.root).as_posix()
     again = "phi3scaffold model" if name.startswith("model-cache") else "phi3scaffold run"
-    made = manifest.read(folder)
-    if made is None:
+    recorded = manifest.read(folder)
+    if recorded is None:
         # `new` lays tiny's weights there; the model stage writes the manifest
         if name != "model-cache/base":
             what = "It has no manifest that can be read: nobody knows what made it."
@@ -48,7 +48,7 @@ def _folder(context: LintContext, folder: Path) -> Iterator[Finding]:
         return
     if context.deep:
         context.say(f"reading {name}")
-    for file, entry in made.files.items():
+    for file, entry in recorded.files.items():
         path = folder / file
         if not path.is_file():
             yield Finding(ID, "error", "It is gone.", f"{name}/{file}", again)

@@ -52,7 +52,7 @@ def check(context: LintContext) -> Iterator[Finding]:
 
 
 def _known(context: LintContext, project: Project) -> Iterator[Finding]:
-    """A name, a hub id, or a folder that is there and holds such a model."""
+    """Check that it is a known name, a hub id, or a folder that holds such a model."""
     from phi3scaffold.models.model_lock import local_folder
 
     try:
@@ -68,12 +68,12 @@ def _fetched(context: LintContext, project: Project) -> Iterator[Finding]:
 
     for name in ("model.lock", f"{BASE}/model.lock"):
         lock = context.document(name)
-        said = None if lock is None else (lock.get("id"), lock.get("revision"))
-        if lock and said != (project.model_id, project.revision):
+        locked = None if lock is None else (lock.get("id"), lock.get("revision"))
+        if lock and locked != (project.model_id, project.revision):
             yield Finding(
                 ID,
                 "warning",
-                f"It is for {said[0] if said else None} at {said[1] if said else None}; "
+                f"It is for {locked[0] if locked else None} at {locked[1] if locked else None}; "
                 f"project.yaml names {project.model_id} at {project.revision}.",
                 lock.at("id"),
                 "phi3scaffold model",

@@ -27,12 +27,12 @@ from phi3scaffold.project.key_locations import Key
 from phi3scaffold.project.olive_config import TRAINING
 
 ID = "L21-olive-keys"
-KEPT = Path("gen-model") / ".lint-olive.json"
+CACHE = Path("gen-model") / ".lint-olive.json"
 FIX = "take it out, or write its name as fine-tuning/README.md has it"
 
-Found = list[tuple[Key, str]]  # where, and what Olive does with it
+KeyEffects = list[tuple[Key, str]]  # where, and what Olive does with it
 
-_asked: dict[str, Found] = {}  # of this process
+_answers: dict[str, KeyEffects] = {}  # of this process
 
 
 def check(context: LintContext) -> Iterator[Finding]:
@@ -44,21 +44,23 @@ def check(context: LintContext) -> Iterator[Finding]:
         yield Finding(ID, "skipped", "Olive is not installed here: make setup")
         return
     identity = _identity(config)
-    answer = _asked[identity] if identity in _asked else _kept(context.root / KEPT, identity)
+    answer = (
+        _answers[identity] if identity in _answers else _read_cache(context.root / CACHE, identity)
+    )
     if answer is None:
         if context.quick:
             yield Finding(ID, "skipped", "Olive was not asked (--quick)")
             return
         context.say(f"asking Olive about {OLIVE}; this takes some seconds")
         answer = _ask(config)
-        _keep(context.root / KEPT, identity, answer)
-    _asked[identity] = answer
+        _write_cache(context.root / CACHE, identity, answer)
+    _answers[identity] = answer
     for path, what in answer:
         yield Finding(ID, "error", what, config.at(*path), _today(config, path) or FIX)
 
 
 def _today(config: Document, path: Key) -> str | None:
-    """What has become of a training pass's key of an older Olive."""
+    """Return what has become of a training pass's key of an older Olive."""
     from phi3scaffold.migration.fields import FIELDS
 
     kind = str(config.get(*path[:2], "type")).lower()
@@ -70,8 +72,8 @@ def _today(config: Document, path: Key) -> str | None:
     return f"today it is {rule.at}" if rule.at else f"take it out: {rule.why}"
 
 
-def _ask(config: Document) -> Found:
-    """Each key that does not have its effect."""
+def _ask(config: Document) -> KeyEffects:
+    """Return each key that does not have its effect."""
     from phi3scaffold.migration.old_config import leaves_of
     from phi3scaffold.pipeline import environment
 
@@ -81,31 +83,31 @@ def _ask(config: Document) -> Found:
     found = field_verdicts.verdicts(config.content, [path for path, _ in leaves_of(config.content)])
     words = {olive_probe.IGNORED: "Olive leaves it out", olive_probe.REFUSED: "Olive refuses it"}
     return [
-        (path, f"{words[said.kind]}: {said.said}.")
-        for path, said in found.items()
-        if said.kind in words
+        (path, f"{words[verdict.kind]}: {verdict.said}.")
+        for path, verdict in found.items()
+        if verdict.kind in words
     ]
 
 
 def _identity(config: Document) -> str:
-    """What decides the answer: the config, and who is asked."""
+    """Return a digest of what decides the answer: the config and the versions."""
     from phi3scaffold.pipeline.hashing import digest
 
     versions = [importlib.metadata.version(name) for name in ("olive-ai", "transformers")]
     return digest([config.content, versions, __version__])
 
 
-def _kept(path: Path, identity: str) -> Found | None:
+def _read_cache(path: Path, identity: str) -> KeyEffects | None:
     try:
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if kept["identity"] != identity:
+        cached: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if cached["identity"] != identity:
             return None
-        return [(tuple(at), what) for at, what in kept["found"]]
+        return [(tuple(at), what) for at, what in cached["found"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _keep(path: Path, identity: str, found: Found) -> None:
+def _write_cache(path: Path, identity: str, found: KeyEffects) -> None:
     with contextlib.suppress(OSError):  # a folder that cannot be written to costs time, no more
         new = path.with_name(f"{path.name}.{os.getpid()}")
         new.write_text(json.dumps({"identity": identity, "found": found}), encoding="utf-8")

@@ -76,7 +76,7 @@ def _all(context: LintContext) -> Iterator[Wrong]:
 
 
 def _lines(context: LintContext, name: str) -> dict[str, tuple[int, str]]:
-    """package -> (line, requirement) of a requirements file, or of conda.yaml's."""
+    """Return package -> (line, requirement) of a requirements file, or of conda.yaml's."""
     found = {}
     for number, line in enumerate((context.text(name) or "").splitlines(), 1):
         match = PIN.match(line)
@@ -111,7 +111,7 @@ def fix(context: LintContext) -> Iterator[FileChange]:
             else:
                 before = lines[wrong.line - 1]
                 lines[wrong.line - 1] = before.replace(wrong.found, wrong.wanted)
-        told = ", ".join(wrong.wanted.partition(";")[0].strip() for wrong in wrongs)
+        requirements = ", ".join(wrong.wanted.partition(";")[0].strip() for wrong in wrongs)
         yield FileChange(
-            name, "".join(f"{line}\n" for line in lines), f"the runtime's pins: {told}"
+            name, "".join(f"{line}\n" for line in lines), f"the runtime's pins: {requirements}"
         )

@@ -48,7 +48,7 @@ def check(context: LintContext) -> Iterator[Finding]:
 
 
 def _as_dataset(context: LintContext, folder: Path, prompt: Prompt) -> Iterator[Finding]:
-    """A model is asked by prompt.json, whatever dataset.yaml says today."""
+    """Compare with dataset.yaml: a model is prompted by prompt.json, whatever that says today."""
     try:
         spec = load_spec(context.root / DATASET)
     except ScaffoldError:
@@ -60,7 +60,7 @@ def _as_dataset(context: LintContext, folder: Path, prompt: Prompt) -> Iterator[
         "system": (prompt.system, spec.system),
         "labels": (prompt.labels, spec.labels),
     }
-    differ = [key for key, (made, said) in pairs.items() if made != said]
+    differ = [key for key, (trained, current) in pairs.items() if trained != current]
     if differ:
         what = f"It was made with another {' and '.join(differ)} than {DATASET} says now."
         yield Finding(ID, "warning", what, f"{_name(context, folder / FILE)}: {differ[0]}", AGAIN)
@@ -95,7 +95,7 @@ def _stops(
 
 
 def _base_stops(base: Path) -> dict[int, str]:
-    """The ids at which answers of the base model end, each in words; {} where it is not here."""
+    """Return the ids at which answers of the base model end, in words; {} where it is not here."""
     try:
         added = {
             token["content"]: int(token["id"])
@@ -119,7 +119,7 @@ def _base_stops(base: Path) -> dict[int, str]:
 
 
 def _end_of_turn(base: Path, added: dict[str, int]) -> str | None:
-    """The first control token behind an answer, as the chat template writes it.
+    """Return the first control token behind an answer, as the chat template writes it.
 
     The light sister of `runtime.data.render.end_of_turn`, without transformers; None where the
     template cannot be rendered by Jinja alone.

@@ -65,7 +65,7 @@ def _look(file: Path, spec: DatasetSpec, seen: set[str]) -> bool:
     count = 0
     for row in islice(read_rows([file]), FIRST + 1):
         count += 1
-        made = conversation(row, spec)
-        if isinstance(made, Conversation):
-            seen.add(made.answer)
+        parsed = conversation(row, spec)
+        if isinstance(parsed, Conversation):
+            seen.add(parsed.answer)
     return count <= FIRST

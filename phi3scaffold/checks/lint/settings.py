@@ -40,11 +40,11 @@ def check(context: LintContext) -> Iterator[Finding]:
             near = _nearest(path, known, document)
             fix = f"did you mean {near}? " if near else ""
             what = f"Nothing reads the key {path[-1]!r}."
-            said = f"{fix}Known here: {', '.join(known)}"
-            yield Finding(ID, "error", what, document.at(*path), said)
+            advice = f"{fix}Known here: {', '.join(known)}"
+            yield Finding(ID, "error", what, document.at(*path), advice)
         if name == MARKER or not unknown:
-            told = {document.at(*path) for path, _ in unknown}
-            yield from (one for one in _values(context, name) if one.where not in told)
+            wrong = {document.at(*path) for path, _ in unknown}
+            yield from (one for one in _values(context, name) if one.where not in wrong)
     yield from _lock(context)
 
 
@@ -86,7 +86,7 @@ def _lock(context: LintContext) -> Iterator[Finding]:
 
 
 def _unknown(document: Document) -> Iterator[tuple[Key, tuple[str, ...]]]:
-    """Each key that nobody reads, with those that are known in its place."""
+    """Yield each key that nobody reads, with those that are known in its place."""
     content = document.content
     if document.name == DATASET:
         yield from _beside(content, (), spec.KEYS)
@@ -112,7 +112,7 @@ def _beside(value: Any, at: Key, known: tuple[str, ...]) -> Iterator[tuple[Key, 
 
 
 def _nearest(path: Key, known: tuple[str, ...], document: Document) -> str | None:
-    """The known key that is meant, where it is not there already."""
+    """Return the known key that is meant, where it is not there already."""
     there = document.get(*path[:-1]) or {}
     near = difflib.get_close_matches(str(path[-1]), known, 1)
     return near[0] if near and near[0] not in there else None
@@ -126,7 +126,7 @@ def fix(context: LintContext) -> Iterator[FileChange]:
         if document is None or text is None:
             continue
         lines = text.splitlines(keepends=True)
-        told = []
+        renames = []
         for path, known in _unknown(document):
             near, number = _nearest(path, known, document), document.places.lines.get(path)
             if near is None or number is None:
@@ -140,6 +140,6 @@ def fix(context: LintContext) -> Iterator[FileChange]:
             )
             if count:
                 lines[number - 1] = line
-                told.append(f"{dotted(path)} is now {near}")
-        if told:
-            yield FileChange(name, "".join(lines), "; ".join(told))
+                renames.append(f"{dotted(path)} is now {near}")
+        if renames:
+            yield FileChange(name, "".join(lines), "; ".join(renames))

@@ -113,7 +113,7 @@ def _precision(context: LintContext, config: Document, target: Target) -> Iterat
 
 
 def _provider(config: Document | None, target: Target) -> str:
-    """The execution provider that the ONNX model is built for: that of Olive's target system."""
+    """Return the execution provider of Olive's target system, which the ONNX model is built for."""
     known = target.providers
     if config is None:
         return known[0]
@@ -123,7 +123,7 @@ def _provider(config: Document | None, target: Target) -> str:
 
 
 def _packages(context: LintContext, project: Project, provider: str) -> Iterator[Finding]:
-    """One ONNX Runtime to an environment, and the right one."""
+    """Check that every environment has one ONNX Runtime, and the right one."""
     target = target_of(project)
     wanted = {"inferences/requirements-onnx.txt": provider, **target.environments(project)}
     for name, package in ((name, RUNTIMES[one]) for name, one in wanted.items()):

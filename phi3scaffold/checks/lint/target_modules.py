@@ -30,8 +30,8 @@ OTHERS = ("lm_head", "embed_tokens")
 
 def check(context: LintContext) -> Iterator[Finding]:
     config = context.document(OLIVE)
-    given = list(_given(context))
-    if config is None or not given:
+    lists = list(_module_lists(context))
+    if config is None or not lists:
         yield Finding(ID, "skipped", "the Olive config names no target modules")
         return
     modules = _modules(context)
@@ -39,7 +39,7 @@ def check(context: LintContext) -> Iterator[Finding]:
         yield Finding(ID, "skipped", "the model's weights are not here yet: phi3scaffold model")
         return
     names = sorted({module.rpartition(".")[2] for module in modules})
-    for at, wanted in given:
+    for at, wanted in lists:
         for index, name in enumerate(wanted):
             if any(_matches(name, module) for module in modules):
                 continue
@@ -52,8 +52,8 @@ def check(context: LintContext) -> Iterator[Finding]:
             yield Finding(ID, "error", what, place, f"{fix}Its modules: {', '.join(names)}")
 
 
-def _given(context: LintContext) -> Iterator[tuple[Key, list[str]]]:
-    """Each training pass's list, and where it stands; a single text is a regular expression."""
+def _module_lists(context: LintContext) -> Iterator[tuple[Key, list[str]]]:
+    """Yield each training pass's list and where it stands; a single text is a pattern."""
     config = context.document(OLIVE)
     passes = config.get("passes") if config else None
     for name, settings in passes.items() if isinstance(passes, dict) else ():
@@ -67,7 +67,7 @@ def _given(context: LintContext) -> Iterator[tuple[Key, list[str]]]:
 
 
 def _modules(context: LintContext) -> list[str]:
-    """The names of all modules with a matrix: of the weights, or as the catalogue has them."""
+    """Return the names of all modules with a matrix, from the weights or the catalogue."""
     from phi3scaffold.models.model_folder import read_header
 
     found = []
@@ -90,7 +90,7 @@ def _family(context: LintContext) -> Family:
 
 
 def _matches(name: str, module: str) -> bool:
-    """As PEFT does: a name is the end of a module's path; a pattern is the whole of it."""
+    """Match as PEFT does: a name is the end of a module's path; a pattern is the whole of it."""
     if module == name or module.endswith(f".{name}"):
         return True
     try:
@@ -102,13 +102,13 @@ def _matches(name: str, module: str) -> bool:
 
 
 def fix(context: LintContext) -> Iterator[FileChange]:
-    """The fused module in place of its parts, where there is one such list."""
-    given, text = list(_given(context)), context.text(OLIVE)
+    """Put the fused module in place of its parts, where there is one such list."""
+    lists, text = list(_module_lists(context)), context.text(OLIVE)
     modules = _modules(context)
     pattern = r'("target_modules"\s*:\s*)\[[^\]]*\]'
-    if len(given) != 1 or text is None or not modules or len(re.findall(pattern, text)) != 1:
+    if len(lists) != 1 or text is None or not modules or len(re.findall(pattern, text)) != 1:
         return
-    (_, names), known = given[0], {module.rpartition(".")[2] for module in modules}
+    (_, names), known = lists[0], {module.rpartition(".")[2] for module in modules}
     fused = [name if name in known else _family(context).own_module(name) for name in names]
     new = list(dict.fromkeys(fused))
     if new != names and set(new) <= known:

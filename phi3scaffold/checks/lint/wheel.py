@@ -43,15 +43,15 @@ def wheels_of(context: LintContext) -> list[Path]:
 
 
 def _wrong(path: Path) -> str | None:
-    """What is wrong with a wheel: every file against its RECORD, and its name."""
+    """Yield what is wrong with a wheel: every file against its RECORD, and its name."""
     version = path.name.split("-")[1]
     info = f"phi3scaffold-{version}.dist-info"
     try:
         with zipfile.ZipFile(path) as wheel:
             lines = wheel.read(f"{info}/RECORD").decode("utf-8").splitlines()
             for line in lines:
-                name, said, _ = line.rsplit(",", 2)
-                if said and said != record_hash(wheel.read(name)):
+                name, recorded, _ = line.rsplit(",", 2)
+                if recorded and recorded != record_hash(wheel.read(name)):
                     return f"{name} in it is not as its RECORD says."
     except KeyError:
         return "Its name is not what is in it, or a file is missing in it."

@@ -1,6 +1,6 @@
 """Azure Machine Learning, and Kubernetes attached through Azure Arc: the same job on both.
 
-`submission` decides and sends, `follow` tells what the job tells, `fetch` brings back what it made;
-`job` is what runs there. Azure's SDK is imported
-in functions of `workspace` and `fetch` alone.
+`target` keeps the contract of targets. `submission` submits a job or attaches to one, `job_log`
+follows it, `fetch` fetches its results; `job_run` is what runs in the cloud. Azure's SDK is
+imported in functions only.
 """

@@ -44,7 +44,7 @@ def fetch(
         atomic_publish.recover(folders, scratch(project))
         try:
             for folder in folders:
-                with workspace.told():
+                with workspace.translated_errors():
                     prefix = f"{record.path.rstrip('/')}/{folder.name}"
                     brought = _bring(container, prefix, folder, scratch(project), emit)
                 if brought is None:
@@ -65,12 +65,12 @@ def always_fetched(project: Project) -> list[str]:
 
 
 def whole(project: Project, forms: Sequence[str]) -> bool:
-    """Whether all of `forms` are here, every file as its manifest says."""
+    """Tell whether all of `forms` are here, every file as its manifest says."""
     cache = StatCache(project.gen / ".hashes.json")
     try:
         for folder in (project.gen / form for form in (*forms, *always_fetched(project))):
-            made = manifest.read(folder)
-            if made is None or manifest.first_difference(folder, made, cache) is not None:
+            fetched = manifest.read(folder)
+            if fetched is None or manifest.first_difference(folder, fetched, cache) is not None:
                 return False
     finally:
         cache.save()
@@ -78,24 +78,27 @@ def whole(project: Project, forms: Sequence[str]) -> bool:
 
 
 def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) -> int | None:
-    """One folder, in bytes (0: it was here already); None where the job has not finished it."""
+    """Fetch one folder; return its bytes (0: it was here), or None where it is not finished."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
         text = container.download_blob(f"{prefix}/{manifest.NAME}").readall()
     except ResourceNotFoundError:
         return None
-    made = _read(text, prefix)
+    expected = _read(text, prefix)
     here = manifest.read(folder)
-    if here == made and manifest.first_difference(folder, made, StatCache(room / "none")) is None:
+    if (
+        here == expected
+        and manifest.first_difference(folder, expected, StatCache(room / "none")) is None
+    ):
         return 0
-    total = sum(entry["bytes"] for entry in made.files.values())
+    total = sum(entry["bytes"] for entry in expected.files.values())
     _check_room(folder, total)
     begun = time.monotonic()
     emit(StageStarted("fetch", f"bringing back {folder.name}"))
     out = atomic_publish.scratch_for(folder, room)
     done = 0
-    for name, entry in made.files.items():
+    for name, entry in expected.files.items():
         target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)
         sha256 = hashlib.sha256()
@@ -117,17 +120,17 @@ def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) ->
 
 
 def _read(text: bytes, prefix: str) -> manifest.Manifest:
-    """The manifest; its names stay inside the folder. Raises ScaffoldError."""
+    """Return the manifest; its names stay inside the folder. Raises ScaffoldError."""
     try:
-        made = manifest.Manifest(**json.loads(text))
-        for name, entry in made.files.items():
+        content = manifest.Manifest(**json.loads(text))
+        for name, entry in content.files.items():
             path = PurePosixPath(name)
             inside = not path.is_absolute() and ".." not in path.parts and "\\" not in name
             if not inside or not isinstance(entry["sha256"], str) or entry["bytes"] < 0:
                 raise ValueError(name)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise _refused(prefix, manifest.NAME, "cannot be understood") from None
-    return made
+    return content
 
 
 def _check_room(folder: Path, needed: int) -> None:

@@ -51,11 +51,11 @@ WHOLE = {  # whole numbers: key -> an example
     "limits.timeout": "86400, which is a day in seconds",
 }
 TIERS = ("spot", "basic", "standard", "premium", "null")
-Found = tuple[str, str, str] | None
+Problem = tuple[str, str, str] | None
 
 
 def read_job(project: Project) -> dict[str, Any]:
-    """The job file, checked. Raises ScaffoldError naming the line and key that is wrong."""
+    """Return the job file, checked. Raises ScaffoldError naming the line and key that is wrong."""
     path = project.root / JOB
     job = read_yaml(path)
     for key, what, fix in problems(job, project):
@@ -64,14 +64,14 @@ def read_job(project: Project) -> dict[str, Any]:
 
 
 def place(path: Path, key: str) -> str:
-    """``job.yml:12: inputs.rows.path``; the line is that of what holds the key, where it misses."""
+    """Return ``job.yml:12: inputs.rows.path``; for a missing key, the line of what holds it."""
     at: Key = tuple(key.split(".")) if key else ()
     line = find_places(path.read_text(encoding="utf-8")).line(at)
     return f"{path}:{line}: {key}" if line else f"{path}: {key}".rstrip(": ")
 
 
 def problems(job: dict[str, Any], project: Project) -> Iterator[FileProblem]:
-    """Everything that is wrong with a job: its key, what, and the remedy."""
+    """Yield everything that is wrong with a job: its key, what, and the remedy."""
     checks = (_kind, _references, _sizes, _processes, _checkpoints, _compute, _paths)
     for check in (*checks, _environment, _secrets, _travel):
         found = check(job, project)
@@ -79,7 +79,7 @@ def problems(job: dict[str, Any], project: Project) -> Iterator[FileProblem]:
             yield FileProblem(*found)
 
 
-def _kind(job: dict[str, Any], project: Project) -> Found:
+def _kind(job: dict[str, Any], project: Project) -> Problem:
     if job.get("type") != "command":
         return "type", f"The job's type is {job.get('type')!r}.", "type: command"
     for key in MAPPINGS:
@@ -111,7 +111,7 @@ def _kind(job: dict[str, Any], project: Project) -> Found:
     return None
 
 
-def _references(job: dict[str, Any], project: Project) -> Found:
+def _references(job: dict[str, Any], project: Project) -> Problem:
     command = job.get("command")
     if not isinstance(command, str) or not command.strip():
         return "command", "The command is missing, or is no text.", "as `phi3scaffold new` wrote it"
@@ -132,7 +132,7 @@ def _references(job: dict[str, Any], project: Project) -> Found:
     return None
 
 
-def _sizes(job: dict[str, Any], project: Project) -> Found:
+def _sizes(job: dict[str, Any], project: Project) -> Problem:
     resources = _mapping(job.get("resources"))
     shared = resources.get("shm_size")
     if shared is None:
@@ -164,7 +164,7 @@ def _sizes(job: dict[str, Any], project: Project) -> Found:
     return None
 
 
-def _processes(job: dict[str, Any], project: Project) -> Found:
+def _processes(job: dict[str, Any], project: Project) -> Problem:
     count = _mapping(job.get("resources")).get("instance_count", 1)
     if isinstance(count, int) and count > 1 and not _mapping(job.get("distribution")).get("type"):
         return (
@@ -175,10 +175,10 @@ def _processes(job: dict[str, Any], project: Project) -> Found:
     return None
 
 
-def _checkpoints(job: dict[str, Any], project: Project) -> Found:
-    given = CHECKPOINTS.search(str(job.get("command")))
+def _checkpoints(job: dict[str, Any], project: Project) -> Problem:
+    option = CHECKPOINTS.search(str(job.get("command")))
     tier = str(_mapping(job.get("queue_settings")).get("job_tier"))
-    if given is None:
+    if option is None:
         if tier.lower() == "spot":
             return (
                 "command",
@@ -186,7 +186,7 @@ def _checkpoints(job: dict[str, Any], project: Project) -> Found:
                 "--checkpoints ${{outputs.checkpoints}}, and that output",
             )
         return None
-    match = REFERENCE.fullmatch(given[1])
+    match = REFERENCE.fullmatch(option[1])
     if match is None or not match[1].startswith("outputs."):
         return (
             "command",
@@ -205,7 +205,7 @@ def _checkpoints(job: dict[str, Any], project: Project) -> Found:
     return None
 
 
-def _compute(job: dict[str, Any], project: Project) -> Found:
+def _compute(job: dict[str, Any], project: Project) -> Problem:
     compute, key = job.get("compute"), "resources.instance_type"
     instance = _mapping(job.get("resources")).get("instance_type")
     needs_gpu = "--local" not in str(job.get("command")).split()
@@ -244,11 +244,11 @@ def _compute(job: dict[str, Any], project: Project) -> Found:
     return None
 
 
-def _paths(job: dict[str, Any], project: Project) -> Found:
+def _paths(job: dict[str, Any], project: Project) -> Problem:
     here = project.root / JOB.parent
     for name, value in _mapping(job.get("inputs")).items():
-        given = value if isinstance(value, dict) else {"path": value}
-        path, kind = given.get("path"), given.get("type")
+        entry = value if isinstance(value, dict) else {"path": value}
+        path, kind = entry.get("path"), entry.get("type")
         if name == "rows" and kind not in ("uri_folder", "uri_file", None):
             return f"inputs.{name}.type", f"Rows are no {kind}.", "uri_folder, or uri_file"
         key = f"inputs.{name}.path" if isinstance(value, dict) else f"inputs.{name}"
@@ -261,7 +261,7 @@ def _paths(job: dict[str, Any], project: Project) -> Found:
 
 
 def _address(path: str) -> tuple[str, str] | None:
-    """What is wrong with an address in Azure ML, and what to do."""
+    """Return what is wrong with an address in Azure ML, and what to do."""
     if path.startswith("azureml://registries/"):
         if not REGISTRY.fullmatch(path):
             base = re.split(r"/(?:labels|versions)(?:/|$)", path)[0].rstrip("/")
@@ -275,7 +275,7 @@ def _address(path: str) -> tuple[str, str] | None:
 
 
 def _here(path: str, kind: Any, here: Path) -> tuple[str, str] | None:
-    """What is wrong with a path of this machine, and what to do."""
+    """Return what is wrong with a path of this machine, and what to do."""
     if "://" in path:
         return None
     if not (here / path).exists():
@@ -287,7 +287,7 @@ def _here(path: str, kind: Any, here: Path) -> tuple[str, str] | None:
     return None
 
 
-def _environment(job: dict[str, Any], project: Project) -> Found:
+def _environment(job: dict[str, Any], project: Project) -> Problem:
     here = project.root / JOB.parent
     environment = job.get("environment")
     if not environment:
@@ -313,7 +313,7 @@ def _environment(job: dict[str, Any], project: Project) -> Found:
     return None
 
 
-def _secrets(job: dict[str, Any], project: Project) -> Found:
+def _secrets(job: dict[str, Any], project: Project) -> Problem:
     open_to_all = "This looks like a secret; whoever may see the job could read it."
     for name, value in _mapping(job.get("environment_variables")).items():
         if SECRET.search(str(value)) or re.fullmatch(
@@ -332,7 +332,7 @@ def _secrets(job: dict[str, Any], project: Project) -> Found:
     return None
 
 
-def _travel(job: dict[str, Any], project: Project) -> Found:
+def _travel(job: dict[str, Any], project: Project) -> Problem:
     code = job.get("code")
     there = project.root / JOB.parent / code if isinstance(code, str) else None
     if there is None or there.resolve() != project.root.resolve():

@@ -74,10 +74,10 @@ class JobLog:
         self._rest = b""
 
     def lines(self, *, ended: bool = False) -> Iterator[str]:
-        """The whole lines that are new; with `ended`, also an unfinished last one."""
+        """Yield the whole lines that are new; with `ended`, also an unfinished last one."""
         if self._container is None:
             self._container = self.workspace.container(ARTIFACTS)
-        with self.workspace.told():
+        with self.workspace.translated_errors():
             files = sorted(
                 self._container.list_blobs(name_starts_with=self.prefix), key=lambda b: b.name
             )
@@ -98,7 +98,7 @@ class JobLog:
 
 
 def studio(record: JobRecord) -> str:
-    """The job's page."""
+    """Return the address of the job's page."""
     scope = f"/subscriptions/{record.subscription_id}/resourceGroups/{record.resource_group}"
     place = f"{scope}/providers/Microsoft.MachineLearningServices/workspaces/{record.workspace}"
     return f"https://ml.azure.com/runs/{record.name}?wsid={place}"

@@ -46,7 +46,7 @@ class JobRecord:
 
 
 def read_record(project: Project) -> JobRecord | None:
-    """The project's job, or None where none was submitted (or the file cannot be read)."""
+    """Return the project's job, or None where none was submitted (or the file cannot be read)."""
     try:
         return JobRecord(**json.loads((project.gen / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -54,7 +54,7 @@ def read_record(project: Project) -> JobRecord | None:
 
 
 def fingerprint(project: Project) -> str:
-    """sha256 over every file that a job is made of; unchanged files are not read again."""
+    """Return a hash over every file that a job is made of; unchanged files are not read again."""
     cache = StatCache(project.gen / ".hashes.json")
     found = {}
     for name in INPUTS:

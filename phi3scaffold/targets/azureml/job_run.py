@@ -51,13 +51,13 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     def emit(event: Event) -> None:
         if rank.number != 0:
             return
-        tell(event)
+        print_event(event)
         if isinstance(event, StageEnded) and STAGES[event.stage].from_cloud != "never":
             folder = STAGES[event.stage].folder(project)
             atomic_publish.copy_whole(folder, results / folder.name)
-            made = manifest.read(folder)
-            if made and project.checkpoints:  # it is where it outlives the machine, too
-                shutil.rmtree(project.checkpoints / made.fingerprint[:16], ignore_errors=True)
+            published = manifest.read(folder)
+            if published and project.checkpoints:  # it is where it outlives the machine, too
+                shutil.rmtree(project.checkpoints / published.fingerprint[:16], ignore_errors=True)
 
     try:
         if rank.number == rank.leader:
@@ -67,18 +67,18 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
         if rows is not None and rank.number == rank.leader:
             place_rows(project, rows)
         if model is not None and rank.number == rank.leader:
-            found = whole_model(model, project.root / "model-input")
-            project = replace(project, given=found)
+            folder = whole_model(model, project.root / "model-input")
+            project = replace(project, given=folder)
         if rank.number == 0:
             for stage in STAGES.values():
                 folder = stage.folder(project)
                 with contextlib.suppress(OSError):  # one that is not whole is made again
                     atomic_publish.copy_whole(results / folder.name, folder)
-        with tracked(project, emit, here=False) as told:  # Azure ML sets MLflow's address
-            run_pipeline(project, up_to("report"), STAGES, told)
+        with tracked(project, emit, here=False) as tracked_emit:  # Azure ML sets MLflow's address
+            run_pipeline(project, up_to("report"), STAGES, tracked_emit)
     except ScaffoldError as error:
         if rank.number == 0:
-            tell(Failure(error))
+            print_event(Failure(error))
         raise
     finally:
         log = log_file(project)
@@ -87,7 +87,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
             shutil.copyfile(log, results / LOG / log.name)
 
 
-def tell(event: Event) -> None:
+def print_event(event: Event) -> None:
     """Print an event as one line, which `job_log.follow` reads."""
     sys.stdout.write(json.dumps(to_json(event)) + "\n")
     sys.stdout.flush()
@@ -124,7 +124,7 @@ def place_rows(project: Project, rows: Path) -> None:
 
 
 def whole_model(folder: Path, place: Path) -> Path:
-    """The folder with config, weights and tokenizer in one.
+    """Return the folder with config, weights and tokenizer in one.
 
     MLflow models keep them apart: ``data/model`` and ``data/tokenizer`` (hftransformersv2), or
     ``model`` and ``components/tokenizer`` (transformers). Then links to both are put into `place`.

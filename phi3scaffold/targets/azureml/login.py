@@ -45,7 +45,7 @@ class Login:
         self._tokens: dict[str, str | ScaffoldError] = {}
 
     def token(self, resource: str) -> str:
-        """An access token for a resource such as `MANAGEMENT`.
+        """Return an access token for a resource such as `MANAGEMENT`.
 
         Raises:
             ScaffoldError: nobody is logged in, or Azure does not accept the login.
@@ -78,7 +78,7 @@ class Login:
             raise _why(str(getattr(error, "message", error))) from None
 
     def get(self, url: str, resource: str, query: dict[str, str]) -> dict[str, Any]:
-        """A document. Raises Refused, Unreachable, or what `token` raises."""
+        """Return a document. Raises Refused, Unreachable, or what `token` raises."""
         import requests
 
         headers = {"Authorization": f"Bearer {self.token(resource)}"}
@@ -92,14 +92,14 @@ class Login:
             content = {}
         content = content if isinstance(content, dict) else {}
         if not answer.ok:
-            said = content.get("error")
-            told = said.get("message") if isinstance(said, dict) else None
-            raise Refused(answer.status_code, _first_line(told or answer.reason), url)
+            details = content.get("error")
+            message = details.get("message") if isinstance(details, dict) else None
+            raise Refused(answer.status_code, _first_line(message or answer.reason), url)
         return content
 
 
 def _why(message: str) -> ScaffoldError:
-    """What the long message says about every way to log in that was tried."""
+    """Return what the long message says about every way to log in that was tried."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     for line in lines:
         if "AADSTS" in line:  # Azure's own word

@@ -23,7 +23,7 @@ def project_of(context: DoctorContext) -> Project:
 
 
 def settings_of(project: Project) -> WorkspaceSettings:
-    """Which workspace. Raises Skip where that is not known: azure-settings says so."""
+    """Return which workspace it is. Raises Skip where that is not known: azure-settings says so."""
     try:
         return read_settings(project)
     except ScaffoldError:
@@ -31,18 +31,18 @@ def settings_of(project: Project) -> WorkspaceSettings:
 
 
 def group_of(settings: WorkspaceSettings) -> str:
-    """The resource group, as Resource Manager writes it."""
+    """Return the resource group, as Resource Manager writes it."""
     return f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
 
 
 def workspace_of(settings: WorkspaceSettings) -> str:
-    """The workspace, as Resource Manager writes it."""
+    """Return the workspace, as Resource Manager writes it."""
     kind = "Microsoft.MachineLearningServices/workspaces"
     return f"{group_of(settings)}/providers/{kind}/{settings.workspace}"
 
 
 def get(context: DoctorContext, path: str, version: str, **query: str) -> dict[str, Any]:
-    """A document of Resource Manager.
+    """Return a document of Resource Manager.
 
     Raises:
         Skip: nobody is logged in (azure-login says so), or Azure's SDK is not here.
@@ -60,7 +60,7 @@ def get(context: DoctorContext, path: str, version: str, **query: str) -> dict[s
 
 
 def require_sdk(context: DoctorContext) -> None:
-    """Raises Skip where this Python cannot ask Azure: azure-sdk, or environment, says why."""
+    """Skip where this Python cannot ask Azure: azure-sdk, or environment, says why."""
     if importlib.util.find_spec("azure") is None or not importlib.util.find_spec("azure.identity"):
         other = any(one.installed("azure-identity") for one in context.environments)
         raise Skip(
@@ -71,5 +71,5 @@ def require_sdk(context: DoctorContext) -> None:
 
 
 def command_line() -> str:
-    """What comes before a command of `az`, where it is not installed."""
+    """Return what comes before a command of `az`, where it is not installed."""
     return "" if shutil.which("az") else "install the Azure CLI (aka.ms/azcli), then "

@@ -48,8 +48,8 @@ def request_for(project: Project, settings: WorkspaceSettings) -> JobRequest:
     label = re.sub(r"[^A-Za-z0-9]+", "-", project.root.name).strip("-")[:40] or "project"
     name = f"{label}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     output = job["outputs"]["results"]
-    given = output.get("path") if isinstance(output, dict) else None
-    uri = given or "azureml://datastores/workspaceblobstore/paths/azureml/${{name}}/results/"
+    named = output.get("path") if isinstance(output, dict) else None
+    uri = named or "azureml://datastores/workspaceblobstore/paths/azureml/${{name}}/results/"
     uri = uri.replace("${{name}}", name).replace("${{output_name}}", "results")
     match = job_checks.DATASTORE.fullmatch(uri)
     if match is None:
@@ -83,7 +83,7 @@ def request_for(project: Project, settings: WorkspaceSettings) -> JobRequest:
 
 
 def dry_run(project: Project) -> dict[str, Any]:
-    """The exact request, and what would be uploaded with it."""
+    """Return the exact request, and what would be uploaded with it."""
     request = request_for(project, read_settings(project))
     record = request.record
     scope = f"subscriptions/{record.subscription_id}/resourceGroups/{record.resource_group}"
@@ -97,7 +97,7 @@ def dry_run(project: Project) -> dict[str, Any]:
 
 
 def connect(project: Project, record: JobRecord | None = None) -> Workspace:
-    """The workspace of a job; without one, the workspace that the settings name."""
+    """Connect to the workspace of a job; without one, the workspace that the settings name."""
     if record is None:
         return Workspace(read_settings(project))
     return Workspace(
@@ -106,7 +106,7 @@ def connect(project: Project, record: JobRecord | None = None) -> Workspace:
 
 
 def current(project: Project) -> JobRecord:
-    """The project's job. Raises ScaffoldError where there is none."""
+    """Return the project's job. Raises ScaffoldError where there is none."""
     record = read_record(project)
     if record is None:
         raise ScaffoldError(
@@ -118,7 +118,7 @@ def current(project: Project) -> JobRecord:
 
 
 def submit(project: Project, emit: Emit, *, again: bool = False) -> JobRecord:
-    """The job for the project as it is: the one that runs or has completed, else a new one.
+    """Return the job for the project as it is: the one that runs or has completed, else a new one.
 
     Args:
         again: a new one in any case.
@@ -135,10 +135,10 @@ def submit(project: Project, emit: Emit, *, again: bool = False) -> JobRecord:
                 record.save(project)
         same = record.fingerprint == fingerprint(project)
         if record.state and record.state not in ENDED:
-            told = f"attached to the job {record.name}, {record.state}"
+            message = f"attached to the job {record.name}, {record.state}"
             if not same:
-                told += "; the project has changed since: --again submits it as it is now"
-            _note(emit, told)
+                message += "; the project has changed since: --again submits it as it is now"
+            _note(emit, message)
             return record
         if same and record.state == "Completed":
             return record

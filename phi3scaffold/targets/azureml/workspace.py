@@ -1,7 +1,7 @@
 """The workspace through Azure's SDK: the only file that imports it.
 
 The SDK retries what is worth retrying (429, 5xx, broken connections) and renews tokens by itself;
-what still fails is told as what to do about it.
+what still fails is said as what to do about it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Workspace:
 
     def __init__(self, settings: WorkspaceSettings) -> None:
         self.settings = settings
-        with _told(settings):
+        with _translated_errors(settings):
             _quiet()
             from azure.ai.ml import MLClient
             from azure.identity import DefaultAzureCredential
@@ -56,14 +56,14 @@ class Workspace:
         """Upload what the job file names and create the job."""
         job = load(path, changes)
         # The SDK ends each upload with blank lines, whatever show_progress says.
-        with _told(self.settings), contextlib.redirect_stderr(io.StringIO()):
+        with _translated_errors(self.settings), contextlib.redirect_stderr(io.StringIO()):
             self.client.jobs.create_or_update(job)
 
     def state(self, name: str) -> str | None:
-        """The job's status, such as ``Running``; None where there is no such job."""
+        """Return the job's status, such as ``Running``; None where there is no such job."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with _told(self.settings):
+        with _translated_errors(self.settings):
             try:
                 status = self.client.jobs.get(name).status
             except ResourceNotFoundError:
@@ -71,20 +71,20 @@ class Workspace:
             return str(getattr(status, "value", status))
 
     def vault(self) -> str:
-        """The name of the workspace's own Key Vault."""
-        with _told(self.settings):
+        """Return the name of the workspace's own Key Vault."""
+        with _translated_errors(self.settings):
             found = self.client.workspaces.get(self.settings.workspace).key_vault
         return str(found).rstrip("/").rsplit("/", 1)[-1]
 
     def cancel(self, name: str) -> None:
-        with _told(self.settings):
+        with _translated_errors(self.settings):
             self.client.jobs.begin_cancel(name)
 
     def container(self, datastore: str) -> Any:
-        """A client of the datastore's container: by its key or SAS, else by the login."""
+        """Return a client of the datastore's container: by its key or SAS, else by the login."""
         from azure.storage.blob import ContainerClient
 
-        with _told(self.settings):
+        with _translated_errors(self.settings):
             store = self.client.datastores.get(datastore, include_secrets=True)
             credentials = store.credentials
             secret = getattr(credentials, "account_key", None) or getattr(
@@ -100,9 +100,9 @@ class Workspace:
             )
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
+    def translated_errors(self) -> Iterator[None]:
         """Turn what clients of `container` raise into our errors."""
-        with _told(self.settings):
+        with _translated_errors(self.settings):
             yield
 
 
@@ -111,7 +111,7 @@ class Unreachable(ScaffoldError):
 
 
 def load(path: Path, changes: dict[str, Any]) -> Any:
-    """The job file as the SDK reads it, some keys (dotted) set.
+    """Load the job file as the SDK reads it, some keys (dotted) set.
 
     Raises:
         ScaffoldError: the SDK's schema refuses it.
@@ -124,16 +124,16 @@ def load(path: Path, changes: dict[str, Any]) -> Any:
     try:
         return load_job(path, params_override=[{key: value} for key, value in changes.items()])
     except Exception as error:
-        key, said = _refused_key(error)
+        key, message = _refused_key(error)
         raise ScaffoldError(
-            f"Azure ML's schema refuses the job: {said}",
+            f"Azure ML's schema refuses the job: {message}",
             where=place(path, key),
             fix="the keys of a job: https://aka.ms/ml-cli-v2-job-command-yaml-reference",
         ) from error
 
 
 def _refused_key(error: Exception) -> tuple[str, str]:
-    """The key (dotted) and what is wrong with it, from the JSON within the SDK's message."""
+    """Return the key (dotted) and what is wrong with it, from the JSON within the SDK's message."""
     decoder, keys = json.JSONDecoder(), []
     try:
         text = str(error)
@@ -153,7 +153,7 @@ def _refused_key(error: Exception) -> tuple[str, str]:
 
 
 def request(path: Path, changes: dict[str, Any]) -> dict[str, Any]:
-    """The body of the request that creates the job; what is uploaded shows as a local path."""
+    """Return the request that creates the job; what is uploaded shows as a local path."""
     job = load(path, changes)._to_job()  # as create_or_update does
     from azure.ai.ml._restclient.arm_ml_service._utils.model_base import SdkJSONEncoder
 
@@ -165,7 +165,7 @@ def request(path: Path, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def snapshot(root: Path) -> dict[str, int]:
-    """file -> bytes of what travels: the SDK's own reading of .amlignore."""
+    """Return file -> bytes of what travels: the SDK's own reading of .amlignore."""
     from azure.ai.ml._utils._asset_utils import get_ignore_file
 
     ignore = get_ignore_file(root)
@@ -179,7 +179,7 @@ def snapshot(root: Path) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def _told(settings: WorkspaceSettings) -> Iterator[None]:
+def _translated_errors(settings: WorkspaceSettings) -> Iterator[None]:
     try:
         from azure.core import exceptions as azure
     except ImportError:

@@ -43,7 +43,7 @@ class WorkspaceSettings:
 
 
 def read_settings(project: Project) -> WorkspaceSettings:
-    """The environment first, then .azureml/config.json, then ``azure:`` of project.yaml.
+    """Read the environment first, then .azureml/config.json, then ``azure:`` of project.yaml.
 
     Raises:
         ScaffoldError: one is missing everywhere, or a file cannot be understood.
@@ -70,7 +70,7 @@ def read_settings(project: Project) -> WorkspaceSettings:
 
 
 def found_where(project: Project, own: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """setting -> (its value, where it was found), of those that are set anywhere.
+    """Return setting -> (its value, where it was found), of those that are set anywhere.
 
     Args:
         project: the project.
@@ -117,7 +117,7 @@ def check_own(own: Any, path: Path) -> tuple[str, ...]:
 
 
 def _refuse_no_name(own: dict[str, Any], key: str, path: Path) -> None:
-    """A name as Key Vault has them; anything else could be the secret itself."""
+    """Refuse anything but a name as Key Vault has them; it could be the secret itself."""
     value = own.get(key)
     if value is not None and not (isinstance(value, str) and NAME.fullmatch(value)):
         raise ScaffoldError(
@@ -128,7 +128,7 @@ def _refuse_no_name(own: dict[str, Any], key: str, path: Path) -> None:
 
 
 def forms(names: Any, where: str) -> tuple[str, ...]:
-    """Names of forms, the adapter first. Raises ScaffoldError for what is none."""
+    """Return names of forms, the adapter first. Raises ScaffoldError for what is none."""
     wrong = [name for name in names if name not in FORMS] if isinstance(names, list) else [names]
     if wrong:
         raise ScaffoldError(

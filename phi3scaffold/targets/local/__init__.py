@@ -1,1 +1,1 @@
-"""This machine: its processor, an NVIDIA GPU, or the processor and later DirectML."""
+"""The machine at hand: its processor, an NVIDIA GPU, or the processor and later DirectML."""

@@ -11,7 +11,7 @@ from phi3scaffold.targets.local.cuda import check_cuda
 
 
 class Cpu(Target):
-    """This machine's processor."""
+    """The processor of this machine."""
 
     name = "cpu"
 

@@ -27,7 +27,7 @@ KEYS = [
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(olive_keys, "_asked", {})
+    monkeypatch.setattr(olive_keys, "_answers", {})
 
 
 @pytest.mark.parametrize(("old", "new", "key", "what"), KEYS)
@@ -54,16 +54,16 @@ def test_what_has_become_of_an_older_key(make: Make) -> None:
 def test_the_answer_is_kept_until_the_config_changes(make: Make) -> None:
     root = make()
     assert found(root, "olive_keys") == []
-    kept = root / olive_keys.KEPT
-    identity = json.loads(kept.read_text(encoding="utf-8"))["identity"]
-    olive_keys._asked.clear()
+    cache = root / olive_keys.CACHE
+    identity = json.loads(cache.read_text(encoding="utf-8"))["identity"]
+    olive_keys._answers.clear()
     begun = time.monotonic()
     assert found(root, "olive_keys", quick=True) == []
     assert time.monotonic() - begun < 1
     change(root, OLIVE, '"alpha": 32,', '"alpha": 16,')
     assert [one.state for one in olive_keys.check(LintContext(root, quick=True))] == ["skipped"]
     assert found(root, "olive_keys") == []
-    assert json.loads(kept.read_text(encoding="utf-8"))["identity"] != identity
+    assert json.loads(cache.read_text(encoding="utf-8"))["identity"] != identity
 
 
 def test_without_olive_it_is_skipped(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,5 +74,5 @@ def test_without_olive_it_is_skipped(make: Make, monkeypatch: pytest.MonkeyPatch
 
 def test_a_folder_that_cannot_be_written_to(make: Make) -> None:
     root = make()
-    (Path(root) / olive_keys.KEPT).mkdir(parents=True)
+    (Path(root) / olive_keys.CACHE).mkdir(parents=True)
     assert found(root, "olive_keys") == []

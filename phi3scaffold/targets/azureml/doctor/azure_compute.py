@@ -38,8 +38,8 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     project = project_of(context)
     job, settings = job_of(project), settings_of(project)
     if not job.get("compute"):
-        told = f"serverless: {job['resources']['instance_type']}"
-        yield Finding(ID, "ok", told, where=f"{project.root / JOB}: resources.instance_type")
+        message = f"serverless: {job['resources']['instance_type']}"
+        yield Finding(ID, "ok", message, where=f"{project.root / JOB}: resources.instance_type")
         return
     name, where = name_of(job), f"{project.root / JOB}: compute"
     place = f"--workspace-name {settings.workspace} --resource-group {settings.resource_group}"
@@ -49,8 +49,10 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         raise Skip("Azure does not answer") from None
     except Refused as error:
         if error.status == 404:
-            told, fix = f"There is no compute {name}", f"az ml compute list {place} -o table"
-            yield Finding(ID, "error", told, where, f"{fix}; or make it: {_make(name, place, job)}")
+            message, fix = f"There is no compute {name}", f"az ml compute list {place} -o table"
+            yield Finding(
+                ID, "error", message, where, f"{fix}; or make it: {_make(name, place, job)}"
+            )
         else:
             yield Finding(ID, "error", error.what, where=where)
         return
@@ -62,7 +64,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 
 
 def job_of(project: Project) -> dict[str, Any]:
-    """The job file. Raises Skip where it is wrong: azure-job says how."""
+    """Return the job file. Raises Skip where it is wrong: azure-job says how."""
     try:
         return read_job(project)
     except ScaffoldError:
@@ -76,7 +78,7 @@ def name_of(job: dict[str, Any]) -> str:
 def compute_of(
     context: DoctorContext, settings: WorkspaceSettings, job: dict[str, Any]
 ) -> dict[str, Any]:
-    """The compute's document. Raises as `get` does."""
+    """Return the compute's document. Raises as `get` does."""
     found = get(context, f"{workspace_of(settings)}/computes/{name_of(job)}", ML)
     found.setdefault("properties", {})
     return found
@@ -92,9 +94,9 @@ def _wrong(
     kinds = KINDS[project.target]
     show = f"az ml compute show --name {name} {place}"
     if kind not in kinds:
-        told = f"{name} is of the kind {kind}; --target {project.target} needs "
-        told += " or ".join(kinds)
-        yield Finding(ID, "error", told, where, f"az ml compute list {place} -o table")
+        message = f"{name} is of the kind {kind}; --target {project.target} needs "
+        message += " or ".join(kinds)
+        yield Finding(ID, "error", message, where, f"az ml compute list {place} -o table")
         return
     state = found["properties"].get("provisioningState")
     if state in ("Failed", "Deleting", "Canceled"):
@@ -104,19 +106,19 @@ def _wrong(
         return
     size = str(inner.get("vmSize") or "")
     if needs_gpu and size and not GPU.match(size):
-        told = f"{name} has machines of {size}, which have no NVIDIA GPU"
-        yield Finding(ID, "error", told, where, _make("gpu-cluster", place, job))
+        message = f"{name} has machines of {size}, which have no NVIDIA GPU"
+        yield Finding(ID, "error", message, where, _make("gpu-cluster", place, job))
     most = (inner.get("scaleSettings") or {}).get("maxNodeCount")
     nodes = (job.get("resources") or {}).get("instance_count", 1)
     if most is not None and most < nodes:
-        told = f"{name} grows to {most} machines; the job asks for {nodes}"
+        message = f"{name} grows to {most} machines; the job asks for {nodes}"
         fix = f"az ml compute update --name {name} --max-instances {nodes} {place}"
-        yield Finding(ID, "error", told, where, fix)
+        yield Finding(ID, "error", message, where, fix)
     managed = (job.get("identity") or {}).get("type") in ("managed", "managed_identity")
     if managed and not found.get("identity"):
-        told = f"{name} has no managed identity, and the job asks for it"
+        message = f"{name} has no managed identity, and the job asks for it"
         fix = f"az ml compute update --name {name} --identity-type system_assigned {place}"
-        yield Finding(ID, "warning", told, where, fix)
+        yield Finding(ID, "warning", message, where, fix)
 
 
 def _instance_type(
@@ -126,13 +128,13 @@ def _instance_type(
     types = inner.get("instanceTypes") or {}
     where = f"{project.root / JOB}: resources.instance_type"
     if types and wanted not in types:
-        told = f"The cluster has no instance type {wanted!r}; it has {', '.join(types)}"
-        yield Finding(ID, "error", told, where, "one of those; kubectl get instancetype")
+        message = f"The cluster has no instance type {wanted!r}; it has {', '.join(types)}"
+        yield Finding(ID, "error", message, where, "one of those; kubectl get instancetype")
     elif types and needs_gpu:
         resources = (types[wanted] or {}).get("resources") or {}
         if not any("gpu" in key for key in (resources.get("limits") or {})):
-            told = f"The instance type {wanted!r} has no GPU"
-            yield Finding(ID, "error", told, where, "one with nvidia.com/gpu among its limits")
+            message = f"The instance type {wanted!r} has no GPU"
+            yield Finding(ID, "error", message, where, "one with nvidia.com/gpu among its limits")
 
 
 def _inner(found: dict[str, Any]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 
 
 def may(action: str, granted: list[dict[str, Any]]) -> bool:
-    """Whether one of the roles allows it: in its actions, and not in its notActions."""
+    """Tell whether one of the roles allows it: in its actions, and not in its notActions."""
     return any(
         _among(action, one.get("actions")) and not _among(action, one.get("notActions"))
         for one in granted

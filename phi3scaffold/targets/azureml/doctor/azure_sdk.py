@@ -21,8 +21,8 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     where = f"{one.name}: {one.folder}"
     missing = [name for name in PACKAGES if one.installed(name) is None]
     if missing:
-        told = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
-        yield Finding(ID, "error", told, where=where, fix=context.setup)
+        message = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        yield Finding(ID, "error", message, where=where, fix=context.setup)
     else:
-        told = ", ".join(f"{name} {one.installed(name)}" for name in PACKAGES)
-        yield Finding(ID, "ok", told, where=where)
+        message = ", ".join(f"{name} {one.installed(name)}" for name in PACKAGES)
+        yield Finding(ID, "ok", message, where=where)

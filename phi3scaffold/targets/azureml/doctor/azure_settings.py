@@ -31,5 +31,5 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         return
     own = read_yaml(project.root / MARKER).get("azure") or {}
     sources = dict.fromkeys(source for _, source in found_where(project, own).values())
-    told = f"{settings.workspace} in {settings.resource_group}"
-    yield Finding(ID, "ok", told, where=", ".join(sources))
+    message = f"{settings.workspace} in {settings.resource_group}"
+    yield Finding(ID, "ok", message, where=", ".join(sources))

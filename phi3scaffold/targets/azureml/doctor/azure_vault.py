@@ -52,7 +52,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 
 
 def _own_vault(context: DoctorContext, settings: WorkspaceSettings) -> str:
-    """The workspace's own vault, as Resource Manager writes it."""
+    """Return the workspace's own vault, as Resource Manager writes it."""
     try:
         found = get(context, workspace_of(settings), ML)
     except (Refused, Unreachable):
@@ -68,17 +68,19 @@ def _secret(context: DoctorContext, vault: str, secret: str) -> Iterator[Finding
     try:
         versions = context.login.get(f"{where}/versions", VAULT, query).get("value")
     except Unreachable:
-        told = f"The vault {vault} is not there, or cannot be reached"
-        yield Finding(ID, "error", told, url, f"az keyvault show --name {vault}")
+        message = f"The vault {vault} is not there, or cannot be reached"
+        yield Finding(ID, "error", message, url, f"az keyvault show --name {vault}")
     except Refused as error:
         if error.status == 404:
             yield Finding(ID, "error", f"{vault} has no secret {secret}", where, fix)
         else:
-            told = f"Whether {vault} has the secret {secret} is not for you to see ({error.status})"
+            message = (
+                f"Whether {vault} has the secret {secret} is not for you to see ({error.status})"
+            )
             yield Finding(
                 ID,
                 "note",
-                told,
+                message,
                 where,
                 "az role assignment create --role 'Key Vault Reader' --assignee "
                 f"$(az ad signed-in-user show --query id -o tsv) --scope $(az keyvault show "
@@ -96,7 +98,7 @@ def _secret(context: DoctorContext, vault: str, secret: str) -> Iterator[Finding
 def _identity(
     context: DoctorContext, project: Project, settings: WorkspaceSettings, vault: str
 ) -> Iterator[Finding]:
-    """Whether the compute's managed identity may read secrets there."""
+    """Check that the compute's managed identity may read secrets there."""
     try:
         job = job_of(project)
         if not job.get("compute"):
@@ -133,7 +135,7 @@ def _principals(identity: dict[str, Any]) -> list[str]:
 
 
 def _by_role(properties: dict[str, Any]) -> bool:
-    """Whether the vault goes by roles; the older way is a list of policies."""
+    """Tell whether the vault goes by roles; the older way is a list of policies."""
     by_role = properties.get("enableRbacAuthorization")
     return not properties.get("accessPolicies") if by_role is None else bool(by_role)
 
