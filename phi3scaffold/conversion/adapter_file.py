@@ -63,9 +63,9 @@ def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> Lora:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    config = check_kind(folder)
+    config = check_adapter_type(folder)
     try:
-        found = load_file(folder / WEIGHTS)
+        weights = load_file(folder / WEIGHTS)
     except FileNotFoundError:
         raise ScaffoldError(
             "The adapter has no weights as safetensors; nothing else is loaded.",
@@ -76,7 +76,7 @@ def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> Lora:
             f"The adapter's weights cannot be read: {error}.", where=folder / WEIGHTS
         ) from None
     tensors, ranks = {}, set()
-    for key in found:
+    for key in weights:
         module = key.removeprefix(PREFIX).removesuffix(A).removesuffix(B)
         if key not in (f"{PREFIX}{module}{A}", f"{PREFIX}{module}{B}") or module not in slots:
             raise ScaffoldError(
@@ -86,7 +86,7 @@ def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> Lora:
                 + ", ".join(sorted({name.rpartition(".")[2] for name in slots})),
             )
     for module, slot in slots.items():
-        a, b = (found.get(f"{PREFIX}{module}{suffix}") for suffix in (A, B))
+        a, b = (weights.get(f"{PREFIX}{module}{suffix}") for suffix in (A, B))
         if a is None and b is None:
             continue
         fits = (
@@ -128,13 +128,13 @@ def write_lora(lora: Lora, slots: dict[str, LoraSlot], path: Path) -> None:
         typed = tensor.to(types[element])
         array = (typed.view(torch.uint16) if element == TensorProto.BFLOAT16 else typed).numpy()
         values[name] = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, element)
-    made = onnxruntime.AdapterFormat()
-    made.set_parameters(values)
-    made.export_adapter(str(path))
+    adapter = onnxruntime.AdapterFormat()
+    adapter.set_parameters(values)
+    adapter.export_adapter(str(path))
 
 
-def check_kind(folder: Path) -> dict[str, Any]:
-    """An adapter's settings. Raises ScaffoldError where it is more than A and B over its base."""
+def check_adapter_type(folder: Path) -> dict[str, Any]:
+    """Return an adapter's settings. Raises ScaffoldError where it is more than A and B."""
     config = read_json(folder / CONFIG)
     kind = str(config.get("peft_type"))
     more = [key for key in MORE_THAN_A_AND_B if config.get(key)]
@@ -153,7 +153,7 @@ def check_kind(folder: Path) -> dict[str, Any]:
 
 
 def _scale(config: dict[str, Any], module: str, rank: int) -> float:
-    """alpha / r, or alpha / sqrt(r) for rank-stabilized LoRA (Kalajdzievski, arXiv:2312.03732)."""
+    """Return alpha / r, or alpha / sqrt(r) for rank-stabilized LoRA (arXiv:2312.03732)."""
     patterns = config.get("alpha_pattern") or {}
     own = (key for key in patterns if re.fullmatch(rf"(.*\.)?({key})", module))  # as PEFT does
     key = next(own, None)

@@ -52,7 +52,7 @@ def check_adapters(project: Project) -> None:
                 where=place,
                 fix="name the folder of a PEFT adapter, or take the line out",
             )
-        adapter_file.check_kind(folder)
+        adapter_file.check_adapter_type(folder)
 
 
 def build_adapters(

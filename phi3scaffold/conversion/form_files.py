@@ -1,4 +1,4 @@
-"""What every form's folder carries beside its weights: tokenizer, template, prompt, stop ids."""
+"""Files of every form's folder beside its weights: tokenizer, template, prompt, stop ids."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TOKENIZER_FILES = (
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
-    """Every form carries its tokenizer and chat template, byte for byte the base model's."""
+    """Copy the base model's tokenizer and chat template, byte for byte."""
     for name in TOKENIZER_FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
 
 
 def project_prompt(project: Project) -> Prompt:
-    """The prompt that a project trains with, from its dataset.yaml and its base's tokenizer."""
+    """Return the prompt that a project trains with, of its dataset.yaml and base tokenizer."""
     from phi3scaffold.datasets.rendering import load_tokenizer, stop_ids
     from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.models.base_model import Base
@@ -56,7 +56,7 @@ def project_prompt(project: Project) -> Prompt:
 
 
 def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
-    """Generation stops at the end of the turn too; the hub's files often know only end of text."""
+    """Let generation stop at the end of the turn, too: the hub's files often lack it."""
     content: dict[str, Any] = {}
     if generation_config.is_file():
         content = json.loads(generation_config.read_text(encoding="utf-8"))
@@ -65,28 +65,28 @@ def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
 
 
 def set_genai_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
-    """The same for ONNX Runtime GenAI, where the weights' own generation_config does not say it."""
+    """Set the stop ids of ONNX Runtime GenAI, where generation_config.json lacks them."""
     settings = json.loads(genai_config.read_text(encoding="utf-8"))
     settings["model"]["eos_token_id"] = list(stop)
     genai_config.write_text(json.dumps(settings, indent=4) + "\n", encoding="utf-8")
 
 
 def check_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
-    """An ONNX model that does not know the end of the turn would talk on forever.
+    """Refuse an ONNX model without the end of the turn: its answers would not end.
 
     Raises:
         ScaffoldError: it does not (exit code 1).
     """
-    found = json.loads(genai_config.read_text(encoding="utf-8"))["model"]["eos_token_id"]
-    found = found if isinstance(found, list) else [found]
-    if not set(stop) <= set(found):
+    ids = json.loads(genai_config.read_text(encoding="utf-8"))["model"]["eos_token_id"]
+    ids = ids if isinstance(ids, list) else [ids]
+    if not set(stop) <= set(ids):
         raise ScaffoldError(
-            f"The ONNX model stops at {found}, the trained one at {list(stop)}.",
+            f"The ONNX model stops at {ids}, the trained one at {list(stop)}.",
             where=genai_config,
             exit_code=FAILED_RUN,
         )
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below `folder`."""
+    """Return the bytes of all files below `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -26,11 +26,11 @@ class KQuant(kquant.KQuant):
 
 @contextlib.contextmanager
 def _in_pieces() -> Iterator[None]:
-    """While it lasts, Olive's KQuant searches in pieces of whole rows."""
+    """Let Olive's KQuant search in pieces of whole rows."""
     whole = kquant.kquant_find_qparams
 
     def search(weight: torch.Tensor, **settings: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """weight [out, in] -> scales and zero points, each [out, blocks], as Olive's."""
+        """Return scales and zero points, each [out, blocks], of a weight [out, in]."""
         pieces = [
             whole(rows, **settings) for rows in weight.split(max(1, PIECE // weight.shape[1]))
         ]

@@ -4,7 +4,7 @@
 A and B are graph inputs of any rank. Each has a default of rank 0, so that without an adapter, or
 with one that leaves this projection alone, the sum is exactly the base's output.
 
-Why not Olive's own road (ModelBuilder with the adapter, its LoRA nodes kept out of the
+Why not Olive's own way (ModelBuilder with the adapter, its LoRA nodes kept out of the
 quantization, then ExtractAdapters): ModelBuilder looks at an adapter only over 16-bit weights, and
 the int4 export of those needs more than 24 GB at 3.8 billion parameters; it makes the graph of one
 adapter; its names are not PEFT's. Here the quantized checkpoint is exported as always, its external
@@ -78,7 +78,7 @@ def add_lora_inputs(path: Path, family: Family = DEFAULT) -> None:
 
 
 def lora_slots(path: Path) -> dict[str, LoraSlot]:
-    """The modules, as PEFT names them, that the graph at `path` takes an adapter for."""
+    """Return the modules, by their PEFT names, that the graph at `path` takes an adapter for."""
     import onnx
 
     graph = onnx.load(path, load_external_data=False).graph
@@ -96,7 +96,7 @@ def lora_slots(path: Path) -> dict[str, LoraSlot]:
 
 
 def _projections(graph: Any, path: Path, family: Family) -> dict[str, list[Any]]:
-    """Module as PEFT names it -> its nodes, one, or the parts of a fused one in their order."""
+    """Return PEFT's name of each module -> its node, or the parts of a fused one in order."""
     found: dict[str, dict[str, Any]] = {}
     whole_of = {part: whole for whole, parts in family.fused.items() for part in parts}
     for node in graph.node:
@@ -120,7 +120,7 @@ def _projections(graph: Any, path: Path, family: Family) -> dict[str, list[Any]]
 def _lora_nodes(
     graph: Any, name: str, parts: list[Any], sizes: list[tuple[int, int, int]]
 ) -> list[Any]:
-    """Add the inputs of one module; the nodes that make PART/lora of x, A and B for each part."""
+    """Add the inputs of one module; return the nodes that compute PART/lora for each part."""
     from onnx import TensorProto, helper
 
     features_in, _, element = sizes[0]
@@ -148,7 +148,7 @@ def _lora_nodes(
 
 
 def _sizes(node: Any, weights: dict[str, Any], path: Path) -> tuple[int, int, int]:
-    """(input features, output features, element type) of one projection."""
+    """Return (input features, output features, element type) of one projection."""
     if node.op_type == "MatMulNBits":
         attributes = {attribute.name: attribute.i for attribute in node.attribute}
         return attributes["K"], attributes["N"], weights[node.input[2]].data_type

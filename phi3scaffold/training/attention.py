@@ -1,4 +1,4 @@
-"""Attention over packed rows: one call of SDPA a row, so that no row looks at another.
+"""Attention over packed rows: one call of SDPA a row, so that no row attends to another.
 
 transformers can do the same with a mask, but then every token is multiplied with every other one
 of the pack: of 16 rows, fifteen sixteenths of that work are thrown away. SDPA's backward on a CPU
@@ -31,7 +31,7 @@ def attend_row_by_row(
     cu_seq_lens_q: torch.Tensor | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention inside each row; without row bounds (while generating), SDPA's own.
+    """Attend causally inside each row; without row bounds (while generating), as SDPA does.
 
     Args:
         module: the attention layer, which knows how many queries share a key.
@@ -83,7 +83,7 @@ def _attend(
 
 
 def _window(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
-    """What a row longer than the window may look at; None where that is all before it."""
+    """Return what a row longer than the window may attend to; None for a shorter row."""
     if window is None or length <= window:
         return None
     back = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)
@@ -93,7 +93,7 @@ def _window(length: int, window: int | None, device: torch.device) -> torch.Tens
 def _mask(
     *args: Any, attention_mask: torch.Tensor | None = None, **settings: Any
 ) -> torch.Tensor | None:
-    """No mask where nothing is padded: packed rows need none."""
+    """Return no mask where nothing is padded: packed rows need none."""
     if attention_mask is None:
         return None
     return sdpa_mask(*args, attention_mask=attention_mask, **settings)

@@ -1,4 +1,4 @@
-"""Whole states of a training, so that one that was killed goes on.
+"""Checkpoints: whole states of a training, so that an interrupted one can resume.
 
 A checkpoint is the adapter, the optimizer's and the schedule's state, the Trainer's, and each
 rank's random numbers. The Trainer writes it into scratch; then rank 0 copies it to where it
@@ -23,7 +23,7 @@ import transformers
 from phi3scaffold.pipeline import atomic_publish, manifest, ranks
 from phi3scaffold.pipeline.hashing import StatCache
 
-KEEP = 2  # the newest; the one before the last is for when the last is broken
+NEWEST = 2  # that stay; the one before the last is for when the last is damaged
 # What resuming reads. The Trainer also writes a pickle of its arguments, which nobody needs.
 FILES = (
     "adapter_config.json",
@@ -38,7 +38,7 @@ FILES = (
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where a training goes on: a folder that the Trainer reads, the steps and seconds so far."""
+    """Where a training resumes: a folder that the Trainer reads, the steps and seconds so far."""
 
     folder: Path
     step: int
@@ -51,39 +51,42 @@ class Checkpoints:
 
     Attributes:
         folder: where they outlive the process; it may not exist yet.
-        fingerprint: of what is trained; a checkpoint of anything else is not taken.
-        minutes: a checkpoint is due after so many; None for none but the config's own.
+        fingerprint: of what is trained; a checkpoint of anything else is not used.
+        minutes: between two checkpoints; None: only those of the config.
     """
 
     folder: Path
     fingerprint: str
     minutes: float | None
 
-    def take(self, scratch: Path) -> ResumePoint | None:
-        """The newest whole one, in a folder below `scratch`; every rank gets rank 0's."""
-        found = self._newest() if ranks.here().number == 0 else None
-        said = found and (found[1].facts, {name: _read(found[0], name) for name in found[1].files})
+    def restore(self, scratch: Path) -> ResumePoint | None:
+        """Write the newest whole one into a folder below `scratch`; every rank gets rank 0's."""
+        newest = self._newest() if ranks.here().number == 0 else None
+        content = None
+        if newest:
+            folder, record = newest
+            content = (record.facts, {name: _read(folder, name) for name in record.files})
         if ranks.here().size > 1:
-            box = [said]
+            box = [content]
             torch.distributed.broadcast_object_list(box)
-            said = box[0]
-        if not said:
+            content = box[0]
+        if not content:
             return None
-        facts, files = said
+        facts, files = content
         place = scratch / f"{transformers.trainer_utils.PREFIX_CHECKPOINT_DIR}-{facts['step']}"
         place.mkdir(parents=True)
-        for name, content in files.items():
-            (place / name).write_bytes(content)
+        for name, data in files.items():
+            (place / name).write_bytes(data)
         return ResumePoint(place, facts["step"], facts["seconds"])
 
-    def keep(self, made: Path, step: int, seconds: float) -> None:
+    def save(self, source: Path, step: int, seconds: float) -> None:
         """Copy one that the Trainer has made; remove all but the newest. For rank 0."""
-        for path in made.iterdir():
+        for path in source.iterdir():
             if not any(path.match(pattern) for pattern in FILES):
                 path.unlink()
-        cache = StatCache(made / "none")
-        files = manifest.list_files(made, cache)
-        about = manifest.Manifest(
+        cache = StatCache(source / "none")
+        files = manifest.list_files(source, cache)
+        record = manifest.Manifest(
             stage="checkpoint",
             fingerprint=self.fingerprint,
             inputs={},
@@ -91,27 +94,27 @@ class Checkpoints:
             files=files,
             facts={"step": step, "seconds": seconds},
         )
-        manifest.write(made, about)
-        atomic_publish.copy_whole(made, self.folder / f"step-{step}")
-        for old in self._steps()[KEEP:]:
+        manifest.write(source, record)
+        atomic_publish.copy_whole(source, self.folder / f"step-{step}")
+        for old in self._steps()[NEWEST:]:
             shutil.rmtree(old, ignore_errors=True)
 
     def _newest(self) -> tuple[Path, manifest.Manifest] | None:
         for folder in self._steps():
-            made = manifest.read(folder)
+            record = manifest.read(folder)
             cache = StatCache(folder / "none")
-            if made is None or made.fingerprint != self.fingerprint:
+            if record is None or record.fingerprint != self.fingerprint:
                 continue
-            if manifest.first_difference(folder, made, cache) is None:
-                return folder, made
+            if manifest.first_difference(folder, record, cache) is None:
+                return folder, record
         return None
 
     def _steps(self) -> list[Path]:
-        """Their folders, the newest first."""
+        """Return the folders of all checkpoints, the newest first."""
         if not self.folder.is_dir():
             return []
-        found = [path for path in self.folder.iterdir() if path.name[5:].isdecimal()]
-        return sorted(found, key=lambda path: -int(path.name[5:]))
+        folders = [path for path in self.folder.iterdir() if path.name[5:].isdecimal()]
+        return sorted(folders, key=lambda path: -int(path.name[5:]))
 
 
 def _read(folder: Path, name: str) -> bytes:
@@ -119,19 +122,19 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 class SaveCheckpoints(transformers.TrainerCallback):
-    """Has the Trainer save when a checkpoint is due by rank 0's clock, and keeps what it saves.
+    """Has the Trainer save when a checkpoint is due by rank 0's clock, and copies what it saves.
 
     Args:
         checkpoints: where they go.
-        before: seconds that were trained before this process.
-        decided_by_rank_0: from what a rank thinks, what rank 0 thinks.
+        before: seconds of training before this process.
+        decide: turns each rank's decision into rank 0's.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, before: float, decided_by_rank_0: Callable[[bool], bool]
+        self, checkpoints: Checkpoints, before: float, decide: Callable[[bool], bool]
     ) -> None:
-        self.checkpoints, self.decided_by_rank_0 = checkpoints, decided_by_rank_0
-        self.began = time.monotonic() - before
+        self.checkpoints, self.decide = checkpoints, decide
+        self.start = time.monotonic() - before
         self.saved = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -142,39 +145,40 @@ class SaveCheckpoints(transformers.TrainerCallback):
             self.save_when_due(state, control)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.save_when_due(state, control)  # after the held-out loss, which then is in it
+        self.save_when_due(state, control)  # after the held-out loss, to include it
 
     def save_when_due(self, state: Any, control: Any) -> None:
+        """Ask the Trainer to save where a checkpoint is due."""
         minutes = self.checkpoints.minutes
         if minutes is None or state.global_step >= state.max_steps:
             return
-        if self.decided_by_rank_0(time.monotonic() - self.saved >= 60 * minutes):
+        if self.decide(time.monotonic() - self.saved >= 60 * minutes):
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         name = f"{transformers.trainer_utils.PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-        made = Path(args.output_dir) / name
+        saved = Path(args.output_dir) / name
         if ranks.here().size > 1:
             own = f"rng_state_{ranks.here().number}.pth"
             every: list[Any] = [None] * ranks.here().size
-            torch.distributed.all_gather_object(every, (own, _read(made, own)))
+            torch.distributed.all_gather_object(every, (own, _read(saved, own)))
             for name, content in every:
-                (made / name).write_bytes(content)
+                (saved / name).write_bytes(content)
         if ranks.here().number == 0:
-            self.checkpoints.keep(made, state.global_step, time.monotonic() - self.began)
-        if not args.load_best_model_at_end:  # it comes back to one of them
-            shutil.rmtree(made)
+            self.checkpoints.save(saved, state.global_step, time.monotonic() - self.start)
+        if not args.load_best_model_at_end:  # which loads one of them at the end
+            shutil.rmtree(saved)
         self.saved = time.monotonic()
 
 
 def decided_by_rank_0(trainer: transformers.Trainer) -> Callable[[bool], bool]:
-    """What rank 0 says, for every rank; without others, what is said."""
+    """Return a function from each rank's decision to rank 0's."""
     if trainer.accelerator.num_processes == 1:
         return bool
 
-    def ask(mine: bool) -> bool:
-        said = torch.tensor([float(mine)], device=trainer.args.device)
-        torch.distributed.broadcast(said, 0)
-        return bool(said.item())
+    def decide(mine: bool) -> bool:
+        decision = torch.tensor([float(mine)], device=trainer.args.device)
+        torch.distributed.broadcast(decision, 0)
+        return bool(decision.item())
 
-    return ask
+    return decide

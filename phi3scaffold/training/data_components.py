@@ -29,7 +29,7 @@ def rows_are_fresh(project: Project) -> bool:
 
 @Registry.register_dataset("phi3scaffold_rows")
 def phi3scaffold_rows(dataset: str, split: str, **_: Any) -> Prepared:
-    """One split (``train`` or ``held_out``) of the rows that a project's dataset.yaml names.
+    """Return one split (``train`` or ``held_out``) of the rows of a project's dataset.yaml.
 
     Raises:
         ScaffoldError: they were not prepared yet, or have changed since.
@@ -48,7 +48,7 @@ def phi3scaffold_rows(dataset: str, split: str, **_: Any) -> Prepared:
 def phi3scaffold_turns(
     dataset: Prepared, model_name: str, max_samples: int | None = None, **_: Any
 ) -> Dataset:
-    """The rows as samples of ``(inputs, labels)``, labels -100 except on answers.
+    """Return the rows as samples of ``(inputs, labels)``, labels -100 except on answers.
 
     Args:
         dataset: what `phi3scaffold_rows` returned.
@@ -59,17 +59,17 @@ def phi3scaffold_turns(
         ScaffoldError: the rows were rendered with another tokenizer than the model's.
     """
     project = find_project(dataset.folder)
-    mine, its = project.tokenizer / "tokenizer.json", Path(model_name) / "tokenizer.json"
-    if its.is_file() and mine.read_bytes() != its.read_bytes():
+    own, theirs = project.tokenizer / "tokenizer.json", Path(model_name) / "tokenizer.json"
+    if theirs.is_file() and own.read_bytes() != theirs.read_bytes():
         raise ScaffoldError(
             "The rows were rendered with another tokenizer than this model's.",
-            where=its,
+            where=theirs,
             fix="let input_model.model_path be model-cache/base",
         )
     return Samples(dataset, load_spec(project.dataset_yaml).max_tokens, max_samples)
 
 
-class Samples:  # what Olive asks of a dataset: __len__ and __getitem__
+class Samples:  # Olive needs __len__ and __getitem__
     """Prepared rows as Olive's containers take them: ``({input_ids, attention_mask}, labels)``.
 
     Attributes:

@@ -31,10 +31,13 @@ class _AdaptedLinear(torch.autograd.Function):
         scaling: float,
         keep: torch.Tensor | None,
     ) -> torch.Tensor:
-        """x [..., in], weight [out, in], a [rank, in], b [out, rank]; keep: dropout's factors."""
+        """Compute the product of x [..., in], weight [out, in], a [rank, in], b [out, rank].
+
+        keep: dropout's factors.
+        """
         rows = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         small_a, small_b = a.to(weight.dtype), (b * scaling).to(weight.dtype)
-        middle = _kept(rows, keep) @ small_a.t()
+        middle = _dropped(rows, keep) @ small_a.t()
         made = (rows @ weight.t()).addmm_(middle, small_b.t())
         ctx.save_for_backward(rows, weight, small_a, small_b, middle, keep)
         ctx.scaling, ctx.shape, ctx.dtype = scaling, x.shape, x.dtype
@@ -51,14 +54,14 @@ class _AdaptedLinear(torch.autograd.Function):
             if keep is None:
                 of_x.addmm_(of_middle, small_a)
             else:
-                of_x.add_(_kept(of_middle @ small_a, keep))
+                of_x.add_(_dropped(of_middle @ small_a, keep))
             of_x = of_x.view(ctx.shape).to(ctx.dtype)
-        of_a = (of_middle.t() @ _kept(rows, keep)).float()
+        of_a = (of_middle.t() @ _dropped(rows, keep)).float()
         of_b = (gradient.t() @ middle).float().mul_(ctx.scaling)
         return of_x, None, of_a, of_b, None, None
 
 
-def _kept(rows: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
+def _dropped(rows: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
     return rows if keep is None else rows * keep
 
 
@@ -78,7 +81,7 @@ def unfuse(model: torch.nn.Module) -> None:
 
 
 def _kind(layer: Any) -> type[_Forward] | None:
-    """What suits a layer: one adapter over an unquantized linear layer without bias."""
+    """Return the forward for a layer: one adapter over an unquantized linear layer without bias."""
     kinds: dict[type, type[_Forward]] = {
         LoRALinear: _LoRA,
         LoHaLinear: _LoHa,
@@ -105,7 +108,7 @@ def _kind(layer: Any) -> type[_Forward] | None:
 
 
 class _Forward:
-    """What takes the place of a layer's `forward`."""
+    """A replacement for a layer's `forward`."""
 
     def __init__(self, layer: Any) -> None:
         (self.name,) = layer.active_adapters
@@ -118,7 +121,7 @@ class _Forward:
         return weight
 
     def parameter(self, name: str) -> torch.Tensor:
-        """One of the adapter's, float32."""
+        """Return a parameter of the adapter, float32."""
         parameter: torch.Tensor = getattr(self.layer, name)[self.name]
         return parameter
 
@@ -137,10 +140,10 @@ class _LoRA(_Forward):
 
     def adapted(self, x: torch.Tensor, keep: torch.Tensor | None = None) -> torch.Tensor:
         a, b = self.layer.lora_A[self.name].weight, self.layer.lora_B[self.name].weight
-        made: torch.Tensor = _AdaptedLinear.apply(
+        product: torch.Tensor = _AdaptedLinear.apply(
             x, self.weight, a, b, self.layer.scaling[self.name], keep
         )
-        return made
+        return product
 
 
 class _DoRA(_LoRA):
@@ -162,7 +165,7 @@ class _DoRA(_LoRA):
 
     @torch.no_grad()
     def length(self) -> torch.Tensor:
-        """Of each row of the changed weight: [out], float32."""
+        """Return the length of each row of the changed weight: [out], float32."""
         a, b = self.layer.lora_A[self.name].weight, self.layer.lora_B[self.name].weight
         scale = self.layer.scaling[self.name]
         crossed = (self.weight @ a.to(self.weight.dtype).t()).float()
@@ -182,10 +185,10 @@ class _LoHa(_Forward):
         in_1, in_2 = self.parameter("hada_w1_b"), self.parameter("hada_w2_b")  # [r, in]
         a = (in_1[:, None] * in_2[None]).flatten(0, 1)
         b = (out_1[:, :, None] * out_2[:, None]).flatten(1)
-        made: torch.Tensor = _AdaptedLinear.apply(
+        product: torch.Tensor = _AdaptedLinear.apply(
             x, self.weight, a, b, self.layer.scaling[self.name], None
         )
-        return made
+        return product
 
 
 class _LoKr(_Forward):
@@ -208,12 +211,12 @@ class _LoKr(_Forward):
         return made.view(*x.shape[:-1], weight.shape[0])
 
     def factor(self, name: str) -> torch.Tensor:
-        """A matrix that is trained whole, or as a product."""
+        """Return a matrix that is trained whole, or as a product."""
         if self.name in getattr(self.layer, name):
             return self.parameter(name)
         return self.parameter(f"{name}_a") @ self.parameter(f"{name}_b")
 
     @staticmethod
     def over_parts(small: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
-        """small [l, m] over parts [rows, m, n] -> [rows, l, n]."""
+        """Multiply small [l, m] by parts [rows, m, n]; return [rows, l, n]."""
         return (parts.transpose(1, 2) @ small.t()).transpose(1, 2)

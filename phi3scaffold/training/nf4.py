@@ -42,7 +42,7 @@ def round_base(base: Path, adapter: Path, settings: dict[str, Any], out: Path) -
     import torch
     from safetensors import safe_open
 
-    left = _adapted(adapter)
+    left = _adapted_weights(adapter)
     shutil.copytree(base, out, ignore=shutil.ignore_patterns(MANIFEST))
     for shard in sorted(out.glob("*.safetensors")):
         with safe_open(base / shard.name, framework="pt") as original, shard.open("r+b") as copy:
@@ -74,8 +74,8 @@ def round_layers(model: Any, settings: dict[str, Any]) -> None:
             weight.data = _rounded(weight.data, settings)
 
 
-def _adapted(adapter: Path) -> set[str]:
-    """The names of the weights that an adapter lies over, as the base's files have them."""
+def _adapted_weights(adapter: Path) -> set[str]:
+    """Return the names of the adapted weights, as the base's files have them."""
     from safetensors import safe_open
 
     first, last = "base_model.model.", ".lora_A.weight"
@@ -85,7 +85,7 @@ def _adapted(adapter: Path) -> set[str]:
 
 
 def _rounded(weight: torch.Tensor, settings: dict[str, Any]) -> torch.Tensor:
-    """A weight [out, in] through four bits and back, in the type it had."""
+    """Return a weight [out, in] rounded to four bits, in the type it had."""
     import torch
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 

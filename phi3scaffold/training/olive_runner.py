@@ -1,4 +1,4 @@
-"""Runs a cut of the user's Olive passes, one after the other, and lets nothing be swallowed.
+"""Runs some of the user's Olive passes in order, and hides no failure.
 
 Olive's engine exits 0 when a pass fails, keys its cache without the dataset's content, and copies
 whole models between cache and output. So its own configuration and passes are used directly, as
@@ -32,7 +32,7 @@ IGNORED_KEY = ("gnoring", "not part of", "is not a field of")
 
 
 def load_run_config(config: OliveConfig, root: Path) -> Any:
-    """The file as Olive's `RunConfig`, validated by Olive; a key it would ignore is an error.
+    """Return the file as Olive's `RunConfig`; a key that Olive would ignore is an error.
 
     Raises:
         ScaffoldError: Olive refuses the file, or would silently ignore one of its keys.
@@ -47,24 +47,24 @@ def load_run_config(config: OliveConfig, root: Path) -> Any:
             raise ScaffoldError(f"Olive refuses the config: {error}", where=config.path) from error
         accelerator = accelerator_of(config)
         for settings in (s for group in run_config.passes.values() for s in group):
-            _generate(settings, accelerator)
+            _create_pass(settings, accelerator)
     refuse_ignored_keys(warnings, config)
     return run_config
 
 
 def refuse_ignored_keys(warnings: list[str], config: OliveConfig) -> None:
-    """Olive only warns about keys it does not know; a setting without effect is a mistake."""
+    """Refuse keys that Olive only warns about: a setting without effect is a mistake."""
     ignored = [text for text in warnings if any(mark in text for mark in IGNORED_KEY)]
     if ignored:
         raise ScaffoldError(
             f"Olive would silently ignore a setting: {ignored[0]}",
             where=config.path,
-            fix="take the key out, or write its name as Olive 0.13 does (fine-tuning/README.md)",
+            fix="remove the key, or write its name as Olive 0.13 does (fine-tuning/README.md)",
         )
 
 
 def accelerator_of(config: OliveConfig) -> Any:
-    """Olive's accelerator spec: the device and execution provider the config names."""
+    """Return Olive's accelerator spec: the device and execution provider of the config."""
     from olive.hardware.accelerator import AcceleratorSpec
 
     chosen = (config.system("target").get("accelerators") or [{}])[0]
@@ -109,7 +109,7 @@ def run_passes(
         folder = out if last else scratch / name
         folder.mkdir(parents=True, exist_ok=True)
         settings = run_config.passes[name][0]
-        pass_ = _generate(settings, accelerator)
+        pass_ = _create_pass(settings, accelerator)
         if hooks is not None:
             pass_.hooks = hooks
         with _inside(root):
@@ -135,7 +135,7 @@ def run_passes(
 
 
 def hf_model(folder: Path, adapter: Path | None = None, **load_kwargs: Any) -> Any:
-    """An Olive handler for a model folder, with an adapter over it where there is one."""
+    """Return an Olive handler for a model folder, with an adapter over it if there is one."""
     from olive.model import HfModelHandler
 
     return HfModelHandler(
@@ -146,8 +146,8 @@ def hf_model(folder: Path, adapter: Path | None = None, **load_kwargs: Any) -> A
     )
 
 
-def _generate(settings: Any, accelerator: Any) -> Any:
-    """A pass object from Olive's `RunPassConfig`; settings are validated by the pass itself."""
+def _create_pass(settings: Any, accelerator: Any) -> Any:
+    """Return the pass of Olive's `RunPassConfig`, which validates its settings."""
     pass_class = package_config().import_pass_module(settings.type.lower())
     values = pass_class.generate_config(
         accelerator, copy.deepcopy(settings.config or {}), disable_search=True
@@ -172,14 +172,14 @@ def package_config() -> Any:
 
 @contextlib.contextmanager
 def _inside(root: Path) -> Iterator[None]:
-    """Olive resolves the config's relative paths against the current folder."""
+    """Change into the project: Olive resolves relative paths against the current folder."""
     with contextlib.chdir(root):
         yield
 
 
 @contextlib.contextmanager
 def collected_warnings() -> Iterator[list[str]]:
-    """Every warning Olive logs inside the block."""
+    """Collect the warnings that Olive logs inside the block."""
     texts: list[str] = []
 
     class Collector(logging.Handler):

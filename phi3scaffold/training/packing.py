@@ -20,8 +20,10 @@ MULTIPLE = 64
 
 
 def bins(lengths: Sequence[int], limit: int) -> list[list[int]]:
-    """Indices of rows that are computed together, each group at most `limit` tokens (first fit,
-    longest first); a row longer than that has a group of its own."""
+    """Return groups of row indices, each of at most `limit` tokens (first fit, longest first).
+
+    A row longer than that has a group of its own.
+    """
     groups: list[list[int]] = []
     room: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
@@ -38,7 +40,7 @@ def bins(lengths: Sequence[int], limit: int) -> list[list[int]]:
 
 
 def pack(rows: Sequence[dict[str, torch.Tensor]], limit: int) -> dict[str, torch.Tensor]:
-    """One batch of rows as one sequence of T tokens.
+    """Pack a batch of rows into one sequence of T tokens.
 
     Args:
         rows: each with ``input_ids`` and ``labels`` of length L; with none, nothing is learned.
@@ -73,7 +75,7 @@ def pack(rows: Sequence[dict[str, torch.Tensor]], limit: int) -> dict[str, torch
 
 
 def packs(batch: dict[str, Any]) -> Iterator[dict[str, torch.Tensor]]:
-    """The forward passes of a batch that `pack` made, each [1, T]."""
+    """Yield the forward passes of a packed batch, each [1, T]."""
     begin = 0
     for end in batch["ends"].tolist():
         yield {name: batch[name][:, begin:end] for name in ("input_ids", "position_ids", "labels")}
@@ -81,7 +83,7 @@ def packs(batch: dict[str, Any]) -> Iterator[dict[str, torch.Tensor]]:
 
 
 def row_bounds(position_ids: torch.Tensor) -> torch.Tensor:
-    """Where the rows of a pack [1, T] begin, and T: [rows + 1], int32."""
+    """Return where the rows of a pack [1, T] begin, and T: [rows + 1], int32."""
     import torch
 
     starts = (position_ids[0] == 0).nonzero()[:, 0]

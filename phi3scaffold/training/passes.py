@@ -39,9 +39,9 @@ class _TrainingPass:
     result: TrainingResult | None = None
 
     def load_base_pytorch_model(self, model_handler: Any, config: Any, **kwargs: Any) -> Any:
-        """Olive's, in float32 where bfloat16 would have to be emulated.
+        """Load the model as Olive does, in float32 where bfloat16 would be emulated.
 
-        Here the ranks meet, where there are several.
+        Several ranks join here.
         """
         use_cpu = bool(_setting(config, "use_cpu"))
         ranks.join(use_cpu=use_cpu)
@@ -53,7 +53,7 @@ class _TrainingPass:
         return super().load_base_pytorch_model(model_handler, config, **kwargs)  # type: ignore[misc]
 
     def init_adapters(self, model: Any, config: Any, **kwargs: Any) -> Any:
-        """Olive's, from the training arguments' seed: else every run begins elsewhere."""
+        """Initialize adapters as Olive does, from the seed of the training arguments."""
         transformers.set_seed(_setting(config, "seed") or 42)
         return super().init_adapters(model, config, **kwargs)  # type: ignore[misc]
 
@@ -116,9 +116,9 @@ class _TrainingPass:
         checkpoints = self.hooks.checkpoints
         if checkpoints is None:
             return None
-        start = checkpoints.take(Path(trainer.args.output_dir))
+        start = checkpoints.restore(Path(trainer.args.output_dir))
         if start:
-            text = f"goes on after step {start.step}, from where an earlier run was ended"
+            text = f"resumes after step {start.step} of an interrupted run"
             self.hooks.emit(Note("finetune", text))
         before = start.seconds if start else 0.0
         trainer.add_callback(SaveCheckpoints(checkpoints, before, decided_by_rank_0(trainer)))
@@ -126,12 +126,12 @@ class _TrainingPass:
 
 
 def _setting(config: Any, name: str) -> Any:
-    """A training argument that Olive has no field of its own for."""
+    """Return a training argument that Olive has no field of its own for."""
     return (config.training_args.extra_args or {}).get(name)
 
 
 class _TrainingRows(torch.utils.data.Dataset):
-    """What the Trainer takes, from what a data config's components made.
+    """The rows of a data config, as the Trainer takes them.
 
     Attributes:
         tokens: of all rows.
@@ -152,7 +152,7 @@ class _TrainingRows(torch.utils.data.Dataset):
 
 
 def _rows(data_config: Any) -> _TrainingRows | None:
-    """The samples of a data config, past Olive's copy into an on-disk dataset."""
+    """Return the samples of a data config, without Olive's copy into an on-disk dataset."""
     if not data_config:
         return None
     container = data_config.to_data_container()
@@ -160,7 +160,7 @@ def _rows(data_config: Any) -> _TrainingRows | None:
 
 
 def has_bfloat16(use_cpu: bool) -> bool:
-    """Whether what trains multiplies bfloat16 by itself; emulated, it is many times slower."""
+    """Tell whether the device multiplies bfloat16 natively; emulated, it is many times slower."""
     if torch.cuda.is_available() and not use_cpu:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if platform.machine().lower() in ("arm64", "aarch64"):

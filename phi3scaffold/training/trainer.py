@@ -64,7 +64,7 @@ class AnswerTrainer(transformers.Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Cross entropy over the labels ([1, T], -100 left out), divided by the step's labels."""
+        """Return the cross entropy over the labels ([1, T]; -100: none), divided by the step's."""
         total, count, outputs = self.summed_loss(model, inputs)
         loss = total / (count if num_items_in_batch is None else num_items_in_batch)
         loss = loss * self.accelerator.num_processes  # whose mean the gradient is
@@ -73,26 +73,26 @@ class AnswerTrainer(transformers.Trainer):
     def summed_loss(
         self, model: torch.nn.Module, inputs: dict[str, torch.Tensor]
     ) -> tuple[torch.Tensor, int, Any]:
-        """The sum over the labels of a pack, their number, and the model's outputs."""
+        """Return the loss summed over a pack's labels, their number, and the model's outputs."""
         targets = inputs["labels"][0, 1:]
-        asked = (targets != IGNORE).nonzero()[:, 0]
+        positions = (targets != IGNORE).nonzero()[:, 0]
         with self.accelerator.autocast():
             outputs = model(
                 input_ids=inputs["input_ids"],
                 position_ids=inputs["position_ids"],
                 cu_seq_lens_q=row_bounds(inputs["position_ids"]),
                 use_cache=False,
-                logits_to_keep=asked,
+                logits_to_keep=positions,
             )
         loss = torch.nn.functional.cross_entropy(
-            outputs.logits[0].float(), targets[asked], reduction="sum"
+            outputs.logits[0].float(), targets[positions], reduction="sum"
         )
-        return loss, len(asked), outputs
+        return loss, len(positions), outputs
 
     def evaluation_loop(
         self, dataloader: Any, *_: Any, metric_key_prefix: str = "eval", **__: Any
     ) -> EvalLoopOutput:
-        """Held-out loss: the mean over all labels of all ranks; no logits are kept."""
+        """Compute the held-out loss, the mean over all labels of all ranks; keep no logits."""
         self.model.eval()
         sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
         with torch.no_grad():
@@ -109,11 +109,11 @@ class AnswerTrainer(transformers.Trainer):
         )
 
     def get_train_dataloader(self) -> Any:
-        """Each step's rows in one order for all ranks, which the seed decides."""
+        """Load each step's rows in one order for all ranks, which the seed decides."""
         return self._loader(self.train_dataset, self._train_batch_size, self.args.seed)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        """The held-out rows, shared by all ranks."""
+        """Load the held-out rows, shared by all ranks."""
         return self._loader(eval_dataset or self.eval_dataset, self.args.eval_batch_size, None)
 
     def _loader(self, rows: Any, batch: int, seed: int | None) -> Any:
@@ -145,6 +145,7 @@ class StepSampler(torch.utils.data.Sampler[list[int]]):
         self.seed, self.epoch = seed, 0
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch, which changes the order."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -160,7 +161,7 @@ class StepSampler(torch.utils.data.Sampler[list[int]]):
 
 
 class EpochLoader(torch.utils.data.DataLoader[Any]):
-    """A DataLoader that hands the epoch on to its `StepSampler`."""
+    """A DataLoader that passes the epoch to its `StepSampler`."""
 
     def set_epoch(self, epoch: int) -> None:
         assert isinstance(self.batch_sampler, StepSampler)
@@ -168,7 +169,7 @@ class EpochLoader(torch.utils.data.DataLoader[Any]):
 
 
 class ReportSteps(transformers.TrainerCallback):
-    """Tells the pipeline where the training stands, and stops it when the loss breaks.
+    """Reports the training's progress, and stops it when the loss is not a number.
 
     Args:
         emit: takes the events; ``loss`` is the last one that is known, of ``loss_step``.
@@ -186,8 +187,8 @@ class ReportSteps(transformers.TrainerCallback):
         self.started, self.first = time.monotonic(), state.global_step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if not control.should_log:  # else it is told with its loss, which comes after this
-            self._tell(state)
+        if not control.should_log:  # else `on_log` reports the step with its loss
+            self._report(state)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
@@ -203,9 +204,9 @@ class ReportSteps(transformers.TrainerCallback):
                 exit_code=FAILED_RUN,
             )
         self.loss, self.logged = loss, state.global_step
-        self._tell(state)
+        self._report(state)
 
-    def _tell(self, state: Any) -> None:
+    def _report(self, state: Any) -> None:
         seconds = max(time.monotonic() - self.started, 1e-9)
         done = state.global_step - self.first
         self.emit(

@@ -193,7 +193,7 @@ def test_a_killed_training_goes_on(project: Path) -> None:
         broken.write_bytes(broken.read_bytes()[:-100] + bytes(100))
 
     told = end(start(project))
-    assert f"goes on after step {whole[-1].parent.name[5:]}, " in told
+    assert f"resumes after step {whole[-1].parent.name[5:]} " in told
     made = load_file(adapter)
     assert made.keys() == wanted.keys()
     for name, tensor in made.items():

@@ -54,7 +54,7 @@ def test_a_job_of_two_machines_goes_on_where_it_was_taken_away(
     assert following.returncode == 0, out + err
     assert azure.worker.jobs[the_job(project)].tries == 2
     assert out.count("2 processes train together") == 2
-    assert "goes on after step" in out
+    assert "resumes after step" in out
     left = azure.worker.folder / the_job(project) / "try-2" / "outputs" / "checkpoints"
     assert not list(left.rglob("manifest.json"))  # the adapter is there: nothing to go on from
 
