@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from phi3scaffold.cli.ui import progress
-from phi3scaffold.cli.ui.progress import bytes_text
 from phi3scaffold.cli.ui.terminal import from_here
 from phi3scaffold.inference.forms.kinds import PUBLISHED
 from phi3scaffold.project.errors import ScaffoldError
@@ -96,37 +94,36 @@ def run(args: argparse.Namespace) -> int:
         publication = gather(project, args.forms, with_data=args.with_data)
         if args.dry_run:
             whole = repo if "/" in repo else f"YOU/{repo}"
-            _show(publication.described(whole), None)
+            _show(publication.with_readme(whole), None)
             print(f"would go to {whole}, {_visibility(not args.public)}; nothing was sent")
             return 0
-        target = hub_upload.look(publication, repo, public=args.public, overwrite=args.overwrite)
-        _show(target.publication, target)
-        with progress.show() as display:
-            display.start("sending")
-            page = hub_upload.send(
-                target,
-                lambda what, done: display.update(
-                    done, target.size, bytes_text(what, done, target.size)
-                ),
-            )
-    if args.public and target.private:
+        plan = hub_upload.plan_upload(
+            publication, repo, public=args.public, overwrite=args.overwrite
+        )
+        _show(plan.publication, plan)
+        page = hub_upload.send(plan, _show_file)
+    if args.public and plan.private:
         print(f"It is private and stays so. To make it public: {page}/settings")
-    print(f"{'published' if target.missing or target.goes else 'nothing new'}: {page}")
+    print(f"{'published' if plan.missing or plan.obsolete else 'nothing new'}: {page}")
     return 0
+
+
+def _show_file(file: FileToPublish) -> None:
+    print(f"uploading {file.name}, {decimal_size(file.size)}", flush=True)
 
 
 def _visibility(private: bool) -> str:
     return "private: only its owner sees it" if private else "PUBLIC: everybody can see it"
 
 
-def _show(publication: Publication, target: UploadPlan | None) -> None:
+def _show(publication: Publication, plan: UploadPlan | None) -> None:
     """Print every file, what is left out, and where it goes, before anything is sent."""
-    missing = {file.name for file in (target.missing if target else publication.files)}
+    missing = {file.name for file in (plan.missing if plan else publication.files)}
     width = max(len(file.name) for file in publication.files)
     for file in publication.files:
         there = "" if file.name in missing else "  already there"
         print(f"  {file.name:<{width}}  {decimal_size(file.size):>9}{there}")
-    for name in target.goes if target else ():
+    for name in plan.obsolete if plan else ():
         print(f"  {name:<{width}}  will be deleted: its form has changed")
     for path in publication.extra:
         print(f"  {from_here(path)}: stays here, no stage wrote it")
@@ -138,17 +135,17 @@ def _show(publication: Publication, target: UploadPlan | None) -> None:
             "warning: the base model's licence is unknown; check that you may share it",
             file=sys.stderr,
         )
-    for name in target.unnamed if target else ():
+    for name in plan.unnamed if plan else ():
         print(f"note: the README leaves out the dataset {name}: not everybody may see it")
-    if publication.sources and not target:
+    if publication.sources and not plan:
         print(f"note: the README names {', '.join(publication.sources)} if it is public on the hub")
     if publication.demonstration:
         print(f"note: {DEMONSTRATION}")
-    if target:
-        new = "a new repository" if target.new else "an existing repository"
-        print(f"to {target.repo}, {new}, {_visibility(target.private)}")
-        if target.missing:
-            print(f"to send: {_files(target.missing)}, {decimal_size(target.size)}", flush=True)
+    if plan:
+        new = "a new repository" if plan.new else "an existing repository"
+        print(f"to {plan.repo}, {new}, {_visibility(plan.private)}")
+        if plan.missing:
+            print(f"to send: {_files(plan.missing)}, {decimal_size(plan.size)}", flush=True)
 
 
 def _files(files: Sequence[FileToPublish]) -> str:

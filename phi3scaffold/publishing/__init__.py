@@ -1,1 +1,1 @@
-"""What goes up to the hub, whether it may, and how it gets there."""
+"""A released model's forms and report come in; a commit in a repository of the hub goes out."""

@@ -1,4 +1,4 @@
-"""The files that go up: exactly those of the manifests, the card, the licence; rows if asked."""
+"""The files to publish: those of the manifests, the card and the licence; the rows on request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from phi3scaffold.publishing import hub_readme
 from phi3scaffold.publishing.permission import changed, check_allowed, digest_of
 
 README, DATA = "README.md", "datasets"
-LONGEST_TEXT = 32 << 20  # bytes; what is longer is no text that a person wrote
+LONGEST_TEXT = 32 << 20  # bytes; a longer file is not searched as a text
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class FileToPublish:
 
     Attributes:
         name: its path there.
-        content: the file; or the very bytes that were looked at, of texts.
+        content: the file; of a text the very bytes that were checked.
         sha256: of the content, 64 hex digits.
         size: in bytes.
-        stamp: of a file: its time of change in nanoseconds when it was looked at.
+        stamp: of a file: its modification time in nanoseconds when it was checked.
     """
 
     name: str
@@ -44,7 +44,7 @@ class FileToPublish:
     stamp: int = 0
 
     def check_unchanged(self) -> None:
-        """Refuse a file that was written to since it was looked at. Raises ScaffoldError."""
+        """Raise ScaffoldError where the file was changed since it was checked."""
         if isinstance(self.content, Path):
             try:
                 stat = self.content.stat()
@@ -55,24 +55,24 @@ class FileToPublish:
 
     @property
     def git_hash(self) -> str:
-        """The name git gives it, for what the hub does not keep by its sha256."""
+        """Its hash in git, for what the hub does not store by its sha256."""
         data = self.content if isinstance(self.content, bytes) else self.content.read_bytes()
         return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
 class Publication:
-    """All that goes up.
+    """Everything to publish.
 
     Attributes:
-        project: where it comes from.
-        forms: the forms, as their folders are called there.
-        files: in order of their names; the README is among them once it is `described`.
-        others: of forms that were measured and do not go up now: form -> git's name for their
-            manifest.json. One that is there from before stays if it is the same.
-        extra: files that lie in the folders of the forms and do not go up: no stage made them.
+        project: the project.
+        forms: the forms; their folders have these names.
+        files: sorted by name; the README is among them after `with_readme`.
+        others: of forms that were evaluated and are not published now: form -> git's hash of
+            their manifest.json. A form that is there already stays if it is the same.
+        extra: files in the forms' folders that are not published: no stage made them.
         sources: data sets of the hub that rows came from.
-        demonstration: whether the model only proves the pipeline.
+        demonstration: whether the model is for testing the pipeline only.
         licence: of the base model, or "unknown".
     """
 
@@ -89,15 +89,15 @@ class Publication:
     def size(self) -> int:
         return sum(file.size for file in self.files)
 
-    def described(
+    def with_readme(
         self, repo: str, there: Collection[str] = (), named: Collection[str] = ()
     ) -> Publication:
-        """With the README of that repository.
+        """Return the publication with the README for a repository.
 
         Args:
             repo: OWNER/NAME.
-            there: folders that lie there from before, and stay.
-            named: of `sources` those whose names may be told.
+            there: folders that are there already and stay.
+            named: those of `sources` that are public.
 
         Raises:
             ScaffoldError: it would hold a likely secret.
@@ -112,17 +112,17 @@ class Publication:
             named=named,
         )
         file = _file(README, text.encode())
-        _look_through(self.project, file)
-        files = (file, *(one for one in self.files if one.name != README))
-        return replace(self, files=tuple(sorted(files, key=lambda one: one.name)))
+        _check_contents(self.project, file)
+        files = (file, *(other for other in self.files if other.name != README))
+        return replace(self, files=tuple(sorted(files, key=lambda file: file.name)))
 
 
 def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -> Publication:
-    """Check everything on this machine, and say what would go up; nothing is sent.
+    """Check everything on this machine and return what would be published; send nothing.
 
     Raises:
-        ScaffoldError: as `check_allowed`; a file is not as its manifest says; a text that would go
-            up holds a likely secret.
+        ScaffoldError: as `check_allowed`; a file differs from its manifest; a text holds a likely
+            secret.
     """
     forms = tuple(form for form in PUBLISHED if form in forms)
     check_allowed(project, forms, with_data=with_data)
@@ -130,14 +130,14 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
     extra: list[Path] = []
     for form in forms:
         folder = folder_of(form, project)
-        made = _read_manifest(folder)
-        for file in _form(form, folder, made):
+        record = _read_manifest(folder)
+        for file in _form_files(form, folder, record):
             files[file.name] = file
         extra += sorted(
             path
             for path in folder.rglob("*")
             if path.is_file()
-            and path.relative_to(folder).as_posix() not in (*made.files, manifest.NAME)
+            and path.relative_to(folder).as_posix() not in (*record.files, manifest.NAME)
         )
     licence = _licence(project)
     if licence is not None:
@@ -145,7 +145,7 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
     if with_data:
         files |= {file.name: file for file in _rows(project)}
     for file in files.values():
-        _look_through(project, file)
+        _check_contents(project, file)
     return Publication(
         project=project,
         forms=forms,
@@ -163,22 +163,22 @@ def _file(name: str, data: bytes) -> FileToPublish:
 
 
 def _read(name: str, path: Path) -> FileToPublish:
-    stat = path.stat()  # before its bytes are read: what is written to meanwhile is seen
+    stat = path.stat()  # before its bytes are read, to detect a change meanwhile
     if stat.st_size <= LONGEST_TEXT and _is_text(path):
         return _file(name, path.read_bytes())
     return FileToPublish(name, path, digest_of(path), stat.st_size, stat.st_mtime_ns)
 
 
 def _read_manifest(folder: Path) -> Manifest:
-    made = manifest.read(folder)
-    if made is None:
+    record = manifest.read(folder)
+    if record is None:
         raise changed(folder / manifest.NAME)
-    return made
+    return record
 
 
-def _form(form: str, folder: Path, made: Manifest) -> Iterator[FileToPublish]:
-    """The files of a form, each compared with the manifest; then the manifest."""
-    for name, entry in made.files.items():
+def _form_files(form: str, folder: Path, record: Manifest) -> Iterator[FileToPublish]:
+    """Yield the files of a form, each compared with the manifest; then the manifest."""
+    for name, entry in record.files.items():
         path = folder / name
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
             raise changed(path)
@@ -201,21 +201,21 @@ def _others(project: Project, forms: Sequence[str]) -> Iterator[tuple[str, str]]
     measured = manifest.read(project.evaluation)
     for form in PUBLISHED:
         folder = folder_of(form, project)
-        made = manifest.read(folder)
-        if form in forms or made is None or measured is None:
+        record = manifest.read(folder)
+        if form in forms or record is None or measured is None:
             continue
-        if measured.inputs.get(f"stage:{KINDS[form].stage}") == made.content:
+        if measured.inputs.get(f"stage:{KINDS[form].stage}") == record.content:
             yield form, _file("", (folder / manifest.NAME).read_bytes()).git_hash
 
 
 def _licence(project: Project) -> bytes | None:
-    """The notice that came with the base model; None where none did."""
+    """Return the licence file of the base model; None where it has none."""
     found = sorted(path for path in project.base.glob("LICENSE*") if path.is_file())
     return found[0].read_bytes() if found else None
 
 
 def row_files(project: Project) -> dict[str, Path]:
-    """Path in the repository -> file, of dataset.yaml and the rows; those of the hub stay there."""
+    """Return path in the repository -> file, for dataset.yaml and the local rows."""
     from phi3scaffold.datasets.spec import load_spec
 
     paths = (project.dataset_yaml, *load_spec(project.dataset_yaml).files)
@@ -237,8 +237,8 @@ def _rows(project: Project) -> Iterator[FileToPublish]:
         yield _file(f"{DATA}/{card.name}", card.read_bytes())
 
 
-def _look_through(project: Project, file: FileToPublish) -> None:
-    """Refuse secrets and places in the texts that go up; the base model's vocabulary has none."""
+def _check_contents(project: Project, file: FileToPublish) -> None:
+    """Refuse secrets and local paths in texts; the base model's vocabulary is not searched."""
     if not isinstance(file.content, bytes):
         return
     base = project.base / PurePosixPath(file.name).name
@@ -247,14 +247,14 @@ def _look_through(project: Project, file: FileToPublish) -> None:
     text = file.content.decode("utf-8", "replace")
     for number, line in enumerate(text.splitlines(), 1):
         _check_text(line, f"{file.name}:{number}", project.root)
-    if file.name.endswith(".json"):  # where quotes are escaped, the lines hide what is said
+    if file.name.endswith(".json"):  # escapes may hide a secret in the lines
         with contextlib.suppress(ValueError):  # no JSON after all
-            for said in _strings(json.loads(text)):
-                _check_text(said, file.name, project.root)
+            for string in _strings(json.loads(text)):
+                _check_text(string, file.name, project.root)
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every text in a row or a JSON document; ``KEY: TEXT`` of a mapping as one."""
+    """Yield every text in a row or a JSON document; of a mapping as ``KEY: TEXT``."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -272,8 +272,8 @@ def _check_text(text: str, where: str, place: Path | None = None) -> None:
         found.append("a folder of this machine")
     if found:
         raise ScaffoldError(
-            f"What would go up holds {found[0]}.",
+            f"A text to be published holds {found[0]}.",
             where=where,
-            fix="take it out where it came from (and make a secret void: it may be elsewhere, "
-            "too), then: phi3scaffold run",
+            fix="remove it where it came from (and revoke a secret: it may be elsewhere, too), "
+            "then: phi3scaffold run",
         )

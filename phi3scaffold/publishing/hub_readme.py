@@ -1,7 +1,7 @@
-"""The model card as the hub's README: of what goes up, and how to run that and nothing else.
+"""The model card as the repository's README: what was published, and how to run it.
 
-It is the card of the report, with the numbers of the forms that are there in its metadata, and code
-for each of them in place of the project's own commands.
+It is the report's card, with the metrics of the published forms in its metadata, and code for each
+of them in place of the project's own commands.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from phi3scaffold.conversion.adapter_file import CONFIG, ONNX_ADAPTERS
 from phi3scaffold.evaluation.metrics import read_metrics
-from phi3scaffold.inference.forms.genai_adapter import names
+from phi3scaffold.inference.forms.genai_adapter import adapter_names
 from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
@@ -28,7 +28,7 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==[\w.]+$", re.M)
 
 
 def sources(project: Project) -> tuple[str, ...]:
-    """The data sets of the hub that rows came from, by the model card."""
+    """Return the data sets of the hub that rows came from, by the model card."""
     from huggingface_hub import ModelCard
 
     return tuple(ModelCard.load(project.report / MODEL_CARD).data.datasets or ())
@@ -43,38 +43,38 @@ def write(
     rows: bool,
     named: Collection[str] = (),
 ) -> str:
-    """The README of a repository.
+    """Return the README of a repository.
 
     Args:
         repo: OWNER/NAME.
-        forms: those that will lie there.
-        notice: whether the base model's licence goes along.
-        rows: whether the rows lie there.
-        named: of the data sets that rows came from those whose names may be told.
+        forms: the forms that it will hold.
+        notice: whether it holds the base model's licence.
+        rows: whether it holds the rows.
+        named: the data sets of the rows that are public.
     """
     from huggingface_hub import ModelCard
 
     own = ModelCard.load(project.report / MODEL_CARD)
-    told = [name for name in own.data.datasets or () if name in named]
-    text = own.text.replace(model_card.origin(own.data.datasets or ()), model_card.origin(told))
+    public = [name for name in own.data.datasets or () if name in named]
+    text = own.text.replace(model_card.origin(own.data.datasets or ()), model_card.origin(public))
     before, _, rest = text.partition(f"\n{model_card.RUN}\n")
     after = rest[rest.index("\n## ") + 1 :]
     how = _how_to_run(project, repo, forms, _licence(project, notice), rows)
     own.data.model_name = repo.split("/")[-1]
-    own.data.datasets = told or None
+    own.data.datasets = public or None
     metadata = _metadata(project, own.data, forms).to_yaml()
     return f"---\n{metadata}\n---\n{before.rstrip()}\n\n{how}{after.rstrip()}\n"
 
 
 def _metadata(project: Project, data: Any, forms: Sequence[str]) -> Any:
-    """The card's, of the forms that are there."""
+    """Return the card's metadata, for the published forms."""
     metrics = read_metrics(project.evaluation / METRICS)
     genai = [form for form in forms if form.startswith("onnx")]
     if not genai:
         data.tags = [tag for tag in data.tags if not tag.startswith("onnx")]
     if data.base_model:
         data.base_model_relation = "adapter" if list(forms) == ["adapter"] else "finetune"
-    # of transformers and PEFT the hub would show code that loads the repository's root
+    # for transformers and PEFT the hub would show code that loads the repository's root
     data.library_name = "onnxruntime-genai" if genai else None
     rows = data.eval_results[0].dataset_name
     kind = data.datasets[0] if data.datasets else model_card.OWN_ROWS
@@ -88,7 +88,7 @@ def _metadata(project: Project, data: Any, forms: Sequence[str]) -> Any:
 
 def _how_to_run(project: Project, repo: str, forms: Sequence[str], licence: str, rows: bool) -> str:
     folder = folder_of(forms[0], project)
-    adapter = names(project.onnx_adapter)[0] if "onnx-adapter" in forms else None
+    adapter = adapter_names(project.onnx_adapter)[0] if "onnx-adapter" in forms else None
     swapped = forms[0] == "onnx-adapter"
     prompt = Prompt.load(folder / ONNX_ADAPTERS / str(adapter) if swapped else folder)
     words = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
@@ -103,55 +103,55 @@ def _how_to_run(project: Project, repo: str, forms: Sequence[str], licence: str,
         system=prompt.system,
         eats=any(mark.get("rstrip") for mark in words.get("added_tokens", [])),
         base=_base(project),
-        rounded=_rounding(project),
+        rounded=_quantization(project),
         rows=rows,
         licence=licence,
     )
 
 
 def _base(project: Project) -> Base:
-    """The base model as the adapter names it, which may have been made elsewhere."""
+    """Return the base model as the adapter names it, which may have been made elsewhere."""
     base, path = Base.of(project), project.adapter / CONFIG
     if not path.is_file():
         return base
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return replace(base, name=told["base_model_name_or_path"], commit=told["revision"])
+    config = json.loads(path.read_text(encoding="utf-8"))
+    return replace(base, name=config["base_model_name_or_path"], commit=config["revision"])
 
 
 def _packages(project: Project, form: str) -> list[str]:
-    """What answers with a form, pinned as for the project's own script."""
+    """Return the packages that a form needs, pinned as for the project's own script."""
     script = "onnx" if form == "onnx-adapter" else form
     path = project.root / "inferences" / f"requirements-{script}.txt"
     found = PIN.finditer(path.read_text(encoding="utf-8") if path.is_file() else "")
     pins = {pin[1]: pin[0] for pin in found}
-    if form == "adapter" and _rounding(project) is None:
+    if form == "adapter" and _quantization(project) is None:
         pins.pop("bitsandbytes", None)
     return ["huggingface_hub", *(pins.values() or KINDS[form].packages)]
 
 
-def _rounding(project: Project) -> Any:
-    """How QLoRA's base was rounded; None where it was not."""
+def _quantization(project: Project) -> Any:
+    """Return how QLoRA's base was rounded; None where it was not."""
     path = project.adapter / "quantization.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _licence(project: Project, notice: bool) -> str:
-    """What is known of the base model's licence, as a sentence."""
+    """Return what is known of the base model's licence, as a sentence."""
     entry = catalogue.find(project.model_id)
     licence = known_licence(project)
     if licence == "unknown":
-        return "The licence of the base model is not known here: ask before you pass this on."
+        return "The licence of the base model is unknown: ask before you redistribute this model."
     if notice:
-        return f"The base model's licence ({licence}) holds for what was made from it: `{LICENCE}`."
+        return f"The base model's licence ({licence}) also applies to this model: `{LICENCE}`."
     if entry and entry.hub_id:
         return (
-            f"The base model's licence ({licence}) holds for what was made from it; its notice "
+            f"The base model's licence ({licence}) also applies to this model; its notice "
             f"is at [{entry.hub_id}](https://huggingface.co/{entry.hub_id})."
         )
     return f"The base model's licence is {licence}."
 
 
 def known_licence(project: Project) -> str:
-    """The base model's, or ``unknown``."""
+    """Return the base model's licence, or ``unknown``."""
     entry = catalogue.find(project.model_id)
     return entry.licence if entry else "unknown"

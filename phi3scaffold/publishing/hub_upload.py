@@ -1,9 +1,9 @@
-"""To the hub: what is there, what is missing, and one commit that makes it whole.
+"""The upload to the hub: what is there, what is missing, and one commit that completes it.
 
-Large files go up one by one before the commit: the hub keeps them by their content, so that a run
-that was ended goes on behind the last one (through Xet: within it). Whoever looks at the repository
+Large files are uploaded one by one before the commit: the hub stores them by their content, so that
+an interrupted run resumes after the last one (through Xet: within it). A visitor of the repository
 sees the whole publication or nothing of it. huggingface_hub's `upload_folder` is not used: with Xet
-it commits in several steps, without it begins every file at once.
+it commits in several steps, without it starts every file at once.
 """
 
 from __future__ import annotations
@@ -14,36 +14,32 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.inference.forms.kinds import PUBLISHED
 from phi3scaffold.models.hub_errors import LOG_IN, HubRequest, explained
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.publishing import upload_progress
 from phi3scaffold.publishing.file_list import FileToPublish, Publication
 
 # Seconds to wait before a commit is tried again; huggingface_hub tries everything else again.
 WAITS = (1, 4, 10)
 BY = "published by phi3scaffold"  # in the title of every commit
-Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
 class UploadPlan:
-    """A repository as it is, and what a publication does to it.
+    """A repository as it is, and what an upload changes in it.
 
     Attributes:
         repo: OWNER/NAME.
-        publication: what it shall hold, its README of that repository.
-        new: whether it is made.
+        publication: its future content, with the README for this repository.
+        new: whether it is created.
         private: whether it is, or will be.
         head: its last commit; None where it is new.
-        unnamed: data sets that rows came from and that not everybody sees: the README is silent
-            about them.
-        missing: the files that go up; what is there already does not.
-        goes: paths there that go away: of forms that are others now.
+        unnamed: private data sets that rows came from; the README does not name them.
+        missing: the files to upload; those that are there already are left out.
+        obsolete: paths there to delete: of forms that were made again.
     """
 
     repo: str
@@ -53,7 +49,7 @@ class UploadPlan:
     head: str | None
     unnamed: tuple[str, ...]
     missing: tuple[FileToPublish, ...]
-    goes: tuple[str, ...]
+    obsolete: tuple[str, ...]
 
     @property
     def size(self) -> int:
@@ -61,7 +57,7 @@ class UploadPlan:
 
 
 def check_name(repo: str) -> None:
-    """Refuse what cannot be a repository's name, OWNER/NAME or NAME; asks nobody."""
+    """Refuse what cannot be a repository's name, OWNER/NAME or NAME, without the network."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -74,31 +70,31 @@ def check_name(repo: str) -> None:
 
 
 def check_login() -> None:
-    """Refuse where nothing could be sent anyway; asks nobody, and is over at once."""
+    """Refuse where the hub is off limits or there is no token, without the network."""
     from huggingface_hub import constants, get_token
 
     if constants.is_offline_mode():
         raise ScaffoldError(
-            "The hub must not be asked: HF_HUB_OFFLINE is set.",
-            fix="unset HF_HUB_OFFLINE; or look only: --dry-run",
+            "The hub cannot be used: HF_HUB_OFFLINE is set.",
+            fix="unset HF_HUB_OFFLINE; or only check: --dry-run",
         )
     if get_token() is None:
-        raise ScaffoldError("Nobody is logged in at the hub.", fix=LOG_IN)
+        raise ScaffoldError("There is no login for the hub.", fix=LOG_IN)
 
 
-def look(
+def plan_upload(
     publication: Publication, repo: str, *, public: bool, overwrite: bool = False
 ) -> UploadPlan:
-    """What is on the hub already; changes nothing.
+    """Compare a publication with the repository; change nothing.
 
     Args:
-        repo: OWNER/NAME, or NAME for whom the token belongs to.
-        public: whether everybody may see it; a new repository is private without.
-        overwrite: whether files there may be replaced that another hand has changed.
+        repo: OWNER/NAME, or NAME in the token owner's account.
+        public: whether it may be public; a new repository is private otherwise.
+        overwrite: whether files that somebody else changed there may be replaced.
 
     Raises:
-        ScaffoldError: no access, no network; or the repository is public and `public` does not say
-            so; or another hand has changed there what would be replaced.
+        ScaffoldError: no access, no network; or the repository is public and `public` is not set;
+            or somebody else has changed a file that would be replaced.
     """
     from huggingface_hub import errors
 
@@ -107,32 +103,32 @@ def look(
         me = api.whoami()["name"]  # also where an owner is given: is the token one at all?
         repo = repo if "/" in repo else f"{me}/{repo}"
     with explained(_asked(repo)):
-        named = [name for name in publication.sources if _everybody_sees(api, name)]
+        named = [name for name in publication.sources if _is_public(api, name)]
         unnamed = tuple(name for name in publication.sources if name not in named)
         try:
             info = api.model_info(repo)
         except errors.GatedRepoError:
             raise
         except errors.RepositoryNotFoundError:
-            whole = publication.described(repo, named=named)
+            whole = publication.with_readme(repo, named=named)
             return UploadPlan(repo, whole, True, not public, None, unnamed, whole.files, ())
         if not info.private and not public:
             raise ScaffoldError(
-                f"{repo} is public: everybody would see it.",
+                f"{repo} is public: everybody would see the upload.",
                 where=repo,
-                fix="say --public if they shall, or give another name",
+                fix="add --public if that is intended, or choose another name",
             )
         there = _list(api, repo, str(info.sha))
-        whole = publication.described(repo, _stay(publication, there), named)
-        missing, goes = _compare(whole, there)
-        replaced = [*(file.name for file in missing if file.name in there), *goes]
+        whole = publication.with_readme(repo, _stay(publication, there), named)
+        missing, obsolete = _compare(whole, there)
+        replaced = [*(file.name for file in missing if file.name in there), *obsolete]
         if replaced and not overwrite:
             _check_own(api, repo, str(info.sha), replaced)
-    return UploadPlan(repo, whole, False, bool(info.private), info.sha, unnamed, missing, goes)
+    return UploadPlan(repo, whole, False, bool(info.private), info.sha, unnamed, missing, obsolete)
 
 
-def _everybody_sees(api: Any, data_set: str) -> bool:
-    """Whether the hub shows a data set to who has no token, too."""
+def _is_public(api: Any, data_set: str) -> bool:
+    """Tell whether the hub shows a data set without a token, too."""
     from huggingface_hub import errors
 
     try:
@@ -145,66 +141,62 @@ def _everybody_sees(api: Any, data_set: str) -> bool:
 
 
 def _check_own(api: Any, repo: str, commit: str, names: list[str]) -> None:
-    """Refuse to replace files that `publish` was not the last to change."""
+    """Refuse to replace files whose last change is not by `publish`."""
     for entry in api.get_paths_info(repo, names, expand=True, revision=commit):
         title = entry.last_commit.title if entry.last_commit else "?"
         if BY not in title:
             raise ScaffoldError(
-                f"{entry.path} would be replaced, and another hand has changed it: {title!r}.",
+                f"{entry.path} would be replaced, but somebody else has changed it: {title!r}.",
                 where=f"{repo} @ {commit[:12]}: {entry.path}",
-                fix="keep what shall stay of it, then say --overwrite (the hub's history holds it, "
-                "too); or give another name",
+                fix="save what you need of it, then add --overwrite (the hub's history keeps it, "
+                "too); or choose another name",
             )
 
 
-def send(target: UploadPlan, progress: Progress) -> str:
-    """Make the repository hold the publication; returns its page.
+def send(plan: UploadPlan, report: Callable[[FileToPublish], None]) -> str:
+    """Upload the publication; return the repository's page.
 
     Args:
-        progress: called with the name of the file that is being sent, and the bytes of all files
-            that were sent until then.
+        report: called with each file before it is sent. In a terminal huggingface_hub shows how
+            far it is.
 
     Raises:
-        ScaffoldError: no access, no network, or the hub failed; what is up already stays there,
-            and the next call goes on with the rest.
+        ScaffoldError: no access, no network, or the hub failed; files that were uploaded stay
+            there, and the next call continues with the rest.
     """
-    from huggingface_hub import CommitOperationDelete, constants
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, constants
 
-    api, page = _api(), f"{constants.ENDPOINT}/{target.repo}"
-    if not target.missing and not target.goes:
+    api, page = _api(), f"{constants.ENDPOINT}/{plan.repo}"
+    if not plan.missing and not plan.obsolete:
         return page
-    with explained(_asked(target.repo)), _unwrapped(target.repo):
-        head = target.head
-        if target.new:
-            api.create_repo(target.repo, private=target.private)
-            head = api.model_info(target.repo).sha
+    with explained(_asked(plan.repo)), _unwrapped(plan.repo):
+        head = plan.head
+        if plan.new:
+            api.create_repo(plan.repo, private=plan.private)
+            head = api.model_info(plan.repo).sha
         added = []
-        done = 0
-        for file in sorted(target.missing, key=lambda file: file.size):
-            with upload_progress.counted(file, partial(_tell, progress, file, done)) as operation:
-                try:
-                    api.preupload_lfs_files(target.repo, [operation], free_memory=False)
-                finally:  # before what the hub says of other content; Xet says nothing of it
-                    file.check_unchanged()
+        for file in sorted(plan.missing, key=lambda file: file.size):
+            report(file)
+            operation = CommitOperationAdd(file.name, file.content)
+            # what was compared with the manifest: plain HTTP refuses other content
+            operation.upload_info.sha256 = bytes.fromhex(file.sha256)
+            try:
+                api.preupload_lfs_files(plan.repo, [operation], free_memory=False)
+            finally:  # before the hub's own error about other content; Xet has none
+                file.check_unchanged()
             added.append(operation)
-            done += file.size
-        progress("the commit", done)
-        operations = [*added, *(CommitOperationDelete(name) for name in target.goes)]
-        _commit(api, target, head, operations)
+        operations = [*added, *(CommitOperationDelete(name) for name in plan.obsolete)]
+        _commit(api, plan, head, operations)
     return page
 
 
-def _tell(progress: Progress, file: FileToPublish, before: int, done: int) -> None:
-    progress(file.name, before + min(done, file.size))
-
-
-def _commit(api: Any, target: UploadPlan, head: Any, operations: Any) -> None:
-    """One commit; tried again where the hub fails, unless it came through after all."""
+def _commit(api: Any, plan: UploadPlan, head: Any, operations: Any) -> None:
+    """Commit, and try again where the hub fails, unless the commit succeeded after all."""
     import httpx2
     from huggingface_hub import errors
 
-    repo = target.repo
-    forms = ", ".join(target.publication.forms)
+    repo = plan.repo
+    forms = ", ".join(plan.publication.forms)
     message = f"{forms}: {BY} {__version__}"
     for wait in (*WAITS, None):
         try:
@@ -216,12 +208,12 @@ def _commit(api: Any, target: UploadPlan, head: Any, operations: Any) -> None:
                 raise
         time.sleep(wait)
         there = _list(api, repo, str(api.model_info(repo).sha))
-        if _compare(target.publication, there) == ((), ()):
+        if _compare(plan.publication, there) == ((), ()):
             return
 
 
 def _list(api: Any, repo: str, commit: str) -> dict[str, Any]:
-    """The files of a repository: path -> what the hub says of it."""
+    """Return the files of a repository: path -> the hub's entry."""
     return {
         entry.path: entry
         for entry in api.list_repo_tree(repo, recursive=True, revision=commit)
@@ -230,7 +222,7 @@ def _list(api: Any, repo: str, commit: str) -> dict[str, Any]:
 
 
 def _stay(publication: Publication, there: Mapping[str, Any]) -> set[str]:
-    """The folders that are there and stay: forms of this very model, and what is no form."""
+    """Return the folders there that stay: forms of this very model, and those of no form."""
     of_this = {
         form
         for form, name in publication.others.items()
@@ -242,16 +234,16 @@ def _stay(publication: Publication, there: Mapping[str, Any]) -> set[str]:
 def _compare(
     publication: Publication, there: Mapping[str, Any]
 ) -> tuple[tuple[FileToPublish, ...], tuple[str, ...]]:
-    """What is not there as it should be, and what should not be there."""
+    """Return the files that are missing or different there, and the paths to delete."""
     stay, names = _stay(publication, there), {file.name for file in publication.files}
-    goes = (
+    obsolete = (
         path
         for path in there
         if path not in names and "/" in path and path.split("/")[0] in {*PUBLISHED} - stay
     )
     return tuple(
         file for file in publication.files if not _same(file, there.get(file.name))
-    ), tuple(sorted(goes))
+    ), tuple(sorted(obsolete))
 
 
 def _same(file: FileToPublish, entry: Any) -> bool:
@@ -264,20 +256,16 @@ def _same(file: FileToPublish, entry: Any) -> bool:
 
 def _api() -> Any:
     import huggingface_hub
-    from huggingface_hub.utils import disable_progress_bars, logging
+    from huggingface_hub.utils import logging
 
-    # its warnings name addresses that hold a signature; what fails for good is an error of ours
+    # its warnings name addresses with a signature; what fails for good is an error of ours
     logging.set_verbosity_error()
-    if huggingface_hub.constants.HF_HUB_DISABLE_XET:  # `counting` is in the place of Xet's bars
-        with warnings.catch_warnings():  # about HF_HUB_DISABLE_PROGRESS_BARS=0, which stays so
-            warnings.simplefilter("ignore")
-            disable_progress_bars()
     return huggingface_hub.HfApi(library_name="phi3scaffold", library_version=__version__)
 
 
 @contextlib.contextmanager
 def _unwrapped(repo: str) -> Iterator[None]:
-    """What huggingface_hub wraps into errors of its own, or raises as a ValueError."""
+    """Unwrap HTTP errors that huggingface_hub wraps, and name the others."""
     import httpx2
     from huggingface_hub import errors
 
@@ -293,9 +281,9 @@ def _unwrapped(repo: str) -> Iterator[None]:
         cause = error.__cause__
         if isinstance(cause, (errors.HfHubHTTPError, httpx2.HTTPError)):
             raise cause from None
-        told = " ".join(re.sub(r"\?\S+", "", str(error)).split())
+        reason = " ".join(re.sub(r"\?\S+", "", str(error)).split())
         raise ScaffoldError(
-            f"The upload failed: {told}",
+            f"The upload failed: {reason}",
             where=repo,
             fix=_asked(repo).again,
             exit_code=FAILED_RUN,
@@ -311,8 +299,8 @@ def _asked(repo: str) -> HubRequest:
         id_fix="such as: me/my-model",
         revision_key=repo,
         revision_fix="and make that branch",
-        offline_fix="unset HF_HUB_OFFLINE: nothing can be published without the network",
-        again="run it again: what is up already is not sent again",
-        refused_fix="a token that may write there (and, of an organization, a member who may): "
+        offline_fix="unset HF_HUB_OFFLINE: publishing needs the network",
+        again="rerun to resume: uploaded files are not sent again",
+        refused_fix="a token (in an organization: of a member) with write access: "
         "{settings}/settings/tokens",
     )

@@ -146,18 +146,22 @@ def gone(name: str) -> Callable[[Path], None]:
 
 CASES: list[tuple[str, Callable[[Path], None], str]] = [
     ("no form", gone("onnx"), "The onnx form was not made yet"),
-    ("not measured", gone("evaluation"), "The forms were not measured"),
-    ("not looked at", gone("release"), "Nobody has looked at the gate"),
+    ("not measured", gone("evaluation"), "The forms were not evaluated"),
+    ("not looked at", gone("release"), "The release thresholds were not checked"),
     ("no card", gone("report"), "There is no model card yet"),
     ("gate broken", broken_gate, "The gate failed"),
     ("gate unknown", unknown_gate, "gate passes: truncated_answers: one row decides it."),
     ("gate forged", forged_gate, "release.json has changed since it was made"),
     ("limits changed", stricter, "The limits have changed"),
     ("a byte of a form", one_byte, "model.onnx.data has changed"),
-    ("another adapter", another_adapter, "What finetune made is not what evaluate has looked at"),
-    ("other rows", other_rows, "held-out.jsonl has changed since the stage data has looked at it"),
-    ("prepared anew", prepared_anew, "What data made is not what evaluate has looked at"),
-    ("another base", another_base, "names another base model now; it was made from tiny"),
+    (
+        "another adapter",
+        another_adapter,
+        "result of finetune has changed since evaluate read it",
+    ),
+    ("other rows", other_rows, "held-out.jsonl has changed since the stage data read it"),
+    ("prepared anew", prepared_anew, "The result of data has changed since evaluate read it"),
+    ("another base", another_base, "names another base model now; this was made from tiny"),
     (
         "a place",
         lambda project: say(project, f"Look into {project}/datasets."),
@@ -216,10 +220,10 @@ def test_a_form_that_is_not_chosen_may_be_gone(project: Path) -> None:
 def test_the_notice_of_the_base_goes_along(project: Path) -> None:
     (project / "model-cache/base").mkdir(parents=True)
     (project / "model-cache/base/LICENSE").write_text("MIT License. Copyright Somebody.")
-    whole = gather(load_project(project), ["onnx"]).described("ann/tones")
+    whole = gather(load_project(project), ["onnx"]).with_readme("ann/tones")
     found = {file.name: file.content for file in whole.files}
     assert found["LICENSE"] == b"MIT License. Copyright Somebody."
-    assert b"licence (MIT) holds for what was made from it: `LICENSE`" in found["README.md"]
+    assert b"licence (MIT) also applies to this model: `LICENSE`" in found["README.md"]
 
 
 def test_a_folder_of_this_machine_is_not_told(tiny_project: Path, tmp_path: Path) -> None:

@@ -184,7 +184,8 @@ def test_what_somebody_else_changed_there(project: Path, hub: HubServer) -> None
     there, mine = hub.repositories[REPO], b"# In my own words"
     there.commit({**on_the_hub(hub), "README.md": mine, "photo.png": b"p"}, title="A better README")
     said = publish(project, hub, REPO, code=2)
-    assert "README.md would be replaced, and another hand has changed it: 'A better README'" in said
+    assert "README.md would be replaced, but somebody else has changed it: " in said
+    assert "'A better README'" in said
     assert "--overwrite" in said
     assert on_the_hub(hub)["README.md"] == mine
     publish(project, hub, REPO, "--overwrite")
@@ -243,7 +244,7 @@ def test_secrets_in_rows_and_beside_them_stay_here(project: Path, hub: HubServer
 @pytest.mark.parametrize(
     ("words", "env", "code", "says"),
     [
-        ((REPO,), {"HF_TOKEN": ""}, 2, ("Nobody is logged in", "hf auth login")),
+        ((REPO,), {"HF_TOKEN": ""}, 2, ("There is no login", "hf auth login")),
         ((REPO,), {"HF_TOKEN": "another"}, 2, ("does not accept the token",)),
         (("others/tones",), {}, 2, ("refuses access to others/tones", "/settings/tokens")),
         (
@@ -287,7 +288,7 @@ def test_a_hub_that_fails_for_good(project: Path, hub: HubServer) -> None:
     said = publish(project, hub, REPO, code=1)
     assert "The hub failed: " in said
     assert "It is not my day" in said
-    assert "wait a while, then run it again: what is up already is not sent again" in said
+    assert "wait a while, then rerun to resume: uploaded files are not sent again" in said
     hub.uploads.failures = [("/repos/create", 409)]
     assert "is just being changed" in publish(project, hub, REPO, code=1)
     assert hub.repositories == {}
