@@ -137,9 +137,9 @@ class Chat:
         again = said is None
         said = self.talk.last if said is None else said
         answer = self.talk.ask(said, again=again)
-        if self.talk.forgotten:
+        if self.talk.dropped:
             print(
-                f"(the context is full: the oldest {self.talk.forgotten} messages are not shown "
+                f"(the context is full: the oldest {self.talk.dropped} messages are not shown "
                 "to the model; /reset begins anew)",
                 file=sys.stderr,
             )
@@ -147,7 +147,7 @@ class Chat:
             for piece in answer:
                 print(shown(piece), end="", flush=True)
         print(" (stopped)" if answer.finish == "stopped" else "", flush=True)
-        self.talk.keep(said, answer.text, again=again)
+        self.talk.add(said, answer.text, again=again)
         if sys.stderr.isatty():
             print(dim(_told(answer), sys.stderr), file=sys.stderr)
 
@@ -209,7 +209,7 @@ class Chat:
     def _told(self) -> dict[str, str]:
         """Setting -> what it is, in words."""
         form = self.talk.form
-        told = self.talk.settings.told(form.prompt)
+        told = self.talk.settings.described(form.prompt)
         return {**told, "form": form.name, "adapter": form.adapter or "none"}
 
     def _open(self, name: str, value: str) -> None:

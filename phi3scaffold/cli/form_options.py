@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.cli.ui import progress
 from phi3scaffold.cli.ui.terminal import can_move
-from phi3scaffold.inference.answer_settings import READERS, AnswerSettings, one_stop
+from phi3scaffold.inference.answer_settings import PARSERS, AnswerSettings, stop_text
 from phi3scaffold.inference.forms import open_form
 from phi3scaffold.inference.forms.kinds import FORMS
 from phi3scaffold.project.errors import ScaffoldError
@@ -40,37 +40,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--system", metavar="TEXT", help="a system turn in place of the trained one")
     group.add_argument(
         "--temperature",
-        type=typed_as(READERS["temperature"]),
+        type=typed_as(PARSERS["temperature"]),
         metavar="T",
         help="from 0, the likeliest token (the default), to 2",
     )
     group.add_argument(
         "--top-p",
-        type=typed_as(READERS["top_p"]),
+        type=typed_as(PARSERS["top_p"]),
         metavar="P",
         help="only the likeliest tokens, of this probability together",
     )
     group.add_argument(
         "--seed",
-        type=typed_as(READERS["seed"]),
+        type=typed_as(PARSERS["seed"]),
         metavar="N",
         help="the same one gives the same answer",
     )
     group.add_argument(
         "--max-tokens",
-        type=typed_as(READERS["max_tokens"]),
+        type=typed_as(PARSERS["max_tokens"]),
         metavar="N",
         help="the longest answer (default: as prompt.json says)",
     )
     group.add_argument(  # as the scripts in inferences/ call it
         "--max-new-tokens",
         dest="max_tokens",
-        type=typed_as(READERS["max_tokens"]),
+        type=typed_as(PARSERS["max_tokens"]),
         help=argparse.SUPPRESS,
     )
     group.add_argument(
         "--stop",
-        type=typed_as(one_stop),
+        type=typed_as(stop_text),
         action="append",
         default=[],
         metavar="TEXT",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import select
 import sys
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, TextIO
 
 from phi3scaffold.cli.form_options import (
     add_arguments as add_asking_arguments,
@@ -110,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
             fix="--input - reads standard input, a prompt a line",
         )
     from phi3scaffold.inference.answer import Answer
-    from phi3scaffold.inference.batch import described
+    from phi3scaffold.inference.answer_record import AnswerRecord
 
     text = args.text[0] if args.text else None
     if text is None and not columns and not args.example:
@@ -141,16 +140,10 @@ def run(args: argparse.Namespace) -> int:
             if expected is not None:
                 print(f"expected: {expected}", file=sys.stderr)
             return 0
-        found: dict[str, Any] = {
-            **described(form, form.prompt.conversation(answer.asked.turns)),
-            "answer": answer.text,
-            "prompt_tokens": answer.prompt_tokens,
-            "answer_tokens": answer.tokens,
-            "finish": answer.finish,
-            "seconds": round(answer.seconds, 3),
-            **({} if expected is None else {"expected": expected}),
-        }
-        print(json.dumps(found, ensure_ascii=False))
+        messages = form.prompt.conversation(answer.request.turns)
+        counts = answer.prompt_tokens, answer.tokens
+        record = AnswerRecord(seconds=round(answer.seconds, 3), expected=expected)
+        print(record.answered(form, messages, answer.text, *counts, answer.finish).as_json())
     return 0
 
 
@@ -195,8 +188,8 @@ def _answer_all(
     text: bool,
 ) -> int:
     from phi3scaffold.cli.ui import progress
-    from phi3scaffold.inference.batch import Record, records
-    from phi3scaffold.inference.resumable_output import as_line, one_line
+    from phi3scaffold.inference.answer_record import AnswerRecord
+    from phi3scaffold.inference.batch import answer_all
 
     began, count, bad = time.monotonic(), 0, 0
     seen = sys.stdout.isatty() and not kept  # the answers themselves show how far it is
@@ -209,12 +202,12 @@ def _answer_all(
             done += 1
             display.update(done, prompts.total, progress.count_text(done, prompts.total))
 
-        def found(record: Record) -> None:
+        def found(record: AnswerRecord) -> None:
             if kept:
                 kept.add(record)
             tick()
 
-        def known(number: int, messages: list[Message]) -> Record | None:
+        def known(number: int, messages: list[Message]) -> AnswerRecord | None:
             old = kept.known(number, messages) if kept else None
             if old:
                 tick()
@@ -222,15 +215,15 @@ def _answer_all(
 
         try:
             entries = prompts.entries(form.prompt)
-            for record in records(form, entries, settings_of(args), known, found):
+            for record in answer_all(form, entries, settings_of(args), known, found):
                 count += 1
-                if "error" in record:
+                if record.error:
                     bad += 1
                     if bad <= TOLD:
-                        display.say(f"error: {record['where']}: {record['error']['what']}")
+                        display.say(f"error: {record.where}: {record.error['what']}")
                 if not kept:
-                    line = f"{one_line(record)}\n" if text else as_line(record)
-                    sys.stdout.write(shown(line.rstrip("\n")) + "\n")
+                    line = record.as_text() if text else record.as_json()
+                    sys.stdout.write(shown(line) + "\n")
                     sys.stdout.flush()
         except KeyboardInterrupt:
             display.say(_interrupted(count, kept))

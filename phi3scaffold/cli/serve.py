@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             fix="pip install 'phi3scaffold[serve]', or make setup in the project",
         ) from None
     from phi3scaffold.serving.engine_client import EngineClient
-    from phi3scaffold.serving.served_models import remarks, served
+    from phi3scaffold.serving.served_models import find_models, remarks
     from phi3scaffold.serving.server_settings import ServerSettings, read_key
 
     settings = ServerSettings(
@@ -100,17 +100,17 @@ def run(args: argparse.Namespace) -> int:
         origins=tuple(args.cors_origin),
     )
     project = find_project(args.project)
-    worker = EngineClient(lambda: served(project, args.form), settings)
-    for told in remarks(worker.models):
-        print(f"warning: {told}", file=sys.stderr)
-    if worker.models[0].demonstration:
+    engine = EngineClient(lambda: find_models(project, args.form), settings)
+    for remark in remarks(engine.models):
+        print(f"warning: {remark}", file=sys.stderr)
+    if engine.models[0].demonstration:
         print(DEMONSTRATION, file=sys.stderr)
 
     def ready(address: str) -> None:
         key = ' -H "Authorization: Bearer $PHI3SCAFFOLD_API_KEY"' if settings.api_key else ""
         lines = [
             f"serving at {address}/v1 (Ctrl-C stops it)",
-            *(f"  model {model.id}: {model.form}, {model.folder}" for model in worker.models),
+            *(f"  model {model.id}: {model.form}, {model.folder}" for model in engine.models),
             f"  chat page: {address}/",
             f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json'{key} \\",
             """    -d '{"messages": [{"role": "user", "content": "..."}]}'""",
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         except OSError:  # `... | head`: keep serving
             discard_output()
 
-    return serve(worker, ready)
+    return serve(engine, ready)
 
 
 def _origin(text: str) -> str:

@@ -1,12 +1,13 @@
-"""What a person may set of an answer: options of `infer` and `chat`, and chat's /set."""
+"""The settings of an answer: options of `infer` and `chat`, and chat's /set."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from phi3scaffold.inference.request import Request
 from phi3scaffold.inference.sampling import (
     HOTTEST,
     LARGEST,
@@ -16,12 +17,13 @@ from phi3scaffold.inference.sampling import (
     Sampling,
 )
 from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 
 @dataclass(frozen=True)
 class AnswerSettings:
-    """Named, checked and understood as the server's; None: as the model was measured.
+    """They have the names, limits and meaning of the server's; None: as the model was measured.
 
     Attributes:
         temperature: from 0 (the likeliest token) to 2.
@@ -41,35 +43,49 @@ class AnswerSettings:
 
     @property
     def sampling(self) -> Sampling:
-        return Sampling.asked(self.temperature, self.top_p, self.seed)
+        return Sampling.from_settings(self.temperature, self.top_p, self.seed)
+
+    def request(self, turns: Sequence[Message], model: str) -> Request:
+        """Return the request for an answer to `turns`, with the system turn of the settings."""
+        system: list[Message] = []
+        if self.system is not None and (not turns or turns[0]["role"] != "system"):
+            system = [{"role": "system", "content": self.system}]
+        return Request(
+            model=model,
+            turns=(*system, *turns),
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+            sampling=self.sampling,
+            stream=True,
+        )
 
     def changed(self, name: str, text: str) -> AnswerSettings:
-        """With one setting, by its name in `READERS`, as a person typed it.
+        """Return the settings with another value of one, by its name in `PARSERS`.
 
-        ``default`` takes it back. Raises ScaffoldError where it cannot have that value.
+        ``default`` and ``none`` reset it. Raises ScaffoldError where the text is no value for it.
         """
         if text in ("default", "none"):
             return replace(self, **{name: getattr(AnswerSettings(), name)})
-        return replace(self, **{name: READERS[name](text)})
+        return replace(self, **{name: PARSERS[name](text)})
 
-    def told(self, prompt: Prompt) -> dict[str, str]:
-        """Setting -> what it is for a model that is asked with `prompt`, in words."""
-        found = {
+    def described(self, prompt: Prompt) -> dict[str, str]:
+        """Return setting -> its value in words, for a model with `prompt`."""
+        values = {
             "temperature": f"{self.sampling.temperature:g}",
             "top_p": f"{self.sampling.top_p:g}",
             "max_tokens": str(self.max_tokens or prompt.max_new_tokens),
-            "seed": "another each time" if self.seed is None else str(self.seed),
+            "seed": "random" if self.seed is None else str(self.seed),
             "stop": json.dumps(self.stop, ensure_ascii=False) if self.stop else "none",
         }
         unset = AnswerSettings()
         return {
-            name: f"{told} (default)" if getattr(self, name) == getattr(unset, name) else told
-            for name, told in found.items()
+            name: f"{value} (default)" if getattr(self, name) == getattr(unset, name) else value
+            for name, value in values.items()
         }
 
 
 def number(least: float, most: float) -> Callable[[str], float]:
-    """A reader of numbers from `least` to `most`."""
+    """Return a parser of numbers from `least` to `most`."""
 
     def read(text: str) -> float:
         try:
@@ -85,8 +101,8 @@ def number(least: float, most: float) -> Callable[[str], float]:
     return read
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
-    """A reader of whole numbers from `least` to `most`."""
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `least` to `most`."""
 
     def read(text: str) -> int:
         try:
@@ -94,41 +110,41 @@ def whole(least: int, most: int) -> Callable[[str], int]:
         except ValueError:
             value = least - 1
         if not least <= value <= most:
-            least_told = f" of at least {least}" if least > -1000 else ""
-            raise ScaffoldError(f"It must be a whole number{least_told}, not {text!r:.40}.")
+            range_text = f" of at least {least}" if least > -1000 else ""
+            raise ScaffoldError(f"It must be a whole number{range_text}, not {text!r:.40}.")
         return value
 
     return read
 
 
-def one_stop(text: str) -> str:
-    """A text that ends an answer."""
+def stop_text(text: str) -> str:
+    """Return a stop text as it is, if its length is allowed. Raises ScaffoldError."""
     if not 0 < len(text) <= STOP_LENGTH:
         raise ScaffoldError(f"A stop text has 1 to {STOP_LENGTH} characters.")
     return text
 
 
 def _stops(text: str) -> tuple[str, ...]:
-    """One text as it stands; a JSON list of several, which can hold a line break, too."""
-    found: Any = text
+    """Parse one text as it stands, or a JSON list of texts, which can hold line breaks."""
+    value: Any = text
     if text[:1] in '["':
         try:
-            found = json.loads(text)
+            value = json.loads(text)
         except ValueError:
             raise ScaffoldError(
                 "The stop texts are not valid JSON.", fix=r'/set stop END, or: ["END", "\n"]'
             ) from None
-    texts = found if isinstance(found, list) else [found]
-    if len(texts) > STOPS or not all(isinstance(one, str) for one in texts):
+    texts = value if isinstance(value, list) else [value]
+    if len(texts) > STOPS or not all(isinstance(item, str) for item in texts):
         raise ScaffoldError(f"stop takes at most {STOPS} texts.")
-    return tuple(map(one_stop, texts))
+    return tuple(map(stop_text, texts))
 
 
-AT_LEAST_ONE = whole(1, LARGEST)
-READERS: dict[str, Callable[[str], Any]] = {
+AT_LEAST_ONE = whole_number(1, LARGEST)
+PARSERS: dict[str, Callable[[str], Any]] = {
     "temperature": number(0, HOTTEST),
     "top_p": number(0, 1),
     "max_tokens": AT_LEAST_ONE,
-    "seed": whole(*SEEDS),
+    "seed": whole_number(*SEEDS),
     "stop": _stops,
 }

@@ -1,10 +1,10 @@
-"""A request that gets no answer, as OpenAI's clients expect to be told."""
+"""A request that gets no answer, in the format that OpenAI's clients expect."""
 
 from __future__ import annotations
 
 from typing import Any
 
-CLIENT_CLOSED = 499  # what the log says of a client that did not wait
+CLIENT_CLOSED = 499  # the status in the log where the client closed the connection
 
 
 class ApiError(Exception):
@@ -35,12 +35,12 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON-able values; ``ApiError(**...)`` gives it again."""
+        """Return JSON-able values; ``ApiError(**...)`` restores the error."""
         return vars(self).copy()
 
     @property
     def body(self) -> dict[str, Any]:
-        """What OpenAI's interface answers with."""
+        """The response body in OpenAI's format."""
         kinds = {401: "authentication_error", 429: "rate_limit_error"}
         kind = kinds.get(self.status, "invalid_request_error")
         if self.status >= 500:
@@ -56,5 +56,5 @@ class ApiError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        found = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        return {**found, "WWW-Authenticate": "Bearer"} if self.status == 401 else found
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return {**headers, "WWW-Authenticate": "Bearer"} if self.status == 401 else headers

@@ -1,6 +1,6 @@
 """Many prompts answered in batches, handed on in their order; memory stays bounded.
 
-A prompt that cannot be answered is told of in its place, and costs no other its answer.
+A prompt that cannot be answered gets an error record in its place, and affects no other.
 """
 
 from __future__ import annotations
@@ -9,163 +9,125 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from phi3scaffold.inference.answer import Answer, request
+from phi3scaffold.inference.answer import MODEL, Answer
+from phi3scaffold.inference.answer_reader import AnswerReader
+from phi3scaffold.inference.answer_record import AnswerRecord
 from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.api_error import ApiError
-from phi3scaffold.inference.engine import encoded, room_for
+from phi3scaffold.inference.engine import answer_room, encode
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.prompt_source import PromptEntry
-from phi3scaffold.inference.request import Request, StopTexts
 from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
-Record = dict[str, Any]
 # Prompts that are looked at together, to batch those of one length. A slow model gets few, so that
-# answers appear soon, and little is lost with the power; a fast one gets many.
+# answers appear soon and little is lost in a power cut; a fast one gets many.
 FEWEST, MOST = 8, 256
 QUICK, LONG = 2.0, 8.0  # seconds
 TOKENS = 1 << 17  # of such prompts together
 
 
 class PreparedPrompt(NamedTuple):
-    """A prompt that can be answered: its messages and ids, and the room for the answer."""
+    """A prompt that can be answered: its messages and token ids, and the room for the answer."""
 
     entry: PromptEntry
     messages: list[Message]
-    asked: Request
     ids: list[int]
     room: int
 
 
-def records(
+def answer_all(
     form: Form,
     entries: Iterable[PromptEntry],
     settings: AnswerSettings,
-    known: Callable[[int, list[Message]], Record | None] = lambda number, messages: None,
-    found: Callable[[Record], None] = lambda record: None,
-) -> Iterator[Record]:
-    """What `infer --json` says of each prompt, in their order.
+    known: Callable[[int, list[Message]], AnswerRecord | None] = lambda number, messages: None,
+    found: Callable[[AnswerRecord], None] = lambda record: None,
+) -> Iterator[AnswerRecord]:
+    """Yield the record of each prompt, in their order.
 
-    Greedy answers are made in batches. A sampled one is made alone, so that a seed gives what it
-    gives on the server.
+    Greedy answers are made in batches. A sampled one is made by itself, so that a seed gives the
+    same answer as on the server.
 
     Args:
         known: a prompt's number and messages -> its record, where an earlier run has it.
-        found: is told each new record at once, in the order in which answers end.
+        found: called with each new record at once, in the order in which answers end.
     """
     source, size = iter(entries), FEWEST
     while True:
-        began = time.monotonic()
+        start = time.monotonic()
         waiting: deque[int] = deque()
-        done: dict[int, Record] = {}
+        done: dict[int, AnswerRecord] = {}
         ready: list[PreparedPrompt] = []
         for entry in islice(source, size):
             waiting.append(entry.number)
-            one = _ready(form, entry, settings)
-            if isinstance(one, PreparedPrompt):
-                old = known(entry.number, one.messages)
-                if old is None:
-                    ready.append(one)
-                    if sum(len(each.ids) for each in ready) > TOKENS:
-                        break
-                else:
-                    done[entry.number] = old
-            else:
-                found(one)
-                done[entry.number] = one
+            prepared = _prepare(form, entry, settings)
+            if isinstance(prepared, AnswerRecord):
+                found(prepared)
+                done[entry.number] = prepared
+                continue
+            earlier = known(entry.number, prepared.messages)
+            if earlier is not None:
+                done[entry.number] = earlier
+                continue
+            ready.append(prepared)
+            if sum(len(prompt.ids) for prompt in ready) > TOKENS:
+                break
         if not waiting:
             return
-        for record in _answers(form, ready, settings):
+        for prompt, record in _answer(form, ready, settings):
             found(record)
-            done[record["number"]] = record
+            done[prompt.entry.number] = record
             while waiting and waiting[0] in done:
                 yield done.pop(waiting.popleft())
         yield from (done[number] for number in waiting)
-        spent = time.monotonic() - began
+        seconds = time.monotonic() - start
         if ready:
-            size = min(size * 2, MOST) if spent < QUICK else size
-            size = max(size // 2, FEWEST) if spent > LONG else size
+            size = min(size * 2, MOST) if seconds < QUICK else size
+            size = max(size // 2, FEWEST) if seconds > LONG else size
 
 
-def head(entry: PromptEntry) -> Record:
-    """Which prompt a record is of."""
-    name = {} if entry.id is None else {"id": entry.id}
-    return {"number": entry.number, "where": entry.place, **name}
-
-
-def described(form: Form, messages: Sequence[Message]) -> Record:
-    """What answered, and what it was asked."""
-    return {
-        "form": form.name,
-        **({"adapter": form.adapter} if form.adapter else {}),
-        "model": form.prompt.model,
-        "demonstration": form.prompt.demonstration,
-        "messages": list(messages),
-    }
-
-
-def _ready(form: Form, entry: PromptEntry, settings: AnswerSettings) -> PreparedPrompt | Record:
-    """The prompt made ready, or the record of why it cannot be answered."""
+def _prepare(
+    form: Form, entry: PromptEntry, settings: AnswerSettings
+) -> PreparedPrompt | AnswerRecord:
+    """Return the prompt as it can be answered, or the record of why it cannot be."""
     try:
         if entry.error is not None:
             raise entry.error
-        asked = request(entry.turns, settings)
-        ids = encoded(form, asked)
-        messages = form.prompt.conversation(asked.turns)
-        return PreparedPrompt(entry, messages, asked, ids, room_for(form, ids, asked))
-    except ApiError as refused:
-        error = {"what": refused.message}
-    except ScaffoldError as mistake:
-        error = {"what": mistake.what, **({"fix": mistake.fix} if mistake.fix else {})}
-    return {**head(entry), "error": error}
+        request = settings.request(entry.turns, MODEL)
+        ids = encode(form, request)
+        messages = form.prompt.conversation(request.turns)
+        return PreparedPrompt(entry, messages, ids, answer_room(form, ids, request))
+    except ApiError as error:
+        return entry.record.failed(ScaffoldError(error.message))
+    except ScaffoldError as error:
+        return entry.record.failed(error)
 
 
-def _answers(
+def _answer(
     form: Form, ready: Sequence[PreparedPrompt], settings: AnswerSettings
-) -> Iterator[Record]:
+) -> Iterator[tuple[PreparedPrompt, AnswerRecord]]:
+    """Answer prompts, in any order."""
     if settings.sampling.temperature:
-        for one in ready:
-            answer = Answer(form, one.entry.turns, settings)
+        for prompt in ready:
+            answer = Answer(form, prompt.entry.turns, settings)
             for _ in answer:
                 pass
-            yield _record(form, one, answer.text, answer.tokens, answer.finish)
+            yield prompt, _record(form, prompt, answer.text, answer.tokens, answer.finish)
         return
     # those near the end of the context have less room, and would leave less to their neighbours
-    for room in sorted({one.room for one in ready}, reverse=True):
-        alike = [one for one in ready if one.room == room]
-        for row, ids in form.generate_each([one.ids for one in alike], room):
-            yield _record(form, alike[row], *_ended(form, ids, room, settings.stop))
+    for room in sorted({prompt.room for prompt in ready}, reverse=True):
+        alike = [prompt for prompt in ready if prompt.room == room]
+        for row, ids in form.generate_each([prompt.ids for prompt in alike], room):
+            reader = AnswerReader(form, ids, settings.stop)
+            text = "".join(reader)
+            yield alike[row], _record(form, alike[row], text, reader.tokens, reader.finish(room))
 
 
-def _ended(form: Form, ids: list[int], room: int, stop: tuple[str, ...]) -> tuple[str, int, str]:
-    """Text, tokens and finish of an answer, which a stop text may end before its tokens do."""
-    until, count = StopTexts(stop), 0
-
-    def counted() -> Iterator[int]:
-        nonlocal count
-        for token in ids:
-            count += 1
-            yield token
-
-    text = ""
-    for piece in form.pieces(counted()):
-        text += until.feed(piece)
-        if until.found:
-            break
-    text += until.rest()
-    return text, count, "stop" if until.found or count < room else "length"
-
-
-def _record(form: Form, one: PreparedPrompt, text: str, tokens: int, finish: str) -> Record:
-    expected = one.entry.expected
-    return {
-        **head(one.entry),
-        **described(form, one.messages),
-        "answer": text,
-        "prompt_tokens": len(one.ids),
-        "answer_tokens": tokens,
-        "finish": finish,
-        **({} if expected is None else {"expected": expected}),
-    }
+def _record(
+    form: Form, prompt: PreparedPrompt, text: str, tokens: int, finish: str
+) -> AnswerRecord:
+    return prompt.entry.record.answered(
+        form, prompt.messages, text, len(prompt.ids), tokens, finish
+    )

@@ -1,34 +1,33 @@
-"""A conversation: what was said, what still fits, and what of it is saved."""
+"""A conversation: its turns, which of them still fit into the context, and saving them."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from phi3scaffold.inference.answer import Answer, request
+from phi3scaffold.inference.answer import MODEL, Answer
 from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.api_error import ApiError
-from phi3scaffold.inference.engine import encoded
+from phi3scaffold.inference.engine import encode
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 
 class ChatSession:
-    """Only a model that was trained to chat is shown what was said before.
+    """A conversation with one form. Only a model trained to chat is shown the earlier turns.
 
     Attributes:
-        form: what answers; another may take its place.
-        settings: of the answers that come.
-        turns: what was said, oldest first: users' texts (several columns: a JSON object of them)
-            and answers.
-        forgotten: how many of the turns the last answer could not be shown, as the context is full.
+        form: what answers; the caller may replace it.
+        settings: of the answers to come.
+        turns: oldest first: the user's texts (of several columns: a JSON object) and answers.
+        dropped: how many turns were left out of the last prompt, because the context was full.
     """
 
     def __init__(self, form: Form, settings: AnswerSettings) -> None:
         self.form, self.settings = form, settings
         self.turns: list[Message] = []
-        self.forgotten = 0
+        self.dropped = 0
 
     @property
     def remembers(self) -> bool:
@@ -42,39 +41,40 @@ class ChatSession:
         return self.turns[-2]["content"]
 
     def ask(self, text: str, *, again: bool = False) -> Answer:
-        """The answer to come. Raises ScaffoldError where the text can have none.
+        """Return the answer, not yet begun. Raises ScaffoldError where the text can have none.
 
         Args:
-            again: as if the last exchange had not been.
+            again: answer as if the last exchange had not happened.
         """
-        said = {"role": "user", "content": text}
+        turn = {"role": "user", "content": text}
         before = self.turns[: -2 if again else None] if self.remembers else []
-        self.forgotten = 0
-        while before[self.forgotten :] and not self._fits([*before[self.forgotten :], said]):
-            self.forgotten += 2
-        return Answer(self.form, [*before[self.forgotten :], said], self.settings)
+        self.dropped = 0
+        while before[self.dropped :] and not self._fits([*before[self.dropped :], turn]):
+            self.dropped += 2
+        return Answer(self.form, [*before[self.dropped :], turn], self.settings)
 
-    def keep(self, text: str, answer: str, *, again: bool = False) -> None:
-        """Remember one exchange, `again`: instead of the last; not one without an answer."""
+    def add(self, text: str, answer: str, *, again: bool = False) -> None:
+        """Remember one exchange that has an answer; `again`: in place of the last one."""
         if answer:
             del self.turns[len(self.turns) - (2 if again else 0) :]
             self.turns.append({"role": "user", "content": text})
             self.turns.append({"role": "assistant", "content": answer})
 
     def reset(self) -> None:
+        """Forget all turns."""
         self.turns.clear()
 
     def save(self, file: Path) -> int:
-        """Append what was said to `file`, as rows of messages; returns how many rows.
+        """Append the conversation to `file`, as rows of messages; return how many rows.
 
         One row is the whole conversation; where each prompt stands alone, each exchange is one.
 
         Raises:
-            ScaffoldError: nothing was said, or the file's name is no .jsonl.
+            ScaffoldError: there are no turns, or the file's name is no .jsonl.
             OSError: it cannot be written.
         """
         if not self.turns:
-            raise ScaffoldError("Nothing was said yet.")
+            raise ScaffoldError("The conversation is empty.")
         if file.suffix.lower() != ".jsonl":
             raise ScaffoldError(
                 "The conversation is saved as a row of a .jsonl file.",
@@ -95,9 +95,9 @@ class ChatSession:
 
     def _fits(self, turns: list[Message]) -> bool:
         try:
-            ids = encoded(self.form, request(turns, self.settings))
-        except ApiError as refused:
-            raise ScaffoldError(refused.message) from None
+            ids = encode(self.form, self.settings.request(turns, MODEL))
+        except ApiError as error:
+            raise ScaffoldError(error.message) from None
         limit = self.settings.max_tokens or self.form.prompt.max_new_tokens
         return len(ids) + limit <= self.form.context
 

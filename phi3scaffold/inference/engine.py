@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import chain, islice
-from typing import Any
 
+from phi3scaffold.inference.answer_reader import AnswerReader
 from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.genai import GenaiForm
 from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
-from phi3scaffold.inference.json_schema import BadSchema, broken
-from phi3scaffold.inference.request import Request, StopTexts
+from phi3scaffold.inference.json_schema import BadSchema, find_violation
+from phi3scaffold.inference.request import (
+    AnswerEnded,
+    AnswerEvent,
+    AnswerStarted,
+    AnswerText,
+    Request,
+)
 from phi3scaffold.project.errors import USER_MISTAKE, ScaffoldError
 
 
@@ -28,101 +34,102 @@ class Engine:
 
     Args:
         models: name -> (form, adapter or None).
+
+    Attributes:
+        open: numbers of the requests that clients wait for; another thread may take one out.
     """
 
     def __init__(self, models: Mapping[str, tuple[Form, str | None]]) -> None:
         self.models = models
-        self.wanted: set[int] = set()  # the reading thread takes a request out of it
+        self.open: set[int] = set()
 
-    def answer(self, number: int, asked: Request) -> Iterator[dict[str, Any]]:
-        """The events of one answer: begun, then text, then end.
+    def answer(self, number: int, request: Request) -> Iterator[AnswerEvent]:
+        """Yield the events of one answer: started, then text, then ended.
 
         Raises:
             ApiError: the request cannot be answered as it stands.
-            RequestCancelled: nobody waits for it any more.
+            BadSchema: no answer can conform to its JSON schema.
+            RequestCancelled: its number is no longer in `open`.
         """
-        if number not in self.wanted:
-            raise RequestCancelled
-        form, adapter = self.models[asked.model]
+        self._check_open(number)
+        form, adapter = self.models[request.model]
         if isinstance(form, GenaiAdapterForm) and adapter and form.adapter != adapter:
             form.use(adapter)
-        if asked.sampling.schema and not isinstance(form, GenaiForm):
+        schema = request.sampling.schema
+        if schema and not isinstance(form, GenaiForm):
             raise ApiError(
                 400,
-                f"Only the ONNX forms keep to a JSON schema; {asked.model!r} is {form.name}.",
+                f"Only the ONNX forms support a JSON schema; {request.model!r} is {form.name}.",
                 code="unsupported_parameter",
                 param="response_format",
             )
-        ids = encoded(form, asked)
-        room = room_for(form, ids, asked)
-
-        def still_wanted() -> None:
-            if number not in self.wanted:
-                raise RequestCancelled
-
-        count = 0
-
-        def counted() -> Iterator[int]:
-            nonlocal count
-            with closing(form.sample(ids, room, asked.sampling, still_wanted)) as tokens:
-                for token in tokens:
-                    still_wanted()
-                    count += 1
-                    yield token
-
-        until = StopTexts(asked.stop)
-        whole: list[str] = []
-        source = counted()
-        first = list(islice(source, 1))  # now the prompt was read, and the schema was taken
-        yield {"begun": len(ids)}
-        for piece in form.pieces(chain(first, source)):
-            text = until.feed(piece)
-            if text:
-                whole.append(text)
-                yield {"text": text}
-            if until.found:
-                break
-        rest = until.rest()
-        if rest:
-            whole.append(rest)
-            yield {"text": rest}
-        stopped = until.found or count < room
-        if asked.sampling.schema and stopped and not until.found:
-            why = broken("".join(whole), asked.sampling.schema)
+        ids = encode(form, request)
+        room = answer_room(form, ids, request)
+        source = self._tokens(number, form, ids, room, request)
+        first = list(islice(source, 1))  # now the prompt was read, and the schema was accepted
+        yield AnswerStarted(len(ids))
+        reader = AnswerReader(form, chain(first, source), request.stop)
+        pieces: list[str] = []
+        for text in reader:
+            pieces.append(text)
+            yield AnswerText(text)
+        finish = reader.finish(room)
+        if schema and finish == "stop" and not reader.stopped:
+            why = find_violation("".join(pieces), schema)
             if why:
                 raise BadSchema(why)
-        yield {"end": "stop" if stopped else "length", "tokens": count}
+        yield AnswerEnded(finish, reader.tokens)
+
+    def _tokens(
+        self, number: int, form: Form, ids: list[int], room: int, request: Request
+    ) -> Iterator[int]:
+        """Yield the answer's tokens; between two of them the request may be cancelled."""
+
+        def check() -> None:
+            self._check_open(number)
+
+        with closing(form.sample(ids, room, request.sampling, check)) as tokens:
+            for token in tokens:
+                check()
+                yield token
+
+    def _check_open(self, number: int) -> None:
+        if number not in self.open:
+            raise RequestCancelled
 
 
-def encoded(form: Form, asked: Request) -> list[int]:
-    """The prompt as token ids. Raises ApiError."""
-    where = "messages" if asked.text is None else "prompt"
+def encode(form: Form, request: Request) -> list[int]:
+    """Return the prompt as token ids. Raises ApiError."""
     try:
-        if asked.text is not None:
-            return form.encode_text(asked.text)
-        return form.encode(form.prompt.conversation(asked.turns))
+        if request.text is not None:
+            return form.encode_text(request.text)
+        return form.encode(form.prompt.conversation(request.turns))
     except ScaffoldError as error:
         if error.exit_code != USER_MISTAKE:
             raise
         fix = f" ({error.fix})" if error.fix else ""
-        raise ApiError(400, f"{error.what}{fix}", code="invalid_value", param=where) from None
+        raise _prompt_error(request, f"{error.what}{fix}") from None
 
 
-def room_for(form: Form, ids: list[int], asked: Request) -> int:
-    """How many tokens the answer may have. Raises ApiError where there is no room for them."""
-    where = "messages" if asked.text is None else "prompt"
+def answer_room(form: Form, ids: list[int], request: Request) -> int:
+    """Return how many tokens the answer may have. Raises ApiError where the context is full."""
     if not ids:
-        raise ApiError(400, "The prompt is empty.", code="invalid_value", param=where)
+        raise _prompt_error(request, "The prompt is empty.")
     left = form.context - len(ids)
-    if left < (asked.limit or 1):
-        answer = f" and {asked.limit} for the answer" if asked.limit else ""
-        raise ApiError(
-            400,
-            f"This model's context holds {form.context} tokens, prompt and answer together; you "
-            f"ask for {len(ids)} in the prompt{answer}.",
-            code="context_length_exceeded",
-            param=where,
+    wanted = request.max_tokens
+    if left < (wanted or 1):
+        answer = f" and {wanted} for the answer" if wanted else ""
+        raise _prompt_error(
+            request,
+            f"This model's context holds {form.context} tokens, prompt and answer together; the "
+            f"request needs {len(ids)} for the prompt{answer}.",
+            "context_length_exceeded",
         )
-    if asked.limit is None and asked.sampling.schema is None:
+    if wanted is None and request.sampling.schema is None:
         return min(left, form.prompt.max_new_tokens)
-    return asked.limit or left
+    return wanted or left
+
+
+def _prompt_error(request: Request, message: str, code: str = "invalid_value") -> ApiError:
+    param = "messages" if request.text is None else "prompt"
+    return ApiError(400, message, code=code, param=param)

@@ -1,4 +1,4 @@
-"""Answers that keep to a JSON schema: the grammar that holds a model to it, and the look after."""
+"""Answers that conform to a JSON schema: the grammar that enforces it, and a final check."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ GRAMMAR = '%llguidance {{"no_forcing": true}}\nstart: %json {}\n'
 COMPACT = {"whitespace_flexible": False}  # or a small model writes blanks for ever
 # Left to the grammar alone: its regular expressions are not Python's, and a fraction's multiples
 # are no multiples in binary.
-UNSEEN = ("pattern", "multipleOf")
+UNCHECKED = ("pattern", "multipleOf")
 # Items in all arrays together: llguidance spells them out before the first token, and a few more
-# digits take all memory there is. No context holds as many.
+# digits exhaust the memory. No context holds as many.
 MOST_ITEMS = 20_000
 COUNTS = ("minItems", "maxItems")
 # What JSON writes as an escape. llguidance ends a constant too early where one of these is followed
@@ -31,29 +31,29 @@ BEHIND = re.compile(r"\n( *\d+ \| |<backtrace>)")
 
 
 class BadSchema(ValueError):
-    """A JSON schema that no answer can be held to; its text says why."""
+    """A JSON schema that cannot be enforced; its text says why."""
 
     @classmethod
     def of(cls, error: RuntimeError) -> BadSchema:
-        """Of what ONNX Runtime GenAI says of a grammar."""
+        """Return the error with the reason that ONNX Runtime GenAI gives for refusing a grammar."""
         why = BEHIND.split(BEFORE.sub("", str(error)))[0]
         return cls(f"{' '.join(why.split()):.300}")
 
 
 def grammar(schema: str) -> str:
-    """A JSON schema (as JSON, an object) as llguidance's Lark grammar.
+    """Return a JSON schema (as JSON, an object) as llguidance's Lark grammar.
 
     Raises:
         BadSchema: its arrays hold more than `MOST_ITEMS`.
     """
-    told = json.loads(schema)
-    if sum(_items(told)) > MOST_ITEMS:
+    values = json.loads(schema)
+    if sum(_items(values)) > MOST_ITEMS:
         raise BadSchema(f"its arrays may hold more than {MOST_ITEMS:,} items (minItems, maxItems)")
-    return GRAMMAR.format(json.dumps({**_spelled(told), "x-guidance": COMPACT}))
+    return GRAMMAR.format(json.dumps({**_spelled(values), "x-guidance": COMPACT}))
 
 
-def broken(text: str, schema: str) -> str | None:
-    """Why an answer does not keep to the schema; None where it does.
+def find_violation(text: str, schema: str) -> str | None:
+    """Return why an answer does not conform to the schema; None where it does.
 
     A schema that contradicts itself ends the answer early, and so does llguidance at a text that is
     cut (see `ESCAPED`) and stands in a constant object or list.
@@ -61,14 +61,14 @@ def broken(text: str, schema: str) -> str | None:
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
-        return "no answer can keep to it"
+        return "no answer can conform to it"
     if '"patternProperties"' in schema:
         return None
     try:
         why = _violation(answer, json.loads(schema))
     except Exception:  # noqa: BLE001 (llguidance takes what jsonschema cannot read: `items: [...]`)
         return None
-    return None if why is None else f"the answer broke off, and {why:.200}"
+    return None if why is None else f"the answer ended early, and {why:.200}"
 
 
 def _violation(answer: Any, schema: dict[str, Any]) -> str | None:
@@ -76,49 +76,51 @@ def _violation(answer: Any, schema: dict[str, Any]) -> str | None:
     from jsonschema_specifications import REGISTRY
 
     kind = validators.validator_for(schema, default=Draft202012Validator)
-    kind = validators.extend(kind, dict.fromkeys(UNSEEN, _unseen))
+    kind = validators.extend(kind, dict.fromkeys(UNCHECKED, _no_errors))
     error = next(kind(schema, registry=REGISTRY).iter_errors(answer), None)
     return None if error is None else error.message
 
 
 def _spelled(schema: Any) -> Any:
-    """A schema that allows the same, with every text that llguidance would cut as a pattern."""
+    """Return an equivalent schema, with every text that llguidance would cut as a pattern."""
     if isinstance(schema, list):
-        return [_spelled(one) for one in schema]
+        return [_spelled(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    found: dict[str, Any] = {}
+    spelled: dict[str, Any] = {}
     for name, inner in schema.items():
         if name in NAMED and isinstance(inner, dict):
-            found[name] = {key: _spelled(one) for key, one in inner.items()}
+            spelled[name] = {key: _spelled(value) for key, value in inner.items()}
         else:
-            found[name] = inner if name in DATA else _spelled(inner)
-    values = [found["const"]] if "const" in found else found.get("enum")
+            spelled[name] = inner if name in DATA else _spelled(inner)
+    values = [spelled["const"]] if "const" in spelled else spelled.get("enum")
     if isinstance(values, list) and any(map(_would_be_cut, values)):
-        kept = {"enum": [value for value in values if not _would_be_cut(value)]}
+        whole = {"enum": [value for value in values if not _would_be_cut(value)]}
         texts = [_pattern(value) for value in values if _would_be_cut(value)]
-        found.pop("const" if "const" in found else "enum")
-        also = found.get("allOf", [])
-        found["allOf"] = [
+        spelled.pop("const" if "const" in spelled else "enum")
+        also = spelled.get("allOf", [])
+        spelled["allOf"] = [
             *(also if isinstance(also, list) else [also]),
-            {"anyOf": [kept, *texts] if kept["enum"] else texts},
+            {"anyOf": [whole, *texts] if whole["enum"] else texts},
         ]
-    return found
+    return spelled
 
 
 def _would_be_cut(value: Any) -> bool:
-    found = ESCAPED.search(value) if isinstance(value, str) else None
-    return found is not None and len(value[found.end() :].encode()) > BEHIND_ESCAPED
+    escaped = ESCAPED.search(value) if isinstance(value, str) else None
+    return escaped is not None and len(value[escaped.end() :].encode()) > BEHIND_ESCAPED
 
 
 def _pattern(text: str) -> dict[str, Any]:
-    """The text alone: two of what is escaped would be too long."""
-    each = (f"{re.escape(one)}{{1,2}}" if ESCAPED.match(one) else re.escape(one) for one in text)
+    """Return a schema for just this text: with an escape doubled it would be too long."""
+    each = (
+        f"{re.escape(char)}{{1,2}}" if ESCAPED.match(char) else re.escape(char) for char in text
+    )
     return {"type": "string", "pattern": f"^{''.join(each)}$", "maxLength": len(text)}
 
 
 def _items(schema: Any) -> Iterator[float]:
-    """How many items every array of a schema counts up to."""
+    """Yield how many items each array of a schema counts up to."""
     if isinstance(schema, dict):
         counts = (schema.get(name) for name in COUNTS)
         yield max((n for n in counts if isinstance(n, int | float)), default=0)
@@ -127,5 +129,5 @@ def _items(schema: Any) -> Iterator[float]:
             yield from _items(inner)
 
 
-def _unseen(*_: Any) -> Iterator[Any]:
+def _no_errors(*_: Any) -> Iterator[Any]:
     return iter(())

@@ -16,6 +16,7 @@ from phi3scaffold.datasets.formats.json import json_lines_of
 from phi3scaffold.datasets.formats.text import lines_of, refuse_other_kinds
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.datasets.spec import Messages, load_spec
+from phi3scaffold.inference.answer_record import AnswerRecord
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
@@ -43,7 +44,7 @@ class PromptEntry:
     Attributes:
         number: from 1; prompts that cannot be read have one, too.
         place: ``file:line``, or which of the arguments.
-        turns: the conversation that is to be answered; empty where there is an `error`.
+        turns: the conversation to be answered; empty where there is an `error`.
         expected: the answer that the row has, if any.
         id: what the row's column `id` holds.
         error: why there is nothing to answer.
@@ -56,17 +57,22 @@ class PromptEntry:
     id: Any = None
     error: ScaffoldError | None = None
 
+    @property
+    def record(self) -> AnswerRecord:
+        """The record of this prompt, without an answer."""
+        return AnswerRecord(self.number, self.place, self.id, expected=self.expected)
+
 
 class PromptSource:
-    """Prompts that are read as they are asked for.
+    """Prompts that are read one at a time.
 
     Args:
-        source: what gives them; what cannot be read goes to the function that it is given.
-        again: whether `source` can be asked more than once.
-        messages: where a row has whole conversations.
+        source: yields them; what cannot be read goes to the function that it is called with.
+        again: whether `source` can be read more than once.
+        messages: how rows hold whole conversations.
 
     Attributes:
-        total: how many there are; None where nobody knows before the end.
+        total: how many there are; None where that is unknown before the end.
     """
 
     def __init__(self, source: Source, *, again: bool, messages: Messages | None = None) -> None:
@@ -74,7 +80,7 @@ class PromptSource:
         self.total = sum(1 for _ in self._all()) if again else None
 
     def entries(self, prompt: Prompt) -> Iterator[PromptEntry]:
-        """All of them, for a model that is asked with `prompt`."""
+        """Yield all of them, for a model with `prompt`."""
         for number, (place, found) in enumerate(self._all(), 1):
             if isinstance(found, ScaffoldError):
                 yield PromptEntry(number, place, error=found)
@@ -89,13 +95,13 @@ class PromptSource:
                 yield PromptEntry(number, place, id=name, error=error)
 
     def _turns(self, row: Row, prompt: Prompt) -> tuple[Sequence[Message], str | None]:
-        """What is asked, and the answer that the row has, if any."""
+        """Return the conversation to be answered, and the answer that the row has, if any."""
         if self._messages.column in row.values:
             return asked(row, self._messages)
         return _user(prompt.spoken(values_of(row, prompt.columns))), None
 
     def _all(self) -> Iterator[tuple[str, TextLine | Row | ScaffoldError]]:
-        """Prompts and errors, each with its place, in the order in which they stand."""
+        """Yield prompts and errors, each with its place, in their order."""
         broken: deque[ScaffoldError] = deque()
         for found in self._source(broken.append):
             while broken:
@@ -107,19 +113,19 @@ class PromptSource:
 
 
 def of_texts(texts: Sequence[str]) -> PromptSource:
-    """Each text is a prompt."""
+    """Take each text as a prompt."""
     lines = [TextLine(f"prompt {number}", text) for number, text in enumerate(texts, 1)]
     return PromptSource(lambda broken: iter(lines), again=True)
 
 
 def of_file(file: Path, project: Project) -> PromptSource:
-    """One prompt a line of a .txt; one a row of what else holds rows.
+    """Read a prompt from each line of a .txt, or from each row of another file.
 
     A row has the columns of the project's user turn, or a conversation in the column that
     dataset.yaml names, else in `messages`.
 
     Raises:
-        ScaffoldError: it cannot be read, or not to its end; it holds nothing.
+        ScaffoldError: it cannot be read, or not to its end; it is empty.
     """
     if unpacked_name(file.name).endswith(TEXT):
         if not file.is_file():
@@ -146,7 +152,7 @@ def of_file(file: Path, project: Project) -> PromptSource:
 
 
 def of_stream(stream: IO[bytes], kind: str, project: Project) -> PromptSource:
-    """What is open already and can be read once: `kind` is ``txt`` or ``jsonl``."""
+    """Read prompts from an open stream, once: `kind` is ``txt`` or ``jsonl``."""
 
     def rows(broken: Broken) -> Iterator[Row]:
         for line, values in json_lines_of(stream, STANDARD_INPUT, broken):
@@ -166,7 +172,7 @@ def _lines_of_file(file: Path, broken: Broken) -> Iterator[TextLine]:
 
 
 def _lines(stream: IO[bytes], file: Path, broken: Broken) -> Iterator[TextLine]:
-    """Those that are not empty."""
+    """Yield the lines that are not empty."""
     for number, text in lines_of(stream, file, broken):
         if text.strip():
             yield TextLine(f"{file}:{number}", text)

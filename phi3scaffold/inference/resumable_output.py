@@ -1,8 +1,8 @@
-"""`infer --output`: the file appears whole or not at all, and no answer is made twice.
+"""`infer --output`: the file appears whole or not at all, and no prompt is answered twice.
 
-Each answer goes at once into FILE.partial beside it. A run that ends early leaves that, and the
-same command goes on behind it; a prompt that changed meanwhile is answered anew. What another
-command made is replaced only where the user says so.
+Each answer goes at once into FILE.partial beside it. A run that ends early leaves that file, and
+the same command resumes from it; a prompt that changed meanwhile is answered again. The results of
+another command are replaced only with --overwrite.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from filelock import FileLock, Timeout
 from phi3scaffold.datasets.formats.byte_stream import is_gz
 from phi3scaffold.datasets.formats.json import JSON_LINES
 from phi3scaffold.datasets.formats.registry import is_data_file
+from phi3scaffold.inference.answer_record import AnswerRecord
 from phi3scaffold.inference.answer_settings import AnswerSettings
-from phi3scaffold.inference.batch import Record
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.models.templates import Message
 from phi3scaffold.pipeline import manifest
@@ -37,8 +36,8 @@ class ResumableOutput:
 
     Args:
         file: where they go in the end.
-        form, settings: what gives them; answers of others are not taken over.
-        overwrite: answers of others may be dropped.
+        form, settings: what the answers come from; those of others are not reused.
+        overwrite: whether answers of others may be dropped.
 
     Attributes:
         before: how many answers an earlier run left.
@@ -59,19 +58,19 @@ class ResumableOutput:
             raise ScaffoldError(
                 "Another run is writing this file.", where=file, fix="wait for it, or end it"
             ) from None
-        made = manifest.read(form.folder)
+        record = manifest.read(form.folder)
         self._head = json.dumps(
             {
                 "form": form.name,
                 "adapter": form.adapter,
-                "content": made.content if made else None,
+                "content": record.content if record else None,
                 "settings": asdict(settings),
             }
         ).encode()
         self._places: dict[int, int] = {}  # number of a prompt -> where its line begins
         self._stream = self.partial.open("r+b" if self.partial.exists() else "w+b")
         try:
-            self._take_over(overwrite)
+            self._resume(overwrite)
         except ScaffoldError:
             self.__exit__()
             raise
@@ -80,38 +79,40 @@ class ResumableOutput:
     def __enter__(self) -> ResumableOutput:
         return self
 
-    def __exit__(self, *ended: object) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             self._stream.close()
-        finally:  # a full disk does not take the last line
+        finally:  # on a full disk closing fails
             self._lock.release()
             with contextlib.suppress(OSError):  # Windows, where another run waits for it
                 Path(self._lock.lock_file).unlink(missing_ok=True)
 
-    def known(self, number: int, messages: list[Message]) -> Record | None:
-        """The record of this prompt, if there is one of just these messages."""
+    def known(self, number: int, messages: list[Message]) -> AnswerRecord | None:
+        """Return the record of this prompt, if there is one with the same messages."""
         if number not in self._places:
             return None
         record = self._read(number)
-        return record if record.get("messages") == messages else None
+        return record if record.messages == messages else None
 
-    def add(self, record: Record) -> None:
-        """Keep one, whatever happens next."""
-        self._places[record["number"]] = self._stream.seek(0, os.SEEK_END)
-        self._stream.write(as_line(record).encode())
+    def add(self, record: AnswerRecord) -> None:
+        """Write one record at once."""
+        assert record.number is not None
+        self._places[record.number] = self._stream.seek(0, os.SEEK_END)
+        self._stream.write(f"{record.as_json()}\n".encode())
         self._stream.flush()
 
     def finish(self, total: int, *, text: bool) -> None:
         """Write the file, from prompt 1 to `total`.
 
         Args:
-            text: answers alone, one a line, instead of JSON lines.
+            text: whether to write the answers only, one a line, instead of JSON lines.
         """
         whole = self.file.with_name(f".{self.file.name}.{os.getpid()}.new")
         try:
             with whole.open("w", encoding="utf-8", newline="\n") as stream:
-                for record in self._ordered(total):
-                    stream.write((one_line(record) + "\n") if text else as_line(record))
+                for number in range(1, total + 1):
+                    record = self._read(number)
+                    stream.write(f"{record.as_text() if text else record.as_json()}\n")
                 stream.flush()
                 os.fsync(stream.fileno())
             whole.replace(self.file)
@@ -120,25 +121,19 @@ class ResumableOutput:
         self._stream.close()
         self.partial.unlink()
 
-    def _ordered(self, total: int) -> Iterator[Record]:
-        for number in range(1, total + 1):
-            yield self._read(number)
-
-    def _read(self, number: int) -> Record:
+    def _read(self, number: int) -> AnswerRecord:
         self._stream.seek(self._places[number])
-        record: Record = json.loads(self._stream.readline())
-        return record
+        return AnswerRecord(**json.loads(self._stream.readline()))
 
-    def _take_over(self, overwrite: bool) -> None:
-        """What is whole of an earlier run's file; a last line that was cut goes."""
+    def _resume(self, overwrite: bool) -> None:
+        """Reuse the whole lines of an earlier run's file; cut off a last line that is not."""
         end = 0
         if self._stream.readline().rstrip() != self._head:
             if self._stream.readline() and not overwrite:
                 raise ScaffoldError(
-                    "An earlier run left answers that were made by other settings, another form or "
-                    "another model.",
+                    "An earlier run left answers of other settings, another form or another model.",
                     where=self.partial,
-                    fix="the same command goes on with them; --overwrite drops them",
+                    fix="the same command resumes that run; --overwrite drops its answers",
                 )
         else:
             end = self._stream.tell()
@@ -157,11 +152,11 @@ class ResumableOutput:
 
 
 def check_place(file: Path, source: Path | None, *, text: bool, overwrite: bool) -> None:
-    """Refuse an output that could not be written, before anything is answered.
+    """Refuse an output file that could not be written, before anything is answered.
 
     Args:
         source: the prompts.
-        text: as in `ResumableOutput.finish`.
+        text: as for `ResumableOutput.finish`.
         overwrite: a file may be replaced.
 
     Raises:
@@ -188,18 +183,3 @@ def check_place(file: Path, source: Path | None, *, text: bool, overwrite: bool)
         raise ScaffoldError(
             "The file is there already.", where=file, fix="name another one, or: --overwrite"
         )
-
-
-def as_line(record: Record) -> str:
-    """A line of JSON, which can be written as UTF-8 whatever a row called itself."""
-    text = json.dumps(record, ensure_ascii=False, default=str)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = json.dumps(record, default=str)
-    return text + "\n"
-
-
-def one_line(record: Record) -> str:
-    """The answer on one line, its own line breaks as spaces; empty where there is none."""
-    return " ".join(record.get("answer", "").splitlines())

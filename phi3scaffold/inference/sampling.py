@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 UNSEEDED = -1
-# What may be asked for, here and by the server's clients.
+# The limits of the settings, here and for the server's clients.
 HOTTEST = 2.0  # temperature
-COLDEST = 1e-6  # below it as 0: it is the likeliest token, and logits / 1e-40 are no number
+COLDEST = 1e-6  # lower ones count as 0: it is the likeliest token, and logits / 1e-40 are no number
 SEEDS = (-(2**63), 2**63 - 1)
 LARGEST = 2**31 - 1  # whole number, such as of tokens: as C counts them
 STOPS, STOP_LENGTH = 16, 256  # texts that end an answer, and characters of each
@@ -22,7 +22,7 @@ class Sampling:
         temperature: 0 takes the likeliest.
         top_p: choose among the likeliest tokens that have this probability together, (0, 1].
         seed: the same seed gives the same answer; None: another one each time.
-        schema: a JSON schema, as JSON, that the answer must keep to; None: any text.
+        schema: a JSON schema, as JSON, that the answer must conform to; None: any text.
     """
 
     temperature: float = 0.0
@@ -31,14 +31,14 @@ class Sampling:
     schema: str | None = None
 
     @classmethod
-    def asked(
+    def from_settings(
         cls,
         temperature: float | None,
         top_p: float | None,
         seed: int | None = None,
         schema: str | None = None,
     ) -> Sampling:
-        """Greedy, as the model was measured, unless a temperature or a top_p is asked for."""
+        """Sample greedily, as the model was measured, unless there is a temperature or a top_p."""
         chosen = temperature
         if chosen is None:
             chosen = 0.0 if top_p is None else 1.0
@@ -47,7 +47,7 @@ class Sampling:
         return cls(chosen, top_p or 1.0, seed, schema)
 
     def options(self) -> dict[str, Any]:
-        """As GenAI's search options."""
+        """Return GenAI's search options."""
         if not self.temperature:
             return {"do_sample": False}
         return {

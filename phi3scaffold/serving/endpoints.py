@@ -18,45 +18,45 @@ from phi3scaffold.inference.api_error import CLIENT_CLOSED, ApiError
 from phi3scaffold.serving import chat as chat_page
 from phi3scaffold.serving.engine_client import EngineClient, PendingRequest
 from phi3scaffold.serving.metrics import CONTENT_TYPE_LATEST, ServerMetrics
-from phi3scaffold.serving.middleware import Guard
+from phi3scaffold.serving.middleware import RequestGuard
 from phi3scaffold.serving.requests import ChatRequest, CompletionRequest
 from phi3scaffold.serving.responses import CompletionResponse
 from phi3scaffold.serving.served_models import ServedModel
 
 Kind = TypeVar("Kind", ChatRequest, CompletionRequest)
-CODES = {404: "not_found", 405: "method_not_allowed"}
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def build(worker: EngineClient) -> FastAPI:
-    """The application over a worker that somebody else starts."""
-    settings = worker.settings
+def build_app(engine: EngineClient) -> FastAPI:
+    """Build the application over an engine that the caller starts."""
+    settings = engine.settings
     app = FastAPI(openapi_url=None)
-    metrics = ServerMetrics(worker)
+    metrics = ServerMetrics(engine)
 
-    def counted(path: str, status: int) -> None:
+    def count(path: str, status: int) -> None:
         known = path if path in paths else "other"
         metrics.requests.labels(known, str(status)).inc()
 
-    app.add_middleware(Guard, settings=settings, counted=counted)
+    app.add_middleware(RequestGuard, settings=settings, count=count)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["*"],  # OpenAI's client in a browser brings a dozen of its own
+            allow_headers=["*"],  # OpenAI's client in a browser sends a dozen of its own
         )
-    _errors(app)
+    _handle_errors(app)
     chat_page.add(app)
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        found = {
-            "status": worker.state,
-            "waiting": len(worker.waiting),
-            "running": int(worker.running is not None),
-            "restarts": worker.restarts,
+        state = {
+            "status": engine.state,
+            "waiting": len(engine.waiting),
+            "running": int(engine.running is not None),
+            "restarts": engine.restarts,
         }
-        return JSONResponse(found, 200 if worker.state == "ok" else 503)
+        return JSONResponse(state, 200 if engine.state == "ok" else 503)
 
     @app.get("/metrics")
     async def prometheus() -> Response:
@@ -64,11 +64,11 @@ def build(worker: EngineClient) -> FastAPI:
 
     @app.get("/v1/models")
     async def every_model() -> dict[str, Any]:
-        return {"object": "list", "data": [_model(model, worker) for model in worker.models]}
+        return {"object": "list", "data": [_model(model, engine) for model in engine.models]}
 
     @app.get("/v1/models/{model:path}")
     async def one_model(model: str) -> dict[str, Any]:
-        return _model(_chosen(model, worker.models), worker)
+        return _model(_find_model(model, engine.models), engine)
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
@@ -78,22 +78,22 @@ def build(worker: EngineClient) -> FastAPI:
     async def completions(request: Request) -> Response:
         return await answer(await _read(request, CompletionRequest), request)
 
-    async def answer(asked: ChatRequest | CompletionRequest, request: Request) -> Response:
-        model = _chosen(asked.model, worker.models)
-        ticket = worker.submit(asked.asked(model.id))
-        ticket.ended = lambda: _note(ticket, request, metrics)
-        hang_up = asyncio.create_task(_hang_up(request, ticket))
+    async def answer(body: ChatRequest | CompletionRequest, request: Request) -> Response:
+        model = _find_model(body.model, engine.models)
+        pending = engine.submit(body.to_request(model.id))
+        pending.ended = lambda: _note(pending, request, metrics)
+        disconnect = asyncio.create_task(_wait_for_disconnect(request, pending))
         try:
-            await ticket.begun()
-            chat = isinstance(asked, ChatRequest)
-            whole = CompletionResponse(ticket, model, chat=chat, usage=asked.wants_usage)
-            if asked.stream:
+            await pending.started()
+            chat = isinstance(body, ChatRequest)
+            response = CompletionResponse(pending, model, chat=chat, usage=body.wants_usage)
+            if body.stream:
                 headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-                stream = whole.stream()
+                stream = response.stream()
                 return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
-            return JSONResponse(await whole.whole())
+            return JSONResponse(await response.whole())
         except BaseException:
-            hang_up.cancel()
+            disconnect.cancel()
             raise
 
     paths = {getattr(route, "path", "") for route in app.routes}
@@ -101,22 +101,22 @@ def build(worker: EngineClient) -> FastAPI:
 
 
 async def _read(request: Request, kind: type[Kind]) -> Kind:
-    """The request's body. Not FastAPI's own way, which takes a body of no content type.
+    """Return the request's body. FastAPI's own way would accept one without a content type.
 
-    A page of the web may send such a one to any address, without asking first; it may not send
+    A web page may send such a body to any address without a preflight request, but not
     application/json.
     """
-    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if named != "application/json":
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
         raise ApiError(
-            415, "The Content-Type has to be application/json.", code="unsupported_content_type"
+            415, "The Content-Type must be application/json.", code="unsupported_content_type"
         )
     if request.headers.get("content-encoding", "identity") != "identity":
         raise ApiError(415, "The body must not be compressed.", code="unsupported_encoding")
     try:
         return kind.model_validate_json(await request.body())
     except ClientDisconnect:
-        raise ApiError(CLIENT_CLOSED, "The client hung up.") from None
+        raise ApiError(CLIENT_CLOSED, "The client closed the connection.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
@@ -127,16 +127,17 @@ async def _read(request: Request, kind: type[Kind]) -> Kind:
     )
 
 
-async def _hang_up(request: Request, ticket: PendingRequest) -> None:
-    """Give up the request's place as soon as its client is gone."""
+async def _wait_for_disconnect(request: Request, pending: PendingRequest) -> None:
+    """Free the request's slot as soon as its client closes the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    if not ticket.over:
+    if not pending.over:
         request.state.status = CLIENT_CLOSED
-        ticket.cancel()
+        pending.cancel()
 
 
-def _chosen(name: str | None, models: Sequence[ServedModel]) -> ServedModel:
+def _find_model(name: str | None, models: Sequence[ServedModel]) -> ServedModel:
+    """Return the model that a request names, else the first. Raises ApiError."""
     for model in models:
         if name in (None, model.id):
             return model
@@ -149,49 +150,49 @@ def _chosen(name: str | None, models: Sequence[ServedModel]) -> ServedModel:
     )
 
 
-def _model(model: ServedModel, worker: EngineClient) -> dict[str, Any]:
-    """OpenAI's fields, and what else is worth knowing."""
+def _model(model: ServedModel, engine: EngineClient) -> dict[str, Any]:
+    """Return a model in OpenAI's format, with more fields of our own."""
     return {
         "id": model.id,
         "object": "model",
-        "created": model.made,
+        "created": model.created,
         "owned_by": "phi3scaffold",
         "form": model.form,
         "adapter": model.adapter,
         "task": model.task,
         "system": model.system,
-        "context_length": worker.contexts.get(model.id),
+        "context_length": engine.contexts.get(model.id),
         "demonstration": model.demonstration,
         "remark": model.remark,
     }
 
 
-def _note(ticket: PendingRequest, request: Request, metrics: ServerMetrics) -> None:
-    """An answer's numbers, for the log's line and for Prometheus; never its text."""
+def _note(pending: PendingRequest, request: Request, metrics: ServerMetrics) -> None:
+    """Note an answer's numbers for the log line and Prometheus; never its text."""
     request.state.note = (
-        f" model={ticket.asked.model} prompt={ticket.prompt_tokens} answer={ticket.tokens} "
-        f"finish={ticket.finish} waited={ticket.waited:.3f}s"
+        f" model={pending.request.model} prompt={pending.prompt_tokens} answer={pending.tokens} "
+        f"finish={pending.finish} waited={pending.waited:.3f}s"
     )
-    metrics.answered(ticket, time.monotonic() - ticket.created)
+    metrics.answered(pending, time.monotonic() - pending.created)
 
 
-def _errors(app: FastAPI) -> None:
-    """Every error in OpenAI's format."""
+def _handle_errors(app: FastAPI) -> None:
+    """Answer every error in OpenAI's format."""
 
-    def told(refused: ApiError) -> JSONResponse:
-        return JSONResponse(refused.body, refused.status, refused.headers)
+    def respond(error: ApiError) -> JSONResponse:
+        return JSONResponse(error.body, error.status, error.headers)
 
     @app.exception_handler(ApiError)
-    async def refused(_request: Request, error: ApiError) -> Response:
+    async def api_error(_request: Request, error: ApiError) -> Response:
         if error.status == CLIENT_CLOSED:
             return Response(status_code=CLIENT_CLOSED)
-        return told(error)
+        return respond(error)
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> JSONResponse:
-        code = CODES.get(error.status_code)
-        return told(ApiError(error.status_code, f"{error.detail}.", code=code))
+        code = HTTP_CODES.get(error.status_code)
+        return respond(ApiError(error.status_code, f"{error.detail}.", code=code))
 
     @app.exception_handler(Exception)
-    async def unforeseen(_request: Request, _error: Exception) -> JSONResponse:
-        return told(ApiError(500, "The server failed; its log tells more.", code="internal"))
+    async def unexpected(_request: Request, _error: Exception) -> JSONResponse:
+        return respond(ApiError(500, "The server failed; see its log.", code="internal"))

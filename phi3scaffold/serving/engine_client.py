@@ -1,4 +1,4 @@
-"""The server's side of the engine: the queue, one request after the other, and the restart."""
+"""The server's side of the engine process: the queue, one request at a time, and the restart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from itertools import count
 from typing import Any
 
 from phi3scaffold.inference.api_error import CLIENT_CLOSED, ApiError
-from phi3scaffold.inference.request import Request
+from phi3scaffold.inference.request import (
+    EVENTS,
+    AnswerEnded,
+    AnswerEvent,
+    AnswerStarted,
+    AnswerText,
+    Request,
+)
 from phi3scaffold.pipeline import environment
 from phi3scaffold.pipeline.failures import why_it_ended
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -25,7 +32,7 @@ from phi3scaffold.serving.served_models import ServedModel, remarks
 from phi3scaffold.serving.server_settings import KEY_VARIABLE, ServerSettings
 
 LONGEST_LINE = 1 << 24  # bytes of one event
-STUBBORN = 60.0  # seconds after which an engine that does not end an answer is ended itself
+CANCEL_TIMEOUT = 60.0  # seconds after which an engine that does not end an answer is killed
 PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)  # seconds before one restart after the other
 RETRY_AFTER = 5  # seconds
 
@@ -34,59 +41,61 @@ class PendingRequest:
     """One request, from the queue to the end of its answer.
 
     Attributes:
-        prompt_tokens: known once `begun`.
-        tokens: how many the answer has; known at the end.
+        prompt_tokens: known once it has `started`.
+        tokens: how many the answer has, at the end.
         finish: ``stop`` or ``length``, at the end.
         waited: seconds in the queue.
-        first: seconds to the first token, the waiting included.
+        first_token: seconds to the first token, the queue included.
         sent: whether the engine has it already.
         over: whether nothing more will come.
-        ended: called when an answer came to its end.
+        ended: called when the answer is complete.
     """
 
-    def __init__(self, number: int, asked: Request, worker: EngineClient) -> None:
-        self.number, self.asked, self._worker = number, asked, worker
+    def __init__(self, number: int, request: Request, engine: EngineClient) -> None:
+        self.number, self.request, self._engine = number, request, engine
         self.prompt_tokens = self.tokens = 0
         self.finish: str | None = None
         self.created = time.monotonic()
-        self.waited = self.first = 0.0
+        self.waited = self.first_token = 0.0
         self.sent = self.over = False
         self.ended: Callable[[], None] = lambda: None
         self.deadline: asyncio.TimerHandle | None = None
-        self._events: asyncio.Queue[dict[str, Any] | ApiError] = asyncio.Queue()
+        self._events: asyncio.Queue[AnswerEvent | ApiError] = asyncio.Queue()
 
-    async def begun(self) -> None:
+    async def started(self) -> None:
         """Wait until the answer begins. Raises ApiError where there will be none."""
         event = await self._next()
-        self.prompt_tokens = event["begun"]
+        assert isinstance(event, AnswerStarted)
+        self.prompt_tokens = event.prompt_tokens
 
     async def texts(self) -> AsyncIterator[str]:
-        """The answer in pieces. Raises ApiError where it breaks off."""
+        """Yield the answer in pieces. Raises ApiError where it fails midway."""
         while True:
             event = await self._next()
-            if "end" in event:
-                self.finish, self.tokens = event["end"], event["tokens"]
+            if isinstance(event, AnswerEnded):
+                self.finish, self.tokens = event.finish, event.tokens
                 self.ended()
                 return
-            yield event["text"]
+            assert isinstance(event, AnswerText)
+            yield event.text
 
     def cancel(self) -> None:
-        """The client is gone: give up its place."""
-        self._worker.give_up(self, ApiError(CLIENT_CLOSED, "The client hung up."))
+        """Free the slot of a client that has closed the connection."""
+        self._engine.drop(self, ApiError(CLIENT_CLOSED, "The client closed the connection."))
 
-    def put(self, event: dict[str, Any] | ApiError) -> None:
-        """Nothing is put behind what ends an answer."""
+    def put(self, event: AnswerEvent | ApiError) -> None:
+        """Queue an event for the client; nothing follows the one that ends an answer."""
         if self.over:
             return
-        if isinstance(event, ApiError) or "end" in event:
+        if isinstance(event, ApiError | AnswerEnded):
             self.over = True
             if self.deadline is not None:
                 self.deadline.cancel()
-        elif "begun" in event:
-            self.first = time.monotonic() - self.created
+        elif isinstance(event, AnswerStarted):
+            self.first_token = time.monotonic() - self.created
         self._events.put_nowait(event)
 
-    async def _next(self) -> dict[str, Any]:
+    async def _next(self) -> AnswerEvent:
         event = await self._events.get()
         if isinstance(event, ApiError):
             raise event
@@ -94,24 +103,26 @@ class PendingRequest:
 
 
 class EngineClient:
-    """Keeps an engine alive and hands it one request at a time, first come, first served.
+    """Keeps an engine process alive and gives it one request at a time, first come, first served.
 
     Args:
-        look: the models that are there now. Request before every start of the engine: what it loads
-            may have been made again in the meantime.
+        find_models: returns the models that are there now. Called before every start of the
+            engine, since they may have been made again in the meantime.
 
     Attributes:
-        models: what the engine holds.
-        ready: whether an engine is there and has loaded the models.
-        waiting: requests that wait.
+        models: what the engine serves.
+        ready: whether an engine runs and has loaded the models.
+        waiting: requests in the queue.
         running: the one that is being answered.
-        restarts: how often the engine had to be started again.
+        restarts: how often the engine was started again.
         contexts: name of a model -> tokens that prompt and answer may have.
     """
 
-    def __init__(self, look: Callable[[], Sequence[ServedModel]], settings: ServerSettings) -> None:
-        self._look, self.settings = look, settings
-        self.models = look()
+    def __init__(
+        self, find_models: Callable[[], Sequence[ServedModel]], settings: ServerSettings
+    ) -> None:
+        self._find_models, self.settings = find_models, settings
+        self.models = find_models()
         self.ready = False
         self.waiting: deque[PendingRequest] = deque()
         self.running: PendingRequest | None = None
@@ -132,77 +143,72 @@ class EngineClient:
             return "down"
         return "restarting" if self.contexts else "starting"
 
-    def submit(self, asked: Request) -> PendingRequest:
+    def submit(self, request: Request) -> PendingRequest:
         """Queue a request.
 
         Raises:
-            ApiError: 429 where the queue is full, 503 where nothing answers.
+            ApiError: 429 where the queue is full, 503 where there is no engine.
         """
         if self._draining:
-            raise ApiError(503, "The server is being stopped.", code="stopping")
+            raise _shutting_down()
         if self._down:
-            raise ApiError(
-                503,
-                "The model does not start; the server's log tells more.",
-                code="engine_down",
-                retry_after=RETRY_AFTER,
-            )
+            raise _engine_down()
         if len(self.waiting) >= self.settings.queue:
             raise ApiError(
                 429,
-                f"{len(self.waiting)} requests are waiting, which is all the queue holds.",
+                f"The queue is full: {len(self.waiting)} requests are waiting.",
                 code="queue_full",
                 retry_after=RETRY_AFTER,
             )
-        ticket = PendingRequest(next(self._numbers), asked, self)
-        self.waiting.append(ticket)
+        pending = PendingRequest(next(self._numbers), request, self)
+        self.waiting.append(pending)
         late = ApiError(504, f"No answer within {self.settings.timeout:g} s.", code="timeout")
         loop = asyncio.get_running_loop()
-        ticket.deadline = loop.call_later(self.settings.timeout, self.give_up, ticket, late)
+        pending.deadline = loop.call_later(self.settings.timeout, self.drop, pending, late)
         self._advance()
-        return ticket
+        return pending
 
-    def give_up(self, ticket: PendingRequest, why: ApiError) -> None:
-        """Tell a request that it gets no (more) answer, and free its place."""
-        if ticket.over:
+    def drop(self, pending: PendingRequest, error: ApiError) -> None:
+        """End a request with an error, and free its slot."""
+        if pending.over:
             return
-        ticket.put(why)
-        if ticket is not self.running:
+        pending.put(error)
+        if pending is not self.running:
             with contextlib.suppress(ValueError):
-                self.waiting.remove(ticket)
-            if ticket.sent:
-                self._send({"cancel": ticket.number})
+                self.waiting.remove(pending)
+            if pending.sent:
+                self._send({"cancel": pending.number})
                 self._advance()
             return
-        self._send({"cancel": ticket.number})
+        self._send({"cancel": pending.number})
         loop = asyncio.get_running_loop()
-        loop.call_later(STUBBORN, self._end_if_stubborn, ticket)
+        loop.call_later(CANCEL_TIMEOUT, self._kill_if_running, pending)
 
-    async def keep(self, ready: Callable[[], None]) -> None:
-        """Start the engine, and start it again whenever it ends; until cancelled.
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Start the engine, and start it again whenever it ends, until cancelled.
 
         Args:
-            ready: called when the engine has started for the first time.
+            ready: called when the engine is ready for the first time.
 
         Raises:
-            ScaffoldError: it does not start at all.
+            ScaffoldError: it does not start the first time.
         """
         failures = 0
         try:
             while True:
-                begun = time.monotonic()
+                start = time.monotonic()
                 try:
                     if self.contexts:
-                        self._look_again()
-                    await self._live(ready if not self.contexts else lambda: None)
+                        self._reload_models()
+                    await self._run_once(ready if not self.contexts else lambda: None)
                 except (ScaffoldError, OSError) as error:  # such as: too many open files
                     if not self.contexts:
                         raise
                     log(f"error: {error}")
                     self.kill()
                     self._down = True
-                self._hit()
-                failures = 0 if time.monotonic() - begun > PAUSES[-1] else failures + 1
+                self._fail_running()
+                failures = 0 if time.monotonic() - start > PAUSES[-1] else failures + 1
                 await asyncio.sleep(PAUSES[max(0, min(failures, len(PAUSES)) - 1)])
                 self.restarts += 1
         finally:
@@ -210,16 +216,16 @@ class EngineClient:
             if self.process is not None:
                 await self.process.wait()
 
-    def _look_again(self) -> None:
-        """The engine starts again: from files that may not be those of before."""
-        before, self.models = self.models, self._look()
+    def _reload_models(self) -> None:
+        """Find the models again before a restart: their files may have changed."""
+        before, self.models = self.models, self._find_models()
         if self.models != before:
-            log("what is served has changed: it is loaded anew")
-            for told in remarks(self.models):
-                log(f"warning: {told}")
+            log("the models have changed: loading the new ones")
+            for remark in remarks(self.models):
+                log(f"warning: {remark}")
 
     async def drain(self) -> None:
-        """Take nothing new, and wait for what is there, as long as the settings say."""
+        """Refuse new requests, and wait for the open ones, up to `settings.drain`."""
         self._draining = True
         end = time.monotonic() + self.settings.drain
         while (self.running or self.waiting) and time.monotonic() < end:
@@ -227,99 +233,105 @@ class EngineClient:
         self.refuse_all()
 
     def refuse_all(self) -> None:
-        """Whoever waits, or is being answered, is told that nothing (more) comes."""
-        stopping = ApiError(503, "The server is being stopped.", code="stopping")
-        for ticket in [*self.waiting, *([self.running] if self.running else [])]:
-            self.give_up(ticket, stopping)
+        """End all open requests."""
+        for pending in [*self.waiting, *([self.running] if self.running else [])]:
+            self.drop(pending, _shutting_down())
 
-    def _end_if_stubborn(self, ticket: PendingRequest) -> None:
-        if ticket is self.running:
-            log("the engine does not end an answer: it is ended")
+    def _kill_if_running(self, pending: PendingRequest) -> None:
+        """Kill an engine that does not react to a cancelled request."""
+        if pending is self.running:
+            log("the engine does not react to a cancelled request: killing it")
             self.kill()
 
     def kill(self) -> None:
-        """End the engine at once."""
+        """Kill the engine."""
         if self.process is not None and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
 
-    async def _live(self, ready: Callable[[], None]) -> None:
-        """One engine's life."""
+    async def _run_once(self, ready: Callable[[], None]) -> None:
+        """Run one engine process until it ends."""
         environment.prepare()
-        given = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
-        work = json.dumps([model.work() for model in self.models])
+        variables = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
+        models = json.dumps([model.to_json() for model in self.models])
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", engine_process.__name__, work),
+            *(sys.executable, "-m", engine_process.__name__, models),
             stdin=PIPE,
             stdout=PIPE,
             limit=LONGEST_LINE,
-            env=given,
+            env=variables,
             # Ctrl-C in a terminal is for the server alone. Not a session of its own: Linux would
-            # weigh the engine as a program that has nothing to do with us.
+            # give the engine the priority of an unrelated program.
             process_group=0 if os.name == "posix" else None,
         )
         assert self.process.stdout is not None
         async for line in self.process.stdout:
-            event = json.loads(line)
-            if "failed" in event:
+            message = json.loads(line)
+            kind = message.pop("kind")
+            if kind == "failed":
                 await self.process.wait()
-                raise ScaffoldError(**event["failed"])
-            if "ready" in event:
-                self.contexts = event["ready"]
+                raise ScaffoldError(**message["error"])
+            if kind == "ready":
+                self.contexts = message["contexts"]
                 self.ready, self._down = True, False
                 ready()
                 self._advance()
-            elif self.running is not None and event.pop("id") == self.running.number:
-                self._tell(self.running, event)
+            elif self.running is not None and message.pop("id") == self.running.number:
+                failed = kind == "error"
+                event = ApiError(**message["error"]) if failed else EVENTS[kind](**message)
+                self.running.put(event)
+                if isinstance(event, ApiError | AnswerEnded):
+                    self.running = None
+                    self._advance()
         code = await self.process.wait()
         if not self.contexts:
             raise ScaffoldError(
-                f"The engine ended while it loaded the model ({why_it_ended(code)}).",
+                f"The engine ended while loading the model ({why_it_ended(code)}).",
                 fix="if memory ran out: close other programs",
                 exit_code=FAILED_RUN,
             )
         log(f"the engine ended ({why_it_ended(code)})")
 
-    def _tell(self, ticket: PendingRequest, event: dict[str, Any]) -> None:
-        refused = event.get("refused")
-        ticket.put(ApiError(**refused) if refused else event)
-        if refused or "end" in event:
-            self.running = None
-            self._advance()
-
-    def _hit(self) -> None:
-        """The engine is gone: say so to the request that it was answering."""
+    def _fail_running(self) -> None:
+        """End the request that an engine was answering when it ended."""
         self.ready = False
-        hit, self.running = self.running, None
-        if hit is not None:
-            hit.put(
-                ApiError(500, "The engine died while it answered; try again.", code="engine_died")
-            )
-        for ticket in self.waiting:
-            ticket.sent = False
+        failed, self.running = self.running, None
+        if failed is not None:
+            message = "The engine ended during the answer; try again."
+            failed.put(ApiError(500, message, code="engine_died"))
+        for pending in self.waiting:
+            pending.sent = False
         if self._down:
-            down = ApiError(503, "The model does not start.", code="engine_down", retry_after=5)
             while self.waiting:
-                self.waiting.popleft().put(down)
+                self.waiting.popleft().put(_engine_down())
 
     def _advance(self) -> None:
-        """The next one's turn; the engine has those behind it too, not to wait for us."""
+        """Start the next request; send the engine those after it too, so that it need not wait."""
         if not self.ready:
             return
         if self.running is None and self.waiting:
             self.running = self.waiting.popleft()
             self.running.waited = time.monotonic() - self.running.created
-            self._hand_over(self.running)
-        for ticket in self.waiting:
-            self._hand_over(ticket)
+            self._send_request(self.running)
+        for pending in self.waiting:
+            self._send_request(pending)
 
-    def _hand_over(self, ticket: PendingRequest) -> None:
-        if not ticket.sent:
-            ticket.sent = True
-            self._send({"id": ticket.number, "asked": ticket.asked.to_json()})
+    def _send_request(self, pending: PendingRequest) -> None:
+        if not pending.sent:
+            pending.sent = True
+            self._send({"id": pending.number, "request": pending.request.to_json()})
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process is not None
         assert self.process.stdin is not None
         with contextlib.suppress(ConnectionError, RuntimeError):  # its end is noticed elsewhere
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
+
+
+def _engine_down() -> ApiError:
+    message = "The model cannot be loaded; see the server's log."
+    return ApiError(503, message, code="engine_down", retry_after=RETRY_AFTER)
+
+
+def _shutting_down() -> ApiError:
+    return ApiError(503, "The server is shutting down.", code="stopping")

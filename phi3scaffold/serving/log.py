@@ -7,6 +7,6 @@ import sys
 
 
 def log(line: str) -> None:
-    """Write a line. Where nobody takes it (a full disk, a closed pipe), serving goes on."""
+    """Write a line. Where that fails (a full disk, a closed pipe), serving goes on."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What /metrics tells Prometheus."""
+"""The server's metrics at /metrics, for Prometheus."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["CONTENT_TYPE_LATEST", "ServerMetrics"]
 
 
 class ServerMetrics:
-    """The server's counters; the queue and the engine are looked at when somebody asks."""
+    """The server's counters; the queue and the engine are read when /metrics is requested."""
 
-    def __init__(self, worker: EngineClient) -> None:
+    def __init__(self, engine: EngineClient) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "phi3scaffold_requests", "Requests by status.", ("path", "status"), registry=registry
@@ -24,36 +24,36 @@ class ServerMetrics:
         )
         self.seconds = Histogram(
             "phi3scaffold_request_seconds",
-            "Whole answers, their waiting included.",
+            "Whole answers, the queue included.",
             buckets=SECONDS,
             registry=registry,
         )
         self.first = Histogram(
             "phi3scaffold_first_token_seconds",
-            "Until the first token, the waiting included.",
+            "Until the first token, the queue included.",
             buckets=SECONDS,
             registry=registry,
         )
         self.waited = Histogram(
-            "phi3scaffold_queue_seconds", "In the queue.", buckets=SECONDS, registry=registry
+            "phi3scaffold_queue_seconds", "Time in the queue.", buckets=SECONDS, registry=registry
         )
-        looked_at = (
-            ("queue", "Requests that wait.", lambda: len(worker.waiting)),
-            ("running", "Requests that are being answered.", lambda: int(bool(worker.running))),
-            ("engine_up", "Whether the engine is there.", lambda: int(worker.ready)),
-            ("engine_restarts", "Starts of the engine after the first.", lambda: worker.restarts),
+        gauges = (
+            ("queue", "Requests in the queue.", lambda: len(engine.waiting)),
+            ("running", "Requests being answered.", lambda: int(bool(engine.running))),
+            ("engine_up", "Whether the engine is ready.", lambda: int(engine.ready)),
+            ("engine_restarts", "Restarts of the engine.", lambda: engine.restarts),
         )
-        for name, what, look in looked_at:
-            Gauge(f"phi3scaffold_{name}", what, registry=registry).set_function(look)
+        for name, description, read in gauges:
+            Gauge(f"phi3scaffold_{name}", description, registry=registry).set_function(read)
 
-    def answered(self, ticket: PendingRequest, seconds: float) -> None:
-        """Count one answer that came to its end."""
-        self.tokens.labels(ticket.asked.model, "prompt").inc(ticket.prompt_tokens)
-        self.tokens.labels(ticket.asked.model, "answer").inc(ticket.tokens)
+    def answered(self, pending: PendingRequest, seconds: float) -> None:
+        """Count one complete answer."""
+        self.tokens.labels(pending.request.model, "prompt").inc(pending.prompt_tokens)
+        self.tokens.labels(pending.request.model, "answer").inc(pending.tokens)
         self.seconds.observe(seconds)
-        self.first.observe(ticket.first)
-        self.waited.observe(ticket.waited)
+        self.first.observe(pending.first_token)
+        self.waited.observe(pending.waited)
 
     def text(self) -> bytes:
-        """In Prometheus' format."""
+        """Return the metrics in Prometheus' format."""
         return generate_latest(self.registry)

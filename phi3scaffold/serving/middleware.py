@@ -1,4 +1,4 @@
-"""What stands before every request: who may ask, how much, how slowly; and the log's line."""
+"""Checks before every request: host, API key, size and speed of the body; and its log line."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from phi3scaffold.serving.server_settings import ServerSettings, is_loopback
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# without a key: load balancers ask the first, and the page is where a person types the key
+# without a key: load balancers read the first, and the page is where the user enters the key
 OPEN = ("/health", *chat.FILES)
-NOT_TAKEN = "not_taken"  # in a request's state: its client does not read
+CLIENT_STALLED = "client_stalled"  # in a request's state: its client does not read
 
 
-class Guard:
+class RequestGuard:
     """ASGI middleware.
 
-    A page on the web can make a name of its own point at 127.0.0.1 (DNS rebinding) and then ask
-    the server of whoever looks at it: on the loopback interface the Host header has to be local.
+    A page on the web can make a name of its own point at 127.0.0.1 (DNS rebinding) and then call
+    the server of its visitor: on the loopback interface the Host header has to be local.
 
     Args:
-        counted: told path and status of every request that is over.
+        count: called with the path and status of every finished request.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServerSettings, counted: Callable[[str, int], None]
+        self, app: ASGIApp, settings: ServerSettings, count: Callable[[str, int], None]
     ) -> None:
-        self.app, self.settings, self.counted = app, settings, counted
+        self.app, self.settings, self.count = app, settings, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,9 +51,9 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if body.unread(scope):
-                    # what is left of it would be taken for the next request
+                    # what is left of it would be read as the next request
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
-            # a client that reads nothing must not keep its answer here for ever
+            # a client that reads nothing must not hold its answer for ever
             async with asyncio.timeout(self.settings.body_seconds):
                 await send(message)
 
@@ -61,15 +61,15 @@ class Guard:
             try:
                 self._check(scope)
                 await self.app(scope, body.receive, watched_send)
-            except ApiError as refused:
-                response = JSONResponse(refused.body, refused.status, refused.headers)
+            except ApiError as error:
+                response = JSONResponse(error.body, error.status, error.headers)
                 await response(scope, receive, watched_send)
             except TimeoutError:
                 status = CLIENT_CLOSED
-                notes[NOT_TAKEN] = True
+                notes[CLIENT_STALLED] = True
         finally:
             status = notes.get("status", status)
-            self.counted(scope["path"], status)
+            self.count(scope["path"], status)
             if scope["path"] not in ("/health", "/metrics"):
                 note = notes.get("note", "")
                 seconds = time.monotonic() - started
@@ -80,16 +80,17 @@ class Guard:
                 )
 
     def _check(self, scope: Scope) -> None:
+        """Raise ApiError for a request with a foreign Host, no API key, or too large a body."""
         headers = dict(scope["headers"])
-        if self.settings.loopback and not _local(headers.get(b"host", b"").decode("latin-1")):
+        if self.settings.loopback and not _is_local(headers.get(b"host", b"").decode("latin-1")):
             raise ApiError(
                 403, "The Host header does not name this machine.", code="host_not_allowed"
             )
         key = self.settings.api_key
         if key is not None and scope["path"] not in OPEN:
-            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-            right = hmac.compare_digest(given.strip(), key.encode())
-            if scheme.lower() != b"bearer" or not right:
+            scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+            valid = hmac.compare_digest(token.strip(), key.encode())
+            if scheme.lower() != b"bearer" or not valid:
                 raise ApiError(
                     401,
                     "The API key is missing or wrong: Authorization: Bearer KEY.",
@@ -101,7 +102,7 @@ class Guard:
 
 
 class _Body:
-    """A request's body, as far and as fast as the settings let it come."""
+    """A request's body, within the limits of the settings."""
 
     def __init__(self, receive: Receive, settings: ServerSettings) -> None:
         self._receive, self._settings = receive, settings
@@ -110,8 +111,9 @@ class _Body:
         self._until = time.monotonic() + settings.body_seconds
 
     async def receive(self) -> Message:
+        """Receive the next message. Raises ApiError where it is too late or too large."""
         if self._whole:
-            return await self._receive()  # the client hangs up, sooner or later
+            return await self._receive()  # the client closes the connection, sooner or later
         try:
             async with asyncio.timeout(self._until - time.monotonic()):
                 message = await self._receive()
@@ -125,7 +127,7 @@ class _Body:
         return message
 
     def unread(self, scope: Scope) -> bool:
-        """Whether some of it was not taken, so that the connection cannot be used again."""
+        """Tell whether some of it was not read, so that the connection cannot be reused."""
         return not self._whole and scope["method"] not in ("GET", "HEAD")
 
 
@@ -137,7 +139,7 @@ def _too_large(settings: ServerSettings) -> ApiError:
     )
 
 
-def _local(host: str) -> bool:
-    """Whether a Host header, with or without a port, names this machine."""
+def _is_local(host: str) -> bool:
+    """Tell whether a Host header, with or without a port, names this machine."""
     name, bracket, _ = host.removeprefix("[").partition("]")
     return is_loopback((name if bracket else host.partition(":")[0]).lower())

@@ -1,7 +1,7 @@
-"""The requests that OpenAI's interface knows, as far as one local model can do what they ask.
+"""Request bodies of OpenAI's interface, as far as one local model supports them.
 
-What would change the answer and cannot be done is refused, never ignored; what changes nothing
-(`user`, `metadata` ...) is taken.
+A parameter that would change the answer and is not supported is refused, never ignored; one that
+changes nothing (`user`, `metadata` ...) is accepted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from phi3scaffold.inference.sampling import (
 )
 from phi3scaffold.models.templates import Message
 
-# Without effect on the answer of this server.
+# Without effect on this server's answers.
 HARMLESS = frozenset(
     {
         "metadata",
@@ -35,7 +35,7 @@ HARMLESS = frozenset(
         "user",
     }
 )
-# Taken where they say what happens anyway.
+# Accepted with values that change nothing.
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "audio": (),
     "best_of": (1,),
@@ -63,11 +63,13 @@ Stop = Annotated[str, Field(min_length=1, max_length=STOP_LENGTH)]
 
 
 class StrictModel(BaseModel):
+    """A part of a request body without unknown fields."""
+
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class ChatMessage(BaseModel):
-    """One message; what it may hold beyond text is looked at in `text`."""
+    """One message of a chat; `text` refuses other content than text."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -76,15 +78,16 @@ class ChatMessage(BaseModel):
     name: str | None = None
 
     def text(self, where: str) -> str:
+        """Return the message's text. Raises ApiError."""
         if isinstance(self.content, str):
             return self.content
         if self.content is None:
-            raise wrong(f"{where}.content", "The message has no text.")
+            raise invalid(f"{where}.content", "The message has no text.")
         texts = []
         for number, part in enumerate(self.content):
             kind, text = part.get("type"), part.get("text")
             if kind != "text" or not isinstance(text, str):
-                raise wrong(
+                raise invalid(
                     f"{where}.content.{number}", f"This model reads text only, not {kind!r:.40}."
                 )
             texts.append(text)
@@ -92,11 +95,15 @@ class ChatMessage(BaseModel):
 
 
 class StreamOptions(StrictModel):
+    """What a stream contains."""
+
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
 class JsonSchema(StrictModel):
+    """A named JSON schema."""
+
     name: str = Field(min_length=1, max_length=64)
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
     strict: bool | None = None
@@ -104,23 +111,25 @@ class JsonSchema(StrictModel):
 
 
 class ResponseFormat(StrictModel):
+    """The format of the answer."""
+
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
 
     def schema_text(self) -> str | None:
-        """The JSON schema to keep to, as JSON; None for any text."""
+        """Return the JSON schema to conform to, as JSON; None for any text."""
         if self.type == "text":
             return None
         schema: dict[str, Any] = {"type": "object"}
         if self.type == "json_schema":
             if self.json_schema is None or self.json_schema.schema_ is None:
-                raise wrong("response_format.json_schema.schema", "The schema is missing.")
+                raise invalid("response_format.json_schema.schema", "The schema is missing.")
             schema = self.json_schema.schema_
         return json.dumps(schema)
 
 
 class CommonFields(BaseModel):
-    """What both kinds of request may say."""
+    """The fields that both request bodies have."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
@@ -144,31 +153,32 @@ class CommonFields(BaseModel):
         return bool(self.stream_options and self.stream_options.include_usage)
 
     def check_extra(self) -> None:
-        """Refuse every parameter that this server would have to ignore."""
+        """Raise ApiError for a parameter that this server would have to ignore."""
         for name, value in (self.model_extra or {}).items():
             if value is None or name in HARMLESS:
                 continue
             if name not in NEUTRAL:
-                raise wrong(name, f"Unknown parameter: {name!r:.80}.", "unknown_parameter")
-            # 1 == True, and 0 == False: of the same kind, too
+                raise invalid(name, f"Unknown parameter: {name!r:.80}.", "unknown_parameter")
+            # in Python 1 == True and 0 == False, so compare whether both are booleans, too
             allowed = NEUTRAL[name]
             if not any(
                 value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed
             ):
-                raise wrong(
+                raise invalid(
                     name,
                     f"{name}: {json.dumps(value):.40} is not supported by this server.",
                     "unsupported_parameter",
                 )
         if self.stream_options is not None and not self.stream:
-            raise wrong("stream_options", "stream_options is for stream: true alone.")
+            raise invalid("stream_options", "stream_options needs stream: true.")
 
     def sampling(self) -> Sampling:
-        """How the request wants its tokens chosen."""
+        """Return how the answer's tokens are chosen."""
         schema = self.response_format.schema_text() if self.response_format else None
-        return Sampling.asked(self.temperature, self.top_p, self.seed, schema)
+        return Sampling.from_settings(self.temperature, self.top_p, self.seed, schema)
 
     def stops(self) -> tuple[str, ...]:
+        """Return the stop texts."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
 
@@ -178,44 +188,45 @@ class ChatRequest(CommonFields):
     messages: list[ChatMessage] = Field(min_length=1, max_length=2048)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=LARGEST)
 
-    def asked(self, model: str) -> Request:
-        """What the engine is to do. Raises ApiError."""
+    def to_request(self, model: str) -> Request:
+        """Return the request for the engine. Raises ApiError."""
         self.check_extra()
         if None not in (self.max_tokens, self.max_completion_tokens) and (
             self.max_tokens != self.max_completion_tokens
         ):
-            raise wrong("max_tokens", "max_tokens and max_completion_tokens contradict each other.")
+            raise invalid("max_tokens", "max_tokens and max_completion_tokens differ.")
         return Request(
             model=model,
             turns=tuple(self._turns()),
-            limit=self.max_completion_tokens or self.max_tokens,
+            max_tokens=self.max_completion_tokens or self.max_tokens,
             stop=self.stops(),
             sampling=self.sampling(),
             stream=bool(self.stream),
         )
 
     def _turns(self) -> list[Message]:
+        """Return the conversation. Raises ApiError where the model cannot answer it."""
         turns: list[Message] = []
         for number, turn in enumerate(self.messages):
             where = f"messages.{number}"
             if turn.role not in ROLES:
-                raise wrong(
+                raise invalid(
                     f"{where}.role",
                     f"The role {turn.role!r:.40} is not supported; one of: {', '.join(ROLES)}.",
                 )
             for name, value in (turn.model_extra or {}).items():
                 if value not in (None, [], ""):
-                    raise wrong(
+                    raise invalid(
                         f"{where}.{name}",
                         f"{name!r:.80} in a message is not supported.",
                         "unsupported_parameter",
                     )
             role = "system" if turn.role == "developer" else turn.role
             if role == "system" and number:
-                raise wrong(f"{where}.role", "Only the first message can be the system's.")
+                raise invalid(f"{where}.role", "Only the first message can be a system message.")
             turns.append({"role": role, "content": turn.text(where)})
         if turns[-1]["role"] != "user":
-            raise wrong("messages", "The last message has to be the user's: it is answered.")
+            raise invalid("messages", "The last message must be a user message.")
         return turns
 
 
@@ -224,24 +235,24 @@ class CompletionRequest(CommonFields):
 
     prompt: str | list[Any]
 
-    def asked(self, model: str) -> Request:
-        """What the engine is to do. Raises ApiError."""
+    def to_request(self, model: str) -> Request:
+        """Return the request for the engine. Raises ApiError."""
         self.check_extra()
         prompt = self.prompt
         if isinstance(prompt, list):
             if len(prompt) != 1 or not isinstance(prompt[0], str):
-                raise wrong("prompt", "One text at a time: neither token ids nor several texts.")
+                raise invalid("prompt", "One text at a time: neither token ids nor several texts.")
             prompt = prompt[0]
         return Request(
             model=model,
             text=prompt,
-            limit=self.max_tokens,
+            max_tokens=self.max_tokens,
             stop=self.stops(),
             sampling=self.sampling(),
             stream=bool(self.stream),
         )
 
 
-def wrong(where: str, message: str, code: str = "invalid_value") -> ApiError:
-    """The refusal of one field."""
+def invalid(where: str, message: str, code: str = "invalid_value") -> ApiError:
+    """Return the error about one field."""
     return ApiError(400, message, code=code, param=where[:200])

@@ -1,4 +1,4 @@
-"""What OpenAI's interface answers with: whole objects, and the chunks of a stream."""
+"""Responses in OpenAI's format: whole objects, and the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ DONE = "data: [DONE]\n\n"
 
 
 class CompletionResponse:
-    """One answer's outer form.
+    """The response to one request.
 
     Args:
-        chat: of a chat completion, else of a completion.
-        usage: whether a stream ends with the counts of tokens.
+        chat: whether it is a chat completion, else a completion.
+        usage: whether a stream ends with the token counts.
     """
 
     def __init__(
-        self, ticket: PendingRequest, model: ServedModel, *, chat: bool, usage: bool
+        self, pending: PendingRequest, model: ServedModel, *, chat: bool, usage: bool
     ) -> None:
-        self.ticket, self.chat, self.usage = ticket, chat, usage
+        self.pending, self.chat, self.usage = pending, chat, usage
         self.head = {
             "id": f"{'chatcmpl' if chat else 'cmpl'}-{secrets.token_hex(12)}",
             "created": int(time.time()),
@@ -35,36 +35,40 @@ class CompletionResponse:
         }
 
     async def whole(self) -> dict[str, Any]:
-        """The finished answer. Raises ApiError where it breaks off."""
-        text = "".join([piece async for piece in self.ticket.texts()])
-        said = {"message": {"role": "assistant", "content": text, "refusal": None}}
+        """Return the whole response. Raises ApiError where the answer fails."""
+        text = "".join([piece async for piece in self.pending.texts()])
+        content: dict[str, Any] = {"text": text}
+        if self.chat:
+            content = {"message": {"role": "assistant", "content": text, "refusal": None}}
         return {
             **self.head,
             "object": "chat.completion" if self.chat else "text_completion",
-            "choices": [self._choice(said if self.chat else {"text": text}, self.ticket.finish)],
-            "usage": self._counts(),
+            "choices": [
+                self._choice(content if self.chat else {"text": text}, self.pending.finish)
+            ],
+            "usage": self._usage(),
         }
 
     async def stream(self) -> AsyncIterator[str]:
-        """The answer as server-sent events; an error is one, too."""
+        """Yield the response as server-sent events; an error is one, too."""
         try:
             if self.chat:
                 yield self._chunk({"delta": {"role": "assistant", "content": ""}})
-            async for piece in self.ticket.texts():
+            async for piece in self.pending.texts():
                 yield self._chunk({"delta": {"content": piece}} if self.chat else {"text": piece})
-            said: dict[str, Any] = {"delta": {}} if self.chat else {"text": ""}
-            yield self._chunk(said, self.ticket.finish)
+            last: dict[str, Any] = {"delta": {}} if self.chat else {"text": ""}
+            yield self._chunk(last, self.pending.finish)
             if self.usage:
-                yield self._event(choices=[], usage=self._counts())
+                yield self._event(choices=[], usage=self._usage())
             yield DONE
-        except ApiError as refused:
-            yield f"data: {json.dumps(refused.body)}\n\n"
+        except ApiError as error:
+            yield f"data: {json.dumps(error.body)}\n\n"
         finally:
-            self.ticket.cancel()  # nothing, where the answer is over
+            self.pending.cancel()  # no effect once the answer is over
 
-    def _chunk(self, said: dict[str, Any], finish: str | None = None) -> str:
+    def _chunk(self, content: dict[str, Any], finish: str | None = None) -> str:
         usage = {"usage": None} if self.usage else {}
-        return self._event(choices=[self._choice(said, finish)], **usage)
+        return self._event(choices=[self._choice(content, finish)], **usage)
 
     def _event(self, **rest: Any) -> str:
         kind = "chat.completion.chunk" if self.chat else "text_completion"
@@ -72,11 +76,11 @@ class CompletionResponse:
         return f"data: {text}\n\n"
 
     @staticmethod
-    def _choice(said: dict[str, Any], finish: str | None) -> dict[str, Any]:
-        return {"index": 0, **said, "logprobs": None, "finish_reason": finish}
+    def _choice(content: dict[str, Any], finish: str | None) -> dict[str, Any]:
+        return {"index": 0, **content, "logprobs": None, "finish_reason": finish}
 
-    def _counts(self) -> dict[str, int]:
-        prompt, answer = self.ticket.prompt_tokens, self.ticket.tokens
+    def _usage(self) -> dict[str, int]:
+        prompt, answer = self.pending.prompt_tokens, self.pending.tokens
         return {
             "prompt_tokens": prompt,
             "completion_tokens": answer,

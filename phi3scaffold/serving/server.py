@@ -16,96 +16,96 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from phi3scaffold.project.errors import INTERRUPTED, ScaffoldError
-from phi3scaffold.serving.endpoints import build
+from phi3scaffold.serving.endpoints import build_app
 from phi3scaffold.serving.engine_client import EngineClient
 from phi3scaffold.serving.log import log
-from phi3scaffold.serving.middleware import NOT_TAKEN
+from phi3scaffold.serving.middleware import CLIENT_STALLED
 from phi3scaffold.serving.server_settings import ServerSettings, check_address
 
-LAST_WORDS = 5  # seconds: what was answered has to reach its client
+FLUSH_SECONDS = 5  # for complete answers to reach their clients
 
 
 class Connection(H11Protocol):
-    """A client's connection; it ends where no request comes in time, or nobody takes the answer.
+    """A client's connection; it ends where no request comes in time, or the answer is not read.
 
-    uvicorn waits for ever for a request's headers, and for what it wrote to be taken: with some
-    hundred such connections, which need no key, nobody else would get in.
+    uvicorn waits for ever for a request's headers, and for its output to be read: some hundred
+    such connections, which need no key, would block the server.
     """
 
-    seen: tuple[object, bool] = (None, False)
-    look: asyncio.TimerHandle
+    last_state: tuple[object, bool] = (None, False)
+    timer: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._look_later()
+        self._schedule_check()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.look.cancel()
+        self.timer.cancel()
         super().connection_lost(exc)
 
-    def _look_later(self) -> None:
-        self.look = self.loop.call_later(self.timeout_keep_alive, self._look)
+    def _schedule_check(self) -> None:
+        self.timer = self.loop.call_later(self.timeout_keep_alive, self._check)
 
-    def _look(self) -> None:
-        """End it where nothing is being done since the last look, or for nobody."""
-        over = self.transport.is_closing()
-        idle = over or self.cycle is None or self.cycle.response_complete
-        before, self.seen = self.seen, (self.cycle, over)
-        stuck = self.scope is not None and self.scope["state"].get(NOT_TAKEN)
-        if stuck or (idle and self.seen == before):
-            self.transport.abort()  # to close it would wait for what nobody takes
+    def _check(self) -> None:
+        """End the connection where nothing has happened since the last check."""
+        closing = self.transport.is_closing()
+        idle = closing or self.cycle is None or self.cycle.response_complete
+        before, self.last_state = self.last_state, (self.cycle, closing)
+        stuck = self.scope is not None and self.scope["state"].get(CLIENT_STALLED)
+        if stuck or (idle and self.last_state == before):
+            self.transport.abort()  # closing it would wait for output that is not read
         else:
-            self._look_later()
+            self._schedule_check()
 
 
 class Server(uvicorn.Server):
-    """Told to stop, it first answers what it has taken; told twice by Ctrl-C, it ends."""
+    """On a signal to stop it finishes the open requests first; on a second Ctrl-C it ends."""
 
-    def __init__(self, config: uvicorn.Config, worker: EngineClient) -> None:
+    def __init__(self, config: uvicorn.Config, engine: EngineClient) -> None:
         super().__init__(config)
-        self.worker = worker
+        self.engine = engine
         self.loop = asyncio.get_running_loop()
         self.stopping: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.loop.call_soon_threadsafe(self.stop, sig == signal.SIGINT)
 
-    def stop(self, by_hand: bool) -> None:
+    def stop(self, interrupted: bool) -> None:
         if self.stopping is None:
-            log("stopping: answering what was taken ...")
+            log("shutting down: finishing open requests ...")
             self.stopping = self.loop.create_task(self._stop())
-        elif by_hand:
-            self.worker.refuse_all()
-            logging.disable()  # uvicorn would tell of each request that ends here
+        elif interrupted:
+            self.engine.refuse_all()
+            logging.disable()  # uvicorn would log each request that ends here
             self.should_exit = self.force_exit = True
 
     async def _stop(self) -> None:
-        await self.worker.drain()
+        await self.engine.drain()
         self.should_exit = True
 
 
-def serve(worker: EngineClient, ready: Callable[[str], None]) -> int:
-    """Serve until told to stop.
+def serve(engine: EngineClient, ready: Callable[[str], None]) -> int:
+    """Serve until a signal to stop.
 
     Args:
-        ready: told the address, once the model is loaded.
+        ready: called with the address, once the model is loaded.
 
     Returns:
-        0 after everything taken was answered, 130 after a second Ctrl-C.
+        0 after all open requests were finished, 130 after a second Ctrl-C.
 
     Raises:
         ScaffoldError: the address is not free or needs a key, or the model does not load.
     """
-    check_address(worker.settings)
-    with _listen(worker.settings) as listener:
-        return asyncio.run(_serve(listener, worker, ready))
+    check_address(engine.settings)
+    with _listen(engine.settings) as listener:
+        return asyncio.run(_serve(listener, engine, ready))
 
 
 async def _serve(
-    listener: socket.socket, worker: EngineClient, ready: Callable[[str], None]
+    listener: socket.socket, engine: EngineClient, ready: Callable[[str], None]
 ) -> int:
     config = uvicorn.Config(
-        build(worker),
+        build_app(engine),
         http=Connection,
         log_level="warning",
         access_log=False,  # the guard writes it
@@ -113,31 +113,31 @@ async def _serve(
         proxy_headers=False,
         ws="none",
         lifespan="off",
-        timeout_keep_alive=worker.settings.body_seconds,
-        timeout_graceful_shutdown=LAST_WORDS,
+        timeout_keep_alive=engine.settings.body_seconds,
+        timeout_graceful_shutdown=FLUSH_SECONDS,
     )
-    server = Server(config, worker)
-    address = f"http://{_named(worker.settings.host, listener.getsockname()[1])}"
-    engine = asyncio.create_task(worker.keep(lambda: ready(address)))
-    engine.add_done_callback(lambda _task: setattr(server, "should_exit", True))
+    server = Server(config, engine)
+    address = f"http://{_address(engine.settings.host, listener.getsockname()[1])}"
+    task = asyncio.create_task(engine.run(lambda: ready(address)))
+    task.add_done_callback(lambda _task: setattr(server, "should_exit", True))
     try:
         await server.serve(sockets=[listener])
     finally:
-        failed = engine.done() and not engine.cancelled()
-        engine.cancel()
+        failed = task.done() and not task.cancelled()
+        task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await engine  # raises what kept it from starting
-        assert not failed, "the engine's keeper ended without a word"
+            await task  # raises why the engine did not start
+        assert not failed, "the engine task ended without an error"
     return INTERRUPTED if server.force_exit else 0
 
 
-def _named(host: str, port: int) -> str:
+def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _listen(settings: ServerSettings) -> socket.socket:
-    """A listening socket. Raises ScaffoldError where there can be none."""
-    where = _named(settings.host, settings.port)
+    """Return a listening socket. Raises ScaffoldError where the address cannot be used."""
+    where = _address(settings.host, settings.port)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -1,4 +1,4 @@
-"""What a server is told when it starts."""
+"""The settings of a server, its API key included."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SHORTEST_KEY = 16  # characters
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """One server's limits.
+    """Address, limits and access of one server.
 
     Attributes:
         host, port: the address; port 0 takes a free one.
-        queue: how many requests may wait for the one that is being answered.
-        timeout: seconds a request may take, its waiting included.
+        queue: how many requests may wait.
+        timeout: seconds a request may take, the queue included.
         body_bytes: the largest request.
-        body_seconds: how long a client may take to begin or to send it, or to take a piece of the
-            answer.
-        drain: seconds that running requests get when the server is told to stop.
-        api_key: what clients have to send; None: nothing.
-        origins: web pages that may call, as ``https://HOST``; ``*``: all.
+        body_seconds: seconds a client may take to begin or send a request, or to read a piece of
+            its answer.
+        drain: seconds that open requests get when the server shuts down.
+        api_key: what clients have to send; None: they need none.
+        origins: origins of web pages that may call, as ``https://HOST``; ``*``: all.
     """
 
     host: str = "127.0.0.1"
@@ -46,6 +46,7 @@ class ServerSettings:
 
 
 def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is the loopback interface."""
     if host == "localhost":
         return True
     try:
@@ -55,7 +56,7 @@ def is_loopback(host: str) -> bool:
 
 
 def read_key(file: Path | None) -> str | None:
-    """The API key: of a file, or of the environment; never of an argument, which others can see.
+    """Return the API key of a file or of the environment, never of an argument, which is visible.
 
     Raises:
         ScaffoldError: the file cannot be read, or the key is too short to be one.
@@ -76,13 +77,13 @@ def read_key(file: Path | None) -> str | None:
         raise ScaffoldError(
             f"The API key must have at least {SHORTEST_KEY} printable ASCII characters.",
             where=where,
-            fix="make one: python -c 'import secrets; print(secrets.token_urlsafe())'",
+            fix="generate one: python -c 'import secrets; print(secrets.token_urlsafe())'",
         )
     return key
 
 
 def check_address(settings: ServerSettings) -> None:
-    """Refuse to be reached from elsewhere by everybody.
+    """Refuse an address that other machines can reach, where there is no API key.
 
     Raises:
         ScaffoldError: the address is not the loopback's, and there is no API key.

@@ -137,12 +137,12 @@ def test_settings_are_those_of_the_server(use, monkeypatch, capsys) -> None:
         ('/set stop ["', "not valid JSON"),
         ("/set colour red", "one of: temperature, top_p, max_tokens, seed, stop, form, adapter"),
         ("/set colour", "There is no setting 'colour'"),
-        ("/set seed", "another each time (default)"),
+        ("/set seed", "random (default)"),
         ("/set adapter x", "/set form onnx-adapter, then: /set adapter x"),
         ("/sey", "There is no /sey"),
         ("/retry", "no answer to try again"),
         ("/save", "needs a file"),
-        ("/save talks.jsonl", "Nothing was said yet"),
+        ("/save talks.jsonl", "The conversation is empty"),
     ],
 )
 def test_a_wrong_command_is_said_and_the_chat_goes_on(

@@ -254,7 +254,7 @@ def test_only_what_is_missing_is_answered_again(use, project: Path, capsys) -> N
     others = [*words, "--max-tokens", "1"]
     before = (project / "a.jsonl.partial").read_bytes()
     assert main(VERBS, others) == 2
-    assert "made by other settings" in capsys.readouterr().err
+    assert "answers of other settings" in capsys.readouterr().err
     assert (project / "a.jsonl.partial").read_bytes() == before
     assert main(VERBS, [*others, "--overwrite"]) == 0
     assert len(form.samplings) == 30

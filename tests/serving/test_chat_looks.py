@@ -75,7 +75,7 @@ def test_by_keyboard_alone(server: Server, open_page: Any) -> None:
     assert tab.get_by_label("Your message").input_value() == "I could not stop\nsmiling all day."
     tab.keyboard.press("Enter")
     answered(tab)
-    assert tab.locator(".asked").inner_text() == "I could not stop\nsmiling all day."
+    assert tab.locator(".prompt").inner_text() == "I could not stop\nsmiling all day."
     assert tab.get_by_label("Your message").input_value() == ""
     tab.keyboard.press("Enter")  # nothing is no message
     assert tab.locator(".turn").count() == 1
@@ -174,7 +174,7 @@ def test_right_to_left(server: Server, open_page: Any) -> None:
     made_to_say(tab, {"const": "שלום עולם"})
     say(tab, "שלום")
     answered(tab)
-    for name in (".asked", ".answer .text"):
+    for name in (".prompt", ".answer .text"):
         text = tab.locator(name)
         assert text.evaluate("e => getComputedStyle(e).direction") == "rtl"
         ends = """e => { const r = document.createRange(); r.selectNodeContents(e);

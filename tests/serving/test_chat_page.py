@@ -48,13 +48,13 @@ def test_an_answer_with_its_speed_and_the_conversation_goes_on(
     assert texts(tab) == ["joy"]
     numbers = tab.locator(".numbers").inner_text()
     assert re.fullmatch(
-        r"[\d.]+ tokens/s in all: 2 tokens in [\d.]+\ss, the first after [\d.]+\ss", numbers
+        r"[\d.]+ tokens/s overall: 2 tokens in [\d.]+\ss, the first after [\d.]+\ss", numbers
     )
     assert tab.get_by_role("status").inner_text() == "proj: joy"
     tab.get_by_label("Model").select_option("tone")
     tab.get_by_text("Settings").click()
     tab.get_by_label("System prompt").fill("Be brief.")
-    tab.get_by_label("What was said before").check()
+    tab.get_by_label("Send earlier messages").check()
     for label, value in (
         ("Temperature", "0.7"), ("Top p", "0.9"), ("Max tokens", "3"), ("Seed", "-5"),
     ):  # fmt: skip
@@ -84,7 +84,7 @@ def test_an_answer_with_its_speed_and_the_conversation_goes_on(
     say(tab)
     answered(tab)
     assert len(asked[-1]["messages"]) == 2  # the system prompt is a setting, and stays
-    tab.get_by_label("What was said before").uncheck()
+    tab.get_by_label("Send earlier messages").uncheck()
     say(tab)
     answered(tab)
     assert [one["role"] for one in asked[-1]["messages"]] == ["system", "user"]
@@ -99,13 +99,13 @@ def test_the_temperature_that_is_shown_is_the_one_that_is_meant(
     for top_p in ("0.9", "0", ""):
         tab.get_by_label("Top p").fill(top_p)
         shown.append(tab.get_by_label("Temperature").get_attribute("placeholder"))
-    meant = [Sampling.asked(None, top_p).temperature for top_p in (0.9, 0, None)]
+    meant = [Sampling.from_settings(None, top_p).temperature for top_p in (0.9, 0, None)]
     assert list(map(float, shown)) == meant
 
 
 def test_a_conversation_is_remembered_where_it_was_trained(server: Server, open_page: Any) -> None:
     tab = open_page(server)
-    assert not tab.get_by_label("What was said before").is_checked()  # it classifies
+    assert not tab.get_by_label("Send earlier messages").is_checked()  # it classifies
 
     def chats(route: Any) -> None:
         found = server.ask("GET", "/v1/models").json()
@@ -115,7 +115,7 @@ def test_a_conversation_is_remembered_where_it_was_trained(server: Server, open_
     tab.route("**/v1/models", chats)
     tab.reload()
     comes(tab, "document.getElementById('model').options.length > 0")
-    remember = tab.get_by_label("What was said before")
+    remember = tab.get_by_label("Send earlier messages")
     assert not remember.is_checked()
     tab.get_by_label("Model").select_option("tone")
     assert remember.is_checked()
@@ -167,7 +167,7 @@ def test_what_is_cut_off_says_so(server: Server, open_page: Any) -> None:
     tab.get_by_label("Max tokens").fill("5")
     say(tab)
     answered(tab)
-    assert re.match(r".* 5 tokens .*cut off", tab.locator(".numbers").inner_text())
+    assert re.match(r".* 5 tokens .*truncated", tab.locator(".numbers").inner_text())
 
 
 def test_the_speed_is_not_that_of_waiting(server: Server, open_page: Any) -> None:
@@ -238,7 +238,7 @@ def test_each_model_is_told_its_own_answers(server: Server, open_page: Any) -> N
 
     tab.route("**/v1/chat/completions", add)
     tab.get_by_text("Settings").click()
-    tab.get_by_label("What was said before").check()
+    tab.get_by_label("Send earlier messages").check()
     tab.get_by_label("Compare with").select_option("other")
     for prompt in ("a", "b"):
         say(tab, prompt)
@@ -269,7 +269,7 @@ def test_html_stays_text(server: Server, open_page: Any) -> None:
     say(tab, ATTACK)
     answered(tab)
     assert json.loads(texts(tab)[0]) == ATTACK
-    assert tab.locator(".asked").inner_text() == ATTACK
+    assert tab.locator(".prompt").inner_text() == ATTACK
     assert tab.locator("#conversation :is(img, script)").count() == 0
     assert tab.title() == title
     # and were the page to make a mistake, the browser would not let it
@@ -329,7 +329,7 @@ def test_a_key_is_asked_for_and_kept_in_memory(
     assert field.evaluate("e => e === document.activeElement && e.type === 'password'")
     tab.keyboard.type("wrong")
     tab.keyboard.press("Enter")
-    tab.locator("#key-error", has_text="does not know this API key").wait_for()
+    tab.locator("#key-error", has_text="The API key is wrong").wait_for()
     field.fill(KEY)
     tab.keyboard.press("Enter")
     comes(tab, "document.activeElement.id === 'prompt'")

@@ -47,20 +47,20 @@ def test_what_cannot_be_served(
 
 def test_a_broken_gate_is_said_loudly(tiny_project: Path, tmp_path: Path) -> None:
     from phi3scaffold.project.settings import load_project
-    from phi3scaffold.serving.served_models import remark
+    from phi3scaffold.serving.served_models import release_remark
 
     root = tmp_path / "proj"
     shutil.copytree(tiny_project, root)
     project = load_project(root)
-    assert remark(project) is None
+    assert release_remark(project) is None
     path = project.release / "release.json"
     release = json.loads(path.read_text())
     path.write_text(json.dumps({**release, "released": False}))
-    assert "THE GATE FAILED" in str(remark(project))
+    assert "THE GATE FAILED" in str(release_remark(project))
     path.write_text(json.dumps({**release, "model": "another"}))
-    assert "not the one that was measured" in str(remark(project))
+    assert "not the one that was evaluated" in str(release_remark(project))
     path.unlink()
-    assert "nobody has measured" in str(remark(project))
+    assert "was not evaluated" in str(release_remark(project))
 
 
 def test_without_a_reader_of_its_output_it_serves(served_project: Path) -> None:

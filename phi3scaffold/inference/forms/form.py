@@ -1,4 +1,4 @@
-"""What every form can do: encode, decode, answer word by word, answer many at once."""
+"""The interface of every form: encode, decode, answer token by token, answer a batch, score."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 2048
 BATCH_ROWS = 32
 
-UNFINISHED = "\ufffd"  # what a decoder writes for the bytes of half a character
+UNFINISHED = "\ufffd"  # what a decoder writes for an incomplete character
 LONGEST_WAIT = 8  # tokens
 
 
 class Form(abc.ABC):
-    """One loaded model, its tokenizer and its prompt. Decoding is greedy; `sample` need not be.
+    """One loaded model, its tokenizer and its prompt. Decoding is greedy, except by `sample`.
 
     Attributes:
         name: one of `phi3scaffold.inference.forms.kinds.FORMS`.
@@ -50,7 +50,7 @@ class Form(abc.ABC):
         self._stop = frozenset(prompt.stop)
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the conversation, up to where the assistant begins to answer.
+        """Return the token ids of the conversation, up to where the assistant begins to answer.
 
         Raises:
             ScaffoldError: a text contains a control token.
@@ -60,7 +60,7 @@ class Form(abc.ABC):
         return self._encode(list(messages))
 
     def encode_text(self, text: str) -> list[int]:
-        """Token ids of a text that stands outside of any conversation.
+        """Return the token ids of a text outside of any conversation.
 
         Raises:
             ScaffoldError: the text contains a control token.
@@ -69,7 +69,7 @@ class Form(abc.ABC):
         return self._encode_text(text)
 
     def stream(self, messages: Sequence[Message], max_new_tokens: int) -> Iterator[str]:
-        """The answer in pieces, as soon as each is certain; their sum is `decode` of it all.
+        """Yield the answer in pieces, as soon as each is certain; their sum is `decode` of it all.
 
         Raises:
             ScaffoldError: before the first piece, where the prompt fills the whole context.
@@ -77,15 +77,15 @@ class Form(abc.ABC):
         return self.pieces(self.tokens(self.encode(messages), max_new_tokens))
 
     def pieces(self, ids: Iterable[int]) -> Iterator[str]:
-        """The text of `ids` in pieces, as soon as each is certain."""
+        """Yield the text of `ids` in pieces, as soon as each is certain."""
         return pieces(ids, self._decode)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`; control tokens and ids outside the vocabulary have none."""
+        """Return the text of `ids`; control tokens and ids outside the vocabulary have none."""
         return "".join(self.pieces(ids))
 
     def tokens(self, ids: Sequence[int], max_new_tokens: int) -> Iterator[int]:
-        """The new token ids of one answer, one by one, the stop id excluded."""
+        """Yield the new token ids of one answer, the stop id excluded."""
         return self.sample(ids, max_new_tokens)
 
     def sample(
@@ -93,23 +93,23 @@ class Form(abc.ABC):
         ids: Sequence[int],
         max_new_tokens: int,
         sampling: Sampling = GREEDY,
-        between: Callable[[], None] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> Generator[int, None, None]:
-        """As `tokens`, but chosen as `sampling` says.
+        """Yield the token ids of one answer, chosen as `sampling` says.
 
         Args:
-            between: called before the prompt is read; what it raises ends the answer.
+            check: called before the prompt is read; what it raises ends the answer.
         """
         room = self.room([ids], max_new_tokens)
-        if between:
-            between()
+        if check:
+            check()
         for token in self._tokens(list(ids), room, sampling=sampling):
             if token in self._stop:
                 return
             yield token
 
     def generate(self, batch: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
-        """Answers to any number of prompts, in their order: new ids, the stop id excluded.
+        """Return the answers to any number of prompts, in order: new ids, the stop id excluded.
 
         Args:
             batch: prompts as token ids, each of its own length L_i.
@@ -121,7 +121,7 @@ class Form(abc.ABC):
     def generate_each(
         self, batch: Sequence[Sequence[int]], max_new_tokens: int
     ) -> Iterator[tuple[int, list[int]]]:
-        """As `generate`, but (row, new ids) as soon as they are there, in any order."""
+        """Yield (row, new ids) for each prompt, in any order; see `generate`."""
         room = self.room(batch, max_new_tokens)
         for rows in self._groups(batch, room):
             new = self._batch([list(batch[row]) for row in rows], room)
@@ -130,9 +130,9 @@ class Form(abc.ABC):
                 yield row, ids[:end]
 
     def time_tokens(self, ids: Sequence[int], count: int) -> list[float]:
-        """Seconds until each of `count` new tokens was there, whether or not the answer ended.
+        """Return the seconds until each of `count` new tokens, whether or not the answer ended.
 
-        Fewer where the context is full.
+        There are fewer where the context is full.
         """
         room = self.room([ids], count)
         start = time.perf_counter()
@@ -141,7 +141,7 @@ class Form(abc.ABC):
     def score(
         self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
     ) -> Iterator[tuple[int, list[np.ndarray]]]:
-        """The logits behind which each continuation's tokens would have been chosen.
+        """Yield the logits that each continuation's tokens would be chosen from.
 
         Each prompt is read once, however many continuations it has.
 
@@ -160,17 +160,17 @@ class Form(abc.ABC):
         longest = max((len(ids) for row in continuations for ids in row), default=1)
         self.room(prompts, longest)
         for rows in self._groups(prompts, longest):
-            found = self._score(
+            logits = self._score(
                 [list(prompts[row]) for row in rows],
                 [[list(ids) for ids in continuations[row]] for row in rows],
             )
-            yield from zip(rows, found, strict=True)
+            yield from zip(rows, logits, strict=True)
 
     def room(self, batch: Sequence[Sequence[int]], max_new_tokens: int) -> int:
-        """How many new tokens fit behind every prompt: at most `max_new_tokens`.
+        """Return how many new tokens fit after every prompt: at most `max_new_tokens`.
 
         Raises:
-            ScaffoldError: a prompt leaves no room at all.
+            ScaffoldError: a prompt fills the whole context.
         """
         longest = max(map(len, batch), default=0)
         if longest >= self.context:
@@ -183,7 +183,7 @@ class Form(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Give the memory back. Closing twice is allowed."""
+        """Free the memory. Closing twice is allowed."""
 
     def __enter__(self) -> Form:
         return self
@@ -198,7 +198,7 @@ class Form(abc.ABC):
 
     @abc.abstractmethod
     def _decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`, half characters as `UNFINISHED`."""
+        """Return the text of `ids`, incomplete characters as `UNFINISHED`."""
 
     @abc.abstractmethod
     def _encode(self, messages: list[Message]) -> list[int]:
@@ -212,23 +212,23 @@ class Form(abc.ABC):
     def _tokens(
         self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY
     ) -> Iterator[int]:
-        """At most `room` new ids, at least `least` before the model may end its answer itself.
+        """Yield at most `room` new ids, at least `least` before the model may end the answer.
 
-        May include and go past a stop id.
+        They may include and go past a stop id.
         """
 
     @abc.abstractmethod
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
-        """At most `room` new ids for every prompt; may include and go past a stop id."""
+        """Return at most `room` new ids for each prompt; they may go past a stop id."""
 
     @abc.abstractmethod
     def _score(
         self, prompts: list[list[int]], continuations: list[list[list[int]]]
     ) -> Iterator[list[np.ndarray]]:
-        """See `score`, for prompts that run together: row by row, in their order."""
+        """Yield the logits of prompts that run together, row by row in their order; see `score`."""
 
     def _groups(self, batch: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:
-        """Rows to run together: of about one length, and few enough for the memory."""
+        """Yield rows to run together: of similar length, and few enough for the memory."""
         group: list[int] = []
         for row in sorted(range(len(batch)), key=lambda row: len(batch[row]), reverse=True):
             if group:
@@ -242,17 +242,17 @@ class Form(abc.ABC):
             yield group
 
     def _together(self, longest: int, length: int) -> bool:
-        """Whether a prompt of `length` may share a batch with one of `longest` tokens."""
+        """Tell whether a prompt of `length` may share a batch with one of `longest` tokens."""
         return True
 
 
 def pieces(ids: Iterable[int], decode: Callable[[Sequence[int]], str]) -> Iterator[str]:
-    """Text as soon as it is certain: a character whose bytes are not all there yet waits.
+    """Yield text as soon as it is certain: an incomplete character waits.
 
     Decoding looks at a short window, not at the token alone, since a token's text may depend on
     the one before it (the space that a SentencePiece tokenizer leaves off at the beginning).
-    Bytes that will never be a character are given up after `LONGEST_WAIT` tokens: ONNX Runtime
-    GenAI would drop everything behind them.
+    Bytes that are no character after `LONGEST_WAIT` tokens are written out as they are: ONNX
+    Runtime GenAI would drop everything after them.
     """
     source, todo = iter(ids), deque[int]()
     window: list[int] = []
@@ -277,7 +277,7 @@ def pieces(ids: Iterable[int], decode: Callable[[Sequence[int]], str]) -> Iterat
 
 
 def read_json(path: Path) -> dict:
-    """A JSON object of a model folder. Raises ScaffoldError where it is missing or damaged."""
+    """Read a JSON object of a model folder. Raises ScaffoldError where it is missing or damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# A prompt is read in pieces of so many tokens where reading may be given up in between. Not beyond
-# 4,096: there a model of long context turns to other positions, for the whole of what it reads.
+# A prompt is read in pieces of so many tokens, where reading may be cancelled. Not beyond 4,096:
+# there a model of long context uses other positions for all that it reads at once.
 PIECE = 512
 PIECES_UP_TO = 4096
 
@@ -58,15 +58,15 @@ class GenaiForm(Form):
         words = read_json(folder / "tokenizer.json")
         self._texts = _texts(words)
         self._strips = _strips_first_space(words)
-        self._eaters = _eaters(words)
+        self._white_space = _white_space(words)
         # the model's own end ids end an answer here, whatever prompt.json says
         self._stop |= set(map(int, self._tokenizer.eos_token_ids))
 
     def _decode(self, ids: Sequence[int]) -> str:
         import numpy as np
 
-        kept = [token for token in ids if token in self._texts]
-        text = str(self._tokenizer.decode(np.array(kept, dtype=np.int32))) if kept else ""
+        shown = [token for token in ids if token in self._texts]
+        text = str(self._tokenizer.decode(np.array(shown, dtype=np.int32))) if shown else ""
         return text.removeprefix(" ") if self._strips else text
 
     def close(self) -> None:
@@ -77,23 +77,23 @@ class GenaiForm(Form):
         ids: Sequence[int],
         max_new_tokens: int,
         sampling: Sampling = GREEDY,
-        between: Callable[[], None] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> Generator[int, None, None]:
-        """As every form's, and `between` is called between the pieces of the prompt, too.
+        """Sample as every form does; `check` is also called between the pieces of the prompt.
 
         Raises:
-            BadSchema: the sampling's schema is none; before `between` is first called.
+            BadSchema: the sampling's schema is invalid; before `check` is first called.
         """
         room = self.room([ids], max_new_tokens)
-        for row in self._steps([list(ids)], room, sampling=sampling, between=between):
+        for row in self._steps([list(ids)], room, sampling=sampling, check=check):
             if row[0] in self._stop:
                 return
             yield row[0]
 
     def _encode(self, messages: list[Message]) -> list[int]:
         text = self._tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
-        if self._eaters:
-            text = self._eaters.sub(r"\1", text)
+        if self._white_space:
+            text = self._white_space.sub(r"\1", text)
         return self._encode_text(text)
 
     def _encode_text(self, text: str) -> list[int]:
@@ -127,10 +127,10 @@ class GenaiForm(Form):
         room: int,
         least: int = 0,
         sampling: Sampling = GREEDY,
-        between: Callable[[], None] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> Iterator[list[int]]:
-        """Prompts of one length L, [rows, L]: the next id of every row, at most `room` times."""
-        generator = self._generator(batch, room, least, sampling, between)
+        """Yield the next id of every row, at most `room` times, for prompts [rows, L]."""
+        generator = self._generator(batch, room, least, sampling, check)
         while not generator.is_done():
             generator.generate_next_token()
             yield [int(token) for token in generator.get_next_tokens()]
@@ -138,7 +138,7 @@ class GenaiForm(Form):
     def _score(
         self, prompts: list[list[int]], continuations: list[list[list[int]]]
     ) -> Iterator[list[np.ndarray]]:
-        """Each row alone: tokens can be appended and taken back only where one row runs alone."""
+        """Score one row at a time: tokens can be appended and removed only for a single row."""
         import numpy as np
 
         for prompt, rows in zip(prompts, continuations, strict=True):
@@ -161,9 +161,9 @@ class GenaiForm(Form):
         room: int,
         least: int = 0,
         sampling: Sampling = GREEDY,
-        between: Callable[[], None] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> Any:
-        """A generator that has read prompts of one length; it gives at least `least` new tokens."""
+        """Return a generator that has read prompts of one length, for at least `least` tokens."""
         import numpy as np
 
         ids = np.array(batch, dtype=np.int32)
@@ -186,19 +186,19 @@ class GenaiForm(Form):
             raise BadSchema.of(error) from None
         self._before_reading(generator)
         length = ids.shape[1]
-        piece = PIECE if between and length <= PIECES_UP_TO else max(1, length)
+        piece = PIECE if check and length <= PIECES_UP_TO else max(1, length)
         for start in range(0, length, piece):
-            if between:
-                between()
+            if check:
+                check()
             generator.append_tokens(ids[:, start : start + piece])
         return generator
 
     def _before_reading(self, generator: Any) -> None:
-        """What is set on a generator before its first token."""
+        """Prepare a generator before its first token."""
 
 
 def missing_provider(folder: Path) -> str | None:
-    """The execution provider the model was built for, where this environment has it not.
+    """Return the execution provider the model was built for, if this environment lacks it.
 
     Args:
         folder: an ONNX form.
@@ -218,7 +218,7 @@ def missing_provider(folder: Path) -> str | None:
 
 
 def _threads(settings: dict) -> dict:
-    """The physical cores, unless genai_config.json says a number: the default is one thread."""
+    """Return settings for one thread per physical core, unless genai_config.json says a number."""
     options = settings.get("decoder", {}).get("session_options", {})
     threads = options.get("intra_op_num_threads") or physical_cores()
     return {"model": {"decoder": {"session_options": {"intra_op_num_threads": int(threads)}}}}
@@ -235,13 +235,13 @@ def _hint(settings: dict) -> str:
 
 
 def _providers(settings: dict) -> list[str]:
-    """The execution providers genai_config.json asks for, such as ``CUDA``; the CPU's has none."""
+    """Return the execution providers of genai_config.json, such as ``CUDA``; for the CPU none."""
     options = settings.get("decoder", {}).get("session_options", {}).get("provider_options", [])
     return [name.upper() for provider in options for name in provider]
 
 
 def _texts(tokenizer: dict) -> frozenset[int]:
-    """Ids that have a text in an answer: all but the control tokens, and no padding id.
+    """Return the ids that have a text in an answer: all but control tokens and padding.
 
     The graph's vocabulary may be larger than the tokenizer's.
     """
@@ -252,8 +252,8 @@ def _texts(tokenizer: dict) -> frozenset[int]:
     return frozenset(ids - {token["id"] for token in added if token.get("special")})
 
 
-def _eaters(tokenizer: dict) -> re.Pattern[str] | None:
-    """Matches what a control token eats of the text behind it (Phi-3's do): the white space.
+def _white_space(tokenizer: dict) -> re.Pattern[str] | None:
+    """Return a pattern of the white space that a control token removes after it, as Phi-3's do.
 
     GenAI leaves some of it, such as the ideographic space that begins a Japanese paragraph.
     """
@@ -265,7 +265,7 @@ def _eaters(tokenizer: dict) -> re.Pattern[str] | None:
 
 
 def _strips_first_space(tokenizer: dict) -> bool:
-    """Whether decoding drops the space that a SentencePiece tokenizer puts before a text.
+    """Tell whether decoding drops the space that SentencePiece puts before a text.
 
     GenAI keeps it, so that ` joy` would be no label.
     """

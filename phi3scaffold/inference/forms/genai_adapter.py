@@ -12,12 +12,12 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 
 class GenaiAdapterForm(GenaiForm):
-    """The base is loaded once; `use` changes the adapter, and with it the prompt."""
+    """One base, loaded once; `use` changes the adapter, and with it the prompt."""
 
     def __init__(
         self, folder: Path, adapter: str | None = None, prompt: Prompt | None = None
     ) -> None:
-        adapter = adapter or names(folder)[0]
+        adapter = adapter or adapter_names(folder)[0]
         super().__init__(folder, prompt or Prompt.load(_place(folder, adapter)), "onnx-adapter")
         self._adapters: Any = self._genai.Adapters(self._model)
         self._prompts: dict[str, Prompt] = {}  # of every adapter that is loaded
@@ -27,7 +27,7 @@ class GenaiAdapterForm(GenaiForm):
     def use(self, adapter: str) -> None:
         """Answer with this adapter and its prompt from now on.
 
-        Its files are read the first time only: later ones may belong to another base.
+        Its files are read only once: later ones may belong to another base.
 
         Raises:
             ScaffoldError: there is none of that name, or its file is damaged.
@@ -60,8 +60,8 @@ class GenaiAdapterForm(GenaiForm):
         self._prompts[adapter] = prompt
 
 
-def names(folder: Path) -> list[str]:
-    """The adapters of a form, at least one, by name."""
+def adapter_names(folder: Path) -> list[str]:
+    """Return the names of a form's adapters, at least one."""
     names = sorted(file.parent.name for file in folder.glob(f"{ONNX_ADAPTERS}/*/{ONNX_WEIGHTS}"))
     if not names:
         raise ScaffoldError(
@@ -73,8 +73,8 @@ def names(folder: Path) -> list[str]:
 
 
 def _place(folder: Path, adapter: str) -> Path:
-    """The folder of one adapter of a form."""
-    there = names(folder)
+    """Return the folder of one adapter of a form."""
+    there = adapter_names(folder)
     if adapter not in there:
         raise ScaffoldError(
             f"There is no adapter {adapter!r}; there are: {', '.join(there)}.",

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 SMALL = 512 * 2**20  # bytes of weights on disk
-LOGITS_BYTES = 256 * 2**20  # that are held at a time: a vocabulary may have 200,000 entries
+LOGITS_BYTES = 256 * 2**20  # in memory at a time: a vocabulary may have 200,000 entries
 
 
 class TorchForm(Form):
-    """A model folder, with an adapter folder over it or not: over the base it was trained on.
+    """A model folder, or the base model with an adapter folder over it.
 
     Local files only, safetensors only, and never code that lies beside the weights.
     """
@@ -59,7 +59,7 @@ class TorchForm(Form):
             ) from None
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
-        dtype, self._device = dtype_and_device(folder)
+        dtype, self._device = choose_dtype_and_device(folder)
         try:
             model = AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -111,27 +111,27 @@ class TorchForm(Form):
     def _tokens(
         self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY
     ) -> Iterator[int]:
-        """Generation runs in a thread of its own and stops when this iterator is given up."""
+        """Generate in a thread of its own, which stops when this iterator is closed."""
         from transformers.generation import StoppingCriteria
         from transformers.generation.streamers import BaseStreamer
 
-        found: queue.Queue[int | BaseException | None] = queue.Queue()
-        given_up = threading.Event()
+        tokens: queue.Queue[int | BaseException | None] = queue.Queue()
+        closed = threading.Event()
 
         class Feed(BaseStreamer):
             prompt_seen = False
 
             def put(self, value: Any) -> None:
                 if self.prompt_seen:
-                    found.put(int(value.reshape(-1)[0]))
+                    tokens.put(int(value.reshape(-1)[0]))
                 self.prompt_seen = True
 
             def end(self) -> None:
                 pass
 
-        class GivenUp(StoppingCriteria):
+        class Closed(StoppingCriteria):
             def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-                return input_ids.new_full((len(input_ids),), given_up.is_set(), dtype=bool_type)
+                return input_ids.new_full((len(input_ids),), closed.is_set(), dtype=bool_type)
 
         import torch
 
@@ -139,11 +139,11 @@ class TorchForm(Form):
 
         def work() -> None:
             try:
-                more = {"stopping_criteria": [GivenUp()], "min_new_tokens": least}
+                more = {"stopping_criteria": [Closed()], "min_new_tokens": least}
                 self._run([ids], room, streamer=Feed(), **more, **_options(sampling))
-                found.put(None)
-            except BaseException as error:  # noqa: BLE001 - it is raised where the words are read
-                found.put(error)
+                tokens.put(None)
+            except BaseException as error:  # noqa: BLE001 - it is raised where the tokens are read
+                tokens.put(error)
 
         thread = threading.Thread(target=work, name="generation", daemon=True)
         thread.start()
@@ -151,7 +151,7 @@ class TorchForm(Form):
             while True:
                 try:
                     # a wait without end would not hear Ctrl-C on Windows
-                    item = found.get(timeout=0.2)
+                    item = tokens.get(timeout=0.2)
                 except queue.Empty:
                     continue
                 if item is None:
@@ -160,11 +160,11 @@ class TorchForm(Form):
                     raise item
                 yield item
         finally:
-            given_up.set()
+            closed.set()
             thread.join()
 
     def _run(self, batch: list[list[int]], room: int, **more: Any) -> Any:
-        """Greedy continuation of left-padded prompts: ids of shape [rows, new]."""
+        """Continue left-padded prompts; return ids of shape [rows, new]."""
         import torch
 
         ids, mask = self._padded(batch, left=True)
@@ -181,7 +181,7 @@ class TorchForm(Form):
     def _score(
         self, prompts: list[list[int]], continuations: list[list[list[int]]]
     ) -> Iterator[list[np.ndarray]]:
-        """The prompts once, all together; then their continuations over copies of the cache."""
+        """Read the prompts once, together; then the continuations over copies of the cache."""
         import torch
 
         ids, mask = self._padded(prompts, left=True)
@@ -213,7 +213,7 @@ class TorchForm(Form):
     def _continued(
         self, cache: Any, mask: Any, first: Any, chunk: list[tuple[int, list[int]]]
     ) -> list[np.ndarray]:
-        """Logits [C, vocabulary] of some (row, continuation), the cache left as it was.
+        """Return logits [C, vocabulary] of some (row, continuation); leave the cache unchanged.
 
         Args:
             cache: of the prompts.
@@ -244,7 +244,7 @@ class TorchForm(Form):
         return [its[: len(text)].copy() for its, text in zip(whole, texts, strict=True)]
 
     def _padded(self, batch: list[list[int]], left: bool) -> tuple[Any, Any]:
-        """Ids and attention mask, both [rows, longest]."""
+        """Return ids and attention mask, both [rows, longest]."""
         import torch
 
         width = max(map(len, batch))
@@ -257,11 +257,11 @@ class TorchForm(Form):
 
 
 def _options(sampling: Sampling) -> dict[str, Any]:
-    """As options of transformers' generate; sets torch's seed, which it draws from."""
+    """Return options of transformers' generate, and set torch's seed for it."""
     import torch
 
     if sampling.schema is not None:
-        raise ScaffoldError("Only the ONNX forms keep to a JSON schema.")
+        raise ScaffoldError("Only the ONNX forms support a JSON schema.")
     if not sampling.temperature:
         return {}
     if sampling.seed is None:
@@ -272,8 +272,8 @@ def _options(sampling: Sampling) -> dict[str, Any]:
     return {"do_sample": True, "top_k": 0, **chosen}
 
 
-def dtype_and_device(folder: Path) -> tuple[Any, str]:
-    """In which number type a model folder is run, and where: the one place that decides.
+def choose_dtype_and_device(folder: Path) -> tuple[Any, str]:
+    """Decide in which number type a model folder runs, and where.
 
     As stored (bfloat16 for every Phi), except: a small model on the CPU in float32, which is as
     quick there and gives the same answer alone and in a batch; and float16 on a GPU that has no

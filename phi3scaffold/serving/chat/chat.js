@@ -1,17 +1,17 @@
-// The chat page. It asks the server that it came from, through OpenAI's interface, and nobody else.
-// Whatever somebody wrote reaches the page as a text node.
+// The chat page. It calls only the server that it came from, through OpenAI's interface.
+// All text reaches the page as text nodes.
 
 const $ = (id) => document.getElementById(id);
 const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
-const FEW = 5; // tokens, whose speed says nothing
+const FEW = 5; // tokens: too few to measure a speed
 
 let key = ""; // in memory alone
 let models = []; // as /v1/models has them
 let turns = []; // [{prompt, element, answers: [{model, text}]}]
-let loading = null; // the first look at the models
+let loading = null; // the first request for the models
 let running = null; // the AbortController of what is being answered
-let remembers = null; // whether the conversation is sent along, once a person has chosen
-let following = true; // whether the page is to scroll with the answer
+let remembers = null; // whether earlier messages are sent, once the user has chosen
+let following = true; // whether the page scrolls with the answer
 
 // ---- the server
 
@@ -29,12 +29,12 @@ async function ask(path, { body, signal } = {}) {
   }
   if (reply.ok) return reply;
   if (reply.status === 401) {
-    wantKey();
-    throw new Error(key ? "The server does not know this API key." : "The server wants a key.");
+    showKeyForm();
+    throw new Error(key ? "The API key is wrong." : "The server needs an API key.");
   }
   const wait = reply.headers.get("Retry-After");
-  const told = (await reply.json().catch(() => null))?.error?.message;
-  const what = told || `The server answers with ${reply.status} ${reply.statusText}`.trim() + ".";
+  const message = (await reply.json().catch(() => null))?.error?.message;
+  const what = message || `The server answers with ${reply.status} ${reply.statusText}`.trim() + ".";
   throw new Error(wait ? `${what} Try again in ${wait} seconds.` : what);
 }
 
@@ -44,7 +44,7 @@ async function* events(reply) {
   let held = "";
   for (;;) {
     const { value, done } = await reader.read().catch(() => ({ done: true }));
-    if (done) throw new Error("The connection broke off before the answer was whole.");
+    if (done) throw new Error("The connection was lost before the answer was complete.");
     const parts = (held + value).split(/\r?\n\r?\n/);
     held = parts.pop();
     for (const part of parts) {
@@ -90,7 +90,7 @@ function describe() {
   const context = model.context_length;
   const facts = [named(model)];
   if (context) facts.push(`a context of ${context.toLocaleString("en")} tokens`);
-  if (model.demonstration) facts.push("a demonstration model: do not rely on its answers");
+  if (model.demonstration) facts.push("for testing the pipeline only");
   $("remember").checked = remembers ?? model.task === "chat";
   $("about").textContent = `${facts.join(", ")}.`;
   const remarks = [model, models.find(({ id }) => id === $("other").value)];
@@ -101,7 +101,7 @@ function describe() {
   document.title = `${model.id}: chat`;
 }
 
-function wantKey() {
+function showKeyForm() {
   $("key-form").hidden = false;
   $("trouble").hidden = true;
   $("key").focus();
@@ -125,12 +125,12 @@ async function useKey(event) {
 
 async function send(event) {
   event?.preventDefault();
-  await loading; // who types at once does not have to type again
+  await loading; // a prompt typed meanwhile is not lost
   const prompt = $("prompt").value;
   if (running || !ready()) return;
   if (!prompt.trim()) return $("prompt").focus();
   const element = $("turn").content.cloneNode(true).firstElementChild;
-  element.querySelector(".asked").textContent = prompt;
+  element.querySelector(".prompt").textContent = prompt;
   $("conversation").append(element);
   $("welcome").hidden = true;
   $("prompt").value = "";
@@ -150,14 +150,14 @@ function ready() {
   return $("settings").reportValidity();
 }
 
-// One model after the other, as the server would do it anyway: so none waits in the other's time.
+// One model after the other, as on the server: so the measured time of one has no waiting in it.
 async function answer(turn) {
   const mine = new AbortController();
   running = mine;
   busy();
   const chosen = [$("model").value, $("other").value].filter(Boolean);
   turn.answers = chosen.map((id, side) => {
-    // settled now: who changes a setting meanwhile does not change what the second is asked
+    // decided now: a setting that is changed meanwhile does not affect the second request
     const request = { model: id, ...settings(), messages: messages(turn, side) };
     return new Answer(models.find((model) => model.id === id), request);
   });
@@ -170,26 +170,26 @@ async function answer(turn) {
   if (running !== mine) return; // a new conversation has begun meanwhile
   running = null;
   busy();
-  say(turn.answers.map((one) => one.told).join(" "));
+  say(turn.answers.map((one) => one.spoken).join(" "));
 }
 
 function settings() {
-  const found = {};
-  for (const name of NUMBERS) if ($(name).value !== "") found[name] = $(name).valueAsNumber;
-  return found;
+  const values = {};
+  for (const name of NUMBERS) if ($(name).value !== "") values[name] = $(name).valueAsNumber;
+  return values;
 }
 
-// What was said so far: to each model its own answers. A turn that got none is left out.
+// The conversation so far: each model gets its own answers. A turn without one is left out.
 function messages(turn, side) {
-  const told = [];
-  if ($("system").value.trim()) told.push({ role: "system", content: $("system").value });
+  const sent = [];
+  if ($("system").value.trim()) sent.push({ role: "system", content: $("system").value });
   const before = $("remember").checked ? turns.slice(0, turns.indexOf(turn)) : [];
   for (const { prompt, answers } of before) {
     const { text } = answers[side] ?? answers[0];
     if (!text) continue;
-    told.push({ role: "user", content: prompt }, { role: "assistant", content: text });
+    sent.push({ role: "user", content: prompt }, { role: "assistant", content: text });
   }
-  return [...told, { role: "user", content: turn.prompt }];
+  return [...sent, { role: "user", content: turn.prompt }];
 }
 
 class Answer {
@@ -197,7 +197,7 @@ class Answer {
     this.model = model;
     this.request = request;
     this.text = "";
-    this.told = ""; // what a screen reader says at the end
+    this.spoken = ""; // what a screen reader says at the end
     this.element = $("answer").content.cloneNode(true).firstElementChild;
     this.part = (name) => this.element.querySelector(name);
     this.part("h3").textContent = named(model);
@@ -236,7 +236,7 @@ class Answer {
     }
     const notes = [];
     if (finish === "abort") notes.push("stopped");
-    if (finish === "length") notes.push("cut off: the longest answer is reached");
+    if (finish === "length") notes.push("truncated at the maximum of tokens");
     if (first && (tokens ?? pieces)) {
       notes.unshift(measured(tokens, pieces, seconds(performance.now()), seconds(first)));
     } else if (finish === "stop") notes.unshift("an empty answer");
@@ -245,19 +245,19 @@ class Answer {
     this.part(".error").hidden = !trouble;
     this.part(".copy").hidden = !this.text;
     const outcome = trouble ? `Error: ${trouble}` : notes.slice(1).join("; ");
-    this.told = `${this.model.id}: ${[this.text, outcome].filter(Boolean).join(" ") || notes[0]}`;
+    this.spoken = `${this.model.id}: ${[this.text, outcome].filter(Boolean).join(" ") || notes[0]}`;
   }
 }
 
-// Only a whole answer comes with its number of tokens; else the pieces are counted. The speed is
-// that behind the first token, as everywhere; of a few tokens only that of the whole can be told.
+// Only a complete answer comes with its number of tokens; else the pieces are counted. The speed is
+// that after the first token, as everywhere; of a few tokens only that of the whole is meaningful.
 function measured(tokens, pieces, whole, first) {
   const count = tokens ?? pieces;
-  const behind = count > FEW;
-  const rate = (behind ? count - 1 : count) / Math.max(behind ? whole - first : whole, 0.001);
+  const enough = count > FEW;
+  const rate = (enough ? count - 1 : count) / Math.max(enough ? whole - first : whole, 0.001);
   const about = tokens === null ? "about " : "";
   const words = `${count} ${count === 1 ? "token" : "tokens"} in ${whole.toFixed(2)}\u00a0s`;
-  const speed = `${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s${behind ? "" : " in all"}`;
+  const speed = `${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s${enough ? "" : " overall"}`;
   return `${about}${speed}: ${words}, the first after ${first.toFixed(2)}\u00a0s`;
 }
 
@@ -267,7 +267,7 @@ async function copy(answer) {
     await navigator.clipboard.writeText(answer.text);
     done = true;
   } catch {
-    // there is no clipboard where the page came over http from another machine
+    // there is no clipboard on a page from another machine over http
     getSelection().selectAllChildren(answer.part(".text"));
     done = document.execCommand("copy");
   }
@@ -286,15 +286,15 @@ function busy() {
   if (running) say("Answering.");
 }
 
-// To screen readers, once for each thing that happens: never the pieces of an answer.
+// For screen readers, once for each event: never the pieces of an answer.
 function say(text) {
   $("status").replaceChildren(text);
 }
 
 function follow() {
-  if (!following || follow.asked) return;
-  follow.asked = requestAnimationFrame(() => {
-    follow.asked = 0;
+  if (!following || follow.frame) return;
+  follow.frame = requestAnimationFrame(() => {
+    follow.frame = 0;
     if (following) scrollTo(0, document.documentElement.scrollHeight);
   });
 }
@@ -327,12 +327,12 @@ $("again").addEventListener("click", regenerate);
 $("new").addEventListener("click", reset);
 $("remember").addEventListener("change", () => (remembers = $("remember").checked));
 $("top_p").addEventListener("input", () => {
-  // the server draws at temperature 1 where only a top p is asked for
+  // the server samples at temperature 1 where only a top p is set
   $("temperature").placeholder = $("top_p").valueAsNumber > 0 ? "1" : "0";
 });
 for (const id of ["model", "other"]) $(id).addEventListener("change", describe);
 $("prompt").addEventListener("keydown", (event) => {
-  const composing = event.isComposing || event.keyCode === 229; // Enter takes a suggestion then
+  const composing = event.isComposing || event.keyCode === 229; // Enter accepts a suggestion then
   if (event.key === "Enter" && !event.shiftKey && !composing) send(event);
 });
 addEventListener("keydown", (event) => {
@@ -341,8 +341,8 @@ addEventListener("keydown", (event) => {
 let height = 0;
 addEventListener("scroll", () => {
   const left = document.documentElement.scrollHeight - innerHeight - scrollY;
-  // more may have come since the page was scrolled to its end; who goes up wants to stay there,
-  // however little he went, unless the page has only become shorter
+  // the answer may have grown since the page was scrolled to its end; a user who scrolls up stays
+  // there, however little it was, unless the page has only become shorter
   following = scrollY < height ? left < 2 : following || left < 60;
   height = scrollY;
 });
