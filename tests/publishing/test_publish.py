@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from phi3scaffold.reporting.model_card import origin
 from tests.publishing.conftest import REPO, TOKEN, command, on_the_hub, publish
 from tests.publishing.test_permission import as_if_read, made_again
 from tests.support.hub_server import HubServer
+from tests.support.terminal import Terminal
 
 TOKENIZER = (
     *("chat_template.jinja", "special_tokens_map.json", "tokenizer.json"),
@@ -297,3 +299,22 @@ def test_a_hub_that_fails_for_good(project: Path, hub: HubServer) -> None:
     assert "The upload failed: " in said
     assert "403" in said
     assert on_the_hub(hub) == {}
+
+
+def test_a_terminal_shows_each_file_and_how_far_it_is(
+    project: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.uploads.stall_after = 2
+    for name, value in {
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_TOKEN": TOKEN,
+        "COLUMNS": "80",
+        "PYTHONPATH": ":".join(path for path in sys.path if path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    with Terminal([sys.executable, "-m", "phi3scaffold", "publish", REPO], project) as terminal:
+        terminal.hear("to send: ", 60)
+        assert hub.uploads.stalled.wait(60)
+        terminal.hear("uploading onnx/model.onnx.data, ")
+        terminal.hear("%|")  # huggingface_hub's own bar
