@@ -21,12 +21,12 @@ from phi3scaffold.models.model_folder import take_over
 from phi3scaffold.models.prompt import FILE, Prompt
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import digest
+from phi3scaffold.project.algorithms import ALGORITHMS, algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 
 GRAPH = "model.onnx"
-SWAPPABLE = ("lora", "qlora")  # the algorithms whose adapters can be swapped
 
 
 def check_adapters(project: Project) -> None:
@@ -37,10 +37,11 @@ def check_adapters(project: Project) -> None:
     for name, folder in project.adapters:
         place = f"{project.root / 'project.yaml'}: adapters.{name}: {folder}"
         config = project_config(project)
-        if folder == project.adapter and config.algo.lower() not in SWAPPABLE:
+        algorithm = algorithm_of(config.algo)
+        if folder == project.adapter and not (algorithm and algorithm.swappable):
+            swappable = " and ".join(f"{one.olive_type}'s" for one in ALGORITHMS if one.swappable)
             raise ScaffoldError(
-                f"Only LoRA's and QLoRA's adapters can be swapped; this project trains by "
-                f"{config.algo}.",
+                f"Only {swappable} adapters can be swapped; this project trains by {config.algo}.",
                 where=place,
                 fix="use its merged model (gen-model/onnx), and take the line out",
             )

@@ -14,11 +14,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.generator import template
 from phi3scaffold.models import catalogue
+from phi3scaffold.project.algorithms import ALGORITHMS, QUANTIZERS
 from phi3scaffold.project.errors import ScaffoldError
 
 # Set inside a git hook, say; they would point our git at another repository.
@@ -111,7 +113,11 @@ def _copy(source: str, destination: Path, answers: dict[str, Any], **options: An
 def _declared(answers: dict[str, Any]) -> dict[str, Any]:
     """Return what the package declares elsewhere and the template only repeats."""
     family = catalogue.family_for(answers.get("model") or catalogue.DEFAULT)
-    return {"target_modules": list(family.target_modules)}
+    return {
+        "target_modules": list(family.target_modules),
+        "algorithms": {one.name: asdict(one) for one in ALGORITHMS},
+        "quantizers": {one.name: asdict(one) for one in QUANTIZERS},
+    }
 
 
 def _refused(error: Exception) -> ScaffoldError:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.project.algorithms import ALGORITHMS
 from phi3scaffold.project.errors import ScaffoldError
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -17,6 +18,7 @@ BUNDLE = Path(__file__).resolve().with_name("template.bundle")
 # Independent of the machine; git is told where it really lies (see render.py).
 SOURCE = "phi3scaffold://template.git"
 # Left by tools in a checkout; never in a bundle, a wheel or a project.
+REFUSALS = {one.name: one.refusal for one in ALGORITHMS if one.refusal}
 NOT_SHIPPED = ("__pycache__", "*.pyc", ".*_cache", ".DS_Store")
 
 
@@ -99,7 +101,7 @@ def questions() -> dict[str, Question]:
             details["help"],
             None if follows else default,
             tuple(str(choice) for choice in choices if choice not in extended),
-            {choice["value"]: choice["validator"] for choice in extended},
+            {choice["value"]: REFUSALS[choice["value"]] for choice in extended},
             depends=follows or "when" in details,
         )
     return asked

@@ -9,7 +9,8 @@ import math
 from typing import Any
 
 from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
-from phi3scaffold.migration.roles import QUANTIZERS
+from phi3scaffold.migration.roles import ROUNDING
+from phi3scaffold.project.algorithms import algorithm_of, has_four_bit_base
 
 DTYPES = ("bfloat16", "float16", "float32")
 BLOCKS = (16, 32, 64, 128, 256)
@@ -114,15 +115,15 @@ def listed(value: Any, _: MigrationContext) -> list[str]:
 
 
 def algo(value: Any, context: MigrationContext) -> str:
-    if str(value).lower() == "loftq":
-        raise DroppedField(
-            "Olive works LoftQ's start out on an NVIDIA GPU alone; --algo qlora is used"
-        )
+    algorithm = algorithm_of(value)
+    if algorithm and algorithm.refusal:
+        reason = algorithm.refusal.partition("; ")[0]
+        raise DroppedField(f"{reason}; --algo {algorithm.instead} is used")
     return context.algo
 
 
 def modules(value: Any, context: MigrationContext) -> list[str]:
-    if context.algo == "qlora":
+    if has_four_bit_base(context.algo):
         raise NeedlessField("QLoRA takes every layer that it rounds to 4 bits")
     family = context.family
     found = list(dict.fromkeys(map(family.own_module, listed(value, context))))
@@ -163,7 +164,7 @@ def optimizer(value: Any, context: MigrationContext) -> str:
 
 
 def only_qlora(value: Any, context: MigrationContext) -> Any:
-    if context.algo != "qlora":
+    if not has_four_bit_base(context.algo):
         raise NeedlessField("for QLoRA alone")
     return value
 
@@ -192,7 +193,7 @@ def precision(_value: Any, context: MigrationContext) -> str:
 
 
 def quantizer(value: Any, context: MigrationContext) -> str:
-    found = QUANTIZERS[str(value).lower()]
+    found = ROUNDING[str(value).lower()]
     if not found:
         raise NeedlessField(f"Rtn rounds before ModelBuilder builds; {value} is not needed")
     _rounded(context)

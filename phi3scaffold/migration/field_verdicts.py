@@ -26,6 +26,7 @@ from phi3scaffold.migration.olive_probe import (
     OliveVerdict,
     line_of,
 )
+from phi3scaffold.project.algorithms import has_four_bit_base
 from phi3scaffold.project.errors import ScaffoldError
 
 COMPONENTS = ("load_dataset", "pre_process_data", "post_process_data", "dataloader")
@@ -230,7 +231,7 @@ class _Parts(OliveProbe):
 
         import transformers
 
-        if settings.type == "qlora":
+        if has_four_bit_base(settings.type):
             said = "QLoRA takes every layer that it rounds to 4 bits in its place"
             place = self.place(at, ["target_modules"])
             if place:

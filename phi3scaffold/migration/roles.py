@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from phi3scaffold.generator import template
+from phi3scaffold.project.algorithms import QUANTIZERS, algorithm_of
 from phi3scaffold.project.key_locations import Key
 
-TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
-ALGOS = {name: name for name in TRAINING if name != "loftq"} | {"loftq": "qlora"}
-QUANTIZERS = {
-    "rtn": "rtn", "kquant": "kquant", "gptq": "gptq", "gptqquantizer": "gptq",
+# Passes of older versions that round weights -> today's quantizer; "" where none is needed.
+ROUNDING = {one.name: one.name for one in QUANTIZERS} | {
+    "gptqquantizer": "gptq",
     "autoawqquantizer": "", "onnxmatmul4quantizer": "", "onnxblockwisertnquantization": "",
     "onnxbnb4quantization": "", "onnxdynamicquantization": "", "onnxstaticquantization": "",
     "onnxquantization": "", "incquantization": "", "incdynamicquantization": "",
@@ -58,10 +58,11 @@ class Roles:
         self.engine: dict[str, Any] = {**content, **(engine if isinstance(engine, dict) else {})}
         self.passes = {name: _first(value) for name, value in _items(content.get("passes"))}
         types = {name: _type(settings) for name, settings in self.passes.items()}
-        trains = [name for name, kind in types.items() if kind in TRAINING]
+        trains = [name for name, kind in types.items() if algorithm_of(kind)]
         flow = [name for name in _flow(self.engine.get("pass_flows")) if name in trains]
         self.training = next(iter(flow + trains), None)
-        self.algo = ALGOS[types[self.training]] if self.training is not None else None
+        algorithm = algorithm_of(types.get(self.training or ""))
+        self.algo = (algorithm.instead or algorithm.name) if algorithm else None
         self._pass_roles = {name: self._pass_role(name, kind) for name, kind in types.items()}
         settings = {} if self.training is None else flat(self.passes[self.training])
         self.train_data = self._data(settings.get("train_data_config"), first=True)
@@ -71,13 +72,13 @@ class Roles:
     def _pass_role(self, name: str | int, kind: str) -> str:
         if name == self.training:
             return "finetune"
-        if kind in TRAINING:
+        if algorithm_of(kind):
             return "other_training"
         if kind == "mergeadapterweights":
             return "merge"
         if kind == "modelbuilder":
             return "build"
-        if kind in QUANTIZERS:
+        if kind in ROUNDING:
             return "quantize"
         if kind in CONVERTERS:
             return "convert"

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from phi3scaffold.project.algorithms import (
+    QUANTIZERS,
+    algorithm_of,
+    has_four_bit_base,
+    quantizer_of,
+)
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.key_locations import dotted, find_places
 from phi3scaffold.project.settings import Project, read_json
 
-TRAINING = ("lora", "qlora", "dora", "loftq", "loha", "lokr")
 MERGING = "mergeadapterweights"
-QUANTIZERS = ("rtn", "kquant", "gptq")
 BUILDER = "modelbuilder"
 GPU_PRECISIONS = ("fp16", "bf16")
 
@@ -43,7 +47,7 @@ class OliveConfig:
         merged = False
         for name, settings in self.passes.items():
             kind = str(settings["type"]).lower()
-            if kind in TRAINING:
+            if algorithm_of(kind):
                 home = "finetune"
             elif kind == MERGING:
                 home, merged = "merge", True
@@ -83,7 +87,7 @@ class OliveConfig:
     def has_nf4_base(self) -> bool:
         """Whether the adapter is trained over a base rounded to NF4."""
         settings = self.passes[self.names_for("finetune")[0]]
-        return self.algo.lower() == "qlora" and settings.get("quant_type", "nf4") == "nf4"
+        return has_four_bit_base(self.algo) and settings.get("quant_type", "nf4") == "nf4"
 
     def nf4_base(self) -> dict[str, Any]:
         """What decides the NF4 base of a QLoRA pass: its ``double_quant`` and ``torch_dtype``.
@@ -95,7 +99,7 @@ class OliveConfig:
         settings = self.passes[name]
         if not self.has_nf4_base:
             kind = settings.get("quant_type")
-            has = f"a base in {kind}" if self.algo.lower() == "qlora" else "16-bit weights"
+            has = f"a base in {kind}" if has_four_bit_base(self.algo) else "16-bit weights"
             raise ScaffoldError(
                 f"merge_base is nf4, and {self.algo} trained its adapter over {has}.",
                 where=f"{self.path}: passes.{name}",
@@ -118,13 +122,13 @@ class OliveConfig:
         ModelBuilder's; it says int4 of whatever a quantizer before it has rounded.
         """
         built = str(self._last(BUILDER).get("precision", "fp32"))
-        quantizer = self._last(*QUANTIZERS)
+        quantizer = self._last(*(one.name for one in QUANTIZERS))
         return f"int{quantizer.get('bits', 4)}" if built == "int4" and quantizer else built
 
     @property
     def quantizer(self) -> str:
         """The quantizer's type in small letters, one of `QUANTIZERS`, or empty."""
-        return str(self._last(*QUANTIZERS).get("type", "")).lower()
+        return str(self._last(*(one.name for one in QUANTIZERS)).get("type", "")).lower()
 
     def _last(self, *kinds: str) -> dict[str, Any]:
         """The settings of the last pass of one of these types; empty where there is none."""
@@ -150,7 +154,7 @@ def _on_cpu(config: OliveConfig) -> OliveConfig:
     for system in (content.get("systems") or {}).values():
         system["accelerators"] = [dict(cpu)]
     for settings in content["passes"].values():
-        if settings["type"].lower() in TRAINING:
+        if algorithm_of(settings["type"]):
             settings.setdefault("training_args", {})["use_cpu"] = True
     return OliveConfig(path=config.path, content=content, passes=content["passes"])
 
@@ -171,9 +175,10 @@ def load_config(path: Path) -> OliveConfig:
         if not isinstance(settings, dict) or not isinstance(settings.get("type"), str):
             raise ScaffoldError("A pass needs a type.", where=f"{path}: passes.{name}.type")
         kind, where = settings["type"], f"{path}: passes.{name}"
-        if kind.lower() == "gptq" and not settings.get("data_config"):
+        quantizer = quantizer_of(kind)
+        if quantizer and quantizer.reads_rows and not settings.get("data_config"):
             raise ScaffoldError(
-                "Without rows of its own, Gptq fetches a text from the hub.",
+                f"Without rows of its own, {quantizer.olive_type} fetches a text from the hub.",
                 where=where,
                 fix='name whose rows it looks at, e.g. "data_config": "train"',
             )

@@ -10,6 +10,7 @@ from phi3scaffold.conversion.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.models.base_model import BASE_WEIGHTS, Base, hash_base_weights
 from phi3scaffold.pipeline import machine, ranks
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
+from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import HISTORY
 from phi3scaffold.project.olive_config import OliveConfig, project_config
@@ -85,13 +86,10 @@ def settle(path: Path, base: Base) -> None:
 def _refuse(config: OliveConfig) -> None:
     """Raise ScaffoldError for what a training pass cannot do here, though Olive takes it."""
     name = config.names_for("finetune")[0]
-    if config.algo.lower() == "loftq":
-        raise ScaffoldError(
-            "LoftQ needs an NVIDIA GPU in Olive 0.13, and trains over base weights that it has "
-            "changed, while every other form here keeps the base model's.",
-            where=f"{config.path}: passes.{name}.type",
-            fix="QLoRA, or DoRA where memory is not short",
-        )
+    algorithm = algorithm_of(config.algo)
+    if algorithm and algorithm.refusal:
+        reason, _, remedy = algorithm.refusal.partition("; ")
+        raise ScaffoldError(f"{reason}.", where=f"{config.path}: passes.{name}.type", fix=remedy)
     arguments = config.passes[name].get("training_args") or {}
     for key in ("output_dir", "resume_from_checkpoint"):
         if arguments.get(key):

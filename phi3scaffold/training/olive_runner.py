@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from phi3scaffold.project.algorithms import ALGORITHMS, QUANTIZERS
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.olive_config import OliveConfig
 from phi3scaffold.training.training_io import TrainingHooks, TrainingResult
@@ -23,10 +24,11 @@ from phi3scaffold.training.training_io import TrainingHooks, TrainingResult
 # Olive's pass, in small letters -> the class that runs in its place.
 PASSES = {
     **{
-        name.lower(): f"phi3scaffold.training.passes.{name}"
-        for name in ("LoRA", "QLoRA", "DoRA", "LoHa", "LoKr")
+        one.name: f"phi3scaffold.training.passes.{one.olive_type}"
+        for one in ALGORITHMS
+        if not one.refusal
     },
-    "kquant": "phi3scaffold.conversion.kquant.KQuant",
+    **{one.name: one.pass_class for one in QUANTIZERS if one.pass_class},
 }
 IGNORED_KEY = ("gnoring", "not part of", "is not a field of")
 

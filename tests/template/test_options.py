@@ -11,6 +11,7 @@ import yaml
 
 from phi3scaffold import generator
 from phi3scaffold.generator import template
+from phi3scaffold.project.algorithms import QUANTIZERS
 from phi3scaffold.project.errors import ScaffoldError
 from tests.template.cases import REFUSED, ROUNDED
 from tests.template.conftest import ON_THE_HUB, Made, small_tiny, without_git
@@ -93,7 +94,7 @@ def test_every_recipe_is_asked_for_and_names_a_quantizer() -> None:
     asked = template.questions()
     assert set(asked["recipe"].choices) == set(RECIPES)
     assert {one["quantizer"] for one in RECIPES.values()} <= set(asked["quantizer"].choices)
-    assert set(asked["quantizer"].choices) == set(template.config()["quantizers"]["default"])
+    assert set(asked["quantizer"].choices) == {one.name for one in QUANTIZERS}
 
 
 def test_a_quantizer_overrides_the_recipes_alone(tmp_path: Path) -> None:

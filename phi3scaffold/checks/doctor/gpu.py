@@ -92,10 +92,11 @@ def _memory(context: DoctorContext, gpus: tuple[machine.Gpu, ...]) -> Iterator[F
 
 
 def _is_qlora(project: Project) -> bool:
+    from phi3scaffold.project.algorithms import has_four_bit_base
     from phi3scaffold.project.olive_config import load_config
 
     try:
-        return load_config(project.olive_config).algo.lower() == "qlora"
+        return has_four_bit_base(load_config(project.olive_config).algo)
     except ScaffoldError:  # lint looks at that file
         return False
 

@@ -22,9 +22,9 @@ from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.checks.lint_context import OLIVE, Document, LintContext
+from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key
-from phi3scaffold.project.olive_config import TRAINING
 
 ID = "L21-olive-keys"
 CACHE = Path("gen-model") / ".lint-olive.json"
@@ -64,7 +64,7 @@ def _today(config: Document, path: Key) -> str | None:
     from phi3scaffold.migration.fields import FIELDS
 
     kind = str(config.get(*path[:2], "type")).lower()
-    if path[0] != "passes" or kind not in TRAINING:
+    if path[0] != "passes" or algorithm_of(kind) is None:
         return None
     rule = FIELDS.get(".".join(map(str, ("finetune", *path[2:]))))
     if rule is None or not (rule.at or rule.why):

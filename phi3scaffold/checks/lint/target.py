@@ -15,9 +15,10 @@ import re
 from collections.abc import Iterator
 
 from phi3scaffold.checks.lint_context import OLIVE, Document, LintContext
+from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
-from phi3scaffold.project.olive_config import TRAINING, load_config
+from phi3scaffold.project.olive_config import load_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.base import CPU, CUDA, DIRECTML, Target
 from phi3scaffold.targets.registry import TARGETS, target_of
@@ -76,7 +77,7 @@ def _training(config: Document, target: Target) -> Iterator[Finding]:
     passes = config.get("passes")
     for name, settings in passes.items() if isinstance(passes, dict) else ():
         kind = settings.get("type") if isinstance(settings, dict) else None
-        if str(kind).lower() not in TRAINING:
+        if algorithm_of(kind) is None:
             continue
         at = ("passes", name, "training_args", "use_cpu")
         if bool(config.get(*at)) != on_cpu:

@@ -20,9 +20,9 @@ from phi3scaffold.checks.lint_context import OLIVE, FileChange, LintContext
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.families.family import Family
 from phi3scaffold.models.families.registry import DEFAULT
+from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key
-from phi3scaffold.project.olive_config import TRAINING
 
 ID = "L10-target-modules"
 OTHERS = ("lm_head", "embed_tokens")
@@ -58,7 +58,9 @@ def _module_lists(context: LintContext) -> Iterator[tuple[Key, list[str]]]:
     passes = config.get("passes") if config else None
     for name, settings in passes.items() if isinstance(passes, dict) else ():
         kind = str(settings.get("type")).lower() if isinstance(settings, dict) else ""
-        value = settings.get("target_modules") if kind in TRAINING and kind != "qlora" else None
+        algorithm = algorithm_of(kind)
+        chosen = algorithm is not None and not algorithm.four_bit_base
+        value = settings.get("target_modules") if chosen else None
         at = ("passes", str(name), "target_modules")
         if isinstance(value, str) and value != "all-linear":
             yield at, [value]
