@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--deep", action="store_true", help="read all weights, and compare their hashes"
     )
     parser.add_argument("--strict", action="store_true", help="end with 1 for a warning as well")
-    parser.add_argument("--all", action="store_true", help="list what is well, too")
+    parser.add_argument("--all", action="store_true", help="list passing checks, too")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""How doctor and lint print what they found: what is wrong first of all, on one screen."""
+"""How doctor and lint print their findings: problems first, on one screen."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def show(
     more: Sequence[str] = (),
     grouped: bool = False,
 ) -> None:
-    """Print what is wrong, then one line that counts.
+    """Print the problems, then one line that counts.
 
     Args:
         verb: doctor or lint.
-        everything: what is well and what was skipped, too, and no limit to a check's lines.
+        everything: print passing and skipped checks, too, and no limit to a check's lines.
         more: what the last line ends with.
-        grouped: name what is well, and what was skipped, on a few lines.
+        grouped: name passing and skipped checks on a few lines.
     """
     from rich.console import Console
 
@@ -37,13 +37,13 @@ def show(
     def say(line: str, style: str | None = None) -> None:
         console.print(line, style=style, markup=False, soft_wrap=True)
 
-    told: Counter[str] = Counter()
+    printed: Counter[str] = Counter()
     for finding in findings:
         if everything or finding.state not in ("ok", "skipped"):
-            told[finding.id] += 1
-            if everything or told[finding.id] <= SHOWN:
-                _one(say, finding)
-    for identity, count in told.items():
+            printed[finding.id] += 1
+            if everything or printed[finding.id] <= SHOWN:
+                _one(say, finding, first=printed[finding.id] == 1)
+    for identity, count in printed.items():
         if count > SHOWN and not everything:
             say(f"{identity}: {count - SHOWN} more (--all)")
     if grouped and not everything:
@@ -52,8 +52,8 @@ def show(
     say(f"{verb}: {', '.join([*_counts(findings), *more])}")
 
 
-def _one(say: Any, finding: Finding) -> None:
-    """One to three lines: state, ID and place; what; the remedy."""
+def _one(say: Any, finding: Finding, *, first: bool) -> None:
+    """Print state, ID and place; what; the fix; of the first of a check its documentation."""
     style = STYLES.get(finding.state, "dim")
     if finding.state in ("ok", "skipped"):
         say(f"{finding.state:<8}{finding.id}: {finding.what}", style)
@@ -63,10 +63,12 @@ def _one(say: Any, finding: Finding) -> None:
     say(f"        {finding.what}")
     if finding.fix:
         say(f"        fix: {finding.fix}")
+    if first:
+        say(f"        docs: {finding.page}")
 
 
 def _groups(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:
-    """(state, line) for the IDs of what is well, and of what was skipped for the same reason."""
+    """Yield (state, line) for the IDs that passed, and that were skipped for the same reason."""
     bad = {finding.id for finding in findings if finding.state not in ("ok", "skipped")}
     groups: dict[tuple[str, str], dict[str, None]] = {}
     for finding in findings:

@@ -33,7 +33,7 @@ def fetch(
 
     Raises:
         ScaffoldError: exit code 1, a file is not what the manifest says (nothing is changed then),
-            or the disk is too small; `Unreachable`.
+            or the disk is too small; `AzureUnreachable`.
     """
     container = workspace.container(record.datastore)
     missing = []

@@ -11,8 +11,9 @@ from typing import Any
 
 from phi3scaffold.pipeline.events import Emit, Note
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.targets.azureml.errors import AzureUnreachable
 from phi3scaffold.targets.azureml.job_record import JobRecord
-from phi3scaffold.targets.azureml.workspace import ARTIFACTS, ENDED, Unreachable, Workspace
+from phi3scaffold.targets.azureml.workspace import ARTIFACTS, ENDED, Workspace
 from phi3scaffold.targets.job_outcome import JobOutcome
 
 SOON, SELDOM = 0.5, 5.0  # seconds between two looks: in a job's first seconds, in its hours
@@ -34,7 +35,7 @@ def follow(workspace: Workspace, record: JobRecord, emit: Emit) -> JobOutcome:
             for line in log.lines(ended=state in ENDED):
                 outcome.read(line, emit)
             silent_since = None
-        except Unreachable as error:
+        except AzureUnreachable as error:
             silent_since = silent_since or time.monotonic()
             if time.monotonic() - silent_since > PATIENCE:
                 raise

@@ -10,33 +10,14 @@ import threading
 from typing import Any
 
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.targets.azureml.errors import AzureRefusal, AzureUnreachable
 
 MANAGEMENT = "https://management.azure.com"
 VAULT = "https://vault.azure.net"
 SECONDS = 5.0  # for one answer
 
 
-class Refused(ScaffoldError):
-    """An answer that is none of success.
-
-    Attributes:
-        status: of HTTP.
-    """
-
-    def __init__(self, status: int, what: str, where: str) -> None:
-        super().__init__(f"Azure answered {status}: {what}", where=where)
-        self.status = status
-
-
-class Unreachable(ScaffoldError):
-    """No answer."""
-
-    def __init__(self, what: str, where: str) -> None:
-        fix = "look at the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE)"
-        super().__init__(f"No answer: {what}", where=where, fix=fix, exit_code=FAILED_RUN)
-
-
-class Login:
+class AzureLogin:
     """The login that DefaultAzureCredential finds, found once; may be used by several threads."""
 
     def __init__(self) -> None:
@@ -78,14 +59,14 @@ class Login:
             raise _why(str(getattr(error, "message", error))) from None
 
     def get(self, url: str, resource: str, query: dict[str, str]) -> dict[str, Any]:
-        """Return a document. Raises Refused, Unreachable, or what `token` raises."""
+        """Return a document. Raises AzureRefusal, AzureUnreachable, or what `token` raises."""
         import requests
 
         headers = {"Authorization": f"Bearer {self.token(resource)}"}
         try:
             answer = requests.get(url, query, headers=headers, timeout=SECONDS)
         except requests.RequestException as error:
-            raise Unreachable(_first_line(error), url) from None
+            raise _unreachable(_first_line(error), url) from None
         try:
             content = answer.json()
         except ValueError:
@@ -94,7 +75,7 @@ class Login:
         if not answer.ok:
             details = content.get("error")
             message = details.get("message") if isinstance(details, dict) else None
-            raise Refused(answer.status_code, _first_line(message or answer.reason), url)
+            raise AzureRefusal(answer.status_code, _first_line(message or answer.reason), url)
         return content
 
 
@@ -106,8 +87,13 @@ def _why(message: str) -> ScaffoldError:
             return ScaffoldError(line[line.find("AADSTS") :])
     for line in lines:
         if "onnection" in line or "resolve" in line or "Max retries" in line:
-            return Unreachable(line, "https://login.microsoftonline.com")
+            return _unreachable(line, "https://login.microsoftonline.com")
     return ScaffoldError("Nobody is logged in to Azure")
+
+
+def _unreachable(what: str, where: str) -> AzureUnreachable:
+    fix = "look at the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE)"
+    return AzureUnreachable(f"No answer: {what}", where=where, fix=fix, exit_code=FAILED_RUN)
 
 
 def _first_line(text: object) -> str:

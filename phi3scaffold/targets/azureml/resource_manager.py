@@ -46,8 +46,8 @@ def get(context: DoctorContext, path: str, version: str, **query: str) -> dict[s
 
     Raises:
         Skip: nobody is logged in (azure-login says so), or Azure's SDK is not here.
-        Refused: what Azure answers.
-        Unreachable: it does not.
+        AzureRefusal: what Azure answers.
+        AzureUnreachable: it does not.
     """
     require_sdk(context)
     from phi3scaffold.targets.azureml.login import MANAGEMENT

@@ -52,9 +52,9 @@ class AzureML(RemoteTarget):
 
     def login(self) -> Any:
         """Return the login that azure-identity finds."""
-        from phi3scaffold.targets.azureml.login import Login
+        from phi3scaffold.targets.azureml.login import AzureLogin
 
-        return Login()
+        return AzureLogin()
 
     def dry_run(self, project: Project) -> dict[str, Any]:
         """Return the exact request, and what would be uploaded with it."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.targets.azureml.errors import AzureUnreachable
 from phi3scaffold.targets.azureml.job_checks import place
 from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings
 
@@ -32,7 +33,7 @@ class Workspace:
 
     Raises:
         ScaffoldError: the SDK is not installed. Every method raises ScaffoldError for what Azure
-            refuses, and `Unreachable` for what may pass.
+            refuses, and `AzureUnreachable` for what may pass.
     """
 
     def __init__(self, settings: WorkspaceSettings) -> None:
@@ -104,10 +105,6 @@ class Workspace:
         """Turn what clients of `container` raise into our errors."""
         with _translated_errors(self.settings):
             yield
-
-
-class Unreachable(ScaffoldError):
-    """Azure does not answer, or answers that it cannot now; it may pass."""
 
 
 def load(path: Path, changes: dict[str, Any]) -> Any:
@@ -201,8 +198,8 @@ def _translated_errors(settings: WorkspaceSettings) -> Iterator[None]:
         raise _refusal(error, settings) from error
 
 
-def _silence(error: Exception, settings: WorkspaceSettings) -> Unreachable:
-    return Unreachable(
+def _silence(error: Exception, settings: WorkspaceSettings) -> AzureUnreachable:
+    return AzureUnreachable(
         f"Azure does not answer: {_first_line(error)}",
         where=settings.workspace,
         fix="look at the network (HTTPS_PROXY), then do the same again: it goes on",
@@ -215,7 +212,7 @@ def _refusal(error: Any, settings: WorkspaceSettings) -> ScaffoldError:
     what = f"Azure answered {status}: {_first_line(error)}"
     where = f"workspace {settings.workspace} in {settings.resource_group}"
     if status == 429 or status >= 500:
-        return Unreachable(
+        return AzureUnreachable(
             what, where=where, fix="do the same again: it goes on", exit_code=FAILED_RUN
         )
     fixes = {

@@ -17,8 +17,8 @@ from typing import Any
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding, Skip
 from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.azureml.errors import AzureRefusal, AzureUnreachable
 from phi3scaffold.targets.azureml.job_checks import GPU, JOB, read_job
-from phi3scaffold.targets.azureml.login import Refused, Unreachable
 from phi3scaffold.targets.azureml.resource_manager import (
     ML,
     get,
@@ -45,9 +45,9 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     place = f"--workspace-name {settings.workspace} --resource-group {settings.resource_group}"
     try:
         found = compute_of(context, settings, job)
-    except Unreachable:
+    except AzureUnreachable:
         raise Skip("Azure does not answer") from None
-    except Refused as error:
+    except AzureRefusal as error:
         if error.status == 404:
             message, fix = f"There is no compute {name}", f"az ml compute list {place} -o table"
             yield Finding(

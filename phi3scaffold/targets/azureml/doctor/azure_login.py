@@ -21,11 +21,12 @@ NETWORK_SECONDS = 15  # `az` alone takes some of them
 
 def check(context: DoctorContext) -> Iterator[Finding]:
     require_sdk(context)
-    from phi3scaffold.targets.azureml.login import MANAGEMENT, Unreachable
+    from phi3scaffold.targets.azureml.errors import AzureUnreachable
+    from phi3scaffold.targets.azureml.login import MANAGEMENT
 
     try:
         context.login.token(MANAGEMENT)
-    except Unreachable as error:
+    except AzureUnreachable as error:
         yield from_error(ID, error)
     except ScaffoldError as error:
         fix = f"{command_line()}az login; or AZURE_TENANT_ID, AZURE_CLIENT_ID and "

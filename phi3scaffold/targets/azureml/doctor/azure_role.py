@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from phi3scaffold.project.findings import Finding, Skip
-from phi3scaffold.targets.azureml.login import Refused, Unreachable
+from phi3scaffold.targets.azureml.errors import AzureRefusal, AzureUnreachable
 from phi3scaffold.targets.azureml.resource_manager import (
     AUTHORIZATION,
     command_line,
@@ -46,9 +46,9 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     try:
         path = f"{scope}/providers/Microsoft.Authorization/permissions"
         granted = get(context, path, AUTHORIZATION).get("value") or []
-    except Unreachable:
+    except AzureUnreachable:
         raise Skip("Azure does not answer") from None
-    except Refused as error:
+    except AzureRefusal as error:
         if error.status == 404:
             raise Skip("the workspace is not there") from None
         yield Finding(ID, "error", "You may not even see your permissions there", scope, fix)

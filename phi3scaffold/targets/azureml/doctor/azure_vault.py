@@ -16,7 +16,8 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding, Skip
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml.doctor.azure_compute import compute_of, job_of
-from phi3scaffold.targets.azureml.login import VAULT, Refused, Unreachable
+from phi3scaffold.targets.azureml.errors import AzureRefusal, AzureUnreachable
+from phi3scaffold.targets.azureml.login import VAULT
 from phi3scaffold.targets.azureml.resource_manager import (
     AUTHORIZATION,
     ML,
@@ -55,7 +56,7 @@ def _own_vault(context: DoctorContext, settings: WorkspaceSettings) -> str:
     """Return the workspace's own vault, as Resource Manager writes it."""
     try:
         found = get(context, workspace_of(settings), ML)
-    except (Refused, Unreachable):
+    except (AzureRefusal, AzureUnreachable):
         raise Skip("the workspace cannot be seen") from None
     return str((found.get("properties") or {}).get("keyVault") or "").rstrip("/")
 
@@ -67,10 +68,10 @@ def _secret(context: DoctorContext, vault: str, secret: str) -> Iterator[Finding
     fix = f'az keyvault secret set --vault-name {vault} --name {secret} --value "$HF_TOKEN"'
     try:
         versions = context.login.get(f"{where}/versions", VAULT, query).get("value")
-    except Unreachable:
+    except AzureUnreachable:
         message = f"The vault {vault} is not there, or cannot be reached"
         yield Finding(ID, "error", message, url, f"az keyvault show --name {vault}")
-    except Refused as error:
+    except AzureRefusal as error:
         if error.status == 404:
             yield Finding(ID, "error", f"{vault} has no secret {secret}", where, fix)
         else:
@@ -109,7 +110,7 @@ def _identity(
             return  # azure-compute says so
         properties = get(context, vault, RESOURCE).get("properties") or {}
         allowed = any(_may_read(context, vault, properties, one) for one in principals)
-    except (Skip, Refused, Unreachable):
+    except (Skip, AzureRefusal, AzureUnreachable):
         return  # azure-compute says so, or these roles are not for you to see
     if allowed:
         yield Finding(ID, "ok", "the compute's managed identity may read secrets", where=vault)

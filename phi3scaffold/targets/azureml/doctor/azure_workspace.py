@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.project.findings import Finding
-from phi3scaffold.targets.azureml.login import Refused, Unreachable
+from phi3scaffold.targets.azureml.errors import AzureRefusal, AzureUnreachable
 from phi3scaffold.targets.azureml.resource_manager import (
     ML,
     command_line,
@@ -36,9 +36,9 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     )
     try:
         found = get(context, workspace_of(settings), ML)
-    except Unreachable as error:
+    except AzureUnreachable as error:
         yield Finding(ID, "error", error.what, where=where, fix=error.fix)
-    except Refused as error:
+    except AzureRefusal as error:
         fixes = {
             401: f"az login --tenant TENANT; {show}",
             403: "somebody who owns it has to give you a role (azure-role says which)",
