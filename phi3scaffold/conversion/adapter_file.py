@@ -1,7 +1,8 @@
-"""From a PEFT adapter's folder to an .onnx_adapter file for a graph with LoRA inputs."""
+"""A PEFT adapter's folder, and the .onnx_adapter file made from it for a graph with LoRA inputs."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.conversion.lora_inputs import A, B, LoraSlot
+from phi3scaffold.models.base_model import Base
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import read_json
 
@@ -109,6 +111,19 @@ def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> Lora:
     if not tensors:
         raise ScaffoldError("The adapter holds no weights.", where=folder / WEIGHTS)
     return Lora(tensors, tuple(sorted(ranks)))
+
+
+def normalize_config(path: Path, base: Base) -> None:
+    """Name the base in PEFT's file as others can get it; equal runs write equal files.
+
+    PEFT writes the base's folder on this machine, and its sets of modules in any order.
+    """
+    settings = read_json(path)
+    settings |= {"base_model_name_or_path": base.name, "revision": base.commit}
+    for key in ("target_modules", "exclude_modules"):
+        if isinstance(settings.get(key), list):
+            settings[key].sort()
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def write_lora(lora: Lora, slots: dict[str, LoraSlot], path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project.settings import Project
+from phi3scaffold.project.settings import Project, read_json
 
 GENAI_CONFIG = "genai_config.json"
 TOKENIZER_FILES = (
@@ -59,14 +59,14 @@ def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
     """Let generation stop at the end of the turn, too: the hub's files often lack it."""
     content: dict[str, Any] = {}
     if generation_config.is_file():
-        content = json.loads(generation_config.read_text(encoding="utf-8"))
+        content = read_json(generation_config)
     content["eos_token_id"] = list(stop)
     generation_config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def set_genai_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
     """Set the stop ids of ONNX Runtime GenAI, where generation_config.json lacks them."""
-    settings = json.loads(genai_config.read_text(encoding="utf-8"))
+    settings = read_json(genai_config)
     settings["model"]["eos_token_id"] = list(stop)
     genai_config.write_text(json.dumps(settings, indent=4) + "\n", encoding="utf-8")
 
@@ -77,7 +77,7 @@ def check_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
     Raises:
         ScaffoldError: it does not (exit code 1).
     """
-    ids = json.loads(genai_config.read_text(encoding="utf-8"))["model"]["eos_token_id"]
+    ids = read_json(genai_config)["model"]["eos_token_id"]
     ids = ids if isinstance(ids, list) else [ids]
     if not set(stop) <= set(ids):
         raise ScaffoldError(

@@ -14,6 +14,7 @@ from typing import Any
 
 from phi3scaffold.models.templates import Message, fill
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.settings import read_json
 
 FILE = "prompt.json"
 
@@ -48,18 +49,13 @@ class Prompt:
     def load(cls, folder: Path) -> Prompt:
         """Read `folder`/prompt.json. Raises ScaffoldError naming the key that is wrong."""
         path = folder / FILE
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not path.is_file():
             raise ScaffoldError(
                 "The model's prompt is missing.",
                 where=path,
                 fix="make the model again: phi3scaffold run",
-            ) from None
-        except ValueError as error:  # JSON and UTF-8 errors both are
-            raise ScaffoldError(f"Not valid JSON: {error}.", where=path) from None
-        if not isinstance(raw, dict):
-            raise ScaffoldError("It must hold a JSON object.", where=path)
+            )
+        raw = read_json(path)
         return cls(
             task=_text(raw, "task", path),
             user=_text(raw, "user", path),
@@ -193,12 +189,7 @@ def special_tokens(folder: Path) -> tuple[str, ...]:
         ScaffoldError: there is no readable tokenizer.json.
     """
     path = folder / "tokenizer.json"
-    try:
-        added = json.loads(path.read_text(encoding="utf-8")).get("added_tokens", [])
-    except FileNotFoundError:
-        raise ScaffoldError("The tokenizer is missing.", where=path) from None
-    except ValueError as error:
-        raise ScaffoldError(f"Not valid JSON: {error}.", where=path) from None
+    added = read_json(path).get("added_tokens", [])
     return tuple(token["content"] for token in added if token["content"].strip())
 
 

@@ -6,7 +6,6 @@ of them in place of the project's own commands.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -20,8 +19,9 @@ from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.layout import METRICS, MODEL_CARD
-from phi3scaffold.project.settings import Project
+from phi3scaffold.project.settings import Project, read_json
 from phi3scaffold.reporting import cards, model_card
+from phi3scaffold.training import nf4
 
 LICENCE = "LICENSE"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==[\w.]+$", re.M)
@@ -91,7 +91,7 @@ def _how_to_run(project: Project, repo: str, forms: Sequence[str], licence: str,
     adapter = adapter_names(project.onnx_adapter)[0] if "onnx-adapter" in forms else None
     swapped = forms[0] == "onnx-adapter"
     prompt = Prompt.load(folder / ONNX_ADAPTERS / str(adapter) if swapped else folder)
-    words = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    words = read_json(folder / "tokenizer.json")
     return cards.render(
         "hub_readme.md.j2",
         repo=repo,
@@ -114,7 +114,7 @@ def _base(project: Project) -> Base:
     base, path = Base.of(project), project.adapter / CONFIG
     if not path.is_file():
         return base
-    config = json.loads(path.read_text(encoding="utf-8"))
+    config = read_json(path)
     return replace(base, name=config["base_model_name_or_path"], commit=config["revision"])
 
 
@@ -131,8 +131,8 @@ def _packages(project: Project, form: str) -> list[str]:
 
 def _quantization(project: Project) -> Any:
     """Return how QLoRA's base was rounded; None where it was not."""
-    path = project.adapter / "quantization.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    path = project.adapter / nf4.FILE
+    return read_json(path) if path.is_file() else None
 
 
 def _licence(project: Project, notice: bool) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS
+from phi3scaffold.evaluation.release import read_release
 from phi3scaffold.inference.forms import prompt_of
 from phi3scaffold.inference.forms.genai_adapter import adapter_names
 from phi3scaffold.inference.forms.kinds import KINDS, SHIPPED, folder_of
@@ -119,14 +119,13 @@ def release_remark(project: Project) -> str | None:
     """Return a warning about the ONNX form; None where it was released."""
     path = project.release / RELEASE
     try:
-        release = json.loads(path.read_text(encoding="utf-8"))
-        released, model = bool(release["released"]), release["model"]
+        release = read_release(path)
     except (OSError, ValueError, KeyError, TypeError):
         return "this model was not evaluated; run: phi3scaffold evaluate"
     record = manifest.read(project.onnx)
-    if record is not None and model not in (None, record.content):
+    if record is not None and release.model not in (None, record.content):
         return "this model is not the one that was evaluated; run: phi3scaffold evaluate"
-    if not released:
+    if not release.released:
         where = path.relative_to(project.root).as_posix()  # clients elsewhere see it, too
         return f"THE GATE FAILED: this model is not released; see {where}"
     return None

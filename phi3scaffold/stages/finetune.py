@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from phi3scaffold.conversion.adapter_file import CONFIG
+from phi3scaffold.conversion.adapter_file import CONFIG, normalize_config
 from phi3scaffold.conversion.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.models.base_model import BASE_WEIGHTS, Base, hash_base_weights
 from phi3scaffold.pipeline import machine, ranks
@@ -47,7 +46,7 @@ def run(context: Context) -> Facts:
     for file in (trained_to / "adapter").iterdir():
         if file.name != "README.md":  # peft's empty model card
             file.rename(context.out / file.name)
-    settle(context.out / CONFIG, Base.of(project))
+    normalize_config(context.out / CONFIG, Base.of(project))
     copy_tokenizer(project.base, context.out)
     project_prompt(project).save(context.out)
     if config.has_nf4_base:
@@ -68,19 +67,6 @@ def run(context: Context) -> Facts:
         "processes": size,
         BASE_WEIGHTS: hash_base_weights(project),
     }
-
-
-def settle(path: Path, base: Base) -> None:
-    """Let PEFT's file name the base as others can get it, and be the same after equal runs.
-
-    PEFT writes the folder of this machine, and its sets of modules in any order.
-    """
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    settings |= {"base_model_name_or_path": base.name, "revision": base.commit}
-    for key in ("target_modules", "exclude_modules"):
-        if isinstance(settings.get(key), list):
-            settings[key].sort()
-    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def _refuse(config: OliveConfig) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
+from phi3scaffold.conversion.adapter_file import normalize_config
 from phi3scaffold.inference.forms import open_form
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.catalogue import DEFAULT
 from phi3scaffold.project.settings import load_project
 from phi3scaffold.publishing.hub_readme import write
-from phi3scaffold.stages.finetune import settle
 from tests.conftest import command as phi3scaffold
 from tests.publishing.conftest import REPO, TOKEN, on_the_hub, publish
 from tests.publishing.test_permission import as_if_measured, as_if_of_base, made_again
@@ -125,7 +125,9 @@ def test_qlora_over_a_base_of_the_hub(
     (project / "model.lock").write_text(json.dumps(told))
     path = project / "project.yaml"
     path.write_text(path.read_text().replace('id: "tiny"', 'id: "ann/base"'))
-    settle(project / "gen-model/adapter/adapter_config.json", Base.of(load_project(project)))
+    normalize_config(
+        project / "gen-model/adapter/adapter_config.json", Base.of(load_project(project))
+    )
     as_if_of_base(project, "ann/base")
 
     publish(project, hub, REPO, "--forms", "adapter")
@@ -182,7 +184,7 @@ def test_where_the_base_is_to_be_had(
         told = {"id": model, "revision": "main", "source": lock, "commit": "0" * 40, "sha256": {}}
         (project / "model.lock").write_text(json.dumps(told))
     assert Base.of(load_project(project)) == base
-    settle(project / "gen-model/adapter/adapter_config.json", base)
+    normalize_config(project / "gen-model/adapter/adapter_config.json", base)
     text = write(load_project(project), REPO, ["adapter"], notice=False, rows=False)
     code = code_of(text, "adapter")
     compile(code, "README.md", "exec")

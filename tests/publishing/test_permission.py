@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold.conversion.adapter_file import normalize_config
 from phi3scaffold.conversion.form_files import project_prompt
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.pipeline import manifest
@@ -19,7 +20,6 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import load_project
 from phi3scaffold.publishing.file_list import gather
 from phi3scaffold.reporting import run_record
-from phi3scaffold.stages.finetune import settle
 
 
 def made_again(folder: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_folder_of_this_machine_is_not_told(tiny_project: Path, tmp_path: Path
             }
         )
     )
-    settle(config, Base.of(found))
+    normalize_config(config, Base.of(found))
     assert json.loads(config.read_text()) == {
         "base_model_name_or_path": "my_base",
         "revision": None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -274,16 +273,3 @@ def pieces(ids: Iterable[int], decode: Callable[[Sequence[int]], str]) -> Iterat
                 yield broken
             todo.extendleft(reversed(window[known + 1 :]))
             window, known = [], 0
-
-
-def read_json(path: Path) -> dict:
-    """Read a JSON object of a model folder. Raises ScaffoldError where it is missing or damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ScaffoldError("The model is not whole: a file is missing.", where=path) from None
-    except ValueError as error:
-        raise ScaffoldError(f"Not valid JSON: {error}.", where=path) from None
-    if not isinstance(value, dict):
-        raise ScaffoldError("It must hold a JSON object.", where=path)
-    return value

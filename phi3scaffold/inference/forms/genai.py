@@ -9,13 +9,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.inference.forms.form import Form, read_json
+from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.json_schema import BadSchema, grammar
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.models.templates import Message
 from phi3scaffold.pipeline.environment import physical_cores
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import read_json
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.inference.forms.form import BATCH_TOKENS, Form, read_json
+from phi3scaffold.inference.forms.form import BATCH_TOKENS, Form
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.settings import read_json
 from phi3scaffold.training import nf4
 
 if TYPE_CHECKING:
