@@ -194,6 +194,6 @@ def baseline_scores(metrics: Metrics) -> dict[str, float]:
     scores = {}
     for name, baseline in metrics.baselines.items():
         label = f'always "{visible(baseline.label or "")}"'
-        text = label if name == "majority" else "TF-IDF with logistic regression"
+        text = label if name == "majority" else "TF-IDF classifier"
         scores[f"{percent(baseline.accuracy)} {text}"] = baseline.accuracy
     return scores

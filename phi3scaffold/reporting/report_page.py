@@ -12,6 +12,7 @@ from phi3scaffold.datasets.findings import findings, not_found
 from phi3scaffold.evaluation.comparison_table import (
     FEW,
     FEW_ROWS,
+    Table,
     baseline_scores,
     comparison_table,
 )
@@ -112,14 +113,14 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
 def _comparison(record: RunRecord) -> dict[str, Any]:
     """Return the picture and the tables of the comparison of model forms."""
     metrics = record.metrics
-    tables = [(caption, comparison_table(metrics, keys)) for caption, keys in TABLES.items()]
+    tables = [_table(caption, comparison_table(metrics, keys)) for caption, keys in TABLES.items()]
     drawn = []
     for name in metrics.compared:
         form = metrics.forms[name]
         low, high = form.correct_interval
         second = form.rouge_l if form.likelihood_accuracy is None else form.likelihood_accuracy
         drawn.append((name, form.correct, low, high, second))
-    first, _, second_heading, *_ = [column.heading for column in tables[0][1].columns.values()]
+    first, _, second_heading, *_ = [heading for heading, _ in tables[0]["legends"]]
     described = "; ".join(f"{name} {share:.1%}" for name, share, *_ in drawn)
     return {
         "picture": scores(drawn, baseline_scores(metrics), "Accuracy of the forms", described),
@@ -128,16 +129,29 @@ def _comparison(record: RunRecord) -> dict[str, Any]:
     }
 
 
+def _table(caption: str, table: Table) -> dict[str, Any]:
+    """Return what the page shows of a table; a phone may break its longest words."""
+    headings = " | ".join(table.headings)
+    for word, broken in (("truncated", "trun\u00adcated"), ("likelihood", "likeli\u00adhood")):
+        headings = headings.replace(word, broken)
+    return {
+        "caption": caption,
+        "headings": headings.split(" | "),
+        "lines": table.lines,
+        "legends": table.legends,
+    }
+
+
 def _check(check: LimitResult) -> list[str | Markup]:
     """Return the row of one release threshold."""
     from markupsafe import Markup
 
     at = f" at {check.form}" if check.form and check.measured else ""
-    why = f"{': ' if check.measured else ''}{check.why}" if check.why else ""
-    verdict = Markup('<strong class="{}">{}</strong> <code>{}</code> {}').format(
-        check.verdict, check.verdict, check.key, check.text
+    text = f"{check.text}: {check.why}" if check.why else check.text
+    limit = Markup('<strong class="{}">{}</strong> <code>{}</code> {}').format(
+        check.verdict, check.verdict, check.key, text
     )
-    return [verdict, f"{check.measured}{at}{why}", check.allowed]
+    return [limit, f"{check.measured}{at}", check.allowed]
 
 
 def losses(history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
