@@ -80,10 +80,10 @@ def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Proje
     check_target(project, args.verb)
 
     from phi3scaffold.pipeline.runner import run_pipeline
-    from phi3scaffold.reporting.tracking import tracked
+    from phi3scaffold.reporting.tracking import track_run
     from phi3scaffold.stages.graph import STAGES, run_by
 
     progress = silent() if ranks.here().number else show_progress(project, summary=summary)
-    with progress as emit, tracked(project, emit) as tracked_emit:
+    with progress as emit, track_run(project, emit, STAGES) as tracked_emit:
         run_pipeline(project, run_by(args.verb), STAGES, tracked_emit)
     return project

@@ -149,12 +149,12 @@ def project_limits(project: Project) -> dict[str, float | None]:
         ScaffoldError: an unknown limit, or a value that is no number, or one that it cannot have.
     """
     where = f"{project.root / MARKER}: gate"
-    found = {}
+    limits = {}
     for name, value in project.gate:
         key = RENAMED.get(name, name)
         _check(key, value, f"{where}.{name}", where)
-        found[key] = value
-    return found
+        limits[key] = value
+    return limits
 
 
 def _check(key: str, value: Any, at: str, where: str) -> None:

@@ -95,6 +95,7 @@ class Stage:
         judge: from the facts, the error that a published result may still be; it is raised when
             the stages behind have run, too, and again by every run that finds all up to date.
         summary: from the facts, what came of it in a few words; None where a summary leaves it out.
+        starts_tracking: whether a run in which it runs is worth a record in MLflow.
         is_timed: whether its files hold times, or hashes over them, so that no two runs' are equal.
         from_cloud: when what a job made is fetched; never, where the sender has it or can
             download it.
@@ -117,6 +118,7 @@ class Stage:
     check: Callable[[Project], None] = lambda project: None
     judge: Callable[[Facts], ScaffoldError | None] | None = None
     summary: Callable[[Facts], str | None] = lambda facts: ""
+    starts_tracking: bool = False
     is_timed: bool = False
     from_cloud: Literal["always", "on_request", "never"] = "always"
 

@@ -1,1 +1,5 @@
-"""What a run made, for people: index.html and MODEL_CARD.md, from what the stages wrote."""
+"""What the stages published comes in; pages, cards and tracked runs for people go out.
+
+A document is a file here and a template: report_page, data_page, model_card, data_card. `pages`,
+`cards` and `figures` render them; `run_record` reads a run.
+"""

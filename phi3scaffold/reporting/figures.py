@@ -1,4 +1,4 @@
-"""Pictures for pages: inline SVG by matplotlib, in the page's own colours and fonts."""
+"""Draw pictures for pages: inline SVG by matplotlib, in the page's own colours and fonts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ MOST_NUMBERED = 12  # columns of a matrix whose cells hold their numbers
 
 
 def bars(series: Mapping[str, Mapping[str, int]], title: str, describe: str) -> Markup:
-    """Lying bars, one group for each name, at most two series in the page's two colours.
+    """Draw horizontal bars, one group for each name, at most two series in the page's two colours.
 
     Args:
         series: what a colour stands for -> name -> how many.
@@ -83,7 +83,7 @@ def histogram(
     title: str,
     describe: str,
 ) -> Markup:
-    """Standing bars between `edges`, the second series on top of the first.
+    """Draw vertical bars between `edges`, the second series on top of the first.
 
     Args:
         edges: one more than the bars; the last bars that are empty are not drawn.
@@ -135,7 +135,7 @@ def curves(
     *,
     joined: bool = True,
 ) -> Markup:
-    """Lines over a common axis, the second one with a dot at each of its points.
+    """Draw lines over a common axis, the second one with a dot at each of its points.
 
     Args:
         series: what a colour stands for -> its points (x, y), y above zero where it is to span
@@ -175,7 +175,7 @@ def scores(
     title: str,
     describe: str,
 ) -> Markup:
-    """Shares from 0 to 100 %: a dot with its interval, and a second dot, for each name.
+    """Draw shares from 0 to 100 %: a dot with its interval, and a second dot, for each name.
 
     Args:
         rows: (name, share, its interval's ends, second share or None), drawn from the top.
@@ -222,7 +222,7 @@ def matrix(
     title: str,
     describe: str,
 ) -> Markup:
-    """Counts as cells, darker the larger their share of the row; with numbers where there is room.
+    """Draw counts as cells, darker the larger their share of the row; with numbers where they fit.
 
     Args:
         table: a line for each of `rows`, in it a count for each of `columns`.
@@ -261,13 +261,13 @@ def matrix(
 
 
 def _dot(axes: Axes, x: float, y: float, colour: str, wide: float) -> None:
-    """A line of no length with round ends: markers would be shared by reference, with ids."""
+    """Draw a dot: a line of no length with round ends, as markers would need ids."""
     axes.plot((x, x), (y, y), color=colour, linewidth=wide, solid_capstyle="round")
 
 
 @contextlib.contextmanager
 def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
-    """An empty picture of `WIDTH` x `height` inches, whatever this machine's own settings say."""
+    """Open an empty picture of `WIDTH` x `height` inches; this machine's settings do not matter."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -282,7 +282,7 @@ def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
 
 
 def _svg(figure: Figure, title: str, describe: str) -> Markup:
-    """The picture as an element of a page: in its font, with a name, no ids that could meet."""
+    """Return the picture as an element of a page: in its font, with a name, without ids."""
     from markupsafe import Markup
 
     for drawn in figure.findobj():

@@ -1,4 +1,4 @@
-"""The settings of a project's Olive passes as pages, cards and tracked runs show them."""
+"""Read the settings of a project's Olive passes as pages, cards and tracked runs show them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ SECRET = re.compile(r"token$|secret|password|credential|api_?key", re.I)  # a se
 
 
 def training_settings(config: OliveConfig) -> list[tuple[str, str]]:
-    """Return every setting of the passes as (``pass.key``, value), for pages, cards and records.
+    """Return every setting of the passes as (``pass.key``, value).
 
-    Left out is what is unset, and what looks like a secret: they are passed on.
+    Unset ones are left out, and those that look like a secret.
     """
-    found: list[tuple[str, str]] = []
-    for name, given in config.passes.items():
+    settings: list[tuple[str, str]] = []
+    for name, config_of_pass in config.passes.items():
         nested = ("training_args", "extra_options")
-        flat = {key: value for key, value in given.items() if key not in nested}
+        flat = {key: value for key, value in config_of_pass.items() if key not in nested}
         for key in nested:
-            flat |= given.get(key) or {}
+            flat |= config_of_pass.get(key) or {}
         for key, value in flat.items():
             if "data_config" in key or value is None:
                 continue
-            told = ", ".join(map(str, value)) if isinstance(value, list) else value
-            told = told if isinstance(told, str) else json.dumps(told)
-            if not SECRET.search(key) and not find_secrets(f"{key}={told}"):
-                found.append((f"{name}.{key}", told))
-    return found
+            text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            text = text if isinstance(text, str) else json.dumps(text)
+            if not SECRET.search(key) and not find_secrets(f"{key}={text}"):
+                settings.append((f"{name}.{key}", text))
+    return settings

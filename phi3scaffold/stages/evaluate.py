@@ -105,5 +105,6 @@ STAGE = Stage(
     packages=("torch", "transformers", "peft", "onnxruntime", "onnxruntime-genai", "scikit-learn"),
     resources=Resources(memory=lambda project, weights: memory_for(weights, PEAK)),
     verb_ends_at="report",
+    starts_tracking=True,
     is_timed=True,
 )

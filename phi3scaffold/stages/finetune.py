@@ -127,6 +127,7 @@ STAGE = Stage(
     parallel=True,
     resources=Resources(memory, disk),
     summary=summary,
+    starts_tracking=True,
     is_timed=True,
     from_cloud="on_request",
 )

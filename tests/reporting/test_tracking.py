@@ -23,14 +23,15 @@ from phi3scaffold.pipeline.events import Event, Note, StageEnded, StageStarted, 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.reporting import tracking
-from phi3scaffold.reporting.tracking import process, store, tracked
+from phi3scaffold.reporting.tracking import process, store_path, track_run
+from phi3scaffold.stages.graph import STAGES
 from tests.support.mlflow_server import Server
 
 needs_mlflow = pytest.mark.skipif(
     importlib.util.find_spec("mlflow") is None, reason="MLflow is not installed"
 )
 START = StageStarted("finetune", "training")
-RUNG = {"accuracy": 0.75, "perplexity": float("inf"), "accuracy_interval": [0.7, 0.8]}
+METRICS = {"accuracy": 0.75, "perplexity": float("inf"), "accuracy_interval": [0.7, 0.8]}
 
 
 def done(stage: str, **facts: Any) -> StageEnded:
@@ -41,7 +42,7 @@ EVENTS: list[Event] = [
     START,
     *(Step(n, 3, loss=3.0 / n, loss_step=n) for n in (1, 2, 3)),
     done("finetune", last_loss=1.0, algo="LoRA"),
-    done("evaluate", forms={"onnx": RUNG}),
+    done("evaluate", forms={"onnx": METRICS}),
     done("gate", released=True),
     done("report"),
 ]
@@ -51,15 +52,15 @@ EVENTS: list[Event] = [
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once: it takes MLflow seconds."""
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    process.make_store(path)
+    process.create_store(path)
     return path
 
 
 @pytest.fixture
 def stored(project: Project, empty_store: Path) -> Project:
     """`project`, with an empty store."""
-    store(project).parent.mkdir(parents=True)
-    shutil.copy(empty_store, store(project))
+    store_path(project).parent.mkdir(parents=True)
+    shutil.copy(empty_store, store_path(project))
     return project
 
 
@@ -76,7 +77,7 @@ def project(tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def track(project: Project, events: list[Event], **how: bool) -> list[Event]:
     """Send events through; returns what came out, notes among it."""
     told: list[Event] = []
-    with tracked(project, told.append, **how) as emit:
+    with track_run(project, told.append, STAGES, **how) as emit:
         for event in events:
             emit(event)
     return told
@@ -84,13 +85,13 @@ def track(project: Project, events: list[Event], **how: bool) -> list[Event]:
 
 def kept(project: Project) -> set[str]:
     """The names of the files that were tracked."""
-    return {path.name for path in store(project).parent.glob("artifacts/*/artifacts/*")}
+    return {path.name for path in store_path(project).parent.glob("artifacts/*/artifacts/*")}
 
 
 def runs(project: Project) -> list[Any]:
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking.address(project))
+    client = MlflowClient(tracking.tracking_uri(project))
     experiments = client.search_experiments(filter_string="name != 'Default'")
     return [client.get_run(one.info.run_id) for experiment in experiments
             for one in client.search_runs([experiment.experiment_id])]  # fmt: skip
@@ -113,7 +114,7 @@ def test_a_run_is_in_the_projects_own_store(project: Project) -> None:
     assert run.data.params["finetune.r"] == "16" and run.data.params["model"] == "tiny"
     (rows,) = run.inputs.dataset_inputs
     assert json.loads(rows.dataset.profile) == {"train": 1260, "held_out": 440}
-    client = MlflowClient(tracking.address(project))
+    client = MlflowClient(tracking.tracking_uri(project))
     steps = client.get_metric_history(run.info.run_id, "finetune/loss")
     assert [(one.step, one.value) for one in steps] == [(1, 3.0), (2, 1.5), (3, 1.0)]
     assert run.data.metrics["finetune/held_out_loss"] == 0.5
@@ -139,7 +140,7 @@ def test_the_loss_curve_is_whole_where_a_run_goes_on(
         Step(4, 4, loss=4.0, loss_step=4, tokens_per_second=9.0),
         done("finetune"),
     ]
-    client = MlflowClient(tracking.address(stored))
+    client = MlflowClient(tracking.tracking_uri(stored))
 
     def losses() -> list[tuple[int, float]]:
         (run,) = runs(stored)
@@ -163,12 +164,12 @@ def test_a_whole_run_of_the_pipeline_is_tracked(tiny_project: Path) -> None:
     project = load_project(tiny_project)
     if "\ntracking: true" not in (tiny_project / "project.yaml").read_text(encoding="utf-8"):
         pytest.skip("not the project that this suite has trained")
-    assert store(project).is_file()
+    assert store_path(project).is_file()
     (run,) = runs(project)
     assert run.info.status == "FINISHED" and run.data.tags["released"] == "true"
     assert run.data.metrics["onnx/accuracy"] > 0.9
     assert run.data.metrics["finetune/steps"] > 100
-    client = MlflowClient(tracking.address(project))
+    client = MlflowClient(tracking.tracking_uri(project))
     told = client.get_metric_history(run.info.run_id, "finetune/loss")
     history = json.loads((project.adapter / "history.json").read_text(encoding="utf-8"))
     losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
@@ -178,11 +179,11 @@ def test_a_whole_run_of_the_pipeline_is_tracked(tiny_project: Path) -> None:
 
 
 @needs_mlflow
-def test_the_description_is_the_verdict_and_the_ladder(stored: Project) -> None:
+def test_the_description_is_the_verdict_and_the_comparison(stored: Project) -> None:
     track(stored, EVENTS)
     (run,) = runs(stored)
     told = run.data.tags["mlflow.note.content"]
-    for line in ("**Released**", "| onnx | ", "| `over_base` | kept |"):
+    for line in ("**Released**", "| onnx | ", "| `over_base` | passed |"):
         assert line in told
     assert "sha256" not in told and len(told) <= process.NOTE
 
@@ -191,17 +192,17 @@ def test_the_description_is_the_verdict_and_the_ladder(stored: Project) -> None:
 def test_how_a_run_ended_is_said(stored: Project) -> None:
     """Also that a project that was moved writes where it lies now."""
     project = stored
-    with pytest.raises(KeyboardInterrupt), tracked(project, print) as emit:
+    with pytest.raises(KeyboardInterrupt), track_run(project, print, STAGES) as emit:
         emit(START)
         raise KeyboardInterrupt
     assert kept(project) == {"olive-config.json"}  # the report is of an earlier run
     moved = project.root.with_name("moved")
     project.root.rename(moved)
     project = dataclasses.replace(load_project(moved), tracking=True)
-    with pytest.raises(ScaffoldError), tracked(project, print) as emit:
+    with pytest.raises(ScaffoldError), track_run(project, print, STAGES) as emit:
         emit(START)
         raise ScaffoldError("The loss is nan.")
-    with pytest.raises(ScaffoldError), tracked(project, print) as emit:
+    with pytest.raises(ScaffoldError), track_run(project, print, STAGES) as emit:
         for event in EVENTS:
             emit(event)
         raise ScaffoldError("The gate is broken.")
@@ -220,7 +221,7 @@ def test_a_store_that_does_not_answer_ends_no_run(
     monkeypatch.setenv(tracking.URI, uri)
     begun = time.monotonic()
     notes = [event.text for event in track(project, EVENTS) if isinstance(event, Note)]
-    assert len(notes) == 1 and tracking.shown(uri) in notes[0]
+    assert len(notes) == 1 and tracking.without_credentials(uri) in notes[0]
     assert time.monotonic() - begun < 40
     log = (project.gen / "logs" / "run.log").read_text(encoding="utf-8")
     assert "Traceback" in log and "sesame" not in log + notes[0]
@@ -252,15 +253,15 @@ def test_a_store_that_answers_late_gets_all(
     """It is away at first, then in the middle of the run."""
     monkeypatch.setattr(process, "AGAIN", 0.0)
     monkeypatch.setattr(process, "EVERY", 0.0)
-    away = store(stored).parent.with_name("away")
+    away = store_path(stored).parent.with_name("away")
     tracker = process.Tracker(stored)
     for number, event in enumerate(EVENTS):
         if number in (0, 4):
-            store(stored).parent.rename(away)
-            store(stored).parent.write_text("no folder")
+            store_path(stored).parent.rename(away)
+            store_path(stored).parent.write_text("no folder")
         if number in (2, 6):
-            store(stored).parent.unlink()
-            away.rename(store(stored).parent)
+            store_path(stored).parent.unlink()
+            away.rename(store_path(stored).parent)
         tracker.take(event, time.time())
         assert bool(tracker.problem) is (number in (0, 1, 4, 5))
     tracker.end("FINISHED")
@@ -273,7 +274,8 @@ def test_a_store_that_answers_late_gets_all(
 @needs_mlflow
 def test_two_runs_at_once_share_a_new_store(project: Project) -> None:
     told: list[list[Event]] = [[], []]
-    with tracked(project, told[0].append) as one, tracked(project, told[1].append) as other:
+    first, second = (track_run(project, one.append, STAGES) for one in told)
+    with first as one, second as other:
         for emit in (one, other):
             for event in EVENTS:
                 emit(event)
@@ -305,7 +307,7 @@ def test_without_mlflow_it_is_said_once(project: Project, monkeypatch: pytest.Mo
     assert [event for event in told if not isinstance(event, Note)] == EVENTS * 2
     (note,) = [event for event in told if isinstance(event, Note)]
     assert "MLflow is not installed" in note.text
-    assert not store(project).parent.exists()
+    assert not store_path(project).parent.exists()
 
 
 @pytest.mark.parametrize("why", ["off", "nothing was made", "elsewhere"])
@@ -313,7 +315,7 @@ def test_nothing_is_tracked_where_nothing_should_be(why: str, project: Project) 
     events = [done("gate", released=True)] if why == "nothing was made" else EVENTS
     off = dataclasses.replace(project, tracking=why != "off")
     assert track(off, events, here=why != "elsewhere") == events
-    assert not store(project).parent.exists()
+    assert not store_path(project).parent.exists()
 
 
 def test_the_setting(project: Project) -> None:
@@ -335,7 +337,7 @@ def test_what_is_tracked_is_numbers() -> None:
     assert process.metrics(Step(3, 9, loss=0.5, loss_step=3)) == {"finetune/loss": 0.5}
     assert process.metrics(Step(3, 9, loss=0.5, loss_step=2)) == {}  # an earlier one
     assert process.metrics(Step(3, 9, form="onnx")) == {}
-    assert process.metrics(done("evaluate", forms={"onnx": RUNG}, rows=True)) == {
+    assert process.metrics(done("evaluate", forms={"onnx": METRICS}, rows=True)) == {
         "evaluate/seconds": 2.0,
         "evaluate/peak_MiB": 5.0,
         "onnx/accuracy": 0.75,
@@ -363,8 +365,8 @@ def test_a_run_that_goes_away_without_a_word(stored: Project) -> None:
         "import os, signal\n"
         "from pathlib import Path\n"
         "from phi3scaffold.project.settings import load_project\n"
-        "from phi3scaffold.reporting.tracking import Record\n"
-        f"record = Record(load_project(Path({str(project.root)!r})), print)\n"
+        "from phi3scaffold.reporting.tracking import TrackedRun\n"
+        f"record = TrackedRun(load_project(Path({str(project.root)!r})), print, ['finetune'])\n"
         "from phi3scaffold.pipeline.events import StageStarted\n"
         f"record.take({START!r})\n"
         "import time; time.sleep(1)\n"
@@ -377,7 +379,7 @@ def test_a_run_that_goes_away_without_a_word(stored: Project) -> None:
     while time.monotonic() < until:
         time.sleep(0.5)
         with contextlib.suppress(sqlite3.Error):  # it is being made
-            found = sqlite3.connect(f"file:{store(project)}?mode=ro", uri=True)
+            found = sqlite3.connect(f"file:{store_path(project)}?mode=ro", uri=True)
             if ("KILLED",) in found.execute("SELECT status FROM runs").fetchall():
                 return
     pytest.fail("the run is not marked as killed")

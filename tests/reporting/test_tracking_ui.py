@@ -21,7 +21,7 @@ import pytest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.reporting import tracking
-from phi3scaffold.reporting.tracking import store, ui
+from phi3scaffold.reporting.tracking import store_path, ui
 from tests.conftest import command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,12 +48,12 @@ def shown(project: Project) -> Project:
     """`project` with a store of one run, and pages."""
     import sqlite3
 
-    store(project).parent.mkdir(parents=True)
-    with sqlite3.connect(store(project)) as opened:
+    store_path(project).parent.mkdir(parents=True)
+    with sqlite3.connect(store_path(project)) as opened:
         opened.execute("CREATE TABLE runs (experiment_id INTEGER, start_time INTEGER)")
         opened.execute("INSERT INTO runs VALUES (3, 1), (7, 2)")
     opened.close()
-    put_pages(project, ui.pinned())
+    put_pages(project, ui.pinned_version())
     return project
 
 
@@ -112,7 +112,7 @@ def alive(process: psutil.Process) -> bool:
 
 
 def test_pages_that_end_by_themselves(shown: Project) -> None:
-    put_pages(shown, ui.pinned(), code=3)
+    put_pages(shown, ui.pinned_version(), code=3)
     done = command("ui", cwd=shown.root, check=False)
     assert done.returncode == 1
     assert "MLflow's pages ended by themselves" in done.stderr and "ui.log" in done.stderr
@@ -146,7 +146,7 @@ def test_pages_of_another_mlflow_are_not_those(shown: Project) -> None:
 def test_the_pages_are_of_the_mlflow_that_writes_the_store() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = tomllib.loads(text)["project"]["optional-dependencies"]
-    assert extras["track"] == [f"mlflow-skinny=={ui.pinned()}"]
+    assert extras["track"] == [f"mlflow-skinny=={ui.pinned_version()}"]
     lines = [line for line in ui.LOCK.read_text().splitlines() if not line.startswith("#")]
     assert len(lines) > 50
     assert [line for line in lines if not re.match(r"[\w.-]+==[\w.]+( ; |$)", line)] == []

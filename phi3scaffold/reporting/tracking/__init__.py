@@ -1,8 +1,9 @@
-"""Runs in MLflow: where MLFLOW_TRACKING_URI says, as in Azure ML; else a file of the project.
+"""Track runs with MLflow: events come in; metrics, parameters and files go out to its store.
 
-MLflow takes seconds to import and its store seconds to make, so a child process does it beside the
-training, with less right to the processor. Tracking never ends a run: what it cannot do is said
-once. Models are not logged (Azure ML lacks that endpoint), nor rows, but those on the report.
+The store is that of MLFLOW_TRACKING_URI, as in Azure ML; else a file of the project. MLflow takes
+seconds to import and to create a store, so a child process of lower priority does it beside the
+training. Tracking never ends a run: what fails is reported once. Models are not logged (Azure ML
+lacks that endpoint), nor rows, apart from those in the report.
 """
 
 from __future__ import annotations
@@ -17,72 +18,76 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.pipeline import ranks
 from phi3scaffold.pipeline.events import Emit, Event, Note, StageEnded, StageStarted, Step, to_json
+from phi3scaffold.pipeline.stage import Stage
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 
 URI = "MLFLOW_TRACKING_URI"
-BEGIN = ("finetune", "evaluate")  # a run in which neither is done again is not worth a record
-PATIENCE = 60.0  # seconds that a finished run waits, at most, for a store that is slow
+PATIENCE = 60.0  # seconds that a finished run waits, at most, for a slow store
 
 
-def store(project: Project) -> Path:
-    """The local store. `make clean` leaves it: what was measured once is not made again."""
+def store_path(project: Project) -> Path:
+    """Return the local store; `make clean` leaves it, as it cannot be computed again."""
     return project.gen / "tracking" / "mlflow.db"
 
 
-def address(project: Project) -> str:
-    """Where runs are tracked, as MLflow writes it."""
-    return os.environ.get(URI) or f"sqlite:///{store(project).as_posix()}"
+def tracking_uri(project: Project) -> str:
+    """Return where runs are tracked, as MLflow writes it."""
+    return os.environ.get(URI) or f"sqlite:///{store_path(project).as_posix()}"
 
 
-def shown(address: str) -> str:
-    """`address` for people and logs: without the name and the password that may stand in it."""
-    return re.sub(r"//[^/@]*@", "//", address)
+def without_credentials(text: str) -> str:
+    """Return a text without the names and passwords in its addresses, for people and logs."""
+    return re.sub(r"//[^/@]*@", "//", text)
 
 
 @contextlib.contextmanager
-def tracked(project: Project, emit: Emit, *, here: bool = True) -> Iterator[Emit]:
-    """A sink for the pipeline's events that hands them on to `emit` and tracks them.
+def track_run(
+    project: Project, emit: Emit, stages: Mapping[str, Stage], *, here: bool = True
+) -> Iterator[Emit]:
+    """Give a sink for the pipeline's events that hands them on to `emit` and tracks them.
 
     Args:
         project: whose `tracking` may switch it off.
         emit: takes the events, and notes of what could not be tracked.
+        stages: the graph: a run is recorded from the first stage on that says so.
         here: whether to track into the project where MLFLOW_TRACKING_URI is not set.
     """
     first = ranks.here().number == 0  # of the processes of one training
     if not (project.tracking and first and (here or os.environ.get(URI))):
         yield emit
         return
-    record = Record(project, emit)
+    starts = {stage.name for stage in stages.values() if stage.starts_tracking}
+    run = TrackedRun(project, emit, starts)
     status = "FAILED"
     try:
-        yield record.take
+        yield run.take
         status = "FINISHED"
     except ScaffoldError:
-        status = "FINISHED" if record.judged else status  # all was made; the gate failed
+        status = "FINISHED" if run.judged else status  # every stage ran; the gate failed
         raise
     except KeyboardInterrupt:
         status = "KILLED"
         raise
     finally:
-        record.close(status)
+        run.close(status)
 
 
-class Record:
+class TrackedRun:
     """One run of the pipeline and the process that tracks it, if there is anything to track.
 
     Attributes:
-        judged: whether the gate has been looked at.
+        judged: whether the gate has given its verdict.
     """
 
-    def __init__(self, project: Project, emit: Emit) -> None:
-        self.project, self.emit = project, emit
+    def __init__(self, project: Project, emit: Emit, starts: Container[str]) -> None:
+        self.project, self.emit, self._starts = project, emit, starts
         self.judged = False
         self._before: list[dict[str, Any]] = []
         self._waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -91,7 +96,7 @@ class Record:
         self._off = False
 
     def take(self, event: Event) -> None:
-        """Hand an event on, and track it where it says something to track."""
+        """Hand an event on, and track it where it has something to track."""
         self.emit(event)
         stage = isinstance(event, StageStarted | StageEnded)
         self.judged = self.judged or (isinstance(event, StageEnded) and event.stage == "gate")
@@ -102,11 +107,11 @@ class Record:
             self._waiting.put(timed)
             return
         self._before.append(timed)
-        if isinstance(event, StageStarted) and event.stage in BEGIN:
-            self._begin()
+        if isinstance(event, StageStarted) and event.stage in self._starts:
+            self._start_process()
 
     def close(self, status: str) -> None:
-        """Tell how the run ended, and wait until all of it is tracked."""
+        """Report how the run ended, and wait until all of it is tracked."""
         if self._process is None or self._pump is None or self._process.stdout is None:
             return
         self._waiting.put({"kind": "end", "status": status})
@@ -121,12 +126,14 @@ class Record:
         with self._process.stdout as stream:
             why = stream.read().strip() or f"it took more than {PATIENCE:.0f} s"
         if self._process.returncode:
+            where = without_credentials(tracking_uri(self.project))
             self._note(
-                f"{shown(address(self.project))} did not take all of it: {why}; the run does not "
-                "need it (gen-model/logs has more)"
+                f"{where} did not accept everything: {why}; the run itself is not affected "
+                "(gen-model/logs has more)"
             )
 
-    def _begin(self) -> None:
+    def _start_process(self) -> None:
+        """Start the process that tracks, with the events so far."""
         from phi3scaffold.pipeline.logs import log_file
 
         if importlib.util.find_spec("mlflow") is None:
@@ -152,7 +159,7 @@ class Record:
                     stderr=stream,
                     text=True,
                     encoding="utf-8",
-                    start_new_session=True,  # Ctrl-C is for us; the child is told
+                    start_new_session=True,  # Ctrl-C is for us; the child reads of it
                 )
         except OSError as error:
             self._off = True
@@ -172,4 +179,5 @@ class Record:
                 stream.flush()
 
     def _note(self, text: str) -> None:
+        """Emit a note."""
         self.emit(Note("tracking", text))

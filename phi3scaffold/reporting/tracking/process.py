@@ -1,4 +1,4 @@
-"""The process that tracks one run: lines of JSON come in, MLflow's client does the rest."""
+"""The process that tracks one run: it reads events as lines of JSON, and calls MLflow's client."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from phi3scaffold.datasets.private_data import find_secrets
 from phi3scaffold.pipeline.events import Event, StageEnded, Step, from_json
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
-from phi3scaffold.reporting.tracking import URI, address, shown, store
+from phi3scaffold.reporting.tracking import URI, store_path, tracking_uri, without_credentials
 from phi3scaffold.reporting.training_settings import training_settings
 
-# A metric is called after its stage or form, then what it is: MLflow draws a section for each.
-STAGES = ("data", "finetune", "merge", "export", "evaluate")  # the others have nothing to compare
+# A metric's name begins with its stage or form: MLflow draws a section for each.
 STEP = ("loss", "tokens_per_second")
 CURVES = {"loss": "finetune/loss", "eval_loss": "finetune/held_out_loss"}
 FORM_METRICS = (
@@ -43,32 +42,39 @@ QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": 
 
 
 def metrics(event: Event) -> dict[str, float]:
-    """Return the numbers of an event, by the name they get; only numbers that are finite.
+    """Return the finite numbers of an event, by their names in MLflow; bytes become MiB.
 
-    Bytes become MiB, as everywhere that people read them.
+    A stage without a number among its facts has nothing to compare, and gives none.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     if isinstance(event, Step):
         if event.loss is None or event.loss_step != event.step:
-            return {}  # the loss of an earlier step, which was told then
-        found = {f"finetune/{name}": getattr(event, name) for name in STEP}
-    elif isinstance(event, StageEnded) and event.stage in STAGES:
-        values = {**event.facts, "seconds": event.seconds, "peak_bytes": event.peak_bytes or None}
-        found = {f"{event.stage}/{name}": value for name, value in values.items()}
-        for form, own in (event.facts.get("forms") or {}).items():
-            if isinstance(own, dict):
-                found |= {f"{form}/{name}": own.get(name) for name in FORM_METRICS}
+            return {}  # the loss of an earlier step, which was tracked then
+        values = {f"finetune/{name}": getattr(event, name) for name in STEP}
+    elif isinstance(event, StageEnded):
+        forms = event.facts.get("forms") or {}
+        if not forms and not any(map(_is_number, event.facts.values())):
+            return {}
+        own = {**event.facts, "seconds": event.seconds, "peak_bytes": event.peak_bytes or None}
+        values = {f"{event.stage}/{name}": value for name, value in own.items()}
+        for form, form_metrics in forms.items():
+            if isinstance(form_metrics, dict):
+                values |= {f"{form}/{name}": form_metrics.get(name) for name in FORM_METRICS}
     return {
         name.replace("bytes", "MiB"): float(value) / (2**20 if "bytes" in name else 1)
-        for name, value in found.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        for name, value in values.items()
+        if _is_number(value)
     }
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
 def parameters(project: Project) -> dict[str, str]:
-    """What decides the run, in words; nothing of Azure."""
+    """Return the settings that decide the run; nothing of Azure."""
     config = project_config(project)
-    found = {
+    values = {
         "model": project.model_id,
         "revision": project.revision,
         "target": project.target,
@@ -77,14 +83,14 @@ def parameters(project: Project) -> dict[str, str]:
         "phi3scaffold": __version__,
         **dict(training_settings(config)),
     }
-    return {name: value[:LONGEST] for name, value in found.items()}
+    return {name: value[:LONGEST] for name, value in values.items()}
 
 
 def artifacts(project: Project, stages: Container[str]) -> Iterator[Path]:
-    """Files that are worth keeping beside the numbers; models are not, nor one with a secret.
+    """Yield the files to store beside the metrics; no models, and none with a secret.
 
     Args:
-        stages: those that are up to date: what the others left is of an earlier run.
+        stages: those that are up to date: files of the others are of an earlier run.
     """
     if not find_secrets(project.olive_config.read_text(encoding="utf-8")):
         yield project.olive_config
@@ -100,17 +106,17 @@ def artifacts(project: Project, stages: Container[str]) -> Iterator[Path]:
 
 
 def description(card: str) -> str:
-    """What MLflow shows of a run first: the verdict and what was measured, from the model card."""
-    told = re.findall(r"^\*\*\w.*\n", card, re.M)
-    measured = re.search(r"^## Evaluation\n(.*?)(?=^## |\Z)", card, re.M | re.S)
-    return "\n".join([*told, measured[1].strip() if measured else ""])[:NOTE].strip()
+    """Return what MLflow shows of a run first: the model card's verdict and evaluation."""
+    verdict = re.findall(r"^\*\*\w.*\n", card, re.M)
+    evaluation = re.search(r"^## Evaluation\n(.*?)(?=^## |\Z)", card, re.M | re.S)
+    return "\n".join([*verdict, evaluation[1].strip() if evaluation else ""])[:NOTE].strip()
 
 
 class Tracker:
-    """One run in MLflow. What the store does not take is kept, and sent when it does.
+    """One run in MLflow. What the store does not accept is sent again later.
 
     Attributes:
-        problem: why the store did not take all of it, in one line; empty if it did.
+        problem: why the store did not accept everything, in one line; empty if it did.
     """
 
     def __init__(self, project: Project) -> None:
@@ -118,12 +124,12 @@ class Tracker:
         self.problem = ""
         self._client: Any = None
         self._run = os.environ.get("MLFLOW_RUN_ID", "")  # Azure ML's: the job itself
-        self._own = not self._run  # else another ends it
-        self._begun = False
+        self._own = not self._run  # else another process ends it
+        self._is_begun = False
         self._start: int | None = None  # ms since 1970
         self._stages: set[str] = set()
         self._metrics: list[tuple[str, float, int, int]] = []  # name, value, time in ms, step
-        self._told: set[tuple[str, int]] = set()  # name, step
+        self._tracked: set[tuple[str, int]] = set()  # name, step
         self._tags: dict[str, str] = {}
         self._next = 0.0
 
@@ -131,21 +137,21 @@ class Tracker:
         """Track an event of the time `at` (seconds since 1970)."""
         now, step = int(1000 * at), event.step if isinstance(event, Step) else 0
         self._start = self._start or now
-        found = metrics(event)
-        self._metrics += [(name, value, now, step) for name, value in found.items()]
-        self._told |= {(name, step) for name in found}
+        values = metrics(event)
+        self._metrics += [(name, value, now, step) for name, value in values.items()]
+        self._tracked |= {(name, step) for name in values}
         if isinstance(event, StageEnded):
             self._stages.add(event.stage)
-            self._look(event, now)
+            self._read_results(event, now)
         if time.monotonic() >= self._next:
             self.problem = ""
-            taken = self._try(self._send)
-            self._next = time.monotonic() + (EVERY if taken else AGAIN)
+            accepted = self._try(self._send)
+            self._next = time.monotonic() + (EVERY if accepted else AGAIN)
 
     def end(self, status: str) -> None:
-        """Send what is left, the files, and how the run ended; a person waits for it."""
+        """Send the rest, the files, and how the run ended; the user waits for it."""
         if self.problem and time.monotonic() < self._next:
-            return  # it was asked a moment ago
+            return  # it failed a moment ago
         self.problem = ""
         if not self._try(self._send):
             return
@@ -156,21 +162,21 @@ class Tracker:
             self._try(partial(self._client.set_terminated, self._run, status))
 
     def _try(self, send: Callable[[], None]) -> bool:
-        """Whether it was taken. If not, `problem` says why, and the log what else is known."""
+        """Return whether the store accepted it; if not, set `problem`, and log the traceback."""
         try:
             send()
         except Exception as error:  # noqa: BLE001 (a store may raise anything; the run goes on)
-            lines = shown("".join(traceback.format_exception(error)))
+            lines = without_credentials("".join(traceback.format_exception(error)))
             print(lines, file=sys.stderr, flush=True)
-            first = re.split(r"\n| with url: ", shown(str(error)).strip())[0]
+            first = re.split(r"\n| with url: ", without_credentials(str(error)).strip())[0]
             self.problem = self.problem or f"{type(error).__name__}: {first}"[:LONGEST]
             return False
         return True
 
-    def _look(self, event: StageEnded, now: int) -> None:
-        """What only some stages leave: the verdict, the losses that no step told, the card.
+    def _read_results(self, event: StageEnded, now: int) -> None:
+        """Read what some stages publish: the verdict, losses that were in no event, the card.
 
-        Those are of held-out rows, and of the steps that an earlier run made before it was ended.
+        Such losses are those on held-out rows, and of steps before a run was resumed.
         """
         stage = event.stage
         if stage == "gate":
@@ -178,14 +184,14 @@ class Tracker:
         with contextlib.suppress(OSError, ValueError):
             if stage == "finetune":
                 history = json.loads((self.project.adapter / "history.json").read_text("utf-8"))
-                # a job that was begun again told its earlier steps to the same run
+                # a job that was restarted has tracked its earlier steps in the same run
                 curves = CURVES if self._own else {"eval_loss": CURVES["eval_loss"]}
                 self._metrics += [
                     (name, float(entry[key]), now, int(entry["step"]))
                     for key, name in curves.items()
                     for entry in history
                     if math.isfinite(entry.get(key, math.nan))
-                    and (name, int(entry["step"])) not in self._told
+                    and (name, int(entry["step"])) not in self._tracked
                 ]
             if stage == "report":
                 card = (self.project.report / "MODEL_CARD.md").read_text("utf-8")
@@ -194,9 +200,9 @@ class Tracker:
     def _send(self) -> None:
         from mlflow.entities import Metric, RunTag
 
-        if not self._begun:
+        if not self._is_begun:
             self._begin()
-            self._begun = True
+            self._is_begun = True
         tags = [RunTag(name, value) for name, value in self._tags.items()]
         if tags:
             self._client.log_batch(self._run, tags=tags)
@@ -211,26 +217,26 @@ class Tracker:
         from mlflow.entities import Param
 
         if not os.environ.get(URI):
-            make_store(store(self.project))
-        self._client = MlflowClient(address(self.project))
+            create_store(store_path(self.project))
+        self._client = MlflowClient(tracking_uri(self.project))
         self._run = self._run or self._create()
         params = [Param(name, value) for name, value in parameters(self.project).items()]
         for start in range(0, len(params), 100):
             self._client.log_batch(self._run, params=params[start : start + 100])
         if self._own:
-            self._tell_rows()
+            self._log_dataset()
 
-    def _tell_rows(self) -> None:
-        """Whether two runs saw the same rows: a digest of what they were made from, no row."""
+    def _log_dataset(self) -> None:
+        """Log a digest of the dataset, so that runs on the same rows can be found; no row."""
         from mlflow.entities import Dataset, DatasetInput
         from mlflow.exceptions import MlflowException
 
         with contextlib.suppress(OSError, ValueError, KeyError, MlflowException):
-            made = json.loads((self.project.rows / "manifest.json").read_text("utf-8"))
-            counts = {name: made["facts"][name] for name in ("train", "held_out")}
+            manifest = json.loads((self.project.rows / "manifest.json").read_text("utf-8"))
+            counts = {name: manifest["facts"][name] for name in ("train", "held_out")}
             rows = Dataset(
                 name="datasets",
-                digest=made["fingerprint"][:8],
+                digest=manifest["fingerprint"][:8],
                 source_type="local",
                 source=json.dumps({"uri": "datasets"}),
                 profile=json.dumps(counts),
@@ -241,28 +247,28 @@ class Tracker:
         name = self.project.root.name
         if os.environ.get(URI):
             wanted = os.environ.get("MLFLOW_EXPERIMENT_NAME", name)
-            found = self._client.get_experiment_by_name(wanted)
-            experiment = found.experiment_id if found else self._new_experiment(wanted)
+            there = self._client.get_experiment_by_name(wanted)
+            experiment = there.experiment_id if there else self._new_experiment(wanted)
         else:
             experiment = self._local_experiment(name)
-            self._bury(experiment)
+            self._end_dead_runs(experiment)
         tags = {
             "model": self.project.model_id,
             "phi3scaffold": __version__,
             "mlflow.source.name": "phi3scaffold",
             "mlflow.source.type": "LOCAL",
-            PROCESS: _process(),
+            PROCESS: _process_name(),
         }
         if self.project.is_demonstration:
             tags["demonstration"] = "true"
         config = project_config(self.project)
-        told = f"{config.algo} {config.precision} {time.strftime('%m-%d %H:%M')}"
-        run = self._client.create_run(experiment, self._start, tags=tags, run_name=told)
+        title = f"{config.algo} {config.precision} {time.strftime('%m-%d %H:%M')}"
+        run = self._client.create_run(experiment, self._start, tags=tags, run_name=title)
         return str(run.info.run_id)
 
     def _local_experiment(self, name: str) -> str:
-        """The experiment whose files lie here: a project that was moved begins another one."""
-        place = (store(self.project).parent / "artifacts").as_uri()
+        """Return the experiment with its files here; a project that was moved starts a new one."""
+        place = (store_path(self.project).parent / "artifacts").as_uri()
         taken = {one.name: one for one in self._client.search_experiments()}
         for one in taken.values():
             if one.artifact_location == place:
@@ -272,22 +278,24 @@ class Tracker:
         return self._new_experiment(free, artifact_location=place)
 
     def _new_experiment(self, name: str, **where: str) -> str:
-        """An experiment whose pages are those of training, not of prompts and traces."""
+        """Create an experiment whose pages are those of training, not of prompts and traces."""
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return str(self._client.create_experiment(name, tags=tags, **where))
 
-    def _bury(self, experiment: str) -> None:
-        """Mark as killed what says that it runs, and whose process is gone with the machine."""
+    def _end_dead_runs(self, experiment: str) -> None:
+        """Mark runs as killed whose process has ended without ending them."""
         for run in self._client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-            host, pid, begun = (run.data.tags.get(PROCESS) or " 0 0").rsplit(" ", 2)
-            lives = abs(_begun(int(pid)) - int(begun)) < 60  # the clock may have been set since
+            host, pid, started = (run.data.tags.get(PROCESS) or " 0 0").rsplit(" ", 2)
+            lives = abs(_start_time(int(pid)) - int(started)) < 60  # the clock may have been set
             if host == platform.node() and not lives:
                 self._client.set_terminated(run.info.run_id, "KILLED")
 
 
-def make_store(path: Path) -> None:
-    """Make an empty store if there is none, whole or not at all: MLflow takes many steps to it, and
-    neither begins where another stopped nor beside another."""
+def create_store(path: Path) -> None:
+    """Create an empty store if there is none, whole or not at all.
+
+    MLflow creates one in many steps, and cannot resume them or share them with another process.
+    """
     from filelock import FileLock
     from mlflow import MlflowClient
 
@@ -303,13 +311,13 @@ def make_store(path: Path) -> None:
         partial.replace(path)
 
 
-def _process() -> str:
-    """This process, told apart from all others: host, number, when it was begun."""
-    return f"{platform.node()} {os.getpid()} {_begun(os.getpid())}"
+def _process_name() -> str:
+    """Return a unique name of this process: host, number, start time."""
+    return f"{platform.node()} {os.getpid()} {_start_time(os.getpid())}"
 
 
-def _begun(pid: int) -> int:
-    """When the process was begun, in seconds since 1970; 0 where there is none."""
+def _start_time(pid: int) -> int:
+    """Return when the process started, in seconds since 1970; 0 where there is none."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
@@ -318,7 +326,7 @@ def _begun(pid: int) -> int:
 
 
 def main(project: Project) -> int:
-    """Track what standard input tells, to its end; say on standard output what went wrong."""
+    """Track the events on standard input, to its end; print what went wrong."""
     if hasattr(os, "nice"):
         os.nice(5)
     for name, value in QUICK.items():
@@ -326,7 +334,7 @@ def main(project: Project) -> int:
     # At the end of a run the client prints a server's whole address, and that goes into the log.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     tracker = Tracker(project)
-    ended = "KILLED"  # the run went away without a word
+    ended = "KILLED"  # the run ended without a message
     with contextlib.redirect_stdout(sys.stderr):
         for line in sys.stdin:
             message = json.loads(line)

@@ -1,7 +1,8 @@
-"""MLflow's pages over the project's store, on this machine alone.
+"""Show the project's store in MLflow's own pages, on this machine alone.
 
-They belong to the whole of MLflow, which asks for older packages than training does, so they have
-an environment of their own: .venv-ui, made when it is first asked for, of what ui.lock pins.
+The pages belong to the full MLflow, which needs older packages than training does, so they have an
+environment of their own: .venv-ui, created when it is first needed, with what ui.lock pins. It is
+what `uv tool run mlflow` or pipx would make; venv and pip do it where neither is installed.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from types import FrameType
 from phi3scaffold.pipeline import environment
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
-from phi3scaffold.reporting.tracking import URI, address, shown, store
+from phi3scaffold.reporting.tracking import URI, store_path, tracking_uri, without_credentials
 
 VENV = ".venv-ui"
 HOST = "127.0.0.1"
-PORT = 5000  # MLflow's; macOS keeps it for itself
+PORT = 5000  # MLflow's; macOS uses it itself
 LOCK = Path(__file__).with_name("ui.lock")
 TRAINING = "workflowType=machine_learning"  # else MLflow shows what belongs to agents
 START = 120.0  # seconds that the pages may take to come up
@@ -36,28 +37,29 @@ STOP = 5.0  # seconds that they get to end
 
 
 def check_store(project: Project) -> None:
-    """Raise ScaffoldError where there is nothing to show here."""
+    """Refuse where there is nothing to show here."""
     if os.environ.get(URI):
+        there = without_credentials(os.environ[URI])
         raise ScaffoldError(
             f"Runs are tracked elsewhere: {URI} is set.",
-            fix=f"open {shown(os.environ[URI])}; or unset {URI} to see this project's own store",
+            fix=f"open {there}; or unset {URI} to see this project's own store",
         )
-    if not store(project).is_file():
+    if not store_path(project).is_file():
         steps = [] if project.tracking else ["tracking: true in project.yaml"]
-        if project.evaluation.exists():  # a run that makes nothing is not tracked
+        if project.evaluation.exists():  # a run with everything up to date is not tracked
             steps.append("delete gen-model/evaluation, so that it is measured again")
         raise ScaffoldError(
             "No run of this project has been tracked yet.",
-            where=store(project),
+            where=store_path(project),
             fix="; then ".join([*steps, "phi3scaffold run"]),
         )
 
 
 def free_port(wanted: int | None) -> int:
-    """A port to show the pages at: `wanted`; by default `PORT`, or where that is taken any.
+    """Return a port for the pages: `wanted`; by default `PORT`, or any where that is in use.
 
     Raises:
-        ScaffoldError: `wanted` is taken, or may not be used.
+        ScaffoldError: `wanted` is in use, or may not be used.
     """
     for port in (PORT, 0) if wanted is None else (wanted,):
         with contextlib.suppress(OSError, OverflowError), socket.socket() as probe:
@@ -66,21 +68,20 @@ def free_port(wanted: int | None) -> int:
             probe.bind((HOST, port))
             return int(probe.getsockname()[1])
     raise ScaffoldError(
-        f"Port {wanted} of {HOST} cannot be used: something else listens there, or it is not "
-        "for everybody.",
-        fix="leave --port out, and a free one is taken",
+        f"Port {wanted} of {HOST} cannot be used: it is in use, or needs other permissions.",
+        fix="leave --port out to use a free one",
     )
 
 
 def command(project: Project, port: int) -> list[str]:
-    """What shows the store at http://127.0.0.1:`port`."""
-    where = ["--backend-store-uri", address(project), "--host", HOST, "--port", str(port)]
+    """Return the command that shows the store at http://127.0.0.1:`port`."""
+    where = ["--backend-store-uri", tracking_uri(project), "--host", HOST, "--port", str(port)]
     quiet = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
     return [str(python(project)), "-m", "mlflow", "ui", *where, *quiet]
 
 
 def python(project: Project) -> Path:
-    """The Python that has MLflow's pages: this one, or that of `VENV`, where they will be."""
+    """Return the Python that has MLflow's pages: this one, or that of `VENV`."""
     if _installed("mlflow"):
         return Path(sys.executable)
     names = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
@@ -88,25 +89,25 @@ def python(project: Project) -> Path:
 
 
 def is_installed(project: Project) -> bool:
-    """Whether the pages are there, of the MLflow that is pinned: another cannot read the store."""
+    """Return whether the pages of the pinned MLflow are there; another cannot read the store."""
     if _installed("mlflow"):
         return True
     places = [str(path) for path in (project.root / VENV).glob("[lL]ib/**/site-packages")]
-    made = {one.version for one in importlib.metadata.distributions(name="mlflow", path=places)}
-    return python(project).exists() and made == {pinned()}
+    there = {one.version for one in importlib.metadata.distributions(name="mlflow", path=places)}
+    return python(project).exists() and there == {pinned_version()}
 
 
-def pinned() -> str:
-    """The version of MLflow's pages."""
+def pinned_version() -> str:
+    """Return the version of MLflow's pages."""
     (version,) = re.findall(r"^mlflow==(\S+)", LOCK.read_text(encoding="utf-8"), re.M)
     return str(version)
 
 
 def install(project: Project) -> None:
-    """Make `VENV`, of what ui.lock pins.
+    """Create `VENV` with what ui.lock pins.
 
     Raises:
-        ScaffoldError: exit code 1, pip failed; what it said stands above.
+        ScaffoldError: exit code 1, pip failed; its messages are above.
     """
     folder = project.root / VENV
     pip = [str(python(project)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -115,7 +116,7 @@ def install(project: Project) -> None:
             raise ScaffoldError(
                 "MLflow's pages could not be installed.",
                 where=folder,
-                fix=f"mend what stands above; or by hand: {' '.join(map(str, words))}",
+                fix=f"fix the problem above; or by hand: {' '.join(map(str, words))}",
                 exit_code=FAILED_RUN,
             )
 
@@ -124,7 +125,7 @@ def serve(project: Project, port: int, ready: Callable[[str], None]) -> None:
     """Show the pages until Ctrl-C or SIGTERM; then none of their processes is left.
 
     Args:
-        ready: told the address of the newest run's experiment, once it answers.
+        ready: takes the address of the newest run's experiment, once it answers.
 
     Raises:
         ScaffoldError: exit code 1, MLflow ended by itself or does not answer.
@@ -150,7 +151,7 @@ def serve(project: Project, port: int, ready: Callable[[str], None]) -> None:
             if ended is not None
             else f"MLflow's pages do not answer after {START:.0f} s.",
             where=log,
-            fix=f"look there; if {VENV} is broken, delete it",
+            fix=f"read it; if {VENV} is broken, delete it",
             exit_code=FAILED_RUN,
         )
 
@@ -167,15 +168,15 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 def _newest(project: Project) -> int:
-    """The experiment of the run that was begun last; 0, MLflow's own, where there is none."""
-    place = f"{store(project).as_uri()}?mode=ro"
+    """Return the experiment of the newest run; 0, MLflow's own, where there is none."""
+    place = f"{store_path(project).as_uri()}?mode=ro"
     newest = "SELECT experiment_id FROM runs ORDER BY start_time DESC LIMIT 1"
     with contextlib.closing(sqlite3.connect(place, uri=True)) as opened:
         return int((opened.execute(newest).fetchone() or (0,))[0])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End MLflow's command and the server that it began."""
+    """End MLflow's command and the server that it started."""
     import psutil
 
     with contextlib.suppress(psutil.Error):

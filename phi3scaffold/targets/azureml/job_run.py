@@ -41,7 +41,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     """
     from phi3scaffold.pipeline.logs import log_file
     from phi3scaffold.pipeline.runner import run_pipeline
-    from phi3scaffold.reporting.tracking import tracked
+    from phi3scaffold.reporting.tracking import track_run
     from phi3scaffold.stages.graph import STAGES, up_to
     from phi3scaffold.targets.azureml.hub_token import take_token
     from phi3scaffold.targets.local.cuda import check_cuda
@@ -74,7 +74,8 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
                 folder = stage.folder(project)
                 with contextlib.suppress(OSError):  # one that is not whole is made again
                     atomic_publish.copy_whole(results / folder.name, folder)
-        with tracked(project, emit, here=False) as tracked_emit:  # Azure ML sets MLflow's address
+        # Azure ML sets the address of its MLflow server
+        with track_run(project, emit, STAGES, here=False) as tracked_emit:
             run_pipeline(project, up_to("report"), STAGES, tracked_emit)
     except ScaffoldError as error:
         if rank.number == 0:
