@@ -1,7 +1,7 @@
-"""Scaffold, fine-tune, quantize and run a Phi model of your own.
+"""Fine-tune, quantize, prove and run a small language model of your own.
 
 Two halves that never import each other: `generator` turns answers into a project on disk,
 `runtime` turns a project into a model. `cli` is the only place that knows both.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

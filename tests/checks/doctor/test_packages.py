@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold import __version__
 from phi3scaffold.checks.doctor.known_breaks import BREAKS
 from phi3scaffold.pipeline.installed_packages import read_pins
 from phi3scaffold.targets.doctor_context import DoctorContext
@@ -173,10 +174,10 @@ def test_an_environment_whose_python_does_not_start(project: Make, context: See)
 
 def test_an_environment_with_another_runtime_than_setups(project: Make, context: See) -> None:
     root = project()
-    environment_with(root, {"phi3scaffold": "0.1.0+0000000000"})
+    environment_with(root, {"phi3scaffold": f"{__version__}+0000000000"})
     told = said("environment", context(root))[0]
     assert told.state == "warning"
-    assert "has phi3scaffold 0.1.0+0000000000, setup/ has 0.1.0+" in told.what
+    assert f"has phi3scaffold {__version__}+0000000000, setup/ has {__version__}+" in told.what
 
 
 def test_the_wheel_is_there_once_and_whole(project: Make, context: See) -> None:
