@@ -116,19 +116,20 @@ def summary(destination: Path, answers: dict[str, Any]) -> None:
 
 def next_steps(destination: Path, target: str, *, windows: bool) -> list[str]:
     """Return commands that work, in this order, for a project of that target on this system."""
+    from phi3scaffold.targets.base import DIRECTML
     from phi3scaffold.targets.registry import TARGETS
 
     here = f'"{destination}"' if windows else shlex.quote(str(destination))
     steps = [f"cd {here}"]
     if windows:
         verb = r".venv\Scripts\phi3scaffold"
-        answer = r".venv-infer\Scripts\phi3scaffold" if target == "directml" else verb
+        answer = rf"{TARGETS[target].inference_venv}\Scripts\phi3scaffold"
         steps.append(r"powershell -ExecutionPolicy Bypass -File setup\setup.ps1")
         steps.append(f"{verb} {'run' if TARGETS[target].remote else 'finetune'}")
         steps.append(f'{answer} infer --form onnx "your text"')
         return steps
     steps += ["make setup", "make finetune"]
-    if target == "directml":
+    if DIRECTML in TARGETS[target].providers:
         steps.append("(then, on Windows: setup\\setup.ps1 and the commands in README.md)")
     else:
         steps.append("make infer")

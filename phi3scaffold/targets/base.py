@@ -32,6 +32,7 @@ class Target:
         providers: ONNX Runtime's execution providers that the model may be built for; the first
             is the default.
         uses_gpu: whether training uses a GPU.
+        inference_venv: the environment that answers, in the project; often the one that trains.
         notice: what `phi3scaffold new` says about it, in sentences.
         doctor: the package with the doctor's checks that only projects of this target need.
         extra: the extra of this package that its projects install, and a package that only this
@@ -45,6 +46,7 @@ class Target:
     providers: tuple[str, ...] = (CPU,)
     uses_gpu = False
     remote = False
+    inference_venv = ".venv"
     notice: tuple[str, ...] = ()
     doctor: str | None = None
     extra: tuple[str, str] | None = None

@@ -96,13 +96,17 @@ def dry_run(project: Project) -> dict[str, Any]:
     }
 
 
-def connect(project: Project, record: JobRecord | None = None) -> Workspace:
-    """Connect to the workspace of a job; without one, the workspace that the settings name."""
-    if record is None:
-        return Workspace(read_settings(project))
+def connect(record: JobRecord) -> Workspace:
+    """Connect to the workspace of a job."""
     return Workspace(
         WorkspaceSettings(record.subscription_id, record.resource_group, record.workspace)
     )
+
+
+def find_job(project: Project) -> tuple[Workspace, JobRecord]:
+    """Return the project's job and its workspace. Raises ScaffoldError where there is none."""
+    record = current(project)
+    return connect(record), record
 
 
 def current(project: Project) -> JobRecord:
@@ -129,7 +133,7 @@ def submit(project: Project, emit: Emit, *, again: bool = False) -> JobRecord:
     record = read_record(project)
     if record is not None and not again:
         if record.state != "Completed":
-            seen = connect(project, record).state(record.name) or ""
+            seen = connect(record).state(record.name) or ""
             record = replace(record, state=seen)
             if seen:
                 record.save(project)
@@ -162,7 +166,7 @@ def complete(project: Project, record: JobRecord, emit: Emit) -> None:
     if record.state == "Completed" and whole(project, forms):
         _note(emit, f"up to date: the job {record.name} has been brought back")
         return
-    there = connect(project, record)
+    there = connect(record)
     outcome = follow(there, record, emit)
     record = replace(record, state=outcome.state)
     record.save(project)

@@ -8,7 +8,10 @@ from typing import Any
 
 from phi3scaffold.pipeline.events import Emit
 from phi3scaffold.project.settings import Project
-from phi3scaffold.targets.azureml import job_checks, workspace_settings
+from phi3scaffold.targets.azureml import job_checks, job_log, submission, workspace_settings
+from phi3scaffold.targets.azureml.fetch import fetch
+from phi3scaffold.targets.azureml.job_run import run_job
+from phi3scaffold.targets.azureml.login import AzureLogin
 from phi3scaffold.targets.base import CPU, CUDA, FileProblem, JobStatus, RemoteTarget
 
 
@@ -50,64 +53,43 @@ class AzureML(RemoteTarget):
         """Refuse what ``azure:`` cannot hold."""
         workspace_settings.check_own(content, path)
 
-    def login(self) -> Any:
+    def login(self) -> AzureLogin:
         """Return the login that azure-identity finds."""
-        from phi3scaffold.targets.azureml.login import AzureLogin
-
         return AzureLogin()
 
     def dry_run(self, project: Project) -> dict[str, Any]:
         """Return the exact request, and what would be uploaded with it."""
-        from phi3scaffold.targets.azureml.submission import dry_run
-
-        return dry_run(project)
+        return submission.dry_run(project)
 
     def submit(self, project: Project, emit: Emit, *, again: bool = False) -> str:
         """Submit the project as it is, or attach to its job; return the job's name."""
-        from phi3scaffold.targets.azureml.submission import submit
-
-        return submit(project, emit, again=again).name
+        return submission.submit(project, emit, again=again).name
 
     def complete(self, project: Project, emit: Emit) -> None:
         """Follow the job to its end and fetch its results."""
-        from phi3scaffold.targets.azureml.submission import complete, current
-
-        complete(project, current(project), emit)
+        submission.complete(project, submission.current(project), emit)
 
     def status(self, project: Project) -> JobStatus:
         """Return how the project's job is."""
-        from phi3scaffold.targets.azureml.job_log import studio
-        from phi3scaffold.targets.azureml.submission import connect, current
-
-        record = current(project)
-        state = connect(project, record).state(record.name) or ""
-        return JobStatus(record.name, state, studio(record))
+        workspace, record = submission.find_job(project)
+        return JobStatus(record.name, workspace.state(record.name) or "", job_log.studio(record))
 
     def log(self, project: Project) -> Iterator[str]:
         """Yield the lines that the job has written so far."""
-        from phi3scaffold.targets.azureml.job_log import JobLog
-        from phi3scaffold.targets.azureml.submission import connect, current
-
-        record = current(project)
-        yield from JobLog(connect(project, record), record).lines(ended=True)
+        yield from job_log.JobLog(*submission.find_job(project)).lines(ended=True)
 
     def follow(self, project: Project, emit: Emit) -> None:
         """Emit the events of the job to its end."""
-        from phi3scaffold.targets.azureml.job_log import follow, studio
-        from phi3scaffold.targets.azureml.submission import connect, current
-
-        record = current(project)
-        outcome = follow(connect(project, record), record, emit)
-        failure = outcome.failure(record.name, studio(record))
+        workspace, record = submission.find_job(project)
+        outcome = job_log.follow(workspace, record, emit)
+        failure = outcome.failure(record.name, job_log.studio(record))
         if failure is not None:
             raise failure
 
     def cancel(self, project: Project) -> str:
         """Stop the job; return its name."""
-        from phi3scaffold.targets.azureml.submission import connect, current
-
-        record = current(project)
-        connect(project, record).cancel(record.name)
+        workspace, record = submission.find_job(project)
+        workspace.cancel(record.name)
         return record.name
 
     def forms(self, project: Project, names: Sequence[str]) -> tuple[str, ...]:
@@ -118,16 +100,10 @@ class AzureML(RemoteTarget):
 
     def fetch(self, project: Project, forms: Sequence[str], emit: Emit) -> list[str]:
         """Fetch `forms` and the reports; return the forms that the job has not made (yet)."""
-        from phi3scaffold.targets.azureml.fetch import fetch
-        from phi3scaffold.targets.azureml.submission import connect, current
-
-        record = current(project)
-        return fetch(connect(project, record), record, project, forms, emit)
+        return fetch(*submission.find_job(project), project, forms, emit)
 
     def run(self, project: Project, rows: Path | None, model: Path | None, results: Path) -> None:
         """Run the pipeline inside the job."""
-        from phi3scaffold.targets.azureml.job_run import run_job
-
         run_job(project, rows, model, results)
 
 

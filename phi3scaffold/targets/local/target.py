@@ -34,6 +34,7 @@ class DirectMl(Target):
 
     name = "directml"
     providers = (DIRECTML,)
+    inference_venv = ".venv-infer"  # its ONNX Runtime cannot stand beside the CPU's
     notice = ("Training and building use the CPU, never DirectML; answering does, on Windows.",)
 
     def check(self, project: Project, verb: str) -> None:
@@ -52,5 +53,5 @@ class DirectMl(Target):
             )
 
     def environments(self, project: Project) -> dict[str, str]:
-        """Return its environments; DirectML's ONNX Runtime cannot stand beside the CPU's."""
+        """Return its two environments."""
         return {**super().environments(project), "setup/requirements-infer.txt": DIRECTML}
