@@ -1,4 +1,4 @@
-"""`phi3scaffold chat`: a conversation in the terminal."""
+"""`phi3scaffold chat`: chat with the model in the terminal."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.cli.form_options import (
     add_arguments as add_asking_arguments,
 )
-from phi3scaffold.cli.form_options import load, open_with_remark, project_of, settings_of
+from phi3scaffold.cli.form_options import load, open_with_remark, settings_of
 from phi3scaffold.cli.ui.line_input import Ask, asker, dim, keys_held
 from phi3scaffold.cli.ui.terminal import shown
 from phi3scaffold.project.errors import ScaffoldError, describe_os_error
+from phi3scaffold.project.formatting import count, rate
 
 if TYPE_CHECKING:
     from phi3scaffold.inference.answer import Answer
@@ -26,31 +27,31 @@ if TYPE_CHECKING:
     from phi3scaffold.project.settings import Project
 
 HINT = "/help explains; Ctrl-C stops an answer, Ctrl-D leaves"
-HISTORY = ".chat-history"  # which .gitignore and .amlignore leave out
+HISTORY = ".chat-history"  # .gitignore and .amlignore leave it out
 COMMANDS = {
-    "/help": "this",
-    "/system": "TEXT: another system turn; default: the trained one; alone: which one it is",
-    "/set": "NAME VALUE: temperature, top_p, max_tokens, seed, stop, form or adapter, as the "
-    "options say; default takes it back; alone: what is set",
-    "/reset": "forget what was said",
-    "/retry": "another answer to the last text",
-    "/save": "FILE.jsonl: append what was said, as a row that `infer` and `data` read",
-    "/quit": "leave (or /exit, Ctrl-D)",
+    "/help": "show this help",
+    "/system": "TEXT: change the system message; `default`: the trained one; no text: show it",
+    "/set": "NAME VALUE: change temperature, top_p, max_tokens, seed, stop, form or adapter, as "
+    "the options do; `default`: reset it; no name: show all",
+    "/reset": "forget the conversation",
+    "/retry": "answer the last text again",
+    "/save": "FILE.jsonl: append the conversation, as a row that `infer` and `data` read",
+    "/quit": "leave (also /exit and Ctrl-D)",
 }
 KEYS = """Enter sends; Alt+Enter (or Esc, then Enter) begins another line; pasted lines
-stay together; the arrows bring back what was typed. A text that begins with a
-slash is written with two. When the context is full, the oldest exchanges are no
-longer shown to the model, and it is said."""
+stay together; the arrow keys bring back earlier texts. To send a leading slash,
+type //. When the context is full, the model no longer sees the oldest messages,
+and a note says so."""
 EPILOG = f"""examples:
   phi3scaffold chat
   phi3scaffold chat --temperature 0.8 --top-p 0.95 --max-tokens 200
   phi3scaffold chat --form onnx-adapter --adapter tone --system "One word."
-  phi3scaffold chat --history     # what you type comes back the next time
+  phi3scaffold chat --history     # remember what you type
 
 {KEYS}
-What you type stays in memory, unless --history or /save says otherwise. Without
-a terminal each line of standard input is a text, and nothing but answers is on
-standard output.
+What you type is written nowhere, except by --history and /save. Without a
+terminal each line of standard input is a text, and standard output has the
+answers only.
 """
 
 
@@ -64,27 +65,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         const=True,
         metavar="FILE",
-        help="keep what you type for the next time, readable for you alone, in this file or the "
-        f"project's {HISTORY} (default: nowhere)",
+        help=f"remember what you type, in this file or the project's {HISTORY}, readable for you "
+        "alone (default: remember nothing)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Chat until the user leaves."""
     from phi3scaffold.inference.chat_session import ChatSession
+    from phi3scaffold.project.settings import find_project
 
-    project = project_of(args)
+    project = find_project(args.project)
     history = project.root / HISTORY if args.history is True else args.history
     ask = asker(history, list(COMMANDS))
     with keys_held(), open_with_remark(args, project) as form:
-        talk = ChatSession(form, settings_of(args))
-        chat = Chat(talk, project, ask)
+        session = ChatSession(form, settings_of(args))
+        chat = Chat(session, project, ask)
         if sys.stdin.isatty():
-            alone = "" if talk.remembers else "; each prompt stands alone"
-            print(f"{HINT}{alone}", file=sys.stderr)
+            memory = "" if session.remembers else "; the model sees one prompt at a time"
+            print(f"{HINT}{memory}", file=sys.stderr)
         try:
             chat.run()
         finally:
-            talk.form.close()  # /set may have opened another
+            session.form.close()  # /set may have opened another
     return 0
 
 
@@ -93,18 +96,18 @@ class Left(Exception):
 
 
 class Chat:
-    """Reads what is typed, prints answers, obeys commands."""
+    """Reads texts and commands, and prints answers."""
 
-    def __init__(self, talk: ChatSession, project: Project, ask: Ask) -> None:
-        self.talk, self.project, self.ask = talk, project, ask
+    def __init__(self, session: ChatSession, project: Project, ask: Ask) -> None:
+        self.session, self.project, self.ask = session, project, ask
 
     def run(self) -> None:
-        """Until the user leaves. One bad text does not end the conversation."""
+        """Chat until the user leaves. A bad text does not end the conversation."""
         while True:
             try:
-                said = self._said()
-                if said is not None:
-                    self._answer(said)
+                text = self._read()
+                if text is not None:
+                    self._answer(text)
             except Left:
                 return
             except ScaffoldError as error:
@@ -112,64 +115,64 @@ class Chat:
             except KeyboardInterrupt:
                 print(f"({HINT})", file=sys.stderr)
 
-    def _said(self) -> str | None:
-        """The user's next text, its columns put together; None where there was a command."""
-        columns = self.talk.form.prompt.columns
-        one = len(columns) == 1 and self.talk.remembers
+    def _read(self) -> str | None:
+        """Return the user's next text, its columns joined; None after a command."""
+        columns = self.session.form.prompt.columns
+        is_chat = len(columns) == 1 and self.session.remembers
         texts: dict[str, str] = {}
         for name in columns:
             while not texts.get(name, "").strip():
                 try:
-                    text = self.ask(f"{'you' if one else name}> ")
+                    text = self.ask(f"{'you' if is_chat else name}> ")
                 except EOFError:
                     raise Left from None
                 if text.startswith("/") and not text.startswith("//"):
-                    self._obey(*text.strip().partition(" ")[::2])
+                    self._run_command(*text.strip().partition(" ")[::2])
                     return None
                 texts[name] = text[1:] if text.startswith("//") else text
-        return self.talk.form.prompt.spoken(texts)
+        return self.session.form.prompt.spoken(texts)
 
-    def _answer(self, said: str | None) -> None:
-        """Stream one answer to the terminal; Ctrl-C ends it there, and keeps what was said.
+    def _answer(self, text: str | None) -> None:
+        """Stream an answer to a text, None for the last one again.
 
-        None: to the last text, again.
+        Ctrl-C ends the answer; what there is of it stays in the conversation.
         """
-        again = said is None
-        said = self.talk.last if said is None else said
-        answer = self.talk.ask(said, again=again)
-        if self.talk.dropped:
+        again = text is None
+        text = self.session.last if text is None else text
+        answer = self.session.ask(text, again=again)
+        if self.session.dropped:
             print(
-                f"(the context is full: the oldest {self.talk.dropped} messages are not shown "
-                "to the model; /reset begins anew)",
+                "(the context is full: the model no longer sees the oldest "
+                f"{self.session.dropped} messages; /reset starts over)",
                 file=sys.stderr,
             )
         with _ctrl_c_stops(answer):
             for piece in answer:
                 print(shown(piece), end="", flush=True)
         print(" (stopped)" if answer.finish == "stopped" else "", flush=True)
-        self.talk.add(said, answer.text, again=again)
+        self.session.add(text, answer.text, again=again)
         if sys.stderr.isatty():
-            print(dim(_told(answer), sys.stderr), file=sys.stderr)
+            print(dim(_counts(answer), sys.stderr), file=sys.stderr)
 
-    def _obey(self, command: str, rest: str) -> None:
+    def _run_command(self, command: str, rest: str) -> None:
         rest = rest.strip()
         if command in ("/quit", "/exit"):
             raise Left
         if command == "/help":
             print(_help(), file=sys.stderr)
         elif command == "/reset":
-            self.talk.reset()
-            print("what was said is forgotten", file=sys.stderr)
+            self.session.reset()
+            print("The conversation is forgotten.", file=sys.stderr)
         elif command == "/retry":
             self._answer(None)
         elif command == "/save":
             if not rest:
-                raise ScaffoldError("/save needs a file.", fix="/save talks.jsonl")
+                raise ScaffoldError("/save needs a file.", fix="/save chats.jsonl")
             try:
-                rows = self.talk.save(Path(rest).expanduser())
+                rows = self.session.save(Path(rest).expanduser())
             except OSError as error:
                 raise describe_os_error(error) from None
-            print(f"{rows} row{'s' if rows > 1 else ''} added to {rest}", file=sys.stderr)
+            print(f"{count(rows, 'row')} added to {rest}", file=sys.stderr)
         elif command == "/system":
             self._system(rest)
         elif command == "/set":
@@ -177,8 +180,8 @@ class Chat:
             self._set(name, value.strip())
         else:
             raise ScaffoldError(
-                f"There is no {command}.",
-                fix="/help shows the commands; a text that begins with / is written with //",
+                f"There is no command {command}.",
+                fix="/help shows the commands; to send a leading slash, type //",
             )
 
     def _system(self, text: str) -> None:
@@ -186,35 +189,35 @@ class Chat:
 
         if text:
             system = None if text == "default" else text
-            self.talk.settings = replace(self.talk.settings, system=system)
-        now = self.talk.settings.system
-        trained = self.talk.form.prompt.system
-        told = f"trained: {trained or 'none'}" if now is None else now
-        print(f"system: {told}", file=sys.stderr)
+            self.session.settings = replace(self.session.settings, system=system)
+        now = self.session.settings.system
+        trained = self.session.form.prompt.system
+        message = f"{trained or 'none'} (as trained)" if now is None else now
+        print(f"system: {message}", file=sys.stderr)
 
     def _set(self, name: str, value: str) -> None:
-        """Change a setting, where there is a value; then say what it is, without a name all."""
-        if name and name not in self._told():
+        """Change a setting if there is a value; then show it, or all if there is no name."""
+        if name and name not in self._settings():
             raise ScaffoldError(
-                f"There is no setting {name!r:.40}.", fix=f"one of: {', '.join(self._told())}"
+                f"There is no setting {name!r:.40}.", fix=f"one of: {', '.join(self._settings())}"
             )
         if value and name in ("form", "adapter"):
             self._open(name, value)
         elif value:
-            self.talk.settings = self.talk.settings.changed(name, value)
-        for key, told in self._told().items():
+            self.session.settings = self.session.settings.changed(name, value)
+        for key, setting in self._settings().items():
             if name in ("", key):
-                print(f"  {key:<12} {told}", file=sys.stderr)
+                print(f"  {key:<12} {setting}", file=sys.stderr)
 
-    def _told(self) -> dict[str, str]:
-        """Setting -> what it is, in words."""
-        form = self.talk.form
-        told = self.talk.settings.described(form.prompt)
-        return {**told, "form": form.name, "adapter": form.adapter or "none"}
+    def _settings(self) -> dict[str, str]:
+        """Return name -> value of every setting, in words."""
+        form = self.session.form
+        settings = self.session.settings.described(form.prompt)
+        return {**settings, "form": form.name, "adapter": form.adapter or "none"}
 
     def _open(self, name: str, value: str) -> None:
-        """Another form or adapter; where that fails, the one before goes on."""
-        before = self.talk.form
+        """Open another form or adapter; on failure the present one stays."""
+        before = self.session.form
         if name == "adapter":
             use: Any = getattr(before, "use", None)
             if use is None:
@@ -226,12 +229,12 @@ class Chat:
             return
         opened = load(value, None, self.project)
         before.close()
-        self.talk.form = opened
+        self.session.form = opened
 
 
 @contextlib.contextmanager
 def _ctrl_c_stops(answer: Answer) -> Iterator[None]:
-    """Meanwhile Ctrl-C ends the answer between two tokens, wherever it comes."""
+    """Let Ctrl-C end the answer after a token instead of the program."""
     before = signal.signal(signal.SIGINT, lambda *_: answer.stop())
     try:
         yield
@@ -240,21 +243,20 @@ def _ctrl_c_stops(answer: Answer) -> Iterator[None]:
 
 
 def _help() -> str:
-    """What the commands and keys do, for the width of the terminal."""
+    """Return what the commands and keys do, in the width of the terminal."""
     width = shutil.get_terminal_size().columns
     lines = [
-        textwrap.fill(what, width, initial_indent=f"  {name:<8} ", subsequent_indent=" " * 11)
-        for name, what in COMMANDS.items()
+        textwrap.fill(text, width, initial_indent=f"  {name:<8} ", subsequent_indent=" " * 11)
+        for name, text in COMMANDS.items()
     ]
     return "\n".join([*lines, textwrap.fill(KEYS, width)])
 
 
-def _told(answer: Answer) -> str:
-    told = f"({answer.prompt_tokens} tokens read"
-    if answer.tokens:
-        told += f", {answer.tokens} written"
+def _counts(answer: Answer) -> str:
+    """Return the numbers of tokens of an answer, and its speed."""
+    text = f"{answer.prompt_tokens} prompt + {answer.tokens} output tokens"
     if answer.speed:
-        told += f", {answer.speed:.0f} tokens/s"
+        text += f", {rate(answer.speed)} tokens/s"
     if answer.finish == "length":
-        told += "; cut at its limit: /set max_tokens N"
-    return told + ")"
+        text += "; cut at its limit: /set max_tokens N"
+    return f"({text})"

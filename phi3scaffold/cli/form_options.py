@@ -1,4 +1,4 @@
-"""What infer and chat share: the options, opening a form, text that a terminal may be shown."""
+"""The options of `infer` and `chat`: which form answers, how it answers; and opening it."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that both have."""
+    """Add the options that both verbs take."""
     parser.add_argument(
         "--form",
         choices=FORMS,
         default="onnx",
         metavar="FORM",
-        help=f"what answers: {', '.join(FORMS)} (default: %(default)s)",
+        help=f"the form that answers: {', '.join(FORMS)} (default: %(default)s)",
     )
     parser.add_argument(
         "--adapter",
         metavar="NAME",
-        help="which adapter of project.yaml, with --form onnx-adapter",
+        help="an adapter from project.yaml, for --form onnx-adapter",
     )
-    group = parser.add_argument_group("settings of an answer, as the server takes them")
-    group.add_argument("--system", metavar="TEXT", help="a system turn in place of the trained one")
+    group = parser.add_argument_group("answer settings (the same as in requests to the server)")
+    group.add_argument("--system", metavar="TEXT", help="another system message than the trained")
     group.add_argument(
         "--temperature",
         type=typed_as(PARSERS["temperature"]),
         metavar="T",
-        help="from 0, the likeliest token (the default), to 2",
+        help="0 (the default: always the likeliest token) to 2",
     )
     group.add_argument(
         "--top-p",
         type=typed_as(PARSERS["top_p"]),
         metavar="P",
-        help="only the likeliest tokens, of this probability together",
+        help="sample from the likeliest tokens of this total probability",
     )
     group.add_argument(
         "--seed",
         type=typed_as(PARSERS["seed"]),
         metavar="N",
-        help="the same one gives the same answer",
+        help="the same seed gives the same answer",
     )
     group.add_argument(
         "--max-tokens",
         type=typed_as(PARSERS["max_tokens"]),
         metavar="N",
-        help="the longest answer (default: as prompt.json says)",
+        help="limit of the answer (default: from prompt.json)",
     )
     group.add_argument(  # as the scripts in inferences/ call it
         "--max-new-tokens",
@@ -74,11 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TEXT",
-        help="end the answer before this text; repeatable",
+        help="end the answer before this text (repeatable)",
     )
 
 
 def settings_of(args: argparse.Namespace) -> AnswerSettings:
+    """Return the answer settings that the options name."""
     return AnswerSettings(
         temperature=args.temperature,
         top_p=args.top_p,
@@ -89,16 +90,9 @@ def settings_of(args: argparse.Namespace) -> AnswerSettings:
     )
 
 
-def project_of(args: argparse.Namespace) -> Project:
-    """The project that is meant. Raises ScaffoldError where there is none."""
-    from phi3scaffold.project.settings import find_project
-
-    return find_project(args.project)
-
-
 @contextlib.contextmanager
 def open_with_remark(args: argparse.Namespace, project: Project) -> Iterator[Form]:
-    """The form; on stderr, that it is being loaded (in a terminal) and what kind of model it is."""
+    """Open the form of the options; say on stderr if it is a demonstration model."""
     with load(args.form, args.adapter, project) as form:
         if form.prompt.demonstration:
             print(DEMONSTRATION, file=sys.stderr)
@@ -106,10 +100,10 @@ def open_with_remark(args: argparse.Namespace, project: Project) -> Iterator[For
 
 
 def load(name: str, adapter: str | None, project: Project) -> Form:
-    """Open a form, and say so meanwhile in a terminal."""
+    """Open a form, with a progress display in a terminal."""
     if adapter and name != "onnx-adapter":
         raise ScaffoldError(
-            f"--adapter is for the form whose adapters can be swapped, not for {name}.",
+            f"--adapter is for the form onnx-adapter, not for {name}.",
             fix=f"--form onnx-adapter --adapter {adapter}",
         )
     for stream in (sys.stdout, sys.stderr):
@@ -122,7 +116,7 @@ def load(name: str, adapter: str | None, project: Project) -> Form:
 
 
 def typed_as(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A reader of settings as argparse wants one."""
+    """Return a reader of settings as argparse needs it."""
 
     def typed(text: str) -> Any:
         try:

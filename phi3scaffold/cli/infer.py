@@ -1,4 +1,4 @@
-"""`phi3scaffold infer`: one prompt answered word by word, or thousands in batches."""
+"""`phi3scaffold infer`: answer one prompt, token by token, or thousands in batches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import io
 import select
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO
@@ -14,9 +15,10 @@ from typing import IO, TYPE_CHECKING, TextIO
 from phi3scaffold.cli.form_options import (
     add_arguments as add_asking_arguments,
 )
-from phi3scaffold.cli.form_options import open_with_remark, project_of, settings_of
+from phi3scaffold.cli.form_options import open_with_remark, settings_of
 from phi3scaffold.cli.ui.terminal import shown
 from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
+from phi3scaffold.project.formatting import duration
 
 if TYPE_CHECKING:
     from phi3scaffold.datasets.conversations import Conversation
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from phi3scaffold.models.templates import Message
     from phi3scaffold.project.settings import Project
 
-TOLD = 20  # bad prompts that are named one by one
+ERRORS_SHOWN = 20  # bad prompts that are named one by one
 EPILOG = """examples:
   phi3scaffold infer "I could not stop smiling all day."
   phi3scaffold infer "One text." "Another." --json
@@ -34,11 +36,11 @@ EPILOG = """examples:
   phi3scaffold infer --temperature 0.8 --seed 1 --max-tokens 40 "..."
   cut -f 2 mails.tsv | phi3scaffold infer --input - --json | jq -r .answer
 
-Several prompts are answered in their order. Text output has a line for each:
-line breaks within an answer become spaces, and a prompt that cannot be answered
-(too long, a control token, a broken row) leaves an empty line; --json says why.
-The others get their answers, and the exit code is 1. --output appears when it is
-whole; a run that was ended goes on where it stopped.
+Several prompts are answered in their order. Text output has one line for each
+prompt: line breaks within an answer become spaces, and a prompt that cannot be
+answered (too long, a control token, a broken row) gives an empty line; --json
+says why. The other prompts are answered all the same, and the exit code is 1.
+The --output file appears when it is complete. Rerun to resume an interrupted run.
 """
 
 
@@ -51,30 +53,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "text",
         nargs="*",
         metavar="TEXT",
-        help="what to answer; else standard input, as one text; else the first held-out row",
+        help="the prompt (default: standard input as one text, or the first held-out row)",
     )
     parser.add_argument(
         "--input",
         metavar="FILE",
-        help=f".txt: a prompt a line; rows with the project's columns, or with messages: "
+        help=".txt: one prompt a line; rows with the project's columns, or with messages: "
         f"{endings_text()}; -: standard input",
     )
     parser.add_argument(
         "--input-kind",
         choices=("txt", "jsonl"),
         default="txt",
-        help="what --input - holds (default: %(default)s)",
+        help="the format of --input - (default: %(default)s)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
-        help="where answers go: JSON lines if it ends in .jsonl or with --json, else text",
+        help="write the answers to this file: JSON lines with .jsonl or --json, else text",
     )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace that file, or what other settings left of it",
+        help="replace the --output file, or an incomplete one of other settings",
     )
     parser.add_argument(
         "--set",
@@ -82,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="COLUMN=TEXT",
         dest="columns",
-        help="the text of one column of several; repeatable",
+        help="the text of one column, if there are several (repeatable)",
     )
     parser.add_argument(
         "--example",
@@ -93,20 +95,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Answer one prompt as a stream, or all of a file."""
     columns = _columns(args)
     if args.text == ["-"]:
         raise ScaffoldError(
-            "- is no text.",
-            fix="standard input is read where there is no text, as one; --input - reads a prompt "
-            "a line",
+            "- is not a prompt.",
+            fix="leave it out to read standard input as one prompt; --input - reads one a line",
         )
-    project = project_of(args)
+    from phi3scaffold.project.settings import find_project
+
+    project = find_project(args.project)
     if args.input is not None or len(args.text) > 1 or (args.output and args.text):
-        return _many(args, project)
+        return _answer_batch(args, project)
     if args.output:
         raise ScaffoldError(
-            "--output is for texts that are given as arguments, or by --input.",
-            fix="--input - reads standard input, a prompt a line",
+            "--output needs prompts as arguments, or --input.",
+            fix="--input - reads standard input, one prompt a line",
         )
     from phi3scaffold.inference.answer import Answer
     from phi3scaffold.inference.answer_record import AnswerRecord
@@ -118,14 +122,14 @@ def run(args: argparse.Namespace) -> int:
     expected = row.answer if row else None
     with open_with_remark(args, project) as form:
         if row:
-            told = _indented(row.messages[-2]["content"])
-            print(f"a held-out row:\n{told}", file=sys.stderr)
+            print("a held-out row:", file=sys.stderr)
+            print(textwrap.indent(row.messages[-2]["content"], "  "), file=sys.stderr)
             columns = row.values
         if row and not row.values:  # a conversation, as it stands
             turns = row.messages[:-1]
         else:
-            said = form.prompt.spoken(columns) if columns else text or ""
-            turns = [{"role": "user", "content": said}]
+            content = form.prompt.spoken(columns) if columns else text or ""
+            turns = [{"role": "user", "content": content}]
         answer = Answer(form, turns, settings_of(args))
         try:
             for piece in answer:
@@ -147,8 +151,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _many(args: argparse.Namespace, project: Project) -> int:
-    """Any number of prompts, in their order."""
+def _answer_batch(args: argparse.Namespace, project: Project) -> int:
+    """Answer any number of prompts, in their order."""
     from phi3scaffold.inference.resumable_output import ResumableOutput, check_place, is_json_lines
 
     text = not (args.json or (args.output and is_json_lines(args.output)))
@@ -159,13 +163,11 @@ def _many(args: argparse.Namespace, project: Project) -> int:
     with open_with_remark(args, project) as form:
         if not args.output:
             return _answer_all(args, form, prompts, None, text=text)
-        with ResumableOutput(
-            args.output, form, settings_of(args), overwrite=args.overwrite
-        ) as kept:
-            if kept.before:
-                told = "answers are there from an earlier run; none is made twice"
-                print(f"{kept.before} {told}", file=sys.stderr)
-            return _answer_all(args, form, prompts, kept, text=text)
+        settings = settings_of(args)
+        with ResumableOutput(args.output, form, settings, overwrite=args.overwrite) as output:
+            if output.before:
+                print(f"resuming after {output.before} answers of an earlier run", file=sys.stderr)
+            return _answer_all(args, form, prompts, output, text=text)
 
 
 def _prompts(args: argparse.Namespace, project: Project, source: Path | None) -> PromptSource:
@@ -183,81 +185,82 @@ def _answer_all(
     args: argparse.Namespace,
     form: Form,
     prompts: PromptSource,
-    kept: ResumableOutput | None,
+    output: ResumableOutput | None,
     *,
     text: bool,
 ) -> int:
+    """Answer all prompts, into the output or onto the screen; return the exit code."""
     from phi3scaffold.cli.ui import progress
     from phi3scaffold.inference.answer_record import AnswerRecord
     from phi3scaffold.inference.batch import answer_all
 
-    began, count, bad = time.monotonic(), 0, 0
-    seen = sys.stdout.isatty() and not kept  # the answers themselves show how far it is
-    with progress.show(quiet=seen) as display:
+    began, answered, errors = time.monotonic(), 0, 0
+    on_screen = sys.stdout.isatty() and not output  # the answers themselves show the progress
+    with progress.show(quiet=on_screen) as display:
         display.start("answering")
         done = 0
 
-        def tick() -> None:
+        def advance() -> None:
             nonlocal done
             done += 1
             display.update(done, prompts.total, progress.count_text(done, prompts.total))
 
-        def found(record: AnswerRecord) -> None:
-            if kept:
-                kept.add(record)
-            tick()
+        def add(record: AnswerRecord) -> None:
+            if output:
+                output.add(record)
+            advance()
 
-        def known(number: int, messages: list[Message]) -> AnswerRecord | None:
-            old = kept.known(number, messages) if kept else None
-            if old:
-                tick()
-            return old
+        def earlier(number: int, messages: list[Message]) -> AnswerRecord | None:
+            record = output.known(number, messages) if output else None
+            if record:
+                advance()
+            return record
 
         try:
             entries = prompts.entries(form.prompt)
-            for record in answer_all(form, entries, settings_of(args), known, found):
-                count += 1
+            for record in answer_all(form, entries, settings_of(args), earlier, add):
+                answered += 1
                 if record.error:
-                    bad += 1
-                    if bad <= TOLD:
+                    errors += 1
+                    if errors <= ERRORS_SHOWN:
                         display.say(f"error: {record.where}: {record.error['what']}")
-                if not kept:
-                    line = record.as_text() if text else record.as_json()
-                    sys.stdout.write(shown(line) + "\n")
-                    sys.stdout.flush()
+                if not output:
+                    print(shown(record.as_text() if text else record.as_json()), flush=True)
         except KeyboardInterrupt:
-            display.say(_interrupted(count, kept))
+            display.say(_interruption(answered, output))
             return INTERRUPTED
-        if kept and count:
-            kept.finish(count, text=text)
-    if not count:
-        if kept:
-            kept.partial.unlink(missing_ok=True)
-        raise ScaffoldError("There are no prompts on standard input.", fix="write one a line")
-    told = f"{count - bad} of {count} prompts answered in {time.monotonic() - began:.1f} s"
-    if bad > TOLD:
-        told += f"; {bad - TOLD} more errors" + (f" in {kept.file}" if kept and not text else "")
-    print(f"{told}{f': {kept.file}' if kept else ''}", file=sys.stderr)
-    return FAILED_RUN if bad else 0
-
-
-def _interrupted(count: int, kept: ResumableOutput | None) -> str:
-    if kept:
-        return (
-            f"interrupted; what was answered lies in {kept.partial.name}: the same command goes "
-            "on from there"
+        if output and answered:
+            output.finish(answered, text=text)
+    if not answered:
+        if output:
+            output.partial.unlink(missing_ok=True)
+        raise ScaffoldError(
+            "There are no prompts on standard input.", fix="write one prompt on each line"
         )
-    return f"interrupted after {count} answers; with --output FILE the next run would go on there"
+    seconds = duration(time.monotonic() - began)
+    message = f"{answered - errors} of {answered} prompts answered in {seconds}"
+    if errors > ERRORS_SHOWN:
+        message += f"; {errors - ERRORS_SHOWN} more errors"
+        message += f" in {output.file}" if output and not text else ""
+    print(f"{message}: {output.file}" if output else message, file=sys.stderr)
+    return FAILED_RUN if errors else 0
+
+
+def _interruption(answered: int, output: ResumableOutput | None) -> str:
+    """Return what to say after Ctrl-C."""
+    if output:
+        return f"interrupted; rerun to resume: the answers so far are in {output.partial.name}"
+    return f"interrupted after {answered} answers; with --output FILE a rerun resumes"
 
 
 def _columns(args: argparse.Namespace) -> dict[str, str]:
-    """What --set gives; refuses options that contradict each other."""
+    """Return the columns that --set names; refuse options that contradict each other."""
     if args.text and args.columns:
-        raise ScaffoldError("Give either a text or --set, not both.")
+        raise ScaffoldError("A text and --set exclude each other.")
     if args.example and (args.text or args.columns):
-        raise ScaffoldError("--example brings its own text.", fix="leave out the text, or it")
+        raise ScaffoldError("--example has a text of its own.", fix="leave out one of them")
     if args.input is not None and (args.text or args.columns or args.example):
-        raise ScaffoldError("--input brings the texts.", fix="leave out the others, or it")
+        raise ScaffoldError("--input has the texts.", fix="leave out the other texts or --input")
     columns: dict[str, str] = {}
     for item in args.columns:
         name, equals, text = item.partition("=")
@@ -270,13 +273,13 @@ def _columns(args: argparse.Namespace) -> dict[str, str]:
 
 
 def _standard_input(stream: TextIO | None = None) -> str | None:
-    """The text on standard input without its last line break; None for a terminal or nothing."""
+    """Return standard input without its last line break; None for a terminal or nothing."""
     stream = stream or sys.stdin
     if stream is None or stream.closed or stream.isatty():
         return None
     with contextlib.suppress(OSError, ValueError, TypeError):  # Windows, and streams of no file
         if not select.select([stream], [], [], 2)[0]:
-            print("reading the text from standard input ...", file=sys.stderr)
+            print("reading the prompt from standard input", file=sys.stderr)
     try:
         text = stream.read()
     except UnicodeDecodeError:
@@ -291,9 +294,9 @@ def _held_out_row(project: Project) -> Conversation:
     path = project.rows / file_of(HELD_OUT)
     if not path.is_file():
         raise ScaffoldError(
-            "There is no text to answer, and no held-out row to take instead.",
+            "There is no prompt, and no held-out row to answer instead.",
             where=path,
-            fix='give a text: phi3scaffold infer "..."; or run: phi3scaffold data',
+            fix='add a prompt: phi3scaffold infer "..."; or run: phi3scaffold data',
         )
     try:
         return Prepared(path.parent, HELD_OUT).conversation(0)
@@ -301,7 +304,3 @@ def _held_out_row(project: Project) -> Conversation:
         raise ScaffoldError(
             "The held-out rows cannot be read.", where=path, fix="run: phi3scaffold data"
         ) from None
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())

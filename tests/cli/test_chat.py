@@ -59,7 +59,7 @@ def test_each_prompt_of_other_tasks_stands_alone(use, monkeypatch, capsys) -> No
     assert main(VERBS, ["chat"]) == 0
     assert [m["content"] for m in form.asked[-1]] == ["Q: two"]
     assert shown == ["q> "] * 3
-    assert "stands alone" in capsys.readouterr().err
+    assert "one prompt at a time" in capsys.readouterr().err
 
 
 def test_several_columns_are_asked_in_turn(use, monkeypatch, capsys) -> None:
@@ -139,7 +139,7 @@ def test_settings_are_those_of_the_server(use, monkeypatch, capsys) -> None:
         ("/set colour", "There is no setting 'colour'"),
         ("/set seed", "random (default)"),
         ("/set adapter x", "/set form onnx-adapter, then: /set adapter x"),
-        ("/sey", "There is no /sey"),
+        ("/sey", "There is no command /sey"),
         ("/retry", "no answer to try again"),
         ("/save", "needs a file"),
         ("/save talks.jsonl", "The conversation is empty"),
@@ -163,7 +163,7 @@ def test_a_system_turn_is_set_and_taken_back(use, monkeypatch, capsys) -> None:
     assert first[0] == {"role": "system", "content": "Be kind."}
     assert {"role": "system", "content": "Be brief."} in first
     assert form.asked[-1] == [{"role": "user", "content": "three"}]
-    assert "system: trained: none" in capsys.readouterr().err
+    assert "system: none (as trained)" in capsys.readouterr().err
 
 
 def test_retry_puts_another_answer_in_the_place_of_the_last(use, monkeypatch, capsys) -> None:
@@ -200,7 +200,7 @@ def test_it_is_said_when_the_oldest_are_no_longer_shown(use, monkeypatch, capsys
     use(CHAT)
     say(monkeypatch, *(f"{n}" * 20 for n in range(8)))
     assert main(VERBS, ["chat"]) == 0
-    assert "the oldest 2 messages are not shown" in capsys.readouterr().err
+    assert "no longer sees the oldest 2 messages" in capsys.readouterr().err
 
 
 def test_another_form_takes_over_the_conversation(use, monkeypatch, capsys) -> None:
@@ -244,7 +244,7 @@ def test_in_a_terminal(project: Path) -> None:
         terminal.hear("you>")
         terminal.type(f"one{ALT_ENTER}two{ENTER}")
         terminal.hear("ONE\r\nTWO\r\n")
-        assert "7 written" in terminal.hear("tokens/s")
+        assert "+ 7 output tokens" in terminal.hear("tokens/s")
         terminal.hear("you>")
         terminal.type(PASTE.format("p\nq") + ENTER)
         terminal.hear("P\r\nQ\r\n")
@@ -307,7 +307,7 @@ def test_a_history_is_made_in_the_project_and_nothing_else_is_added_to(project: 
         assert terminal.wait() == 0
     assert "+first" in (project / ".chat-history").read_text()
     with Terminal([*program("CHAT"), "chat", "--history", "project.yaml"], project) as terminal:
-        terminal.hear("holds something else")
+        terminal.hear("not a history")
         assert terminal.wait() == 2
     assert (project / "project.yaml").read_text() == "model: {id: tiny}\n"
 
@@ -360,10 +360,10 @@ def test_an_answer_cannot_command_the_terminal(project: Path) -> None:
 def test_the_real_model_talks_in_a_terminal(tiny_project: Path) -> None:
     words = [sys.executable, "-m", "phi3scaffold", "chat"]
     with Terminal(words, tiny_project) as terminal:
-        assert "stands alone" in terminal.hear("phrase>")
+        assert "one prompt at a time" in terminal.hear("phrase>")
         terminal.type("I could not stop smiling all day." + ENTER)
         terminal.hear("joy")
-        terminal.hear("tokens read")
+        terminal.hear("output tokens")
         terminal.hear("phrase>")
         terminal.type(CTRL_D)
         assert terminal.wait() == 0

@@ -68,7 +68,7 @@ def test_without_a_text_and_a_row_the_message_says_what_to_do(use, capsys) -> No
     use(QA)
     assert main(VERBS, ["infer"]) == 2
     err = capsys.readouterr().err
-    assert "no text to answer" in err and "phi3scaffold data" in err
+    assert "There is no prompt" in err and "phi3scaffold data" in err
 
 
 @pytest.mark.parametrize("content", [b"", b"no arrow"])
@@ -100,7 +100,7 @@ def test_json_says_how_it_ended(use, capsys) -> None:
     ("arguments", "message"),
     [
         (["x", "--set", "q=y"], "either a text or --set"),
-        (["x", "--example"], "--example brings its own text"),
+        (["x", "--example"], "--example has a text of its own"),
         (["--set", "q"], "COLUMN=TEXT"),
         (["--set", "q=1", "--set", "q=2"], "twice"),
         (["--set", "z=1"], "no column 'z'"),

@@ -148,7 +148,7 @@ def test_a_bad_prompt_is_named_and_costs_no_other_its_answer(
         (["--input", "notes.md"], "does not say what is in it"),
         (["--input", "utf16.txt"], "UTF-16"),
         (["--input", "-"], "no prompts on standard input"),
-        (["--input", "blank.txt", "x"], "--input brings the texts"),
+        (["--input", "blank.txt", "x"], "--input has the texts"),
         (["--output", "a.txt"], "--output is for texts"),
         (["x", "y", "--output", "no/a.txt"], "folder does not exist"),
         (["x", "y", "--output", "."], "is a folder"),
@@ -206,7 +206,7 @@ def test_a_full_disk_keeps_what_was_answered(use, project: Path, monkeypatch, ca
         "a.jsonl.partial", "p.txt", "project.yaml",
     ]  # fmt: skip
     assert main(VERBS, words) == 0
-    assert "answers are there from an earlier run" in capsys.readouterr().err
+    assert "answers of an earlier run" in capsys.readouterr().err
     assert [row["number"] for row in rows((project / "a.jsonl").read_text())] == [*range(1, 401)]
 
 
@@ -233,7 +233,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(project: Path) -> None:
     (project / "p.txt").write_text("\n".join(lines))
     done = subprocess.run(quick, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "answers are there from an earlier run" in done.stderr
+    assert "answers of an earlier run" in done.stderr
     assert (project / "a.txt").read_text() == "\n".join(lines).upper() + "\n"
     assert sorted(path.name for path in project.iterdir()) == ["a.txt", "p.txt", "project.yaml"]
 

@@ -1,4 +1,4 @@
-"""What a person types: edited and remembered in a terminal, plain lines elsewhere."""
+"""Lines that a person types: with editing and history in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from phi3scaffold.cli.ui.terminal import can_move, has_colour
 from phi3scaffold.project.errors import ScaffoldError
 
 Ask = Callable[[str], str]
-ENTRY = b"\n# "  # how prompt_toolkit begins each entry of a history
+ENTRY = b"\n# "  # the beginning of each entry in prompt_toolkit's history files
 
 
 def dim(text: str, stream: TextIO) -> str:
-    """The text less bright, where the terminal can and its user wants that."""
+    """Return the text dimmed, if the terminal shows colours and its user wants them."""
     return f"\x1b[2m{text}\x1b[0m" if has_colour(stream) else text
 
 
 def asker(history: Path | None, words: Sequence[str]) -> Ask:
-    """A function that shows a prompt and returns what was typed.
+    """Return a function that shows a prompt and returns the typed text.
 
     It raises EOFError at the end of the input and KeyboardInterrupt at Ctrl-C. In a terminal, Enter
-    sends, Alt+Enter begins another line, pasted lines stay together, and the arrows bring back what
-    was typed before.
+    sends, Alt+Enter begins another line, pasted lines stay together, and the arrow keys bring back
+    earlier texts.
 
     Args:
-        history: a file that keeps what was typed, for the next time; None: nothing is written.
-        words: what TAB completes at the beginning.
+        history: a file that keeps typed texts for the next time; None: nothing is written.
+        words: the words that TAB completes at the beginning.
 
     Raises:
-        ScaffoldError: the file holds something else.
+        ScaffoldError: the file is no history.
     """
     if not sys.stdin.isatty() and isinstance(sys.stdin, io.TextIOWrapper):
-        # what is no UTF-8 is refused with its line, and the next one is read
+        # a line that is not UTF-8 is refused by itself, and the next one is read
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     return _edited(history, words) if _can_edit() else _plain
 
 
 @contextlib.contextmanager
 def keys_held() -> Iterator[None]:
-    """Meanwhile what is typed where nobody asks is kept, unseen, for who asks next.
+    """Hold back, unseen, what is typed between two prompts; the next prompt gets it.
 
-    Else the terminal would show it in the midst of an answer, and a Ctrl-D would be lost: as long
-    as it gathers lines itself, it keeps that as a mark, and hands on a zero byte.
+    Otherwise the terminal would show it in the midst of an answer, and a Ctrl-D would be lost: a
+    terminal that gathers lines itself keeps it as a mark, and passes on a zero byte.
     """
     try:
         import termios
-    except ImportError:  # Windows keeps keys as they are
+    except ImportError:  # Windows passes keys on as they are
         yield
         return
     if not _can_edit():
         yield
         return
     before = termios.tcgetattr(sys.stdin)
-    held = termios.tcgetattr(sys.stdin)
-    held[3] &= ~(termios.ICANON | termios.ECHO)  # the local modes; Ctrl-C remains a signal
-    termios.tcsetattr(sys.stdin, termios.TCSANOW, held)
+    modes = termios.tcgetattr(sys.stdin)
+    modes[3] &= ~(termios.ICANON | termios.ECHO)  # the local modes; Ctrl-C remains a signal
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, modes)
     try:
         yield
     finally:
@@ -72,9 +72,9 @@ def _can_edit() -> bool:
 
 
 def _plain(prompt: str) -> str:
-    if not sys.stdin.isatty():  # nobody is to see a prompt
+    if not sys.stdin.isatty():  # no person, no prompt
         return input().removeprefix("\ufeff").removesuffix("\r")
-    print(prompt, end="", file=sys.stderr, flush=True)  # answers alone go to standard output
+    print(prompt, end="", file=sys.stderr, flush=True)  # standard output has only answers
     try:
         return input()
     except (EOFError, KeyboardInterrupt):
@@ -98,12 +98,12 @@ def _edited(history: Path | None, words: Sequence[str]) -> Ask:
     def _another_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
-    kept: History = InMemoryHistory()
+    entries: History = InMemoryHistory()
     if history is not None:
         _check(history)
-        kept = FileHistory(str(history))
+        entries = FileHistory(str(history))
     session: PromptSession[str] = PromptSession(
-        history=kept,
+        history=entries,
         key_bindings=keys,
         multiline=True,
         completer=WordCompleter(list(words), sentence=True),
@@ -114,16 +114,16 @@ def _edited(history: Path | None, words: Sequence[str]) -> Ask:
 
 
 def _continued(width: int, number: int, wrapped: int) -> str:
-    """What stands before a line that is not the first: dots, unless it only goes on there."""
+    """Return what stands before a further line: dots, or spaces where a line is only wrapped."""
     return (" " if wrapped else ".") * (width - 1) + " "
 
 
 def _check(history: Path) -> None:
-    """Make the file, nobody else's to read; refuse what is no history, and would be added to."""
+    """Create the file, readable for its owner alone; refuse a file that is no history."""
     with os.fdopen(os.open(history, os.O_CREAT | os.O_RDONLY, 0o600), "rb") as stream:
         if stream.read(len(ENTRY)) not in (b"", ENTRY):
             raise ScaffoldError(
-                "This file holds something else than what was typed.",
+                "This file is not a history of typed texts.",
                 where=history,
                 fix="name a file that does not exist yet",
             )
