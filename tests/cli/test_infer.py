@@ -99,7 +99,7 @@ def test_json_says_how_it_ended(use, capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["x", "--set", "q=y"], "either a text or --set"),
+        (["x", "--set", "q=y"], "A text and --set"),
         (["x", "--example"], "--example has a text of its own"),
         (["--set", "q"], "COLUMN=TEXT"),
         (["--set", "q=1", "--set", "q=2"], "twice"),

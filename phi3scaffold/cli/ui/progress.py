@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from phi3scaffold.cli.ui.terminal import can_move
+from phi3scaffold.cli.ui.terminal import can_move, has_colour
 from phi3scaffold.project.formatting import decimal_size, duration
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _progress(display: Display, stream: TextIO) -> Progress:
         TextColumn(
             "{task.fields[text]}",
             markup=False,
-            style="dim",
+            style="dim" if has_colour(stream) else "none",
             table_column=Column(ratio=1, **one_line),
         ),
         console=Console(file=stream, highlight=False),  # which knows NO_COLOR
