@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.measurement import Candidate, Measurement, Reference, measure
-from phi3scaffold.pipeline.events import Emit
-from phi3scaffold.pipeline.failures import describe_error, why_it_ended
+from phi3scaffold.pipeline import environment, protocol
+from phi3scaffold.pipeline.events import Emit, Failure, from_json, to_json
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 PRELOADED = ["phi3scaffold.evaluation.preload"]
@@ -45,28 +45,33 @@ def measure_in_subprocess(
     process.start()
     its.close()
     try:
-        while True:
-            kind, value = ours.recv()
-            if kind == "event":
-                emit(value)
-            elif kind == "done":
+        for message in protocol.read(_lines(ours)):
+            if "measurement" in message:
                 process.join()
-                return value
-            else:
-                raise value
-    except EOFError:
+                return Measurement(**message["measurement"])
+            event = from_json(message)
+            if isinstance(event, Failure):
+                raise event.error
+            if event is not None:
+                emit(event)
         process.join()
         raise ScaffoldError(
             f"Measuring the {candidate.form} form was ended from outside "
-            f"({why_it_ended(process.exitcode or 0)}).",
+            f"({protocol.describe_exit(process.exitcode or 0)}).",
             where=log,
             fix="if memory ran out: a smaller evaluate.rows does not help; close other programs",
             exit_code=FAILED_RUN,
-        ) from None
+        )
     finally:
         process.kill()
         process.join()
         ours.close()
+
+
+def _lines(pipe: Connection) -> Iterator[bytes]:
+    with contextlib.suppress(EOFError):
+        while True:
+            yield pipe.recv_bytes()
 
 
 def _context(form: str) -> Any:
@@ -87,13 +92,9 @@ def _work(
     pipe: Connection,
 ) -> None:
     """Run the process: measure, send the result, end."""
-    from phi3scaffold.pipeline import environment
-
     environment.prepare()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(stream, 1)
-    os.dup2(stream, 2)
+    protocol.output_to(log)
+    outlet = protocol.Outlet(pipe.send_bytes)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -101,21 +102,16 @@ def _work(
         measurement = measure(
             candidate,
             dataset,
-            lambda event: pipe.send(("event", event)),
+            lambda event: outlet.send(to_json(event)),
             reference=reference,
             save_logits=save_logits,
         )
         measurement.peak_bytes = environment.peak_bytes()
-        pipe.send(("done", measurement))
+        outlet.send({"measurement": vars(measurement)})
     except BaseException as error:  # noqa: BLE001 (the parent reports it)
         traceback.print_exc()
-        with contextlib.suppress(OSError):
-            pipe.send(("error", describe_error(error, log)))
-    pipe.close()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # libraries leave threads behind that can hang the interpreter's shutdown
-    os._exit(0)
+        outlet.send(to_json(Failure(protocol.describe_error(error, log))))
+    protocol.leave()
 
 
 def _end_with(sentinel: Any) -> None:

@@ -1,20 +1,13 @@
-"""A child process for stages that hold gigabytes: when it ends, their memory comes back.
-
-The child's standard output carries events, one JSON object a line; what the libraries in it print
-goes to the log.
-"""
+"""A child process for stages that hold gigabytes: when it ends, their memory comes back."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 
-from phi3scaffold.pipeline import environment
+from phi3scaffold.pipeline import environment, protocol
 from phi3scaffold.pipeline.events import Emit, Failure, from_json
-from phi3scaffold.pipeline.failures import why_it_ended
 from phi3scaffold.pipeline.logs import log_file
 from phi3scaffold.pipeline.ranks import (
     BEAT,
@@ -43,25 +36,23 @@ def run_in_child(
     environment.prepare()
     log = log_file(project)
     log.parent.mkdir(parents=True, exist_ok=True)
-    work = json.dumps({"project": project.to_json(), "names": names})
+    work = {"project": project.to_json(), "names": names}
     error: ScaffoldError | None = None
     lost = False
     with log.open("a", encoding="utf-8") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, work],
+            protocol.command(MODULE, work),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stream,
-            text=True,
-            encoding="utf-8",
             env=meeting.environment() if meeting else alone(os.environ),
         )
         if meeting:
             meeting.end = process.kill
         assert process.stdout is not None
         try:
-            for line in process.stdout:
-                event = from_json(json.loads(line))
+            for message in protocol.read(process.stdout):
+                event = from_json(message)
                 if isinstance(event, Failure):
                     error, lost = event.error, event.lost
                 elif event is not None:
@@ -73,7 +64,7 @@ def run_in_child(
             raise
     if error is None and process.returncode:
         error = ScaffoldError(
-            f"The stage was ended from outside ({why_it_ended(process.returncode)}).",
+            f"The stage was ended from outside ({protocol.describe_exit(process.returncode)}).",
             where=log,
             fix="if memory ran out: a smaller max_tokens or batch size, or close other programs; "
             "`phi3scaffold doctor --only memory` says what the model takes",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import deque
@@ -23,8 +21,7 @@ from phi3scaffold.inference.request import (
     AnswerText,
     Request,
 )
-from phi3scaffold.pipeline import environment
-from phi3scaffold.pipeline.failures import why_it_ended
+from phi3scaffold.pipeline import environment, protocol
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.serving import engine_process
 from phi3scaffold.serving.log import log
@@ -253,9 +250,9 @@ class EngineClient:
         """Run one engine process until it ends."""
         environment.prepare()
         variables = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
-        models = json.dumps([model.to_json() for model in self.models])
+        models = [model.to_json() for model in self.models]
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", engine_process.__name__, models),
+            *protocol.command(engine_process.__name__, models),
             stdin=PIPE,
             stdout=PIPE,
             limit=LONGEST_LINE,
@@ -266,11 +263,11 @@ class EngineClient:
         )
         assert self.process.stdout is not None
         async for line in self.process.stdout:
-            message = json.loads(line)
+            message = protocol.decode(line)
             kind = message.pop("kind")
             if kind == "failed":
                 await self.process.wait()
-                raise ScaffoldError(**message["error"])
+                raise ScaffoldError.from_json(message["error"])
             if kind == "ready":
                 self.contexts = message["contexts"]
                 self.ready, self._down = True, False
@@ -286,11 +283,11 @@ class EngineClient:
         code = await self.process.wait()
         if not self.contexts:
             raise ScaffoldError(
-                f"The engine ended while loading the model ({why_it_ended(code)}).",
+                f"The engine ended while loading the model ({protocol.describe_exit(code)}).",
                 fix="if memory ran out: close other programs",
                 exit_code=FAILED_RUN,
             )
-        log(f"the engine ended ({why_it_ended(code)})")
+        log(f"the engine ended ({protocol.describe_exit(code)})")
 
     def _fail_running(self) -> None:
         """End the request that an engine was answering when it ended."""
@@ -325,7 +322,7 @@ class EngineClient:
         assert self.process is not None
         assert self.process.stdin is not None
         with contextlib.suppress(ConnectionError, RuntimeError):  # its end is noticed elsewhere
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.write(protocol.encode(message))
 
 
 def _engine_down() -> ApiError:

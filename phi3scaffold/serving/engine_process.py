@@ -1,16 +1,14 @@
 """The engine's process: it holds the models and answers one request at a time.
 
-It reads requests from standard input and writes events to standard output, one JSON object a line.
-A thread reads, so that a request can be cancelled between two tokens. When the server is gone,
-standard input ends, and so does this process.
+Requests come in and pieces of answers go out as messages (`phi3scaffold.pipeline.protocol`). A
+thread reads, so that a request can be cancelled between two tokens. When the server is gone, its
+messages end, and so does this process.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import queue
-import signal
 import sys
 import threading
 import traceback
@@ -24,49 +22,36 @@ from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
 from phi3scaffold.inference.json_schema import BadSchema
 from phi3scaffold.inference.request import AnswerText, Request
-from phi3scaffold.pipeline import environment
+from phi3scaffold.pipeline import environment, protocol
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import load_project
 
 PARENT_GONE = 0
 
 
-def main(models: str) -> None:
-    """Run the process. `models`: the served models as JSON, see `ServedModel.to_json`."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server ends us, after the last answer
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+def main() -> None:
+    """Load the served models and answer requests, until the server is gone."""
+    protocol.ignore_signals("SIGINT", "SIGTERM", "SIGHUP")  # the server ends us, at its end
     sys.setswitchinterval(0.0005)  # the reading thread gets its turn within a token
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    send = protocol.take_stdout().send
     environment.prepare()
-
-    def emit(kind: str, *, flush: bool = True, **values: Any) -> None:
-        try:
-            events.write(json.dumps({"kind": kind, **values}) + "\n")
-            if flush:
-                events.flush()
-        except OSError:
-            os._exit(PARENT_GONE)
-
     try:
-        engine = Engine(_load(json.loads(models)))
+        engine = Engine(_load(protocol.work()))
     except ScaffoldError as error:
-        emit(
-            "failed", error={key: vars(error)[key] for key in ("what", "where", "fix", "exit_code")}
-        )
+        send({"kind": "failed", "error": error.to_json()})
         return
     requests: queue.SimpleQueue[tuple[int, Request]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(engine, requests), daemon=True).start()
-    emit("ready", contexts={name: form.context for name, (form, _) in engine.models.items()})
+    contexts = {name: form.context for name, (form, _) in engine.models.items()}
+    send({"kind": "ready", "contexts": contexts})
     while True:
         number, request = requests.get()
         try:
             for event in engine.answer(number, request):
                 flush = request.stream or not isinstance(event, AnswerText)
-                emit(event.kind, flush=flush, id=number, **vars(event))
+                send({"kind": event.kind, "id": number, **vars(event)}, flush=flush)
         except Exception as error:  # noqa: BLE001 (a failed request must not affect the next one)
-            emit("error", id=number, error=_api_error(error).to_json())
+            send({"kind": "error", "id": number, "error": _api_error(error).to_json()})
         engine.open.discard(number)
 
 
@@ -98,8 +83,7 @@ def _load(models: list[dict[str, Any]]) -> dict[str, tuple[Form, str | None]]:
 
 def _read(engine: Engine, requests: queue.SimpleQueue[tuple[int, Request]]) -> None:
     """Queue the requests of the server, and cancel those that it cancels, until it is gone."""
-    for line in sys.stdin.buffer:
-        message = json.loads(line)
+    for message in protocol.read(sys.stdin.buffer):
         if "cancel" in message:
             engine.open.discard(message["cancel"])
         else:
@@ -109,4 +93,4 @@ def _read(engine: Engine, requests: queue.SimpleQueue[tuple[int, Request]]) -> N
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -149,7 +149,7 @@ def test_a_rank_that_is_killed_ends_all(project: Path) -> None:
     def trains() -> psutil.Process | None:
         for process in psutil.Process(run.pid).children(recursive=True):
             try:
-                if "phi3scaffold.pipeline.worker" in process.cmdline()[2:3]:
+                if "phi3scaffold.stages.worker" in process.cmdline()[2:3]:
                     given = process.environ()
                     if given.get("RANK") == "1" and process.cpu_times().user > 2:
                         return process

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import queue
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.pipeline import ranks
+from phi3scaffold.pipeline import protocol, ranks
 from phi3scaffold.pipeline.events import Emit, Event, Note, StageEnded, StageStarted, Step, to_json
 from phi3scaffold.pipeline.stage import Stage
 from phi3scaffold.project.errors import ScaffoldError
@@ -91,7 +89,7 @@ class TrackedRun:
         self.judged = False
         self._before: list[dict[str, Any]] = []
         self._waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._pump: threading.Thread | None = None
         self._off = False
 
@@ -114,7 +112,7 @@ class TrackedRun:
         """Report how the run ended, and wait until all of it is tracked."""
         if self._process is None or self._pump is None or self._process.stdout is None:
             return
-        self._waiting.put({"kind": "end", "status": status})
+        self._waiting.put({"end": status})
         self._waiting.put(None)
         end = time.monotonic() + PATIENCE
         self._pump.join(PATIENCE)
@@ -124,7 +122,8 @@ class TrackedRun:
             self._process.kill()
             self._process.wait()
         with self._process.stdout as stream:
-            why = stream.read().strip() or f"it took more than {PATIENCE:.0f} s"
+            told = next(protocol.read(stream), {})
+            why = told.get("problem") or f"it took more than {PATIENCE:.0f} s"
         if self._process.returncode:
             where = without_credentials(tracking_uri(self.project))
             self._note(
@@ -148,17 +147,10 @@ class TrackedRun:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as stream:
                 self._process = subprocess.Popen(
-                    [
-                        sys.executable,
-                        "-m",
-                        f"{__name__}.process",
-                        json.dumps(self.project.to_json()),
-                    ],
+                    protocol.command(f"{__name__}.process", self.project.to_json()),
                     stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,  # what went wrong, in one line
+                    stdout=subprocess.PIPE,
                     stderr=stream,
-                    text=True,
-                    encoding="utf-8",
                     start_new_session=True,  # Ctrl-C is for us; the child reads of it
                 )
         except OSError as error:
@@ -175,7 +167,7 @@ class TrackedRun:
         assert self._process is not None and self._process.stdin is not None
         with contextlib.suppress(OSError), self._process.stdin as stream:
             while (event := self._waiting.get()) is not None:
-                stream.write(json.dumps(event) + "\n")
+                stream.write(protocol.encode(event))
                 stream.flush()
 
     def _note(self, text: str) -> None:

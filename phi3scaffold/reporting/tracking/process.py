@@ -1,4 +1,4 @@
-"""The process that tracks one run: it reads events as lines of JSON, and calls MLflow's client."""
+"""The process that tracks one run: events come in, MLflow's client does the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.datasets.private_data import find_secrets
+from phi3scaffold.pipeline import protocol
 from phi3scaffold.pipeline.events import Event, StageEnded, Step, from_json
+from phi3scaffold.project.errors import FAILED_RUN
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting.tracking import URI, store_path, tracking_uri, without_credentials
@@ -325,27 +327,28 @@ def _start_time(pid: int) -> int:
     return 0
 
 
-def main(project: Project) -> int:
-    """Track the events on standard input, to its end; print what went wrong."""
+def main() -> int:
+    """Track the events that come in, to their end; send what went wrong."""
+    outlet = protocol.take_stdout()
+    tracker = Tracker(Project.from_json(protocol.work()))
     if hasattr(os, "nice"):
         os.nice(5)
     for name, value in QUICK.items():
         os.environ.setdefault(name, value)
     # At the end of a run the client prints a server's whole address, and that goes into the log.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    tracker = Tracker(project)
     ended = "KILLED"  # the run ended without a message
-    with contextlib.redirect_stdout(sys.stderr):
-        for line in sys.stdin:
-            message = json.loads(line)
-            if message["kind"] == "end":
-                ended = message["status"]
-            elif (event := from_json(message)) is not None:
-                tracker.take(event, message["at"])
-        tracker.end(ended)
-    print(tracker.problem)
-    return 1 if tracker.problem else 0
+    for message in protocol.read(sys.stdin.buffer):
+        if "end" in message:
+            ended = message["end"]
+        elif (event := from_json(message)) is not None:
+            tracker.take(event, message["at"])
+    tracker.end(ended)
+    if not tracker.problem:
+        return 0
+    outlet.send({"problem": tracker.problem})
+    return FAILED_RUN
 
 
 if __name__ == "__main__":
-    sys.exit(main(Project.from_json(json.loads(sys.argv[1]))))
+    sys.exit(main())
