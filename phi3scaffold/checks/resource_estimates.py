@@ -9,7 +9,9 @@ from phi3scaffold.models.model_lock import local_folder
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
+from phi3scaffold.stages import evaluate
 from phi3scaffold.stages.graph import STAGES, up_to
+from phi3scaffold.targets.base import RemoteTarget
 from phi3scaffold.targets.registry import target_of
 
 
@@ -38,34 +40,32 @@ def memory_need(project: Project, weights: int) -> MemoryNeed:
 
     Of a project in the cloud, that is measuring its forms: the same as to answer with them.
     """
-    here = ["evaluate"] if target_of(project).remote else up_to()
-    needs = (
-        MemoryNeed(STAGES[name].title, STAGES[name].resources.memory(project, weights))
-        for name in here
-    )
+    stages = [evaluate.STAGE] if target_of(project).remote else map(STAGES.__getitem__, up_to())
+    needs = (MemoryNeed(stage.title, stage.resources.memory(project, weights)) for stage in stages)
     return max(needs, key=lambda need: need.bytes)
 
 
 def disk_need(project: Project, weights: int) -> int:
     """Return the bytes that the stages of a run not made yet may take, and the download.
 
-    Of a project in the cloud, those of what is fetched: the adapter and the ONNX form.
+    Of a project in the cloud, those of the forms that are fetched.
     """
-    remote = target_of(project).remote
+    target = target_of(project)
+    fetched = target.forms(project, ()) if isinstance(target, RemoteTarget) else None
     needed = 0
-    for name in ("finetune", "export") if remote else up_to():
-        stage = STAGES[name]
+    for stage in map(STAGES.__getitem__, up_to()):
+        folder = stage.folder(project)
+        if fetched is not None and folder.name not in fetched:
+            continue
         try:
-            if stage.wanted(project) and manifest.read(stage.folder(project)) is None:
+            if stage.wanted(project) and manifest.read(folder) is None:
                 needed += stage.resources.disk(project, weights)
         except (ScaffoldError, OSError):  # the file that decides it is what other checks look at
             continue
-    if remote:
+    if fetched is not None:
         return needed
-    folder = local_folder(project)
+    local = local_folder(project)
     linked = (
-        folder is not None
-        and folder.is_dir()
-        and folder.stat().st_dev == project.root.stat().st_dev
+        local is not None and local.is_dir() and local.stat().st_dev == project.root.stat().st_dev
     )
     return needed + (0 if project.base_bytes or linked else weights)

@@ -24,6 +24,7 @@ from phi3scaffold.project.settings import Project, read_json
 
 MERGING = "mergeadapterweights"
 BUILDER = "modelbuilder"
+STAGES = ("finetune", "merge", "export")  # that run passes of the file, in order
 GPU_PRECISIONS = ("fp16", "bf16")
 
 

@@ -47,15 +47,15 @@ def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = F
     gate_record = _manifest(project.release, "The release thresholds were not checked.", RELEASE)
     report = _manifest(project.report, "There is no model card yet.", MODEL_CARD)
     _check_gate(project, gate_record)
-    records = {"evaluate": measured, "gate": gate_record, "report": report}
-    for form in forms:
-        folder = folder_of(form, project)
-        records[KINDS[form].stage] = _manifest(folder, f"{folder.name} has no manifest.")
+    folders = [folder_of(form, project) for form in forms]
+    results = [measured, gate_record, report]
+    results += [_manifest(folder, f"{folder.name} has no manifest.") for folder in folders]
     rows = manifest.read(project.rows)
     remote = target_of(project).remote  # a job may have been given rows from elsewhere
     if rows is not None and (with_data or not remote):
-        records["data"] = rows
-    for record in records.values():
+        results.append(rows)
+    records = {record.stage: record for record in results}
+    for record in results:
         _check_inputs(project, record, records)
     _check_measured(project, forms)
 

@@ -92,7 +92,11 @@ PEAK = 8.9 * GIB  # bytes at most, with a Phi-3-mini
 
 def memory(project: Project, weights: int) -> int:
     """Return the bytes that training takes; without bfloat16 the weights are in float32."""
-    on_gpu = project.target == "cuda" and not project.local
+    try:
+        accelerators = project_config(project).system("host").get("accelerators") or [{}]
+    except ScaffoldError:
+        accelerators = [{}]
+    on_gpu = "CUDAExecutionProvider" in (accelerators[0].get("execution_providers") or ())
     in_float32 = not on_gpu and machine.has_bfloat16() is False
     return memory_for(weights, PEAK) + (weights if in_float32 else 0)
 

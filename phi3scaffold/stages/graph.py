@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from phi3scaffold.pipeline.stage import Stage
 from phi3scaffold.stages import (
     adapters,
@@ -43,6 +45,11 @@ def up_to(name: str = WHOLE) -> list[str]:
         if stage.name in needed:
             needed.update(stage.after_in(STAGES))
     return [stage for stage in STAGES if stage in needed]
+
+
+def has_verdict(names: Iterable[str]) -> bool:
+    """Tell whether one of these stages gives a verdict, which may end a run that made it all."""
+    return any(name in STAGES and STAGES[name].judge for name in names)
 
 
 def run_by(verb: str) -> list[str]:

@@ -16,10 +16,9 @@ from phi3scaffold.checks.lint_context import DATASET, OLIVE, Document, LintConte
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key
-from phi3scaffold.project.olive_config import load_config
+from phi3scaffold.project.olive_config import STAGES, load_config
 
 ID = "L08-olive-passes"
-STAGES = ("finetune", "merge", "export")
 
 
 def check(context: LintContext) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from phi3scaffold.evaluation.release import Release
 from phi3scaffold.pipeline.events import StageEnded
 from phi3scaffold.project.formatting import binary_size, duration
 from phi3scaffold.project.settings import DEMONSTRATION, Project
-from phi3scaffold.stages.graph import STAGES
+from phi3scaffold.stages.graph import STAGES, has_verdict
 
 STYLES = {
     "  failed ": "red",
@@ -37,7 +37,7 @@ class RunSummary:
     @property
     def is_judged(self) -> bool:
         """Whether a stage whose verdict may be an error has published its result."""
-        return any(name in STAGES and STAGES[name].judge for name in self.ended)
+        return has_verdict(self.ended)
 
     def facts(self, stage: str) -> dict[str, Any]:
         """Return the facts of a stage; none where it did not end."""

@@ -76,7 +76,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
                     atomic_publish.copy_whole(results / folder.name, folder)
         # Azure ML sets the address of its MLflow server
         with track_run(project, emit, STAGES, here=False) as tracked_emit:
-            run_pipeline(project, up_to("report"), STAGES, tracked_emit)
+            run_pipeline(project, up_to(), STAGES, tracked_emit)
     except ScaffoldError as error:
         if rank.number == 0:
             print_event(Failure(error))

@@ -12,6 +12,7 @@ from phi3scaffold.models.model_lock import local_folder, pin
 from phi3scaffold.pipeline.events import Emit, Note
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
+from phi3scaffold.stages.graph import has_verdict
 from phi3scaffold.targets.azureml import hub_token, job_checks, workspace
 from phi3scaffold.targets.azureml.fetch import fetch, whole
 from phi3scaffold.targets.azureml.job_log import follow, studio
@@ -172,7 +173,7 @@ def complete(project: Project, record: JobRecord, emit: Emit) -> None:
     record.save(project)
     failure = outcome.failure(record.name, studio(record))
     missing = []
-    if failure is None or "gate" in outcome.stages:
+    if failure is None or has_verdict(outcome.stages):
         missing = fetch(there, record, project, forms, emit)
     if failure is not None:
         raise failure

@@ -96,7 +96,7 @@ class AzureML(RemoteTarget):
         """Return the forms to fetch: `names`, or ``azure.fetch`` of project.yaml."""
         if names:
             return workspace_settings.forms(list(names), "FORM")
-        return workspace_settings.read_settings(project).fetch
+        return workspace_settings.forms_to_fetch(project)
 
     def fetch(self, project: Project, forms: Sequence[str], emit: Emit) -> list[str]:
         """Fetch `forms` and the reports; return the forms that the job has not made (yet)."""

@@ -69,6 +69,12 @@ def read_settings(project: Project) -> WorkspaceSettings:
     )
 
 
+def forms_to_fetch(project: Project) -> tuple[str, ...]:
+    """Return the forms that ``azure.fetch`` of project.yaml names, wherever the workspace is."""
+    path = project.root / MARKER
+    return check_own(read_yaml(path).get("azure") or {}, path)
+
+
 def found_where(project: Project, own: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Return setting -> (its value, where it was found), of those that are set anywhere.
 
