@@ -1,9 +1,9 @@
 """The machine's clock is right, to a few minutes.
 
-A clock that is wrong makes certificates look expired, and Azure refuse every token. It is compared
-with what the hub's server says.
+With a wrong clock certificates look expired, and Azure refuses every token. The clock is compared
+with that of the hub's server.
 
-To fix it: switch its synchronization on: `timedatectl set-ntp true` on Linux, `w32tm /resync` on
+To fix it: turn on synchronization: `timedatectl set-ntp true` on Linux, `w32tm /resync` on
 Windows; in WSL, `wsl --shutdown` and start it again.
 """
 

@@ -1,8 +1,8 @@
-"""As many threads compute as there are processors to run them.
+"""The number of threads fits the number of processors.
 
 PyTorch and ONNX Runtime start a thread for each core that they see. In a container with a quota
-(`docker run --cpus`) they see all of the host's, and the threads wait for each other. The other
-way round, OMP_NUM_THREADS=1, which some shells and clusters set, leaves all cores but one idle.
+(`docker run --cpus`) they see all cores of the host, and the threads wait for each other.
+OMP_NUM_THREADS=1, which some shells and clusters set, leaves all cores but one idle.
 
 To fix it: set OMP_NUM_THREADS to the quota, or unset it.
 """

@@ -1,11 +1,11 @@
-"""The disk holds what the pipeline has still to make.
+"""The disk has room for the results of the pipeline.
 
-The base model, its adapter, the merged model and the ONNX form lie below the project; how much
-each stage takes at most is what the stage itself says and checks before it starts. The hub's cache
-(HF_HOME) takes data sets alone: base models are downloaded into the project.
+The base model, its adapter, the merged model and the ONNX form lie in the project's folder. Each
+stage declares how much it takes, and checks that before it starts. The hub's cache (HF_HOME) holds
+datasets only: base models are downloaded into the project.
 
-To fix it: move the project to a larger disk, or free some of this one; `make clean` in projects
-that are done removes what can be made again.
+To fix it: move the project to a larger disk, or free some of this one. `make clean` removes the
+results of a project that you no longer need.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Texts are read, written and shown in UTF-8.
+"""Text is read, written and shown in UTF-8.
 
-This package always says which encoding it means; libraries below it do not, and then take the
-system's. With another one than UTF-8 a row or an answer with an accent or another script can fail
-in them, or show as question marks.
+This package always names the encoding; some libraries take the system's. With another encoding
+than UTF-8 they may fail for a row or an answer with an accent or another script, or show question
+marks.
 
-To fix it: PYTHONUTF8=1 makes Python use UTF-8 everywhere; on Linux a locale such as C.UTF-8 does,
-too.
+To fix it: PYTHONUTF8=1 makes Python use UTF-8 everywhere. On Linux a locale such as C.UTF-8 also
+does.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The project's own environment is there, works, and is the one in use.
+"""The project's own environment exists, works, and is the one in use.
 
-`make` and the tasks of VS Code call what lies in `.venv`. A phi3scaffold installed elsewhere is
-another version with other packages: what it says of the project may not hold there, and a stage
-that it runs may fail.
+`make` and the tasks of VS Code run what is installed in `.venv`. A phi3scaffold that is installed
+elsewhere is another version with other packages: its findings may not hold for the project, and a
+stage that it runs may fail.
 
-To fix it: `make setup` makes `.venv`; run it again whenever setup/ has changed. One that is
-broken is removed first.
+To fix it: `make setup` creates `.venv`. Run it again whenever setup/ has changed. Remove a broken
+environment first.
 """
 
 from __future__ import annotations

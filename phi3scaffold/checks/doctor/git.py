@@ -1,10 +1,10 @@
 """git is installed, new enough, and knows your name.
 
-`phi3scaffold new` makes the project's first commit, and `phi3scaffold update` brings the project
-to a newer template by merging, so that no edit of yours is lost; both need git from 2.28 on. A
-commit of your own needs a name and an address.
+`phi3scaffold new` makes the project's first commit, and `phi3scaffold update` merges a newer
+template into the project without losing your edits. Both need git 2.28 or later. Your own commits
+need a name and an address.
 
-To fix it: install it (git-scm.com); `git config --global user.name "..."`, and `user.email`.
+To fix it: install git (git-scm.com); `git config --global user.name "..."`, and `user.email`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""The hub answers, and lets you have the base model.
+"""The hub answers, and gives you access to the base model.
 
-Only a project whose base model is not here yet needs it. A gated model asks you to accept its
-terms on its page and to log in.
+Only a project whose base model is not here yet needs it. For a gated model, log in and accept its
+terms on its page.
 
-To fix it: `hf auth login`, or HF_TOKEN. HF_ENDPOINT names another hub, HTTPS_PROXY the way there;
-where there is no network, fetch the model on another machine and set model.id in project.yaml to
-its folder.
+To fix it: `hf auth login`, or HF_TOKEN. HF_ENDPOINT names another hub, HTTPS_PROXY a proxy. Without
+a network, fetch the model on another machine and set model.id in project.yaml to its folder.
 """
 
 from __future__ import annotations

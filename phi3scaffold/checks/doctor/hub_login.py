@@ -1,9 +1,9 @@
 """The hub accepts your token, where you have one.
 
-A token that has expired or was revoked makes the hub refuse public models, too. The token is never
-shown, nor written anywhere.
+With an expired or revoked token the hub refuses even public models. The token is never shown or
+written.
 
-To fix it: `hf auth login` stores a new one; HF_TOKEN comes first where it is set.
+To fix it: `hf auth login` stores a new one. HF_TOKEN takes precedence where it is set.
 """
 
 from __future__ import annotations

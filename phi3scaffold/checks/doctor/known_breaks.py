@@ -1,11 +1,11 @@
-"""No packages are installed that are known to break each other.
+"""No installed packages are known to break each other.
 
-The table in this check's file holds what was seen failing, each with its reason: ONNX Runtime
-GenAI 0.15 and later under Olive 0.13, Olive without requests, two ONNX Runtimes side by side (they
-install into the same folder), Azure's SDK beside azureml-mlflow. What stands there stops a run, or
-spoils it without a word.
+The table in this check's file lists combinations that were seen failing, each with its reason:
+ONNX Runtime GenAI 0.15 and later under Olive 0.13, Olive without requests, two ONNX Runtimes side
+by side (they install into the same folder), Azure's SDK beside azureml-mlflow. Each of them stops a
+run, or spoils it silently.
 
-To fix it: `make setup` puts the pinned set back; where a package is too many, uninstall it first.
+To fix it: `make setup` restores the pinned packages. Uninstall a package that is too many first.
 """
 
 from __future__ import annotations

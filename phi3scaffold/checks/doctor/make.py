@@ -1,8 +1,8 @@
-"""make is installed; without it the verbs are typed.
+"""make is installed; without it, type the commands yourself.
 
 Each line of a project's Makefile is one command that works by itself.
 
-To fix it: nothing has to be done. `make setup` is `sh setup/setup.sh` (Windows:
+To fix it: no action is needed. `make setup` is `sh setup/setup.sh` (Windows:
 `setup\\setup.ps1`), `make finetune` is `.venv/bin/phi3scaffold run`, and every other goal is the
 verb of its name.
 """

@@ -1,11 +1,10 @@
 """The chosen model fits into this machine's memory.
 
-Training a model, merging or quantizing it holds all of its weights: a Phi-3-mini of the real size
-took 8.9 GiB to train, 8 to merge and 10.7 to quantize, 13 with kquant and 15 with gptq (README,
-"Measured" and "Recipes"); other sizes are reckoned from that. A process that takes more than there
-is is killed by the system, without a message.
+Training, merging and quantizing hold all weights in memory: a Phi-3-mini of full size took 8.9 GiB
+to train, 8 to merge and 10.7 to quantize, 13 with kquant and 15 with gptq; other sizes are
+estimated from that. The system kills a process that takes more than there is, without a message.
 
-To fix it: close other programs, give the container or WSL more (`docker run --memory`,
+To fix it: close other programs, give the container or WSL more memory (`docker run --memory`,
 `.wslconfig`), choose a smaller model, or choose a target in the cloud.
 """
 

@@ -1,9 +1,9 @@
-"""The base model is here, or it is known where it comes from.
+"""The base model is here, or can be fetched.
 
-`project.yaml: model.id` is a name of `phi3scaffold models`, a hub id, or a folder. `phi3scaffold
-model` fetches it once, at the commit in model.lock.
+`project.yaml: model.id` is a name from `phi3scaffold models`, a hub id, or a folder. `phi3scaffold
+model` fetches the model once, at the commit in model.lock.
 
-To fix it: the message says which file is missing or wrong. HF_HUB_OFFLINE=1 forbids to fetch:
+To fix it: the message says which file is missing or wrong. HF_HUB_OFFLINE=1 forbids downloads:
 unset it for that one command.
 """
 

@@ -1,10 +1,10 @@
-"""The variables that say how the network is reached make sense.
+"""The environment variables for network access are valid.
 
-HTTPS_PROXY and its like have to be addresses; SSL_CERT_FILE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE
-have to name files that are there, or every connection fails. HF_ENDPOINT, where it is set, is the
-address of another hub.
+HTTPS_PROXY and its like must be addresses. SSL_CERT_FILE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE
+must name existing files, or every connection fails. HF_ENDPOINT, where it is set, is the address
+of another hub.
 
-To fix it: unset what is wrong, or write it right.
+To fix it: unset or correct the variable.
 """
 
 from __future__ import annotations

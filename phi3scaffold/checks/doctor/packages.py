@@ -1,10 +1,11 @@
-"""Every package is installed, at the version that was proved together with the others.
+"""Every package is installed, at the version that was tested with the others.
 
-A project's setup/requirements.txt holds the exact pins, setup/constraints.txt what those bring
-along. Olive, ONNX Runtime GenAI and transformers break each other between releases: another
-version may work, and nobody has seen it. Outside of a project only what is installed is compared.
+A project's setup/requirements.txt holds the exact pins, setup/constraints.txt the versions of
+their dependencies. Olive, ONNX Runtime GenAI and transformers break each other between releases:
+another version may work, but was not tested. Outside of a project, only installed packages are
+compared.
 
-To fix it: `make setup` installs what is missing and puts back what differs.
+To fix it: `make setup` installs missing packages and restores pinned versions.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""The project's path is one that every tool can handle.
+"""Every tool can handle the project's path.
 
-Windows takes paths of 260 characters, unless LongPathsEnabled is set in its registry; packages in
-.venv have long ones. A colon in the path makes Python refuse to make a virtual environment. In a
-folder that is synchronized (OneDrive, Dropbox, iCloud) gigabytes of models are uploaded, and files
-are locked while they are. In WSL the disks of Windows (/mnt/c) are many times slower than WSL's
-own.
+Windows takes paths of 260 characters, unless LongPathsEnabled is set in its registry, and packages
+in .venv have long ones. Python refuses to create a virtual environment in a path with a colon. A
+synchronized folder (OneDrive, Dropbox, iCloud) uploads gigabytes of models and locks files
+meanwhile. In WSL the disks of Windows (/mnt/c) are many times slower than WSL's own.
 
-To fix it: move the project; its path stands in nothing that it holds but .venv, which `make
-setup` makes anew.
+To fix it: move the project. Only .venv contains its path, and `make setup` creates that again.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""The processor multiplies bfloat16 by itself, and has AVX2 or NEON.
+"""The processor supports bfloat16, and AVX2 or NEON.
 
 Training computes in bfloat16 where the processor has AVX512-BF16 or AMX (Intel, AMD), or BF16
-(Arm); emulated, bfloat16 would be many times slower, so it is float32 elsewhere, which takes twice
-the memory for the weights. Without AVX2 or NEON, PyTorch and ONNX Runtime are many times slower,
-or do not start.
+(Arm). Emulated bfloat16 would be many times slower, so other processors train in float32, which
+takes twice the memory for the weights. Without AVX2 or NEON, PyTorch and ONNX Runtime are many
+times slower, or do not start.
 
-To fix it: for float32 nothing has to be done. A virtual machine may hide what its host has:
-choose the CPU type `host` (QEMU, Proxmox). Else use another machine.
+To fix it: float32 needs no action. A virtual machine may hide what its host supports: choose the
+CPU type `host` (QEMU, Proxmox), or use another machine.
 """
 
 from __future__ import annotations

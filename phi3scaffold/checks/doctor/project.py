@@ -1,7 +1,7 @@
 """project.yaml can be read.
 
-Everything else that doctor says about a project rests on it. Whether the project's files are sound
-and agree with each other is what `phi3scaffold lint` looks at.
+Everything else that doctor reports about a project depends on it. `phi3scaffold lint` checks
+whether the project's files are sound and agree with each other.
 
 To fix it: the message names the line and the key.
 """

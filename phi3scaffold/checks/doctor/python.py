@@ -1,10 +1,10 @@
-"""Python is one that the pinned packages are for, of 64 bits.
+"""Python is a 64-bit version that the pinned packages support.
 
-PyTorch, ONNX Runtime and pyarrow publish wheels for some versions of Python alone, and none for 32
-bits.
+PyTorch, ONNX Runtime and pyarrow publish wheels for some versions of Python only, and none for
+32-bit Python.
 
-To fix it: install a Python from 3.11 to 3.13; `PYTHON=/path/to/python3.11 make setup` (Windows:
-`setup\\setup.ps1 -Python C:\\path\\python.exe`) makes the project's environment with it.
+To fix it: install a Python from 3.11 to 3.13. `PYTHON=/path/to/python3.11 make setup` (Windows:
+`setup\\setup.ps1 -Python C:\\path\\python.exe`) creates the project's environment with it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Processes can share memory, as much as several GPUs need.
+"""Processes can share as much memory as several GPUs need.
 
 /dev/shm holds what processes share: the locks between the workers that prepare large data, and
 what NCCL passes between the GPUs of one machine. A container has 64 MB of it by default.

@@ -1,11 +1,11 @@
-"""The runtime's wheel lies in setup/, once, and whole.
+"""setup/ holds one intact wheel of the runtime.
 
 The project carries its runtime: `make setup` installs it from there, and a job in the cloud
-unpacks it. Where the demonstration model is used the wheel carries its weights and is not in git,
-so a fresh clone has none.
+unpacks it. In a project with the demonstration model the wheel carries the weights and is not in
+git, so a fresh clone has none.
 
-To fix it: take it from git again (`git checkout -- setup`), or copy it from where the project was
-made; of several keep the newest.
+To fix it: restore it from git (`git checkout -- setup`), or copy it from where the project was
+created. Of several wheels keep the newest.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Files can be written where the pipeline writes them.
+"""The pipeline can write its files.
 
-It writes below the project (gen-model/, model-cache/, model.lock), into the folder for temporary
-files (TMPDIR) and into the hub's cache (HF_HOME). Folders that root has made in a container are
-the usual reason why not.
+It writes into the project (gen-model/, model-cache/, model.lock), into the folder for temporary
+files (TMPDIR) and into the hub's cache (HF_HOME). It usually fails in folders that root has
+created in a container.
 
-To fix it: `sudo chown -R "$(id -u):$(id -g)" .` gives them back; TMPDIR and HF_HOME can name
+To fix it: `sudo chown -R "$(id -u):$(id -g)" .` makes them yours again. TMPDIR and HF_HOME can name
 other folders.
 """
 

@@ -1,10 +1,10 @@
-"""The answers file is as `phi3scaffold new` or `update` left it, and still good for an update.
+"""The answers file is as `phi3scaffold new` or `update` wrote it, and can be used to update.
 
-.copier-answers.yml says which version of the template the project was made from, and with which
-answers; an update renders both versions from it and merges the difference. With a wrong answer
-in it, an update would undo what the project is.
+.copier-answers.yml records the version of the template and the answers that the project was
+created from; an update renders both versions from it and merges the difference. With a wrong
+answer in it, an update would undo your changes.
 
-To fix it: `git checkout .copier-answers.yml`; to change an answer, `phi3scaffold update --set
+To fix it: `git checkout .copier-answers.yml`. To change an answer, `phi3scaffold update --set
 NAME=VALUE`.
 """
 

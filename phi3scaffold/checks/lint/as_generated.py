@@ -1,12 +1,12 @@
 """The files that are not for editing are as the runtime in setup/ would write them.
 
 These are fine-tuning/user_script.py, through which plain `olive run` finds the rows and masks all
-but the answers, setup/setup.sh and setup.ps1, and setup/constraints.txt. Everything else is yours.
-They are compared with the template that travels in the project's own wheel, so the version of
-phi3scaffold that looks does not matter.
+but the answers, setup/setup.sh and setup.ps1, and setup/constraints.txt. All other files are
+yours. They are compared with the template in the project's own wheel, whatever version of
+phi3scaffold is installed.
 
-To fix it: `--fix` puts the original back and prints what it took away. Components of your own
-belong into a script of their own, named in the Olive config.
+To fix it: `--fix` restores the original and prints what it removed. Put components of your own
+into a script of their own, named in the Olive config.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Every configuration file and script can be read, and no key stands twice.
+"""Every configuration file and script can be parsed, and no key is repeated.
 
-YAML and JSON take the last of two equal keys without a word, so the first setting has no effect.
-Looked at are project.yaml, datasets/dataset.yaml, what lies in fine-tuning/ and setup/, model.lock,
+YAML and JSON silently take the last of two equal keys, so the first one has no effect. The check
+reads project.yaml, datasets/dataset.yaml, the files in fine-tuning/ and setup/, model.lock,
 .copier-answers.yml, and the Python files of the project.
 
-To fix it: go to the line that is named. YAML wants blanks before keys, no tabs, and quotes around
-texts with : { # or [; JSON wants a comma between two fields and none behind the last.
+To fix it: go to the line that is named. YAML wants spaces before keys, no tabs, and quotes around
+texts with : { # or [; JSON wants a comma between two fields and none after the last.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-""".gitignore and .amlignore keep here what must not travel: weights, environments, secrets.
+""".gitignore and the target's ignore file exclude weights, environments and secrets.
 
-A model in git cannot be taken out of its history again, and neither can a token in .env. What
-.amlignore does not name is uploaded with every job.
+A model in git cannot be removed from its history, and neither can a token in .env. What .amlignore
+does not name is uploaded with every job to Azure.
 
 To fix it: `--fix` appends the missing lines.
 """

@@ -1,15 +1,15 @@
-"""project.yaml's `lint.ignore` names checks that there are.
+"""project.yaml's `lint.ignore` names existing checks.
 
 ```yaml
 lint:
-  ignore: [L19-tracked-files]          # these say nothing
+  ignore: [L19-tracked-files]          # no findings of these
 lint:
-  ignore: {L20-secrets: [docs/*.md]}   # these say nothing about some files
+  ignore: {L20-secrets: [docs/*.md]}   # none for some files
 ```
 
-A wrong ID would leave out nothing, silently, or hide what has another name by now.
+A wrong ID would silently exclude nothing, or hide the check that has this name now.
 
-To fix it: the message names the ID that is nearest; `phi3scaffold lint --all` lists them.
+To fix it: the message names the nearest ID; `phi3scaffold lint --all` lists them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The files of the target are right: a job for the cloud is one that runs there.
+"""The files of the project's target are valid; a job for the cloud can run there.
 
-The same is looked at before a job is sent; Azure's own validation lets most of it pass, and the job
-then fails after minutes in a queue, or trains on a machine without a GPU.
+The same is checked before a job is submitted. Azure's own validation accepts most mistakes, and the
+job then fails after minutes in a queue, or trains on a machine without a GPU.
 
-To fix it: the message names the key and a value that works. Where a file is missing:
-`phi3scaffold update`, or take it from git again.
+To fix it: the message names the key and a value that works. Restore a missing file from git, or by
+`phi3scaffold update`.
 """
 
 from __future__ import annotations

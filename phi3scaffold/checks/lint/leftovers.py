@@ -1,11 +1,11 @@
-"""No conflict of an update or a merge is left, and nothing of the template.
+"""No conflict of an update or a merge is left, and no placeholder of the template.
 
-Marks such as `<<<<<<<` say that two versions of a place must be made one by a person; files ending
-in .rej hold what could not be merged. A placeholder of the template that was never filled in
-would be taken for text.
+Markers such as `<<<<<<<` show two versions between which a person must decide; files ending in
+.rej hold what could not be merged. A placeholder of the template that was never filled in would
+be taken for text.
 
-To fix it: decide between the two sides, take the three marks out, remove the .rej file. For a
-placeholder: write the value in its place.
+To fix it: choose between the two versions and remove the three markers, or the .rej file. Replace
+a placeholder by its value.
 """
 
 from __future__ import annotations

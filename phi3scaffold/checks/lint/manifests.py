@@ -1,11 +1,11 @@
-"""The results of stages are as they were made: the folders' files are those of their manifests.
+"""The files in gen-model/ and model-cache/ are those of their manifests.
 
-Each folder in gen-model/ and model-cache/ has a manifest.json with the size and the sha256 of every
-file. A file that was cut short while copying, or changed by hand, answers in silence, and wrongly.
-Sizes are compared always, hashes with `--deep`, which reads all weights.
+Each folder there has a manifest.json with the size and the sha256 of every file. A model from a
+file that was truncated while copying, or changed by hand, gives wrong answers silently. Sizes are
+always compared; with `--deep` hashes are, too, which reads all weights.
 
-To fix it: `phi3scaffold run` makes again what is not as its manifest says (`phi3scaffold model`:
-the base model).
+To fix it: `phi3scaffold run` replaces what differs from its manifest (`phi3scaffold model`: the
+base model).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Every file that names the base model means the one of project.yaml.
+"""Every file that names the base model names the one in project.yaml.
 
-project.yaml names the model; model.lock holds the commit that it stood for, model-cache/ what was
-fetched, the Olive config where it lies, and each form's prompt.json what it was made from. After
-`model.id` was changed the old files are still there, until the next run makes them again.
+project.yaml names the model; model.lock holds its commit, model-cache/ the download, the Olive
+config its path, and each form's prompt.json the model that the form comes from. After a change of
+`model.id` the old files stay until the next run.
 
-To fix it: `phi3scaffold model` fetches what project.yaml names, `phi3scaffold run` makes the rest
-again. In the Olive config, input_model.model_path is always model-cache/base. `phi3scaffold update
---set model=...` changes what updates remember.
+To fix it: `phi3scaffold model` fetches the model that project.yaml names, `phi3scaffold run`
+updates the rest. In the Olive config, input_model.model_path is always model-cache/base.
+`phi3scaffold update --set model=...` changes the answer that updates use.
 """
 
 from __future__ import annotations

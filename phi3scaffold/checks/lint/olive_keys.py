@@ -1,12 +1,12 @@
-"""Olive reads every key of the Olive config; none is refused, none silently left out.
+"""Olive reads every key of the Olive config; it refuses none and ignores none.
 
-Olive only warns of keys that it does not know, in a log that nobody reads: `lora_r: 8` of an older
-config trains with r = 64. So the installed Olive is asked itself, part by part; nothing is trained,
-and no user_script is run. This takes some seconds; the answer is kept in gen-model/ until the
-config or Olive has changed.
+Olive only warns of unknown keys, in a log that nobody reads: `lora_r: 8` of an older config trains
+with r = 64. So the check asks the installed Olive itself, part by part, without training or
+running a user_script. This takes some seconds; the answer is cached in gen-model/ until the config
+or Olive changes.
 
-To fix it: fine-tuning/README.md has today's names; `phi3scaffold migrate --check` says the same of
-an old config, and `phi3scaffold migrate` makes a project of it.
+To fix it: fine-tuning/README.md has the current names. `phi3scaffold migrate --check` explains the
+keys of an old config, and `phi3scaffold migrate` generates a project from it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The Olive config has a pass for every stage, in order, and its paths stay in the project.
 
-The stages cut the list of passes: training, MergeAdapterWeights, quantizers, ModelBuilder. A stage
-without a pass stops a run after the hours that the ones before it took. Paths are relative to the
-project, so that it can be moved and sent to the cloud.
+Each stage runs its part of the list of passes: training, MergeAdapterWeights, quantizers,
+ModelBuilder. A stage without a pass would stop a run after the hours of the stages before it.
+Paths are relative to the project, so that it can be moved and sent to the cloud.
 
 To fix it: the message names the pass; fine-tuning/README.md explains each of them.
 """

@@ -1,11 +1,11 @@
 """The requirements are those of the runtime in setup/, and inferences/ repeats them.
 
-The pins work together; newer ones do not (Olive 0.13 with ONNX Runtime GenAI 0.15 makes nothing and
-says nothing). Each file is compared with what the wheel in setup/ asks for. More packages than
-that are yours.
+The pins work together; newer versions do not (Olive 0.13 with ONNX Runtime GenAI 0.15 silently
+produces nothing). Each file is compared with the requirements of the wheel in setup/. You may add
+packages.
 
-To fix it: `--fix` writes the pins that are missing or differ. To have newer ones, update the
-runtime: `phi3scaffold update`.
+To fix it: `--fix` writes pins that are missing or differ. For newer ones, update the runtime:
+`phi3scaffold update`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Every form asks and stops as it was trained: prompt, tokenizer and stop tokens agree.
+"""Every form is prompted and stopped as it was trained.
 
-The prompt that a model is asked with has to be the one of its training, token for token, and each
-form has to know the token that ends a turn, or it talks on for ever. Compared are prompt.json of
-each form in gen-model/ with datasets/dataset.yaml, its tokenizer and chat template with the base
-model's, and eos_token_id in generation_config.json and genai_config.json with the tokens that
-end a turn and a text.
+A model needs the prompt of its training, token for token, and each form must know the token that
+ends a turn, or its answers do not end. The check compares prompt.json of each form in gen-model/
+with datasets/dataset.yaml, its tokenizer and chat template with those of the base model, and
+eos_token_id in generation_config.json and genai_config.json with the tokens that end a turn and a
+text.
 
-To fix it: `phi3scaffold run` makes what is out of date again. Files in gen-model/ are not for
-editing; what decides them is datasets/dataset.yaml and the model.
+To fix it: `phi3scaffold run` updates what is out of date. Do not edit files in gen-model/; they
+follow from datasets/dataset.yaml and the model.
 """
 
 from __future__ import annotations

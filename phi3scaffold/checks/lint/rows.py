@@ -1,11 +1,11 @@
-"""The rows have the columns, turns and labels that datasets/dataset.yaml says.
+"""The rows have the columns, turns and labels that datasets/dataset.yaml names.
 
-The first rows of each file (2000 rows, 50 files) are made into conversations, as `phi3scaffold
-data` does with all of them; a label that no row has, though all were read, is named too. What
-lies on the hub is not fetched for this.
+The first rows of each file (2000 rows, 50 files) become conversations, as in `phi3scaffold data`,
+which converts all of them. A label that no row has is named, too, where all rows were read. Rows
+on the hub are not fetched for this.
 
-To fix it: the message names the row, or the key of dataset.yaml; `phi3scaffold data` looks at all
-rows, at their lengths, doubles and likely secrets.
+To fix it: the message names the row, or the key of dataset.yaml. `phi3scaffold data` checks all
+rows, their lengths, duplicates and likely secrets.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """No file of the project holds a key, a token or a password.
 
-Looked through is what git tracks or would track, so not .env, where secrets may lie on this machine
-alone. Known by their shape are keys of Hugging Face, Azure (account keys, SAS signatures, client
-secrets), AWS, GitHub, Google, OpenAI and others, private keys, and what stands behind `password=`
-and the like. Rows are looked at by `phi3scaffold data`.
+The check reads the files that git tracks or would track; .env is not among them, and is the place
+for secrets on this machine. It knows the shape of keys of Hugging Face, Azure (account keys, SAS
+signatures, client secrets), AWS, GitHub, Google, OpenAI and others, private keys, and values of
+`password=` and the like. `phi3scaffold data` checks the rows.
 
-To fix it: take it out and revoke it; once it was committed, it is in the history for ever. A hub
-token belongs into `hf auth login` or the environment, for jobs into Key Vault (`hf_token_secret`).
+To fix it: remove and revoke it; once committed, it stays in the history. A hub token belongs into
+`hf auth login` or the environment, for jobs into Key Vault (`hf_token_secret`).
 """
 
 from __future__ import annotations

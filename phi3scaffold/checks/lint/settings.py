@@ -1,11 +1,11 @@
-"""project.yaml, dataset.yaml and model.lock have only known keys, with values that these can have.
+"""project.yaml, dataset.yaml and model.lock have only known keys with valid values.
 
-A key that nobody reads is a setting without effect: `evaluate.row` measures as many rows as ever.
-Values are judged by the same code that reads them in a run: targets, limits of the gate, adapters,
-what is fetched from Azure, columns, splits, labels.
+An unknown key is a setting without effect: `evaluate.row` does not change how many rows are
+measured. Values are checked by the code that reads them in a run: targets, limits of the gate,
+adapters, settings of a target in the cloud, columns, splits, labels.
 
-To fix it: the message names the key that is nearest, or the values that there are. `--fix` renames
-a key where only one is near and it is not there yet.
+To fix it: the message names the nearest key, or the values that are allowed. `--fix` renames a key
+where only one is near and not yet set.
 """
 
 from __future__ import annotations

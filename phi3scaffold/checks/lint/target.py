@@ -1,8 +1,8 @@
-"""The Olive config, the requirements and the job are for the target that project.yaml names.
+"""The Olive config, the requirements and the job are for the target in project.yaml.
 
-The target decides the accelerator that the ONNX model is built for, which ONNX Runtime the
-environments get, and where training runs. Each file says it in its own words; a project of which
-one half is for CUDA and the other for the CPU fails late, or answers slowly.
+The target decides the accelerator that the ONNX model is built for, the ONNX Runtime in each
+environment, and where training runs. A project that is half for CUDA and half for the CPU fails
+late, or is slow.
 
 To fix it: change the file that is named, or let `phi3scaffold update --set target=...` change all
 of them together.

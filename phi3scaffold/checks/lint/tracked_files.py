@@ -1,10 +1,10 @@
-"""git tracks nothing that is made, installed or very large.
+"""git tracks no results, no installed files and no very large ones.
 
-Weights make every clone slow for ever, and hosts refuse files from about 100 MB on. What lies in
-model-cache/ and gen-model/ is made again by `phi3scaffold run`.
+Weights slow down every clone for good, and hosts refuse files above about 100 MB. `phi3scaffold
+run` restores what lies in model-cache/ and gen-model/.
 
-To fix it: `git rm --cached FILE`, then commit; the file itself stays. Rows that are very large may
-lie on the hub: datasets/dataset.yaml takes hf:// addresses.
+To fix it: `git rm --cached FILE`, then commit; the file itself stays. Very large rows may lie on
+the hub: datasets/dataset.yaml takes hf:// addresses.
 """
 
 from __future__ import annotations

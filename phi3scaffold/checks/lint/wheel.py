@@ -1,11 +1,10 @@
-"""setup/ holds one wheel of the runtime, whole and under its own name.
+"""setup/ holds one wheel of the runtime, intact and under its own name.
 
-`make setup` and the job in the cloud install the runtime from it; nothing else has to be published.
-With two of them nobody knows which one runs. The wheel of a demonstration project carries the
-model's weights and is not in git.
+`make setup` and the job in the cloud install the runtime from it. With two wheels it is unclear
+which one runs. The wheel of a demonstration project carries the model's weights and is not in git.
 
-To fix it: keep the newest; where none is left, `phi3scaffold update` writes one, or take it from
-where the project was made.
+To fix it: keep the newest. Where none is left, `phi3scaffold update` writes one, or copy it from
+where the project was created.
 """
 
 from __future__ import annotations

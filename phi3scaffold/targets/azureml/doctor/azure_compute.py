@@ -1,10 +1,10 @@
-"""The compute that fine-tuning/job.yml names is there, and has the GPU that the job needs.
+"""The compute that fine-tuning/job.yml names exists, and has the GPU that the job needs.
 
-Azure takes a job for a machine without a GPU, and trains for days. Whether the quota suffices
-shows only when a job starts.
+Azure accepts a job for a machine without a GPU, which would train for days. Whether the quota
+suffices shows only when a job starts.
 
-To fix it: `az ml compute list -o table` lists what the workspace has. A cluster for training is
-made with `az ml compute create --type AmlCompute --name gpu-cluster --size
+To fix it: `az ml compute list -o table` lists the computes of the workspace. Create a cluster for
+training with `az ml compute create --type AmlCompute --name gpu-cluster --size
 Standard_NC24ads_A100_v4 --min-instances 0 --max-instances 1 --identity-type system_assigned`; it
 costs nothing while no job runs.
 """

@@ -1,9 +1,9 @@
-"""fine-tuning/job.yml is one that Azure ML will run.
+"""Azure ML will accept and run fine-tuning/job.yml.
 
-Azure's own validation takes undefined inputs, sizes such as `sixteen`, and an instance type
+Azure's own validation accepts undefined inputs, sizes such as `sixteen`, and an instance type
 without a GPU; the job then fails after minutes in a queue.
 
-To fix it: the message names the key and what it may hold.
+To fix it: the message names the key and the values that it takes.
 """
 
 from __future__ import annotations

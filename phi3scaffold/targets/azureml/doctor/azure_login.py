@@ -1,4 +1,4 @@
-"""Somebody is logged in to Azure.
+"""You are logged in to Azure.
 
 The login is found as the SDK finds it: a service principal in AZURE_TENANT_ID, AZURE_CLIENT_ID and
 AZURE_CLIENT_SECRET, a managed identity, or `az login`.

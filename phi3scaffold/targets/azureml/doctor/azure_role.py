@@ -1,9 +1,9 @@
 """You may submit jobs to the workspace.
 
-Azure is asked for your permissions; nothing is tried. The role AzureML Data Scientist is enough;
-Contributor and Owner have it all, Reader has not.
+Azure is asked for your permissions; nothing is submitted. The role AzureML Data Scientist
+suffices, and so do Contributor and Owner; Reader does not.
 
-To fix it: who owns the workspace gives you the role: `az role assignment create --role 'AzureML
+To fix it: an owner of the workspace assigns the role: `az role assignment create --role 'AzureML
 Data Scientist' --assignee YOU --scope WORKSPACE`.
 """
 

@@ -1,6 +1,6 @@
 """Azure's SDK is installed, where jobs go to Azure.
 
-Submitting a job, following it and bringing back what it made need azure-ai-ml and azure-identity.
+azure-ai-ml and azure-identity submit a job, follow it and fetch its results.
 
 To fix it: `make setup` installs them with the other packages of such a project.
 """

@@ -1,9 +1,9 @@
-"""The workspace is there, and you may see it.
+"""The workspace exists, and you have access to it.
 
-Every request of a job names it.
+Every request about a job names it.
 
-To fix it: look at its names (`az ml workspace list -o table`), at the subscription (`az account
-set --subscription ...`), and at the tenant that you are logged in to (`az login --tenant ...`).
+To fix it: check its name (`az ml workspace list -o table`), the subscription (`az account set
+--subscription ...`), and the tenant that you are logged in to (`az login --tenant ...`).
 """
 
 from __future__ import annotations
