@@ -80,10 +80,10 @@ VERBS = {
     "data": Verb(
         "Check and prepare the rows, and describe them.",
         "phi3scaffold.cli.data",
-        ("", "--project ../my-proj"),
+        ("", "--project ../my-proj --json"),
         TRAIN,
         first=True,
-        options=PROJECT,
+        options=BOTH,
     ),
     "run": Verb(
         "Run the whole pipeline, up to the report.",

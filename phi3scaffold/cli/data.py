@@ -1,35 +1,13 @@
-"""`phi3scaffold data`: prepare the rows, and show on one screen what they are."""
+"""`phi3scaffold data`: check and prepare the rows, and describe them on one screen."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3scaffold.cli import stage
-from phi3scaffold.cli.ui.terminal import from_here
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from phi3scaffold.datasets.findings import DataFinding, Example
-
-WIDTH = 100  # columns, where no terminal says otherwise
-NAME = 18  # columns of the names on the left
-MOST_FILES = 3
-MOST_LABELS = 6
-MOST_PLACES = 3
-FEW = 3  # findings whose examples may take two lines
-BAR = 24  # columns of the longest bar
-HEIGHT = 3  # lines of the histogram
-BIN = 2  # columns of one of its bars
-SAMPLE_LINES = 3
-TRAINED = "bold green underline"
-# Around what is trained, where nothing can be coloured: the first pair that no sample holds.
-MARKS = (("[[", "]]"), ("{{", "}}"), ("<<<", ">>>"), ("[[trained:", ":trained]]"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,230 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Bring the stage up to date and print the look at it."""
+    """Bring the stage up to date and print its report."""
+    from phi3scaffold.cli.ui import data_screen
     from phi3scaffold.project.settings import DEMONSTRATION
 
-    project = stage.bring_up_to_date(args, summary=False)
-    here = project.rows
-    report = json.loads((here / "report.json").read_text(encoding="utf-8"))
-    show(report, here, DEMONSTRATION if project.is_demonstration else "")
+    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+        project = stage.bring_up_to_date(args, summary=False)
+    report = json.loads((project.rows / "report.json").read_text(encoding="utf-8"))
+    if args.json:
+        print(json.dumps(report, indent=1, ensure_ascii=False))
+    else:
+        note = DEMONSTRATION if project.is_demonstration else ""
+        data_screen.show(report, project.rows, note)
     return 0
-
-
-def show(report: dict[str, Any], folder: Path, note: str = "") -> None:
-    """Print a report.json that lies in `folder`."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    glyphs = UNICODE
-    if not (sys.stdout.encoding or "utf").lower().startswith("utf"):
-        glyphs = ASCII
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    look = Look(report, console.width - NAME, glyphs, console.color_system is not None)
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_column(width=NAME - 1, no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, body in look.lines(folder, note):
-        style = "bold yellow" if name.startswith("!") else "bold"
-        grid.add_row(Text(name, style), body if isinstance(body, Text) else Text(body))
-    if console.is_terminal:
-        console.print(grid)
-        return
-    with console.capture() as printed:
-        console.print(grid)
-    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
-
-
-class Glyphs(NamedTuple):
-    """What is drawn with: `levels` from nothing to a full line, a line break, a cut."""
-
-    levels: str
-    newline: str
-    cut: str
-
-
-UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "↵", "…")
-ASCII = Glyphs(" ....####", "\\n", "...")
-
-
-class Look:
-    """A report in lines of (name, what there is to say); one screen of them.
-
-    Args:
-        report: a report.json.
-        width: columns for what is said.
-        glyphs: what this output can show.
-        styled: whether it can underline.
-    """
-
-    def __init__(self, report: dict[str, Any], width: int, glyphs: Glyphs, styled: bool) -> None:
-        self.report, self.width, self.glyphs, self.styled = report, width, glyphs, styled
-
-    def lines(self, folder: Path, note: str) -> Iterator[tuple[str, str | Text]]:
-        from phi3scaffold.datasets.findings import findings, not_found
-
-        yield from _named("rows", self.rows())
-        yield "form", self.text(f"{self.report['task']}: {self.report['form']}", 2 * self.width)
-        yield from _named("labels", self.labels())
-        yield from _named("tokens", self.tokens())
-        every = findings(self.report)
-        room = self.width * (2 if len(every) <= FEW else 1)
-        for found in every:
-            yield from _named(("! " if found.warn else "") + found.name, self.finding(found, room))
-        if clean := not_found(self.report):
-            yield "not found", clean
-        yield from self.samples()
-        beside = "report.json" + (" and dropped.jsonl" if self.report["rows"]["dropped"] else "")
-        yield "more", f"{from_here(folder / 'report.html')}; beside it {beside}"
-        if note:
-            yield "note", note
-
-    def text(self, text: str, most: int) -> str:
-        """A user's text in at most `most` columns of one line, what is left out marked."""
-        from phi3scaffold.project.formatting import visible
-
-        told = visible(text.strip(), lines=True).replace("\n", self.glyphs.newline)
-        told = told.replace("\t", " ")
-        cut = self.glyphs.cut
-        return told if len(told) <= most else told[: max(0, most - len(cut))] + cut
-
-    def rows(self) -> Iterator[str]:
-        from phi3scaffold.project.formatting import binary_size, count
-
-        rows, files = self.report["rows"], self.report["files"]
-        told = f"{count(rows['train'])} to train, {count(rows['held_out'])} held out"
-        if rows["dropped"]:
-            told += f"; {count(rows['dropped'])} of {count(rows['read'])} left out"
-        yield told
-        named = [
-            f"{file['name']} ({count(file['rows'], 'row')}, {binary_size(file['bytes'])})"
-            for file in files[:MOST_FILES]
-        ]
-        if files[MOST_FILES:]:
-            named.append(f"{count(len(files) - MOST_FILES, 'more file')}")
-        yield self.text(", ".join(named), 2 * self.width)
-
-    def labels(self) -> Iterator[Text]:
-        """A bar for each of the most frequent labels, and a word on the others."""
-        from rich.text import Text
-
-        from phi3scaffold.project.formatting import count, share
-
-        if not self.report["labels"]:
-            return
-        train, held_out = self.report["labels"]["train"], self.report["labels"]["held_out"]
-        ranked = sorted(train.items(), key=lambda label: (-label[1], label[0]))
-        most, of = ranked[0][1], sum(train.values())
-        shown = [(self.text(name, 20), name, rows) for name, rows in ranked[:MOST_LABELS]]
-        for short, name, rows in shown:
-            line = Text(short)
-            line.pad_right(max(Text(s).cell_len for s, _, _ in shown) - line.cell_len + 2)
-            line.append(self.glyphs.levels[-1] * max(1, round(BAR * rows / most)), "cyan")
-            line.append(f" {count(rows)} ({share(rows, of)})")
-            if held_out.get(name):
-                line.append(f", {count(held_out[name])} held out", "dim")
-            yield line
-        if ranked[MOST_LABELS:]:
-            others = count(len(ranked) - MOST_LABELS, "label")
-            yield Text(f"{others} more, the rarest with {count(ranked[-1][1], 'row')}")
-
-    def tokens(self) -> Iterator[str | Text]:
-        from phi3scaffold.project.formatting import count, share
-
-        tokens = self.report["tokens"]
-        for side, named in (("train", "to train"), ("held_out", "held out")):
-            told = tokens[side]
-            line = (
-                f"{named}: median {count(told['median'])}, 95% up to {count(told['p95'])}, "
-                f"longest {count(told['longest'])}"
-            )
-            yield line + (f" (limit {count(tokens['limit'])})" if side == "train" else "")
-        train = tokens["train"]
-        yield (
-            f"{count(train['all'])} in a pass, {count(train['trained'])} of them trained "
-            f"({share(train['trained'], train['all'])})"
-        )
-        yield from self.histogram(tokens["histogram"])
-
-    def histogram(self, drawn: dict[str, list[int]]) -> Iterator[Text]:
-        from rich.text import Text
-
-        from phi3scaffold.project.formatting import count
-
-        rows = [sum(both) for both in zip(drawn["train"], drawn["held_out"], strict=True)]
-        while rows and not rows[-1]:
-            rows.pop()
-        if len(rows) < 2:
-            return
-        levels = self.glyphs.levels
-        full = len(levels) - 1
-        steps = [max(1, round(HEIGHT * full * n / max(rows))) if n else 0 for n in rows]
-        for line in reversed(range(HEIGHT)):
-            parts = (levels[max(0, min(full, step - line * full))] * BIN for step in steps)
-            yield Text("".join(parts).rstrip(), "cyan")
-        last = count(drawn["edges"][len(rows)])
-        axis = "0" + last.rjust(BIN * len(rows) - 1)
-        yield Text(f"{axis} tokens; up to {count(max(rows), 'row')} a bar", "dim")
-
-    def finding(self, found: DataFinding, room: int) -> Iterator[str]:
-        """One finding, each row of its first example in `room` columns."""
-        from phi3scaffold.project.formatting import count
-
-        yield self.text(found.told, 3 * self.width)
-        for what, rows, places in found.counts:
-            shown = [f"{what}: {count(rows, 'row')}", *places[:MOST_PLACES]]
-            more = places and rows > MOST_PLACES
-            yield self.text(", ".join([*shown, self.glyphs.cut] if more else shown), self.width)
-        for example in found.examples[:1]:
-            yield from self.example(example, room)
-
-    def example(self, shown: Example, room: int) -> Iterator[str]:
-        """What rows have in common behind their places; else what two of them say."""
-        if shown.text is None:
-            for place, said in shown.sides[:2]:
-                yield self.text(f"{place}: {said}", room)
-            return
-        heads = [
-            place if said is None else f"{place} {self.text(said, 24)}"
-            for place, said in shown.sides[:MOST_PLACES]
-        ]
-        yield self.text(f"{', '.join(heads)}: {shown.text}", room)
-
-    def samples(self) -> Iterator[tuple[str, str | Text]]:
-        """The rendered rows, what is trained in colour or between marks."""
-        from rich.text import Text
-
-        from phi3scaffold.datasets.findings import fit, trained_of
-
-        samples = self.report["samples"]
-        whole = "".join(text for shown in samples for text, _ in shown["tokens"])
-        free = [pair for pair in MARKS if not any(mark in whole for mark in pair)] or MARKS[-1:]
-        begin, end = ("", "") if self.styled else free[0]
-        legend = Text("as the model reads them; ")
-        legend.append(f"{begin}trained{end}", TRAINED)
-        legend.append(f" tokens are marked, {self.glyphs.newline} is a line break")
-        yield "samples", legend
-        for shown in samples:
-            where = self.text(shown["place"], self.width // 2)
-            body = Text()
-            body.append(f"{where} ({trained_of(shown['tokens'])}): ", "dim")
-            for text, trained in fit(shown["tokens"], SAMPLE_LINES * self.width - len(body)):
-                told = self.run(text)
-                body.append(f"{begin}{told}{end}" if trained else told, TRAINED if trained else "")
-            yield "", body
-
-    def run(self, text: str) -> str:
-        from phi3scaffold.project.formatting import visible
-
-        told = visible(text, lines=True).replace("\t", " ").replace(" … ", f" {self.glyphs.cut} ")
-        return told.replace("\n", self.glyphs.newline)
-
-
-def _named(name: str, lines: Iterable[str | Text]) -> Iterator[tuple[str, str | Text]]:
-    """The name before the first line only."""
-    for number, line in enumerate(lines):
-        yield ("" if number else name), line

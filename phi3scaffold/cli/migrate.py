@@ -1,4 +1,4 @@
-"""`phi3scaffold migrate OLD [DIR]`: an Olive config of an older version becomes a project."""
+"""`phi3scaffold migrate OLD [DIR]`: generate a project from an Olive config of an older version."""
 
 from __future__ import annotations
 
@@ -25,50 +25,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  phi3scaffold migrate olive-config.json my-proj --data rows.jsonl --model tiny\n"
         "  phi3scaffold migrate olive-config.json --check"
     )
-    parser.add_argument("old", metavar="OLD", help="the config, as JSON or YAML")
+    parser.add_argument("old", metavar="OLD", help="the Olive config, in JSON or YAML")
     parser.add_argument(
         "directory",
         metavar="DIR",
         nargs="?",
-        help="the folder to make; must not exist (default: OLD's name with -project behind it)",
+        help="the folder to create; it must not exist (default: OLD's name with -project)",
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="make nothing; say what Olive 0.13 does with each field of OLD",
+        help="create nothing; explain what Olive 0.13 does with each field of OLD",
     )
-    parser.add_argument("--no-git", action="store_true", help="make no repository and no commit")
-    group = parser.add_argument_group("in place of what OLD says")
+    parser.add_argument("--no-git", action="store_true", help="create no git repository")
+    group = parser.add_argument_group("answers that override OLD")
     new_verb.add_options(group)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, decide, make the project, print what became of each field."""
+    """Generate the project and explain how each field was converted."""
     from phi3scaffold import migration
     from phi3scaffold.generator import template
     from phi3scaffold.pipeline.atomic_folder import check_destination
 
-    names = template.questions()
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    template.check_choices(given)
+    overrides = new_verb.answers_of(args)
+    template.check_choices(overrides)
     old = migration.read(Path(args.old))
     if args.check:
         return _check(old, args.json)
     destination = Path(args.directory or f"{old.path.stem}-project")
     check_destination(destination.expanduser().resolve())
-    plan = migration.plan(old, given)
-    said: list[str] = []
-    answers = migration.migrate(plan, destination, git=not args.no_git, say=said.append)
+    plan = migration.plan(old, overrides)
+    messages: list[str] = []
+    answers = migration.migrate(plan, destination, git=not args.no_git, say=messages.append)
     if args.json:
         print(json.dumps(_as_json(old, plan), indent=2, ensure_ascii=False))
         return 0
-    print("\n".join([*migration_report.lines(old, plan, _width()), *said]))
+    print("\n".join([*migration_report.lines(old, plan, _width()), *messages]))
     new_verb.summary(destination, answers)
     return 0
 
 
 def _width() -> int:
-    """Of the terminal; a file or a pipe gets whole lines."""
+    """Return the width of the terminal; a file or a pipe gets whole lines."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
 
 
@@ -86,19 +85,19 @@ def _check(old: OldConfig, as_json: bool) -> int:
     environment.prepare()
     from phi3scaffold.migration.field_verdicts import verdicts
 
-    found = verdicts(old.content, [leaf.path for leaf in old.leaves])
+    by_path = verdicts(old.content, [leaf.path for leaf in old.leaves])
     if as_json:
         fields = [
-            {"name": leaf.name, "line": leaf.line, **found[leaf.path]._asdict()}
+            {"name": leaf.name, "line": leaf.line, **by_path[leaf.path]._asdict()}
             for leaf in old.leaves
         ]
         print(json.dumps({"fields": fields, "notes": [n._asdict() for n in old.notes]}, indent=2))
         return 0
-    for line in migration_report.verdicts(old, found, _width()):
+    for line in migration_report.verdicts(old, by_path, _width()):
         print(line)
-    counts = Counter(verdict.kind for verdict in found.values())
-    silent = sum(verdict.silent for verdict in found.values())
-    told = ", ".join(f"{number} {kind}" for kind, number in counts.items())
-    print(f"\nOlive 0.13 and {len(found)} fields: {told}; {silent} of them (!) without stopping.")
-    print(f"`phi3scaffold migrate {old.path} DIR` makes a project of it that runs today.")
+    counts = Counter(verdict.kind for verdict in by_path.values())
+    silent = sum(verdict.silent for verdict in by_path.values())
+    kinds = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    print(f"\nOlive 0.13, {len(by_path)} fields: {kinds}; {silent} silently ignored (!).")
+    print(f"`phi3scaffold migrate {old.path} DIR` generates a project that runs today.")
     return 0

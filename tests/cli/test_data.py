@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.cli import data
+from phi3scaffold.cli.ui.data_screen import NAME, WIDTH, show
 from tests.support.planted import ACROSS, DOUBTFUL, EMAIL, KEY, LEAKED, TWICE
 
 ESCAPE = "\x1b"
@@ -28,14 +28,14 @@ def report(planted: tuple[Path, str]) -> dict[str, Any]:
 def section(printed: str, name: str) -> str:
     """What stands beside a name on the left, its lines joined."""
     lines = printed.splitlines()
-    start = next((n for n, line in enumerate(lines) if line[: data.NAME].strip() == name), None)
+    start = next((n for n, line in enumerate(lines) if line[:NAME].strip() == name), None)
     assert start is not None, f"{name} is not in:\n{printed}"
-    end = next((n for n in range(start + 1, len(lines)) if lines[n][: data.NAME].strip()), None)
-    return " ".join(line[data.NAME :].strip() for line in lines[start:end])
+    end = next((n for n in range(start + 1, len(lines)) if lines[n][:NAME].strip()), None)
+    return " ".join(line[NAME:].strip() for line in lines[start:end])
 
 
 def shown(report: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
-    data.show(report, Path("gen-model/data"))
+    show(report, Path("gen-model/data"))
     return capsys.readouterr().out
 
 
@@ -76,8 +76,8 @@ def test_lengths_and_their_histogram(planted: tuple[Path, str], report: dict[str
     train = report["tokens"]["train"]
     assert f"median {train['median']}, 95% up to {train['p95']}" in told
     assert f"longest {train['longest']} (limit 100)" in told
-    assert f"{train['trained']} of them trained" in told
-    assert "██" in told and "a bar" in told
+    assert f"{train['trained']} contribute to the loss" in told
+    assert "██" in told and "tallest bar: " in told
 
 
 def test_what_is_planted_is_found_with_its_place(planted: tuple[Path, str]) -> None:
@@ -112,12 +112,12 @@ def test_without_a_terminal_trained_tokens_stand_between_marks(planted: tuple[Pa
     """The planted row holds `[[`, so the marks are others."""
     printed = planted[1]
     samples = section(printed, "samples")
-    assert "{{trained}} tokens are marked" in samples
+    assert "{{marked}} tokens contribute to the loss" in samples
     for answer in ("fear", "joy", "odd"):
         assert f"<|assistant|>↵{{{{{answer}<|end|>}}}}" in samples
     assert samples.count("{{") == samples.count("}}") == 4
     assert ESCAPE not in printed
-    assert all(len(line) <= data.WIDTH and line == line.rstrip() for line in printed.splitlines())
+    assert all(len(line) <= WIDTH and line == line.rstrip() for line in printed.splitlines())
 
 
 def test_no_text_of_a_row_reaches_the_terminal_as_a_command(planted: tuple[Path, str]) -> None:
@@ -182,7 +182,7 @@ def test_a_terminal_that_knows_no_styles_gets_marks(planted: tuple[Path, str]) -
 def test_rows_with_nothing_wrong_say_so_in_one_line(report: dict[str, Any], capsys) -> None:
     clean(report)
     printed = shown(report, capsys)
-    assert "!" not in "".join(line[: data.NAME] for line in printed.splitlines())
+    assert "!" not in "".join(line[:NAME] for line in printed.splitlines())
     assert section(printed, "not found") == (
         "duplicates, near duplicates, conflicting answers, leaks from train to held out, "
         "secrets or personal data"
@@ -228,7 +228,7 @@ def test_many_labels_and_files_stay_on_the_screen(report: dict[str, Any], capsys
     report["labels"] = {"train": many, "held_out": many}
     report["files"] *= 20
     printed = shown(report, capsys)
-    assert "494 labels more, the rarest with 401 rows" in section(printed, "labels")
+    assert "494 more labels, the rarest with 401 rows" in section(printed, "labels")
     assert "37 more files" in section(printed, "rows")
     assert len(printed.splitlines()) < 40
 

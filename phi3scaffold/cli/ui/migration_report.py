@@ -1,4 +1,4 @@
-"""What `migrate` prints: every field once, at its line; first what somebody should look at."""
+"""The report of `migrate`: every field once, at its line; first what needs attention."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LONGEST = 60  # characters of a value
 
 
 def lines(old: OldConfig, plan: MigrationPlan, width: int) -> Iterator[str]:
-    """The whole report.
+    """Yield the whole report.
 
     Args:
-        width: of the terminal; longer lines are broken.
+        width: columns of the terminal; longer lines are broken.
     """
     fields = plan.outcomes
     look = [one for one in fields if one.look]
@@ -28,15 +28,15 @@ def lines(old: OldConfig, plan: MigrationPlan, width: int) -> Iterator[str]:
         fate: sum(one.fate == fate for one in fields)
         for fate in ("kept", "renamed", "moved", "dropped", "unknown")
     }
-    told = ", ".join(f"{number} {fate}" for fate, number in counts.items() if number)
-    yield from _wrapped(f"{old.path}: {len(fields)} fields: {told}", "", width)
+    fates = ", ".join(f"{number} {fate}" for fate, number in counts.items() if number)
+    yield from _wrapped(f"{old.path}: {len(fields)} fields: {fates}", "", width)
     if look or old.notes:
         yield "\nLook at these:"
-        found = [([note.line], note.text) for note in old.notes]
+        remarks = [([note.line], note.text) for note in old.notes]
         for why in dict.fromkeys(one.why for one in look):
             same = [one for one in look if one.why == why]
-            found.append(([one.line for one in same], f"{_and(same)} {same[0].fate}: {why}"))
-        for numbers, text in sorted(found):
+            remarks.append(([one.line for one in same], f"{_and(same)} {same[0].fate}: {why}"))
+        for numbers, text in sorted(remarks):
             yield from _numbered(numbers, text, width)
     yield from _places([one for one in rest if one.at], width)
     yield from _dropped([one for one in rest if not one.at], width)
@@ -48,16 +48,16 @@ def lines(old: OldConfig, plan: MigrationPlan, width: int) -> Iterator[str]:
 
 
 def _places(fields: list[FieldOutcome], width: int) -> Iterator[str]:
-    """What stands somewhere now, file by file; what only kept its value, in one paragraph."""
+    """Yield the fields that have a place now, file by file; unchanged ones in one paragraph."""
     by_file = sorted(fields, key=lambda one: (_file(one), one.line))
     for file, group in groupby(by_file, _file):
         ones = list(group)
-        kept = [one for one in ones if one.fate == "kept" and not one.why]
+        unchanged = [one for one in ones if one.fate == "kept" and not one.why]
         yield f"\n{'Options of `new`' if file == '--' else file}:"
-        if kept:
-            told = ", ".join(f"{_key(one)} = {short(one.value)} ({one.line})" for one in kept)
-            yield from _wrapped(f"kept: {told}", "  ", width)
-        others = sorted((one for one in ones if one not in kept), key=lambda one: one.at)
+        if unchanged:
+            text = ", ".join(f"{_key(one)} = {short(one.value)} ({one.line})" for one in unchanged)
+            yield from _wrapped(f"kept: {text}", "  ", width)
+        others = sorted((one for one in ones if one not in unchanged), key=lambda one: one.at)
         shown = []
         for _, same in groupby(others, lambda one: one.at):
             every = list(same)
@@ -71,13 +71,13 @@ def _places(fields: list[FieldOutcome], width: int) -> Iterator[str]:
 
 
 def _dropped(fields: list[FieldOutcome], width: int) -> Iterator[str]:
-    """What has no place, reason by reason."""
+    """Yield the fields without a place, reason by reason."""
     if fields:
         yield "\nDropped:"
     for why in dict.fromkeys(one.why for one in fields):
         ones = [one for one in fields if one.why == why]
-        told = ", ".join(f"{_last(one.name)} ({one.line})" for one in ones)
-        yield from _wrapped(f"{why}: {told}", "  ", width)
+        names = ", ".join(f"{_last(one.name)} ({one.line})" for one in ones)
+        yield from _wrapped(f"{why}: {names}", "  ", width)
 
 
 def _file(one: FieldOutcome) -> str:
@@ -90,7 +90,7 @@ def _key(one: FieldOutcome) -> str:
 
 
 def _last(name: str) -> str:
-    """The field's own name; the levels above it are clear from its line."""
+    """Return the field's own name; the levels above it are clear from its line."""
     return name.rpartition(".")[2]
 
 
@@ -108,27 +108,27 @@ def _equals(one: FieldOutcome) -> str:
 
 
 def short(value: Any) -> str:
-    """A value on one line; turns as dataset.yaml has them."""
+    """Return a value on one line; turns as dataset.yaml has them."""
     if hasattr(value, "assistant"):
-        told = f"user {value.user!r}, assistant {value.assistant!r}"
-        return f"{told}, system {value.system!r}" if value.system else told
+        turns = f"user {value.user!r}, assistant {value.assistant!r}"
+        return f"{turns}, system {value.system!r}" if value.system else turns
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST or "://" in text else f"{text[: LONGEST - 3]}..."
 
 
-def verdicts(old: OldConfig, found: Mapping[Any, OliveVerdict], width: int) -> Iterator[str]:
-    """What Olive does with each field; `!`: it leaves it out and goes on."""
-    read = [leaf for leaf in old.leaves if found[leaf.path].kind == "read"]
+def verdicts(old: OldConfig, by_path: Mapping[Any, OliveVerdict], width: int) -> Iterator[str]:
+    """Yield what Olive does with each field; `!` marks those that it silently ignores."""
+    read = [leaf for leaf in old.leaves if by_path[leaf.path].kind == "read"]
     for leaf in old.leaves:
-        verdict = found[leaf.path]
+        verdict = by_path[leaf.path]
         if leaf not in read:
             mark = "!" if verdict.silent else " "
-            said = f"{verdict.kind}{': ' if verdict.said else ''}{verdict.said}"
-            text = f"{mark} {leaf.line:>3}  {leaf.name} {said}"
+            reason = f": {verdict.said}" if verdict.said else ""
+            text = f"{mark} {leaf.line:>3}  {leaf.name} {verdict.kind}{reason}"
             yield from _wrapped(text, "", width, " " * 7)
     if read:
-        told = ", ".join(f"{_last(leaf.name)} ({leaf.line})" for leaf in read)
-        yield from _wrapped(f"read: {told}", "  ", width)
+        names = ", ".join(f"{_last(leaf.name)} ({leaf.line})" for leaf in read)
+        yield from _wrapped(f"read: {names}", "  ", width)
     for note in old.notes:
         yield from _numbered([note.line], note.text, width)
 

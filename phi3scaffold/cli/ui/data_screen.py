@@ -1,0 +1,248 @@
+"""The report of the rows on one screen: counts, labels, lengths, findings and samples."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from phi3scaffold.cli.ui.terminal import from_here
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from phi3scaffold.datasets.findings import DataFinding, Example
+
+WIDTH = 100  # columns where there is no terminal
+NAME = 18  # columns of the names on the left
+MOST_FILES = 3
+MOST_LABELS = 6
+MOST_PLACES = 3
+FEW = 3  # findings whose examples may take two lines
+BAR = 24  # columns of the longest bar
+HEIGHT = 3  # lines of the histogram
+BIN = 2  # columns of one of its bars
+SAMPLE_LINES = 3
+TRAINED = "bold green underline"
+# Around tokens that contribute to the loss, where there are no colours: the first pair that
+# no sample holds.
+MARKS = (("[[", "]]"), ("{{", "}}"), ("<<<", ">>>"), ("[[trained:", ":trained]]"))
+
+
+def show(report: dict[str, Any], folder: Path, note: str = "") -> None:
+    """Print the report.json of a folder."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    glyphs = UNICODE
+    if not (sys.stdout.encoding or "utf").lower().startswith("utf"):
+        glyphs = ASCII
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    screen = DataScreen(report, console.width - NAME, glyphs, console.color_system is not None)
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=NAME - 1, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, body in screen.lines(folder, note):
+        style = "bold yellow" if name.startswith("!") else "bold"
+        grid.add_row(Text(name, style), body if isinstance(body, Text) else Text(body))
+    if console.is_terminal:
+        console.print(grid)
+        return
+    with console.capture() as printed:
+        console.print(grid)
+    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
+
+
+class Glyphs(NamedTuple):
+    """The characters of a screen: `levels` from an empty to a full line, a line break, a cut."""
+
+    levels: str
+    newline: str
+    cut: str
+
+
+UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "↵", "…")
+ASCII = Glyphs(" ....####", "\\n", "...")
+
+
+class DataScreen:
+    """A report in lines of (name, text), for one screen.
+
+    Args:
+        report: a report.json.
+        width: columns for the texts.
+        glyphs: the characters that this output can show.
+        styled: whether it can underline.
+    """
+
+    def __init__(self, report: dict[str, Any], width: int, glyphs: Glyphs, styled: bool) -> None:
+        self.report, self.width, self.glyphs, self.styled = report, width, glyphs, styled
+
+    def lines(self, folder: Path, note: str) -> Iterator[tuple[str, str | Text]]:
+        from phi3scaffold.datasets.findings import findings, not_found
+
+        yield from _named("rows", self.rows())
+        yield "form", self.text(f"{self.report['task']}: {self.report['form']}", 2 * self.width)
+        yield from _named("labels", self.labels())
+        yield from _named("tokens", self.tokens())
+        every = findings(self.report)
+        room = self.width * (2 if len(every) <= FEW else 1)
+        for found in every:
+            yield from _named(("! " if found.warn else "") + found.name, self.finding(found, room))
+        if clean := not_found(self.report):
+            yield "not found", clean
+        yield from self.samples()
+        beside = "report.json" + (" and dropped.jsonl" if self.report["rows"]["dropped"] else "")
+        yield "more", f"{from_here(folder / 'report.html')}; beside it {beside}"
+        if note:
+            yield "note", note
+
+    def text(self, text: str, most: int) -> str:
+        """Return a user's text on one line of at most `most` columns, cut if need be."""
+        from phi3scaffold.project.formatting import cut, visible
+
+        line = visible(text.strip(), lines=True).replace("\n", self.glyphs.newline)
+        return cut(line.replace("\t", " "), most, self.glyphs.cut)
+
+    def rows(self) -> Iterator[str]:
+        from phi3scaffold.project.formatting import binary_size, count
+
+        rows, files = self.report["rows"], self.report["files"]
+        counts = f"{count(rows['train'])} to train, {count(rows['held_out'])} held out"
+        if rows["dropped"]:
+            counts += f"; {count(rows['dropped'])} of {count(rows['read'])} left out"
+        yield counts
+        named = [
+            f"{file['name']} ({count(file['rows'], 'row')}, {binary_size(file['bytes'])})"
+            for file in files[:MOST_FILES]
+        ]
+        if files[MOST_FILES:]:
+            named.append(f"{count(len(files) - MOST_FILES, 'more file')}")
+        yield self.text(", ".join(named), 2 * self.width)
+
+    def labels(self) -> Iterator[Text]:
+        """Yield a bar for each of the most frequent labels, and a line about the others."""
+        from rich.text import Text
+
+        from phi3scaffold.project.formatting import count, share
+
+        if not self.report["labels"]:
+            return
+        train, held_out = self.report["labels"]["train"], self.report["labels"]["held_out"]
+        ranked = sorted(train.items(), key=lambda label: (-label[1], label[0]))
+        most, of = ranked[0][1], sum(train.values())
+        shown = [(self.text(name, 20), name, rows) for name, rows in ranked[:MOST_LABELS]]
+        for short, name, rows in shown:
+            line = Text(short)
+            line.pad_right(max(Text(s).cell_len for s, _, _ in shown) - line.cell_len + 2)
+            line.append(self.glyphs.levels[-1] * max(1, round(BAR * rows / most)), "cyan")
+            line.append(f" {count(rows)} ({share(rows, of)})")
+            if held_out.get(name):
+                line.append(f", {count(held_out[name])} held out", "dim")
+            yield line
+        if ranked[MOST_LABELS:]:
+            others = count(len(ranked) - MOST_LABELS, "more label")
+            yield Text(f"{others}, the rarest with {count(ranked[-1][1], 'row')}")
+
+    def tokens(self) -> Iterator[str | Text]:
+        from phi3scaffold.project.formatting import count, share
+
+        tokens = self.report["tokens"]
+        for side, named in (("train", "to train"), ("held_out", "held out")):
+            lengths = tokens[side]
+            line = (
+                f"{named}: median {count(lengths['median'])}, 95% up to {count(lengths['p95'])}, "
+                f"longest {count(lengths['longest'])}"
+            )
+            yield line + (f" (limit {count(tokens['limit'])})" if side == "train" else "")
+        train = tokens["train"]
+        yield (
+            f"{count(train['all'])} per epoch, {count(train['trained'])} contribute to the loss "
+            f"({share(train['trained'], train['all'])})"
+        )
+        yield from self.histogram(tokens["histogram"])
+
+    def histogram(self, drawn: dict[str, list[int]]) -> Iterator[Text]:
+        from rich.text import Text
+
+        from phi3scaffold.project.formatting import count
+
+        rows = [sum(both) for both in zip(drawn["train"], drawn["held_out"], strict=True)]
+        while rows and not rows[-1]:
+            rows.pop()
+        if len(rows) < 2:
+            return
+        levels = self.glyphs.levels
+        full = len(levels) - 1
+        steps = [max(1, round(HEIGHT * full * n / max(rows))) if n else 0 for n in rows]
+        for line in reversed(range(HEIGHT)):
+            parts = (levels[max(0, min(full, step - line * full))] * BIN for step in steps)
+            yield Text("".join(parts).rstrip(), "cyan")
+        last = count(drawn["edges"][len(rows)])
+        axis = "0" + last.rjust(BIN * len(rows) - 1)
+        yield Text(f"{axis} tokens; tallest bar: {count(max(rows), 'row')}", "dim")
+
+    def finding(self, found: DataFinding, room: int) -> Iterator[str]:
+        """Yield a finding, each row of its first example in `room` columns."""
+        from phi3scaffold.project.formatting import count
+
+        yield self.text(found.told, 3 * self.width)
+        for what, rows, places in found.counts:
+            shown = [f"{what}: {count(rows, 'row')}", *places[:MOST_PLACES]]
+            more = places and rows > MOST_PLACES
+            yield self.text(", ".join([*shown, self.glyphs.cut] if more else shown), self.width)
+        for example in found.examples[:1]:
+            yield from self.example(example, room)
+
+    def example(self, shown: Example, room: int) -> Iterator[str]:
+        """Yield the places of rows and their common text, or two rows with a text each."""
+        if shown.text is None:
+            for place, text in shown.sides[:2]:
+                yield self.text(f"{place}: {text}", room)
+            return
+        heads = [
+            place if text is None else f"{place} {self.text(text, 24)}"
+            for place, text in shown.sides[:MOST_PLACES]
+        ]
+        yield self.text(f"{', '.join(heads)}: {shown.text}", room)
+
+    def samples(self) -> Iterator[tuple[str, str | Text]]:
+        """Yield the rendered rows, with the tokens of the loss in colour or between marks."""
+        from rich.text import Text
+
+        from phi3scaffold.datasets.findings import fit, trained_of
+
+        samples = self.report["samples"]
+        whole = "".join(text for shown in samples for text, _ in shown["tokens"])
+        free = [pair for pair in MARKS if not any(mark in whole for mark in pair)] or MARKS[-1:]
+        begin, end = ("", "") if self.styled else free[0]
+        legend = Text("as the model reads them; ")
+        legend.append(f"{begin}marked{end}", TRAINED)
+        legend.append(f" tokens contribute to the loss, {self.glyphs.newline} is a line break")
+        yield "samples", legend
+        for shown in samples:
+            where = self.text(shown["place"], self.width // 2)
+            body = Text()
+            body.append(f"{where} ({trained_of(shown['tokens'])}): ", "dim")
+            for text, trained in fit(shown["tokens"], SAMPLE_LINES * self.width - len(body)):
+                run = self.run(text)
+                body.append(f"{begin}{run}{end}" if trained else run, TRAINED if trained else "")
+            yield "", body
+
+    def run(self, text: str) -> str:
+        """Return a run of tokens as one line."""
+        from phi3scaffold.project.formatting import visible
+
+        line = visible(text, lines=True).replace("\t", " ").replace(" … ", f" {self.glyphs.cut} ")
+        return line.replace("\n", self.glyphs.newline)
+
+
+def _named(name: str, lines: Iterable[str | Text]) -> Iterator[tuple[str, str | Text]]:
+    """Yield the lines with the name before the first one only."""
+    for number, line in enumerate(lines):
+        yield ("" if number else name), line
