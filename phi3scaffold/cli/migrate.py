@@ -1,4 +1,4 @@
-"""`phi3scaffold migrate OLD [DIR]`: generate a project from an Olive config of an older version."""
+"""`phi3scaffold migrate OLD [DIR]`: generate a project from an old Olive config."""
 
 from __future__ import annotations
 
