@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
 from phi3scaffold.project.formatting import binary_size, decimal_size, perplexity, rate, visible
@@ -15,23 +16,35 @@ FEW = 30  # rows; with fewer, differences mean little
 FEW_ROWS = "With so few rows, forms can hardly be told apart: see the confidence intervals."
 
 
+def percent(value: float) -> str:
+    """Return ``81.4%``."""
+    return f"{value:.1%}"
+
+
 @dataclass(frozen=True)
 class Column:
     """One column.
 
     Attributes:
-        heading: in full.
-        short: for a terminal of 80 columns.
+        key: an attribute of `FormMetrics`.
+        heading: its heading.
         legend: what it means, without a full stop.
-        cell: the text for a form's metrics; empty where it has none.
+        show: turns the value into text.
+        short: a shorter heading for a terminal of 80 columns; empty where there is none.
         of: what it applies to: ``labels``, ``free`` answers, or both (empty).
     """
 
+    key: str
     heading: str
-    short: str
     legend: str
-    cell: Callable[[FormMetrics], str]
+    show: Callable[[Any], str] = percent
+    short: str = ""
     of: str = ""
+
+    def cell(self, form: FormMetrics) -> str:
+        """Return a form's value as text; empty where it has none."""
+        value = getattr(form, self.key)
+        return "" if value is None else self.show(value)
 
 
 @dataclass(frozen=True)
@@ -62,111 +75,88 @@ class Table:
         return [(one.heading, one.legend) for one in self.columns.values() if one.legend]
 
 
-def percent(value: float | None) -> str:
-    """Return ``81.4%``; empty for None."""
-    return "" if value is None else f"{value:.1%}"
+def _interval(ends: list[float]) -> str:
+    return "-".join(f"{100 * end:.1f}" for end in ends)
 
 
-def _interval(form: FormMetrics) -> str:
-    low, high = form.correct_interval
-    return f"{100 * low:.1f}-{100 * high:.1f}"
+def _f1(score: float) -> str:
+    return f"{score:.3f}"
 
 
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:,.0f} ms"
+
+
+def _memory(number: int) -> str:
+    return binary_size(number) if number else ""
+
+
+LABELS, FREE = "labels", "free"
 COLUMNS = {
-    "accuracy": Column(
-        "accuracy",
-        "accuracy",
-        "share of rows whose generated answer is the expected label",
-        lambda form: percent(form.accuracy),
-        of="labels",
-    ),
-    "exact_match": Column(
-        "exact match",
-        "exact",
-        "share of rows whose answer is exactly the expected one",
-        lambda form: percent(form.exact_match),
-        of="free",
-    ),
-    "interval": Column("95 % CI", "95 % CI", "95 % confidence interval in percent", _interval),
-    "likelihood_accuracy": Column(
-        "accuracy by label likelihood",
-        "by lik.",
-        "share of rows whose most likely label is the expected one",
-        lambda form: percent(form.likelihood_accuracy),
-        of="labels",
-    ),
-    "rouge_l": Column(
-        "ROUGE-L",
-        "ROUGE-L",
-        "longest common subsequence of words with the expected answer",
-        lambda form: percent(form.rouge_l),
-        of="free",
-    ),
-    "macro_f1": Column(
-        "macro F1",
-        "F1",
-        "mean of the labels' F1 scores, by the generated answers",
-        lambda form: "" if form.macro_f1 is None else f"{form.macro_f1:.3f}",
-        of="labels",
-    ),
-    "invalid": Column(
-        "no label",
-        "no label",
-        "answers that are no label",
-        lambda form: percent(form.invalid),
-        of="labels",
-    ),
-    "truncated_answers": Column(
-        "truncated",
-        "truncated",
-        "answers that do not end by themselves",
-        lambda form: percent(form.truncated_answers),
-    ),
-    "perplexity": Column(
-        "perplexity",
-        "perplex.",
-        "of the expected answers; 1 is best",
-        lambda form: perplexity(form.perplexity),
-    ),
-    "same_answer": Column(
-        "same answers",
-        "same",
-        "rows with the same answer as the adapter's",
-        lambda form: percent(form.same_answer),
-    ),
-    "agreement": Column(
-        "agreement",
-        "agree.",
-        "tokens of the adapter's answers that the form would choose, too",
-        lambda form: percent(form.agreement),
-    ),
-    "other_prompt": Column(
-        "prompts tokenized differently",
-        "other prompts",
-        "rows whose prompt becomes other tokens than the adapter's",
-        lambda form: percent(form.other_prompt),
-    ),
-    "tokens_per_second": Column(
-        "tokens/s",
-        "tok/s",
-        "one answer at a time",
-        lambda form: rate(form.tokens_per_second),
-    ),
-    "first_token": Column(
-        "first token",
-        "first",
-        "time until the first token",
-        lambda form: f"{1000 * form.first_token_seconds:,.0f} ms",
-    ),
-    "peak_memory": Column(
-        "peak memory",
-        "memory",
-        "of the process that answered",
-        lambda form: binary_size(form.peak_bytes) if form.peak_bytes else "",
-    ),
-    "disk": Column(
-        "disk", "disk", "files that the form needs", lambda form: decimal_size(form.disk_bytes)
-    ),
+    column.key: column
+    for column in (
+        Column(
+            "accuracy",
+            "accuracy",
+            "share of rows whose generated answer is the expected label",
+            of=LABELS,
+        ),
+        Column(
+            "exact_match",
+            "exact match",
+            "share of rows whose answer is exactly the expected one",
+            short="exact",
+            of=FREE,
+        ),
+        Column("correct_interval", "95 % CI", "95 % confidence interval in percent", _interval),
+        Column(
+            "likelihood_accuracy",
+            "accuracy by label likelihood",
+            "share of rows whose most likely label is the expected one",
+            short="by lik.",
+            of=LABELS,
+        ),
+        Column(
+            "rouge_l",
+            "ROUGE-L",
+            "longest common subsequence of words with the expected answer",
+            of=FREE,
+        ),
+        Column(
+            "macro_f1",
+            "macro F1",
+            "mean of the labels' F1 scores, by the generated answers",
+            _f1,
+            of=LABELS,
+        ),
+        Column("invalid", "no label", "answers that are no label", of=LABELS),
+        Column("truncated_answers", "truncated", "answers that do not end by themselves"),
+        Column(
+            "perplexity",
+            "perplexity",
+            "of the expected answers; 1 is best",
+            perplexity,
+            short="perplex.",
+        ),
+        Column("same_answer", "same answers", "rows with the same answer as the adapter's"),
+        Column(
+            "agreement",
+            "agreement",
+            "tokens of the adapter's answers that the form would choose, too",
+            short="agree.",
+        ),
+        Column(
+            "other_prompt",
+            "prompts tokenized differently",
+            "rows whose prompt becomes other tokens than the adapter's",
+        ),
+        Column("tokens_per_second", "tokens/s", "one answer at a time", rate, short="tok/s"),
+        Column("first_token_seconds", "first token", "time until the first token", _milliseconds),
+        Column(
+            "peak_bytes", "peak memory", "of the process that answered", _memory, short="memory"
+        ),
+        Column("disk_bytes", "disk", "files that the form needs", decimal_size),
+    )
 }
 WITH_ITSELF = ("same_answer", "agreement", "other_prompt")  # the adapter's would always be 100 %
 

@@ -21,8 +21,8 @@ CARD = "MODEL_CARD.md"
 RUN = "## How to run it"  # the section of the card that `publish` replaces
 OWN_ROWS = "own-rows"  # the type of a data set that has no id on the hub
 COLUMNS = (
-    *("accuracy", "exact_match", "interval", "likelihood_accuracy", "rouge_l"),
-    *("same_answer", "agreement", "perplexity", "tokens_per_second", "disk"),
+    *("accuracy", "exact_match", "correct_interval", "likelihood_accuracy", "rouge_l"),
+    *("same_answer", "agreement", "perplexity", "tokens_per_second", "disk_bytes"),
 )
 
 

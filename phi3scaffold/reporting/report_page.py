@@ -39,11 +39,18 @@ MOST_POINTS = 300  # of a loss curve; more than its picture has
 MOST_MISTAKES = 10
 TABLES = {  # caption -> columns
     "Quality": (
-        *("accuracy", "exact_match", "interval", "likelihood_accuracy", "rouge_l", "macro_f1"),
+        *(
+            "accuracy",
+            "exact_match",
+            "correct_interval",
+            "likelihood_accuracy",
+            "rouge_l",
+            "macro_f1",
+        ),
         "truncated_answers",
     ),
     "Agreement with the adapter": ("perplexity", "same_answer", "agreement", "other_prompt"),
-    "Speed and size": ("tokens_per_second", "first_token", "peak_memory", "disk"),
+    "Speed and size": ("tokens_per_second", "first_token_seconds", "peak_bytes", "disk_bytes"),
 }
 HELD_OUT = "held-out"
 ADAPTERS = "adapters"  # the stage
@@ -101,7 +108,10 @@ def warnings(checks: Sequence[LimitResult]) -> list[str]:
 
 def _facts(record: RunRecord) -> list[tuple[str, str]]:
     """Return the numbers at the top of the page."""
-    best, keys = record.best, ("rouge_l", "accuracy", "exact_match", "tokens_per_second", "disk")
+    best, keys = (
+        record.best,
+        ("rouge_l", "accuracy", "exact_match", "tokens_per_second", "disk_bytes"),
+    )
     table = comparison_table(record.metrics, keys)
     cells = [
         (f"{column.heading} ({best})", cell)

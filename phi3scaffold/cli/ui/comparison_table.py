@@ -15,14 +15,14 @@ from phi3scaffold.evaluation.release import PASSED, Release
 WIDTHS = {  # of the columns shown; the interval stands left of its column
     "accuracy": 9,
     "exact_match": 9,
-    "interval": 10,
+    "correct_interval": 10,
     "likelihood_accuracy": 8,
     "rouge_l": 8,
     "agreement": 7,
     "perplexity": 9,
     "tokens_per_second": 6,
-    "peak_memory": 9,
-    "disk": 8,
+    "peak_bytes": 9,
+    "disk_bytes": 8,
 }
 REMARKS = ("invalid", "truncated_answers", "other_prompt")  # shown where they are above zero
 
@@ -31,7 +31,9 @@ def comparison_lines(metrics: Metrics) -> list[str]:
     """Return a line a form: accuracy and its interval, agreement, speed and sizes."""
     lines = [f"comparison on {metrics.rows} of {metrics.held_out} held-out rows"]
     table = comparison_table(metrics, WIDTHS)
-    lines.append(_line("", {key: column.short for key, column in table.columns.items()}))
+    lines.append(
+        _line("", {key: column.short or column.heading for key, column in table.columns.items()})
+    )
     for name, cells in table.rows.items():
         lines.append(_line(name, dict(zip(table.columns, cells, strict=True))))
         lines.extend(_remarks(metrics.forms[name]))
@@ -50,7 +52,7 @@ def comparison_lines(metrics: Metrics) -> list[str]:
 
 def _line(name: str, cells: dict[str, str]) -> str:
     parts = [
-        f"  {cell:<{WIDTHS[key]}}" if key == "interval" else f"{cell:>{WIDTHS[key]}}"
+        f"  {cell:<{WIDTHS[key]}}" if key == "correct_interval" else f"{cell:>{WIDTHS[key]}}"
         for key, cell in cells.items()
     ]
     return f"{name:<12}{''.join(parts)}".rstrip()
