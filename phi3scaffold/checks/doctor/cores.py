@@ -39,6 +39,6 @@ def check(context: DoctorContext) -> Iterator[Finding]:
             fix=f"export OMP_NUM_THREADS={usable}",
         )
     elif usable == 1 and not context.remote:
-        yield Finding(ID, "note", "One core: everything takes its time", fix="more, where you can")
+        yield Finding(ID, "note", "One core: every stage is slow", fix="more cores, where possible")
     else:
         yield Finding(ID, "ok", f"{usable} cores")

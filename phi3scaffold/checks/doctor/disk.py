@@ -35,7 +35,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     else:
         needed = disk_need(context.project, weights)
         wanted = (
-            f"{binary_size(needed)} are still needed at most" if needed else "all of it is made"
+            f"{binary_size(needed)} are still needed at most" if needed else "no more is needed"
         )
         message = f"{wanted}, {here}"
         if needed > free:

@@ -174,7 +174,7 @@ def _unused(context: DoctorContext) -> Iterator[Finding]:
         yield Finding(
             ID,
             "note",
-            f"{names}: this project is for the CPU, and leaves it alone",
+            f"{names}: this project is for the CPU, and does not use it",
             fix="a project that uses it: phi3scaffold new DIR --target cuda",
         )
     elif gpus:

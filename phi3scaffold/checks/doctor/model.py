@@ -55,7 +55,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         yield Finding(
             ID,
             "error",
-            f"{context.model} is not here, and HF_HUB_OFFLINE forbids to ask for it",
+            f"{context.model} is not here, and HF_HUB_OFFLINE forbids the download",
             where="HF_HUB_OFFLINE",
             fix=f"unset HF_HUB_OFFLINE; phi3scaffold {'job submit' if context.remote else 'model'}",
         )

@@ -74,10 +74,10 @@ def _compare(one: Environment, pins: dict[str, str], context: DoctorContext) -> 
         yield Finding(ID, "error" if context.project else "warning", message, where=where, fix=fix)
     if other:
         message = _few([f"{name} {one.installed(name)} (pinned {other[name]})" for name in other])
-        yield Finding(ID, "warning", f"Not the proved version: {message}", where=where, fix=fix)
+        yield Finding(ID, "warning", f"Not the tested version: {message}", where=where, fix=fix)
     beside = _beside(context, one, pins)
     if beside and not missing:
-        message = f"Brought along, and not as in constraints.txt: {_few(beside)}"
+        message = f"Dependencies that differ from constraints.txt: {_few(beside)}"
         yield Finding(ID, "note", message, where=where, fix=fix)
     if not missing and not other and not beside:
         yield Finding(ID, "ok", f"{len(pins)} pinned packages, all as pinned", where=where)

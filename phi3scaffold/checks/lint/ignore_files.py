@@ -33,7 +33,7 @@ def check(context: LintContext) -> Iterator[Finding]:
         for line in missing:
             travels = "go into git" if name == ".gitignore" else "be uploaded with every job"
             state: State = "error" if line in SECRET or name != ".gitignore" else "warning"
-            what = f"It does not leave out {line}: that would {travels}."
+            what = f"It does not exclude {line}: that would {travels}."
             yield Finding(ID, state, what, name, f"append: {line}")
 
 

@@ -30,7 +30,7 @@ def check(context: LintContext) -> Iterator[Finding]:
     folders = sorted({stage.folder(context.project) for stage in STAGES.values()})
     there = [folder for folder in folders if folder.is_dir() and any(folder.iterdir())]
     if not there:
-        yield Finding(ID, "skipped", "nothing was made yet")
+        yield Finding(ID, "skipped", "there are no results yet")
         return
     for folder in there:
         yield from _folder(context, folder)

@@ -36,7 +36,7 @@ def check(context: LintContext) -> Iterator[Finding]:
         yield Finding(
             ID,
             "error",
-            f"Olive is told that the model lies in {path!r}; it is fetched to {BASE}.",
+            f"Olive looks for the model in {path!r}; it is fetched to {BASE}.",
             config.at("input_model", "model_path"),
             f'"model_path": "{BASE}"',
         )

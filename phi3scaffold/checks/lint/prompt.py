@@ -33,7 +33,7 @@ UNTUNED = ("onnx-base",)  # made from the base alone
 def check(context: LintContext) -> Iterator[Finding]:
     folders = sorted(path.parent for path in context.root.glob(f"gen-model/*/{FILE}"))
     if not folders:
-        yield Finding(ID, "skipped", "no model was made yet")
+        yield Finding(ID, "skipped", "there is no model yet")
         return
     stops = _base_stops(context.root / "model-cache" / "base")
     for folder in folders:

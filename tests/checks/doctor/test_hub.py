@@ -92,7 +92,7 @@ def test_a_hub_that_is_forbidden(hub: HubServer, sound: Make, tmp_path: Path) ->
     assert {one["state"] for one in found.values()} == {"skipped"}
     assert hub.requests == []
     found = doctor(sound(model=MINI), "--only", "model", code=1, HF_HUB_OFFLINE="1")["of"]
-    assert "HF_HUB_OFFLINE forbids to ask" in found["model"][0]["what"]
+    assert "HF_HUB_OFFLINE forbids the download" in found["model"][0]["what"]
 
 
 def test_a_model_in_the_hubs_cache_needs_no_hub(

@@ -75,9 +75,7 @@ def _secret(context: DoctorContext, vault: str, secret: str) -> Iterator[Finding
         if error.status == 404:
             yield Finding(ID, "error", f"{vault} has no secret {secret}", where, fix)
         else:
-            message = (
-                f"Whether {vault} has the secret {secret} is not for you to see ({error.status})"
-            )
+            message = f"You may not see whether {vault} has the secret {secret} ({error.status})"
             yield Finding(
                 ID,
                 "note",
@@ -111,7 +109,7 @@ def _identity(
         properties = get(context, vault, RESOURCE).get("properties") or {}
         allowed = any(_may_read(context, vault, properties, one) for one in principals)
     except (Skip, AzureRefusal, AzureUnreachable):
-        return  # azure-compute says so, or these roles are not for you to see
+        return  # azure-compute says so, or you may not see these roles
     if allowed:
         yield Finding(ID, "ok", "the compute's managed identity may read secrets", where=vault)
         return
