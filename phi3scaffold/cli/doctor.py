@@ -1,4 +1,4 @@
-"""`phi3scaffold doctor`: what is wrong with this machine, for this project."""
+"""`phi3scaffold doctor`: check this machine, for this project."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  phi3scaffold doctor --offline --json\n"
         "  phi3scaffold doctor --only memory --only disk\n"
         "  phi3scaffold doctor --explain memory\n"
-        "  phi3scaffold doctor --target cuda --model phi-3-medium-4k   # before making a project\n"
-        "\nends with 0, or with 1 where there is an error"
+        "  phi3scaffold doctor --target cuda --model phi-3-medium-4k   # before `new`\n"
+        "\nThe exit code is 1 if a check finds an error."
     )
     parser.add_argument("--verbose", "--all", action="store_true", help="list passing checks, too")
-    parser.add_argument("--offline", action="store_true", help="leave the network alone")
+    parser.add_argument("--offline", action="store_true", help="skip checks that need the network")
     parser.add_argument(
-        "--only", action="append", default=[], metavar="ID", help="this check alone; repeat it"
+        "--only", action="append", default=[], metavar="ID", help="run only this check (repeatable)"
     )
-    parser.add_argument("--explain", metavar="ID", help="what a check looks at, and why")
-    parser.add_argument("--target", help="look for another target than the project's")
-    parser.add_argument("--model", help="look for another base model than the project's")
+    parser.add_argument("--explain", metavar="ID", help="explain a check")
+    parser.add_argument("--target", metavar="NAME", help="check for this target, not the project's")
+    parser.add_argument("--model", metavar="NAME", help="check for this model, not the project's")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, print; 1 where there is an error."""
+    """Run the checks and print their findings; return 1 if one is an error."""
     from phi3scaffold.checks.runner import explain, load, relevant
     from phi3scaffold.checks.runner import run as run_checks
     from phi3scaffold.project.settings import find_root
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _find(name: str, known: list[ModuleType]) -> ModuleType:
-    """The check of that ID, or of its part after the number."""
+    """Return the check of that ID, or of its part after the number."""
     for module in known:
         if name.lower() in (module.ID.lower(), module.ID.lower().partition("-")[2]):
             return module

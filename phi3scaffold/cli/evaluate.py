@@ -1,14 +1,16 @@
-"""`phi3scaffold evaluate`: the project's forms, or a model folder that came from elsewhere."""
+"""`phi3scaffold evaluate`: measure the project's forms, or a model folder from elsewhere."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from phi3scaffold.cli import stage
 from phi3scaffold.cli.ui.comparison_table import comparison_lines
-from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.layout import METRICS
 
 if TYPE_CHECKING:
     from phi3scaffold.evaluation.metrics import Metrics
@@ -21,18 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="DIR",
         help="measure this model folder (ONNX, transformers or PEFT) on the project's held-out "
-        "rows instead of the project's own forms; the project stays as it is",
+        "rows, in place of the project's forms; the project does not change",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.model is None:
-        if args.json:
-            raise ScaffoldError(
-                "--json is for --model.",
-                fix="the project's are in gen-model/evaluation/metrics.json",
-            )
+    """Measure, and print the comparison; standard output has the JSON alone."""
+    if args.model is None and not args.json:
         return stage.run(args)
+    if args.model is None:
+        with contextlib.redirect_stdout(sys.stderr):
+            stage.run(args)
+        path = stage.find(args).evaluation / METRICS
+        print(path.read_text(encoding="utf-8").rstrip())
+        return 0
     metrics = _evaluate_folder(args)
     if args.json:
         print(json.dumps(metrics.to_json(), indent=1))
@@ -42,9 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _evaluate_folder(args: argparse.Namespace) -> Metrics:
-    """Measure the folder; progress goes to standard error, so that stdout has the metrics alone."""
-    import contextlib
-    import sys
+    """Measure the folder; progress goes to standard error."""
     import tempfile
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`phi3scaffold lint`: is the project still sound."""
+"""`phi3scaffold lint`: check the project's files."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  phi3scaffold lint\n"
         "  phi3scaffold lint --diff          # what --fix would change\n"
         "  phi3scaffold lint --explain L10-target-modules\n"
-        "\nends with 0, or with 1 where there is an error; `lint.ignore` in project.yaml names "
-        "checks to leave out"
+        "\nThe exit code is 1 if a check finds an error. `lint.ignore` in project.yaml lists "
+        "checks to skip."
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--fix", action="store_true", help="fix what is safe to fix; print a diff")
-    group.add_argument("--diff", action="store_true", help="only print what --fix would change")
-    group.add_argument("--explain", metavar="ID", help="what a check looks at, and why")
+    group.add_argument("--diff", action="store_true", help="print what --fix would change")
+    group.add_argument("--explain", metavar="ID", help="explain a check")
     parser.add_argument(
-        "--quick", action="store_true", help="do not ask Olive, which takes some seconds"
+        "--quick", action="store_true", help="skip the checks that load Olive, which takes seconds"
     )
     parser.add_argument(
-        "--deep", action="store_true", help="read all weights, and compare their hashes"
+        "--deep", action="store_true", help="read all weights and compare their hashes"
     )
-    parser.add_argument("--strict", action="store_true", help="end with 1 for a warning as well")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 for a warning, too")
     parser.add_argument("--all", action="store_true", help="list passing checks, too")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the checks, fix what --fix can, print the findings; return 1 if one is an error."""
     from phi3scaffold.checks import lint_report
     from phi3scaffold.checks.lint_context import LintContext
     from phi3scaffold.checks.runner import explain

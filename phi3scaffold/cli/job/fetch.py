@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "forms",
         nargs="*",
         metavar="FORM",
-        help="adapter, onnx, merged (default: azure.fetch of project.yaml)",
+        help="adapter, onnx or merged (default: azure.fetch in project.yaml)",
     )
 
 

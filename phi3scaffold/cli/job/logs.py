@@ -7,8 +7,8 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `job logs`."""
-    parser.add_argument("-f", "--follow", action="store_true", help="to the job's end")
-    parser.add_argument("--raw", action="store_true", help="the lines as the job wrote them")
+    parser.add_argument("-f", "--follow", action="store_true", help="follow the job to its end")
+    parser.add_argument("--raw", action="store_true", help="print the lines as the job wrote them")
 
 
 def run(args: argparse.Namespace) -> int:

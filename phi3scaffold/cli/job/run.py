@@ -8,20 +8,18 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the job's inputs and outputs."""
+    parser.add_argument("--rows", type=Path, metavar="PATH", help="the rows, an input")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="the base model, an input")
     parser.add_argument(
-        "--rows", type=Path, metavar="PATH", help="the rows that are the job's input"
-    )
-    parser.add_argument("--model", type=Path, metavar="DIR", help="the base model, likewise")
-    parser.add_argument(
-        "--results", type=Path, metavar="DIR", required=True, help="where the forms appear"
+        "--results", type=Path, metavar="DIR", required=True, help="the folder for the forms"
     )
     parser.add_argument(
         "--checkpoints",
         type=Path,
         metavar="DIR",
-        help="where training saves its state, and goes on from: what outlives the machine",
+        help="the folder for training's checkpoints, which outlives the machine",
     )
-    parser.add_argument("--local", action="store_true", help="on the CPU, whatever the target")
+    parser.add_argument("--local", action="store_true", help="use the CPU, whatever the target")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print the exact request and send nothing"
     )
     parser.add_argument(
-        "--again", action="store_true", help="a new job, even where one runs or has completed"
+        "--again", action="store_true", help="submit a new job even if one runs or has completed"
     )
-    parser.add_argument("--detach", action="store_true", help="submit, and do not follow")
+    parser.add_argument("--detach", action="store_true", help="submit the job and do not follow it")
 
 
 def run(args: argparse.Namespace) -> int:

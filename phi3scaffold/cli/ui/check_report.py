@@ -93,4 +93,4 @@ def _counts(findings: Sequence[Finding]) -> list[str]:
     for state, words in (("ok", "ok"), ("skipped", "skipped")):
         if states[state]:
             found.append(f"{states[state]} {words}")
-    return found or ["nothing to look at"]
+    return found or ["nothing to check"]
