@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_json, read_yaml
 from phi3scaffold.project.findings import Finding, State
 from phi3scaffold.project.key_locations import Key, Places, dotted, find_places
-from phi3scaffold.project.settings import MARKER, Project, project_of, read_json, read_yaml
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import Project, project_of
 from phi3scaffold.targets.registry import target_of
 
 DATASET = "datasets/dataset.yaml"
@@ -132,7 +134,7 @@ class LintContext:
 
     @cached_property
     def _understood(self) -> tuple[Project | None, tuple[ScaffoldError, ...]]:
-        document = self.document(MARKER)
+        document = self.document(PROJECT_FILE)
         settings = dict(document.content) if document else {}
         errors: list[ScaffoldError] = []
         while document:
@@ -171,7 +173,7 @@ class LintContext:
         """What git tracks, or would; None in no repository, or in a folder that one leaves out."""
         listed = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         names = set(filter(None, (listed or "").split("\0")))
-        return names if MARKER in names else None
+        return names if PROJECT_FILE in names else None
 
     def _walk(self) -> Iterator[str]:
         from pathspec import GitIgnoreSpec
@@ -242,7 +244,7 @@ def ignore_list(context: LintContext) -> dict[str, tuple[str, ...]]:
     Raises:
         ScaffoldError: it is neither a list of IDs nor a mapping of IDs to files.
     """
-    document = context.document(MARKER)
+    document = context.document(PROJECT_FILE)
     value = document.get("lint", "ignore") if document else None
     if value is None:
         return {}
@@ -258,6 +260,6 @@ def ignore_list(context: LintContext) -> dict[str, tuple[str, ...]]:
             return found
     raise ScaffoldError(
         "It must be a list of IDs, or a mapping of IDs to files.",
-        where=f"{context.root / MARKER}: lint.ignore",
+        where=f"{context.root / PROJECT_FILE}: lint.ignore",
         fix="ignore: {L20-secrets: [docs/notes.md]}; the IDs: phi3scaffold lint --all",
     )

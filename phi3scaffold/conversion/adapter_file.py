@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.conversion.lora_inputs import A, B, LoraSlot
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import read_json
+from phi3scaffold.project.files import read_json
 
 if TYPE_CHECKING:
     import torch

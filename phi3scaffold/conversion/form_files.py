@@ -9,7 +9,8 @@ from typing import Any
 
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project.settings import Project, read_json
+from phi3scaffold.project.files import read_json
+from phi3scaffold.project.settings import Project
 
 GENAI_CONFIG = "genai_config.json"
 TOKENIZER_FILES = (

@@ -12,7 +12,7 @@ from typing import Any
 from phi3scaffold.datasets.dataset_hub import ADDRESS
 from phi3scaffold.datasets.files import data_files
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import read_yaml
+from phi3scaffold.project.files import read_yaml
 
 TASKS = ("classify", "qa", "chat")
 ROLES = ("system", "user", "assistant")

@@ -16,7 +16,8 @@ from typing import Any
 from phi3scaffold.evaluation.metrics import RENAMED, FormMetrics, Metrics
 from phi3scaffold.inference.forms.kinds import COMPARED
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import Project
 
 TRAINED = COMPARED[1:]  # the adapter, and what is made from it, in that order
 CONVERTED = TRAINED[1:]  # what has to answer like the adapter
@@ -148,7 +149,7 @@ def project_limits(project: Project) -> dict[str, float | None]:
     Raises:
         ScaffoldError: an unknown limit, or a value that is no number, or one that it cannot have.
     """
-    where = f"{project.root / MARKER}: gate"
+    where = f"{project.root / PROJECT_FILE}: gate"
     limits = {}
     for name, value in project.gate:
         key = RENAMED.get(name, name)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_yaml
 from phi3scaffold.project.key_locations import Key, dotted, find_places
-from phi3scaffold.project.settings import read_yaml
 
 YAML = (".yaml", ".yml")
 OURS = "phi3scaffold_rows"  # what reads the rows in every project's config

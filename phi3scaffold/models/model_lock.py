@@ -105,8 +105,8 @@ def local_folder(project: Project) -> Path | None:
 
     A relative one is below the project.
     """
-    if project.given is not None:
-        return project.given
+    if project.base_override is not None:
+        return project.base_override
     ref = project.model_id
     if catalogue.find(ref) is not None:
         return None

@@ -14,7 +14,7 @@ from typing import Any
 
 from phi3scaffold.models.templates import Message, fill
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import read_json
+from phi3scaffold.project.files import read_json
 
 FILE = "prompt.json"
 

@@ -21,7 +21,8 @@ from phi3scaffold.pipeline.stage_runner import (
 from phi3scaffold.pipeline.worker import run_in_child
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.formatting import binary_size
-from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import Project
 
 SHARED_MEMORY = 2e9  # bytes; stages that need more than that each get a process of their own
 
@@ -65,7 +66,7 @@ def _run_locked(
     if not stages[wanted[-1]].wanted(project):
         raise ScaffoldError(
             f"This project has nothing to do for {wanted[-1]}.",
-            where=project.root / MARKER,
+            where=project.root / PROJECT_FILE,
             fix=f"say there what should be made, under {wanted[-1]}:",
         )
     names = [name for name in wanted if stages[name].wanted(project)]

@@ -56,7 +56,7 @@ class ScaffoldError(Exception):
 
 
 def describe_os_error(error: OSError) -> ScaffoldError:
-    """A full disk, a read-only folder: the system's word, the place, and what to do."""
+    """Return an error of the system, such as a full disk, with the place and what to do."""
     fixes = {
         errno.ENOSPC: "free some disk space, or use another disk",
         errno.EDQUOT: "free some of your quota, or use another disk",

@@ -22,14 +22,14 @@ class Places(NamedTuple):
     doubles: tuple[tuple[Key, int], ...]
 
     def line(self, path: Key) -> int | None:
-        """The line of `path`, or of what holds it where it is not there itself."""
+        """Return the line of `path`, or of what holds it where it is not there itself."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path)
 
 
 def find_places(text: str) -> Places:
-    """The places of everything in `text`; none where it is neither YAML nor JSON."""
+    """Find the places of everything in `text`; none where it is neither YAML nor JSON."""
     import yaml
 
     lines: dict[Key, int] = {}
@@ -58,6 +58,6 @@ def find_places(text: str) -> Places:
 
 
 def dotted(path: Key) -> str:
-    """``("passes", "lora", 0)`` -> ``passes.lora[0]``."""
+    """Write a key with dots: ``("passes", "lora", 0)`` as ``passes.lora[0]``."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
     return text.removeprefix(".")

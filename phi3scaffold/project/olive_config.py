@@ -19,8 +19,9 @@ from phi3scaffold.project.algorithms import (
     quantizer_of,
 )
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_json
 from phi3scaffold.project.key_locations import dotted, find_places
-from phi3scaffold.project.settings import Project, read_json
+from phi3scaffold.project.settings import Project
 
 MERGING = "mergeadapterweights"
 BUILDER = "modelbuilder"
@@ -43,7 +44,7 @@ class OliveConfig:
     passes: dict[str, dict[str, Any]]
 
     def names_for(self, stage: str) -> tuple[str, ...]:
-        """The names of the passes that `stage` (finetune, merge, export) runs, in order."""
+        """Return the names of the passes that `stage` (finetune, merge, export) runs, in order."""
         chosen = []
         merged = False
         for name, settings in self.passes.items():
@@ -65,7 +66,7 @@ class OliveConfig:
         return tuple(chosen)
 
     def settings_for(self, stage: str) -> dict[str, Any]:
-        """What of the file decides the outcome of `stage`: passes, accelerator, rows looked at."""
+        """Return what of the file decides a stage: passes, accelerator, data configs."""
         passes = {name: self.passes[name] for name in self.names_for(stage)}
         looked_at = [settings.get("data_config") for settings in passes.values()]
         rows = [
@@ -79,7 +80,7 @@ class OliveConfig:
         }
 
     def system(self, role: Literal["host", "target"]) -> dict[str, Any]:
-        """Where the passes run (host), or what the ONNX model is for (target)."""
+        """Return where the passes run (host), or what the ONNX model is for (target)."""
         systems: dict[str, dict[str, Any]] = self.content.get("systems") or {}
         named = self.content.get(role) or self.content.get("host")
         return systems.get(str(named)) or next(iter(systems.values()), {})
@@ -91,7 +92,7 @@ class OliveConfig:
         return has_four_bit_base(self.algo) and settings.get("quant_type", "nf4") == "nf4"
 
     def nf4_base(self) -> dict[str, Any]:
-        """What decides the NF4 base of a QLoRA pass: its ``double_quant`` and ``torch_dtype``.
+        """Return what decides the NF4 base of QLoRA: its ``double_quant`` and ``torch_dtype``.
 
         Raises:
             ScaffoldError: the training pass has no NF4 base.
@@ -132,13 +133,13 @@ class OliveConfig:
         return str(self._last(*(one.name for one in QUANTIZERS)).get("type", "")).lower()
 
     def _last(self, *kinds: str) -> dict[str, Any]:
-        """The settings of the last pass of one of these types; empty where there is none."""
+        """Return the settings of the last pass of these types; empty where there is none."""
         found = [one for one in self.passes.values() if str(one["type"]).lower() in kinds]
         return found[-1] if found else {}
 
 
 def project_config(project: Project) -> OliveConfig:
-    """The project's Olive config; with ``--local``, brought to this machine's CPU."""
+    """Read the project's Olive config; with ``--local``, brought to this machine's CPU."""
     config = load_config(project.olive_config)
     return _on_cpu(config) if project.local else config
 

@@ -18,8 +18,9 @@ from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.project.files import read_json
 from phi3scaffold.project.layout import METRICS, MODEL_CARD
-from phi3scaffold.project.settings import Project, read_json
+from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting import cards, model_card
 from phi3scaffold.training import nf4
 

@@ -15,8 +15,8 @@ from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import digest
 from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.layout import METRICS, MODEL_CARD, RELEASE
-from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.project.layout import METRICS, MODEL_CARD, PROJECT_FILE, RELEASE
+from phi3scaffold.project.settings import Project
 from phi3scaffold.stages import gate
 from phi3scaffold.stages.graph import STAGES
 from phi3scaffold.targets.registry import target_of
@@ -84,7 +84,7 @@ def _check_gate(project: Project, gate_record: Manifest) -> None:
     if gate_record.inputs.get("settings") != digest(gate.inputs(project).settings):
         raise ScaffoldError(
             "The limits have changed since the release thresholds were checked.",
-            where=f"{project.root / MARKER}: gate",
+            where=f"{project.root / PROJECT_FILE}: gate",
             fix=RERUN,
         )
     if release.released is not True:
@@ -104,7 +104,7 @@ def _check_measured(project: Project, forms: Sequence[str]) -> None:
     if metrics.model != project.model_id:
         raise ScaffoldError(
             f"project.yaml names another base model now; this was made from {metrics.model}.",
-            where=f"{project.root / MARKER}: model.id",
+            where=f"{project.root / PROJECT_FILE}: model.id",
             fix=RERUN,
         )
     for form in forms:
@@ -122,7 +122,7 @@ def _check_measured(project: Project, forms: Sequence[str]) -> None:
         if others:
             raise ScaffoldError(
                 f"Not evaluated here: the adapter {', '.join(others)}.",
-                where=f"{project.root / MARKER}: adapters",
+                where=f"{project.root / PROJECT_FILE}: adapters",
                 fix="keep only this project's own there, then: phi3scaffold run",
             )
 

@@ -13,7 +13,8 @@ from phi3scaffold.models import catalogue
 from phi3scaffold.pipeline.installed_packages import Environment, environments_of
 from phi3scaffold.pipeline.machine import Gpu, gpus
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import MARKER, Project, find_project
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import Project, find_project
 from phi3scaffold.targets.base import Target
 from phi3scaffold.targets.registry import find_target, target_of
 
@@ -92,7 +93,7 @@ def open_context(
     if model is not None:
         catalogue.describe(model)
     project, broken, here = None, None, (start or Path.cwd()).resolve()
-    root = next((one for one in (here, *here.parents) if (one / MARKER).is_file()), None)
+    root = next((one for one in (here, *here.parents) if (one / PROJECT_FILE).is_file()), None)
     if root is not None:
         try:
             found = find_project(root)

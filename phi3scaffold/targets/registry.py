@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.graph import STAGES
 from phi3scaffold.targets.azureml.target import AML, ARC
 from phi3scaffold.targets.base import RemoteTarget, Target
@@ -25,7 +26,7 @@ def find_target(name: object, where: str) -> Target:
 
 def target_of(project: Project) -> Target:
     """Return the target of a project. Raises ScaffoldError: project.yaml names an unknown one."""
-    return find_target(project.target, f"{project.root / MARKER}: target")
+    return find_target(project.target, f"{project.root / PROJECT_FILE}: target")
 
 
 def check_target(project: Project, verb: str) -> None:
@@ -52,7 +53,7 @@ def remote_target(project: Project, verb: str) -> RemoteTarget:
         return target
     raise ScaffoldError(
         f"`{verb}` is for jobs in the cloud; this project runs here, on {target.name}.",
-        where=f"{project.root / MARKER}: target",
+        where=f"{project.root / PROJECT_FILE}: target",
         fix=f"phi3scaffold run; or make a project with --target {' or '.join(remote_names())}",
     )
 

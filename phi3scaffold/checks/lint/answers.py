@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from phi3scaffold.checks.lint_context import ANSWERS, DATASET, OLIVE, Document, LintContext
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.layout import PROJECT_FILE
 from phi3scaffold.project.olive_config import load_config
-from phi3scaffold.project.settings import MARKER
 
 ID = "L14-answers"
 BACK = f"git checkout {ANSWERS}"
@@ -67,7 +67,7 @@ def _differs(context: LintContext, document: Document) -> Iterator[Finding]:
     """Yield what was changed by hand since: that is fine, and an update should know it."""
     now = {}
     if context.project:
-        now["target"] = (context.project.target, MARKER)
+        now["target"] = (context.project.target, PROJECT_FILE)
     dataset = context.document(DATASET)
     if dataset:
         now["task"] = (str(dataset.get("task")), DATASET)

@@ -17,10 +17,10 @@ from phi3scaffold.checks.lint_context import ANSWERS, DATASET, LOCK, OLIVE, Lint
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import dotted
-from phi3scaffold.project.settings import MARKER
+from phi3scaffold.project.layout import PROJECT_FILE
 
 ID = "L01-files-parse"
-NEEDED = (MARKER, DATASET, OLIVE)
+NEEDED = (PROJECT_FILE, DATASET, OLIVE)
 ENDINGS = (".yaml", ".yml", ".json")
 FOLDERS = ("fine-tuning/", "setup/")
 

@@ -21,7 +21,7 @@ from phi3scaffold.checks.lint_context import LintContext, ignore_list
 from phi3scaffold.checks.runner import load
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
-from phi3scaffold.project.settings import MARKER
+from phi3scaffold.project.layout import PROJECT_FILE
 
 ID = "L04-ignore-list"
 
@@ -35,7 +35,7 @@ def check(context: LintContext) -> Iterator[Finding]:
     known = [module.ID for module in load("lint")]
     for index, identity in enumerate(patterns):
         if identity not in known:
-            document = context.document(MARKER)
+            document = context.document(PROJECT_FILE)
             assert document is not None
             inside = document.get("lint", "ignore")
             place = document.at("lint", "ignore", index if isinstance(inside, list) else identity)

@@ -18,7 +18,8 @@ from phi3scaffold.checks.lint_context import ANSWERS, OLIVE, LintContext
 from phi3scaffold.models import catalogue
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
-from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import Project
 
 ID = "L05-model"
 BASE = "model-cache/base"
@@ -58,8 +59,8 @@ def _known(context: LintContext, project: Project) -> Iterator[Finding]:
     try:
         catalogue.describe(local_folder(project) or project.model_id)
     except ScaffoldError as error:
-        document = context.document(MARKER)
-        place = document.at("model", "id") if document else MARKER
+        document = context.document(PROJECT_FILE)
+        place = document.at("model", "id") if document else PROJECT_FILE
         yield Finding(ID, "error", error.what, place, error.fix)
 
 

@@ -21,8 +21,8 @@ from phi3scaffold.conversion.form_files import GENAI_CONFIG
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.models.prompt import FILE, Prompt
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_json
 from phi3scaffold.project.findings import Finding
-from phi3scaffold.project.settings import read_json
 
 ID = "L12-prompt"
 AGAIN = "phi3scaffold run"

@@ -22,7 +22,8 @@ from phi3scaffold.evaluation.metrics import RENAMED
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key, dotted
-from phi3scaffold.project.settings import KEYS, MARKER
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import KEYS
 from phi3scaffold.targets.base import Target
 from phi3scaffold.targets.registry import TARGETS
 
@@ -31,7 +32,7 @@ GATE = (*LIMITS, *(old for old, new in RENAMED.items() if new in LIMITS))
 
 
 def check(context: LintContext) -> Iterator[Finding]:
-    for name in (MARKER, DATASET):
+    for name in (PROJECT_FILE, DATASET):
         document = context.document(name)
         if document is None:
             continue
@@ -42,15 +43,15 @@ def check(context: LintContext) -> Iterator[Finding]:
             what = f"Nothing reads the key {path[-1]!r}."
             advice = f"{fix}Known here: {', '.join(known)}"
             yield Finding(ID, "error", what, document.at(*path), advice)
-        if name == MARKER or not unknown:
+        if name == PROJECT_FILE or not unknown:
             wrong = {document.at(*path) for path, _ in unknown}
             yield from (one for one in _values(context, name) if one.where not in wrong)
     yield from _lock(context)
 
 
 def _values(context: LintContext, name: str) -> Iterator[Finding]:
-    readers = (_read_sections, _read_gate) if name == MARKER else (_read_spec,)
-    for error in context.errors if name == MARKER else ():
+    readers = (_read_sections, _read_gate) if name == PROJECT_FILE else (_read_spec,)
+    for error in context.errors if name == PROJECT_FILE else ():
         yield context.finding(ID, error)
     for read in readers:
         try:
@@ -64,11 +65,11 @@ def _read_spec(context: LintContext) -> None:
 
 
 def _read_sections(context: LintContext) -> None:
-    document = context.document(MARKER)
+    document = context.document(PROJECT_FILE)
     for section, (target, known) in _sections().items():
         content = document.get(section) if document else None
         if content is not None and not (isinstance(content, dict) and set(content) - {*known}):
-            target.check_section(content, context.root / MARKER)
+            target.check_section(content, context.root / PROJECT_FILE)
 
 
 def _read_gate(context: LintContext) -> None:
@@ -120,7 +121,7 @@ def _nearest(path: Key, known: tuple[str, ...], document: Document) -> str | Non
 
 def fix(context: LintContext) -> Iterator[FileChange]:
     """Rename each key whose nearest known one is not there yet."""
-    for name in (MARKER, DATASET):
+    for name in (PROJECT_FILE, DATASET):
         document = context.document(name)
         text = context.text(name)
         if document is None or text is None:

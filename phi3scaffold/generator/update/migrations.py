@@ -14,7 +14,7 @@ from typing import Any
 from phi3scaffold.generator import template
 from phi3scaffold.generator.bundle import key
 from phi3scaffold.generator.update.trees import TreeEntry
-from phi3scaffold.project.settings import read_yaml
+from phi3scaffold.project.files import read_yaml
 
 ANSWERS = ".copier-answers.yml"
 

@@ -13,7 +13,7 @@ from phi3scaffold.generator.update.journal import Journal
 from phi3scaffold.generator.update.migrations import ANSWERS
 from phi3scaffold.generator.update.trees import wheels
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import read_yaml
+from phi3scaffold.project.files import read_yaml
 
 # Left in git's folder while it is in the middle of something.
 UNFINISHED = {

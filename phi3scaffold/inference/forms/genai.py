@@ -16,7 +16,7 @@ from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.models.templates import Message
 from phi3scaffold.pipeline.environment import physical_cores
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project.settings import read_json
+from phi3scaffold.project.files import read_json
 
 if TYPE_CHECKING:
     import numpy as np

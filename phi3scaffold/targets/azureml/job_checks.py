@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_yaml
 from phi3scaffold.project.key_locations import Key, find_places
-from phi3scaffold.project.settings import Project, read_yaml
+from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.base import FileProblem
 
 JOB = Path("fine-tuning") / "job.yml"

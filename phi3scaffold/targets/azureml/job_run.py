@@ -68,7 +68,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
             place_rows(project, rows)
         if model is not None and rank.number == rank.leader:
             folder = whole_model(model, project.root / "model-input")
-            project = replace(project, given=folder)
+            project = replace(project, base_override=folder)
         if rank.number == 0:
             for stage in STAGES.values():
                 folder = stage.folder(project)

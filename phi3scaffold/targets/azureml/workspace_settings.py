@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import MARKER, Project, read_yaml
+from phi3scaffold.project.files import read_yaml
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import Project
 
 FORMS = ("adapter", "onnx", "merged")  # what `fetch` may be asked for
 # setting -> (variable of the environment, key of .azureml/config.json)
@@ -48,7 +50,7 @@ def read_settings(project: Project) -> WorkspaceSettings:
     Raises:
         ScaffoldError: one is missing everywhere, or a file cannot be understood.
     """
-    path = project.root / MARKER
+    path = project.root / PROJECT_FILE
     own = read_yaml(path).get("azure") or {}
     fetched = check_own(own, path)
     found = {name: value for name, (value, _) in found_where(project, own).items()}
@@ -71,7 +73,7 @@ def read_settings(project: Project) -> WorkspaceSettings:
 
 def forms_to_fetch(project: Project) -> tuple[str, ...]:
     """Return the forms that ``azure.fetch`` of project.yaml names, wherever the workspace is."""
-    path = project.root / MARKER
+    path = project.root / PROJECT_FILE
     return check_own(read_yaml(path).get("azure") or {}, path)
 
 
@@ -91,7 +93,7 @@ def found_where(project: Project, own: dict[str, Any]) -> dict[str, tuple[str, s
         for value, source in (
             (os.environ.get(variable), variable),
             (config.get(key), CONFIG.as_posix()),
-            (own.get(name), f"{MARKER}: azure"),
+            (own.get(name), f"{PROJECT_FILE}: azure"),
         ):
             if value:
                 found[name] = (str(value), source)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import Project
 
 
 def check_cuda(project: Project, local: str) -> None:
@@ -29,7 +30,7 @@ def check_cuda(project: Project, local: str) -> None:
                 if torch.version.cuda is None
                 else "the driver shows none."
             ),
-            where=f"{project.root / MARKER}: target",
+            where=f"{project.root / PROJECT_FILE}: target",
             fix="run it on a machine with an NVIDIA GPU (what this one lacks: phi3scaffold doctor "
             f"--only gpu), or here on the CPU: {local}",
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import MARKER, Project
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.base import CUDA, DIRECTML, Target
 from phi3scaffold.targets.local.cuda import check_cuda
 
@@ -48,7 +49,7 @@ class DirectMl(Target):
         if project.adapters:
             yield ScaffoldError(
                 "Adapters cannot be swapped on DirectML: ONNX Runtime fails there.",
-                where=f"{project.root / MARKER}: adapters",
+                where=f"{project.root / PROJECT_FILE}: adapters",
                 fix="take them out: the merged model in gen-model/onnx runs there",
             )
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_yaml
 from phi3scaffold.project.findings import Finding
-from phi3scaffold.project.settings import MARKER, read_yaml
+from phi3scaffold.project.layout import PROJECT_FILE
 from phi3scaffold.targets.azureml.resource_manager import command_line, project_of
 from phi3scaffold.targets.azureml.workspace_settings import found_where, read_settings
 from phi3scaffold.targets.doctor_context import DoctorContext
@@ -29,7 +30,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         fix = f"{error.fix}; {command_line()}az ml workspace list -o table shows the names"
         yield Finding(ID, "error", error.what, where=error.where, fix=fix)
         return
-    own = read_yaml(project.root / MARKER).get("azure") or {}
+    own = read_yaml(project.root / PROJECT_FILE).get("azure") or {}
     sources = dict.fromkeys(source for _, source in found_where(project, own).values())
     message = f"{settings.workspace} in {settings.resource_group}"
     yield Finding(ID, "ok", message, where=", ".join(sources))

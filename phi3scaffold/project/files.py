@@ -1,0 +1,113 @@
+"""Reading and writing a project's files: errors name the file and line; nothing is half written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.project.errors import ScaffoldError
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file whose top level is a mapping. Raises ScaffoldError with the line."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScaffoldError("The file is missing.", where=path) from None
+    except UnicodeDecodeError as error:
+        raise ScaffoldError(
+            f"Not UTF-8: {error.reason}.", where=path, fix="save it as UTF-8"
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
+        mark = getattr(error, "problem_mark", None)
+        why = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ScaffoldError(
+            f"Not valid YAML: {why}.",
+            where=f"{path}:{mark.line + 1}" if mark else path,
+            fix="mend that line: blanks before keys, no tabs; quotes around texts with : { # or [",
+        ) from None
+    return mapping(content, "the file", path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object. Raises ScaffoldError with the line."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScaffoldError("The file is missing.", where=path) from None
+    except json.JSONDecodeError as error:
+        raise ScaffoldError(
+            f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
+        ) from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ScaffoldError(f"Not valid JSON: {type(error).__name__}.", where=path) from None
+    if not isinstance(content, dict):
+        raise ScaffoldError("It must hold a JSON object.", where=f"{path}:1")
+    return content
+
+
+def try_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object; empty where there is none that can be read."""
+    try:
+        return read_json(path)
+    except (ScaffoldError, OSError):
+        return {}
+
+
+def mapping(value: Any, name: str, path: Path) -> dict[str, Any]:
+    """Return a part of a YAML file that has to be a mapping. Raises ScaffoldError."""
+    if not isinstance(value, dict):
+        raise ScaffoldError(
+            f"{name[:1].upper()}{name[1:]} must be a mapping of keys to values.",
+            where=path,
+            fix="write KEY: VALUE, one on each line",
+        )
+    return value
+
+
+def as_json(content: Any, *, indent: int = 1) -> str:
+    """Return values as the text of a JSON file."""
+    return json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
+
+
+def write_json(path: Path, content: Any, *, indent: int = 1) -> None:
+    """Write values as a JSON file, whole or not at all."""
+    write_whole(path, as_json(content, indent=indent))
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; one that is replaced keeps its permissions."""
+    with whole_file(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        if path.exists():
+            part.chmod(path.stat().st_mode & 0o777)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Yield a path beside `path`; what the block writes there becomes `path` when it succeeds.
+
+    Args:
+        path: the file.
+        durable: whether it has to survive a crash of the machine, too.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield part
+        if durable:
+            to_disk(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
