@@ -19,7 +19,7 @@ def spec():
 def rows_here(test):
     """The files of rows on this disk. Skips the test where they lie on the hub or in the cloud."""
     from phi3scaffold.project.errors import ScaffoldError
-    from phi3scaffold.project.settings import read_yaml
+    from phi3scaffold.project.files import read_yaml
 
     job = ROOT / "fine-tuning" / "job.yml"
     inputs = read_yaml(job)["inputs"] if job.is_file() else {}
