@@ -68,10 +68,10 @@ def add_lora_inputs(path: Path, family: Family = DEFAULT) -> None:
             begun.add(name)
             sizes = [_sizes(part, weights, path) for part in modules[name]]
             nodes += _lora_nodes(graph, name, modules[name], sizes)
-        made, plain = node.output[0], f"{node.name}/base"
+        output, plain = node.output[0], f"{node.name}/base"
         node.output[0] = plain
         adding = [plain, f"{node.name}/lora"]
-        nodes += [node, onnx.helper.make_node("Add", adding, [made], name=f"{node.name}/Add")]
+        nodes += [node, onnx.helper.make_node("Add", adding, [output], name=f"{node.name}/Add")]
     del graph.node[:]
     graph.node.extend(nodes)
     onnx.save(model, path)
@@ -161,7 +161,7 @@ def _sizes(node: Any, weights: dict[str, Any], path: Path) -> tuple[int, int, in
 
 def _unknown(why: str, path: Path) -> ScaffoldError:
     return ScaffoldError(
-        f"Adapters cannot be given to this graph: {why}.",
+        f"This graph cannot take adapters: {why}.",
         where=path,
         fix="a quantizer whose layers become MatMulNBits, such as Rtn, and no use_qdq",
         exit_code=FAILED_RUN,

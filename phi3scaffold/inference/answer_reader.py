@@ -26,7 +26,7 @@ class AnswerReader:
 
     @property
     def stopped(self) -> bool:
-        return self._stop.found
+        return self._stop.matched
 
     def finish(self, room: int) -> str:
         """Return why the answer ended, where it could have `room` tokens."""
@@ -54,15 +54,15 @@ class StopFilter:
 
     def __init__(self, stop: tuple[str, ...]) -> None:
         self.stop = stop
-        self.found = False
+        self.matched = False
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """Return what certainly stands before any stop text; set `found` once one came."""
+        """Return what certainly stands before any stop text; set `matched` once one came."""
         text = self._held + piece
         ends = [at for at in (text.find(stop) for stop in self.stop) if at >= 0]
         if ends:
-            self.found, self._held = True, ""
+            self.matched, self._held = True, ""
             return text[: min(ends)]
         held = max((_overlap(text, stop) for stop in self.stop), default=0)
         self._held = text[len(text) - held :]

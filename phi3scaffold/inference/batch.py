@@ -43,7 +43,7 @@ def answer_all(
     entries: Iterable[PromptEntry],
     settings: AnswerSettings,
     known: Callable[[int, list[Message]], AnswerRecord | None] = lambda number, messages: None,
-    found: Callable[[AnswerRecord], None] = lambda record: None,
+    report: Callable[[AnswerRecord], None] = lambda record: None,
 ) -> Iterator[AnswerRecord]:
     """Yield the record of each prompt, in their order.
 
@@ -52,7 +52,7 @@ def answer_all(
 
     Args:
         known: a prompt's number and messages -> its record, where an earlier run has it.
-        found: called with each new record at once, in the order in which answers end.
+        report: called with each new record at once, in the order in which answers end.
     """
     source, size = iter(entries), FEWEST
     while True:
@@ -64,7 +64,7 @@ def answer_all(
             waiting.append(entry.number)
             prepared = _prepare(form, entry, settings)
             if isinstance(prepared, AnswerRecord):
-                found(prepared)
+                report(prepared)
                 done[entry.number] = prepared
                 continue
             earlier = known(entry.number, prepared.messages)
@@ -77,7 +77,7 @@ def answer_all(
         if not waiting:
             return
         for prompt, record in _answer(form, ready, settings):
-            found(record)
+            report(record)
             done[prompt.entry.number] = record
             while waiting and waiting[0] in done:
                 yield done.pop(waiting.popleft())

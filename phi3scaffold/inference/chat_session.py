@@ -67,7 +67,7 @@ class ChatSession:
     def save(self, file: Path) -> int:
         """Append the conversation to `file`, as rows of messages; return how many rows.
 
-        One row is the whole conversation; where each prompt stands alone, each exchange is one.
+        One row is the whole conversation; for a model of single prompts, each exchange is one.
 
         Raises:
             ScaffoldError: there are no turns, or the file's name is no .jsonl.

@@ -81,16 +81,16 @@ class PromptSource:
 
     def entries(self, prompt: Prompt) -> Iterator[PromptEntry]:
         """Yield all of them, for a model with `prompt`."""
-        for number, (place, found) in enumerate(self._all(), 1):
-            if isinstance(found, ScaffoldError):
-                yield PromptEntry(number, place, error=found)
+        for number, (place, item) in enumerate(self._all(), 1):
+            if isinstance(item, ScaffoldError):
+                yield PromptEntry(number, place, error=item)
                 continue
-            if isinstance(found, TextLine):
-                yield PromptEntry(number, place, _user(found.text))
+            if isinstance(item, TextLine):
+                yield PromptEntry(number, place, _user(item.text))
                 continue
-            name = found.values.get("id")
+            name = item.values.get("id")
             try:
-                yield PromptEntry(number, place, *self._turns(found, prompt), name)
+                yield PromptEntry(number, place, *self._turns(item, prompt), name)
             except ScaffoldError as error:
                 yield PromptEntry(number, place, id=name, error=error)
 
@@ -103,11 +103,11 @@ class PromptSource:
     def _all(self) -> Iterator[tuple[str, TextLine | Row | ScaffoldError]]:
         """Yield prompts and errors, each with its place, in their order."""
         broken: deque[ScaffoldError] = deque()
-        for found in self._source(broken.append):
+        for item in self._source(broken.append):
             while broken:
                 error = broken.popleft()
                 yield error.where or "", error
-            yield found.place, found
+            yield item.place, item
         for error in broken:
             yield error.where or "", error
 
@@ -134,7 +134,7 @@ def of_file(file: Path, project: Project) -> PromptSource:
                 where=file,
                 fix="name one that is there; - is standard input",
             )
-        found = PromptSource(lambda broken: _lines_of_file(file, broken), again=True)
+        prompts = PromptSource(lambda broken: _lines_of_file(file, broken), again=True)
     else:
         if file.is_file() and not registry.is_data_file(file.name):
             raise ScaffoldError(
@@ -143,12 +143,12 @@ def of_file(file: Path, project: Project) -> PromptSource:
                 fix=f"prompts, one a line: {TEXT}; rows: {registry.endings_text()}",
             )
         data_files([file])
-        found = PromptSource(
+        prompts = PromptSource(
             lambda broken: iter(Reading([file], broken)), again=True, messages=_messages(project)
         )
-    if not found.total:
+    if not prompts.total:
         raise ScaffoldError("The file holds no prompts.", where=file, fix="write one a line")
-    return found
+    return prompts
 
 
 def of_stream(stream: IO[bytes], kind: str, project: Project) -> PromptSource:

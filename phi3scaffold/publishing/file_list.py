@@ -210,8 +210,8 @@ def _others(project: Project, forms: Sequence[str]) -> Iterator[tuple[str, str]]
 
 def _licence(project: Project) -> bytes | None:
     """Return the licence file of the base model; None where it has none."""
-    found = sorted(path for path in project.base.glob("LICENSE*") if path.is_file())
-    return found[0].read_bytes() if found else None
+    licences = sorted(path for path in project.base.glob("LICENSE*") if path.is_file())
+    return licences[0].read_bytes() if licences else None
 
 
 def row_files(project: Project) -> dict[str, Path]:
@@ -267,12 +267,12 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _check_text(text: str, where: str, place: Path | None = None) -> None:
     """Refuse a text that holds a likely secret, or names `place`."""
-    found = [f"a likely secret: {kind}" for kind in sorted(find_secrets(text))]
+    problems = [f"a likely secret: {kind}" for kind in sorted(find_secrets(text))]
     if place and str(place) in text:
-        found.append("a folder of this machine")
-    if found:
+        problems.append("a folder of this machine")
+    if problems:
         raise ScaffoldError(
-            f"A text to be published holds {found[0]}.",
+            f"A text to be published holds {problems[0]}.",
             where=where,
             fix="remove it where it came from (and revoke a secret: it may be elsewhere, too), "
             "then: phi3scaffold run",

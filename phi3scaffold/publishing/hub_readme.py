@@ -123,8 +123,8 @@ def _packages(project: Project, form: str) -> list[str]:
     """Return the packages that a form needs, pinned as for the project's own script."""
     script = "onnx" if form == "onnx-adapter" else form
     path = project.root / "inferences" / f"requirements-{script}.txt"
-    found = PIN.finditer(path.read_text(encoding="utf-8") if path.is_file() else "")
-    pins = {pin[1]: pin[0] for pin in found}
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    pins = {pin[1]: pin[0] for pin in PIN.finditer(text)}
     if form == "adapter" and _quantization(project) is None:
         pins.pop("bitsandbytes", None)
     return ["huggingface_hub", *(pins.values() or KINDS[form].packages)]

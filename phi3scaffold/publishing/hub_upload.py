@@ -100,7 +100,7 @@ def plan_upload(
 
     api = _api()
     with explained(_asked(repo)):
-        me = api.whoami()["name"]  # also where an owner is given: is the token one at all?
+        me = api.whoami()["name"]  # with an owner, too: it checks the token
         repo = repo if "/" in repo else f"{me}/{repo}"
     with explained(_asked(repo)):
         named = [name for name in publication.sources if _is_public(api, name)]

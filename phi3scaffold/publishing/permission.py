@@ -51,7 +51,7 @@ def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = F
     results = [measured, gate_record, report]
     results += [_manifest(folder, f"{folder.name} has no manifest.") for folder in folders]
     rows = manifest.read(project.rows)
-    remote = target_of(project).remote  # a job may have been given rows from elsewhere
+    remote = target_of(project).remote  # a job may have had other rows
     if rows is not None and (with_data or not remote):
         results.append(rows)
     records = {record.stage: record for record in results}
@@ -117,8 +117,9 @@ def _check_measured(project: Project, forms: Sequence[str]) -> None:
             )
     if "onnx-adapter" in forms:
         own = next((name for name, folder in project.adapters if folder == project.adapter), None)
-        made = manifest.read(project.onnx_adapter)
-        others = [name for name in (made.facts.get("adapters", {}) if made else {}) if name != own]
+        record = manifest.read(project.onnx_adapter)
+        adapters = record.facts.get("adapters", {}) if record else {}
+        others = [name for name in adapters if name != own]
         if others:
             raise ScaffoldError(
                 f"Not evaluated here: the adapter {', '.join(others)}.",

@@ -257,7 +257,7 @@ class EngineClient:
             stdout=PIPE,
             limit=LONGEST_LINE,
             env=variables,
-            # Ctrl-C in a terminal is for the server alone. Not a session of its own: Linux would
+            # Ctrl-C in a terminal is for the server only. Not a session of its own: Linux would
             # give the engine the priority of an unrelated program.
             process_group=0 if os.name == "posix" else None,
         )

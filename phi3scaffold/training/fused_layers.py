@@ -38,10 +38,10 @@ class _AdaptedLinear(torch.autograd.Function):
         rows = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         small_a, small_b = a.to(weight.dtype), (b * scaling).to(weight.dtype)
         middle = _dropped(rows, keep) @ small_a.t()
-        made = (rows @ weight.t()).addmm_(middle, small_b.t())
+        product = (rows @ weight.t()).addmm_(middle, small_b.t())
         ctx.save_for_backward(rows, weight, small_a, small_b, middle, keep)
         ctx.scaling, ctx.shape, ctx.dtype = scaling, x.shape, x.dtype
-        return made.view(*x.shape[:-1], weight.shape[0])
+        return product.view(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
@@ -203,12 +203,12 @@ class _LoKr(_Forward):
         small = (self.factor("lokr_w1") * self.layer.scaling[self.name]).to(dtype)  # [l, m]
         parts = rows.unflatten(1, (small.shape[1], -1))  # [rows, m, n]
         if self.name in self.layer.lokr_w2:
-            made = self.over_parts(small, parts @ self.parameter("lokr_w2").to(dtype).t())
+            change = self.over_parts(small, parts @ self.parameter("lokr_w2").to(dtype).t())
         else:
             middle = parts @ self.parameter("lokr_w2_b").to(dtype).t()  # [rows, m, r]
-            made = self.over_parts(small, middle) @ self.parameter("lokr_w2_a").to(dtype).t()
-        made = torch.nn.functional.linear(rows, weight) + made.flatten(1)
-        return made.view(*x.shape[:-1], weight.shape[0])
+            change = self.over_parts(small, middle) @ self.parameter("lokr_w2_a").to(dtype).t()
+        product = torch.nn.functional.linear(rows, weight) + change.flatten(1)
+        return product.view(*x.shape[:-1], weight.shape[0])
 
     def factor(self, name: str) -> torch.Tensor:
         """Return a matrix that is trained whole, or as a product."""

@@ -115,12 +115,12 @@ def run_passes(
         if hooks is not None:
             pass_.hooks = hooks
         with _inside(root):
-            made = pass_.run(model, str(folder))
+            result = pass_.run(model, str(folder))
         trained = getattr(pass_, "result", trained)
         wrote = any(folder.iterdir())
         # SelectiveMixedPrecision writes nothing: it notes something for the passes after it
-        handed_on = made.model_path == model.model_path and not last
-        model = made
+        handed_on = result.model_path == model.model_path and not last
+        model = result
         if not wrote and not handed_on:
             raise ScaffoldError(
                 f"Olive's pass {name} ({settings.type}) wrote nothing.",

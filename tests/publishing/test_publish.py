@@ -144,7 +144,7 @@ def test_a_commit_that_fails_is_made_again(project: Path, hub: HubServer) -> Non
 def test_the_name_of_whom_the_token_belongs_to(project: Path, hub: HubServer) -> None:
     publish(project, hub, "--public")
     assert not hub.repositories["ann/tones"].private
-    assert "say --public" in publish(project, hub, code=2)
+    assert "add --public" in publish(project, hub, code=2)
     assert "nothing new" in publish(project, hub, "--public")
     publish(project, hub, REPO + "-2")
     said = publish(project, hub, REPO + "-2", "--public")

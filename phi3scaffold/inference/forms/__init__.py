@@ -32,7 +32,7 @@ def open_form(
         where: the project, or the form's own folder.
         base: the base model's folder, which `adapter` needs where `where` is a folder.
         prompt: used instead of the prompt.json beside the form. The base has none of its own:
-            without this it is asked with the prompt of the project's newest form.
+            without this it gets the prompt of the project's newest form.
         adapter: for `onnx-adapter`, which of project.yaml's adapters answers; default: the first.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The form that ships: an int4 ONNX model, run by ONNX Runtime GenAI alone."""
+"""The ONNX forms: an int4 model, run by ONNX Runtime GenAI without torch or transformers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The chat page at `/`: a document, a style sheet and a script; no build step, no network.
 
-The browser is told to hold the page to that: it may load and ask nothing but this server, and no
-text, whoever wrote it, can become HTML or a script (Trusted Types with no policy at all).
+The browser enforces that: the page may load from and call only this server, and no text can become
+HTML or a script (Trusted Types with no policy at all).
 """
 
 from __future__ import annotations
