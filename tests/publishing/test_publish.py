@@ -209,7 +209,7 @@ def test_rows_of_a_data_set_that_not_everybody_sees(project: Path, hub: HubServe
     made_again(card.parent)
     assert card.read_text().count("ann/hidden") == 3
 
-    assert "the README names ann/hidden, ann/open if everybody" in publish(
+    assert "the README names ann/hidden, ann/open if it is public" in publish(
         project, hub, REPO, "--dry-run"
     )
     said = publish(project, hub, REPO, "--public")

@@ -98,12 +98,12 @@ def test_two_forms_side_by_side_on_the_page(every_form: Server, open_page: Any) 
 
 def test_a_form_that_was_not_made_is_one_message(served_project: Path, tmp_path: Path) -> None:
     from phi3scaffold.project.errors import ScaffoldError
-    from phi3scaffold.serving.served_models import served
+    from phi3scaffold.serving.served_models import find_models
 
     root = tmp_path / "proj"
     shutil.copytree(served_project, root)
     project = load_project(root)
     shutil.rmtree(folder_of("merged", project))
     with pytest.raises(ScaffoldError, match="merged form was not made yet") as error:
-        served(project, ["onnx", "merged"])
+        find_models(project, ["onnx", "merged"])
     assert "phi3scaffold merge" in str(error.value)
