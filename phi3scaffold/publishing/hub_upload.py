@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -256,10 +257,12 @@ def _same(file: FileToPublish, entry: Any) -> bool:
 
 def _api() -> Any:
     import huggingface_hub
-    from huggingface_hub.utils import logging
+    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars, logging
 
     # its warnings name addresses with a signature; what fails for good is an error of ours
     logging.set_verbosity_error()
+    with warnings.catch_warnings(action="ignore"):  # that HF_HUB_DISABLE_PROGRESS_BARS decides
+        (enable_progress_bars if sys.stderr.isatty() else disable_progress_bars)()
     return huggingface_hub.HfApi(library_name="phi3scaffold", library_version=__version__)
 
 

@@ -309,11 +309,11 @@ def test_a_terminal_shows_each_file_and_how_far_it_is(
         "HF_ENDPOINT": hub.url,
         "HF_HUB_DISABLE_XET": "1",
         "HF_TOKEN": TOKEN,
-        "COLUMNS": "80",
         "PYTHONPATH": ":".join(path for path in sys.path if path),
     }.items():
         monkeypatch.setenv(name, value)
-    with Terminal([sys.executable, "-m", "phi3scaffold", "publish", REPO], project) as terminal:
+    sized = f'stty cols 80 rows 24; exec "$0" -m phi3scaffold publish {REPO}'
+    with Terminal(["sh", "-c", sized, sys.executable], project) as terminal:
         terminal.hear("to send: ", 60)
         assert hub.uploads.stalled.wait(60)
         terminal.hear("uploading onnx/model.onnx.data, ")
