@@ -46,7 +46,7 @@ def fetch(
             for folder in folders:
                 with workspace.translated_errors():
                     prefix = f"{record.path.rstrip('/')}/{folder.name}"
-                    brought = _bring(container, prefix, folder, scratch(project), emit)
+                    brought = _fetch_folder(container, prefix, folder, scratch(project), emit)
                 if brought is None:
                     missing.append(folder.name)
                 elif folder.name in forms:
@@ -64,7 +64,7 @@ def always_fetched(project: Project) -> list[str]:
     return [stage.folder(project).name for stage in every]
 
 
-def whole(project: Project, forms: Sequence[str]) -> bool:
+def is_complete(project: Project, forms: Sequence[str]) -> bool:
     """Tell whether all of `forms` are here, every file as its manifest says."""
     cache = StatCache(project.gen / ".hashes.json")
     try:
@@ -77,7 +77,7 @@ def whole(project: Project, forms: Sequence[str]) -> bool:
     return True
 
 
-def _bring(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) -> int | None:
+def _fetch_folder(container: Any, prefix: str, folder: Path, room: Path, emit: Emit) -> int | None:
     """Fetch one folder; return its bytes (0: it was here), or None where it is not finished."""
     from azure.core.exceptions import ResourceNotFoundError
 

@@ -26,7 +26,7 @@ GPU = re.compile(r"(?i)standard_n[cdv]")
 NAMED = re.compile(r"[A-Za-z0-9][\w-]{0,249}")
 SECRET = re.compile(r"hf_[A-Za-z0-9]{20,}|AccountKey=|[?&]sig=|-----BEGIN")
 # What .amlignore has to keep here, each with a file that it is about.
-STAYS = {
+NOT_UPLOADED = {
     "model-cache/": "model-cache/base/model.safetensors",
     "gen-model/": "gen-model/onnx/model.onnx.data",
     ".env": ".env",
@@ -351,9 +351,9 @@ def _travel(job: dict[str, Any], project: Project) -> Problem:
 
     ignore = project.root / ".amlignore"
     lines = ignore.read_text("utf-8", "replace").splitlines() if ignore.is_file() else []
-    stays = GitIgnoreSpec.from_lines(lines)
-    for pattern, example in STAYS.items():
-        if not stays.match_file(example):
+    excluded = GitIgnoreSpec.from_lines(lines)
+    for pattern, example in NOT_UPLOADED.items():
+        if not excluded.match_file(example):
             return (
                 "code",
                 f".amlignore does not name {pattern}: it would be uploaded.",

@@ -98,7 +98,7 @@ class JobLog:
         yield from (line.decode(errors="replace") for line in whole)
 
 
-def studio(record: JobRecord) -> str:
+def job_page(record: JobRecord) -> str:
     """Return the address of the job's page."""
     scope = f"/subscriptions/{record.subscription_id}/resourceGroups/{record.resource_group}"
     place = f"{scope}/providers/Microsoft.MachineLearningServices/workspaces/{record.workspace}"

@@ -12,7 +12,7 @@ from phi3scaffold.project.settings import Project
 FILE = ".job.json"
 # What a job is made of; a change in any of it makes a new job.
 INPUTS = ("project.yaml", "model.lock", "datasets", "fine-tuning", "setup")
-NOT = (".bicep", ".bicepparam")  # what the workspace is made of, not the job
+EXCLUDED = (".bicep", ".bicepparam")  # what the workspace is made of, not the job
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def fingerprint(project: Project) -> str:
     for name in INPUTS:
         path = project.root / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            counts = file.is_file() and file.suffix not in NOT
+            counts = file.is_file() and file.suffix not in EXCLUDED
             if counts and "__pycache__" not in file.parts:
                 found[file.relative_to(project.root).as_posix()] = cache.sha256(Path(file))
     cache.save()

@@ -67,7 +67,7 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
         if rows is not None and rank.number == rank.leader:
             place_rows(project, rows)
         if model is not None and rank.number == rank.leader:
-            folder = whole_model(model, project.root / "model-input")
+            folder = find_model_folder(model, project.root / "model-input")
             project = replace(project, base_override=folder)
         if rank.number == 0:
             for stage in STAGES.values():
@@ -124,7 +124,7 @@ def place_rows(project: Project, rows: Path) -> None:
         _link(source, target)
 
 
-def whole_model(folder: Path, place: Path) -> Path:
+def find_model_folder(folder: Path, place: Path) -> Path:
     """Return the folder with config, weights and tokenizer in one.
 
     MLflow models keep them apart: ``data/model`` and ``data/tokenizer`` (hftransformersv2), or

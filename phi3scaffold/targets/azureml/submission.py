@@ -14,8 +14,8 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.graph import has_verdict
 from phi3scaffold.targets.azureml import hub_token, job_checks, workspace
-from phi3scaffold.targets.azureml.fetch import fetch, whole
-from phi3scaffold.targets.azureml.job_log import follow, studio
+from phi3scaffold.targets.azureml.fetch import fetch, is_complete
+from phi3scaffold.targets.azureml.job_log import follow, job_page
 from phi3scaffold.targets.azureml.job_record import JobRecord, fingerprint, read_record
 from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
 from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings, read_settings
@@ -106,11 +106,11 @@ def connect(record: JobRecord) -> Workspace:
 
 def find_job(project: Project) -> tuple[Workspace, JobRecord]:
     """Return the project's job and its workspace. Raises ScaffoldError where there is none."""
-    record = current(project)
+    record = current_job(project)
     return connect(record), record
 
 
-def current(project: Project) -> JobRecord:
+def current_job(project: Project) -> JobRecord:
     """Return the project's job. Raises ScaffoldError where there is none."""
     record = read_record(project)
     if record is None:
@@ -164,14 +164,14 @@ def complete(project: Project, record: JobRecord, emit: Emit) -> None:
             back before that is said, as after a local run.
     """
     forms = read_settings(project).fetch
-    if record.state == "Completed" and whole(project, forms):
+    if record.state == "Completed" and is_complete(project, forms):
         _note(emit, f"up to date: the job {record.name} has been brought back")
         return
     there = connect(record)
     outcome = follow(there, record, emit)
     record = replace(record, state=outcome.state)
     record.save(project)
-    failure = outcome.failure(record.name, studio(record))
+    failure = outcome.failure(record.name, job_page(record))
     missing = []
     if failure is None or has_verdict(outcome.stages):
         missing = fetch(there, record, project, forms, emit)
@@ -180,7 +180,7 @@ def complete(project: Project, record: JobRecord, emit: Emit) -> None:
     if missing:
         raise ScaffoldError(
             f"The job ended without having made: {', '.join(missing)}.",
-            where=studio(record),
+            where=job_page(record),
             fix=f"its log: phi3scaffold job logs; what it should run: {job_checks.JOB}: command",
             exit_code=FAILED_RUN,
         )

@@ -29,7 +29,7 @@ class AzureML(RemoteTarget):
     files = (job_checks.JOB.as_posix(),)
     ignored = {  # noqa: RUF012 (a table, never written to)
         ".gitignore": {".azureml/": ".azureml/config.json"},
-        ".amlignore": job_checks.STAYS,
+        ".amlignore": job_checks.NOT_UPLOADED,
     }
     section = ("azure", (*workspace_settings.SOURCES, *workspace_settings.OTHERS))
 
@@ -67,12 +67,12 @@ class AzureML(RemoteTarget):
 
     def complete(self, project: Project, emit: Emit) -> None:
         """Follow the job to its end and fetch its results."""
-        submission.complete(project, submission.current(project), emit)
+        submission.complete(project, submission.current_job(project), emit)
 
     def status(self, project: Project) -> JobStatus:
         """Return how the project's job is."""
         workspace, record = submission.find_job(project)
-        return JobStatus(record.name, workspace.state(record.name) or "", job_log.studio(record))
+        return JobStatus(record.name, workspace.state(record.name) or "", job_log.job_page(record))
 
     def log(self, project: Project) -> Iterator[str]:
         """Yield the lines that the job has written so far."""
@@ -82,7 +82,7 @@ class AzureML(RemoteTarget):
         """Emit the events of the job to its end."""
         workspace, record = submission.find_job(project)
         outcome = job_log.follow(workspace, record, emit)
-        failure = outcome.failure(record.name, job_log.studio(record))
+        failure = outcome.failure(record.name, job_log.job_page(record))
         if failure is not None:
             raise failure
 

@@ -163,11 +163,11 @@ MODEL = """'
 import json, sys
 from pathlib import Path
 from phi3scaffold.models.model_folder import check_model_folder
-from phi3scaffold.targets.azureml.job_run import whole_model
+from phi3scaffold.targets.azureml.job_run import find_model_folder
 found = {}
 for word in sys.argv[1:]:
     name, _, path = word.partition("=")
-    whole = whole_model(Path(path), Path("model-input") / name)
+    whole = find_model_folder(Path(path), Path("model-input") / name)
     check_model_folder(whole)
     found[name] = sum(file.stat().st_size for file in whole.glob("*.safetensors"))
 print(json.dumps(found))

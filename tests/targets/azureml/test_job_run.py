@@ -17,7 +17,7 @@ from phi3scaffold.pipeline.manifest import write as write_manifest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.targets.azureml.fetch import _read as read_manifest
-from phi3scaffold.targets.azureml.job_run import place_rows, whole_model
+from phi3scaffold.targets.azureml.job_run import find_model_folder, place_rows
 from tests.template.conftest import without_git
 
 
@@ -68,7 +68,7 @@ def test_models_as_mlflow_stores_them(name: str, tmp_path: Path) -> None:
         folder = tokenizer if "token" in path.name or path.suffix == ".jinja" else model
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / path.name)
-    check_model_folder(whole_model(tmp_path / "given", tmp_path / "place"))
+    check_model_folder(find_model_folder(tmp_path / "given", tmp_path / "place"))
 
 
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/../../outside", "a\\\\b"])
@@ -82,7 +82,7 @@ def test_a_manifest_names_only_what_lies_in_its_folder(name: str) -> None:
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ScaffoldError, match="safetensors"):
-        whole_model(tmp_path, tmp_path / "place")
+        find_model_folder(tmp_path, tmp_path / "place")
 
 
 def test_a_form_is_handed_over_with_its_manifest_last(tmp_path: Path) -> None:
