@@ -19,7 +19,7 @@ from phi3scaffold.evaluation.comparison_table import (
 from phi3scaffold.evaluation.gate import gate_error
 from phi3scaffold.evaluation.limits import format_value
 from phi3scaffold.evaluation.release import UNKNOWN, WARNING, LimitResult
-from phi3scaffold.project.formatting import binary_size, count, duration, rate
+from phi3scaffold.project.formatting import binary_size, count, duration, rate, visible
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import data_page, row_comparison
 from phi3scaffold.reporting.figures import curves, matrix, scores
@@ -157,7 +157,7 @@ def _check(check: LimitResult) -> list[str | Markup]:
     from markupsafe import Markup
 
     at = f" at {check.form}" if check.form and check.measured else ""
-    text = f"{check.text}: {check.why}" if check.why else check.text
+    text = f"{check.text}: {visible(check.why)}" if check.why else check.text
     limit = Markup('<strong class="{}">{}</strong> <code>{}</code> {}').format(
         check.verdict, check.verdict, check.key, text
     )
