@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from phi3scaffold.checks.lint_context import FileChange, LintContext, ignore_list, ignored
 from phi3scaffold.checks.runner import load, run, run_check, title
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import write_whole
 from phi3scaffold.project.findings import Finding
 
 
@@ -66,7 +66,7 @@ def fix_project(root: Path, *, write: bool) -> Iterator[tuple[FileChange, str]]:
             after = change.text.replace("\n", "\r\n") if "\r\n" in before else change.text
             if before != after:
                 if write:
-                    _write(path, after)
+                    write_whole(path, after)
                 yield change, _diff(change.name, before, after)
 
 
@@ -75,15 +75,6 @@ def _ignore_list(context: LintContext) -> dict[str, tuple[str, ...]]:
         return ignore_list(context)
     except ScaffoldError:  # L04 says so
         return {}
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, with the permissions that it had."""
-    new = path.with_name(f"{path.name}.{os.getpid()}")
-    new.write_bytes(text.encode("utf-8"))
-    if path.exists():
-        new.chmod(path.stat().st_mode & 0o777)
-    new.replace(path)
 
 
 def _diff(name: str, before: str, after: str) -> str:

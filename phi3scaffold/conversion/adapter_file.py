@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.conversion.lora_inputs import A, B, LoraSlot
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.files import read_json
+from phi3scaffold.project.files import read_json, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +122,7 @@ def normalize_config(path: Path, base: Base) -> None:
     for key in ("target_modules", "exclude_modules"):
         if isinstance(settings.get(key), list):
             settings[key].sort()
-    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8", newline="\n")
+    write_json(path, settings, indent=2)
 
 
 def write_lora(lora: Lora, slots: dict[str, LoraSlot], path: Path) -> None:

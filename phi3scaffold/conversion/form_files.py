@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project.files import read_json
+from phi3scaffold.project.files import read_json, write_json
 from phi3scaffold.project.settings import Project
 
 GENAI_CONFIG = "genai_config.json"
@@ -62,14 +61,14 @@ def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
     if generation_config.is_file():
         content = read_json(generation_config)
     content["eos_token_id"] = list(stop)
-    generation_config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(generation_config, content, indent=2)
 
 
 def set_genai_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
     """Set the stop ids of ONNX Runtime GenAI, where generation_config.json lacks them."""
     settings = read_json(genai_config)
     settings["model"]["eos_token_id"] = list(stop)
-    genai_config.write_text(json.dumps(settings, indent=4) + "\n", encoding="utf-8")
+    write_json(genai_config, settings, indent=4)
 
 
 def check_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:

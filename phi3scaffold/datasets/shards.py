@@ -25,6 +25,7 @@ from phi3scaffold.datasets.row_index import COLUMNS
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,9 +107,8 @@ class Maker:
         """
         if not self._shards.is_finished(batch):
             path = self._shards.path(batch.number)
-            part = path.with_name(f"{path.name}.{os.getpid()}")
-            _write(self._table(batch.rows), part)
-            part.replace(path)
+            with whole_file(path) as part:
+                _write(self._table(batch.rows), part)
         return os.getpid(), peak_bytes()
 
     def sign(

@@ -21,6 +21,7 @@ from pathlib import Path
 from phi3scaffold.evaluation.limits import project_yaml_section
 from phi3scaffold.generator import template
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import write_whole
 
 GATE = "gate.yaml.jinja"  # of the template: what project.yaml includes
 IDENTITY = {
@@ -67,9 +68,7 @@ def build(source: Path, version: str, previous: Path | None, output: Path) -> st
         _git(repository, "update-ref", "refs/heads/main", commit)
         made = Path(scratch) / "made.bundle"
         _git(repository, "bundle", "create", "-q", str(made), "HEAD", "main", "--tags")
-        part = output.with_suffix(".part")
-        shutil.copyfile(made, part)
-        part.replace(output)
+        write_whole(output, made.read_bytes())
     return commit
 
 

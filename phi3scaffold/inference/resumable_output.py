@@ -24,6 +24,7 @@ from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.models.templates import Message
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import whole_file
 
 
 def is_json_lines(file: Path) -> bool:
@@ -107,17 +108,13 @@ class ResumableOutput:
         Args:
             text: whether to write the answers only, one a line, instead of JSON lines.
         """
-        whole = self.file.with_name(f".{self.file.name}.{os.getpid()}.new")
-        try:
-            with whole.open("w", encoding="utf-8", newline="\n") as stream:
-                for number in range(1, total + 1):
-                    record = self._read(number)
-                    stream.write(f"{record.as_text() if text else record.as_json()}\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            whole.replace(self.file)
-        finally:
-            whole.unlink(missing_ok=True)
+        with (
+            whole_file(self.file, durable=True) as part,
+            part.open("w", encoding="utf-8", newline="\n") as stream,
+        ):
+            for number in range(1, total + 1):
+                record = self._read(number)
+                stream.write(f"{record.as_text() if text else record.as_json()}\n")
         self._stream.close()
         self.partial.unlink()
 

@@ -19,6 +19,7 @@ from typing import Any
 from phi3scaffold.models.catalogue import read_config
 from phi3scaffold.models.families import registry
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import write_json
 from phi3scaffold.project.formatting import binary_size
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "LICENSE*")
@@ -257,7 +258,7 @@ def modernise(folder: Path) -> tuple[str, ...]:
     family = registry.family_of(config["architectures"]) or registry.DEFAULT
     changed = family.modernise(config)
     if changed:
-        _replace(folder / "config.json", config)
+        write_json(folder / "config.json", config, indent=2)
     settings_file = folder / "tokenizer_config.json"
     if settings_file.is_file() and (folder / "tokenizer.json").is_file():
         settings = json.loads(settings_file.read_text(encoding="utf-8"))
@@ -266,11 +267,5 @@ def modernise(folder: Path) -> tuple[str, ...]:
             changed.append(f"tokenizer_config.json: tokenizer_class {found} -> {PLAIN_TOKENIZER}")
             settings["tokenizer_class"] = PLAIN_TOKENIZER
             settings.pop("auto_map", None)  # another model's code, which is never asked
-            _replace(settings_file, settings)
+            write_json(settings_file, settings, indent=2)
     return tuple(changed)
-
-
-def _replace(path: Path, content: object) -> None:
-    new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    new.replace(path)

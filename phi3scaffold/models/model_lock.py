@@ -13,6 +13,7 @@ from pathlib import Path
 
 from phi3scaffold.models import catalogue, model_hub
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import write_json
 from phi3scaffold.project.settings import Project
 
 
@@ -35,9 +36,7 @@ class ModelLock:
 
     def save(self, path: Path) -> None:
         """Write it whole or not at all."""
-        new = path.with_name(path.name + ".new")
-        new.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        new.replace(path)
+        write_json(path, asdict(self), indent=2)
 
 
 def read_lock(path: Path) -> ModelLock | None:

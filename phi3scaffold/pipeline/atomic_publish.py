@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from phi3scaffold.pipeline import manifest
+from phi3scaffold.project.files import to_disk
 
 SCRATCH = ".work"
 OLD = "replaced-"
@@ -40,7 +41,7 @@ def partial_for(folder: Path, root: Path, fingerprint: str) -> Path:
 
 def publish(made: Path, folder: Path, scratch_root: Path) -> None:
     """Move `made` to `folder`, replacing what was there."""
-    _flush(made / manifest.NAME)
+    to_disk(made / manifest.NAME)
     folder.parent.mkdir(parents=True, exist_ok=True)
     old = scratch_root / f"{OLD}{folder.name}"
     if folder.exists():
@@ -76,8 +77,3 @@ def recover(folders: list[Path], scratch_root: Path) -> None:
             old.rename(folder)
     if scratch_root.exists():
         shutil.rmtree(scratch_root)
-
-
-def _flush(file: Path) -> None:
-    with file.open("rb+") as stream:
-        os.fsync(stream.fileno())

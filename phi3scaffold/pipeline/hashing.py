@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.project.files import write_whole
+
 
 def digest(value: Any) -> str:
     """Return the sha256 of a JSON-able value in canonical form (64 hex digits)."""
@@ -61,7 +63,5 @@ class StatCache:
             return
         current = {key: value for key, value in self._entries.items() if Path(key).exists()}
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        new = self.file.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(current), encoding="utf-8")
-        new.replace(self.file)
+        write_whole(self.file, json.dumps(current))
         self._changed = False

@@ -73,7 +73,7 @@ def mapping(value: Any, name: str, path: Path) -> dict[str, Any]:
 
 def as_json(content: Any, *, indent: int = 1) -> str:
     """Return values as the text of a JSON file."""
-    return json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=indent) + "\n"
 
 
 def write_json(path: Path, content: Any, *, indent: int = 1) -> None:

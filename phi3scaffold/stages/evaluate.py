@@ -12,6 +12,7 @@ from phi3scaffold.conversion.form_files import size_of
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
 from phi3scaffold.pipeline.stage import Context, Inputs, Resources, Stage
+from phi3scaffold.project.files import write_json
 from phi3scaffold.project.layout import ANSWERS, METRICS
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.measured_memory import GIB, memory_for
@@ -73,7 +74,7 @@ def run(context: Context) -> dict[str, Any]:
         baselines=compute_baselines(rows, dataset),
         not_measured={"onnx": f"built for {missing}, which is not here"} if missing else {},
     ).to_json()
-    (context.out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    write_json(context.out / METRICS, metrics)
     write_answers(context.out / ANSWERS, dataset, answers)
     return metrics
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from phi3scaffold.conversion.adapter_file import CONFIG, normalize_config
 from phi3scaffold.conversion.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.models.base_model import BASE_WEIGHTS, Base, hash_base_weights
@@ -11,6 +9,7 @@ from phi3scaffold.pipeline import machine, ranks
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
 from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import write_json
 from phi3scaffold.project.layout import HISTORY
 from phi3scaffold.project.olive_config import OliveConfig, project_config
 from phi3scaffold.project.settings import Project
@@ -50,11 +49,10 @@ def run(context: Context) -> Facts:
     copy_tokenizer(project.base, context.out)
     project_prompt(project).save(context.out)
     if config.has_nf4_base:
-        text = json.dumps({"quant_type": "nf4", **config.nf4_base()}, indent=1)
-        (context.out / nf4.FILE).write_text(text + "\n", encoding="utf-8")
+        write_json(context.out / nf4.FILE, {"quant_type": "nf4", **config.nf4_base()})
     assert trained is not None  # an adapter was written, which only passes that train do
     history = trained.history
-    (context.out / HISTORY).write_text(json.dumps(history, indent=1), encoding="utf-8")
+    write_json(context.out / HISTORY, history)
     losses = [entry["loss"] for entry in history if "loss" in entry]
     summary = history[-1] if history else {}
     return {

@@ -16,6 +16,7 @@ from phi3scaffold.evaluation.release import Release
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import write_json
 from phi3scaffold.project.layout import METRICS, RELEASE
 from phi3scaffold.project.settings import Project
 
@@ -43,7 +44,7 @@ def run(context: Context) -> Facts:
         demonstration=project.is_demonstration,
         checks=results,
     ).to_json()
-    (context.out / RELEASE).write_text(json.dumps(release, indent=1) + "\n", encoding="utf-8")
+    write_json(context.out / RELEASE, release)
     return release
 
 

@@ -6,14 +6,13 @@ what cannot be told is null.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from phi3scaffold.inference.forms.kinds import FORMS, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.stage_runner import is_up_to_date
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import try_json
 from phi3scaffold.project.layout import METRICS, RELEASE
 from phi3scaffold.project.olive_config import load_config
 from phi3scaffold.project.settings import Project
@@ -34,7 +33,7 @@ def project_status(project: Project) -> dict[str, Any]:
         and what else was run; forms: name -> bytes, files, and sha256 over all of them;
         evaluation: form -> metrics, or null; released: true, false, or null before any evaluation.
     """
-    forms = _read(project.evaluation / METRICS).get("forms") or {}
+    forms = try_json(project.evaluation / METRICS).get("forms") or {}
     return {
         "name": project.root.name,
         "root": str(project.root),
@@ -51,7 +50,7 @@ def project_status(project: Project) -> dict[str, Any]:
             for form, metrics in forms.items()
         }
         or None,
-        "released": _read(project.release / RELEASE).get("released"),
+        "released": try_json(project.release / RELEASE).get("released"),
     }
 
 
@@ -59,7 +58,7 @@ def _settings(project: Project) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "model": project.model_id,
         "revision": project.revision,
-        "commit": _read(project.lock).get("commit"),
+        "commit": try_json(project.lock).get("commit"),
         "target": project.target,
         "demonstration": project.is_demonstration,
         "evaluate_rows": project.evaluate_rows,
@@ -96,12 +95,3 @@ def _forms(project: Project) -> dict[str, dict[str, Any]]:
         for name, one in made.items()
         if one is not None
     }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return what a JSON file holds; nothing where it cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

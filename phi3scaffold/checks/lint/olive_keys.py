@@ -15,7 +15,6 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 from phi3scaffold import __version__
 from phi3scaffold.checks.lint_context import OLIVE, Document, LintContext
 from phi3scaffold.project.algorithms import algorithm_of
+from phi3scaffold.project.files import write_json
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key
 
@@ -109,6 +109,4 @@ def _read_cache(path: Path, identity: str) -> KeyEffects | None:
 
 def _write_cache(path: Path, identity: str, found: KeyEffects) -> None:
     with contextlib.suppress(OSError):  # a folder that cannot be written to costs time, no more
-        new = path.with_name(f"{path.name}.{os.getpid()}")
-        new.write_text(json.dumps({"identity": identity, "found": found}), encoding="utf-8")
-        new.replace(path)
+        write_json(path, {"identity": identity, "found": found})

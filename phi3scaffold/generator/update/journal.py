@@ -23,6 +23,7 @@ from phi3scaffold.generator.update.merge import FileUpdate
 from phi3scaffold.generator.update.trees import TreeEntry, blocked, read, write
 from phi3scaffold.pipeline.atomic_folder import signals_raise, signals_wait
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import to_disk, whole_file, write_json
 
 LIST = "list.json"
 KEPT = "phi3scaffold-kept"
@@ -132,17 +133,12 @@ class Journal:
                     (part / "new" / str(number)).chmod(_permissions(permissions, entry))
             files.append({"path": path, "before": _print(before), "after": _print(entry)})
         content = {"about": about, "done": False, "files": files}
-        text = json.dumps(content | {"index": self._entries(list(after))}, indent=1)
         part.mkdir(parents=True, exist_ok=True)
-        with (part / LIST).open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        write_json(part / LIST, content | {"index": self._entries(list(after))})
+        to_disk(part / LIST)
 
     def _finish(self) -> None:
-        part = self.folder / f"{LIST}.part"
-        part.write_text(json.dumps(self.content() | {"done": True}, indent=1), encoding="utf-8")
-        part.replace(self.folder / LIST)
+        write_json(self.folder / LIST, self.content() | {"done": True})
 
     def _put(self, path: str, source: Path, entry: str | None) -> None:
         """Make `path` what `source` is, or nothing."""
@@ -160,9 +156,8 @@ class Journal:
         except OSError as error:
             if error.errno != errno.EXDEV:  # git's folder is on another disk
                 raise
-            beside = target.with_name(f".{target.name}.part")
-            shutil.copy2(source, beside, follow_symlinks=False)
-            beside.replace(target)
+            with whole_file(target) as beside:
+                shutil.copy2(source, beside, follow_symlinks=False)
 
     def undo(self) -> Path | None:
         """Put everything back as it was before the update.

@@ -21,6 +21,7 @@ from phi3scaffold.datasets.private_data import find_secrets
 from phi3scaffold.pipeline import protocol
 from phi3scaffold.pipeline.events import Event, StageEnded, Step, from_json
 from phi3scaffold.project.errors import FAILED_RUN
+from phi3scaffold.project.files import whole_file
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting.tracking import URI, store_path, tracking_uri, without_credentials
@@ -307,10 +308,8 @@ def create_store(path: Path) -> None:
             return
         # Windows renames no file that is open.
         os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
-        partial = path.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        MlflowClient(f"sqlite:///{partial.as_posix()}").search_experiments()
-        partial.replace(path)
+        with whole_file(path) as part:
+            MlflowClient(f"sqlite:///{part.as_posix()}").search_experiments()
 
 
 def _process_name() -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from phi3scaffold.pipeline.hashing import StatCache, digest
+from phi3scaffold.project.files import write_json
 from phi3scaffold.project.settings import Project
 
 FILE = ".job.json"
@@ -40,9 +41,7 @@ class JobRecord:
         """Write it whole or not at all."""
         path = project.gen / FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(path.name + ".new")
-        new.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        new.replace(path)
+        write_json(path, asdict(self))
 
 
 def read_record(project: Project) -> JobRecord | None:
