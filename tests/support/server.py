@@ -80,7 +80,7 @@ class Server:
         """Until it says where it listens."""
         until(lambda: any(line.startswith("serving at") for line in self.said), seconds, self)
         address = next(line for line in self.said if line.startswith("serving at")).split()[2]
-        self.port = int(address.removesuffix("/v1;").rpartition(":")[2])
+        self.port = int(address.removesuffix("/v1").rpartition(":")[2])
         until(lambda: len(self.said) >= 4 and self.said[-1].startswith("    -d"), 5)
         return self
 
