@@ -12,11 +12,11 @@ class AnswerReader:
 
     Args:
         form: the form that answers; it decodes the tokens.
-        ids: the answer's token ids; no more are taken once a stop text came.
+        ids: the answer's token ids; reading ends at a stop text.
         stop: the stop texts.
 
     Attributes:
-        tokens: how many were taken.
+        tokens: how many were read.
         stopped: whether a stop text came.
     """
 

@@ -35,9 +35,9 @@ class ChatSession:
 
     @property
     def last(self) -> str:
-        """The user's last text. Raises ScaffoldError where nothing was said yet."""
+        """The user's last text. Raises ScaffoldError where there is none."""
         if not self.turns:
-            raise ScaffoldError("There is no answer to try again.")
+            raise ScaffoldError("There is no answer to retry.")
         return self.turns[-2]["content"]
 
     def ask(self, text: str, *, again: bool = False) -> Answer:

@@ -1,4 +1,4 @@
-"""Where many prompts come from: arguments, standard input, files. One at a time, in order."""
+"""The source of many prompts: arguments, standard input or files, read one at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Broken = Callable[[ScaffoldError], None]
 
 
 class TextLine(NamedTuple):
-    """A text that is a prompt as it stands, and where it stands."""
+    """A text that is a prompt as it stands, and its place."""
 
     place: str
     text: str
@@ -132,13 +132,13 @@ def of_file(file: Path, project: Project) -> PromptSource:
             raise ScaffoldError(
                 "There is no such file.",
                 where=file,
-                fix="name one that is there; - is standard input",
+                fix="check the name; - is standard input",
             )
         prompts = PromptSource(lambda broken: _lines_of_file(file, broken), again=True)
     else:
         if file.is_file() and not registry.is_data_file(file.name):
             raise ScaffoldError(
-                "The file's name does not say what is in it.",
+                "The file's ending names no known format.",
                 where=file,
                 fix=f"prompts, one a line: {TEXT}; rows: {registry.endings_text()}",
             )

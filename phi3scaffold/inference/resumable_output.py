@@ -57,7 +57,9 @@ class ResumableOutput:
             self._lock.acquire()
         except Timeout:
             raise ScaffoldError(
-                "Another run is writing this file.", where=file, fix="wait for it, or end it"
+                "Another run is writing this file.",
+                where=file,
+                fix="wait for it, or stop it",
             ) from None
         record = manifest.read(form.folder)
         self._head = json.dumps(
@@ -158,25 +160,25 @@ def check_place(file: Path, source: Path | None, *, text: bool, overwrite: bool)
 
     Raises:
         ScaffoldError: its folder is missing or cannot be written, it is a folder, it is the input,
-            its name says another kind, or it is there already and may not be replaced.
+            its ending is of another format, or it already exists and may not be replaced.
     """
     if (text and is_data_file(file.name)) or is_gz(file):
         raise ScaffoldError(
-            f"Answers are not written as {file.suffix}.",
+            f"Answers cannot be written as {file.suffix}.",
             where=file,
-            fix="an ending such as .txt for text; .jsonl for JSON lines",
+            fix="use an ending such as .txt for text, or .jsonl for JSON lines",
         )
     if not file.absolute().parent.is_dir():
         raise ScaffoldError("The folder does not exist.", where=file, fix=f"mkdir -p {file.parent}")
     if not os.access(file.absolute().parent, os.W_OK):
-        raise ScaffoldError("The folder cannot be written.", where=file, fix="name another one")
+        raise ScaffoldError("The folder cannot be written.", where=file, fix="choose another one")
     if file.is_dir():
         raise ScaffoldError("This is a folder.", where=file, fix="name a file in it")
     if file.exists() and not file.is_file():
-        raise ScaffoldError("This is no file.", where=file, fix="without --output: | or >")
+        raise ScaffoldError("This is not a regular file.", where=file, fix="use | or > instead")
     if source is not None and file.exists() and source.exists() and file.samefile(source):
         raise ScaffoldError("The answers would replace the prompts.", where=file)
     if file.exists() and file.stat().st_size and not overwrite:
         raise ScaffoldError(
-            "The file is there already.", where=file, fix="name another one, or: --overwrite"
+            "The file already exists.", where=file, fix="choose another name, or add --overwrite"
         )

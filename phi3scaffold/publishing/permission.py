@@ -45,7 +45,7 @@ def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = F
         KINDS[form].check(folder_of(form, project))
     measured = _manifest(project.evaluation, "The forms were not evaluated.", METRICS)
     gate_record = _manifest(project.release, "The release thresholds were not checked.", RELEASE)
-    report = _manifest(project.report, "There is no model card yet.", MODEL_CARD)
+    report = _manifest(project.report, "There is no model card.", MODEL_CARD)
     _check_gate(project, gate_record)
     folders = [folder_of(form, project) for form in forms]
     results = [measured, gate_record, report]
@@ -124,7 +124,7 @@ def _check_measured(project: Project, forms: Sequence[str]) -> None:
             raise ScaffoldError(
                 f"Not evaluated here: the adapter {', '.join(others)}.",
                 where=f"{project.root / PROJECT_FILE}: adapters",
-                fix="keep only this project's own there, then: phi3scaffold run",
+                fix="list only this project's own adapter there, then: phi3scaffold run",
             )
 
 

@@ -64,7 +64,7 @@ def phi3scaffold_turns(
         raise ScaffoldError(
             "The rows were rendered with another tokenizer than this model's.",
             where=theirs,
-            fix="let input_model.model_path be model-cache/base",
+            fix="set input_model.model_path to model-cache/base",
         )
     return Samples(dataset, load_spec(project.dataset_yaml).max_tokens, max_samples)
 

@@ -1,4 +1,4 @@
-"""What a stage hands to a training pass, and what it gets back."""
+"""What a stage passes to a training pass, and what it gets back."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_settings_are_those_of_the_server(use, monkeypatch, capsys) -> None:
         ("/set seed", "random (default)"),
         ("/set adapter x", "/set form onnx-adapter, then: /set adapter x"),
         ("/sey", "There is no command /sey"),
-        ("/retry", "no answer to try again"),
+        ("/retry", "no answer to retry"),
         ("/save", "needs a file"),
         ("/save talks.jsonl", "The conversation is empty"),
     ],

@@ -148,7 +148,7 @@ CASES: list[tuple[str, Callable[[Path], None], str]] = [
     ("no form", gone("onnx"), "The onnx form was not made yet"),
     ("not measured", gone("evaluation"), "The forms were not evaluated"),
     ("not looked at", gone("release"), "The release thresholds were not checked"),
-    ("no card", gone("report"), "There is no model card yet"),
+    ("no card", gone("report"), "There is no model card"),
     ("gate broken", broken_gate, "The gate failed"),
     ("gate unknown", unknown_gate, "gate passes: truncated_answers: one row decides it."),
     ("gate forged", forged_gate, "release.json has changed since it was made"),
