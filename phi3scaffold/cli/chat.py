@@ -12,12 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli.form_options import (
-    add_arguments as add_asking_arguments,
-)
-from phi3scaffold.cli.form_options import load, open_with_remark, settings_of
+from phi3scaffold.cli.form_options import add_form_options, load, open_with_remark, settings_of
 from phi3scaffold.cli.ui.line_input import Ask, asker, dim, keys_held
-from phi3scaffold.cli.ui.terminal import shown
+from phi3scaffold.cli.ui.terminal import printable
 from phi3scaffold.project.errors import ScaffoldError, describe_os_error
 from phi3scaffold.project.formatting import count, rate
 
@@ -58,7 +55,7 @@ answers only.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "phi3scaffold chat [options]"
     parser.epilog = EPILOG
-    add_asking_arguments(parser)
+    add_form_options(parser)
     parser.add_argument(
         "--history",
         nargs="?",
@@ -91,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-class Left(Exception):
+class LeaveChat(Exception):
     """The user wants to leave."""
 
 
@@ -108,7 +105,7 @@ class Chat:
                 text = self._read()
                 if text is not None:
                     self._answer(text)
-            except Left:
+            except LeaveChat:
                 return
             except ScaffoldError as error:
                 print(f"error: {error}", file=sys.stderr)
@@ -125,7 +122,7 @@ class Chat:
                 try:
                     text = self.ask(f"{'you' if is_chat else name}> ")
                 except EOFError:
-                    raise Left from None
+                    raise LeaveChat from None
                 if text.startswith("/") and not text.startswith("//"):
                     self._run_command(*text.strip().partition(" ")[::2])
                     return None
@@ -148,7 +145,7 @@ class Chat:
             )
         with _ctrl_c_stops(answer):
             for piece in answer:
-                print(shown(piece), end="", flush=True)
+                print(printable(piece), end="", flush=True)
         print(" (stopped)" if answer.finish == "stopped" else "", flush=True)
         self.session.add(text, answer.text, again=again)
         if sys.stderr.isatty():
@@ -157,7 +154,7 @@ class Chat:
     def _run_command(self, command: str, rest: str) -> None:
         rest = rest.strip()
         if command in ("/quit", "/exit"):
-            raise Left
+            raise LeaveChat
         if command == "/help":
             print(_help(), file=sys.stderr)
         elif command == "/reset":

@@ -66,18 +66,18 @@ def run(args: argparse.Namespace) -> int:
                 0, None, f"waiting for {', '.join(names)}" * bool(names)
             ),
         )
-    found = [finding for findings in results.values() for finding in findings]
+    findings = [finding for each in results.values() for finding in each]
     if args.json:
-        print(json.dumps(_object(context, found), indent=2))
+        print(json.dumps(_as_json(context, findings), indent=2))
     else:
         here = context.folder if context.project or context.broken else "outside of a project"
         print(
             f"{here}: {context.model}{f', for {context.target.name}' if context.target else ''}\n"
         )
-        found.sort(key=lambda one: ORDER.index(one.state))
+        findings.sort(key=lambda one: ORDER.index(one.state))
         everything = args.verbose or bool(args.only)
-        check_report.show("doctor", found, everything=everything, grouped=True)
-    return 1 if any(one.state == "error" for one in found) else 0
+        check_report.show("doctor", findings, everything=everything, grouped=True)
+    return 1 if any(one.state == "error" for one in findings) else 0
 
 
 def _find(name: str, known: list[ModuleType]) -> ModuleType:
@@ -90,7 +90,7 @@ def _find(name: str, known: list[ModuleType]) -> ModuleType:
     )
 
 
-def _object(context: DoctorContext, found: list[Finding]) -> dict[str, Any]:
+def _as_json(context: DoctorContext, findings: list[Finding]) -> dict[str, Any]:
     from phi3scaffold import __version__
 
     return {
@@ -101,7 +101,7 @@ def _object(context: DoctorContext, found: list[Finding]) -> dict[str, Any]:
         "target": context.target.name if context.target else None,
         "model": context.model,
         "offline": context.offline,
-        "errors": sum(one.state == "error" for one in found),
-        "warnings": sum(one.state == "warning" for one in found),
-        "verdicts": [one.to_json() for one in found],
+        "errors": sum(one.state == "error" for one in findings),
+        "warnings": sum(one.state == "warning" for one in findings),
+        "verdicts": [one.to_json() for one in findings],
     }

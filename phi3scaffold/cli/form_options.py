@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from phi3scaffold.project.settings import Project
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_form_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that both verbs take."""
     parser.add_argument(
         "--form",

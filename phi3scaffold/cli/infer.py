@@ -12,11 +12,8 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO
 
-from phi3scaffold.cli.form_options import (
-    add_arguments as add_asking_arguments,
-)
-from phi3scaffold.cli.form_options import open_with_remark, settings_of
-from phi3scaffold.cli.ui.terminal import shown
+from phi3scaffold.cli.form_options import add_form_options, open_with_remark, settings_of
+from phi3scaffold.cli.ui.terminal import printable
 from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
 from phi3scaffold.project.formatting import duration
 
@@ -91,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="answer the first held-out row",
     )
-    add_asking_arguments(parser)
+    add_form_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -134,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             for piece in answer:
                 if not args.json:
-                    print(shown(piece), end="", flush=True)
+                    print(printable(piece), end="", flush=True)
         except KeyboardInterrupt:
             if answer.text and not args.json:
                 print(flush=True)
@@ -225,7 +222,7 @@ def _answer_all(
                     if errors <= ERRORS_SHOWN:
                         display.say(f"error: {record.where}: {record.error['what']}")
                 if not output:
-                    print(shown(record.as_text() if text else record.as_json()), flush=True)
+                    print(printable(record.as_text() if text else record.as_json()), flush=True)
         except KeyboardInterrupt:
             display.say(_interruption(answered, output))
             return INTERRUPTED

@@ -50,13 +50,13 @@ def run(args: argparse.Namespace) -> int:
             print(f"{change.name}: {change.why}\n{diff}", file=to)
         if args.diff:
             return 0
-    found = lint_report.lint_project(LintContext(root, deep=args.deep, quick=args.quick, say=_say))
+    result = lint_report.lint_project(LintContext(root, deep=args.deep, quick=args.quick, say=_say))
     if args.json:
-        print(json.dumps([finding.to_json() for finding in found.findings], indent=2))
+        print(json.dumps([finding.to_json() for finding in result.findings], indent=2))
     else:
-        left_out = [f"{len(found.left_out)} ignored"] if found.left_out else []
-        check_report.show("lint", found.findings, everything=args.all, more=left_out)
-    return 1 if found.fails(args.strict) else 0
+        left_out = [f"{len(result.left_out)} ignored"] if result.left_out else []
+        check_report.show("lint", result.findings, everything=args.all, more=left_out)
+    return 1 if result.fails(args.strict) else 0
 
 
 def _say(line: str) -> None:

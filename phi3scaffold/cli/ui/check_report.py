@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from phi3scaffold.cli.ui.terminal import print_line
 from phi3scaffold.project.findings import Finding
 
 WIDTH = 80  # of a line of IDs
@@ -30,41 +30,34 @@ def show(
         more: what the last line ends with.
         grouped: name passing and skipped checks on a few lines.
     """
-    from rich.console import Console
-
-    console = Console(highlight=False)  # which knows NO_COLOR
-
-    def say(line: str, style: str | None = None) -> None:
-        console.print(line, style=style, markup=False, soft_wrap=True)
-
     printed: Counter[str] = Counter()
     for finding in findings:
         if everything or finding.state not in ("ok", "skipped"):
             printed[finding.id] += 1
             if everything or printed[finding.id] <= SHOWN:
-                _one(say, finding, first=printed[finding.id] == 1)
+                _print(finding, first=printed[finding.id] == 1)
     for identity, count in printed.items():
         if count > SHOWN and not everything:
-            say(f"{identity}: {count - SHOWN} more (--all)")
+            print_line(f"{identity}: {count - SHOWN} more (--all)")
     if grouped and not everything:
         for state, line in _groups(findings):
-            say(line, STYLES.get(state, "dim"))
-    say(f"{verb}: {', '.join([*_counts(findings), *more])}")
+            print_line(line, STYLES.get(state, "dim"))
+    print_line(f"{verb}: {', '.join([*_counts(findings), *more])}")
 
 
-def _one(say: Any, finding: Finding, *, first: bool) -> None:
+def _print(finding: Finding, *, first: bool) -> None:
     """Print state, ID and place; what; the fix; of the first of a check its documentation."""
     style = STYLES.get(finding.state, "dim")
     if finding.state in ("ok", "skipped"):
-        say(f"{finding.state:<8}{finding.id}: {finding.what}", style)
+        print_line(f"{finding.state:<8}{finding.id}: {finding.what}", style)
         return
     place = f"  {finding.where}" if finding.where else ""
-    say(f"{finding.state:<8}{finding.id}{place}", style)
-    say(f"        {finding.what}")
+    print_line(f"{finding.state:<8}{finding.id}{place}", style)
+    print_line(f"        {finding.what}")
     if finding.fix:
-        say(f"        fix: {finding.fix}")
+        print_line(f"        fix: {finding.fix}")
     if first:
-        say(f"        docs: {finding.page}")
+        print_line(f"        docs: {finding.page}")
 
 
 def _groups(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:
@@ -85,12 +78,12 @@ def _groups(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:
 def _counts(findings: Sequence[Finding]) -> list[str]:
     states = Counter[str](finding.state for finding in findings)
     names = {"error": "errors", "warning": "warnings", "note": "notes"}
-    found = [
+    parts = [
         f"{states[one]} {one if states[one] == 1 else many}"
         for one, many in names.items()
         if states[one]
     ]
     for state, words in (("ok", "ok"), ("skipped", "skipped")):
         if states[state]:
-            found.append(f"{states[state]} {words}")
-    return found or ["nothing to check"]
+            parts.append(f"{states[state]} {words}")
+    return parts or ["nothing to check"]

@@ -92,8 +92,10 @@ class DataScreen:
         yield from _named("tokens", self.tokens())
         every = findings(self.report)
         room = self.width * (2 if len(every) <= FEW else 1)
-        for found in every:
-            yield from _named(("! " if found.warn else "") + found.name, self.finding(found, room))
+        for finding in every:
+            yield from _named(
+                ("! " if finding.warn else "") + finding.name, self.finding(finding, room)
+            )
         if clean := not_found(self.report):
             yield "not found", clean
         yield from self.samples()
@@ -187,16 +189,16 @@ class DataScreen:
         axis = "0" + last.rjust(BIN * len(rows) - 1)
         yield Text(f"{axis} tokens; tallest bar: {count(max(rows), 'row')}", "dim")
 
-    def finding(self, found: DataFinding, room: int) -> Iterator[str]:
+    def finding(self, finding: DataFinding, room: int) -> Iterator[str]:
         """Yield a finding, each row of its first example in `room` columns."""
         from phi3scaffold.project.formatting import count
 
-        yield self.text(found.told, 3 * self.width)
-        for what, rows, places in found.counts:
+        yield self.text(finding.told, 3 * self.width)
+        for what, rows, places in finding.counts:
             shown = [f"{what}: {count(rows, 'row')}", *places[:MOST_PLACES]]
             more = places and rows > MOST_PLACES
             yield self.text(", ".join([*shown, self.glyphs.cut] if more else shown), self.width)
-        for example in found.examples[:1]:
+        for example in finding.examples[:1]:
             yield from self.example(example, room)
 
     def example(self, shown: Example, room: int) -> Iterator[str]:

@@ -173,7 +173,7 @@ def _progress(display: Display, stream: TextIO) -> Progress:
             style="dim" if has_colour(stream) else "none",
             table_column=Column(ratio=1, **one_line),
         ),
-        console=Console(file=stream, highlight=False),  # which knows NO_COLOR
+        console=Console(file=stream, highlight=False, emoji=False),  # which knows NO_COLOR
         expand=True,
         transient=True,
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from phi3scaffold.cli.ui.comparison_table import comparison_lines, gate_lines
-from phi3scaffold.cli.ui.terminal import columns, from_here
+from phi3scaffold.cli.ui.terminal import columns, from_here, print_line
 from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.evaluation.release import Release
 from phi3scaffold.pipeline.events import StageEnded
@@ -70,16 +69,8 @@ class RunSummary:
 
     def print(self) -> None:
         """Print the summary, in colours where the terminal shows them."""
-        lines = self.lines()
-        if not sys.stdout.isatty():
-            print("\n".join(lines))
-            return
-        from rich.console import Console
-
-        console = Console(highlight=False)  # which knows NO_COLOR
-        for line in lines:
-            style = next((style for mark, style in STYLES.items() if mark in line[:20]), None)
-            console.print(line, style=style, markup=False, soft_wrap=True)
+        for line in self.lines():
+            print_line(line, next((STYLES[mark] for mark in STYLES if mark in line[:20]), None))
 
 
 def describe(event: StageEnded) -> str | None:

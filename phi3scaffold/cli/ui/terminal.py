@@ -24,12 +24,23 @@ def has_colour(stream: TextIO) -> bool:
     return can_move(stream) and not os.environ.get("NO_COLOR")
 
 
+def print_line(line: str, style: str | None = None) -> None:
+    """Print a line, in a style of rich's where the terminal shows it."""
+    if not style or not has_colour(sys.stdout):
+        print(line)
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, emoji=False)
+    console.print(line, style=style, markup=False, soft_wrap=True)
+
+
 def discard_output() -> None:
     """Send what is left for standard output nowhere, once nobody reads it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Return the text for standard output: a terminal does not get its control characters."""
     return CONTROLS.sub("\ufffd", text) if sys.stdout.isatty() else text
 
