@@ -67,7 +67,7 @@ def _over_majority(form: FormMetrics, metrics: Metrics) -> float | None:
 RECIPE = "the recipe `fast`: group_size 128 (fine-tuning/README.md: quantize)"
 LIMITS = {
     "truncated_answers": Limit(
-        text="truncated answers: those that do not end by themselves",
+        text="share of answers that do not end by themselves",
         unit="share",
         is_maximum=True,
         default=0.02,
@@ -113,7 +113,7 @@ LIMITS = {
         value=lambda form, metrics: form.perplexity / metrics.forms["adapter"].perplexity,
     ),
     "agreement": Limit(
-        text="agreement with the adapter: share of its tokens that the form would choose, too",
+        text="share of the adapter's tokens that the form would choose, too",
         unit="share",
         is_maximum=False,
         default=0.9,
@@ -173,9 +173,9 @@ def _check(key: str, value: Any, at: str, where: str) -> None:
     is_part = limit.unit in LEAST
     if not (LEAST[limit.unit] <= value <= 1 if is_part else 0 < value < math.inf):
         raise ScaffoldError(
-            f"{value!r} can be no limit of {key}: {limit.text}.",
+            f"{value!r} cannot be a limit of {key} ({limit.text}).",
             where=at,
-            fix="a part of one: 0.02 are 2 %" if is_part else "a number above 0",
+            fix="a part of one: 0.02 is 2 %" if is_part else "a number above 0",
         )
 
 

@@ -152,7 +152,7 @@ def test_free_answers_are_judged_by_rouge(metrics: Metrics) -> None:
         ({"acuracy_lost": 0.1}, "no limit 'acuracy_lost'"),
         ({"agreement": "high"}, "must be a number"),
         ({"agreement": True}, "must be a number"),
-        ({"truncated_answers": 2}, "2 can be no limit of truncated_answers"),
+        ({"truncated_answers": 2}, "2 cannot be a limit of truncated_answers"),
     ],
 )
 def test_a_wrong_limit_is_a_message(given: dict[str, Any], message: str, tmp_path: Path) -> None:
