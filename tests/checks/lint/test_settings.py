@@ -18,7 +18,7 @@ WRONG = [
     ("project.yaml", "target: cpu", "target: cpus", "Unknown target", "target"),
     ("project.yaml", "agreement: 0.9", "agreement: 90", "90 cannot be a limit", "gate.agreement"),
     ("project.yaml", "answers: 0.02", "answers: -1", "-1 cannot be", "gate.truncated_answers"),
-    ("project.yaml", "perplexity_ratio: 1.25", "perplexity_ratio: 0", "0 cannot", "gate.perplexity"),
+    ("project.yaml", "perplexity_ratio: 1.25", "perplexity_ratio: 0", "0 cannot", "gate.perpl"),
     ("datasets/dataset.yaml", "max_tokens: 512", "max_tokens: many", "It must", "max_tokens"),
     ("datasets/dataset.yaml", "long_rows: drop", "long_rows: cut", "Unknown long", "long_rows"),
 ]
