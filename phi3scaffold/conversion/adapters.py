@@ -7,7 +7,6 @@ graph's float type: only the base loses by the quantization.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from phi3scaffold.models.base_model import BASE_WEIGHTS, hash_base_weights
 from phi3scaffold.models.model_folder import take_over
 from phi3scaffold.models.prompt import FILE, Prompt
 from phi3scaffold.pipeline import manifest
-from phi3scaffold.pipeline.hashing import digest
+from phi3scaffold.pipeline.hashing import digest, hash_file
 from phi3scaffold.project.algorithms import ALGORITHMS, algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.olive_config import project_config
@@ -101,11 +100,9 @@ def _take_last_base(project: Project, base_fingerprint: str, out: Path) -> bool:
     files = {last / name: entry for name, entry in record.files.items() if "/" not in name}
     for file, entry in files.items():
         try:
-            with file.open("rb") as stream:
-                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            if hash_file(file) != entry["sha256"]:
+                return False
         except FileNotFoundError:
-            return False
-        if sha256 != entry["sha256"]:
             return False
     take_over(files, out)
     return True

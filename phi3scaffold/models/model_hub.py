@@ -8,7 +8,6 @@ HTTP, so that one cut short goes on where it stopped.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import threading
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from phi3scaffold.models.model_folder import (
     wanted,
 )
 from phi3scaffold.pipeline import environment
+from phi3scaffold.pipeline.hashing import hash_file
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 PART = ".part"
@@ -178,7 +178,7 @@ def _verify(repo: str, folder: Path, files: dict[str, RemoteFile]) -> None:
     for file in files.values():
         path = folder / file.name
         size = path.stat().st_size if path.is_file() else -1
-        if size == file.size and (file.sha256 is None or sha256(path) == file.sha256):
+        if size == file.size and (file.sha256 is None or hash_file(path) == file.sha256):
             continue
         path.unlink(missing_ok=True)
         raise ScaffoldError(
@@ -187,11 +187,6 @@ def _verify(repo: str, folder: Path, files: dict[str, RemoteFile]) -> None:
             fix="run it again: that file is downloaded anew",
             exit_code=FAILED_RUN,
         )
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _cached_commit(repo: str, revision: str) -> str | None:

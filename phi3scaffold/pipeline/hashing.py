@@ -21,6 +21,12 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file, read whole. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 class StatCache:
     """sha256 of files by path, remembered with (size, mtime_ns, inode).
 
@@ -44,8 +50,7 @@ class StatCache:
         known = self._entries.get(str(path))
         if known and known[:3] == stamp:
             return str(known[3])
-        with path.open("rb") as stream:
-            value = hashlib.file_digest(stream, "sha256").hexdigest()
+        value = hash_file(path)
         self._entries[str(path)] = [*stamp, value]
         self._changed = True
         return value

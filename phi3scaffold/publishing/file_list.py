@@ -14,12 +14,13 @@ from phi3scaffold.conversion.form_files import TOKENIZER_FILES
 from phi3scaffold.datasets.private_data import find_secrets
 from phi3scaffold.inference.forms.kinds import KINDS, PUBLISHED, folder_of
 from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.hashing import hash_file
 from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import ROWS_CARD
 from phi3scaffold.project.settings import Project
 from phi3scaffold.publishing import hub_readme
-from phi3scaffold.publishing.permission import changed, check_allowed, digest_of
+from phi3scaffold.publishing.permission import changed, check_allowed
 
 README, DATA = "README.md", "datasets"
 LONGEST_TEXT = 32 << 20  # bytes; a longer file is not searched as a text
@@ -166,7 +167,7 @@ def _read(name: str, path: Path) -> FileToPublish:
     stat = path.stat()  # before its bytes are read, to detect a change meanwhile
     if stat.st_size <= LONGEST_TEXT and _is_text(path):
         return _file(name, path.read_bytes())
-    return FileToPublish(name, path, digest_of(path), stat.st_size, stat.st_mtime_ns)
+    return FileToPublish(name, path, hash_file(path), stat.st_size, stat.st_mtime_ns)
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -242,7 +243,7 @@ def _check_contents(project: Project, file: FileToPublish) -> None:
     if not isinstance(file.content, bytes):
         return
     base = project.base / PurePosixPath(file.name).name
-    if base.name in TOKENIZER_FILES and base.is_file() and digest_of(base) == file.sha256:
+    if base.name in TOKENIZER_FILES and base.is_file() and hash_file(base) == file.sha256:
         return
     text = file.content.decode("utf-8", "replace")
     for number, line in enumerate(text.splitlines(), 1):

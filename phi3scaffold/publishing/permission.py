@@ -12,7 +12,7 @@ from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.evaluation.release import UNKNOWN, Release
 from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.pipeline import manifest
-from phi3scaffold.pipeline.hashing import digest
+from phi3scaffold.pipeline.hashing import digest, hash_file
 from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import METRICS, MODEL_CARD, PROJECT_FILE, RELEASE
@@ -29,7 +29,7 @@ def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = F
     """Refuse what has not passed the release thresholds, or has changed since.
 
     The manifests are compared with each other here, and with the project's own files; files with
-    their manifest where they are read.
+    their manifest where they are read. No cache of hashes is used.
 
     Args:
         project: the project.
@@ -70,7 +70,7 @@ def _check_inputs(project: Project, reader: Manifest, records: Mapping[str, Mani
                 where=STAGES[before].folder(project),
                 fix=f"{RERUN}; it repeats only what has changed",
             )
-        if name.startswith(USER_FILES) and path.is_file() and digest_of(path) != sha:
+        if name.startswith(USER_FILES) and path.is_file() and hash_file(path) != sha:
             raise ScaffoldError(
                 f"{name} has changed since the stage {reader.stage} read it.",
                 where=path,
@@ -135,7 +135,7 @@ def _manifest(folder: Path, missing: str, reads: str | None = None) -> Manifest:
         raise ScaffoldError(missing, where=folder, fix=RERUN)
     if reads is not None:
         try:
-            same = digest_of(folder / reads) == record.files[reads]["sha256"]
+            same = hash_file(folder / reads) == record.files[reads]["sha256"]
         except OSError:
             same = False
         if not same:
@@ -150,14 +150,6 @@ def changed(path: Path) -> ScaffoldError:
         where=path,
         fix=f"{RERUN}, which makes it again",
     )
-
-
-def digest_of(path: Path) -> str:
-    """Return the sha256 of a file, without the cache of hashes: it is about to be published."""
-    import hashlib
-
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Any:

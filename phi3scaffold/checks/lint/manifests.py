@@ -10,12 +10,12 @@ base model).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from phi3scaffold.checks.lint_context import LintContext
 from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.hashing import hash_file
 from phi3scaffold.project.findings import Finding
 
 ID = "L13-manifests"
@@ -55,11 +55,6 @@ def _folder(context: LintContext, folder: Path) -> Iterator[Finding]:
         elif path.stat().st_size != entry["bytes"]:
             what = f"It has {path.stat().st_size} bytes; it was made with {entry['bytes']}."
             yield Finding(ID, "error", what, f"{name}/{file}", again)
-        elif context.deep and _sha256(path) != entry["sha256"]:
+        elif context.deep and hash_file(path) != entry["sha256"]:
             what = "Its content has changed since it was made."
             yield Finding(ID, "error", what, f"{name}/{file}", again)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
