@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phi3scaffold.checks.lint_context import FileChange, LintContext, ignore_list, ignored
-from phi3scaffold.checks.runner import load, run, run_check, title
+from phi3scaffold.checks.runner import load, run_check, run_checks
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import write_whole
 from phi3scaffold.project.findings import Finding
@@ -35,13 +35,7 @@ class LintReport:
 def lint_project(context: LintContext) -> LintReport:
     """Run every check on the project; one that finds nothing is ok."""
     patterns = _ignore_list(context)
-    modules = load("lint")
-    found = run(modules, context)
-    every = [
-        finding
-        for one in modules
-        for finding in found[one.ID] or [Finding(one.ID, "ok", title(one))]
-    ]
+    every = run_checks(load("lint"), context, silence_passes=True)
     left_out = tuple(finding for finding in every if ignored(finding, patterns))
     return LintReport(tuple(one for one in every if one not in left_out), left_out)
 

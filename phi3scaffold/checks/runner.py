@@ -67,23 +67,25 @@ def explain(identity: str) -> str:
     return f"{identity}\n\n{inspect.cleandoc(known[identity].__doc__ or '')}"
 
 
-def run(
+def run_checks(
     modules: Sequence[ModuleType],
     context: Any,
     *,
     crash: State = "error",
+    silence_passes: bool = False,
     offline: bool = False,
     waiting: Waiting | None = None,
-) -> dict[str, list[Finding]]:
+) -> list[Finding]:
     """Run checks on one context: those that need the network side by side, the rest meanwhile.
 
     Args:
         crash: the state of a finding that says that a check itself failed.
+        silence_passes: whether a check without a finding is ok; else it does not apply here.
         offline: skip the checks that need the network.
         waiting: called with the IDs that an answer is still awaited for, whenever that changes.
 
     Returns:
-        ID -> the findings of that check, in the order of `modules`.
+        The findings, in the order of `modules`.
     """
     threads = {one.ID: _Thread(one, context, crash) for one in modules if _seconds(one)}
     if not offline:
@@ -97,7 +99,11 @@ def run(
         if waiting is not None:
             waiting([other for other, one in threads.items() if one.is_alive()])
         found[identity] = thread.result()
-    return {one.ID: found[one.ID] for one in modules}
+    if silence_passes:
+        found |= {
+            one.ID: [Finding(one.ID, "ok", title(one))] for one in modules if not found[one.ID]
+        }
+    return [finding for one in modules for finding in found[one.ID]]
 
 
 def run_check(module: ModuleType, context: Any, crash: State = "error") -> list[Finding]:

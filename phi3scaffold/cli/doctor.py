@@ -43,8 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the checks and print their findings; return 1 if one is an error."""
-    from phi3scaffold.checks.runner import explain, load, relevant
-    from phi3scaffold.checks.runner import run as run_checks
+    from phi3scaffold.checks.runner import explain, load, relevant, run_checks
     from phi3scaffold.project.settings import find_root
     from phi3scaffold.targets.doctor_context import open_context
 
@@ -57,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     context = open_context(args.target, args.model, offline=args.offline, start=start)
     with progress.show(quiet=args.json or not can_move(sys.stderr)) as display:
         display.start("checking")
-        results = run_checks(
+        findings = run_checks(
             relevant(chosen, context),
             context,
             crash="warning",
@@ -66,7 +65,6 @@ def run(args: argparse.Namespace) -> int:
                 0, None, f"waiting for {', '.join(names)}" * bool(names)
             ),
         )
-    findings = [finding for each in results.values() for finding in each]
     if args.json:
         print(json.dumps(_as_json(context, findings), indent=2))
     else:

@@ -65,12 +65,12 @@ class Environment:
         return found
 
     def installed(self, name: str) -> str | None:
-        """The version of a package, or None."""
+        """Return the version of a package, or None."""
         versions = self.recorded.get(normal(name))
         return versions[0] if versions else None
 
     def requires(self, name: str) -> list[str]:
-        """What an installed package says it requires; empty where it is not there."""
+        """Return what an installed package requires; empty where it is not there."""
         for one in _distributions(self.sites):
             if one.name and normal(one.name) == normal(name):
                 return list(one.requires or [])
@@ -85,7 +85,7 @@ class Environment:
 
 
 def environments_of(project: Project | None) -> tuple[Environment, ...]:
-    """The project's environments that are there, else the running Python's."""
+    """Return the project's environments that are there, else the running Python's."""
     setup = project.root / "setup" if project else None
     found = []
     for name, file in FOLDERS.items():
@@ -101,18 +101,18 @@ def environments_of(project: Project | None) -> tuple[Environment, ...]:
 
 
 def read_pins(lines: Iterable[str]) -> dict[str, str]:
-    """Normalized name -> version of every line that is an exact pin."""
+    """Return normalized name -> version of every line that is an exact pin."""
     matches = (PIN.match(line.strip()) for line in lines)
     return {normal(match[1]): match[2] for match in matches if match}
 
 
 def normal(name: str) -> str:
-    """A package's name as indexes compare it: ``Olive_AI`` -> ``olive-ai``."""
+    """Return a package's name as indexes compare it: ``Olive_AI`` -> ``olive-ai``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def same(installed: str, pinned: str) -> bool:
-    """Whether an installed version is the pinned one; ``2.13.0+cpu`` is 2.13.0."""
+    """Tell whether an installed version is the pinned one; ``2.13.0+cpu`` is 2.13.0."""
     return installed == pinned or installed.partition("+")[0] == pinned
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.checks.runner import run
+from phi3scaffold.checks.runner import run_checks
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.targets.doctor_context import open_context
 from tests.checks.doctor.conftest import Make, doctor
@@ -140,9 +140,8 @@ def test_nobody_waits_for_an_answer_that_does_not_come(sound: Make, tmp_path: Pa
     checks = [*hanging, SimpleNamespace(ID="three", check=well, NETWORK_SECONDS=5)]
     waiting: list[list[str]] = []
     begun = time.monotonic()
-    results = run(checks, open_context(), crash="warning", waiting=waiting.append)  # type: ignore[arg-type]
+    found = run_checks(checks, open_context(), crash="warning", waiting=waiting.append)  # type: ignore[arg-type]
     assert time.monotonic() - begun < 5
-    found = [finding for findings in results.values() for finding in findings]
     assert [(one.id, one.state) for one in found] == [
         ("one", "warning"), ("two", "warning"), ("three", "ok"),
     ]  # fmt: skip
