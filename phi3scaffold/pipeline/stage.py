@@ -71,6 +71,29 @@ class Resources:
     seconds: Callable[[Project, int], float] = lambda project, weights: 0.0
 
 
+Curves = dict[str, list[tuple[int, float]]]  # name -> (step, value)
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What of a stage is tracked with MLflow.
+
+    Attributes:
+        metrics: from the facts; its finite numbers are tracked, and with them the stage's time
+            and memory. A name with a slash is whole; any other follows the stage's.
+        curves: from the published folder.
+        tags: from the facts and the published folder.
+        files: names of files in the published folder that are stored.
+        starts_run: whether a run of the pipeline in which it runs is worth a record.
+    """
+
+    metrics: Callable[[Facts], Mapping[str, Any]] = lambda facts: {}
+    curves: Callable[[Path], Curves] = lambda folder: {}
+    tags: Callable[[Facts, Path], dict[str, str]] = lambda facts, folder: {}
+    files: tuple[str, ...] = ()
+    starts_run: bool = False
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage of the pipeline, and all that is said about it.
@@ -95,7 +118,7 @@ class Stage:
         judge: from the facts, the error that a published result may still be; it is raised when
             the stages behind have run, too, and again by every run that finds all up to date.
         summary: from the facts, what came of it in a few words; None where a summary leaves it out.
-        starts_tracking: whether a run in which it runs is worth a record in MLflow.
+        tracking: what is tracked of it; None where there is nothing to compare.
         is_timed: whether its files hold times, or hashes over them, so that no two runs' are equal.
         from_cloud: when what a job made is fetched; never, where the sender has it or can
             download it.
@@ -118,7 +141,7 @@ class Stage:
     check: Callable[[Project], None] = lambda project: None
     judge: Callable[[Facts], ScaffoldError | None] | None = None
     summary: Callable[[Facts], str | None] = lambda facts: ""
-    starts_tracking: bool = False
+    tracking: Tracking | None = None
     is_timed: bool = False
     from_cloud: Literal["always", "on_request", "never"] = "always"
 

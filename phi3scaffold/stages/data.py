@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phi3scaffold.datasets.spec import load_spec
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
 from phi3scaffold.project.layout import ROWS_CARD, ROWS_PAGE
 from phi3scaffold.project.settings import DEMONSTRATION, Project
 
@@ -66,4 +66,5 @@ STAGE = Stage(
     needs_accelerator=False,
     resources=Resources(disk=disk),
     summary=summary,
+    tracking=Tracking(metrics=lambda facts: facts, files=(ROWS_CARD,)),
 )

@@ -11,7 +11,7 @@ from typing import Any
 from phi3scaffold.conversion.form_files import size_of
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
-from phi3scaffold.pipeline.stage import Context, Inputs, Resources, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
 from phi3scaffold.project.files import write_json
 from phi3scaffold.project.layout import ANSWERS, METRICS
 from phi3scaffold.project.settings import Project
@@ -94,6 +94,20 @@ def disk_bytes(project: Project, form: str) -> int:
     return sum(size_of(folder_of(name, project)) for name in needed)
 
 
+TRACKED = (
+    *("accuracy", "macro_f1", "likelihood_accuracy", "exact_match", "rouge_l", "perplexity"),
+    *("truncated_answers", "agreement", "tokens_per_second", "peak_bytes", "disk_bytes"),
+)
+
+
+def tracked_metrics(facts: Facts) -> Facts:
+    """Return how many rows there are, and the metrics of every form by form/metric."""
+    forms = facts.get("forms") or {}
+    return facts | {
+        f"{form}/{name}": values.get(name) for form, values in forms.items() for name in TRACKED
+    }
+
+
 PEAK = 3.3 * GIB  # bytes at most, with a Phi-3-mini
 
 STAGE = Stage(
@@ -106,6 +120,6 @@ STAGE = Stage(
     packages=("torch", "transformers", "peft", "onnxruntime", "onnxruntime-genai", "scikit-learn"),
     resources=Resources(memory=lambda project, weights: memory_for(weights, PEAK)),
     verb_ends_at="report",
-    starts_tracking=True,
+    tracking=Tracking(metrics=tracked_metrics, files=(METRICS,), starts_run=True),
     is_timed=True,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import decimal_size
 from phi3scaffold.project.olive_config import load_config, project_config
@@ -68,5 +68,6 @@ STAGE = Stage(
     needs_torch=True,
     resources=RESOURCES,
     summary=summary,
+    tracking=Tracking(metrics=lambda facts: facts),
     from_cloud="on_request",
 )

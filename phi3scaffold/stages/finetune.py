@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from phi3scaffold.conversion.adapter_file import CONFIG, normalize_config
 from phi3scaffold.conversion.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.models.base_model import BASE_WEIGHTS, Base, hash_base_weights
 from phi3scaffold.pipeline import machine, ranks
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
+from phi3scaffold.pipeline.stage import Context, Curves, Facts, Inputs, Resources, Stage, Tracking
 from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import write_json
@@ -104,6 +107,16 @@ def disk(project: Project, weights: int) -> int:
     return weights // 20
 
 
+def curves(folder: Path) -> Curves:
+    """Return the losses, also of steps before a run was resumed, and of held-out rows."""
+    history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
+    keys = {"loss": "loss", "held_out_loss": "eval_loss"}
+    return {
+        name: [(int(entry["step"]), float(entry[key])) for entry in history if key in entry]
+        for name, key in keys.items()
+    }
+
+
 def summary(facts: Facts) -> str:
     """Return the algorithm, and how long and how well it learned."""
     if not facts.get("steps"):
@@ -129,7 +142,7 @@ STAGE = Stage(
     parallel=True,
     resources=Resources(memory, disk),
     summary=summary,
-    starts_tracking=True,
+    tracking=Tracking(metrics=lambda facts: facts, curves=curves, starts_run=True),
     is_timed=True,
     from_cloud="on_request",
 )

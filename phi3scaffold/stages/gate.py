@@ -14,7 +14,7 @@ from phi3scaffold.evaluation.limits import project_limits
 from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.evaluation.release import Release
 from phi3scaffold.pipeline import manifest
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage, Tracking
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import write_json
 from phi3scaffold.project.layout import METRICS, RELEASE
@@ -63,5 +63,9 @@ STAGE = Stage(
     judge=judge,
     check=check,
     summary=lambda facts: None,
+    tracking=Tracking(
+        tags=lambda facts, folder: {"released": str(facts.get("released")).lower()},
+        files=(RELEASE,),
+    ),
     is_timed=True,
 )

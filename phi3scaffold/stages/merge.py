@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.measured_memory import GIB, memory_for
@@ -51,5 +51,6 @@ STAGE = Stage(
     packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
     needs_torch=True,
     resources=Resources(lambda project, weights: memory_for(weights, PEAK), disk, seconds),
+    tracking=Tracking(metrics=lambda facts: facts),
     from_cloud="on_request",
 )

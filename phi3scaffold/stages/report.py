@@ -5,9 +5,14 @@ It also runs when the gate fails, and shows that.
 
 from __future__ import annotations
 
-from phi3scaffold.pipeline.stage import EARLIER, Context, Facts, Inputs, Stage
+import re
+from pathlib import Path
+
+from phi3scaffold.pipeline.stage import EARLIER, Context, Facts, Inputs, Stage, Tracking
 from phi3scaffold.project.layout import MODEL_CARD, PAGE
 from phi3scaffold.project.settings import Project
+
+NOTE = 5000  # letters of a run's description in MLflow
 
 
 def inputs(project: Project) -> Inputs:
@@ -30,6 +35,15 @@ def run(context: Context) -> Facts:
     return {"page": PAGE}
 
 
+def tags(facts: Facts, folder: Path) -> dict[str, str]:
+    """Return what MLflow shows of a run first: the model card's verdict and evaluation."""
+    card = (folder / MODEL_CARD).read_text(encoding="utf-8")
+    verdict = re.findall(r"^\*\*\w.*\n", card, re.M)
+    evaluation = re.search(r"^## Evaluation\n(.*?)(?=^## |\Z)", card, re.M | re.S)
+    text = "\n".join([*verdict, evaluation[1].strip() if evaluation else ""])
+    return {"mlflow.note.content": text[:NOTE].strip()}
+
+
 STAGE = Stage(
     name="report",
     title="writing the report",
@@ -39,4 +53,5 @@ STAGE = Stage(
     after=(EARLIER,),
     packages=("matplotlib", "jinja2", "huggingface-hub"),
     summary=lambda facts: None,
+    tracking=Tracking(tags=tags, files=(PAGE, MODEL_CARD)),
 )

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
+from collections.abc import Mapping
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -24,6 +25,8 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.reporting import tracking
 from phi3scaffold.reporting.tracking import process, store_path, track_run
+from phi3scaffold.reporting.tracking.measurements import Measurements, measure
+from phi3scaffold.stages import report
 from phi3scaffold.stages.graph import STAGES
 from tests.support.mlflow_server import Server
 
@@ -185,7 +188,7 @@ def test_the_description_is_the_verdict_and_the_comparison(stored: Project) -> N
     told = run.data.tags["mlflow.note.content"]
     for line in ("**Released**", "| onnx | ", "| `over_base` | passed |"):
         assert line in told
-    assert "sha256" not in told and len(told) <= process.NOTE
+    assert "sha256" not in told and len(told) <= report.NOTE
 
 
 @needs_mlflow
@@ -262,7 +265,9 @@ def test_a_store_that_answers_late_gets_all(
         if number in (2, 6):
             store_path(stored).parent.unlink()
             away.rename(store_path(stored).parent)
-        tracker.take(event, time.time())
+        if isinstance(event, StageStarted | StageEnded):
+            stage = STAGES[event.stage]
+        tracker.take(measure(event, stage, stored))
         assert bool(tracker.problem) is (number in (0, 1, 4, 5))
     tracker.end("FINISHED")
     assert not tracker.problem
@@ -286,13 +291,13 @@ def test_two_runs_at_once_share_a_new_store(project: Project) -> None:
 @needs_mlflow
 def test_a_run_that_went_down_with_its_machine_is_not_running(stored: Project) -> None:
     gone, here = process.Tracker(stored), process.Tracker(stored)
-    gone.take(START, 1.0)
-    here.take(START, 2.0)
+    gone.take(Measurements(1.0))
+    here.take(Measurements(2.0))
     assert [run.info.status for run in runs(stored)] == ["RUNNING"] * 2  # both are this process
     client, run = gone._client, gone._run
     host, pid, begun = client.get_run(run).data.tags[process.PROCESS].rsplit(" ", 2)
     client.set_tag(run, process.PROCESS, f"{host} {pid} {int(begun) - 3600}")
-    process.Tracker(stored).take(START, 3.0)
+    process.Tracker(stored).take(Measurements(3.0))
     found = {one.info.run_id: one.info.status for one in runs(stored)}
     assert found.pop(run) == "KILLED"
     assert set(found.values()) == {"RUNNING"}
@@ -333,15 +338,20 @@ def test_the_setting(project: Project) -> None:
         load_project(project.root)
 
 
-def test_what_is_tracked_is_numbers() -> None:
-    assert process.metrics(Step(3, 9, loss=0.5, loss_step=3)) == {"finetune/loss": 0.5}
-    assert process.metrics(Step(3, 9, loss=0.5, loss_step=2)) == {}  # an earlier one
-    assert process.metrics(Step(3, 9, form="onnx")) == {}
-    assert process.metrics(done("evaluate", forms={"onnx": METRICS}, rows=True)) == {
+def test_what_is_tracked_is_numbers(project: Project) -> None:
+    def metrics(event: Event, stage: str) -> Mapping[str, float]:
+        return measure(event, STAGES[stage], project).metrics
+
+    assert metrics(Step(3, 9, loss=0.5, loss_step=3), "finetune") == {"finetune/loss": 0.5}
+    assert metrics(Step(3, 9, loss=0.5, loss_step=2), "finetune") == {}  # an earlier one
+    assert metrics(Step(3, 9, form="onnx"), "evaluate") == {}
+    assert metrics(done("evaluate", forms={"onnx": METRICS}, rows=True), "evaluate") == {
         "evaluate/seconds": 2.0,
         "evaluate/peak_MiB": 5.0,
         "onnx/accuracy": 0.75,
     }
+    assert metrics(done("merge", merge_base="original"), "merge")["merge/seconds"] == 2.0
+    assert metrics(done("gate", checks=3), "gate") == {}
 
 
 def test_no_secret_is_a_parameter(project: Project) -> None:
@@ -350,11 +360,11 @@ def test_no_secret_is_a_parameter(project: Project) -> None:
     project.olive_config.write_text(text.replace('"seed": 42', secrets), encoding="utf-8")
     found = process.parameters(project)
     assert not {"hf_x", "k"} & set(found.values())
-    assert [path.name for path in process.artifacts(project, ())] == ["olive-config.json"]
+    assert process.settings_file(project) == [str(project.olive_config)]
     assert found["finetune.seed"] == "42" and len(found["finetune.note"]) == process.LONGEST
     key = text.replace('"seed": 42', f'"seed": 42, "run_name": "hf_{"abcdefgh" * 4}ab"')
     project.olive_config.write_text(key, encoding="utf-8")
-    assert not list(process.artifacts(project, ()))
+    assert process.settings_file(project) == []
 
 
 @needs_mlflow
@@ -366,7 +376,8 @@ def test_a_run_that_goes_away_without_a_word(stored: Project) -> None:
         "from pathlib import Path\n"
         "from phi3scaffold.project.settings import load_project\n"
         "from phi3scaffold.reporting.tracking import TrackedRun\n"
-        f"record = TrackedRun(load_project(Path({str(project.root)!r})), print, ['finetune'])\n"
+        "from phi3scaffold.stages.graph import STAGES\n"
+        f"record = TrackedRun(load_project(Path({str(project.root)!r})), print, STAGES)\n"
         "from phi3scaffold.pipeline.events import StageStarted\n"
         f"record.take({START!r})\n"
         "import time; time.sleep(1)\n"

@@ -16,15 +16,16 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.pipeline import protocol, ranks
-from phi3scaffold.pipeline.events import Emit, Event, Note, StageEnded, StageStarted, Step, to_json
+from phi3scaffold.pipeline.events import Emit, Event, Note, StageEnded, StageStarted, Step
 from phi3scaffold.pipeline.stage import Stage
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
+from phi3scaffold.reporting.tracking.measurements import measure
 
 URI = "MLFLOW_TRACKING_URI"
 PATIENCE = 60.0  # seconds that a finished run waits, at most, for a slow store
@@ -61,14 +62,13 @@ def track_run(
     if not (project.tracking and first and (here or os.environ.get(URI))):
         yield emit
         return
-    starts = {stage.name for stage in stages.values() if stage.starts_tracking}
-    run = TrackedRun(project, emit, starts)
+    run = TrackedRun(project, emit, stages)
     status = "FAILED"
     try:
         yield run.take
         status = "FINISHED"
     except ScaffoldError:
-        status = "FINISHED" if run.judged else status  # every stage ran; the gate failed
+        status = "FINISHED" if run.has_verdict else status  # every stage ran
         raise
     except KeyboardInterrupt:
         status = "KILLED"
@@ -81,12 +81,13 @@ class TrackedRun:
     """One run of the pipeline and the process that tracks it, if there is anything to track.
 
     Attributes:
-        judged: whether the gate has given its verdict.
+        has_verdict: whether a stage has given its verdict, which may end a run that made it all.
     """
 
-    def __init__(self, project: Project, emit: Emit, starts: Container[str]) -> None:
-        self.project, self.emit, self._starts = project, emit, starts
-        self.judged = False
+    def __init__(self, project: Project, emit: Emit, stages: Mapping[str, Stage]) -> None:
+        self.project, self.emit, self._stages = project, emit, stages
+        self.has_verdict = False
+        self._stage: Stage | None = None  # that runs
         self._before: list[dict[str, Any]] = []
         self._waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
@@ -96,16 +97,21 @@ class TrackedRun:
     def take(self, event: Event) -> None:
         """Hand an event on, and track it where it has something to track."""
         self.emit(event)
-        stage = isinstance(event, StageStarted | StageEnded)
-        self.judged = self.judged or (isinstance(event, StageEnded) and event.stage == "gate")
-        if self._off or not (stage or (isinstance(event, Step) and event.loss is not None)):
+        if isinstance(event, StageStarted | StageEnded):
+            self._stage = self._stages.get(event.stage)
+        elif not (isinstance(event, Step) and event.loss is not None):
             return
-        timed = {**to_json(event), "at": time.time()}
+        if isinstance(event, StageEnded) and self._stage and self._stage.judge:
+            self.has_verdict = True
+        if self._off:
+            return
+        measured = measure(event, self._stage, self.project).to_json()
         if self._process is not None:
-            self._waiting.put(timed)
+            self._waiting.put(measured)
             return
-        self._before.append(timed)
-        if isinstance(event, StageStarted) and event.stage in self._starts:
+        self._before.append(measured)
+        tracking = self._stage.tracking if self._stage else None
+        if isinstance(event, StageStarted) and tracking and tracking.starts_run:
             self._start_process()
 
     def close(self, status: str) -> None:

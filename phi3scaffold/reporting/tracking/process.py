@@ -1,4 +1,4 @@
-"""The process that tracks one run: events come in, MLflow's client does the rest."""
+"""The process that tracks one run: measurements come in, MLflow's client does the rest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,59 +19,21 @@ from typing import Any
 from phi3scaffold import __version__
 from phi3scaffold.datasets.private_data import find_secrets
 from phi3scaffold.pipeline import protocol
-from phi3scaffold.pipeline.events import Event, StageEnded, Step, from_json
 from phi3scaffold.project.errors import FAILED_RUN
 from phi3scaffold.project.files import whole_file
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting.tracking import URI, store_path, tracking_uri, without_credentials
+from phi3scaffold.reporting.tracking.measurements import STEP_METRICS, Measurements
 from phi3scaffold.reporting.training_settings import training_settings
 
-# A metric's name begins with its stage or form: MLflow draws a section for each.
-STEP = ("loss", "tokens_per_second")
-CURVES = {"loss": "finetune/loss", "eval_loss": "finetune/held_out_loss"}
-FORM_METRICS = (
-    *("accuracy", "macro_f1", "likelihood_accuracy", "exact_match", "rouge_l", "perplexity"),
-    *("truncated_answers", "agreement", "tokens_per_second", "peak_bytes", "disk_bytes"),
-)
 MOST = 200  # metrics of one request; Azure ML takes no more
 LONGEST = 250  # letters of a parameter; Azure ML takes 500
 PROCESS = "mlflow.process"  # a tag; MLflow shows none that begin so
-NOTE = 5000  # letters of a run's description
 EVERY = 2.0  # seconds between two requests while a run goes on
 AGAIN = 30.0  # seconds until a store that did not answer is asked again
 # A store that does not answer does not hold a finished run up for long.
 QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-
-
-def metrics(event: Event) -> dict[str, float]:
-    """Return the finite numbers of an event, by their names in MLflow; bytes become MiB.
-
-    A stage without a number among its facts has nothing to compare, and gives none.
-    """
-    values: dict[str, Any] = {}
-    if isinstance(event, Step):
-        if event.loss is None or event.loss_step != event.step:
-            return {}  # the loss of an earlier step, which was tracked then
-        values = {f"finetune/{name}": getattr(event, name) for name in STEP}
-    elif isinstance(event, StageEnded):
-        forms = event.facts.get("forms") or {}
-        if not forms and not any(map(_is_number, event.facts.values())):
-            return {}
-        own = {**event.facts, "seconds": event.seconds, "peak_bytes": event.peak_bytes or None}
-        values = {f"{event.stage}/{name}": value for name, value in own.items()}
-        for form, form_metrics in forms.items():
-            if isinstance(form_metrics, dict):
-                values |= {f"{form}/{name}": form_metrics.get(name) for name in FORM_METRICS}
-    return {
-        name.replace("bytes", "MiB"): float(value) / (2**20 if "bytes" in name else 1)
-        for name, value in values.items()
-        if _is_number(value)
-    }
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
 
 
 def parameters(project: Project) -> dict[str, str]:
@@ -89,30 +51,10 @@ def parameters(project: Project) -> dict[str, str]:
     return {name: value[:LONGEST] for name, value in values.items()}
 
 
-def artifacts(project: Project, stages: Container[str]) -> Iterator[Path]:
-    """Yield the files to store beside the metrics; no models, and none with a secret.
-
-    Args:
-        stages: those that are up to date: files of the others are of an earlier run.
-    """
-    if not find_secrets(project.olive_config.read_text(encoding="utf-8")):
-        yield project.olive_config
-    for stage, name in (
-        ("report", "report/index.html"),
-        ("report", "report/MODEL_CARD.md"),
-        ("evaluate", "evaluation/metrics.json"),
-        ("gate", "release/release.json"),
-        ("data", "data/DATA_CARD.md"),
-    ):
-        if stage in stages and (project.gen / name).is_file():
-            yield project.gen / name
-
-
-def description(card: str) -> str:
-    """Return what MLflow shows of a run first: the model card's verdict and evaluation."""
-    verdict = re.findall(r"^\*\*\w.*\n", card, re.M)
-    evaluation = re.search(r"^## Evaluation\n(.*?)(?=^## |\Z)", card, re.M | re.S)
-    return "\n".join([*verdict, evaluation[1].strip() if evaluation else ""])[:NOTE].strip()
+def settings_file(project: Project) -> list[str]:
+    """Return the file of settings to store beside the metrics; none where it holds a secret."""
+    text = project.olive_config.read_text(encoding="utf-8")
+    return [] if find_secrets(text) else [str(project.olive_config)]
 
 
 class Tracker:
@@ -130,22 +72,28 @@ class Tracker:
         self._own = not self._run  # else another process ends it
         self._is_begun = False
         self._start: int | None = None  # ms since 1970
-        self._stages: set[str] = set()
         self._metrics: list[tuple[str, float, int, int]] = []  # name, value, time in ms, step
         self._tracked: set[tuple[str, int]] = set()  # name, step
         self._tags: dict[str, str] = {}
+        self._files = settings_file(project)
         self._next = 0.0
 
-    def take(self, event: Event, at: float) -> None:
-        """Track an event of the time `at` (seconds since 1970)."""
-        now, step = int(1000 * at), event.step if isinstance(event, Step) else 0
+    def take(self, values: Measurements) -> None:
+        """Track what an event adds."""
+        now = int(1000 * values.at)
         self._start = self._start or now
-        values = metrics(event)
-        self._metrics += [(name, value, now, step) for name, value in values.items()]
-        self._tracked |= {(name, step) for name in values}
-        if isinstance(event, StageEnded):
-            self._stages.add(event.stage)
-            self._read_results(event, now)
+        self._metrics += [(name, one, now, values.step) for name, one in values.metrics.items()]
+        self._tracked |= {(name, values.step) for name in values.metrics}
+        for name, points in values.curves.items():
+            # a job that was restarted has tracked its earlier steps in the same run
+            if self._own or name.rsplit("/")[-1] not in STEP_METRICS:
+                self._metrics += [
+                    (name, value, now, step)
+                    for step, value in points
+                    if math.isfinite(value) and (name, step) not in self._tracked
+                ]
+        self._tags |= values.tags
+        self._files += values.files
         if time.monotonic() >= self._next:
             self.problem = ""
             accepted = self._try(self._send)
@@ -158,8 +106,8 @@ class Tracker:
         self.problem = ""
         if not self._try(self._send):
             return
-        for path in artifacts(self.project, self._stages):
-            if not self._try(partial(self._client.log_artifact, self._run, str(path))):
+        for path in dict.fromkeys(self._files):
+            if not self._try(partial(self._client.log_artifact, self._run, path)):
                 break
         if self._own:
             self._try(partial(self._client.set_terminated, self._run, status))
@@ -175,30 +123,6 @@ class Tracker:
             self.problem = self.problem or f"{type(error).__name__}: {first}"[:LONGEST]
             return False
         return True
-
-    def _read_results(self, event: StageEnded, now: int) -> None:
-        """Read what some stages publish: the verdict, losses that were in no event, the card.
-
-        Such losses are those on held-out rows, and of steps before a run was resumed.
-        """
-        stage = event.stage
-        if stage == "gate":
-            self._tags["released"] = str(event.facts.get("released")).lower()
-        with contextlib.suppress(OSError, ValueError):
-            if stage == "finetune":
-                history = json.loads((self.project.adapter / "history.json").read_text("utf-8"))
-                # a job that was restarted has tracked its earlier steps in the same run
-                curves = CURVES if self._own else {"eval_loss": CURVES["eval_loss"]}
-                self._metrics += [
-                    (name, float(entry[key]), now, int(entry["step"]))
-                    for key, name in curves.items()
-                    for entry in history
-                    if math.isfinite(entry.get(key, math.nan))
-                    and (name, int(entry["step"])) not in self._tracked
-                ]
-            if stage == "report":
-                card = (self.project.report / "MODEL_CARD.md").read_text("utf-8")
-                self._tags["mlflow.note.content"] = description(card)
 
     def _send(self) -> None:
         from mlflow.entities import Metric, RunTag
@@ -327,7 +251,7 @@ def _start_time(pid: int) -> int:
 
 
 def main() -> int:
-    """Track the events that come in, to their end; send what went wrong."""
+    """Track the measurements that come in, to their end; send what went wrong."""
     outlet = protocol.take_stdout()
     tracker = Tracker(Project.from_json(protocol.work()))
     if hasattr(os, "nice"):
@@ -340,8 +264,8 @@ def main() -> int:
     for message in protocol.read(sys.stdin.buffer):
         if "end" in message:
             ended = message["end"]
-        elif (event := from_json(message)) is not None:
-            tracker.take(event, message["at"])
+        else:
+            tracker.take(Measurements(**message))
     tracker.end(ended)
     if not tracker.problem:
         return 0
