@@ -108,7 +108,7 @@ def run_passes(
     trained: TrainingResult | None = None
     for index, name in enumerate(names):
         last = index == len(names) - 1
-        folder = out if last else scratch / name
+        folder = out if last else scratch / "passes" / name
         folder.mkdir(parents=True, exist_ok=True)
         settings = run_config.passes[name][0]
         pass_ = _create_pass(settings, accelerator)
