@@ -100,7 +100,7 @@ def _take_last_base(project: Project, base_fingerprint: str, out: Path) -> bool:
     files = {last / name: entry for name, entry in record.files.items() if "/" not in name}
     for file, entry in files.items():
         try:
-            if hash_file(file) != entry["sha256"]:
+            if hash_file(file) != entry.sha256:
                 return False
         except FileNotFoundError:
             return False

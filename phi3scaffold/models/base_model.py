@@ -49,5 +49,5 @@ def hash_base_weights(project: Project) -> str | None:
     record = manifest.read(project.base)
     if record is None:
         return None
-    weights = {name: file["sha256"] for name, file in record.files.items() if is_weights(name)}
+    weights = {name: file.sha256 for name, file in record.files.items() if is_weights(name)}
     return digest(weights)

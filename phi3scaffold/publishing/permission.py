@@ -135,7 +135,7 @@ def _manifest(folder: Path, missing: str, reads: str | None = None) -> Manifest:
         raise ScaffoldError(missing, where=folder, fix=RERUN)
     if reads is not None:
         try:
-            same = hash_file(folder / reads) == record.files[reads]["sha256"]
+            same = hash_file(folder / reads) == record.files[reads].sha256
         except OSError:
             same = False
         if not same:

@@ -88,7 +88,7 @@ def _forms(project: Project) -> dict[str, dict[str, Any]]:
     made = {name: manifest.read(folder_of(name, project)) for name in FORMS if name != "base"}
     return {
         name: {
-            "bytes": sum(int(file["bytes"]) for file in one.files.values()),
+            "bytes": one.total_bytes,
             "files": len(one.files),
             "sha256": one.content,
         }

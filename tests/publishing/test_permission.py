@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ def made_again(folder: Path) -> None:
     """Let the manifest say what lies in the folder, as a stage would that made it."""
     cache = StatCache(folder / "none")
     found = json.loads((folder / manifest.NAME).read_text())
-    found["files"] = manifest.list_files(folder, cache)
+    entries = manifest.list_files(folder, cache)
+    found["files"] = {name: asdict(entry) for name, entry in entries.items()}
     (folder / manifest.NAME).write_text(json.dumps(found))
 
 

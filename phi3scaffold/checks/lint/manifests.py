@@ -52,9 +52,9 @@ def _folder(context: LintContext, folder: Path) -> Iterator[Finding]:
         path = folder / file
         if not path.is_file():
             yield Finding(ID, "error", "It is gone.", f"{name}/{file}", again)
-        elif path.stat().st_size != entry["bytes"]:
-            what = f"It has {path.stat().st_size} bytes; it was made with {entry['bytes']}."
+        elif path.stat().st_size != entry.bytes:
+            what = f"It has {path.stat().st_size} bytes; it was made with {entry.bytes}."
             yield Finding(ID, "error", what, f"{name}/{file}", again)
-        elif context.deep and hash_file(path) != entry["sha256"]:
+        elif context.deep and hash_file(path) != entry.sha256:
             what = "Its content has changed since it was made."
             yield Finding(ID, "error", what, f"{name}/{file}", again)

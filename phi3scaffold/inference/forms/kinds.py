@@ -61,7 +61,7 @@ class FormKind:
         record = manifest.read(folder)
         for file, entry in record.files.items() if record else ():
             path = folder / file
-            if not path.is_file() or path.stat().st_size != entry["bytes"]:
+            if not path.is_file() or path.stat().st_size != entry.bytes:
                 what = (
                     "is missing" if not path.is_file() else "has another size than when it was made"
                 )

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from phi3scaffold.pipeline import atomic_publish, manifest
@@ -92,7 +92,7 @@ def _fetch_folder(container: Any, prefix: str, folder: Path, room: Path, emit: E
         and manifest.first_difference(folder, expected, StatCache(room / "none")) is None
     ):
         return 0
-    total = sum(entry["bytes"] for entry in expected.files.values())
+    total = expected.total_bytes
     _check_room(folder, total)
     begun = time.monotonic()
     emit(StageStarted("fetch", f"bringing back {folder.name}"))
@@ -111,7 +111,7 @@ def _fetch_folder(container: Any, prefix: str, folder: Path, room: Path, emit: E
                     emit(Bytes(folder.name, done, total))
         except ResourceNotFoundError:
             raise _refused(prefix, name, "is missing") from None
-        if sha256.hexdigest() != entry["sha256"]:
+        if sha256.hexdigest() != entry.sha256:
             raise _refused(prefix, name, "is not what the manifest says")
     (out / manifest.NAME).write_bytes(text)
     atomic_publish.publish(out, folder, room)
@@ -122,15 +122,9 @@ def _fetch_folder(container: Any, prefix: str, folder: Path, room: Path, emit: E
 def _read(text: bytes, prefix: str) -> manifest.Manifest:
     """Return the manifest; its names stay inside the folder. Raises ScaffoldError."""
     try:
-        content = manifest.Manifest(**json.loads(text))
-        for name, entry in content.files.items():
-            path = PurePosixPath(name)
-            inside = not path.is_absolute() and ".." not in path.parts and "\\" not in name
-            if not inside or not isinstance(entry["sha256"], str) or entry["bytes"] < 0:
-                raise ValueError(name)
+        return manifest.Manifest.from_json(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError):
         raise _refused(prefix, manifest.NAME, "cannot be understood") from None
-    return content
 
 
 def _check_room(folder: Path, needed: int) -> None:

@@ -12,7 +12,7 @@ from phi3scaffold import generator
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.model_folder import check_model_folder
 from phi3scaffold.pipeline.atomic_publish import copy_whole
-from phi3scaffold.pipeline.manifest import Manifest
+from phi3scaffold.pipeline.manifest import FileEntry, Manifest
 from phi3scaffold.pipeline.manifest import write as write_manifest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
@@ -89,12 +89,12 @@ def test_a_form_is_handed_over_with_its_manifest_last(tmp_path: Path) -> None:
     made = tmp_path / "gen-model" / "adapter"
     made.mkdir(parents=True)
     (made / "a.bin").write_text("one")
-    files = {"a.bin": {"sha256": "1", "bytes": 3}}
+    files = {"a.bin": FileEntry("1", 3)}
     write_manifest(made, Manifest("finetune", "x", {}, {}, files))
     there = tmp_path / "results" / "adapter"
     copy_whole(made, there)
     assert {path.name for path in there.iterdir()} == {"a.bin", "manifest.json"}
-    files = {"a.bin": {"sha256": "2", "bytes": 3}, "missing.bin": {"sha256": "3", "bytes": 1}}
+    files = {"a.bin": FileEntry("2", 3), "missing.bin": FileEntry("3", 1)}
     write_manifest(made, Manifest("finetune", "y", {}, {}, files))
     with pytest.raises(FileNotFoundError):
         copy_whole(made, there)
