@@ -33,9 +33,9 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 
 def project_prompt(project: Project) -> Prompt:
     """Return the prompt that a project trains with, of its dataset.yaml and base tokenizer."""
-    from phi3scaffold.datasets.rendering import load_tokenizer, stop_ids
     from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.models.base_model import Base
+    from phi3scaffold.models.chat_template import load_tokenizer, stop_ids
     from phi3scaffold.models.templates import columns_of
 
     spec = load_spec(project.dataset_yaml)

@@ -6,19 +6,15 @@ to stop; on nothing else.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow
 from phi3scaffold.datasets.truncation import Shortener
+from phi3scaffold.models.chat_template import encode, load_tokenizer, render_chat
 from phi3scaffold.models.prompt import Prompt, special_tokens
-from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 IGNORE = -100  # what torch's cross entropy leaves out
 
@@ -50,23 +46,6 @@ class Layout(NamedTuple):
 
     marks: int
     answers: list[tuple[int, list[int]]]
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder, from local files only."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-
-
-def template(tokenizer: PreTrainedTokenizerBase, messages: list[Message], ask: bool) -> str:
-    """The conversation as text; with `ask`, up to where the assistant begins to answer."""
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask))
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, messages: list[Message], ask: bool) -> list[int]:
-    """Token ids of `template`'s text."""
-    return tokenizer.encode(template(tokenizer, messages, ask), add_special_tokens=False)
 
 
 class Renderer:
@@ -111,7 +90,7 @@ class Renderer:
         """Whether the row keeps within the limit."""
         if self._surely_too_long(row):
             return False
-        return len(encode(self.tokenizer, row.messages, ask=False)) <= self.max_tokens
+        return len(encode(self.tokenizer, row.messages, to_answer=False)) <= self.max_tokens
 
     def _fitting(self, row: Conversation, made: Rendered | None) -> Rendered | DroppedRow:
         if made is not None and len(made.input_ids) <= self.max_tokens:
@@ -133,7 +112,7 @@ class Renderer:
     def _samples(self, rows: Sequence[Conversation]) -> list[Rendered]:
         for row in rows:
             self._refuse_lost_system(row)
-        texts = [template(self.tokenizer, row.messages, ask=False) for row in rows]
+        texts = [render_chat(self.tokenizer, row.messages, to_answer=False) for row in rows]
         return list(map(self._sample, rows, texts, self._encode(texts)))
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
@@ -150,7 +129,7 @@ class Renderer:
         end = 0
         for turn, (before, gap) in zip(answers(row), layout.answers, strict=True):
             start = marks[before - 1] + 1 + len(gap)
-            prefix = template(self.tokenizer, row.messages[:turn], ask=True)
+            prefix = render_chat(self.tokenizer, row.messages[:turn], to_answer=True)
             if not text.startswith(prefix) or ids[start - len(gap) : start] != gap:
                 raise ScaffoldError(
                     "The chat template renders the prompt differently once the answer stands "
@@ -180,7 +159,7 @@ class Renderer:
             plain = [{"role": role, "content": "x"} for role in roles]
             found = []
             for turn in answers(row):
-                prefix = encode(self.tokenizer, plain[:turn], ask=True)
+                prefix = encode(self.tokenizer, plain[:turn], to_answer=True)
                 marks = [i for i, token in enumerate(prefix) if token in self._special_ids]
                 if not marks:
                     raise ScaffoldError(
@@ -189,7 +168,7 @@ class Renderer:
                         fix="use the model's original tokenizer and chat template",
                     )
                 found.append((len(marks), prefix[marks[-1] + 1 :]))
-            whole = self._count_marks(encode(self.tokenizer, plain, ask=False))
+            whole = self._count_marks(encode(self.tokenizer, plain, to_answer=False))
             self._layouts[roles] = Layout(whole, found)
         return self._layouts[roles]
 
@@ -209,8 +188,8 @@ class Renderer:
         first, *others = row.messages
         if first["role"] != "system" or first["content"] == self._kept_system:
             return
-        without = template(self.tokenizer, others, ask=False)
-        if template(self.tokenizer, row.messages, ask=False) == without:
+        without = render_chat(self.tokenizer, others, to_answer=False)
+        if render_chat(self.tokenizer, row.messages, to_answer=False) == without:
             raise ScaffoldError(
                 "The model's chat template leaves system prompts out.",
                 where=row.place,
@@ -231,32 +210,3 @@ def _forged(row: Conversation) -> ScaffoldError:
 def answers(row: Conversation) -> list[int]:
     """The turns that are trained."""
     return [turn for turn, message in enumerate(row.messages) if message["role"] == "assistant"]
-
-
-def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The id that ends an assistant's turn, read off the chat template."""
-    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    ids = encode(tokenizer, messages, ask=False)
-    start = len(encode(tokenizer, messages[:1], ask=True))
-    names = special_tokens(Path(tokenizer.name_or_path))
-    special = set(tokenizer.convert_tokens_to_ids(list(names)))
-    end = next((index for index in range(start, len(ids)) if ids[index] in special), start)
-    if end > start:
-        return ids[end]
-    raise ScaffoldError(
-        "The chat template ends the assistant's turn with no special token.",
-        fix="use the model's original tokenizer and chat template",
-    )
-
-
-def stop_ids(tokenizer: PreTrainedTokenizerBase, folder: Path) -> list[int]:
-    """Where generation stops: the end of the turn, and the model's own end-of-text ids."""
-    stops = {end_of_turn(tokenizer)}
-    if tokenizer.eos_token_id is not None:
-        stops.add(tokenizer.eos_token_id)
-    for name in ("generation_config.json", "config.json"):
-        file = folder / name
-        if file.is_file():
-            value = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
-            stops.update(value if isinstance(value, list) else [value] if value is not None else [])
-    return sorted(stop for stop in stops if 0 <= stop < len(tokenizer))

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared
-from phi3scaffold.datasets.rendering import IGNORE, load_tokenizer
+from phi3scaffold.datasets.rendering import IGNORE
 from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.models.chat_template import load_tokenizer
 from phi3scaffold.pipeline.events import Step
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import ROWS_REPORT

@@ -10,16 +10,9 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow
-from phi3scaffold.datasets.rendering import (
-    IGNORE,
-    Rendered,
-    Renderer,
-    encode,
-    end_of_turn,
-    load_tokenizer,
-    stop_ids,
-)
+from phi3scaffold.datasets.rendering import IGNORE, Rendered, Renderer
 from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.models.chat_template import encode, end_of_turn, load_tokenizer, stop_ids
 from phi3scaffold.models.templates import fill
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -69,7 +62,7 @@ def test_every_answer_of_a_conversation_is_trained(tokenizer) -> None:
 )
 def test_the_prompt_is_what_inference_asks(tokenizer, text: str) -> None:
     row = conversation(text, "x")
-    asked = encode(tokenizer, row.messages[:1], ask=True)
+    asked = encode(tokenizer, row.messages[:1], to_answer=True)
     assert one(tokenizer, row).input_ids[: len(asked)] == asked
 
 
@@ -161,7 +154,7 @@ def test_a_shortened_row_is_asked_as_it_was_trained() -> None:
     renderer = Renderer(tiny_folder(), 60, "truncate", "Sort this {kind}: {text}\nTone:")
     (row,) = renderer.render([long_row(100)])
     assert isinstance(row, Rendered)
-    asked = encode(renderer.tokenizer, row.conversation.messages[:-1], ask=True)
+    asked = encode(renderer.tokenizer, row.conversation.messages[:-1], to_answer=True)
     assert row.input_ids[: len(asked)] == asked
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.datasets.rendering import encode, load_tokenizer
 from phi3scaffold.inference.forms import open_form
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.genai import _threads
 from phi3scaffold.inference.forms.kinds import FORMS
+from phi3scaffold.models.chat_template import encode, load_tokenizer
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 
@@ -48,7 +48,9 @@ def test_all_forms_make_the_prompt_tokens_of_training(
         form = opened(name)
         made[name] = form.encode(form.prompt.messages(text))
     assert made["onnx"] == made["merged"] == made["adapter"] == made["base"]
-    assert made["onnx"] == encode(load_tokenizer(form.folder), form.prompt.messages(text), ask=True)
+    assert made["onnx"] == encode(
+        load_tokenizer(form.folder), form.prompt.messages(text), to_answer=True
+    )
     assert len(made["onnx"]) > 4
 
 

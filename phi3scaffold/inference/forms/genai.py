@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.json_schema import BadSchema, grammar
 from phi3scaffold.inference.sampling import GREEDY, Sampling
+from phi3scaffold.models.chat_template import render_chat
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.models.templates import Message
 from phi3scaffold.pipeline.environment import physical_cores
@@ -92,7 +93,7 @@ class GenaiForm(Form):
             yield row[0]
 
     def _encode(self, messages: list[Message]) -> list[int]:
-        text = self._tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
+        text = render_chat(self._tokenizer, messages, to_answer=True)
         if self._white_space:
             text = self._white_space.sub(r"\1", text)
         return self._encode_text(text)

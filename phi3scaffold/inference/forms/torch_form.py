@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.inference.forms.form import BATCH_TOKENS, Form
 from phi3scaffold.inference.sampling import GREEDY, Sampling
+from phi3scaffold.models.chat_template import render_chat
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -98,10 +99,7 @@ class TorchForm(Form):
         self._model = None
 
     def _encode(self, messages: list[Message]) -> list[int]:
-        text = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        return self._encode_text(text)
+        return self._encode_text(render_chat(self._tokenizer, messages, to_answer=True))
 
     def _encode_text(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))

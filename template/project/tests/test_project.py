@@ -116,7 +116,7 @@ class Prompt(unittest.TestCase):
         if not (ROOT / "model-cache" / "base" / "tokenizer.json").is_file():
             self.skipTest("no base model yet: `phi3scaffold model` fetches it")
         try:
-            from phi3scaffold.datasets.rendering import load_tokenizer
+            from phi3scaffold.models.chat_template import load_tokenizer
         except ImportError:
             self.skipTest("the training packages are not installed here")
         from phi3scaffold.datasets.conversations import Conversation, conversation

@@ -57,7 +57,7 @@ def test_dataset_yaml_has_changed_since(tiny_copy: Path) -> None:
 @pytest.mark.parametrize("name", ["phi-3.5-mini", "phi-4-mini", "phi-3-medium-4k"])
 def test_the_light_way_to_the_stop_tokens_is_the_runtimes(name: str, tmp_path: Path) -> None:
     """For each kind of tokenizer and chat template of the catalogue."""
-    from phi3scaffold.datasets.rendering import load_tokenizer, stop_ids
+    from phi3scaffold.models.chat_template import load_tokenizer, stop_ids
 
     features = FEATURES[name]
     if features.byte_level:
