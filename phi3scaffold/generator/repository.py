@@ -28,12 +28,12 @@ def first_commit(folder: Path, destination: Path) -> str | None:
         OSError: the disk is full.
     """
     if not have_git():
-        return "git is not installed, so there is no repository; `git init` later"
+        return "git is not installed, so there is no repository; run `git init` later"
     above = _nearest(destination.parent)
     if _ok(above, "rev-parse", "--is-inside-work-tree") and not _ok(
         above, "check-ignore", "-q", str(destination)
     ):
-        return "the folder lies in a git repository already, so it has none of its own"
+        return "the folder is inside a git repository already, so it has none of its own"
     options: list[str] = []
     for key, value in FALLBACK.items():
         if not _ok(folder, "config", "--get", key):
@@ -42,7 +42,7 @@ def first_commit(folder: Path, destination: Path) -> str | None:
     options += ["-c", f"core.hooksPath={os.devnull}", "-c", "commit.gpgsign=false"]
     _run(folder, "init", "-q", "-b", "main")
     _run(folder, "add", "-A")
-    _run(folder, *options, "commit", "-q", "-m", "Project made by phi3scaffold new")
+    _run(folder, *options, "commit", "-q", "-m", "Generate the project with phi3scaffold new")
     return None
 
 

@@ -26,19 +26,19 @@ REGISTRY = f"{JOB}inputs.model.path"
 OPTION = "--"
 
 PINS = "setup/conda.yaml has the packages of the job, and fine-tuning/job.yml its image"
-SDK = "Azure's own libraries wait and try again by themselves"
+SDK = "Azure's libraries retry by themselves"
 ROWS = "the runtime packs whole rows and masks the question itself"
-MEASURED = "some held-out rows are measured while it trains, all by `phi3scaffold evaluate`"
-CHECKPOINTS = "training keeps checkpoints of its own: checkpoint_minutes in project.yaml"
+MEASURED = "training evaluates some held-out rows, `phi3scaffold evaluate` all of them"
+CHECKPOINTS = "training has its own checkpoints: checkpoint_minutes in project.yaml"
 PLACES = "everything is written below gen-model/"
 LOADED = "the runtime loads the weights, in the training pass's torch_dtype"
-REMOTE = "code from the hub is never run; Phi-3 is a model of transformers itself"
-GATE = "`phi3scaffold evaluate` and project.yaml's gate measure what ships"
+REMOTE = "code from the hub is never run; transformers has this architecture"
+GATE = "`phi3scaffold evaluate` and the release thresholds in project.yaml do this"
 CONVERTED = "ModelBuilder converts and optimizes in one pass"
-ROUNDED = "the quantizer before ModelBuilder rounds: --quantizer, --recipe, --precision"
+ROUNDED = "a quantizer runs before ModelBuilder: --quantizer, --recipe, --precision"
 BUILT = "ModelBuilder makes what the runtime needs"
-COMMENT = "in a comment there; without it the weights come from the hub"
-ELSEWHERE = "nothing that trains uses this one"
+COMMENT = "in a comment there; otherwise the weights come from the hub"
+ELSEWHERE = "no training pass uses it"
 ENGINE = "the pipeline runs the passes itself, with its own cache"
 CODE = "code of the old project; rows are described in datasets/dataset.yaml"
 ORT = "Olive removed its ONNX Runtime trainer"
@@ -52,7 +52,7 @@ WORKSPACE = {
 
 
 class Rule(NamedTuple):
-    """What becomes of a field."""
+    """How a field is converted."""
 
     at: str = ""
     why: str = ""
@@ -95,7 +95,7 @@ FIELDS: dict[str, Rule] = {
     **{f"model.{name}.revision": Rule(f"{PROJECT}model.revision", convert=to.text)
        for name in ("load_kwargs", "hf_config.load_kwargs", "hf_config.from_pretrained_args",
                     "hf_config.model_loading_args")},
-    **_gone("a project trains its adapter from the base on", "model.adapter_path", look=True),
+    **_gone("training starts from the base model", "model.adapter_path", look=True),
     **_gone("Olive recognizes an MLflow folder by itself", "model.model_file_format"),
     **_gone(
         REMOTE,
@@ -162,9 +162,9 @@ FIELDS: dict[str, Rule] = {
         "pre_process.source_max_len": Rule(f"{DATASET}max_tokens", convert=to.whole),
         "pre_process.max_seq_len": Rule(f"{DATASET}max_tokens", convert=to.whole),
         "load.subset": Rule(f"{DATASET}files.train", "the files of that part", sources.part),
-        **_gone("whole files are read; keep the rows that you want in them",
+        **_gone("whole files are read; remove the rows that you do not want",
                 "load.col_filters.*", "pre_process.max_samples", look=True),
-        **_gone("the rows' own files say what they are", "load.type"),
+        **_gone("the format follows from the file's ending", "load.type"),
         **_gone("the token comes from HF_TOKEN or the hub's login", "load.token",
                 "load.use_auth_token"),
         **_gone(REMOTE, "load.trust_remote_code", "pre_process.trust_remote_code"),

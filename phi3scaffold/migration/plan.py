@@ -1,4 +1,4 @@
-"""What becomes of each field of an old config, and of the project that they make together."""
+"""How each field of an old config is converted, and the project that follows from them."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ FILES = ("data_files.train", "data_files", "data_dir")
 
 @dataclass(frozen=True)
 class FieldOutcome:
-    """What becomes of one field.
+    """How one field is converted.
 
     Attributes:
         name: its path, ``passes.lora.config.lora_r``.
         line: where it stands.
         fate: kept, renamed, moved, dropped or unknown.
         at: where it stands now, ``FILE: KEY`` or ``--OPTION``; empty when it is gone.
-        value: what stands there now.
-        why: for a field that is gone, or that says something else now.
-        look: whether something was lost that the person may want to see to.
+        value: the value there.
+        why: for a field that is dropped or changed.
+        look: whether something was lost that needs attention.
     """
 
     name: str
@@ -61,15 +61,15 @@ class FieldOutcome:
 
 @dataclass(frozen=True)
 class MigrationPlan:
-    """A project to make.
+    """A project to generate.
 
     Attributes:
         outcomes: one for each field, in file order.
         values: `FieldOutcome.at` -> value.
-        answers: for `new`; what nothing says is left to the template.
+        answers: for `new`; the template has defaults for the rest.
         data: the rows: a path or several, a name on the hub, or None for samples.
-        part: the subset of a data set on the hub, or None.
-        added: what the old file says nowhere, and why it is needed.
+        part: the subset of a dataset on the hub, or None.
+        added: what the old file lacks, and why it is needed.
     """
 
     outcomes: tuple[FieldOutcome, ...]
@@ -168,14 +168,14 @@ def _outcome(leaf: Leaf, address: str, context: MigrationContext) -> FieldOutcom
     if rule is None and empty and has_below(address):
         return replace(gone, why="empty")
     if rule is None:
-        why = "not in the table of Olive's fields; look whether you need it"
+        why = "not a known field of Olive; check whether you need it"
         return replace(gone, fate=UNKNOWN, why=why, look=True)
     if empty:
         return replace(gone, why=rule.why if not rule.at else "empty")
     if is_placeholder(leaf.value):
         instead = "the template's own stays" if rule.at else f"not needed: {rule.why}"
         if rule.at in (TRAIN, CLOUD_ROWS):
-            instead = "sample rows stand in, --data ROWS gives yours"
+            instead = "sample rows are used instead; use --data ROWS for yours"
         return replace(gone, why=f"a placeholder; {instead}", look=bool(rule.at))
     try:
         value = rule.convert(leaf.value, context)
@@ -224,19 +224,21 @@ def _without_cloud(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcom
     if outcome.at != CLOUD_ROWS:
         return outcome
     values.pop(CLOUD_ROWS, None)
-    return _gone(outcome, "without a text_template nobody knows its columns", look=True)
+    return _gone(outcome, "without a text_template its columns are unknown", look=True)
 
 
 def _without_rows(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome:
     """Sample rows have columns of their own."""
     if outcome.at == HELD_OUT:
         values.pop(HELD_OUT, None)
-        return _gone(outcome, "sample rows stand in, with held-out rows of their own; --data ROWS")
+        return _gone(
+            outcome, "sample rows are used instead, with their own held-out rows; --data ROWS"
+        )
     if outcome.at == TURNS:
         user, assistant, _ = values.pop(TURNS)
         return _gone(
             outcome,
-            f"sample rows stand in; with --data ROWS it becomes user {user!r} and "
+            f"sample rows are used instead; with --data ROWS it becomes user {user!r} and "
             f"assistant {assistant!r}",
             look=True,
         )

@@ -186,7 +186,7 @@ def test_from_an_installed_wheel(
     before = snapshot(project)
     run("0.3.0", "update", cwd=project)
     text = (project / "Makefile").read_text()
-    assert "## all goals" in text
+    assert "## all targets" in text
     assert text.endswith("# mine\n")
     (wheel,) = (project / "setup").glob("*.whl")
     assert wheel.name.startswith("phi3scaffold-0.3.0+")

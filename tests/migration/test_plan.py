@@ -214,10 +214,14 @@ GONE: list[tuple[str, str, str]] = [
     ("toolkit-0.3.json", "passes.qlora.config.training_args.max_steps", "num_train_epochs"),
     ("toolkit-0.3.json", "data_configs.code_train.user_script", "code of the old project"),
     ("toolkit-0.7.json", "data_configs[0].load_dataset_config.split", "names the held-out rows"),
-    ("toolkit-0.7.json", "data_configs[2].type", "nothing that trains"),
+    ("toolkit-0.7.json", "data_configs[2].type", "no training pass"),
     ("toolkit-0.7.json", "passes.conversion.target_opset", "ModelBuilder converts"),
     ("toolkit-0.7.json", "passes.extract.make_inputs", "phi3scaffold adapters"),
-    ("toolkit-0.7.json", "evaluators.common.metrics[0].sub_types[0].goal.value", "gate"),
+    (
+        "toolkit-0.7.json",
+        "evaluators.common.metrics[0].sub_types[0].goal.value",
+        "release thresholds",
+    ),
     ("toolkit-0.7.json", "search_strategy.search_algorithm", "nothing is searched"),
     ("messy.json", "output_dir", "gen-model"),
 ]

@@ -74,7 +74,7 @@ def releases(folder: Path) -> dict[str, Release]:
 
 def _second(source: Path) -> None:
     project = source / "project"
-    _sub(project / "Makefile.jinja", "## this list", "## every goal")
+    _sub(project / "Makefile.jinja", "## list the targets", "## list all targets")
     _sub(project / "README.md.jinja", "## Use it", "## How to use it")
     _sub(project / "inferences" / "onnx.py", '"""Answer', '"""Newer: answer')
     _sub(project / "project.yaml.jinja", r"(?m)^evaluate:", "measure:")
@@ -96,7 +96,7 @@ def _second(source: Path) -> None:
 
 def _third(source: Path) -> None:
     project = source / "project"
-    _sub(project / "Makefile.jinja", "## every goal", "## all goals")
+    _sub(project / "Makefile.jinja", "## list all targets", "## all targets")
     _sub(project / "README.md.jinja", "## How to use it", "## Usage")
     _sub(project / "inferences" / "onnx.py", '"""Newer: answer', '"""Newest: answer')
     (project / "needs").mkdir()

@@ -69,7 +69,7 @@ def round_base(model, settings):
 
 
 def fill(prompt, texts, folder):
-    """The messages of one prompt: each text fills one column, in the order of prompt.json."""
+    """Return the messages of one prompt: each text fills a column, in the order of prompt.json."""
     if len(texts) != len(prompt["columns"]):
         sys.exit("error: give one text for each of: " + ", ".join(prompt["columns"]))
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))

@@ -1,5 +1,5 @@
-# Makes the environment of this project and installs the pinned packages and the runtime.
-# Run it again whenever setup/ has changed.
+# Creates the environment of this project and installs the pinned packages and the runtime.
+# Run it again after setup/ has changed.
 # powershell -ExecutionPolicy Bypass -File setup\setup.ps1 [-Python C:\path\python.exe]
 param([string]$Python = "")
 $ErrorActionPreference = "Stop"
@@ -17,19 +17,19 @@ if (-not $Python) {
     }
 }
 if (-not $Python -or -not (Test-Fits $Python)) {
-    [Console]::Error.WriteLine("error: Python 3.11, 3.12 or 3.13 is needed; -Python names it")
+    [Console]::Error.WriteLine("error: Python 3.11, 3.12 or 3.13 is required; name it with -Python")
     exit 2
 }
 
 $wheel = Get-ChildItem "setup\phi3scaffold-*.whl" -ErrorAction SilentlyContinue | Select-Object -Last 1
 if (-not $wheel) {
     [Console]::Error.WriteLine("error: the runtime's wheel is missing from setup\")
-    [Console]::Error.WriteLine("  (a demonstration project's is not in git; phi3scaffold update writes it again)")
+    [Console]::Error.WriteLine("  (that of a demonstration project is not in git; phi3scaffold update restores it)")
     exit 2
 }
 
 function New-Environment([string]$Folder, [string]$Requirements) {
-    Write-Output "Making $Folder with the packages of $Requirements"
+    Write-Output "Creating $Folder with the packages of $Requirements"
     & $Python -m venv $Folder
     if ($LASTEXITCODE -ne 0) { exit 1 }
     $pip = @("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
@@ -40,4 +40,4 @@ function New-Environment([string]$Folder, [string]$Requirements) {
 }
 
 New-Environment ".venv" "setup\requirements.txt"
-Write-Output "Done. README.md says what to do next."
+Write-Output "Done. README.md describes the next steps."

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv in the project's folder and installs the pinned packages and the runtime into it.
-# Run it again whenever setup/ has changed.
+# Creates .venv in the project's folder and installs the pinned packages and the runtime.
+# Run it again after setup/ has changed.
 # PYTHON=/path/to/python3.11 sh setup/setup.sh chooses the interpreter.
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,22 +19,22 @@ if [ -z "$python" ]; then
     done
 fi
 if [ -z "$python" ] || ! fits "$python"; then
-    echo "error: Python 3.11, 3.12 or 3.13 is needed; PYTHON=... names it" >&2
+    echo "error: Python 3.11, 3.12 or 3.13 is required; set PYTHON=/path/to/it" >&2
     exit 2
 fi
 
 wheel=$(ls setup/phi3scaffold-*.whl 2>/dev/null | tail -n 1)
 if [ -z "$wheel" ]; then
     echo "error: the runtime's wheel is missing from setup/" >&2
-    echo "  (a demonstration project's is not in git; \`phi3scaffold update\` writes it again)" >&2
+    echo "  (that of a demonstration project is not in git; \`phi3scaffold update\` restores it)" >&2
     exit 2
 fi
 
-echo "Making .venv with $("$python" --version)"
+echo "Creating .venv with $("$python" --version)"
 "$python" -m venv .venv
-echo "Installing the packages of setup/requirements.txt; this takes some minutes the first time"
+echo "Installing the packages of setup/requirements.txt; the first time takes some minutes"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r setup/requirements.txt
-# The same version is never installed over itself: its name changes with its content.
+# pip never reinstalls the same version: the name of the wheel changes with its content.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "$wheel"
 .venv/bin/phi3scaffold --version
-echo "Done. \`make\` lists what can be done; . .venv/bin/activate puts phi3scaffold on the path."
+echo "Done. \`make\` lists the targets; . .venv/bin/activate puts phi3scaffold on the path."

@@ -98,7 +98,7 @@ def test_made_without_git(made: Releases, tmp_path: Path, monkeypatch: pytest.Mo
     with installed(made["0.2.0"]):
         update.update(project, {})
     text = (project / "Makefile").read_text()
-    assert "## every goal" in text
+    assert "## list all targets" in text
     assert text.endswith("# mine\n")
 
 
@@ -122,7 +122,7 @@ def test_crlf(how: str, project: Path, made: Releases) -> None:
     for path in ("Makefile", "README.md", "project.yaml", "inferences/needs/adapter.txt"):
         data = (project / path).read_bytes()
         assert data.count(b"\n") == data.count(b"\r\n") > 0, path
-    assert b"## every goal" in (project / "Makefile").read_bytes()
+    assert b"## list all targets" in (project / "Makefile").read_bytes()
     assert (project / "README.md").read_bytes().endswith(b"mine\r\n")
     assert git(project, "diff", "--name-only") == ""
     staged = git(project, "diff", "--cached", "--numstat", "--", "Makefile").split()
@@ -141,7 +141,7 @@ def test_a_folder_became_a_link(project: Path, made: Releases, tmp_path: Path) -
         assert "inferences/onnx.py" in {change.path for change in found.of("kept")}
         assert snapshot(elsewhere) == before
         assert (project / "inferences").is_symlink()
-        assert "## every goal" in (project / "Makefile").read_text()
+        assert "## list all targets" in (project / "Makefile").read_text()
         update.abort(project)
     assert snapshot(elsewhere) == before
 
@@ -187,8 +187,8 @@ def test_a_worktree(project: Path, made: Releases, tmp_path: Path) -> None:
     with installed(made["0.2.0"]):
         update.update(tmp_path / "tree", {})
         assert not (tmp_path / "ran").exists()
-        assert "## every goal" in (tmp_path / "tree" / "Makefile").read_text()
-        assert "## this list" in (project / "Makefile").read_text()
+        assert "## list all targets" in (tmp_path / "tree" / "Makefile").read_text()
+        assert "## list the targets" in (project / "Makefile").read_text()
         update.abort(tmp_path / "tree")
     status = subprocess.run(
         ["git", "status", "--porcelain"], cwd=tmp_path / "tree", capture_output=True, text=True
@@ -230,7 +230,7 @@ def test_gits_folder_on_another_disk(
     before = snapshot(project)
     with installed(made["0.2.0"]):
         update.update(project, {})
-        assert "## every goal" in (project / "Makefile").read_text()
+        assert "## list all targets" in (project / "Makefile").read_text()
         assert git(project, "diff", "--name-only") == ""
         update.abort(project)
     assert snapshot(project) == before

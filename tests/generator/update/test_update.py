@@ -87,7 +87,7 @@ def test_edits_are_merged(project: Path, made: Releases) -> None:
         "setup/requirements.txt",
     }
     text = (project / "Makefile").read_text()
-    assert "## every goal" in text
+    assert "## list all targets" in text
     assert text.endswith("\techo mine\n")
     requirements = (project / "setup" / "requirements.txt").read_text()
     assert "rich==15.0.2\n" in requirements
