@@ -32,11 +32,13 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], *, to_answer: bool)
         messages: the turns.
         to_answer: whether the text ends where the assistant begins to answer.
     """
+    given: Any = list(messages)
+    options: dict[str, Any] = {"add_generation_prompt": to_answer}
     if type(tokenizer).__module__.startswith("onnxruntime_genai"):
-        given, options = json.dumps(list(messages)), {}
+        given = json.dumps(given)
     else:
-        given, options = list(messages), {"tokenize": False}
-    return str(tokenizer.apply_chat_template(given, add_generation_prompt=to_answer, **options))
+        options["tokenize"] = False
+    return str(tokenizer.apply_chat_template(given, **options))
 
 
 def encode(
