@@ -82,7 +82,7 @@ class Project(Layout):
 
     @property
     def is_demonstration(self) -> bool:
-        """The embedded model proves the pipeline; it is not for use, and everything says so."""
+        """Whether the model is the embedded one, for testing the pipeline only."""
         return self.model_id == TINY
 
 
