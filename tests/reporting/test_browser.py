@@ -69,19 +69,17 @@ def test_it_opens_from_the_disk_and_shows_the_metrics(open_page: Any, tiny_proje
     tab = open_page()
     assert len(tab.asked) == 1, tab.asked  # itself: no network, no error
     metrics = json.loads((tiny_project / "gen-model" / "evaluation" / "metrics.json").read_text())
-    quality, cost = (
-        tab.get_by_role("table", name=name) for name in ("How well it answers", "What it costs")
-    )
-    for name, rung in metrics["forms"].items():
+    quality, cost = (tab.get_by_role("table", name=name) for name in ("Quality", "Speed and size"))
+    for name, form in metrics["forms"].items():
         row = quality.get_by_role("row", name=name)
-        low, high = rung["accuracy_interval"]
-        for told in (f"{rung['accuracy']:.1%}", f"{100 * low:.1f} to {100 * high:.1f}"):
+        low, high = form["accuracy_interval"]
+        for told in (f"{form['accuracy']:.1%}", f"{100 * low:.1f}-{100 * high:.1f}"):
             assert row.get_by_role("cell", name=told, exact=True).first.is_visible(), (name, told)
-        speed = f"{rung['tokens_per_second']:.0f}"
+        speed = f"{form['tokens_per_second']:.0f}"
         assert cost.get_by_role("row", name=name).get_by_role("cell", name=speed).is_visible()
     assert tab.get_by_role("heading", name="Released").is_visible()
     assert tab.get_by_text("demonstration model", exact=False).first.is_visible()
-    for name in ("How many answers are right", "Loss while training", "Expected and given labels"):
+    for name in ("Accuracy of the forms", "Training loss", "Confusion matrix"):
         box = tab.get_by_role("img", name=name).bounding_box()
         assert box["width"] > 250 and box["height"] > 80, name
 
@@ -110,7 +108,7 @@ def test_the_loss_curve_is_the_history(open_page: Any, tiny_project: Path) -> No
     gen = tiny_project / "gen-model"
     history = json.loads((gen / "adapter" / "history.json").read_text())
     steps, losses = np.array([(e["step"], e["loss"]) for e in history if "loss" in e]).T
-    picture = open_page().get_by_role("img", name="Loss while training")
+    picture = open_page().get_by_role("img", name="Training loss")
 
     def points(colour: str) -> np.ndarray:
         paths = picture.locator(f"path[style*='var(--{colour})']")
@@ -133,7 +131,7 @@ def test_the_loss_curve_is_the_history(open_page: Any, tiny_project: Path) -> No
 
 def test_the_matrix_is_that_of_the_metrics(open_page: Any, tiny_project: Path) -> None:
     metrics = json.loads((tiny_project / "gen-model" / "evaluation" / "metrics.json").read_text())
-    picture = open_page().get_by_role("img", name="Expected and given labels")
+    picture = open_page().get_by_role("img", name="Confusion matrix")
     cells = picture.evaluate("""svg => [...svg.querySelectorAll('text')]
       .map(e => [e.textContent, e.getBoundingClientRect()])
       .filter(([text]) => /^([0-9,]+|·)$/.test(text))
@@ -164,7 +162,7 @@ def test_rows_that_disagree_are_those_of_the_answers(open_page: Any, tiny_projec
             told, answer = side.split("\n")[0], side.split("\n")[-1]
             forms, verdict = told.split(": ")
             assert {rows[place][form].strip() for form in forms.split(", ")} == {answer}
-            assert verdict == ("" if answer == rows[place]["expected"] else "not ") + "as expected"
+            assert verdict == ("correct" if answer == rows[place]["expected"] else "wrong")
 
 
 def test_hashes_versions_and_the_command_are_those_of_the_run(
@@ -183,7 +181,7 @@ def test_hashes_versions_and_the_command_are_those_of_the_run(
     for stage, folder in MADE.items():
         made = manifest.read(tiny_project / "gen-model" / folder)
         timed = " (with times)" if stage in ("finetune", "evaluate", "gate") else ""
-        assert made is not None and shown[f"what {stage} made{timed}"] == made.content
+        assert made is not None and shown[f"output of {stage}{timed}"] == made.content
         assert {n: v for n, v in made.versions.items() if v}.items() <= shown.items()
     command = tab.locator(".sample pre").first.inner_text().split()
     done = subprocess.run(
