@@ -39,34 +39,34 @@ def partial_for(folder: Path, root: Path, fingerprint: str) -> Path:
     return partial
 
 
-def publish(made: Path, folder: Path, scratch_root: Path) -> None:
-    """Move `made` to `folder`, replacing what was there."""
-    to_disk(made / manifest.NAME)
+def publish(built: Path, folder: Path, scratch_root: Path) -> None:
+    """Move `built` to `folder`, replacing what was there."""
+    to_disk(built / manifest.NAME)
     folder.parent.mkdir(parents=True, exist_ok=True)
     old = scratch_root / f"{OLD}{folder.name}"
     if folder.exists():
         if old.exists():
             shutil.rmtree(old)
         folder.rename(old)
-    made.rename(folder)
+    built.rename(folder)
     if old.exists():
         shutil.rmtree(old)
 
 
-def copy_whole(made: Path, folder: Path) -> None:
+def copy_whole(source: Path, folder: Path) -> None:
     """Copy a folder with a manifest to where nothing can be renamed: where the manifest is, all is.
 
-    One that is there already is kept where it has the same content.
+    One that is there already stays where it has the same content.
     """
-    wanted, last = manifest.read(made), manifest.read(folder)
+    wanted, last = manifest.read(source), manifest.read(folder)
     if wanted is None or (last is not None and last.content == wanted.content):
         return
     (folder / manifest.NAME).unlink(missing_ok=True)
     for name in wanted.files:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(made / name, target)
-    shutil.copyfile(made / manifest.NAME, folder / manifest.NAME)
+        shutil.copyfile(source / name, target)
+    shutil.copyfile(source / manifest.NAME, folder / manifest.NAME)
 
 
 def recover(folders: list[Path], scratch_root: Path) -> None:

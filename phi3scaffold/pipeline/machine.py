@@ -47,15 +47,15 @@ def features() -> frozenset[str] | None:
         import ctypes
 
         has = ctypes.windll.kernel32.IsProcessorFeaturePresent
-        found = {name for name, (_, _, number) in FEATURES.items() if number and has(number)}
+        names = {name for name, (_, _, number) in FEATURES.items() if number and has(number)}
     elif sys.platform == "darwin":
         # one key at a time: sysctl fails for those that the other kind of processor has
-        found = set()
+        names = set()
         for name, (_, key, _) in FEATURES.items():
             where, _, word = key.partition(" ")
             if word and word in (ask("sysctl", "-n", where) or "").split():
-                found.add(name)
-        if not found:
+                names.add(name)
+        if not names:
             return None
     else:
         text = _read(ROOT / "proc" / "cpuinfo")
@@ -63,8 +63,8 @@ def features() -> frozenset[str] | None:
         if match is None:
             return None
         flags = match[1].split()
-        found = {name for name, (flag, _, _) in FEATURES.items() if flag in flags}
-    return frozenset(found)
+        names = {name for name, (flag, _, _) in FEATURES.items() if flag in flags}
+    return frozenset(names)
 
 
 def has_bfloat16() -> bool | None:
@@ -72,10 +72,10 @@ def has_bfloat16() -> bool | None:
 
     It is the answer that PyTorch gives when it trains (training/passes.py), without loading it.
     """
-    found = features()
-    if found is None or sys.platform == "win32":
+    names = features()
+    if names is None or sys.platform == "win32":
         return None
-    return any(name in found for name in BFLOAT16)
+    return any(name in names for name in BFLOAT16)
 
 
 def processor() -> str:
@@ -144,15 +144,15 @@ def _used(folder: Path) -> int:
 def _cgroups(controller: str) -> list[Path]:
     """Return the folders of this process's control group and of those above, both versions."""
     base = ROOT / "sys" / "fs" / "cgroup"
-    found = []
+    folders = []
     for line in ["0::/", f"0:{controller}:/", *_read(ROOT / "proc/self/cgroup").splitlines()]:
         _, names, path = [*line.split(":", 2), "", ""][:3]
         top = base if not names else base / controller
         if names and controller not in names.split(","):
             continue
         inside = top / path.strip().lstrip("/")
-        found += [one for one in (inside, *inside.parents) if one == top or top in one.parents]
-    return list(dict.fromkeys(found))
+        folders += [one for one in (inside, *inside.parents) if one == top or top in one.parents]
+    return list(dict.fromkeys(folders))
 
 
 def gpus() -> tuple[Gpu, ...]:
@@ -160,14 +160,14 @@ def gpus() -> tuple[Gpu, ...]:
     listed = _smi(
         "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader"
     )
-    found = []
+    cards = []
     for row in csv.reader((listed or "").splitlines(), skipinitialspace=True):
         if len(row) == 4:
             digits = re.match(r"\d+", row[1])
             memory = int(digits[0]) * 2**20 if digits else 0
             capability = float(row[3]) if re.fullmatch(r"\d+\.\d+", row[3]) else 0.0
-            found.append(Gpu(row[0], memory, row[2], capability))
-    return tuple(found)
+            cards.append(Gpu(row[0], memory, row[2], capability))
+    return tuple(cards)
 
 
 def driver_cuda() -> float | None:
@@ -191,15 +191,15 @@ def windows_adapters() -> list[str]:
         return []
     import winreg
 
-    found = []
+    names = []
     group = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
     for number in range(32):
         try:
             with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, rf"{group}\{number:04}") as key:
-                found.append(str(winreg.QueryValueEx(key, "DriverDesc")[0]))
+                names.append(str(winreg.QueryValueEx(key, "DriverDesc")[0]))
         except OSError:
             continue
-    return found
+    return names
 
 
 def ask(*words: str) -> str | None:

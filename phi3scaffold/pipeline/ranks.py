@@ -1,7 +1,7 @@
 """Ranks: which of several processes this one is, and the messages between them.
 
 The facts are torchrun's environment, which is also what Azure ML sets for `distribution: pytorch`:
-every process runs the same command. Rank 0 alone runs the pipeline, tells how it goes and writes
+every process runs the same command. Rank 0 alone runs the pipeline, reports progress and writes
 results. The others join it for the stages that are `parallel`; on its own disk each node's first
 rank makes what that needs. They meet through torch's key-value store, and no rank waits for one
 that is gone: each says every second that it is there, and the first to fail says why.
@@ -31,7 +31,7 @@ SILENCE = 60.0  # seconds without one, and a rank counts as gone
 ARRIVAL = 900.0  # seconds for the first one: nodes do not start together
 GOODBYE = 10.0  # seconds that a failed run waits for the others to have heard of it
 
-# What is said: by rank 0 alone, or by each with its number behind it.
+# Messages: by rank 0 alone, or by each with its number behind it.
 MARK, TRAIN, DONE, FAILED, HEARD = "mark", "train", "done", "failed", "heard"
 ALIVE, READY, BYE, NODE = "alive", "ready", "bye", "node"
 
@@ -69,19 +69,22 @@ def here() -> Rank:
             return rank
     except (KeyError, ValueError):
         pass
-    found = ", ".join(f"{name}={os.environ.get(name, '')}" for name in NAMES)
+    environment = ", ".join(f"{name}={os.environ.get(name, '')}" for name in NAMES)
     raise ScaffoldError(
         "The environment names several processes, and not all that they need to meet.",
-        where=found,
+        where=environment,
         fix="let torchrun or Azure ML set it, or --nproc; for one process, unset RANK, WORLD_SIZE",
     )
 
 
-def alone(environment: Mapping[str, str]) -> dict[str, str]:
+def without_ranks(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without what makes libraries look for other processes."""
     hidden = (*NAMES, "NODE_RANK", "GROUP_RANK")
-    kept = environment.items()
-    return {k: v for k, v in kept if k not in hidden and not k.startswith("TORCHELASTIC_")}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in hidden and not name.startswith("TORCHELASTIC_")
+    }
 
 
 def join(*, use_cpu: bool) -> None:
@@ -134,10 +137,10 @@ def _store(rank: Rank) -> Any:
 
 
 class Meeting:
-    """Where the ranks of one run tell each other how they are; a context manager.
+    """Where the ranks of one run report to each other; a context manager.
 
-    Left by an exception, the others end with it, too: rank 0 raises what another rank said, with
-    that rank's number; the others end silently once rank 0 has heard of it.
+    Left by an exception, the others end with it, too: rank 0 raises what another rank reported,
+    with that rank's number; the others end silently once rank 0 has heard of it.
 
     Attributes:
         rank: this process's.
@@ -174,14 +177,16 @@ class Meeting:
         finally:
             self._over.set()
 
-    def tell(self, word: str, text: str = "") -> None:
+    def announce(self, word: str, text: str = "") -> None:
+        """Publish a word, with a text that belongs to it."""
         self.store.set(word, text)
 
-    def said(self, word: str) -> str:
+    def message(self, word: str) -> str:
+        """Return the text of a word, once that was announced."""
         return str(self.store.get(word).decode())
 
-    def hear(self, *words: str) -> str:
-        """Wait until one of them was said, and return it. Raises `trouble`."""
+    def wait_for(self, *words: str) -> str:
+        """Wait until one of the words was announced, and return it. Raises `trouble`."""
         while True:
             if self.trouble is not None:
                 raise self.trouble
@@ -195,30 +200,30 @@ class Meeting:
         """Write, as rank 0, a word of this run where others may find it, and announce it."""
         word = secrets.token_hex(8)
         mark.write_text(word, encoding="utf-8")
-        self.tell(MARK, word)
+        self.announce(MARK, word)
 
     def leads_node(self, mark: Path) -> bool:
         """Tell, as a rank other than 0, whether it is the first that works in its folder."""
-        if self.rank.number != self.rank.leader or self.hear(DONE, MARK) == DONE:
+        if self.rank.number != self.rank.leader or self.wait_for(DONE, MARK) == DONE:
             return False
-        return not mark.exists() or mark.read_text(encoding="utf-8") != self.said(MARK)
+        return not mark.exists() or mark.read_text(encoding="utf-8") != self.message(MARK)
 
     def gather(self, text: str) -> None:
         """Wait, as rank 0, until all are ready, and let them begin; `text` says with what."""
         for number in range(1, self.rank.size):
-            self.hear(f"{READY}/{number}")
-        self.tell(TRAIN, text)
+            self.wait_for(f"{READY}/{number}")
+        self.announce(TRAIN, text)
 
     def release(self) -> None:
         """Announce, as rank 0, that nothing more is to be done together."""
-        self.tell(DONE)
+        self.announce(DONE)
 
     def ready(self) -> str:
         """Wait, as a rank other than 0, for what rank 0 has to do: TRAIN or DONE."""
         if self.rank.leader not in (0, self.rank.number):
-            self.hear(f"{READY}/{self.rank.leader}", DONE)
-        self.tell(f"{READY}/{self.rank.number}")
-        return self.hear(TRAIN, DONE)
+            self.wait_for(f"{READY}/{self.rank.leader}", DONE)
+        self.announce(f"{READY}/{self.rank.number}")
+        return self.wait_for(TRAIN, DONE)
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a process that `join`s, with its share of the node's cores."""
@@ -241,15 +246,15 @@ class Meeting:
             self._fail(error)
         with contextlib.suppress(Exception):  # the store may be gone
             if self.rank.number == 0:
-                self.tell(HEARD if error else DONE)
-                self._wait_for(range(1, self.rank.size), GOODBYE if error else None)
+                self.announce(HEARD if error else DONE)
+                self._await_others(range(1, self.rank.size), GOODBYE if error else None)
                 return
-            heard = error is not None and self._wait_for((), GOODBYE)
-            self.tell(f"{BYE}/{self.rank.number}")
+            heard = error is not None and self._await_others((), GOODBYE)
+            self.announce(f"{BYE}/{self.rank.number}")
             if heard:
                 raise SystemExit(getattr(error, "exit_code", FAILED_RUN))
 
-    def _wait_for(self, numbers: Any, limit: float | None) -> bool:
+    def _await_others(self, numbers: Any, limit: float | None) -> bool:
         """Wait until these ranks have left (rank 0), or rank 0 has heard of a failure."""
         words = [f"{BYE}/{number}" for number in numbers] or [HEARD]
         end = None if limit is None else time.monotonic() + limit
@@ -264,9 +269,9 @@ class Meeting:
     def _fail(self, error: BaseException) -> None:
         known = error if isinstance(error, ScaffoldError) else None
         text = known.what if known else "It was ended." if _ended(error) else repr(error)
-        said = {"what": text, "where": known and known.where, "fix": known and known.fix}
+        report = {"what": text, "where": known and known.where, "fix": known and known.fix}
         with contextlib.suppress(Exception):
-            self.store.compare_set(FAILED, "", json.dumps({"rank": self.rank.number, **said}))
+            self.store.compare_set(FAILED, "", json.dumps({"rank": self.rank.number, **report}))
 
     def _watch(self) -> None:
         beats = 0
@@ -275,22 +280,22 @@ class Meeting:
             try:
                 with self._reached():
                     self.store.set(f"{ALIVE}/{self.rank.number}", str(beats))
-                    found = self._look()
+                    trouble = self._look()
             except ScaffoldError as error:
-                found = error
-            if found is not None and not self._over.is_set():
-                self.trouble = found
+                trouble = error
+            if trouble is not None and not self._over.is_set():
+                self.trouble = trouble
                 self.end()
                 return
 
     def _look(self) -> ScaffoldError | None:
         """Return what is wrong with the others."""
         if self.store.check([FAILED]):
-            said = json.loads(self.store.get(FAILED))
-            number = said.pop("rank")
+            report = json.loads(self.store.get(FAILED))
+            number = report.pop("rank")
             if number != self.rank.number:
-                said["what"] = f"Rank {number} failed: {said['what']}"
-                return ScaffoldError(**said, exit_code=FAILED_RUN)
+                report["what"] = f"Rank {number} failed: {report['what']}"
+                return ScaffoldError(**report, exit_code=FAILED_RUN)
         for number, (last, when) in self._seen.items():
             word = f"{ALIVE}/{number}"
             sign = self.store.get(word) if self.store.check([word]) else b""

@@ -157,7 +157,7 @@ def _join_parallel_stage(
         before = wanted[: wanted.index(together.name)]
         _run_locked(project, before, stages, ignore)
     if together is not None and meeting.ready() == ranks.TRAIN:
-        if meeting.said(ranks.TRAIN) != current_fingerprint(together, project, stages):
+        if meeting.message(ranks.TRAIN) != current_fingerprint(together, project, stages):
             raise ScaffoldError(
                 "Its rows, settings or packages are not those of rank 0.",
                 where=project.root,
@@ -165,7 +165,7 @@ def _join_parallel_stage(
                 exit_code=FAILED_RUN,
             )
         run_in_child(project, [together.name], ignore, meeting)
-    meeting.hear(ranks.DONE)
+    meeting.wait_for(ranks.DONE)
 
 
 def _mark(project: Project) -> Path:

@@ -163,13 +163,13 @@ Stages = Mapping[str, Stage]  # a graph: by name, each behind the stages it read
 
 def versions(packages: tuple[str, ...]) -> dict[str, str | None]:
     """Return package -> installed version, None where it is missing; ours always among them."""
-    found: dict[str, str | None] = {"phi3scaffold": __version__}
+    installed: dict[str, str | None] = {"phi3scaffold": __version__}
     for package in packages:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+            installed[package] = None
+    return installed
 
 
 def describe_inputs(
@@ -181,10 +181,10 @@ def describe_inputs(
         ScaffoldError: an input is missing, or an upstream folder is not there.
     """
     inputs = stage.inputs(project)
-    found: dict[str, str] = {"settings": digest(inputs.settings)}
+    hashes: dict[str, str] = {"settings": digest(inputs.settings)}
     for file in inputs.files:
         try:
-            found[_name(file, project)] = cache.sha256(file)
+            hashes[_name(file, project)] = cache.sha256(file)
         except FileNotFoundError:
             raise ScaffoldError("A file is missing.", where=file) from None
     for before in stage.reads_from(project, stages):
@@ -196,8 +196,8 @@ def describe_inputs(
                 fix=f"phi3scaffold {before.name}",
                 exit_code=FAILED_RUN,
             )
-        found[f"stage:{before.name}"] = upstream.content
-    return found
+        hashes[f"stage:{before.name}"] = upstream.content
+    return hashes
 
 
 def fingerprint(stage: Stage, inputs: dict[str, str]) -> str:
@@ -208,13 +208,13 @@ def fingerprint(stage: Stage, inputs: dict[str, str]) -> str:
 def is_fresh(stage: Stage, project: Project, stages: Stages, cache: StatCache) -> bool:
     """Tell whether the published folder is what the stage would write now, all files unchanged."""
     folder = stage.folder(project)
-    made = manifest.read(folder)
+    record = manifest.read(folder)
     upstream = stage.reads_from(project, stages)
-    if made is None or any(manifest.read(before.folder(project)) is None for before in upstream):
+    if record is None or any(manifest.read(before.folder(project)) is None for before in upstream):
         return False
-    if made.fingerprint != fingerprint(stage, describe_inputs(stage, project, stages, cache)):
+    if record.fingerprint != fingerprint(stage, describe_inputs(stage, project, stages, cache)):
         return False
-    return manifest.first_difference(folder, made, cache) is None
+    return manifest.first_difference(folder, record, cache) is None
 
 
 def _name(file: Path, project: Project) -> str:

@@ -61,7 +61,7 @@ def run_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> Fac
             if error.exit_code == USER_MISTAKE:  # other inputs come next
                 shutil.rmtree(partial.parent, ignore_errors=True)
             raise
-        made = manifest.Manifest(
+        record = manifest.Manifest(
             stage=stage.name,
             fingerprint=decided_by,
             inputs=inputs,
@@ -71,12 +71,12 @@ def run_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> Fac
             seconds=round(time.monotonic() - started, 3),
             peak_bytes=peak_bytes(),
         )
-        manifest.write(context.out, made)
+        manifest.write(context.out, record)
         atomic_publish.publish(context.out, folder, scratch(project))
         cache.moved(context.out, folder)
         shutil.rmtree(context.scratch, ignore_errors=True)
         shutil.rmtree(partial.parent, ignore_errors=True)
-    emit(StageEnded(stage.name, facts, made.seconds, made.peak_bytes))
+    emit(StageEnded(stage.name, facts, record.seconds, record.peak_bytes))
     return facts
 
 
@@ -108,8 +108,8 @@ def _context(
 
 def skip_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> Facts:
     """Report a stage that is up to date; return its facts."""
-    made = manifest.read(stage.folder(project))
-    facts = made.facts if made else {}
+    record = manifest.read(stage.folder(project))
+    facts = record.facts if record else {}
     emit(StageEnded(stage.name, facts))
     return facts
 

@@ -9,12 +9,7 @@ from collections.abc import Sequence
 from phi3scaffold.pipeline import environment, protocol
 from phi3scaffold.pipeline.events import Emit, Failure, from_json
 from phi3scaffold.pipeline.logs import log_file
-from phi3scaffold.pipeline.ranks import (
-    BEAT,
-    SILENCE,
-    Meeting,
-    alone,
-)
+from phi3scaffold.pipeline.ranks import BEAT, SILENCE, Meeting, without_ranks
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 
@@ -45,7 +40,7 @@ def run_in_child(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stream,
-            env=meeting.environment() if meeting else alone(os.environ),
+            env=meeting.environment() if meeting else without_ranks(os.environ),
         )
         if meeting:
             meeting.end = process.kill
