@@ -164,7 +164,8 @@ def test_fetch(call: Call, slurm: Slurm) -> None:
 
 def test_what_the_job_runs(call: Call, slurm: Slurm) -> None:
     assert call("job", "run", "--results", "out", "--local")[0] == 0
-    assert slurm.calls == ["run out True"]
+    assert call("job", "--results", "out")[0] == 0  # as jobs submitted by earlier versions call it
+    assert slurm.calls == ["run out True", "run out False"]
 
 
 def test_an_old_name_of_a_verb(call: Call) -> None:
