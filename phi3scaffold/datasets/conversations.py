@@ -43,7 +43,7 @@ class DroppedRow:
 
 
 def conversation(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
-    """One row as a conversation, or why it is left out.
+    """Turn a row into a conversation, or say why it is left out.
 
     Raises:
         ScaffoldError: a column is missing, a value is not text, a label is unknown, or the
@@ -55,7 +55,7 @@ def conversation(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
 
 
 def asked(row: Row, form: Messages) -> tuple[list[Message], str | None]:
-    """The turns of a row up to the user's last, and the answer behind them where it has one.
+    """Return the turns of a row up to the user's last, and the answer behind them where it has one.
 
     Raises:
         ScaffoldError: the row holds no such turns.
@@ -69,7 +69,7 @@ def asked(row: Row, form: Messages) -> tuple[list[Message], str | None]:
 
 
 def values_of(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
-    """Those columns' texts.
+    """Return those columns' texts.
 
     Raises:
         ScaffoldError: one is missing or no text, or all are empty.
@@ -98,7 +98,7 @@ def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
 
 
 def _text(row: Row, column: str, key: str) -> str:
-    """A column's text; "" for null. `key` is where dataset.yaml names the column."""
+    """Return a column's text, "" for null; `key` is where dataset.yaml names the column."""
     value = _value(row, column, key)
     if isinstance(value, str):
         return value
@@ -199,7 +199,7 @@ def _turn(turn: Any, row: Row, number: int, form: Messages) -> Message:
 
 
 def _refuse_disorder(turns: list[Message], row: Row) -> None:
-    """A system turn first or not at all, then user and assistant in turn, the assistant last."""
+    """Refuse turns other than a system turn at most, then user and assistant in turn."""
     roles = [turn["role"] for turn in turns]
     spoken = roles[1:] if roles[:1] == ["system"] else roles
     for index, role in enumerate(spoken):

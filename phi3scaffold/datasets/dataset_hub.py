@@ -1,7 +1,7 @@
-"""Data sets of the hub: which files of which commit; downloaded into the hub's own cache.
+"""Datasets of the hub: which files of which commit; downloaded into the hub's own cache.
 
 The token comes only from HF_TOKEN or the hub's own login; HF_HUB_OFFLINE and HF_ENDPOINT are
-respected. A data set's own script is never run.
+respected. A dataset's own script is never run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Dataset(NamedTuple):
     """Files of one commit.
 
     Attributes:
-        repo, commit: the data set, and 40 hex digits.
+        repo, commit: the dataset, and 40 hex digits.
         splits: paths in the repository.
     """
 
@@ -45,7 +45,7 @@ class Dataset(NamedTuple):
 
 
 def is_hub_id(text: str) -> bool:
-    """Whether a text names a data set of the hub (and no file that is there)."""
+    """Return whether a text names a dataset of the hub (and no file that is there)."""
     if text.startswith("hf://"):
         return True
     return bool(GIVEN.fullmatch(text)) and not (
@@ -54,21 +54,22 @@ def is_hub_id(text: str) -> bool:
 
 
 def find(text: str, part: str | None = None) -> Dataset:
-    """The files of ``owner/name``, ``owner/name@revision`` or ``hf://datasets/owner/name/path``.
+    """Find the files of ``owner/name``, ``owner/name@revision`` or
+    ``hf://datasets/owner/name/path``.
 
-    The data set's card decides where it lists `data_files`, else the files' names.
+    The dataset's card decides where it lists `data_files`, else the files' names.
 
     Args:
         part: of several (a configuration, in the hub's words); or the folder of its name.
 
     Raises:
-        ScaffoldError: there is no such data set, no access, no file that is read, or several that
+        ScaffoldError: there is no such dataset, no access, no file that is read, or several that
             could be meant.
     """
     given = GIVEN.fullmatch(text)
     if given is None:
         raise ScaffoldError(
-            f"{text!r} is not a data set of the hub.",
+            f"{text!r} is not a dataset of the hub.",
             where="--data",
             fix="owner/name, owner/name@revision, or hf://datasets/owner/name/path/in/it",
         )
@@ -97,7 +98,7 @@ def find(text: str, part: str | None = None) -> Dataset:
 
 
 def download(address: str) -> Path:
-    """The file behind ``hf://datasets/owner/name@commit/path``, in the hub's cache.
+    """Download the file behind ``hf://datasets/owner/name@commit/path`` into the hub's cache.
 
     Raises:
         ScaffoldError: the file cannot be had.
@@ -149,7 +150,7 @@ def _readable(listed: Sequence[str], repo: str) -> list[str]:
     script = f"{repo.partition('/')[2]}.py"
     if script in listed:
         raise ScaffoldError(
-            f"The data set is made by a script, {script}, which is never run here.",
+            f"The dataset is made by a script, {script}, which is never run here.",
             where=repo,
             fix=f"try {repo}@refs/convert/parquet, where the hub keeps what such scripts make",
         )
@@ -193,7 +194,7 @@ def _card(readme: Path) -> Mapping[str, Any]:
 def _of_card(
     repo: str, card: Mapping[str, Any], names: Sequence[str], part: str | None
 ) -> Splits | None:
-    """What the card's `configs` list, for `part`; None where they list nothing."""
+    """Return what the card's `configs` list, for `part`; None where they list nothing."""
     listed = card.get("configs")
     configs = [
         config
@@ -237,7 +238,7 @@ def _data_files(told: Any) -> list[tuple[str, list[str]]]:
 
 
 def _fits(name: str, pattern: str) -> bool:
-    """Whether a path matches a pattern; ``*`` stays within a folder, ``**`` does not."""
+    """Return whether a path matches a pattern; ``*`` stays within a folder, ``**`` does not."""
     if "**" in pattern:
         return fnmatch.fnmatchcase(name, pattern.replace("**/", "*"))
     return name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)

@@ -81,13 +81,13 @@ class Guess:
     labels: tuple[str, ...] = ()
 
     def spec(self) -> DatasetSpec:
-        """As dataset.yaml will say it, to try it on rows."""
+        """Return the guess as dataset.yaml will say it, to try it on rows."""
         return DatasetSpec(
             Path("dataset.yaml"), self.task, (), 0.5, self.user, self.assistant, self.messages
         )
 
     def answer(self, train: Sequence[str], held_out: Sequence[str] | float) -> dict[str, Any]:
-        """The value of copier's answer `rows`."""
+        """Return the value of copier's answer `rows`."""
         messages: str | dict[str, Any] | None = None
         if self.messages:
             form = self.messages
@@ -117,7 +117,7 @@ class Head:
         self.columns = list(dict.fromkeys(str(name) for row in rows for name in row.values))
 
     def value(self, column: str) -> Any:
-        """The first value that is not null."""
+        """Return the first value that is not null."""
         values = (row.values.get(column) for row in self.rows)
         return next((value for value in values if value is not None), None)
 
@@ -154,7 +154,7 @@ def guess(
 
 
 def task_of(sources: Sequence[Source]) -> str:
-    """The task that fits the rows, by the first of them; raises ScaffoldError where none does."""
+    """Return the task that fits the rows, by the first of them; refuse rows that fit none."""
     return _task_of(Head(list(islice(_one_after_another(sources), LOOKED_AT))))
 
 
@@ -170,13 +170,13 @@ def _task_of(head: Head) -> str:
 
 
 def _fitting_task(head: Head) -> str | None:
-    """The task whose columns the rows have."""
+    """Return the task whose columns the rows have."""
     fits = {"chat": _chat, "qa": _question_answer, "classify": _classify}
     return next((task for task, form in fits.items() if form(head)), None)
 
 
 def is_labelled(sources: Sequence[Source], found: Guess) -> bool:
-    """Whether held-out rows have answers: those of a contest often have none."""
+    """Return whether held-out rows have answers: those of a contest often have none."""
     try:
         rows = islice(_one_after_another(sources), LOOKED_AT)
         return any(isinstance(conversation(row, found.spec()), Conversation) for row in rows)
@@ -185,7 +185,7 @@ def is_labelled(sources: Sequence[Source], found: Guess) -> bool:
 
 
 def _one_after_another(sources: Iterable[Source]) -> Iterator[Row]:
-    """A file of the hub is downloaded only when its turn comes."""
+    """Yield the rows of one file after another: a hub's file is downloaded when its turn comes."""
     for source in sources:
         yield from Reading([source])
 
@@ -263,7 +263,7 @@ def _classify(head: Head) -> Guess | None:
 
 
 def _known(head: Head, task: str | None, user: str, assistant: str) -> Guess:
-    """The turns are known: a lone column of few values that answers is a label."""
+    """Complete known turns: a lone column of few values that answers is a label."""
     if task is None:
         column = assistant[1:-1]
         alone = columns_of(assistant) == (column,)
@@ -346,7 +346,7 @@ def _lacking(head: Head, task: str) -> ScaffoldError:
 
 
 def _first(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    """The column whose name, in lower case, stands earliest in `names`."""
+    """Return the column whose name, in lower case, stands earliest in `names`."""
     lower = {column.strip().lower(): column for column in columns}
     return next((lower[name] for name in names if name in lower), None)
 
@@ -360,7 +360,7 @@ def _is_empty(values: Mapping[str, Any], column: str) -> bool:
 
 
 def _fewest_values(rows: Sequence[Row], columns: Iterable[str]) -> str | None:
-    """The column that looks most like a label: the fewest different values, at most half."""
+    """Return the column that looks most like a label: the fewest different values, at most half."""
     counts = {name: len({str(row.values.get(name)) for row in rows}) for name in columns}
     fitting = [name for name in counts if counts[name] <= min(MOST_LABELS, len(rows) / 2)]
     return min(fitting, key=counts.__getitem__, default=None)

@@ -14,7 +14,7 @@ from phi3scaffold.project.errors import ScaffoldError
 
 
 def data_files(sources: Iterable[Path | str]) -> tuple[Path, ...]:
-    """Every file of rows: folders give theirs in order of name, hub addresses are downloaded.
+    """Return every data file: folders give theirs in order of name, hub addresses are downloaded.
 
     Args:
         sources: files, folders, or ``hf://datasets/owner/name@commit/path``.
@@ -37,7 +37,7 @@ def data_files(sources: Iterable[Path | str]) -> tuple[Path, ...]:
 
 
 def _mode(path: Path) -> int:
-    """The file's mode, links followed."""
+    """Return the file's mode, links followed."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def _checked(path: Path) -> Path:
 
 
 def _folder(folder: Path) -> list[Path]:
-    """The files below a folder in order of their paths; hidden ones and texts about them not."""
+    """Return the data files below a folder in order of path, without hidden ones and texts."""
     found: list[Path] = []
     walked: dict[tuple[int, int], str] = {}
 

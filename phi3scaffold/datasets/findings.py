@@ -44,7 +44,7 @@ class DataFinding(NamedTuple):
 
 
 def findings(report: dict[str, Any]) -> list[DataFinding]:
-    """Everything that was found in the rows, what needs doing first; nothing that is not there."""
+    """Return what was found in the rows, the most urgent first; leave out what is not there."""
     every = [
         *_private(report),
         *_conflicts(report),
@@ -59,7 +59,7 @@ def findings(report: dict[str, Any]) -> list[DataFinding]:
 
 
 def not_found(report: dict[str, Any]) -> str:
-    """What was looked for and is not there, in one line; empty where all of it is."""
+    """Name in one line what was looked for and is not there; "" where nothing is."""
     rows = {
         "duplicates": report["duplicates"]["rows"],
         "near duplicates": report["near_duplicates"]["rows"],
@@ -96,7 +96,7 @@ def _answers(shown: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 def _labels(report: dict[str, Any]) -> list[DataFinding]:
-    """A label on one side only is not learnt, or not measured."""
+    """Report labels that stand on one side only: they are not learned, or not measured."""
     labels = report["labels"] or {"train": {}, "held_out": {}}
     train, held_out = set(labels["train"]), set(labels["held_out"])
     told = []
@@ -181,12 +181,13 @@ def _dropped(report: dict[str, Any]) -> list[DataFinding]:
 
 
 def trained_of(tokens: list[Run]) -> str:
-    """How many of a sample's tokens are trained, in words."""
+    """Return how many of a sample's tokens are trained, in words."""
     return f"{count(len(tokens), 'token')}, {count(sum(t for _, t in tokens))} trained"
 
 
 def fit(tokens: list[Run], most: int, most_runs: int = RUNS) -> list[Run]:
-    """A sample's tokens as runs of about `most` letters together; long runs lose their middle.
+    """Return a sample's tokens as runs of about `most` letters together; long runs lose their
+    middle.
 
     Of more than `most_runs` runs, those in the middle are left out.
     """

@@ -188,7 +188,9 @@ class _Preparation:
     def sign(
         self, crew: WorkerPool, rows: np.ndarray, common: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The signatures of the prompts of `rows` (sorted): places among them, and signatures."""
+        """Return the signatures of the prompts of `rows` (sorted): places among them, and
+        signatures.
+        """
         import numpy as np
 
         numbers = np.searchsorted(self.shards.starts, rows, "right") - 1
@@ -209,7 +211,7 @@ class _Preparation:
         return places[:filled], signed[:filled]
 
     def refuse_empty_sides(self) -> None:
-        """Raises ScaffoldError: a side has no row, or the training rows only one label."""
+        """Refuse a split with no row on a side, or with only one label to train."""
         yaml = self.spec.path
         for held, side in enumerate(("train", "held_out")):
             kept = "SELECT 1 FROM rows WHERE reason IS NULL AND held = ? LIMIT 1"
@@ -238,7 +240,9 @@ class _Preparation:
         return f" ({told})" if told else ""
 
     def write(self, out: Path) -> None:
-        """The kept rows in the order they were read, and the others with their reasons."""
+        """Write the rows of each split in the order they were read, and the dropped ones with
+        reasons.
+        """
         import pyarrow as pa
 
         with contextlib.ExitStack() as stack:
@@ -263,7 +267,7 @@ class _Preparation:
                 lines.write(json.dumps(told, ensure_ascii=False) + "\n")
 
     def files(self) -> list[dict[str, Any]]:
-        """What was read: name, side, rows, bytes on the disk."""
+        """Return what was read: name, side, rows, bytes on the disk."""
         return [
             {
                 "name": name_of(file, self.spec.path),
@@ -283,7 +287,9 @@ class _PreparationProgress:
         self._emit, self._last = emit, 0.0
 
     def tell(self, before: float, share: float, done: float, phase: str) -> None:
-        """A phase that takes `share` of the time, with `before` behind it, is `done` (0 to 1)."""
+        """Report a phase that takes `share` of the time, has `before` behind it, and is `done` (0
+        to 1).
+        """
         now = time.monotonic()
         if now - self._last >= TELL_EVERY:
             self._last = now

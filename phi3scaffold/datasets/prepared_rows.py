@@ -24,7 +24,7 @@ def file_of(split: str) -> str:
 
 
 def schema() -> pa.Schema:
-    """The columns of a prepared file, one row a conversation."""
+    """Return the columns of a prepared file, one row a conversation."""
     import pyarrow as pa
 
     ids = pa.list_(pa.int32())
@@ -108,7 +108,7 @@ class Prepared(Sequence[Any]):
         return Conversation(self.place(index), told["messages"], told["values"])
 
     def _find(self, index: int) -> tuple[int, int]:
-        """The batch, and the row in it."""
+        """Return the batch, and the row in it."""
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(index)
@@ -117,7 +117,7 @@ class Prepared(Sequence[Any]):
 
 
 def _flat(column: Any) -> tuple[np.ndarray, np.ndarray]:
-    """A list column as (offsets, values), without a copy."""
+    """Return a list column as (offsets, values), without a copy."""
     return column.offsets.to_numpy(), column.values.to_numpy()
 
 

@@ -23,7 +23,9 @@ IP = "IP address"
 
 
 def find(text: str) -> set[str]:
-    """The kinds of likely secrets and personal data in `text`, such as ``{"email address"}``."""
+    """Return the kinds of likely secrets and personal data in `text`, such as ``{"email
+    address"}``.
+    """
     found = find_secrets(text)
     if "@" in text and _EMAIL.matches(text):
         found.add(EMAIL)
@@ -33,7 +35,7 @@ def find(text: str) -> set[str]:
 
 
 def find_secrets(text: str) -> set[str]:
-    """Those of them that open something: keys, tokens, passwords. Nothing personal."""
+    """Return the kinds that open something: keys, tokens, passwords; nothing personal."""
     found = {rule.kind for hint, rule in HINTS if hint in text and rule.matches(text)}
     # what has a name of its own is not told a second time as `token=...`
     if (":" in text or "=" in text) and not found and _has_assignment(text):
@@ -53,7 +55,9 @@ def _has_assignment(text: str) -> bool:
 
 
 def _is_secret(match: re.Match[str]) -> bool:
-    """Whether what stands behind ``password=`` looks like one, and not like a word or a blank."""
+    """Return whether what stands behind ``password=`` looks like one, and not like a word or a
+    blank.
+    """
     value = match[1]
     return (
         any(c.isdigit() for c in value)
@@ -78,7 +82,9 @@ class PrivateDataRule(NamedTuple):
 
 
 def _key(maker: str, pattern: str, *hints: str) -> list[tuple[str, PrivateDataRule]]:
-    """A key that its maker marks with a fixed piece; `hints` where that is no plain prefix."""
+    """Build the rule for a key that its maker marks with a fixed piece; `hints` where it is no
+    prefix.
+    """
     rule = PrivateDataRule(f"access key ({maker})", re.compile(pattern))
     return [(hint, rule) for hint in hints]
 
@@ -163,7 +169,7 @@ NATIONALS = (
 
 
 def _numbers(text: str) -> Iterator[str]:
-    """The kinds of numbers in a text that holds seven digits in a row."""
+    """Yield the kinds of numbers in a text that holds seven digits in a row."""
     if any(map(_is_card, CARDS.finditer(text))):
         yield CARD
     elif _has_phone(text):
@@ -183,7 +189,9 @@ def _is_card(match: re.Match[str]) -> bool:
 
 
 def _is_iban(match: re.Match[str]) -> bool:
-    """Words in capitals behind an account may look like its last groups: try without them."""
+    """Return whether the groups are an IBAN; words in capitals behind it may look like its last
+    groups.
+    """
     from stdnum import iban
 
     groups = match[0].split(" ")
@@ -199,7 +207,7 @@ def _is_public(match: re.Match[str]) -> bool:
 
 
 def _has_phone(text: str) -> bool:
-    """Numbers with a country's code, North American ones in groups, and what is called a phone."""
+    """Return whether there is a phone number: with a country code, in US groups, or called one."""
     from phonenumbers import Leniency, PhoneNumberMatcher
 
     if any(True for _ in LABELLED.finditer(text)):

@@ -77,7 +77,7 @@ class Reading:
 
 
 def read_rows(sources: Iterable[Path | str]) -> Iterator[Row]:
-    """All rows of all files, in order: see `Reading`."""
+    """Return all rows of all files, in order: see `Reading`."""
     return iter(Reading(sources))
 
 

@@ -74,7 +74,8 @@ class Renderer:
         )
 
     def render(self, rows: Sequence[Conversation]) -> list[Rendered | DroppedRow]:
-        """Every row as a `Rendered`, or `DroppedRow` where it is too long; of the same length.
+        """Render every row, or return `DroppedRow` where it is too long; the result has the same
+        length.
 
         Raises:
             ScaffoldError: naming the first row whose text holds a control token, that has no
@@ -87,7 +88,7 @@ class Renderer:
         return [self._fitting(row, made.get(id(row))) for row in rows]
 
     def fits(self, row: Conversation) -> bool:
-        """Whether the row keeps within the limit."""
+        """Return whether the row keeps within the limit."""
         if self._surely_too_long(row):
             return False
         return len(encode(self.tokenizer, row.messages, to_answer=False)) <= self.max_tokens
@@ -149,7 +150,7 @@ class Renderer:
         return Rendered(row, ids[: end + 1], labels[: end + 1])
 
     def _layout(self, row: Conversation) -> Layout:
-        """Where the template puts its marks, which only the roles of the turns decide.
+        """Return where the template puts its marks, which only the roles of the turns decide.
 
         A text is cut at its marks before anything else is done to it, so the ids up to a mark are
         the same whatever stands behind it: prompts need not be tokenized a second time.
@@ -184,7 +185,7 @@ class Renderer:
         return sum(token in self._special_ids for token in ids)
 
     def _refuse_lost_system(self, row: Conversation) -> None:
-        """Some templates (Phi-3-medium's) leave the system turn out without a word."""
+        """Refuse a system turn that the template (Phi-3-medium's, say) leaves out silently."""
         first, *others = row.messages
         if first["role"] != "system" or first["content"] == self._kept_system:
             return
@@ -199,7 +200,7 @@ class Renderer:
 
 
 def _forged(row: Conversation) -> ScaffoldError:
-    """The ids themselves are asked too: a normalizer might make a mark out of other letters."""
+    """Return the error of a text that a normalizer turned into a control token."""
     return ScaffoldError(
         "The text turns into a control token of the model, which would forge a turn.",
         where=row.place,
@@ -208,5 +209,5 @@ def _forged(row: Conversation) -> ScaffoldError:
 
 
 def answers(row: Conversation) -> list[int]:
-    """The turns that are trained."""
+    """Return the turns that are trained."""
     return [turn for turn, message in enumerate(row.messages) if message["role"] == "assistant"]

@@ -99,7 +99,7 @@ class Index:
         )
 
     def prompts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The different prompts of the kept rows: their hashes, their first rows, their counts."""
+        """Return the different prompts of the rows in use: hashes, first rows, counts."""
         found = self.array(
             "SELECT prompt, MIN(row), COUNT(*) FROM rows WHERE reason IS NULL GROUP BY prompt",
             [("prompt", "i8"), ("row", "i8"), ("count", "i4")],
@@ -114,7 +114,9 @@ class Index:
         self._base.execute("COMMIT")
 
     def groups(self) -> Groups:
-        """What stays on one side; its label is the most frequent one, of equals the first."""
+        """Return what stays on one side; a group's label is its most frequent one, of equals the
+        first.
+        """
         import numpy as np
 
         labels = [
@@ -145,7 +147,7 @@ class Index:
         )
 
     def sides(self, start: int, count: int) -> np.ndarray:
-        """For rows in order: 0 to train, 1 held out, -1 dropped (int8)."""
+        """Return the side of each row in order: 0 train, 1 held out, -1 dropped (int8)."""
         import numpy as np
 
         found = self._base.execute(
@@ -160,14 +162,14 @@ class Index:
         self._base.execute(f"CREATE TABLE {table} AS {question}")
 
     def ask(self, question: str, *values: Any) -> list[tuple[Any, ...]]:
-        """All answers at once; for few."""
+        """Return all results at once; for few."""
         return self._base.execute(question, values).fetchall()
 
     def stream(self, question: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         yield from self._base.execute(question, values)
 
     def array(self, question: str, kinds: Any, *values: Any) -> np.ndarray:
-        """The answers as one structured array, without a list of tuples between."""
+        """Return the results as one structured array, without a list of tuples between."""
         import numpy as np
 
         return np.fromiter(self._base.execute(question, values), np.dtype(kinds))

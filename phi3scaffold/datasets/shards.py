@@ -44,7 +44,7 @@ class Batch(NamedTuple):
 
 
 def batches(rows: Iterator[Row], first: int) -> Iterator[Batch]:
-    """The rows in batches, numbered from `first`, the same however often they are read.
+    """Yield the rows in batches, numbered from `first`, the same however often they are read.
 
     Raises:
         ScaffoldError: what reading a row raises; the rows before it come out first, since there
@@ -114,7 +114,7 @@ class Maker:
     def sign(
         self, number: int, rows: Sequence[int], common: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`near.signatures` of the prompts of some rows of a shard."""
+        """Return `near_duplicates.signatures` of the prompts of some rows of a shard."""
         return near_duplicates.signatures(
             [self._shards.prompt(number, row) for row in rows], common
         )
@@ -129,7 +129,7 @@ class Maker:
         return pa.Table.from_arrays(columns, schema=schema)
 
     def _rendered(self, rows: Sequence[Row]) -> Iterator[tuple[Conversation | None, Any]]:
-        """For each row its conversation and what was rendered of it, or None and why it is dropped.
+        """Yield for each row its conversation and its rendering, or None and why it is dropped.
 
         Raises:
             ScaffoldError: the first row that is wrong.
@@ -198,12 +198,12 @@ class Shards:
         self._open.cache_clear()
 
     def add(self, rows: int) -> int:
-        """The next shard has so many rows; returns the number of its first row."""
+        """Register the next shard with its number of rows; return the number of its first row."""
         self.starts.append(self.starts[-1] + rows)
         return self.starts[-2]
 
     def find(self, row: int) -> tuple[int, int]:
-        """The shard that a row is in, and its place there."""
+        """Return the shard that a row is in, and its place there."""
         number = bisect.bisect_right(self.starts, row) - 1
         return number, row - self.starts[number]
 
@@ -219,7 +219,7 @@ class Shards:
             return False
 
     def read(self, number: int, columns: Sequence[str]) -> pa.Table:
-        """Some columns of a shard, mapped; nothing of the others is read."""
+        """Read some columns of a shard, mapped; read nothing of the others."""
         import pyarrow as pa
 
         fields = [_schema().get_field_index(name) for name in columns]
@@ -228,11 +228,11 @@ class Shards:
             return pa.ipc.open_file(source, options=options).read_all()
 
     def told(self, number: int, row: int) -> dict[str, Any]:
-        """A row's conversation: ``{"messages", "values"}``."""
+        """Return a row's conversation: ``{"messages", "values"}``."""
         return dict(json.loads(str(self._open(number)[row])))
 
     def prompt(self, number: int, row: int) -> str:
-        """What the user says there: the columns' own words, without the turn around them."""
+        """Return the user's own words in a row: the columns' texts without the turn around them."""
         told = self.told(number, row)
         asked = [turn["content"] for turn in told["messages"] if turn["role"] == "user"]
         return "\n".join(told["values"].values() or asked)
@@ -241,7 +241,7 @@ class Shards:
         return str(self.told(number, row)["messages"][-1]["content"])
 
     def tokens(self, number: int, row: int) -> tuple[list[int], list[int]]:
-        """A row's input ids and labels."""
+        """Return a row's input ids and labels."""
         table = self.read(number, ["input_ids", "labels"]).slice(row, 1)
         return table.column(0)[0].as_py(), table.column(1)[0].as_py()
 
@@ -251,7 +251,7 @@ class Shards:
 
 @cache
 def _schema() -> pa.Schema:
-    """The columns of a shard, of which the last ones are published of the kept rows."""
+    """Return the columns of a shard; the last ones are published."""
     import pyarrow as pa
 
     kinds: dict[str, Any] = dict.fromkeys(COLUMNS, pa.string())
@@ -262,7 +262,7 @@ def _schema() -> pa.Schema:
 
 @cache
 def _nothing() -> dict[str, Any]:
-    """A row of a shard with nothing in it."""
+    """Return a row of a shard with nothing in it."""
     import pyarrow as pa
 
     empty = {pa.string(): "", pa.int64(): 0, pa.int32(): 0, pa.list_(pa.int32()): []}
@@ -270,7 +270,7 @@ def _nothing() -> dict[str, Any]:
 
 
 def mask(which: np.ndarray) -> pa.Array:
-    """Booleans for `pa.Table.filter`; see `_array`."""
+    """Return booleans for `pa.Table.filter`; see `_array`."""
     import numpy as np
     import pyarrow as pa
 
@@ -279,7 +279,7 @@ def mask(which: np.ndarray) -> pa.Array:
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
-    """What `pa.array` makes, which imports pandas to see whether it was given some of it.
+    """Build an array as `pa.array` does, which imports pandas to look for pandas' own types.
 
     That would be a quarter of a second and forty megabytes for every process.
     """
@@ -308,7 +308,9 @@ def _write(table: pa.Table, path: Path) -> None:
 
 @lru_cache(maxsize=4096)
 def name_of(file: Path, spec: Path) -> str:
-    """How reports name a file: from dataset.yaml's folder or the project's, where it lies there."""
+    """Return how reports name a file: from dataset.yaml's folder or the project's, where it lies
+    below.
+    """
     datasets = spec.parent.absolute()
     for folder in (datasets, datasets.parent):
         if file.is_relative_to(folder):

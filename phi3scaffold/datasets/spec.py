@@ -167,7 +167,7 @@ def _address(name: str, path: Path, key: str) -> str:
 
 
 def _inside(name: str, path: Path, key: str) -> Path:
-    """A path below datasets/: what lies elsewhere would not travel with the project."""
+    """Return a path below datasets/; refuse others, which would not travel with the project."""
     if "\0" in name:
         raise _wrong(path, key, "A file name holds a NUL character.", "take it out")
     # not resolve(): where links lead is the user's own affair

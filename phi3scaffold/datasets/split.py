@@ -29,7 +29,7 @@ class Groups(NamedTuple):
 
 
 def hold_out(groups: Groups, share: float, seed: int) -> np.ndarray:
-    """Which groups to hold out (bool, one a group): `share` of the rows, of every label alike.
+    """Choose the groups to hold out (bool, one a group): `share` of the rows, of every label.
 
     As near to the share as whole groups allow, which is to the row where there are single rows.
     Every label that has at least two groups stands on both sides.
@@ -46,7 +46,7 @@ def hold_out(groups: Groups, share: float, seed: int) -> np.ndarray:
 
 
 def mixed(ids: np.ndarray, seed: int) -> np.ndarray:
-    """A rank for each id (int64 -> uint64), other for every seed: the finalizer of SplitMix64."""
+    """Return a rank for each id (int64 -> uint64) that the seed decides: SplitMix64's finalizer."""
     import numpy as np
 
     value = ids.astype(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
@@ -56,7 +56,7 @@ def mixed(ids: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _quotas(rows: list[int], share: float) -> list[int]:
-    """How many rows of each label are wanted: largest remainders, so that the sum is right too."""
+    """Return how many rows of each label to hold out, by largest remainders."""
     exact = [share * count for count in rows]
     quotas = [int(value) for value in exact]
     missing = round(share * sum(rows)) - sum(quotas)
@@ -67,7 +67,7 @@ def _quotas(rows: list[int], share: float) -> list[int]:
 
 
 def _choose(rows: np.ndarray, wanted: int) -> list[int]:
-    """Of one label's groups, by rank: those that fit, then one more where that comes nearer."""
+    """Choose among one label's groups by rank: those that fit, then one more where nearer."""
     sizes: list[int] = rows.tolist()
     if len(sizes) < 2:
         return []

@@ -39,7 +39,7 @@ class Splits(NamedTuple):
 
 
 def split_of(name: str) -> str | None:
-    """The split that a path names, or None; the file's own name says more than its folders'.
+    """Return the split that a path names, or None; the file's own name counts before its folders'.
 
     >>> split_of("data/test-00000-of-00001.parquet"), split_of("train/0000.parquet"), split_of("a")
     ('test', 'train', None)
@@ -53,7 +53,7 @@ def split_of(name: str) -> str | None:
 
 
 def by_name(names: Iterable[str]) -> Splits:
-    """Files by the split that they name; where none does, all are for training."""
+    """Group files by the split that they name; where none names one, all are for training."""
     found: dict[str | None, list[str]] = {}
     for name in sorted(names):
         found.setdefault(split_of(name), []).append(name)
@@ -65,7 +65,7 @@ def by_name(names: Iterable[str]) -> Splits:
 
 
 def kinds(names: Sequence[str]) -> list[str]:
-    """Names that differ by more than a number; the parts of one split are of one kind."""
+    """Return names that differ by more than a number; the parts of one split are of one kind."""
     shapes: dict[tuple[str, str], str] = {}
     for name in names:
         path = PurePosixPath(name)

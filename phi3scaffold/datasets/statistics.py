@@ -40,7 +40,7 @@ class Facts:
     def report(
         self, files: list[dict[str, Any]], columns: list[str], checked: dict[str, int]
     ) -> dict[str, Any]:
-        """Everything that report.json holds.
+        """Return the content of report.json.
 
         Args:
             files: each file that was read: name, split, rows, bytes.
@@ -71,7 +71,7 @@ class Facts:
         return f"{self.spec.user} -> {self.spec.assistant}"
 
     def _counts(self, question: str) -> dict[str, int]:
-        """name -> count, the most frequent first."""
+        """Return the count of each name, the most frequent first."""
         return dict(self.index.ask(f"{question} GROUP BY 1 ORDER BY 2 DESC, 1"))
 
     def _rows(self) -> dict[str, int]:
@@ -122,7 +122,7 @@ class Facts:
         }
 
     def _doubled(self, table: str) -> dict[str, Any]:
-        """Rows that were dropped since they stand elsewhere too: `doubles` or `leaks`."""
+        """Return the rows that were dropped as copies of others: `doubles` or `leaks`."""
         ((rows,),) = self.index.ask(f"SELECT COUNT(*) FROM {table}")
         firsts = self.index.ask(f"SELECT DISTINCT first FROM {table} ORDER BY 1 LIMIT {EXAMPLES}")
         examples = []
@@ -198,7 +198,7 @@ class Facts:
         }
 
     def _samples(self) -> list[dict[str, Any]]:
-        """Rows to train as the model reads them, chosen by the seed; of different labels.
+        """Return training rows as the model reads them, chosen by the seed; of different labels.
 
         Rows that may hold a secret come last: a report is shown to other people.
         """
@@ -236,7 +236,7 @@ def cut(text: str) -> str:
 
 
 def pieces(tokenizer: Tokenizer, ids: list[int], labels: list[int]) -> list[tuple[str, int]]:
-    """What each token adds to the text, and whether it is trained (0 or 1).
+    """Return what each token adds to the text, and whether it is trained (0 or 1).
 
     Tokens that only together make a letter come out as one.
     """

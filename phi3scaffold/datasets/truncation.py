@@ -32,7 +32,7 @@ class Shortener:
         self.user = user
 
     def shorten(self, row: Conversation) -> Conversation | None:
-        """The row as it is trained; None where even its answer alone is too long."""
+        """Return the row as it is trained; None where even its answer alone is too long."""
         if row.values and columns_of(self.user):
             return self._with_shorter_column(row)
         system = [message for message in row.messages if message["role"] == "system"]
@@ -79,7 +79,7 @@ class Shortener:
 
 
 def _from_a_word(text: str, start: int) -> str:
-    """The text from `start`, or from the next word when that is near."""
+    """Return the text from `start`, or from the next word when that is near."""
     end = text[start:]
     if start and not text[start - 1].isspace():
         head = end[:WORD]

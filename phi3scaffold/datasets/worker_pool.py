@@ -51,7 +51,7 @@ class WorkerPool:
             self._pool.shutdown(cancel_futures=True)
 
     def do(self, method: str, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """What a method of `Maker` returns for each task, in the order of the tasks.
+        """Yield what a method of `Maker` returns for each task, in the order of the tasks.
 
         The first error in that order is raised, whoever is faster; one that `tasks` itself raises
         comes after those of the tasks before it.
@@ -87,7 +87,7 @@ class WorkerPool:
 
 
 def cores() -> int:
-    """The processors that this process may use."""
+    """Return the processors that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # Windows, macOS
@@ -95,7 +95,7 @@ def cores() -> int:
 
 
 def worth(size: int) -> int:
-    """How many workers rows of `size` bytes are worth."""
+    """Return how many workers rows of `size` bytes are worth."""
     return cores() if size >= WORTH and cores() > 1 else 0
 
 
@@ -111,7 +111,7 @@ def _result(task: Callable[[], Any]) -> Any:
 
 
 def _begin(spec: DatasetSpec, tokenizer: Path, folder: Path) -> None:
-    """A worker's first act."""
+    """Set up a worker process."""
     global _maker
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # one core each: the tokenizer's and numpy's own threads would only be in each other's way
@@ -120,7 +120,7 @@ def _begin(spec: DatasetSpec, tokenizer: Path, folder: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for tasks for ever."""
+    """End this worker when its parent is killed; it would wait for tasks forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -1,6 +1,7 @@
-"""Answers -> a project on disk. The only part that imports copier.
+"""Answers and data come in; a project on disk, new or updated, goes out.
 
-`new` is the whole interface; `questions` reads template/copier.yml, the only home of options.
+Only this room imports copier. template/copier.yml is the home of options; `template.questions`
+reads it.
 """
 
 from phi3scaffold.generator.new import complete, new

@@ -88,7 +88,7 @@ def _tags(repository: Path) -> list[str]:
 
 
 def key(tag: str) -> tuple[int, ...]:
-    """A tag or version as numbers that compare: ``v0.10.1`` -> (0, 10, 1)."""
+    """Return a tag or version as numbers that compare: ``v0.10.1`` -> (0, 10, 1)."""
     return tuple(int(part) for part in re.findall(r"\d+", tag))
 
 

@@ -12,7 +12,7 @@ from phi3scaffold.project.errors import ScaffoldError
 
 
 def environment() -> dict[str, str]:
-    """This process's, without what would point git at another repository."""
+    """Return this process's environment without what would point git at another repository."""
     kept = {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
     return kept | {"LC_ALL": "C"}  # its messages are looked at
 
@@ -20,7 +20,7 @@ def environment() -> dict[str, str]:
 def run(
     folder: Path, *arguments: str, stdin: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """`git ARGUMENTS` in `folder`, whatever it returns. The user's hooks are not for us to run."""
+    """Run `git ARGUMENTS` in `folder`, without the user's hooks; return the result."""
     return subprocess.run(
         ["git", "-c", f"core.hooksPath={os.devnull}", "--literal-pathspecs", *arguments],
         cwd=folder,
@@ -33,7 +33,7 @@ def run(
 
 
 def output(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
-    """What `git ARGUMENTS` prints.
+    """Return what `git ARGUMENTS` prints.
 
     Raises:
         ScaffoldError: git fails.
@@ -49,6 +49,6 @@ def output(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
 
 
 def last_line(done: subprocess.CompletedProcess[bytes]) -> str:
-    """The gist of why git failed."""
+    """Return the gist of why git failed."""
     lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
     return next((line for line in lines if line.startswith(("fatal:", "error:"))), "no message")

@@ -34,7 +34,7 @@ def new(
 
     Args:
         answers: option -> value, as copier.yml asks; what is missing takes its default.
-        data: the user's rows (a file, a folder, or a data set of the hub), or None for the sample
+        data: the user's rows (a file, a folder, or a dataset of the hub), or None for the sample
             rows of the task. They decide the task where `answers` does not. Or both, looked at
             already.
         git: make the first commit.
@@ -88,7 +88,7 @@ def new(
 
 
 def complete(answers: dict[str, Any]) -> dict[str, Any]:
-    """`answers` with copier.yml's defaults for the rest, but those that follow from others.
+    """Fill `answers` up with copier.yml's defaults, except those that depend on other answers.
 
     Raises:
         ScaffoldError: an answer is not among the choices.
@@ -100,7 +100,7 @@ def complete(answers: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_name(destination: Path) -> None:
-    """The folder's name becomes the project's name in a README and in scripts."""
+    """Refuse a folder name that cannot stand in a README and in scripts."""
     name = destination.name
     if not name or not name.isprintable() or re.search(r"""["'`$\\{}:]""", name):
         raise ScaffoldError(
@@ -111,7 +111,8 @@ def check_name(destination: Path) -> None:
 
 
 def known_model(ref: str, target: str) -> tuple[str, str]:
-    """The model's own id, and the address in an Azure ML registry if `ref` is one (else empty).
+    """Return the model's own id, and its address in an Azure ML registry where `ref` is one (else
+    "").
 
     Raises:
         ScaffoldError: such an address without a version, for a target that has no jobs, or of a
@@ -146,7 +147,7 @@ def known_model(ref: str, target: str) -> tuple[str, str]:
 
 
 def resolve_model(ref: str) -> tuple[str, Path | None]:
-    """The text for project.yaml's model.id, and the weights to copy (tiny's) or None.
+    """Return the text for project.yaml's model.id, and the weights to copy (tiny's) or None.
 
     Raises:
         ScaffoldError: an unknown name, or a folder that is not a Phi-3 model.

@@ -32,7 +32,7 @@ def have_git() -> bool:
 
 
 def follow(answers: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """What every question comes to with `answers` and defaults, and those that are not asked then.
+    """Return the value of every question with `answers` and defaults, and those that are not asked.
 
     Raises:
         ScaffoldError: an answer is refused.

@@ -51,7 +51,7 @@ def distribution() -> Distribution:
 
 
 def pins(*extras: str, of: Distribution | None = None) -> list[str]:
-    """The requirements of the base and of `extras`, sorted, each once; `of` this installation.
+    """Return the requirements of the base and of `extras`, sorted, each once.
 
     Another release may not have had one of the extras yet.
     """
@@ -62,7 +62,7 @@ def pins(*extras: str, of: Distribution | None = None) -> list[str]:
 
 
 def constraints() -> Path | None:
-    """What the pins bring along, fixed too: beside pyproject.toml, or package data of a wheel."""
+    """Return the file that pins indirect requirements: beside pyproject.toml, or package data."""
     for folder in (PACKAGE.parent, PACKAGE):
         path = folder / "constraints.txt"
         if path.is_file() and (folder == PACKAGE or (folder / "pyproject.toml").is_file()):
@@ -106,7 +106,7 @@ def _from_metadata() -> Distribution:
 
 
 def of_wheel(path: Path) -> Distribution:
-    """What a wheel that a project carries says about itself.
+    """Read what a wheel that a project carries says about itself.
 
     Raises:
         ScaffoldError: it is no wheel of this package.
@@ -124,7 +124,7 @@ def of_wheel(path: Path) -> Distribution:
 
 
 def constraints_of_wheel(path: Path) -> bytes | None:
-    """The constraints.txt that a wheel of this package carries; None where it has none."""
+    """Return the constraints.txt that a wheel of this package carries; None where it has none."""
     import zipfile
 
     with zipfile.ZipFile(path) as wheel:
@@ -149,7 +149,9 @@ def _from_message(message: Any, entry_points: str) -> Distribution:
 
 
 def split_extra(line: str) -> tuple[str, str | None]:
-    """``a==1; (m) and extra == 'x'`` -> (``a==1; m``, ``x``); ``a==1`` -> (``a==1``, None)."""
+    """Split ``a==1; (m) and extra == 'x'`` into (``a==1; m``, ``x``), ``a==1`` into (``a==1``,
+    None).
+    """
     requirement, _, marker = line.partition(";")
     match = re.search(r"""\s*(?:and\s+)?extra\s*==\s*['"]([\w.-]+)['"]\s*$""", marker)
     if match is None:

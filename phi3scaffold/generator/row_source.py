@@ -38,7 +38,7 @@ class RowSource:
 
 
 def sample_rows(task: str) -> RowSource:
-    """The rows that come with the template."""
+    """Return the rows that come with the template."""
     folder = template.folder() / "samples" / task
     files = {path.name: path for path in sorted(folder.glob("*.jsonl"))}
     found = guess([folder / "train.jsonl"], task)
@@ -46,7 +46,7 @@ def sample_rows(task: str) -> RowSource:
 
 
 def fitting_task(data: str) -> str:
-    """The task that fits the user's rows (see `user_rows`), by the first of them."""
+    """Return the task that fits the user's rows (see `user_rows`), by the first of them."""
     if dataset_hub.is_hub_id(data):
         there = dataset_hub.find(data)
         return task_of([there.address(name) for name in there.splits.train])
@@ -63,14 +63,14 @@ def user_rows(
     turns: Turns = None,
     part: str | None = None,
 ) -> RowSource:
-    """The user's own rows: a file, a folder, or a data set of the hub.
+    """Return the user's own rows: a file, a folder, or a dataset of the hub.
 
     Args:
         data: a path, ``owner/name[@revision]``, or ``hf://datasets/owner/name/path``; or the paths
             of several files.
         task: what they are for, or None: whichever task fits them.
         turns: the user's and the assistant's, where they are known.
-        part: of a data set of the hub, where it has several.
+        part: of a dataset of the hub, where it has several.
 
     Raises:
         ScaffoldError: they cannot be read, or do not fit the task.
@@ -89,7 +89,7 @@ def _existing(data: str | Path) -> Path:
         raise ScaffoldError(
             "The data file does not exist.",
             where=path,
-            fix="check --data: a file, a folder, or owner/name of a data set on the hub",
+            fix="check --data: a file, a folder, or owner/name of a dataset on the hub",
         )
     return path
 
@@ -109,7 +109,7 @@ def _from_files(paths: Sequence[Path], task: str | None, turns: Turns) -> RowSou
 
 
 def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
-    """The files by their names below the folder, and by split where they say one."""
+    """Return the files by their names below the folder, and by split where they name one."""
     files = {path.relative_to(folder).as_posix(): path for path in data_files([folder])}
     splits = by_name(files)
     return files, splits if splits.train and splits.held_out else Splits(tuple(files), {})
@@ -171,5 +171,5 @@ def _split(
 
 
 def plain_name(name: str) -> str:
-    """A file's name without what a shell or a YAML file would stumble over."""
+    """Return a file's name without characters that a shell or a YAML file misreads."""
     return re.sub(r"[^\w.-]+", "-", name)

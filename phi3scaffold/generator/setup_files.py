@@ -42,7 +42,7 @@ def write_environments(
 
 
 def _write_conda(setup: Path, extras: Sequence[str], found: Distribution) -> None:
-    """The job's conda.yaml, pins and all: Azure ML sees no other file of setup/."""
+    """Write the job's conda.yaml, pins and all: Azure ML sees no other file of setup/."""
     head = (
         f"# The environment of the job in the cloud: phi3scaffold {found.version} "
         f"[{', '.join(extras)}].\n"

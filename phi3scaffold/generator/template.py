@@ -49,7 +49,7 @@ class Question:
 
 @cache
 def folder() -> Path:
-    """The template's folder: copier.yml, project/ and samples/."""
+    """Return the template's folder: copier.yml, project/ and samples/."""
     for candidate in (PACKAGE / "template", PACKAGE.parent / "template"):
         if (candidate / "copier.yml").is_file():
             return candidate
@@ -71,7 +71,7 @@ def config() -> dict[str, Any]:
 
 
 def version() -> str:
-    """The template's version, also the bundle's newest tag without its `v`."""
+    """Return the template's version, also the bundle's newest tag without its `v`."""
     return str(config()["template_version"]["default"])
 
 
@@ -87,7 +87,7 @@ def cloud_targets() -> list[str]:
 
 
 def questions() -> dict[str, Question]:
-    """What a person may be asked, in order; derived answers are left out."""
+    """Return the questions that a person may be asked, in order, without derived answers."""
     asked = {}
     for name, details in config().items():
         if name.startswith("_") or details.get("when") is False or details.get("ask") is False:
@@ -131,6 +131,6 @@ def check_choices(answers: dict[str, Any]) -> None:
 
 
 def refusal(name: str, reason: str) -> ScaffoldError:
-    """What a validator of copier.yml says, ``what; remedy``, as an error at the flag."""
+    """Return a refusal of copier.yml, ``what; remedy``, as an error at the flag."""
     what, _, fix = reason.strip().partition("; ")
     return ScaffoldError(what[:1].upper() + what[1:] + ".", where=f"--{name}", fix=fix or None)

@@ -98,6 +98,6 @@ def _metadata(found: Distribution, version: str) -> str:
 
 
 def record_hash(content: bytes) -> str:
-    """A file's hash as RECORD writes it."""
+    """Return a file's hash as RECORD writes it."""
     encoded = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
     return f"sha256={encoded.rstrip(b'=').decode()}"

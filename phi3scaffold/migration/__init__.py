@@ -1,7 +1,7 @@
-"""An Olive config of an older version -> a project of today, every field accounted for.
+"""An old Olive config comes in; a new project and an account of every field go out.
 
-`read` keeps the line of each field; `fields` is the table of what becomes of them; `plan` applies
-it; `make` lets the generator's `new` make the project.
+`read` keeps the line of each field; `fields` is the table of how each is converted; `plan` applies
+it; `migrate` lets the generator write the project.
 """
 
 from phi3scaffold.migration.new_project import migrate

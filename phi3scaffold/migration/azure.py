@@ -21,7 +21,7 @@ OUTDATED = re.compile(r"mcr\.microsoft\.com/azureml/(?!.*cuda1[2-9])", re.I)
 
 
 def name(value: Any, context: MigrationContext) -> str:
-    """A name that Azure knows something by."""
+    """Return a name that Azure knows something by."""
     if not context.remote:
         raise NeedlessField(f"--target {context.target} runs here, without Azure")
     return text(value, context)
@@ -59,7 +59,7 @@ def instances(value: Any, context: MigrationContext) -> int:
 
 
 def token(value: Any, context: MigrationContext) -> str:
-    """The name of the secret; never the token itself."""
+    """Return the name of the secret; never the token itself."""
     if value is not True or not context.remote:
         raise NeedlessField("the login is this machine's own: HF_TOKEN, or `hf auth login`")
     if not context.vault:
@@ -68,14 +68,14 @@ def token(value: Any, context: MigrationContext) -> str:
 
 
 def registry(_value: Any, context: MigrationContext) -> str:
-    """The address of a model, put together of several fields."""
+    """Return the address of a model, put together from several fields."""
     if not context.remote or context.registry is None:
         raise NeedlessField("the weights come from the hub, at the revision of project.yaml")
     return context.registry
 
 
 def registry_address(said: Mapping[str, Any]) -> str | None:
-    """The model's address in a registry or in the workspace; None where a part is missing.
+    """Return the model's address in a registry or in the workspace; None where a part is missing.
 
     Args:
         said: address of a field -> its value.
@@ -92,7 +92,7 @@ def registry_address(said: Mapping[str, Any]) -> str | None:
 
 
 def rows(_value: Any, context: MigrationContext) -> str:
-    """The address of rows in a datastore, put together of several fields."""
+    """Return the address of rows in a datastore, put together from several fields."""
     if not context.remote:
         raise DroppedField("a file in the cloud cannot be copied from here; sample rows stand in")
     if context.cloud is None:
@@ -101,14 +101,15 @@ def rows(_value: Any, context: MigrationContext) -> str:
 
 
 def other_client(value: Any, context: MigrationContext) -> str:
-    """The workspace of a datastore, where it is not the job's own."""
+    """Return the workspace of a datastore, where it is not the job's own."""
     if context.cloud and context.cloud.startswith("azureml://subscriptions/"):
         return rows(value, context)
     raise NeedlessField("the job's own workspace: azure in project.yaml")
 
 
 def rows_address(said: Mapping[str, Any]) -> str | None:
-    """``azureml://datastores/NAME/paths/FILE`` of the rows; None where a part is missing.
+    """Return the ``azureml://datastores/NAME/paths/FILE`` of the rows; None where a part is
+    missing.
 
     Args:
         said: address of a field -> its value.
@@ -134,7 +135,7 @@ def rows_address(said: Mapping[str, Any]) -> str | None:
 
 
 def is_named(value: Any) -> bool:
-    """Whether a value is a name, and no placeholder for one."""
+    """Return whether a value is a name, and no placeholder for one."""
     return isinstance(value, str) and bool(value.strip()) and not is_placeholder(value)
 
 

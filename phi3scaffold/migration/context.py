@@ -27,7 +27,7 @@ class MigrationContext:
         algo, target, precision: the answers of the new project.
         folders: where a relative path may start.
         own_template: whether the rows have a text_template.
-        hub: the rows' data set on the hub, ``owner/name`` or an address in it; or None.
+        hub: the rows' dataset on the hub, ``owner/name`` or an address in it; or None.
         cloud: the rows' address in Azure, ``azureml://...``; or None.
         registry: the model's address in Azure, ``azureml:...``; or None.
         vault: whether a Key Vault is named.
@@ -55,7 +55,9 @@ class MigrationContext:
         return self.remote or self.target == "cuda"
 
     def find(self, text: str) -> list[Path]:
-        """The file or folder that the old config names, or the files that its pattern matches."""
+        """Return the file or folder that the old config names, or the files that its pattern
+        matches.
+        """
         given = Path(text.replace("\\", "/") if os.sep == "/" else text).expanduser()
         for folder in self.folders:
             if (folder / given).exists():

@@ -84,7 +84,7 @@ def share_or_none(value: Any, context: MigrationContext) -> float:
 
 
 def share(value: Any, context: MigrationContext) -> float:
-    """How much is held out."""
+    """Return how much is held out."""
     found = number(value, context)
     if found >= 1:
         raise DroppedField(f"{value} rows are no share; 0.2 of the rows are held out")

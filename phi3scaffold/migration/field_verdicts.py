@@ -37,7 +37,7 @@ FORMATS = ("json", "csv", "parquet", "text")
 
 
 def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, OliveVerdict]:
-    """The verdict on every field of a parsed config.
+    """Return the verdict on every field of a parsed config.
 
     Args:
         paths: the fields, as keys from the top.
@@ -82,7 +82,7 @@ def _ask_all(asked: _Parts, content: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """What Olive logs is collected, and not printed as well."""
+    """Keep Olive from printing what it logs, which is collected."""
     import olive  # noqa: F401 (adds its handlers)
 
     log, bitsandbytes = logging.getLogger("olive"), logging.getLogger("bitsandbytes")
@@ -125,7 +125,7 @@ class _Parts(OliveProbe):
         self.ask(at, self.at(at), OliveEvaluatorConfig.model_validate)
 
     def whole(self, section: str) -> None:
-        """A section that is no list or mapping where Olive wants one."""
+        """Probe a section that is no list or mapping where Olive wants one."""
         from olive.workflows.run.config import RunConfig
 
         def make(value: Any) -> Any:
@@ -157,7 +157,9 @@ class _Parts(OliveProbe):
         self._load(at, made)
 
     def _without_code(self, at: Key) -> Any:
-        """The data config without its user_script, and the components that it would register."""
+        """Return the data config without its user_script, and without the components it would
+        register.
+        """
         from olive.data.registry import Registry
 
         value = copy.deepcopy(self.at(at))
@@ -226,7 +228,7 @@ class _Parts(OliveProbe):
         self._training(at, settings, getattr(config, "training_args", None))
 
     def _training(self, at: Key, settings: Any, arguments: Any) -> None:
-        """What Olive takes, and nothing comes of."""
+        """Mark what Olive accepts without any effect."""
         import dataclasses
 
         import transformers
@@ -246,7 +248,7 @@ class _Parts(OliveProbe):
                 self.mark(place, OliveVerdict(IGNORED, said, silent=True))
 
     def engine(self, settings: dict[str, Any]) -> None:
-        """Everything that is no part of its own; what it names was asked already."""
+        """Probe what is part of no other section; what it names was probed already."""
         from olive.workflows.run.config import RunConfig, RunEngineConfig
 
         nested = "engine" if isinstance(self.content.get("engine"), dict) else None

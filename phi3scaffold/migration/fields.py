@@ -290,7 +290,7 @@ FIELDS: dict[str, Rule] = {
 
 
 def rule_for(address: str) -> Rule | None:
-    """The line of the table for an address, or None: an unknown field."""
+    """Return the table's line for an address, or None for an unknown field."""
     if address in FIELDS:
         return FIELDS[address]
     while address:
@@ -301,5 +301,5 @@ def rule_for(address: str) -> Rule | None:
 
 
 def has_below(address: str) -> bool:
-    """Whether the table knows a field below an address."""
+    """Return whether the table knows a field below an address."""
     return any(known.startswith(f"{address}.") for known in FIELDS)

@@ -82,7 +82,7 @@ def _source(plan: MigrationPlan) -> RowSource:
 
 
 def _from_cloud(plan: MigrationPlan, address: str) -> RowSource:
-    """Rows that only the job sees: dataset.yaml describes them by what the old file says."""
+    """Describe rows that only the job sees, by what the old file says about them."""
     task, turns = plan.answers.get("task", "qa"), plan.turns
     assert turns is not None
     if task != "qa":

@@ -119,7 +119,7 @@ def _text(path: Path) -> str:
 
 
 def _without_extras(text: str, notes: list[Note]) -> str:
-    """The text without comments and spare commas, every other character where it was."""
+    """Return the text without comments and spare commas, every other character in its place."""
 
     def out(match: re.Match[str]) -> str:
         extra = match[1]
@@ -144,7 +144,7 @@ def _parse(text: str, path: Path) -> Any:
 
 
 def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str, str]:
-    """The line, what is wrong there, and the remedy."""
+    """Return the line, what is wrong there, and the remedy."""
     line, rest = error.lineno, text[error.pos :]
     # the error of a doubled brace is at the second one
     found = UNFILLED.match(rest.lstrip(" ")) or UNFILLED.match(text, max(error.pos - 1, 0))
@@ -181,7 +181,7 @@ def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str, str]:
 
 
 def leaves_of(value: Any, at: Key = ()) -> Iterator[tuple[Key, Any]]:
-    """Every field below `value` with its path: what is no mapping and no list of mappings."""
+    """Yield every field below `value` with its path: what is no mapping and no list of mappings."""
     if isinstance(value, dict) and value:
         for key, one in value.items():
             yield from leaves_of(one, (*at, str(key)))

@@ -46,7 +46,9 @@ class OliveProbe:
         self.found.update(dict.fromkeys(below, verdict))
 
     def place(self, at: Key, names: Iterable[Any]) -> Key | None:
-        """The field below `at` that Olive means by `names`: it leaves out or adds `config` etc."""
+        """Return the field below `at` that Olive means by `names`: it leaves out or adds `config`
+        etc.
+        """
         wanted = [name for name in names if name not in ("config", "params", "extra_args")]
         for path in self.paths:
             inner = [key for key in path[len(at) :] if key not in ("config", "params")]

@@ -199,7 +199,7 @@ def _gone(outcome: FieldOutcome, why: str, *, look: bool = False) -> FieldOutcom
 def _held_out(
     outcomes: list[FieldOutcome], values: dict[str, Any], data: str | list[str] | None
 ) -> list[FieldOutcome]:
-    """Rows of their own are better than a share; the training rows themselves are neither."""
+    """Choose the held-out rows: their own rows before a share, never the training rows."""
     said = [outcome for outcome in outcomes if outcome.at == HELD_OUT]
     rows = [outcome for outcome in said if not isinstance(outcome.value, float)]
     apart = [outcome for outcome in rows if outcome.value != data]
@@ -220,7 +220,7 @@ def _held_out(
 
 
 def _without_cloud(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome:
-    """Rows in Azure need turns that the file itself says, since nobody has seen their columns."""
+    """Drop rows in Azure whose turns the file does not say: nobody has seen their columns."""
     if outcome.at != CLOUD_ROWS:
         return outcome
     values.pop(CLOUD_ROWS, None)
@@ -246,7 +246,7 @@ def _without_rows(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome
 
 
 def _added(roles: Roles, values: dict[str, Any], given: dict[str, Any]) -> tuple[str, ...]:
-    """What the project needs and the file does not say; some of it goes into `values`."""
+    """Return what the project needs and the file lacks; put some of it into `values`."""
     added = []
     kinds = {str(one.get("type", "")).lower() for one in roles.passes.values()}
     if not roles.training and "algo" not in given:

@@ -85,7 +85,9 @@ class Roles:
         return "extract" if kind == "extractadapters" else "other_pass"
 
     def _data(self, name: Any, *, first: bool = False) -> str | int | None:
-        """The key of the data config that the training pass names; else the only one, or none."""
+        """Return the key of the data config that the training pass names; else the only one, or
+        none.
+        """
         configs = list(_items(self.content.get("data_configs")))
         for key, config in configs:
             if isinstance(name, str) and name in (key, _dict(config).get("name")):
@@ -101,7 +103,7 @@ class Roles:
         return chosen
 
     def address(self, path: Key) -> str:
-        """The address of the field at `path`."""
+        """Return the address of the field at `path`."""
         head, rest = str(path[0]), path[1:]
         if head == "engine" and rest:
             return self.address(rest)
@@ -124,7 +126,7 @@ class Roles:
         return _join("engine", path)
 
     def target(self) -> str | None:
-        """The answer for --target: what the used system is, or None where nothing says so."""
+        """Return the answer for --target: what the system in use is, or None."""
         systems = [
             value for key, value in _items(self.content.get("systems")) if key == self.system
         ]
@@ -151,7 +153,7 @@ def _azure_target(kubernetes: bool, system: str) -> str:
 
 
 def flat(settings: Any) -> dict[str, Any]:
-    """The settings of an object, with those of its `config` among them."""
+    """Return the settings of an object, with those of its `config` among them."""
     found = _dict(settings)
     return {**found, **_dict(found.get("config"))}
 
@@ -166,7 +168,7 @@ def _join(role: str, rest: Key) -> str:
 
 
 def _data_address(role: str, rest: Key) -> str:
-    """`params_config` held what `load_dataset_config` and the other components hold today."""
+    """Return the address of a data component's field; `params_config` held those of all."""
     inner = [str(key) for key in rest if key not in WRAPPERS and not isinstance(key, int)]
     component = COMPONENTS.get(inner[0]) if inner else None
     if component:
@@ -177,7 +179,7 @@ def _data_address(role: str, rest: Key) -> str:
 
 
 def _words(system: dict[str, Any]) -> Iterator[Any]:
-    """What the accelerators of a system name: devices and execution providers."""
+    """Return what the accelerators of a system name: devices and execution providers."""
     accelerators = flat(system).get("accelerators")
     for one in _listed(accelerators):
         if isinstance(one, dict):
@@ -194,7 +196,7 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
 
 
 def _flow(value: Any) -> list[Any]:
-    """The names of the first of the `pass_flows`."""
+    """Return the names of the first of the `pass_flows`."""
     first = value[0] if isinstance(value, list) and value else []
     return first if isinstance(first, list) else value
 

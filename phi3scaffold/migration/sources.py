@@ -16,7 +16,7 @@ from phi3scaffold.models import catalogue
 from phi3scaffold.models.families.registry import architectures_text
 from phi3scaffold.project.errors import ScaffoldError
 
-# What a data_name says that is no data set but a format.
+# What a data_name says that is no dataset but a format.
 FORMATS = ("json", "csv", "parquet", "text", "pandas", "arrow")
 ALIASES = ("phi-3-mini", "phi3-mini", "phi-3", "phi3")
 # Names of models that are certainly not of this architecture, as they are called on the hub.
@@ -30,7 +30,7 @@ FOLDERS = ("model", "models", "model-cache", "cache", "checkpoints", "output", "
 
 
 def model(value: Any, context: MigrationContext) -> str:
-    """A model that `new` takes: of the catalogue, a folder, or another id of the hub.
+    """Return a model that `new` accepts: of the catalogue, a folder, or another id of the hub.
 
     Raises:
         DroppedField: it is no model of this architecture, or nothing that can be found.
@@ -67,7 +67,7 @@ def _replaced(why: str) -> DroppedField:
 
 
 def rows(value: Any, context: MigrationContext) -> str | list[str]:
-    """The files of the rows: one path, or several; or an address on the hub."""
+    """Return the files of the rows: one path, or several; or an address on the hub."""
     if context.hub:
         return context.hub
     given = [text(one, context) for one in (value if isinstance(value, list) else [value])]
@@ -80,12 +80,12 @@ def rows(value: Any, context: MigrationContext) -> str | list[str]:
 
 def held_out_rows(value: Any, context: MigrationContext) -> str | list[str]:
     if context.hub:
-        raise DroppedField("a data set of the hub is split by its own names: test, validation")
+        raise DroppedField("a dataset of the hub is split by its own names: test, validation")
     return rows(value, context)
 
 
 def data_set(value: Any, context: MigrationContext) -> str | list[str]:
-    """``owner/name`` on the hub; a format's name is none."""
+    """Return ``owner/name`` on the hub; a format's name is none."""
     given = text(value, context)
     if given in FORMATS:
         raise NeedlessField("the file's own name says what it is")
@@ -97,16 +97,18 @@ def data_set(value: Any, context: MigrationContext) -> str | list[str]:
 
 
 def part(_value: Any, context: MigrationContext) -> str:
-    """A data set's subset; the plan hands its name on beside the data set's."""
+    """Return a dataset's subset; the plan passes its name on beside the dataset's."""
     if context.hub is None:
         raise DroppedField(
-            "no data set of the hub is named; name the file of that part: --data ROWS"
+            "no dataset of the hub is named; name the file of that part: --data ROWS"
         )
     return context.hub
 
 
 def hub_address(name: Any, files: Any) -> str | None:
-    """The data set on the hub that a `data_name` means, with the file or folder in it; or None."""
+    """Return the dataset on the hub that a `data_name` means, with the file or folder in it; or
+    None.
+    """
     if not isinstance(name, str) or name in FORMATS or is_data_file(name):
         return None
     if not dataset_hub.is_hub_id(name):
@@ -115,7 +117,7 @@ def hub_address(name: Any, files: Any) -> str | None:
 
 
 def split(value: Any, context: MigrationContext) -> float:
-    """``train[:70%]`` leaves 0.3 to hold out."""
+    """Return the share to hold out: ``train[:70%]`` leaves 0.3."""
     some = re.fullmatch(r"train\[:(\d+)%\]", str(value))
     if some and 0 < int(some[1]) < 100:
         return round(1 - int(some[1]) / 100, 2)

@@ -84,7 +84,7 @@ def _spoken(template: str) -> list[tuple[str, str]]:
 
 
 def _columns(template: str) -> list[str]:
-    """The columns in order, as Python's `format` finds them."""
+    """Return the columns in order, as Python's `format` finds them."""
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -100,5 +100,5 @@ def _columns(template: str) -> list[str]:
 
 
 def _literal(text: str) -> str:
-    """`format` writes a doubled brace as one."""
+    """Return a literal text as `format` writes it: a doubled brace is one."""
     return text.replace("{{", "{").replace("}}", "}")

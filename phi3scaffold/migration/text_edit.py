@@ -8,7 +8,7 @@ from typing import Any
 
 
 def with_settings(text: str, settings: Mapping[tuple[str, ...], Any]) -> str:
-    """`text` with values set: path of keys -> value.
+    """Return `text` with values set: path of keys -> value.
 
     A key that is missing goes to the end of its mapping; a missing mapping is made.
     """
@@ -40,7 +40,7 @@ def with_settings(text: str, settings: Mapping[tuple[str, ...], Any]) -> str:
 
 
 def _deepest(node: Any, path: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
-    """The node that is there, as deep as `path` leads, and the keys that are missing below."""
+    """Return the deepest node on `path` that is there, and the keys that are missing below it."""
     for depth, key in enumerate(path):
         below = {one.value: value for one, value in node.value}
         if key not in below:
@@ -50,12 +50,12 @@ def _deepest(node: Any, path: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
 
 
 def _is_block(node: Any) -> bool:
-    """Whether a mapping is written in YAML's own way, without braces."""
+    """Return whether a mapping is written in YAML's own way, without braces."""
     return not node.flow_style
 
 
 def _written(value: Any, plain: bool) -> str:
-    """A value as JSON, which YAML reads too; in YAML a text without quotes where it may be."""
+    """Return a value as JSON, which YAML reads too; in YAML without quotes where it may be."""
     import yaml
 
     if plain and isinstance(value, str):

@@ -91,7 +91,7 @@ def _fetch_from_hub(
 
 
 def is_base_of(folder: Path, lock: ModelLock) -> bool:
-    """Whether a fetched base is of that very commit, and still whole."""
+    """Return whether a fetched base is of that very commit, and still whole."""
     try:
         made_for = read_lock(folder / LOCK_COPY)
         if made_for is None or made_for.commit != lock.commit:

@@ -32,7 +32,7 @@ class Base:
 
     @classmethod
     def of(cls, project: Project) -> Base:
-        """The base of a project, by the catalogue and model.lock."""
+        """Return the base of a project, by the catalogue and model.lock."""
         if project.is_demonstration:
             return cls(project.model_id, None, "tiny")
         entry, lock = catalogue.find(project.model_id), read_lock(project.lock)

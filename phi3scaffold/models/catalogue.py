@@ -158,12 +158,12 @@ def _tiny() -> CatalogueEntry:
 
 
 def tiny_folder() -> Path:
-    """Where tiny's weights lie in the installed package."""
+    """Return where tiny's weights lie in the installed package."""
     return Path(__file__).resolve().parent / "tiny"
 
 
 def shape_of(config: dict[str, Any]) -> Shape:
-    """The shape a config.json describes. Raises KeyError when a size is missing."""
+    """Return the shape that a config.json describes. Raises KeyError when a size is missing."""
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     context = int(config.get("max_position_embeddings", 4096))
     heads = int(config["num_attention_heads"])
@@ -222,7 +222,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
 
 
 def find(ref: str) -> CatalogueEntry | None:
-    """The catalogue's entry for a short name or a hub id (case does not matter), else None."""
+    """Return the entry for a short name or a hub id (case does not matter), else None."""
     wanted = ref.strip().lower()
     for entry in ENTRIES:
         if wanted == entry.name or (entry.hub_id and wanted == entry.hub_id.lower()):
@@ -231,7 +231,9 @@ def find(ref: str) -> CatalogueEntry | None:
 
 
 def is_local(ref: str) -> bool:
-    """Whether a ref names a folder of this machine: it says so (./ ../ / ~ C:\\), or it exists."""
+    """Return whether a ref names a folder of this machine: by its form (./ ../ / ~ C:\\), or it
+    exists.
+    """
     if find(ref) is not None:
         return False
     looks_local = ref.startswith((".", "/", "~", "\\")) or ref[1:3] in (":\\", ":/")
@@ -239,7 +241,7 @@ def is_local(ref: str) -> bool:
 
 
 def describe(ref: str | Path) -> CatalogueEntry:
-    """The entry for a ref: the catalogue's, or one made for a local folder or any hub id.
+    """Return the entry for a ref: the catalogue's, or one made for a local folder or any hub id.
 
     Raises:
         ScaffoldError: a local folder whose model is of no known family, or a ref that is neither
@@ -289,7 +291,7 @@ def family_for(ref: str) -> Family:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """A model folder's config.json, checked to be of this architecture.
+    """Read a model folder's config.json, checked to be of a known architecture.
 
     Raises:
         ScaffoldError: no folder, no config.json, not JSON, or another architecture.

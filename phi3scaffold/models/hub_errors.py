@@ -1,4 +1,4 @@
-"""What huggingface_hub raises, as errors a person can act on; the same for models and data sets."""
+"""What huggingface_hub raises, as errors a person can act on; the same for models and datasets."""
 
 from __future__ import annotations
 
@@ -140,6 +140,6 @@ def _http_error(asked: HubRequest, page: str, error: Any) -> ScaffoldError:
 
 
 def _first_line(error: BaseException) -> str:
-    """What an error says first; what stands behind an address' question mark may be a signature."""
+    """Return an error's first line without an address's query, which may be a secret."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return re.sub(r"(https?://[^\s?]+)\?\S+", r"\1", line)

@@ -34,13 +34,15 @@ Progress = Callable[[str, int, int], None]
 
 
 def wanted(name: str) -> bool:
-    """Whether a file of a model's folder, or of its repository, is one we take."""
+    """Return whether a file of a model's folder, or of its repository, is one we take."""
     matches = any(fnmatch.fnmatch(name, pattern) for pattern in WANTED)
     return matches and not any(fnmatch.fnmatch(name, pattern) for pattern in UNWANTED)
 
 
 def wanted_files(folder: Path, *, weights: bool = True) -> list[Path]:
-    """The files of `folder` we take, in order of name; without `weights`, only what is small."""
+    """Return the files of `folder` we take, in order of name; without `weights`, only what is
+    small.
+    """
     return sorted(
         path
         for path in folder.iterdir()
@@ -49,7 +51,7 @@ def wanted_files(folder: Path, *, weights: bool = True) -> list[Path]:
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file holds weights, or says where they lie."""
+    """Return whether a file holds weights, or says where they lie."""
     return name.endswith(".safetensors") or name == INDEX
 
 
@@ -128,7 +130,7 @@ def _has_chat_template(folder: Path) -> bool:
 
 
 def _check_shards(folder: Path) -> None:
-    """Every shard the index names is there, and every safetensors file is as long as it says."""
+    """Refuse a missing shard of the index, and a safetensors file that is shorter than it says."""
     index = folder / INDEX
     shards = {path.name for path in folder.glob("*.safetensors")}
     if index.is_file():
@@ -177,7 +179,7 @@ def _check_length(path: Path) -> None:
 
 
 def read_header(path: Path) -> tuple[int, dict[str, Any]]:
-    """The header of a safetensors file: its length in bytes, and what it says of each tensor.
+    """Read the header of a safetensors file: its length in bytes, and what it says of each tensor.
 
     Raises:
         ValueError: it is none.

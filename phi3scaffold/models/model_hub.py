@@ -42,12 +42,12 @@ class RemoteFile:
 
 
 def offline() -> bool:
-    """Whether the user asked for no network (HF_HUB_OFFLINE)."""
+    """Return whether the user asked for no network (HF_HUB_OFFLINE)."""
     return bool(_hub().constants.is_offline_mode())
 
 
 def resolve(repo: str, revision: str) -> str:
-    """The commit a branch, tag or commit names now, 40 hex digits.
+    """Resolve a branch, tag or commit to the commit it names now, 40 hex digits.
 
     Raises:
         ScaffoldError: no such repository or revision, no access, offline, or no network.
@@ -72,7 +72,7 @@ def resolve(repo: str, revision: str) -> str:
 
 
 def list_files(repo: str, commit: str) -> dict[str, RemoteFile]:
-    """name -> file, of what we take from the repository at `commit`.
+    """List by name the files that we take from the repository at `commit`.
 
     Raises:
         ScaffoldError: the repository cannot be read, or has no safetensors.
@@ -116,7 +116,7 @@ def download(
 
 
 def _download_file(repo: str, commit: str, file: RemoteFile, target: Path) -> None:
-    """One file, by way of NAME.part, which the next run goes on with after a kill.
+    """Download one file by way of NAME.part, which the next run continues after a kill.
 
     huggingface_hub's own downloads are not used for this: since 2.x they start a file again when
     the process that was downloading it is gone, and one shard can be five gigabytes.
@@ -144,7 +144,7 @@ def _download_file(repo: str, commit: str, file: RemoteFile, target: Path) -> No
 
 
 def from_cache(repo: str, commit: str) -> Path | None:
-    """The hub's own cache of that commit, where it is there and whole."""
+    """Return the hub's own cache of that commit, where it is there and whole."""
     hub = _hub()
     folder = Path(hub.constants.HF_HUB_CACHE)
     folder = folder / f"models--{repo.replace('/', '--')}" / "snapshots" / commit
@@ -158,7 +158,7 @@ def from_cache(repo: str, commit: str) -> Path | None:
 
 
 def asked(repo: str, revision: str) -> HubRequest:
-    """What the errors about a model say."""
+    """Return what the errors about a model say."""
     return HubRequest(
         repo=repo,
         revision=revision,
@@ -199,7 +199,7 @@ def _cached_commit(repo: str, revision: str) -> str | None:
 
 
 def _size(folder: Path) -> int:
-    """Bytes below `folder`, unfinished files included; 0 while it changes under our hands."""
+    """Return the bytes below `folder`, unfinished files included; 0 while it changes."""
     total = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):

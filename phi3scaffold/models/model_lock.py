@@ -40,7 +40,7 @@ class ModelLock:
 
 
 def read_lock(path: Path) -> ModelLock | None:
-    """The lock, or None where there is none.
+    """Read the lock; return None where there is none.
 
     Raises:
         ScaffoldError: it is there and cannot be understood.
@@ -68,7 +68,7 @@ def read_lock(path: Path) -> ModelLock | None:
 
 
 def pin(project: Project) -> ModelLock:
-    """The project's lock, made and written where it is not there or is another model's.
+    """Return the project's lock; resolve and write it where it is missing or another model's.
 
     Asks the hub only then.
 
@@ -100,7 +100,7 @@ def pin(project: Project) -> ModelLock:
 
 
 def local_folder(project: Project) -> Path | None:
-    """The folder the run was given, else the one model.id names; None where it names no folder.
+    """Return the folder the run was given, else the one model.id names; None where it names none.
 
     A relative one is below the project.
     """
@@ -115,6 +115,6 @@ def local_folder(project: Project) -> Path | None:
 
 
 def hub_id(project: Project) -> str:
-    """The repository model.id stands for. Raises ScaffoldError for what cannot be one."""
+    """Return the repository model.id stands for. Raises ScaffoldError for what cannot be one."""
     entry = catalogue.describe(project.model_id)
     return entry.hub_id or project.model_id

@@ -78,7 +78,8 @@ class Prompt:
     def messages(
         self, values: Mapping[str, str] | str, history: Sequence[Message] = ()
     ) -> list[Message]:
-        """The turns to send: the system's, the `history`, and the user's filled with `values`.
+        """Return the turns to send: the system's, the `history`, and the user's filled with
+        `values`.
 
         Args:
             values: the text of every column, or one text where there is one column.
@@ -91,7 +92,7 @@ class Prompt:
         return [*self._system(), *history, user]
 
     def conversation(self, turns: Sequence[Message]) -> list[Message]:
-        """A client's turns, as the model was trained to read them.
+        """Turn a client's turns into those that the model was trained to read.
 
         The trained system turn comes first, unless the turns begin with one of their own. Each
         user's text fills the user turn, as a row's column did; where that has several columns, the
@@ -110,7 +111,7 @@ class Prompt:
         return [*(told or self._system()), *rest]
 
     def spoken(self, values: Mapping[str, str]) -> str:
-        """The one text in which `conversation` finds these columns.
+        """Return the one text in which `conversation` finds these columns.
 
         Raises:
             ScaffoldError: a column is missing or unknown.
@@ -180,7 +181,7 @@ class Prompt:
 
 
 def special_tokens(folder: Path) -> tuple[str, ...]:
-    """The control tokens of the tokenizer in `folder`, read off its tokenizer.json.
+    """Return the control tokens of the tokenizer in `folder`, read off its tokenizer.json.
 
     All that were added to the vocabulary, since they become a single id wherever they stand;
     Phi's tokenizers leave the mark ``special`` off some of them, such as ``</s>``.

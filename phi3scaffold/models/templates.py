@@ -12,7 +12,7 @@ COLUMN = re.compile(r"\{([^{}\n]+)\}")
 
 @lru_cache(maxsize=64)
 def columns_of(template: str) -> tuple[str, ...]:
-    """The columns a turn names, in order, each once."""
+    """Return the columns a turn names, in order, each once."""
     return tuple(dict.fromkeys(COLUMN.findall(template)))
 
 

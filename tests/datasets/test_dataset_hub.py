@@ -92,7 +92,7 @@ def labelled_parquet(values: list[tuple[str, int]]) -> bytes:
     return stream.getvalue()
 
 
-# name -> (files, data sets' card, train, held out) or (..., words of the error)
+# name -> (files, datasets' card, train, held out) or (..., words of the error)
 CHOSEN: dict[str, tuple[list[str], str, Any, Any]] = {
     "one file": (["alpaca.json"], "", ["alpaca.json"], {}),
     "one file called test": (["test.csv"], "", ["test.csv"], {}),
@@ -251,7 +251,7 @@ def test_what_goes_wrong_is_said_and_leaves_nothing(tmp_path: Path, hub: HubServ
         "some/nothing": (2, "some/nothing does not exist on the hub, or is private."),
         "some/gated": (2, f"accept its terms at {hub.url}/datasets/some/gated"),
         "some/rows@v9": (2, "some/rows has no revision 'v9'"),
-        "hf://models/some/rows": (2, "is not a data set of the hub"),
+        "hf://models/some/rows": (2, "is not a dataset of the hub"),
         "some/spoiled": (2, "/train.jsonl:4"),
     }
     for (code, words), (found, _, error) in zip(

@@ -38,7 +38,9 @@ def is_gz(file: Path) -> bool:
 
 @lru_cache(maxsize=4096)
 def shown(file: Path) -> str:
-    """How messages and reports name a file: one in the hub's cache by its address, shortened."""
+    """Return how messages and reports name a file: one in the hub's cache by its address,
+    shortened.
+    """
     text = str(file)
     cached = CACHED.fullmatch(text) if "datasets--" in text else None
     if cached is None:
@@ -49,7 +51,7 @@ def shown(file: Path) -> str:
 
 @contextmanager
 def readable(file: Path) -> Iterator[None]:
-    """What the disk or gz says while a file is read becomes a message that names the file."""
+    """Turn errors of the disk or of gz while a file is read into messages that name the file."""
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -111,6 +113,6 @@ class _Unpacked(gzip.GzipFile):
 
 
 def open_bytes(file: Path, meter: Meter) -> io.BufferedReader[Any]:
-    """The file's content, decompressed; `meter` counts what was read off the disk."""
+    """Open the file's content, decompressed; `meter` counts what was read off the disk."""
     packed = io.BufferedReader(_Metered(file, meter), BUFFER)
     return io.BufferedReader(_Unpacked(packed), BUFFER) if is_gz(file) else packed

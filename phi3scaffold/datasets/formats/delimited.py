@@ -53,7 +53,7 @@ def _lines(file: Path, stream: io.TextIOWrapper) -> Iterator[str]:
 
 
 def _delimiter(header: str) -> str:
-    """What parts the first line into the most columns, without cutting through quotes."""
+    """Return the mark that splits the first line into the most columns without cutting quotes."""
 
     def columns(mark: str) -> tuple[bool, int]:
         names = next(csv.reader([header], delimiter=mark), [])

@@ -30,7 +30,7 @@ def json_lines(file: Path, meter: Meter, on_error: OnError = refuse) -> Rows:
 
 
 def json_lines_of(stream: IO[bytes], file: Path, on_error: OnError = refuse) -> Rows:
-    """As `json_lines`, of what is open already; `file` is its name in messages."""
+    """Read JSON lines from an open stream; `file` is its name in messages."""
     for number, text in lines_of(stream, file, on_error):
         text = text.strip()
         if not text:
@@ -55,7 +55,7 @@ def json_lines_of(stream: IO[bytes], file: Path, on_error: OnError = refuse) -> 
 
 
 def json_document(file: Path, meter: Meter) -> Rows:
-    """A list of objects, an object with one such list in it, or objects one after another."""
+    """Read a list of objects, an object with one such list in it, or objects one after another."""
     with open_bytes(file, meter) as stream:
         refuse_other_kinds(file, stream)
         text = Window(file, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n"))
@@ -91,7 +91,9 @@ class Window:
         self._line, self._counted = 1, 0
 
     def next(self) -> str:
-        """The next character that is no white space, which `at` then points to; "" at the end."""
+        """Return the next character that is no white space, which `at` then points to; "" at the
+        end.
+        """
         while True:
             part = self._part
             while self.at < len(part) and part[self.at] in " \t\r\n":
@@ -124,7 +126,7 @@ class Window:
                 raise self.broken(reason(error)) from None
 
     def another_follows(self) -> bool:
-        """Whether something stands behind the object that begins here, as in JSON lines."""
+        """Return whether something stands behind the object that begins here, as in JSON lines."""
         while len(self._part) - self.at < 4 * BUFFER and self._read_on():
             pass
         try:
@@ -134,7 +136,7 @@ class Window:
         return bool(self._part[end:].strip())
 
     def line(self) -> int:
-        """The line of what `at` points to."""
+        """Return the line of what `at` points to."""
         self._line += self._part.count("\n", self._counted, self.at)
         self._counted = self.at
         return self._line
@@ -157,7 +159,7 @@ class Window:
 
 
 def _list(text: Window) -> Rows:
-    """The objects of a list whose bracket was passed."""
+    """Yield the objects of a list whose opening bracket was passed."""
     if text.next() == "]":
         text.at += 1
         return
@@ -179,7 +181,7 @@ def _row(text: Window) -> tuple[int, Values]:
 
 
 def _wrapped(text: Window) -> Rows:
-    """The one list of objects that stands in an object, such as ``{"data": [...]}``."""
+    """Yield the one list of objects that stands in an object, such as ``{"data": [...]}``."""
     first, found = text.place(), ""
     text.take("{")
     while text.next() != "}":
@@ -232,7 +234,7 @@ def no_object(value: Any, file: Path, line: int) -> ScaffoldError:
 
 
 def kind_of_value(value: Any) -> str:
-    """What a value is, in words."""
+    """Return what a value is, in words."""
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, (int, float)):

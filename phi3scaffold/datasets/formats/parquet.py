@@ -46,7 +46,7 @@ def rows(file: Path, meter: Meter) -> Rows:
 
 
 def labels(schema: Any) -> dict[str, list[str]]:
-    """column -> label names, where the hub's `datasets` wrote numbers in place of labels."""
+    """Return the label names of columns in which the hub's `datasets` wrote numbers."""
     try:
         told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         features = told["info"]["features"]

@@ -87,7 +87,7 @@ OTHER_KINDS = {
 
 
 def refuse_other_kinds(file: Path, stream: io.BufferedReader[Any]) -> None:
-    """What the first bytes show to be something else than its name says."""
+    """Refuse a file whose first bytes show that it is something else than its name says."""
     first = stream.peek(8)
     for mark, kind in OTHER_KINDS.items():
         if first.startswith(mark):

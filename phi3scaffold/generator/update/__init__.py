@@ -43,7 +43,7 @@ class UpdatePlan:
     notes: tuple[str, ...] = ()
 
     def of(self, fate: str) -> list[FileUpdate]:
-        """The changes of one fate."""
+        """Return the changes of one fate."""
         return [change for change in self.changes if change.fate == fate]
 
     @property
@@ -111,7 +111,7 @@ def abort(root: Path) -> Path | None:
 
 
 def diff(found: UpdatePlan, *, color: bool) -> str:
-    """What `found` would change, as git shows it; a file that moves is one, not two."""
+    """Return what `found` would change, as git shows it; a file that moves is one, not two."""
     before: trees.Tree = {}
     after: trees.Tree = {}
     for change in found.changes:

@@ -22,7 +22,7 @@ def check_changeable(choices: dict[str, str]) -> None:
 
 
 def changed_answers(answers: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
-    """`answers` with `choices`; what only followed from an answer follows from the new one.
+    """Change `answers` by `choices`; recompute what only followed from a changed answer.
 
     A recipe has a quantizer, say: a project that never chose another gets the new recipe's.
 

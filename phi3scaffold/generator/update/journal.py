@@ -49,7 +49,7 @@ class Journal:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One update at a time. Raises ScaffoldError: another one is at work."""
+        """Hold the lock: one update at a time. Raises ScaffoldError: another one is at work."""
         from filelock import FileLock, Timeout
 
         try:
@@ -65,7 +65,7 @@ class Journal:
         return (self.folder / LIST).is_file()
 
     def content(self) -> dict[str, Any]:
-        """The list. Raises ScaffoldError: it is damaged."""
+        """Read the list. Raises ScaffoldError: it is damaged."""
         try:
             found: dict[str, Any] = json.loads((self.folder / LIST).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -209,7 +209,7 @@ class Journal:
         return found
 
     def _stage(self, changes: list[FileUpdate]) -> None:
-        """As a merge leaves it: what is clean is staged, a conflict has its three stages."""
+        """Stage a path as a merge leaves it: a clean file once, a conflict in its three stages."""
         entries = self.content()["index"]
         plain: list[str] = []
         stages: list[tuple[str, str]] = []
@@ -261,14 +261,14 @@ class Journal:
 
 
 def _print(entry: TreeEntry | None) -> str | None:
-    """Tells whether a file is the one that is meant."""
+    """Return a fingerprint that tells whether a file is the one that is meant."""
     if entry is None:
         return None
     return f"{entry.kind} {hashlib.sha256(entry.data).hexdigest()}"
 
 
 def _permissions(before: int, entry: TreeEntry) -> int:
-    """Those of the file before, but for the execute bits, which follow the read bits."""
+    """Return the permissions of the file before, with execute bits that follow the read bits."""
     if entry.kind == "program":
         return before | (before & 0o444) >> 2
     return before & ~0o111

@@ -32,7 +32,7 @@ class Tables:
     keys: tuple[tuple[str, str, str], ...] = ()
 
     def answers(self, answers: Mapping[str, Any]) -> dict[str, Any]:
-        """The answers under the names that questions have today."""
+        """Return the answers under the names that questions have today."""
         names = dict(answers)
         for file, old, new in self.keys:
             if file == ANSWERS and old in names:
@@ -40,7 +40,7 @@ class Tables:
         return names
 
     def rewrite(self, path: str, entry: TreeEntry) -> TreeEntry:
-        """A YAML or JSON file with today's keys; values, comments and order stay."""
+        """Rewrite a YAML or JSON file to today's keys; keep values, comments and order."""
         data = entry.data
         for file, old, new in self.keys:
             if file == path and path != ANSWERS and entry.is_text:
@@ -53,7 +53,7 @@ class Tables:
 
 
 def between(old: str, new: str) -> Tables:
-    """The rows of the versions after `old` up to `new`."""
+    """Return the rows of the versions after `old` up to `new`."""
     path = template.folder() / "migrations.yaml"
     content = read_yaml(path) if path.is_file() else {}
 

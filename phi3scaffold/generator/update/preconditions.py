@@ -27,7 +27,7 @@ COMMIT = 'git add -A && git commit -m "..."'
 
 
 def check_git(root: Path) -> None:
-    """git is there, and the project is in a repository that has committed it."""
+    """Check that git is there, and that the project is committed in a repository."""
     if not have_git():
         raise ScaffoldError(
             "An update needs git, and git is not installed.",
@@ -58,7 +58,7 @@ def check_git(root: Path) -> None:
 
 
 def check_clean(root: Path) -> None:
-    """No change is waiting to be committed; files that git does not know may lie there."""
+    """Refuse uncommitted changes; files that git does not know may lie there."""
     for name, what in UNFINISHED.items():
         path = git.output(root, "rev-parse", "--git-path", name).decode().strip()
         if (root / path).exists():
@@ -78,14 +78,14 @@ def check_clean(root: Path) -> None:
 
 
 def status(root: Path) -> list[str]:
-    """Files of the project that differ from the last commit, in the index or on disk."""
+    """Return the project's files that differ from the last commit, in the index or on disk."""
     words = ["status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty"]
     listed = git.output(root, *words, "--no-renames", "--", ".").decode(errors="replace")
     return [line[3:] for line in listed.split("\0") if line]
 
 
 def check_idle(root: Path, journal: Journal, *, mend: bool) -> None:
-    """No update waits to be committed.
+    """Refuse to start while an update waits to be committed.
 
     Args:
         mend: undo one that was killed half-way; else that is an error, too.
@@ -111,7 +111,7 @@ def check_idle(root: Path, journal: Journal, *, mend: bool) -> None:
 
 
 def read_answers(root: Path) -> tuple[dict[str, Any], str]:
-    """What the project was made of: its answers, and the tag of its template.
+    """Read what the project was generated from: its answers, and the tag of its template.
 
     Raises:
         ScaffoldError: the file is missing or damaged, or this installation cannot update from it.
@@ -151,7 +151,7 @@ def read_answers(root: Path) -> tuple[dict[str, Any], str]:
 
 
 def check_whole(root: Path, answers: dict[str, Any], rendered: dict[str, Any]) -> None:
-    """The answers file has every answer that its version of the template writes."""
+    """Refuse an answers file that lacks an answer its version of the template writes."""
     lacking = [name for name in rendered if name not in answers and not name.startswith("_")]
     if lacking:
         raise damaged(root, f"The answers file is not whole: it lacks {', '.join(lacking)}.")

@@ -49,7 +49,7 @@ class TreeEntry:
         return 0 < self.data.count(b"\n") == self.data.count(b"\r\n")
 
     def as_crlf(self) -> TreeEntry:
-        """The same text with the line ends of Windows."""
+        """Return the same text with the line ends of Windows."""
         if not self.is_text or b"\r\n" in self.data:
             return self
         return replace(self, data=self.data.replace(b"\n", b"\r\n"))
@@ -59,7 +59,9 @@ Tree = dict[str, TreeEntry]  # path relative to the project, with / -> what lies
 
 
 def read(root: Path, path: str) -> TreeEntry | None:
-    """What lies at `path`; None where nothing does, or a folder, or a link leads out of `root`."""
+    """Return what lies at `path`; None for nothing, a folder, or a link that leads out of the
+    project.
+    """
     target = root / path
     if blocked(root, path):
         return None
@@ -75,7 +77,9 @@ def read(root: Path, path: str) -> TreeEntry | None:
 
 
 def blocked(root: Path, path: str) -> bool:
-    """Whether no file can be at `path`: a folder is, or one of its folders is a file or a link."""
+    """Return whether no file can be at `path`: a folder is, or one of its folders is a file or a
+    link.
+    """
     target = root / path
     if target.is_dir() and not target.is_symlink():
         return True
@@ -87,13 +91,13 @@ def blocked(root: Path, path: str) -> bool:
 
 
 def read_all(root: Path, paths: Iterable[str]) -> Tree:
-    """What lies at those `paths` where something does."""
+    """Return what lies at those `paths` where something does."""
     found = ((path, read(root, path)) for path in paths)
     return {path: entry for path, entry in found if entry is not None}
 
 
 def read_folder(folder: Path) -> Tree:
-    """All files below `folder`."""
+    """Return all files below `folder`."""
     paths = (path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
     return read_all(folder, sorted(path.relative_to(folder).as_posix() for path in paths))
 
@@ -112,12 +116,12 @@ def write(folder: Path, path: str, entry: TreeEntry) -> None:
 
 
 def wheels(root: Path) -> list[Path]:
-    """The runtime's wheels in setup/, in the order of their names."""
+    """Return the runtime's wheels in setup/, in the order of their names."""
     return sorted(root.glob(WHEELS))
 
 
 def as_made(root: Path, answers: dict[str, Any], tag: str) -> Tree:
-    """What the project was made of, or last updated to: the base of the merge.
+    """Return the project as it was generated or last updated: the base of the merge.
 
     The template at `tag`, and the packages that its own wheel names. Without that wheel nobody
     knows what setup/ asked for, so those files have no base.
@@ -133,7 +137,9 @@ def as_made(root: Path, answers: dict[str, Any], tag: str) -> Tree:
 
 
 def as_now(answers: dict[str, Any]) -> Tree:
-    """What `new` of this installation would make of `answers`, without the rows and weights."""
+    """Return what `new` of this installation would generate from `answers`, without rows and
+    weights.
+    """
     tiny = answers["model"] == TINY
     with _rendered(answers, f"v{template.version()}") as folder:
         write_environments(folder / "setup", answers["target"], tiny=tiny)
