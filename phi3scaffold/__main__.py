@@ -25,7 +25,7 @@ JOB_VERBS = {
         "Show the state of the job.",
         "phi3scaffold.cli.job.status",
         ("",),
-        options=PROJECT,
+        options=BOTH,
         old_name="status",
     ),
     "logs": Verb(

@@ -197,10 +197,11 @@ def _answer_all(
         display.start("answering")
         done = 0
 
-        def advance() -> None:
+        def advance(*, resumed: bool = False) -> None:
             nonlocal done
             done += 1
-            display.update(done, prompts.total, progress.count_text(done, prompts.total))
+            text = progress.count_text(done, prompts.total)
+            display.update(done, prompts.total, text, resumed=resumed)
 
         def add(record: AnswerRecord) -> None:
             if output:
@@ -210,7 +211,7 @@ def _answer_all(
         def earlier(number: int, messages: list[Message]) -> AnswerRecord | None:
             record = output.known(number, messages) if output else None
             if record:
-                advance()
+                advance(resumed=True)
             return record
 
         try:

@@ -77,6 +77,16 @@ def test_time_left(clock: Clock) -> None:
     assert (display.time_left(), display.share()) == ("", 0.97)
 
 
+def test_an_earlier_runs_share_says_nothing_about_the_speed(clock: Clock) -> None:
+    display = Display(io.StringIO())
+    display.start("answering")
+    display.update(500, 1000, "", resumed=True)
+    assert (display.time_left(), display.share()) == ("", 0.5)
+    clock.now += 10
+    display.update(600, 1000, "")
+    assert display.time_left() == "40 s left"
+
+
 def test_a_run_as_lines(clock: Clock) -> None:
     stream = io.StringIO()
     display = Display(stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +18,9 @@ def run(args: argparse.Namespace) -> int:
 
     project = find_project(args.project)
     status = remote_target(project, args.verb).status(project)
+    if args.json:
+        print(json.dumps(status._asdict()))
+        return 0
     print(f"{status.name}: {status.state or 'not there'}")
     print(status.page)
     return 0

@@ -46,7 +46,7 @@ class Display:
         self._stream, self._every = stream, every
         self._shown = self._began = time.monotonic()
         self._seconds = 0.0
-        self._done: float = 0
+        self._done = self._base = 0.0
         self._total: float | None = None
 
     def start(self, title: str, *, line: str = "", seconds: float = 0.0) -> None:
@@ -58,15 +58,22 @@ class Display:
             seconds: about how long it takes, 0 where that is unknown.
         """
         self._shown = self._began = time.monotonic()
-        self._seconds, self._done, self._total = seconds, 0, None
+        self._seconds, self._done, self._base, self._total = seconds, 0, 0, None
         if line:
             self.say(line)
 
-    def update(self, done: float, total: float | None, text: str) -> None:
-        """Say how far the task is; where `done` falls, the task begins another round."""
+    def update(self, done: float, total: float | None, text: str, *, resumed: bool = False) -> None:
+        """Say how far the task is.
+
+        Args:
+            done: what is done; where it falls, the task begins another round.
+            total: what there is to do, where that is known.
+            text: the same in words.
+            resumed: this much was done by an earlier run, and says nothing about the speed.
+        """
         now = time.monotonic()
-        if done < self._done:
-            self._began = now
+        if resumed or done < self._done:
+            self._began, self._base = now, done if resumed else 0
         self._done, self._total = done, total
         if now - self._shown >= self._every:
             self._shown = now
@@ -85,9 +92,10 @@ class Display:
         """Return the time left, as ``1 h 10 min left``; "" where it cannot be told yet."""
         passed = time.monotonic() - self._began
         if self._total is not None:
-            if not self._done or self._done < CERTAIN * self._total:
+            new = self._done - self._base
+            if not new or new < CERTAIN * (self._total - self._base):
                 return ""
-            left = passed / self._done * (self._total - self._done)
+            left = passed / new * (self._total - self._done)
         elif self._seconds > passed:
             left = self._seconds - passed
         else:
@@ -123,8 +131,8 @@ class Bar(Display):
         self.end()
         self._task = self._progress.add_task(title, total=1, text="")
 
-    def update(self, done: float, total: float | None, text: str) -> None:
-        super().update(done, total, text)
+    def update(self, done: float, total: float | None, text: str, *, resumed: bool = False) -> None:
+        super().update(done, total, text, resumed=resumed)
         if self._task is not None:
             self._progress.update(self._task, text=text)
 
@@ -140,10 +148,18 @@ class Bar(Display):
 def _progress(display: Display, stream: TextIO) -> Progress:
     """Return rich's bars; how far the running task is comes from the display."""
     from rich.console import Console
+    from rich.constrain import Constrain
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
     from rich.progress_bar import ProgressBar
     from rich.table import Column
     from rich.text import Text
+
+    console = Console(file=stream, highlight=False, emoji=False)  # which knows NO_COLOR
+
+    class Bars(Progress):
+        def get_renderable(self) -> Constrain:
+            # a ^C that the terminal echoes behind a full line would move it out of reach
+            return Constrain(super().get_renderable(), console.width - len("^C") - 1)
 
     class Share(BarColumn):
         def render(self, task: Task) -> ProgressBar:
@@ -162,7 +178,7 @@ def _progress(display: Display, stream: TextIO) -> Progress:
             return Text(passed if task.finished else display.time_left() or passed)
 
     one_line: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
-    return Progress(
+    return Bars(
         SpinnerColumn(finished_text="[green]+[/]"),
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         Share(),
@@ -173,7 +189,7 @@ def _progress(display: Display, stream: TextIO) -> Progress:
             style="dim" if has_colour(stream) else "none",
             table_column=Column(ratio=1, **one_line),
         ),
-        console=Console(file=stream, highlight=False, emoji=False),  # which knows NO_COLOR
+        console=console,
         expand=True,
         transient=True,
     )
