@@ -59,6 +59,24 @@ GUESSED = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def write_rows(tmp_path: Path) -> Callable[..., Path]:
+    """Write a data file: a list becomes JSON lines, text and bytes are written as they are."""
+
+    def write(content: Any, name: str = "rows.jsonl") -> Path:
+        path = tmp_path / "data" / name
+        path.parent.mkdir(exist_ok=True)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        elif isinstance(content, str):
+            path.write_text(content, encoding="utf-8")
+        else:
+            path.write_text("".join(json.dumps(row) + "\n" for row in content), encoding="utf-8")
+        return path
+
+    return write
+
+
 @pytest.mark.parametrize(("task", "rows", "user", "assistant", "labels"), GUESSED)
 def test_columns(
     task: str, rows: Any, user: str, assistant: str, labels: Any, write_rows: Callable[..., Path]
