@@ -284,7 +284,10 @@ def test_an_empty_input_takes_its_line_with_it(
     ]
     assert asked == ["Add.\n1 2", "Sing."]
     assert "where `input` is empty, its line is left out" in said
-    assert "a line that holds nothing else disappears" in (datasets / "dataset.yaml").read_text()
+    assert (
+        "A line with nothing but empty columns is left out."
+        in (datasets / "dataset.yaml").read_text()
+    )
 
 
 def test_a_folder_without_splits_is_taken_whole(tmp_path: Path) -> None:
