@@ -23,7 +23,8 @@ class Api(litserve.LitAPI):
     def predict(self, request: Any) -> Iterator[str]:
         prompt = self.form.prompt
         turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
-        yield from self.form.stream(prompt.conversation(turns), prompt.max_new_tokens)
+        ids = self.form.encode(prompt.conversation(turns))
+        yield from self.form.pieces(self.form.sample(ids, prompt.max_new_tokens))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_scores_are_the_logits_behind_each_token(form: Form) -> None:
 def test_timed_tokens_do_not_end_with_the_answer(form: Form) -> None:
     """The time of a token is asked of models whose answers are two tokens long."""
     ids = form.encode(form.prompt.messages("hi"))
-    first = next(form.tokens(ids, 1))
+    first = next(form.sample(ids, 1))
     before, form._stop = form._stop, form._stop | {first}
     try:
         assert form.generate([ids], 5) == [[]]
@@ -88,7 +88,7 @@ def test_timed_tokens_do_not_end_with_the_answer(form: Form) -> None:
 
 def test_a_batch_answers_as_one_at_a_time(form: Form) -> None:
     prompts = [form.encode(form.prompt.messages(text)) for text in PROMPTS]
-    alone = [list(form.tokens(ids, 10)) for ids in prompts]
+    alone = [list(form.sample(ids, 10)) for ids in prompts]
     assert form.generate(prompts, 10) == alone
     assert all(len(ids) == 10 for ids in alone)
     assert len(set(map(tuple, alone))) > 2  # the prompts matter
@@ -96,7 +96,7 @@ def test_a_batch_answers_as_one_at_a_time(form: Form) -> None:
 
 def test_the_pieces_of_a_stream_are_the_answer(form: Form) -> None:
     messages = form.prompt.messages("hi there")
-    pieces = list(form.stream(messages, 10))
+    pieces = list(form.pieces(form.sample(form.encode(messages), 10)))
     ids = form.generate([form.encode(messages)], 10)[0]
     assert "".join(pieces) == form.decode(ids)
     assert len(pieces) > 3
@@ -110,7 +110,7 @@ def test_an_answer_ends_before_a_stop_id(form: Form, monkeypatch: pytest.MonkeyP
     assert cut != whole
     monkeypatch.setattr(form, "_stop", frozenset({stop}))
     assert form.generate(prompts, 10) == cut
-    assert [list(form.tokens(ids, 10)) for ids in prompts] == cut
+    assert [list(form.sample(ids, 10)) for ids in prompts] == cut
 
 
 @pytest.mark.parametrize("name", ["merged", "onnx"])
@@ -138,7 +138,7 @@ def test_the_answer_keeps_within_the_context(form: Form) -> None:
     assert 0 < room < 50
     assert len(form.generate([form.encode(messages)], 1000)[0]) == room
     with pytest.raises(ScaffoldError, match="at most 512"):
-        list(form.stream(form.prompt.messages("x" * 600), 5))
+        list(form.sample(form.encode(form.prompt.messages("x" * 600)), 5))
     with pytest.raises(ScaffoldError, match="at most 512"):
         form.generate([[1] * 512], 5)
 
@@ -165,7 +165,7 @@ def test_the_adapter_changes_the_answer_and_merging_keeps_it(
 
 def test_nothing_runs_on_behind_a_stream_that_was_given_up(opened: Callable[[str], Form]) -> None:
     form = opened("merged")
-    words = form.tokens(form.encode(form.prompt.messages("hi")), 400)
+    words = form.sample(form.encode(form.prompt.messages("hi")), 400)
     next(words)
     assert any(thread.name == "generation" for thread in threading.enumerate())
     words.close()  # type: ignore[attr-defined]
@@ -182,7 +182,7 @@ def test_an_error_behind_a_stream_is_raised_where_it_is_read(
 
     monkeypatch.setattr(form, "_run", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
-        list(form.tokens([1, 2], 5))
+        list(form.sample([1, 2], 5))
 
 
 @pytest.mark.parametrize("name", FORMS)

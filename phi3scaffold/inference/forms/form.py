@@ -67,14 +67,6 @@ class Form(abc.ABC):
         self.prompt.check_text(text, self.special_tokens)
         return self._encode_text(text)
 
-    def stream(self, messages: Sequence[Message], max_new_tokens: int) -> Iterator[str]:
-        """Yield the answer in pieces, as soon as each is certain; their sum is `decode` of it all.
-
-        Raises:
-            ScaffoldError: before the first piece, where the prompt fills the whole context.
-        """
-        return self.pieces(self.tokens(self.encode(messages), max_new_tokens))
-
     def pieces(self, ids: Iterable[int]) -> Iterator[str]:
         """Yield the text of `ids` in pieces, as soon as each is certain."""
         return pieces(ids, self._decode)
@@ -82,10 +74,6 @@ class Form(abc.ABC):
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of `ids`; control tokens and ids outside the vocabulary have none."""
         return "".join(self.pieces(ids))
-
-    def tokens(self, ids: Sequence[int], max_new_tokens: int) -> Iterator[int]:
-        """Yield the new token ids of one answer, the stop id excluded."""
-        return self.sample(ids, max_new_tokens)
 
     def sample(
         self,
