@@ -54,7 +54,7 @@ def conversation(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
     return _filled(row, spec)
 
 
-def asked(row: Row, form: Messages) -> tuple[list[Message], str | None]:
+def split_answer(row: Row, form: Messages) -> tuple[list[Message], str | None]:
     """Return the turns of a row up to the user's last, and the answer behind them where it has one.
 
     Raises:
@@ -81,20 +81,20 @@ def values_of(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
 
 
 def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
-    asked = {name: _text(row, name, "turns") for name in columns_of(spec.user)}
+    prompt = {name: _text(row, name, "turns") for name in columns_of(spec.user)}
     answers = {name: _text(row, name, "turns") for name in columns_of(spec.assistant)}
     if not all(map(str.strip, answers.values())):
         return DroppedRow(row.place, "empty answer")
-    if not any(map(str.strip, asked.values())):
+    if not any(map(str.strip, prompt.values())):
         return DroppedRow(row.place, "empty prompt")
     answer = fill(spec.assistant, answers)
     if spec.labels and answer not in spec.labels:
         raise _unknown_label(row, answer, spec)
     messages = [
-        {"role": "user", "content": fill(spec.user, asked)},
+        {"role": "user", "content": fill(spec.user, prompt)},
         {"role": "assistant", "content": answer},
     ]
-    return Conversation(row.place, _with_system(messages, spec.system), asked)
+    return Conversation(row.place, _with_system(messages, spec.system), prompt)
 
 
 def _text(row: Row, column: str, key: str) -> str:

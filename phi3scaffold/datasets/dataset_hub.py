@@ -66,20 +66,20 @@ def find(text: str, part: str | None = None) -> Dataset:
         ScaffoldError: there is no such dataset, no access, no file that is read, or several that
             could be meant.
     """
-    given = GIVEN.fullmatch(text)
-    if given is None:
+    match = GIVEN.fullmatch(text)
+    if match is None:
         raise ScaffoldError(
             f"{text!r} is not a dataset of the hub.",
             where="--data",
             fix="owner/name, owner/name@revision, or hf://datasets/owner/name/path/in/it",
         )
-    repo, revision = given["repo"] or given["long"], given["revision"] or given["at"] or "main"
-    hub, asked = _hub(), _asked(repo, revision)
-    with explained(asked):
+    repo, revision = match["repo"] or match["long"], match["revision"] or match["at"] or "main"
+    hub, request = _hub(), _request(repo, revision)
+    with explained(request):
         info = hub.HfApi().dataset_info(repo, revision=revision)
         commit, listed = str(info.sha), [file.rfilename for file in info.siblings or ()]
     names = _readable(listed, repo)
-    path = (given["path"] or "").strip("/")
+    path = (match["path"] or "").strip("/")
     if path:
         names = [name for name in names if name.startswith(f"{path}/") or _fits(name, path)]
         if not names:
@@ -106,7 +106,7 @@ def download(address: str) -> Path:
     parts = ADDRESS.fullmatch(address)
     assert parts is not None, address
     hub = _hub()
-    with explained(_asked(parts["repo"], parts["commit"])):
+    with explained(_request(parts["repo"], parts["commit"])):
         return Path(
             hub.hf_hub_download(
                 parts["repo"], parts["path"], repo_type="dataset", revision=parts["commit"]
@@ -114,7 +114,7 @@ def download(address: str) -> Path:
         )
 
 
-def _asked(repo: str, revision: str) -> HubRequest:
+def _request(repo: str, revision: str) -> HubRequest:
     return HubRequest(
         repo=repo,
         revision=revision,
@@ -211,11 +211,11 @@ def _of_card(
     if not configs:
         return None
     folder = str(configs[0].get("data_dir") or "").strip("/")
-    told = configs[0].get("data_files")
-    if not told:
+    listing = configs[0].get("data_files")
+    if not listing:
         return by_name(name for name in names if name.startswith(f"{folder}/"))
     found: dict[str, dict[str, None]] = {}  # sets that keep their order
-    for split, patterns in _data_files(told):
+    for split, patterns in _data_files(listing):
         full = [f"{folder}/{pattern}" if folder else pattern for pattern in patterns]
         matching = [name for name in names if any(_fits(name, pattern) for pattern in full)]
         found.setdefault(split_of(split) or split, {}).update(dict.fromkeys(matching))
@@ -224,15 +224,15 @@ def _of_card(
     return Splits(tuple(found.get(TRAIN, ())), held_out, tuple(others))
 
 
-def _data_files(told: Any) -> list[tuple[str, list[str]]]:
+def _data_files(listing: Any) -> list[tuple[str, list[str]]]:
     """(split, patterns) of each form that the hub documents for `data_files`."""
-    if isinstance(told, Mapping):
-        told = [{"split": split, "path": path} for split, path in told.items()]
-    elif isinstance(told, str) or not isinstance(told[0], Mapping):
-        told = [{"split": TRAIN, "path": told}]
+    if isinstance(listing, Mapping):
+        listing = [{"split": split, "path": path} for split, path in listing.items()]
+    elif isinstance(listing, str) or not isinstance(listing[0], Mapping):
+        listing = [{"split": TRAIN, "path": listing}]
     return [
         (str(one.get("split", TRAIN)), [path] if isinstance(path, str) else list(map(str, path)))
-        for one in told
+        for one in listing
         if (path := one.get("path"))
     ]
 

@@ -299,18 +299,18 @@ def _with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
             where=row.file,
             fix="classifying needs at least two labels",
         )
-    told = sorted(labels)
-    said = f"{found.said} ({', '.join(told[:6])}{', ...' if len(told) > 6 else ''})"
-    return Guess("classify", said, found.columns, found.user, found.assistant, None, tuple(told))
+    names = sorted(labels)
+    said = f"{found.said} ({', '.join(names[:6])}{', ...' if len(names) > 6 else ''})"
+    return Guess("classify", said, found.columns, found.user, found.assistant, None, tuple(names))
 
 
 def _try(found: Guess, rows: Sequence[Row]) -> None:
     """Make conversations of the first rows, as all will be made later."""
     spec = found.spec()
-    made = [conversation(row, spec) for row in rows]
-    if any(isinstance(one, Conversation) for one in made):
+    attempts = [conversation(row, spec) for row in rows]
+    if any(isinstance(one, Conversation) for one in attempts):
         return
-    reasons = sorted({one.reason for one in made if isinstance(one, DroppedRow)})
+    reasons = sorted({one.reason for one in attempts if isinstance(one, DroppedRow)})
     raise ScaffoldError(
         f"Not one of the first rows can be used: {', '.join(reasons)}.",
         where=rows[0].place,

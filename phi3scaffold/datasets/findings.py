@@ -30,14 +30,14 @@ class DataFinding(NamedTuple):
 
     Attributes:
         name: of one or two words.
-        told: one sentence.
+        message: one sentence.
         warn: whether a person should do something about it.
         counts: (what, rows, places) where one sentence is several counts.
         examples: at most five.
     """
 
     name: str
-    told: str
+    message: str
     warn: bool = False
     counts: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
     examples: tuple[Example, ...] = ()
@@ -73,8 +73,8 @@ def not_found(report: dict[str, Any]) -> str:
 def _private(report: dict[str, Any]) -> list[DataFinding]:
     found = report["private"]
     counts = tuple((kind, entry["rows"], tuple(entry["places"])) for kind, entry in found.items())
-    told = "likely secrets or personal data: a model may repeat what it was trained on"
-    return [DataFinding("private", told, warn=True, counts=counts)] if counts else []
+    message = "likely secrets or personal data: a model may repeat what it was trained on"
+    return [DataFinding("private", message, warn=True, counts=counts)] if counts else []
 
 
 def _conflicts(report: dict[str, Any]) -> list[DataFinding]:
@@ -85,9 +85,9 @@ def _conflicts(report: dict[str, Any]) -> list[DataFinding]:
         Example(shown["text"], [(", ".join(places), answer) for answer, places in _answers(shown)])
         for shown in found["examples"]
     )
-    told = f"{count(found['prompts'], 'prompt has', 'prompts have')} different answers"
+    message = f"{count(found['prompts'], 'prompt has', 'prompts have')} different answers"
     return [
-        DataFinding("conflicts", f"{told}, in {count(found['rows'], 'row')}", True, (), examples)
+        DataFinding("conflicts", f"{message}, in {count(found['rows'], 'row')}", True, (), examples)
     ]
 
 
@@ -99,73 +99,75 @@ def _labels(report: dict[str, Any]) -> list[DataFinding]:
     """Report labels that stand on one side only: they are not learned, or not measured."""
     labels = report["labels"] or {"train": {}, "held_out": {}}
     train, held_out = set(labels["train"]), set(labels["held_out"])
-    told = []
+    message = []
     if held_out - train:
-        told.append(f"never trained: {', '.join(sorted(held_out - train))}")
+        message.append(f"never trained: {', '.join(sorted(held_out - train))}")
     if train - held_out:
-        told.append(f"never held out: {', '.join(sorted(train - held_out))}")
-    return [DataFinding("labels", "; ".join(told), warn=True)] if told else []
+        message.append(f"never held out: {', '.join(sorted(train - held_out))}")
+    return [DataFinding("labels", "; ".join(message), warn=True)] if message else []
 
 
 def _leaks(report: dict[str, Any]) -> list[DataFinding]:
     found = report["leaks"]
     if not found["rows"]:
         return []
-    told = (
+    message = (
         f"{count(found['rows'], 'held-out row stands', 'held-out rows stand')} in train, too, "
         "and would be known by heart: left out"
     )
-    return [DataFinding("leaks", told, True, (), _same(found["examples"]))]
+    return [DataFinding("leaks", message, True, (), _same(found["examples"]))]
 
 
 def _near(report: dict[str, Any]) -> list[DataFinding]:
     found = report["near_duplicates"]
-    told = []
+    message = []
     if found["groups"]:
-        told.append(
+        message.append(
             f"{count(found['rows'], 'row')} in {count(found['groups'], 'group')}, "
             f"alike by {found['threshold']:.0%} or more"
         )
     if found["across_splits"]:
-        told.append(
+        message.append(
             f"{count(found['across_splits'], 'held-out row has', 'held-out rows have')} "
             "a twin in train"
         )
     if found["checked"] < found["of"]:
-        told.append(f"looked for in {count(found['checked'])} of {count(found['of'])} rows")
+        message.append(f"looked for in {count(found['checked'])} of {count(found['of'])} rows")
     examples = tuple(
         Example(None, list(zip(shown["places"], shown["texts"], strict=True)))
         for shown in found["examples"]
     )
     warn = bool(found["across_splits"])
-    return [DataFinding("near duplicates", "; ".join(told), warn, (), examples)] if told else []
+    return (
+        [DataFinding("near duplicates", "; ".join(message), warn, (), examples)] if message else []
+    )
 
 
 def _too_long(report: dict[str, Any]) -> list[DataFinding]:
     tokens, read = report["tokens"], report["rows"]["read"]
-    told = []
+    message = []
     if tokens["truncated"]:
-        told.append(
+        message.append(
             f"{count(tokens['truncated'], 'row')} ({share(tokens['truncated'], read)}) lost the "
             f"beginning of the prompt to fit into {count(tokens['limit'])} tokens"
         )
     if tokens["too_long"]:
-        told.append(
+        message.append(
             f"{count(tokens['too_long'], 'row')} ({share(tokens['too_long'], read)}) "
             f"of more than {count(tokens['limit'])} tokens: left out"
         )
     warn = bool(tokens["too_long"])  # the others are as the user wanted them
-    return [DataFinding("long rows", "; ".join(told), warn)] if told else []
+    return [DataFinding("long rows", "; ".join(message), warn)] if message else []
 
 
 def _duplicates(report: dict[str, Any]) -> list[DataFinding]:
     found = report["duplicates"]
     if not found["rows"]:
         return []
-    told = (
+    message = (
         f"{count(found['rows'], 'row is', 'rows are')} the same as an earlier one: the first stays"
     )
-    return [DataFinding("duplicates", told, False, (), _same(found["examples"]))]
+    return [DataFinding("duplicates", message, False, (), _same(found["examples"]))]
 
 
 def _same(examples: list[dict[str, Any]]) -> tuple[Example, ...]:
@@ -176,8 +178,8 @@ def _same(examples: list[dict[str, Any]]) -> tuple[Example, ...]:
 
 def _dropped(report: dict[str, Any]) -> list[DataFinding]:
     reasons = [f"{reason} ({count(rows)})" for reason, rows in report["dropped"].items()]
-    told = f"{count(report['rows']['dropped'], 'row')}: {', '.join(reasons)}"
-    return [DataFinding("left out", f"{told}; dropped.jsonl lists them")] if reasons else []
+    message = f"{count(report['rows']['dropped'], 'row')}: {', '.join(reasons)}"
+    return [DataFinding("left out", f"{message}; dropped.jsonl lists them")] if reasons else []
 
 
 def trained_of(tokens: list[Run]) -> str:

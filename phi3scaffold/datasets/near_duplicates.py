@@ -82,13 +82,13 @@ def signatures(texts: Iterable[str], common: np.ndarray) -> tuple[np.ndarray, np
     """
     import numpy as np
 
-    places, made = [], [np.empty((0, PERMUTATIONS), np.uint32)]
+    places, sketches = [], [np.empty((0, PERMUTATIONS), np.uint32)]
     for place, text in enumerate(texts):
         found = shingles(text, common)
         if len(found) >= FEWEST:
             places.append(place)
-            made.append(sketch(found)[None])
-    return np.array(places, np.int64), np.concatenate(made)
+            sketches.append(sketch(found)[None])
+    return np.array(places, np.int64), np.concatenate(sketches)
 
 
 def sketch(found: np.ndarray) -> np.ndarray:
@@ -96,11 +96,11 @@ def sketch(found: np.ndarray) -> np.ndarray:
     import numpy as np
     from datasketch import MinHash
 
-    made = MinHash(hashfunc=int, permutations=_permutations(), scheme="affine32")
+    minhash = MinHash(hashfunc=int, permutations=_permutations(), scheme="affine32")
     high = (found >> np.uint64(32)).tolist()  # 32 bits of each hash, as the scheme asks
     for start in range(0, len(high), CHUNK):
-        made.update_batch(high[start : start + CHUNK])
-    return made.hashvalues
+        minhash.update_batch(high[start : start + CHUNK])
+    return minhash.hashvalues
 
 
 @cache
@@ -136,17 +136,17 @@ def near_groups(
         return place
 
     keys = _band_keys(signed)
-    looked = [0] * len(signed)
+    misses = [0] * len(signed)
     for band in range(BANDS):
         for one, other in _candidates(signed, keys[band], keys[(band + 1) % BANDS], names):
             first, second = root(one), root(other)
-            if first == second or max(looked[one], looked[other]) == LOOKS:
+            if first == second or max(misses[one], misses[other]) == LOOKS:
                 continue
             if _jaccard(shingles_of(one), shingles_of(other)) >= THRESHOLD:
                 parent[max(first, second)] = min(first, second)
             else:
-                looked[one] += 1
-                looked[other] += 1
+                misses[one] += 1
+                misses[other] += 1
         tell(band + 1, BANDS)
     roots = np.array([root(place) for place in range(len(signed))], np.int64)
     order = np.argsort(roots, kind="stable")

@@ -129,16 +129,16 @@ class _Preparation:
     def render(self, crew: WorkerPool) -> None:
         """Make the shards, and the index of what is in them."""
         sides = self.batches()
-        given: list[tuple[Batch, bool | None]] = []  # handed out, not yet back
+        pending: list[tuple[Batch, bool | None]] = []  # handed out, not yet back
 
         def tasks() -> Iterator[tuple[Batch]]:
             for batch, held in sides:
-                given.append((batch, held))
+                pending.append((batch, held))
                 yield (batch,)
 
         rows = 0
         for process, peak in crew.do("make", tasks()):
-            batch, held = given.pop(0)
+            batch, held = pending.pop(0)
             table = self.shards.read(batch.number, COLUMNS)
             self.index.add(self.shards.add(table.num_rows), held, table.to_pydict())
             self.columns.update(dict.fromkeys(json.loads(table.schema.metadata[b"columns"])))
@@ -214,8 +214,8 @@ class _Preparation:
         """Refuse a split with no row on a side, or with only one label to train."""
         yaml = self.spec.path
         for held, side in enumerate(("train", "held_out")):
-            kept = "SELECT 1 FROM rows WHERE reason IS NULL AND held = ? LIMIT 1"
-            if not self.index.ask(kept, held):
+            query = "SELECT 1 FROM rows WHERE reason IS NULL AND held = ? LIMIT 1"
+            if not self.index.ask(query, held):
                 raise ScaffoldError(
                     f"No row is left for {side}{self.told_dropped()}.",
                     where=f"{yaml}: files.{side}",
@@ -236,8 +236,10 @@ class _Preparation:
 
     def told_dropped(self) -> str:
         counts = "SELECT reason, COUNT(*) FROM rows WHERE reason IS NOT NULL GROUP BY reason"
-        told = ", ".join(f"{count} dropped: {reason}" for reason, count in self.index.ask(counts))
-        return f" ({told})" if told else ""
+        reasons = ", ".join(
+            f"{count} dropped: {reason}" for reason, count in self.index.ask(counts)
+        )
+        return f" ({reasons})" if reasons else ""
 
     def write(self, out: Path) -> None:
         """Write the rows of each split in the order they were read, and the dropped ones with
@@ -255,16 +257,16 @@ class _Preparation:
                 table = self.shards.read(number, schema().names).replace_schema_metadata()
                 sides = self.index.sides(start, table.num_rows)
                 for side, writer in enumerate(writers):
-                    kept = table.filter(mask(sides == side))
-                    if kept.num_rows:
-                        writer.write_table(kept.combine_chunks())
+                    rows = table.filter(mask(sides == side))
+                    if rows.num_rows:
+                        writer.write_table(rows.combine_chunks())
                 done = (number + 1) / len(self.shards.starts)
                 self.progress.tell(RENDERING + COMPARING, WRITING, done, "writing")
         gone = "SELECT file, line, reason FROM rows WHERE reason IS NOT NULL ORDER BY row"
         with (out / DROPPED_ROWS).open("w", encoding="utf-8", newline="\n") as lines:
             for file, line, reason in self.index.stream(gone):
-                told = {"place": f"{file}:{line}", "file": file, "line": line, "reason": reason}
-                lines.write(json.dumps(told, ensure_ascii=False) + "\n")
+                entry = {"place": f"{file}:{line}", "file": file, "line": line, "reason": reason}
+                lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def files(self) -> list[dict[str, Any]]:
         """Return what was read: name, side, rows, bytes on the disk."""

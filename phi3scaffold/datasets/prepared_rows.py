@@ -104,8 +104,8 @@ class Prepared(Sequence[Any]):
 
     def conversation(self, index: int) -> Conversation:
         batch, row = self._find(index)
-        told = json.loads(str(self._batches[batch].column("conversation")[row]))
-        return Conversation(self.place(index), told["messages"], told["values"])
+        record = json.loads(str(self._batches[batch].column("conversation")[row]))
+        return Conversation(self.place(index), record["messages"], record["values"])
 
     def _find(self, index: int) -> tuple[int, int]:
         """Return the batch, and the row in it."""

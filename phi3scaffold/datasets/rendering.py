@@ -84,8 +84,8 @@ class Renderer:
         for row in rows:
             self._refuse_control_tokens(row)
         plausible = [row for row in rows if not self._surely_too_long(row)]
-        made = dict(zip(map(id, plausible), self._samples(plausible), strict=True))
-        return [self._fitting(row, made.get(id(row))) for row in rows]
+        rendered = dict(zip(map(id, plausible), self._samples(plausible), strict=True))
+        return [self._fitting(row, rendered.get(id(row))) for row in rows]
 
     def fits(self, row: Conversation) -> bool:
         """Return whether the row keeps within the limit."""
@@ -93,9 +93,9 @@ class Renderer:
             return False
         return len(encode(self.tokenizer, row.messages, to_answer=False)) <= self.max_tokens
 
-    def _fitting(self, row: Conversation, made: Rendered | None) -> Rendered | DroppedRow:
-        if made is not None and len(made.input_ids) <= self.max_tokens:
-            return made
+    def _fitting(self, row: Conversation, rendered: Rendered | None) -> Rendered | DroppedRow:
+        if rendered is not None and len(rendered.input_ids) <= self.max_tokens:
+            return rendered
         if self._shortener is None:
             return DroppedRow(row.place, f"longer than {self.max_tokens} tokens")
         shorter = self._shortener.shorten(row)
@@ -117,9 +117,10 @@ class Renderer:
         return list(map(self._sample, rows, texts, self._encode(texts)))
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
-        """Straight from the tokenizer below, which spends half the time without offsets."""
+        """Encode with the tokenizer below, which takes half the time without offsets."""
         below = self.tokenizer.backend_tokenizer
-        return [made.ids for made in below.encode_batch_fast(texts, add_special_tokens=False)]
+        encodings = below.encode_batch_fast(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
 
     def _sample(self, row: Conversation, text: str, ids: list[int]) -> Rendered:
         marks = [place for place, token in enumerate(ids) if token in self._special_ids]

@@ -134,19 +134,19 @@ class Maker:
         Raises:
             ScaffoldError: the first row that is wrong.
         """
-        made: list[Conversation | DroppedRow] = []
+        results: list[Conversation | DroppedRow] = []
         failed: ScaffoldError | None = None
         for row in rows:
             try:
-                made.append(conversation(row, self._spec))
+                results.append(conversation(row, self._spec))
             except ScaffoldError as error:
                 failed = error
                 break
-        rendered = iter(self._render([row for row in made if isinstance(row, Conversation)]))
+        rendered = iter(self._render([row for row in results if isinstance(row, Conversation)]))
         if failed is not None:
             raise failed
-        for told in made:
-            yield (told, next(rendered)) if isinstance(told, Conversation) else (None, told)
+        for record in results:
+            yield (record, next(rendered)) if isinstance(record, Conversation) else (None, record)
 
     def _render(self, rows: list[Conversation]) -> list[Rendered | DroppedRow]:
         try:
@@ -157,27 +157,27 @@ class Maker:
             raise
 
     def _entry(self, row: Row, pair: tuple[Conversation | None, Any]) -> dict[str, Any]:
-        told, made = pair
+        record, rendered = pair
         file = name_of(row.file, self._spec.path)
         entry = _nothing() | {"file": file, "line": row.line, "place": f"{file}:{row.line}"}
-        if told is None or isinstance(made, DroppedRow):
-            return entry | {"reason": made.reason, "too_long": told is not None}
-        asked = [turn["content"] for turn in told.messages if turn["role"] != "assistant"]
-        answers = [turn["content"] for turn in told.messages if turn["role"] == "assistant"]
-        trained = len(made.labels) - made.labels.count(IGNORE)
-        found = private_data.find("\n".join((*asked, *answers)))
+        if record is None or isinstance(rendered, DroppedRow):
+            return entry | {"reason": rendered.reason, "too_long": record is not None}
+        prompts = [turn["content"] for turn in record.messages if turn["role"] != "assistant"]
+        answers = [turn["content"] for turn in record.messages if turn["role"] == "assistant"]
+        trained = len(rendered.labels) - rendered.labels.count(IGNORE)
+        found = private_data.find("\n".join((*prompts, *answers)))
         return entry | {
-            "prompt": _hash(asked),
-            "whole": _hash([turn["content"] for turn in told.messages]),
+            "prompt": _hash(prompts),
+            "whole": _hash([turn["content"] for turn in record.messages]),
             "answer": _hash(answers),
-            "label": told.answer if self._spec.task == "classify" else "",
-            "tokens": len(made.input_ids),
+            "label": record.answer if self._spec.task == "classify" else "",
+            "tokens": len(rendered.input_ids),
             "trained": trained,
-            "truncated": made.truncated,
+            "truncated": rendered.truncated,
             "private": "\n".join(sorted(found)),
-            "conversation": pack_conversation(made.conversation),
-            "input_ids": made.input_ids,
-            "labels": made.labels,
+            "conversation": pack_conversation(rendered.conversation),
+            "input_ids": rendered.input_ids,
+            "labels": rendered.labels,
         }
 
 
@@ -227,18 +227,18 @@ class Shards:
         with pa.memory_map(str(self.path(number))) as source:
             return pa.ipc.open_file(source, options=options).read_all()
 
-    def told(self, number: int, row: int) -> dict[str, Any]:
+    def record(self, number: int, row: int) -> dict[str, Any]:
         """Return a row's conversation: ``{"messages", "values"}``."""
         return dict(json.loads(str(self._open(number)[row])))
 
     def prompt(self, number: int, row: int) -> str:
         """Return the user's own words in a row: the columns' texts without the turn around them."""
-        told = self.told(number, row)
-        asked = [turn["content"] for turn in told["messages"] if turn["role"] == "user"]
-        return "\n".join(told["values"].values() or asked)
+        record = self.record(number, row)
+        prompts = [turn["content"] for turn in record["messages"] if turn["role"] == "user"]
+        return "\n".join(record["values"].values() or prompts)
 
     def answer(self, number: int, row: int) -> str:
-        return str(self.told(number, row)["messages"][-1]["content"])
+        return str(self.record(number, row)["messages"][-1]["content"])
 
     def tokens(self, number: int, row: int) -> tuple[list[int], list[int]]:
         """Return a row's input ids and labels."""
@@ -321,5 +321,5 @@ def name_of(file: Path, spec: Path) -> str:
 def _hash(texts: Sequence[str]) -> int:
     """64 bits of texts: lower case, white space collapsed."""
     whole = "\x1f".join(map(near_duplicates.normalised, texts)).encode("utf-8", "surrogatepass")
-    made = hashlib.blake2b(whole, digest_size=8).digest()
-    return int.from_bytes(made, "little", signed=True)
+    digest = hashlib.blake2b(whole, digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)

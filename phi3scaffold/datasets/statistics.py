@@ -78,8 +78,8 @@ class Facts:
         ((read, train, held_out),) = self.index.ask(
             f"SELECT COUNT(*), TOTAL({KEPT} AND held = 0), TOTAL({KEPT} AND held = 1) FROM rows"
         )
-        kept = {"train": int(train), "held_out": int(held_out)}
-        return {"read": read, **kept, "dropped": read - sum(kept.values())}
+        kept_counts = {"train": int(train), "held_out": int(held_out)}
+        return {"read": read, **kept_counts, "dropped": read - sum(kept_counts.values())}
 
     def _labels(self) -> dict[str, dict[str, int]]:
         count = f"SELECT label, COUNT(*) FROM rows WHERE {KEPT} AND held = "

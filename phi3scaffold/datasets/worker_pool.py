@@ -58,11 +58,11 @@ class WorkerPool:
         """
         pending: deque[Callable[[], Any]] = deque()
         most = self._workers * AHEAD
-        given = iter(tasks)
+        queue = iter(tasks)
         failed: ScaffoldError | None = None
         while failed is None:
             try:
-                task = next(given, None)
+                task = next(queue, None)
             except ScaffoldError as error:
                 task, failed = None, error
             if task is None:

@@ -66,9 +66,9 @@ def build(source: Path, version: str, previous: Path | None, output: Path) -> st
         commit = _git(repository, "commit-tree", tree_hash, "-m", f"Template {tag}", *parents)
         _git(repository, "tag", "-f", tag, commit)
         _git(repository, "update-ref", "refs/heads/main", commit)
-        made = Path(scratch) / "made.bundle"
-        _git(repository, "bundle", "create", "-q", str(made), "HEAD", "main", "--tags")
-        write_whole(output, made.read_bytes())
+        draft = Path(scratch) / "made.bundle"
+        _git(repository, "bundle", "create", "-q", str(draft), "HEAD", "main", "--tags")
+        write_whole(output, draft.read_bytes())
     return commit
 
 

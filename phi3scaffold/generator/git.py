@@ -13,8 +13,8 @@ from phi3scaffold.project.errors import ScaffoldError
 
 def environment() -> dict[str, str]:
     """Return this process's environment without what would point git at another repository."""
-    kept = {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
-    return kept | {"LC_ALL": "C"}  # its messages are looked at
+    variables = {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
+    return variables | {"LC_ALL": "C"}  # its messages are looked at
 
 
 def run(

@@ -54,13 +54,13 @@ def new(
     check_name(destination)
     from phi3scaffold.models import catalogue
 
-    given, answers = answers, complete(answers)
+    explicit, answers = answers, complete(answers)
     answers["model"], registered = known_model(answers["model"], answers["target"])
     answers["model"], weights = resolve_model(answers["model"])
     if isinstance(data, RowSource):
         source = data
     else:
-        source = user_rows(data, given.get("task")) if data else sample_rows(answers["task"])
+        source = user_rows(data, explicit.get("task")) if data else sample_rows(answers["task"])
     answers["task"] = source.task
     if data is not source and data:
         say(f"{source.said}; change it in datasets/dataset.yaml")

@@ -138,10 +138,10 @@ def _from_message(message: Any, entry_points: str) -> Distribution:
     for line in message.get_all("Requires-Dist") or []:
         requirement, extra = split_extra(line)
         (base if extra is None else extras.setdefault(extra, [])).append(requirement)
-    kept = ("Summary", "License-Expression", "Requires-Python")
+    keys = ("Summary", "License-Expression", "Requires-Python")
     return Distribution(
         version=message["Version"].partition("+")[0],
-        fields=tuple((key, message[key]) for key in kept if message[key]),
+        fields=tuple((key, message[key]) for key in keys if message[key]),
         base=tuple(base),
         extras={name: tuple(lines) for name, lines in extras.items()},
         entry_points=entry_points,

@@ -158,15 +158,15 @@ def _split(
         ),
         None,
     )
-    kept = splits.held_out[held] if held else ()
+    held_out_files = splits.held_out[held] if held else ()
     unused = [*splits.others, *(s for s in splits.held_out if s != held)]
     said = found.said
     if held:
         said += f"; the {held} split is held out"
     if unused:
         said += f"; not used: {', '.join(unused)}"
-    train, used = [named(name) for name in splits.train], [*splits.train, *kept]
-    held_out = [named(name) for name in kept] or HELD_OUT_FRACTION
+    train, used = [named(name) for name in splits.train], [*splits.train, *held_out_files]
+    held_out = [named(name) for name in held_out_files] or HELD_OUT_FRACTION
     return found.task, found.answer(train, held_out), said, used
 
 

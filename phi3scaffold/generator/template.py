@@ -88,7 +88,7 @@ def cloud_targets() -> list[str]:
 
 def questions() -> dict[str, Question]:
     """Return the questions that a person may be asked, in order, without derived answers."""
-    asked = {}
+    known = {}
     for name, details in config().items():
         if name.startswith("_") or details.get("when") is False or details.get("ask") is False:
             continue
@@ -96,7 +96,7 @@ def questions() -> dict[str, Question]:
         follows = "{{" in str(default)
         choices = details.get("choices", {}).values()
         extended = [choice for choice in choices if isinstance(choice, dict)]
-        asked[name] = Question(
+        known[name] = Question(
             name,
             details["help"],
             None if follows else default,
@@ -104,7 +104,7 @@ def questions() -> dict[str, Question]:
             {choice["value"]: REFUSALS[choice["value"]] for choice in extended},
             depends=follows or "when" in details,
         )
-    return asked
+    return known
 
 
 def check_choices(answers: dict[str, Any]) -> None:
@@ -113,19 +113,19 @@ def check_choices(answers: dict[str, Any]) -> None:
     Raises:
         ScaffoldError: names the flag and the values it takes, or why the value is refused.
     """
-    asked = questions()
+    known = questions()
     for name, value in answers.items():
-        if name not in asked:
+        if name not in known:
             raise ScaffoldError(
-                f"Unknown option {name!r}.", fix=f"the options are: {', '.join(asked)}"
+                f"Unknown option {name!r}.", fix=f"the options are: {', '.join(known)}"
             )
-        if value in asked[name].refused:
-            raise refusal(name, asked[name].refused[value])
-        choices = asked[name].choices
+        if value in known[name].refused:
+            raise refusal(name, known[name].refused[value])
+        choices = known[name].choices
         if choices and value not in choices:
             raise ScaffoldError(
                 f"Unknown value {value!r}.",
-                where=asked[name].flag,
+                where=known[name].flag,
                 fix=f"one of: {', '.join(choices)}",
             )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from phi3scaffold.datasets.conversations import asked, values_of
+from phi3scaffold.datasets.conversations import split_answer, values_of
 from phi3scaffold.datasets.files import data_files
 from phi3scaffold.datasets.formats import registry
 from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, readable, unpacked_name
@@ -97,7 +97,7 @@ class PromptSource:
     def _turns(self, row: Row, prompt: Prompt) -> tuple[Sequence[Message], str | None]:
         """Return the conversation to be answered, and the answer that the row has, if any."""
         if self._messages.column in row.values:
-            return asked(row, self._messages)
+            return split_answer(row, self._messages)
         return _user(prompt.spoken(values_of(row, prompt.columns))), None
 
     def _all(self) -> Iterator[tuple[str, TextLine | Row | ScaffoldError]]:

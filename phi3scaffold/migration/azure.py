@@ -74,15 +74,15 @@ def registry(_value: Any, context: MigrationContext) -> str:
     return context.registry
 
 
-def registry_address(said: Mapping[str, Any]) -> str | None:
+def registry_address(fields: Mapping[str, Any]) -> str | None:
     """Return the model's address in a registry or in the workspace; None where a part is missing.
 
     Args:
         said: address of a field -> its value.
     """
     place = "model.model_path"
-    registry, model = said.get(f"{place}.registry_name"), said.get(f"{place}.name")
-    version = said.get(f"{place}.version")
+    registry, model = fields.get(f"{place}.registry_name"), fields.get(f"{place}.name")
+    version = fields.get(f"{place}.version")
     if not is_named(model) or not is_named(str(version or "")):
         return None
     if is_named(registry):
@@ -107,7 +107,7 @@ def other_client(value: Any, context: MigrationContext) -> str:
     raise NeedlessField("the job's own workspace: azure in project.yaml")
 
 
-def rows_address(said: Mapping[str, Any]) -> str | None:
+def rows_address(fields: Mapping[str, Any]) -> str | None:
     """Return the ``azureml://datastores/NAME/paths/FILE`` of the rows; None where a part is
     missing.
 
@@ -115,16 +115,16 @@ def rows_address(said: Mapping[str, Any]) -> str | None:
         said: address of a field -> its value.
     """
     files = "train.load.data_files"
-    whole = said.get(f"{files}.datastore_url", said.get(files))
+    whole = fields.get(f"{files}.datastore_url", fields.get(files))
     if isinstance(whole, str) and whole.startswith("azureml://"):
         return whole if _is_file(whole) else None
-    store, path = said.get(f"{files}.datastore_name"), said.get(f"{files}.relative_path")
+    store, path = fields.get(f"{files}.datastore_name"), fields.get(f"{files}.relative_path")
     if not is_named(store) or not _is_file(path):
         return None
     address = f"datastores/{store}/paths/{quote(str(path).lstrip('/'))}"
-    theirs = [said.get(f"{files}.azureml_client.{key}") for key in WORKSPACE]
+    theirs = [fields.get(f"{files}.azureml_client.{key}") for key in WORKSPACE]
     ours = [
-        said.get(f"engine.azureml_client.{key}", said.get(f"system.azureml_client.{key}"))
+        fields.get(f"engine.azureml_client.{key}", fields.get(f"system.azureml_client.{key}"))
         for key in WORKSPACE
     ]
     if all(map(is_named, theirs)) and all(map(is_named, ours)) and theirs != ours:

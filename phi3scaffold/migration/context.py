@@ -58,12 +58,12 @@ class MigrationContext:
         """Return the file or folder that the old config names, or the files that its pattern
         matches.
         """
-        given = Path(text.replace("\\", "/") if os.sep == "/" else text).expanduser()
+        path = Path(text.replace("\\", "/") if os.sep == "/" else text).expanduser()
         for folder in self.folders:
-            if (folder / given).exists():
-                return [folder / given]
-            if any(mark in text for mark in "*?[") and not given.is_absolute():
-                matching = sorted(folder.glob(given.as_posix()))
+            if (folder / path).exists():
+                return [folder / path]
+            if any(mark in text for mark in "*?[") and not path.is_absolute():
+                matching = sorted(folder.glob(path.as_posix()))
                 if matching:
                     return matching
         return []

@@ -52,21 +52,21 @@ def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, OliveVe
             f"Olive cannot be asked: a package is not installed: {error.name}.",
             fix="pip install 'phi3scaffold[train]', or make setup in a project",
         ) from None
-    asked = _Parts(content, tuple(paths))
+    parts = _Parts(content, tuple(paths))
     with _quiet():
-        _ask_all(asked, content)
-    return {path: asked.found.get(path, OliveVerdict(READ)) for path in asked.paths}
+        _ask_all(parts, content)
+    return {path: parts.found.get(path, OliveVerdict(READ)) for path in parts.paths}
 
 
-def _ask_all(asked: _Parts, content: dict[str, Any]) -> None:
+def _ask_all(parts: _Parts, content: dict[str, Any]) -> None:
     engine = content.get("engine")
     settings = {**content, **engine} if isinstance(engine, dict) else content
-    asked.model()
+    parts.model()
     for section, ask in (
-        ("systems", asked.system),
-        ("data_configs", asked.data),
-        ("evaluators", asked.evaluator),
-        ("passes", asked.passes),
+        ("systems", parts.system),
+        ("data_configs", parts.data),
+        ("evaluators", parts.evaluator),
+        ("passes", parts.passes),
     ):
         value = content.get(section)
         if isinstance(value, dict) and section != "data_configs":
@@ -76,8 +76,8 @@ def _ask_all(asked: _Parts, content: dict[str, Any]) -> None:
             for index in range(len(value)):
                 ask((section, index))
         elif value is not None:
-            asked.whole(section)
-    asked.engine(settings)
+            parts.whole(section)
+    parts.engine(settings)
 
 
 @contextlib.contextmanager
@@ -104,12 +104,12 @@ class _Parts(OliveProbe):
         from olive.model.config.registry import get_model_handler
 
         at: Key = ("input_model",)
-        made = self.ask(at, self.content.get("input_model"), ModelConfig.model_validate)
-        if made is None:
+        result = self.ask(at, self.content.get("input_model"), ModelConfig.model_validate)
+        if result is None:
             return
-        handler = get_model_handler(made.type)
+        handler = get_model_handler(result.type)
         known = inspect.signature(handler.__init__).parameters
-        for name in made.config:
+        for name in result.config:
             if name not in known:
                 said = f"{handler.__name__} takes no {name}"
                 self.mark(self.place(at, [name]) or at, OliveVerdict(REFUSED, said))
@@ -145,16 +145,16 @@ class _Parts(OliveProbe):
             return RunConfig.model_validate(run).data_configs[0]
 
         value = self._without_code(at)
-        made = self.ask(at, value, make, ("data_configs",))
-        if made is None:
+        result = self.ask(at, value, make, ("data_configs",))
+        if result is None:
             return
-        given = value.get("pre_process_data_config")
-        if isinstance(given, dict) and made.type == "huggingfacecontainer":
-            inner = {**given, **(given.get("params") or {})}
-            asked = {k: v for k, v in inner.items() if k not in (*OF_PRE_PROCESSING, "params")}
+        values = value.get("pre_process_data_config")
+        if isinstance(values, dict) and result.type == "huggingfacecontainer":
+            inner = {**values, **(values.get("params") or {})}
+            parts = {k: v for k, v in inner.items() if k not in (*OF_PRE_PROCESSING, "params")}
             part = (*at, "pre_process_data_config")
-            self.ask(part, asked, lambda value: validate_config(value, TextGenParams))
-        self._load(at, made)
+            self.ask(part, parts, lambda value: validate_config(value, TextGenParams))
+        self._load(at, result)
 
     def _without_code(self, at: Key) -> Any:
         """Return the data config without its user_script, and without the components it would
@@ -180,9 +180,9 @@ class _Parts(OliveProbe):
                 self.mark((*at, f"{component}_config"), said)
         return value
 
-    def _load(self, at: Key, made: Any) -> None:
+    def _load(self, at: Key, result: Any) -> None:
         """Olive hands `data_files` to datasets as it is; only a local mapping is tried out."""
-        params = made.load_dataset_config.params
+        params = result.load_dataset_config.params
         files = params.get("data_files")
         if params.get("data_name") not in FORMATS or not isinstance(files, dict):
             return
@@ -215,16 +215,16 @@ class _Parts(OliveProbe):
         def make(value: Any) -> Any:
             settings = RunPassConfig.model_validate(value)
             kind = package.import_pass_module(settings.type)
-            given = dict(settings.config or {})
-            for key, name in given.items():
+            values = dict(settings.config or {})
+            for key, name in values.items():
                 if key.endswith("data_config") and isinstance(name, str):  # asked on its own
-                    given[key] = {"name": "rows", "type": "HuggingfaceContainer"}
-            return settings, kind.generate_config(accelerator, given, disable_search=True)
+                    values[key] = {"name": "rows", "type": "HuggingfaceContainer"}
+            return settings, kind.generate_config(accelerator, values, disable_search=True)
 
-        made = self.ask(at, self.at(at), make)
-        if made is None:
+        result = self.ask(at, self.at(at), make)
+        if result is None:
             return
-        settings, config = made
+        settings, config = result
         self._training(at, settings, getattr(config, "training_args", None))
 
     def _training(self, at: Key, settings: Any, arguments: Any) -> None:
@@ -264,7 +264,7 @@ class _Parts(OliveProbe):
             if key in named and isinstance(value, dict):
                 self._system_or_evaluator(at, key, value)
                 continue
-            self.ask(at, value, partial(_alone, RunEngineConfig, key), (key,))
+            self.ask(at, value, partial(_single, RunEngineConfig, key), (key,))
         for key in named:
             name = settings.get(key)
             at = (key,) if key in self.content else (str(nested), key)
@@ -282,5 +282,5 @@ class _Parts(OliveProbe):
         self.ask(at, value, kind.model_validate)
 
 
-def _alone(kind: Any, key: str, value: Any) -> Any:
+def _single(kind: Any, key: str, value: Any) -> Any:
     return kind.model_validate({key: value})

@@ -75,7 +75,7 @@ class OliveProbe:
         for _ in range(100):
             with collected_warnings() as warnings:
                 try:
-                    made = make(copy.deepcopy(value))
+                    result = make(copy.deepcopy(value))
                 except pydantic.ValidationError as error:
                     if not self._refused(at, value, error.errors(), within):
                         return None
@@ -84,7 +84,7 @@ class OliveProbe:
                     self.mark(at, OliveVerdict(REFUSED, line_of(error)))
                     return None
             self._ignored(at, warnings)
-            return made
+            return result
         return None
 
     def _refused(self, at: Key, value: Any, errors: list[Any], within: Key) -> bool:

@@ -35,17 +35,17 @@ def model(value: Any, context: MigrationContext) -> str:
     Raises:
         DroppedField: it is no model of this architecture, or nothing that can be found.
     """
-    given = text(value, context).strip().rstrip("/\\")
-    known = catalogue.find(given)
+    reference = text(value, context).strip().rstrip("/\\")
+    known = catalogue.find(reference)
     if known:
         return known.ref
-    there = context.find(given)
+    there = context.find(reference)
     if there:
         try:
             return resolve_model(str(there[0].resolve()))[0]
         except ScaffoldError as error:
-            raise _replaced(f"{given}: {error.what}") from None
-    plain = re.sub(r"/(versions|labels)/[^/]+$", "", given)  # of azureml://registries/...
+            raise _replaced(f"{reference}: {error.what}") from None
+    plain = re.sub(r"/(versions|labels)/[^/]+$", "", reference)  # of azureml://registries/...
     last = plain.replace("\\", "/").rsplit("/", 1)[-1].lower()
     for entry in catalogue.ENTRIES:
         if entry.hub_id and last in (entry.name, entry.hub_id.rsplit("/", 1)[-1].lower()):
@@ -53,10 +53,10 @@ def model(value: Any, context: MigrationContext) -> str:
     if last in ALIASES:
         return catalogue.DEFAULT
     if OTHERS.search(last):
-        raise _replaced(f"{given} is not of the architecture {architectures_text()}")
-    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", given) and given.split("/")[0] not in FOLDERS:
-        return given
-    raise _replaced(f"{given} is no folder here and not among `phi3scaffold models`")
+        raise _replaced(f"{reference} is not of the architecture {architectures_text()}")
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", reference) and reference.split("/")[0] not in FOLDERS:
+        return reference
+    raise _replaced(f"{reference} is no folder here and not among `phi3scaffold models`")
 
 
 def _replaced(why: str) -> DroppedField:
@@ -70,9 +70,9 @@ def rows(value: Any, context: MigrationContext) -> str | list[str]:
     """Return the files of the rows: one path, or several; or an address on the hub."""
     if context.hub:
         return context.hub
-    given = [text(one, context) for one in (value if isinstance(value, list) else [value])]
-    found = [str(path) for one in given for path in context.find(one)]
-    missing = next((one for one in given if not context.find(one)), None)
+    reference = [text(one, context) for one in (value if isinstance(value, list) else [value])]
+    found = [str(path) for one in reference for path in context.find(one)]
+    missing = next((one for one in reference if not context.find(one)), None)
     if missing is not None:
         raise DroppedField(f"{missing} is not here; sample rows stand in, --data ROWS gives yours")
     return found if len(found) > 1 else found[0]
@@ -86,14 +86,16 @@ def held_out_rows(value: Any, context: MigrationContext) -> str | list[str]:
 
 def data_set(value: Any, context: MigrationContext) -> str | list[str]:
     """Return ``owner/name`` on the hub; a format's name is none."""
-    given = text(value, context)
-    if given in FORMATS:
+    reference = text(value, context)
+    if reference in FORMATS:
         raise NeedlessField("the file's own name says what it is")
     if context.hub:
         return context.hub
-    if context.find(given):
-        return rows(given, context)
-    raise DroppedField(f"{given} is neither here nor OWNER/NAME; sample rows stand in, --data ROWS")
+    if context.find(reference):
+        return rows(reference, context)
+    raise DroppedField(
+        f"{reference} is neither here nor OWNER/NAME; sample rows stand in, --data ROWS"
+    )
 
 
 def part(_value: Any, context: MigrationContext) -> str:

@@ -62,13 +62,13 @@ def split(template: str) -> Turns:
 def _by_role(spoken: list[tuple[str, str]], roles: list[str]) -> Turns:
     if roles.count("user") > 1 or roles.count("assistant") > 1:
         raise NotSplit("it holds several questions and answers; dataset.yaml takes one of each")
-    said = {role: _literal(MARK.sub("", text)).strip() for role, text in spoken}
-    if roles[-2:] != ["user", "assistant"] or said.get(""):
+    by_role = {role: _literal(MARK.sub("", text)).strip() for role, text in spoken}
+    if roles[-2:] != ["user", "assistant"] or by_role.get(""):
         raise NotSplit("its turns are not a user's and then an assistant's")
-    system = said.get("system") or None
+    system = by_role.get("system") or None
     if system and columns_of(system):
         raise NotSplit("its system text names a column")
-    return Turns(said["user"], said["assistant"], system)
+    return Turns(by_role["user"], by_role["assistant"], system)
 
 
 def _spoken(template: str) -> list[tuple[str, str]]:

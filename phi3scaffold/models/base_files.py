@@ -82,7 +82,7 @@ def _fetch_from_hub(
         take_over(wanted_files(here, weights=weights), out, progress)
         return
     if model_hub.offline():
-        raise model_hub.offline_error(model_hub.asked(repo, lock.commit))
+        raise model_hub.offline_error(model_hub.hub_request(repo, lock.commit))
     partial = cache / f"{PARTIAL}{lock.commit}"
     listed = model_hub.list_files(repo, lock.commit)
     files = {name: file for name, file in listed.items() if weights or not is_weights(name)}

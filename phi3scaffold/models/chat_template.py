@@ -32,13 +32,13 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], *, to_answer: bool)
         messages: the turns.
         to_answer: whether the text ends where the assistant begins to answer.
     """
-    given: Any = list(messages)
+    turns: Any = list(messages)
     options: dict[str, Any] = {"add_generation_prompt": to_answer}
     if type(tokenizer).__module__.startswith("onnxruntime_genai"):
-        given = json.dumps(given)
+        turns = json.dumps(turns)
     else:
         options["tokenize"] = False
-    return str(tokenizer.apply_chat_template(given, **options))
+    return str(tokenizer.apply_chat_template(turns, **options))
 
 
 def encode(

@@ -45,96 +45,96 @@ class HubRequest:
         return f"{self.repo} @ {self.revision}"
 
 
-def offline_error(asked: HubRequest) -> ScaffoldError:
+def offline_error(request: HubRequest) -> ScaffoldError:
     return ScaffoldError(
-        f"{asked.repo} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it.",
-        where=asked.where,
-        fix=asked.offline_fix,
+        f"{request.repo} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it.",
+        where=request.where,
+        fix=request.offline_fix,
     )
 
 
 @contextlib.contextmanager
-def explained(asked: HubRequest) -> Iterator[None]:
+def explained(request: HubRequest) -> Iterator[None]:
     """Turn what huggingface_hub raises inside the block into errors a person can act on."""
     import httpx2
     from huggingface_hub import constants, errors
 
-    page = f"{constants.ENDPOINT}/{asked.page}"
+    page = f"{constants.ENDPOINT}/{request.page}"
     try:
         yield
     except ScaffoldError:
         raise
     except errors.HFValidationError:
         raise ScaffoldError(
-            f"{asked.repo!r} is not a hub id.", where=asked.id_key, fix=asked.id_fix
+            f"{request.repo!r} is not a hub id.", where=request.id_key, fix=request.id_fix
         ) from None
     except errors.GatedRepoError as error:
         raise ScaffoldError(
-            f"{asked.repo} is gated: its owner lets in only people who asked.",
-            where=asked.where,
+            f"{request.repo} is gated: its owner lets in only people who request.",
+            where=request.where,
             fix=f"accept its terms at {page}, then {LOG_IN}",
         ) from error
     except errors.RevisionNotFoundError as error:
         raise ScaffoldError(
-            f"{asked.repo} has no revision {asked.revision!r}.",
-            where=asked.revision_key,
-            fix=f"see {page}/commits/main, {asked.revision_fix}",
+            f"{request.repo} has no revision {request.revision!r}.",
+            where=request.revision_key,
+            fix=f"see {page}/commits/main, {request.revision_fix}",
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise ScaffoldError(
-            f"{asked.repo} does not exist on the hub, or is private.",
-            where=asked.where,
-            fix=f"{asked.missing_fix}; if it is private, {LOG_IN}",
+            f"{request.repo} does not exist on the hub, or is private.",
+            where=request.where,
+            fix=f"{request.missing_fix}; if it is private, {LOG_IN}",
         ) from error
     except errors.RemoteEntryNotFoundError as error:
         raise ScaffoldError(
-            f"{asked.repo} has no such file at that revision.",
-            where=asked.where,
-            fix=f"see {page}/tree/{asked.revision}",
+            f"{request.repo} has no such file at that revision.",
+            where=request.where,
+            fix=f"see {page}/tree/{request.revision}",
         ) from error
     except errors.OfflineModeIsEnabled as error:
-        raise offline_error(asked) from error
+        raise offline_error(request) from error
     except errors.HfHubHTTPError as error:
-        raise _http_error(asked, page, error) from error
+        raise _http_error(request, page, error) from error
     except (httpx2.HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
         if constants.is_offline_mode():
-            raise offline_error(asked) from error
+            raise offline_error(request) from error
         raise ScaffoldError(
             f"The hub cannot be reached: {_first_line(error)}",
             where=constants.ENDPOINT,
-            fix=f"check the network (and HTTPS_PROXY), then {asked.again}",
+            fix=f"check the network (and HTTPS_PROXY), then {request.again}",
             exit_code=FAILED_RUN,
         ) from error
 
 
-def _http_error(asked: HubRequest, page: str, error: Any) -> ScaffoldError:
+def _http_error(request: HubRequest, page: str, error: Any) -> ScaffoldError:
     from huggingface_hub import constants
 
     status = getattr(error.response, "status_code", None)
     if status == 401:
         return ScaffoldError(
             "The hub does not accept the token.",
-            where=asked.where,
+            where=request.where,
             fix=f"{LOG_IN}; `hf auth whoami` says which one is used",
         )
     if status == 403:
         return ScaffoldError(
-            f"The hub refuses access to {asked.repo}.",
-            where=asked.where,
-            fix=asked.refused_fix.format(page=page, settings=constants.ENDPOINT),
+            f"The hub refuses access to {request.repo}.",
+            where=request.where,
+            fix=request.refused_fix.format(page=page, settings=constants.ENDPOINT),
         )
     if status in (409, 412):
         return ScaffoldError(
-            f"{asked.repo} has changed meanwhile, or is just being changed.",
-            where=asked.where,
-            fix=asked.again,
+            f"{request.repo} has changed meanwhile, or is just being changed.",
+            where=request.where,
+            fix=request.again,
             exit_code=FAILED_RUN,
         )
-    said = (getattr(error, "server_message", None) or "").splitlines()[:1]
+    message = (getattr(error, "server_message", None) or "").splitlines()[:1]
     return ScaffoldError(
-        ": ".join(["The hub failed", _first_line(error).rstrip(":"), *said]),
-        where=asked.where,
-        fix=f"wait a while, then {asked.again}",
+        ": ".join(["The hub failed", _first_line(error).rstrip(":"), *message]),
+        where=request.where,
+        fix=f"wait a while, then {request.again}",
         exit_code=FAILED_RUN,
     )
 

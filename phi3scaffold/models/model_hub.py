@@ -59,8 +59,8 @@ def resolve(repo: str, revision: str) -> str:
         cached = _cached_commit(repo, revision)
         if cached:
             return cached
-        raise offline_error(asked(repo, revision))
-    with explained(asked(repo, revision)):
+        raise offline_error(hub_request(repo, revision))
+    with explained(hub_request(repo, revision)):
         commit = hub.HfApi().model_info(repo, revision=revision).sha
     if not commit:
         raise ScaffoldError(
@@ -78,7 +78,7 @@ def list_files(repo: str, commit: str) -> dict[str, RemoteFile]:
         ScaffoldError: the repository cannot be read, or has no safetensors.
     """
     hub = _hub()
-    with explained(asked(repo, commit)):
+    with explained(hub_request(repo, commit)):
         entries = [
             entry
             for entry in hub.HfApi().list_repo_tree(repo, revision=commit)
@@ -107,7 +107,7 @@ def download(
     total = sum(file.size for file in files.values())
     require_room(folder, max(0, total - _size(folder)), f"downloading {repo}")
     ordered = sorted(files.values(), key=lambda file: (file.name != "config.json", file.name))
-    with explained(asked(repo, commit)), _reported(folder, total, progress):
+    with explained(hub_request(repo, commit)), _reported(folder, total, progress):
         for file in ordered:
             _download_file(repo, commit, file, folder / file.name)
             if file.name == "config.json":
@@ -157,7 +157,7 @@ def from_cache(repo: str, commit: str) -> Path | None:
     return folder
 
 
-def asked(repo: str, revision: str) -> HubRequest:
+def hub_request(repo: str, revision: str) -> HubRequest:
     """Return what the errors about a model say."""
     return HubRequest(
         repo=repo,

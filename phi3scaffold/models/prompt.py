@@ -101,14 +101,14 @@ class Prompt:
         Raises:
             ScaffoldError: a text is not such an object, or a column is missing or unknown.
         """
-        told = turns[:1] if turns and turns[0]["role"] == "system" else []
+        own_system = turns[:1] if turns and turns[0]["role"] == "system" else []
         rest = [
             {"role": "user", "content": fill(self.user, self._values(self._read(turn["content"])))}
             if turn["role"] == "user"
             else turn
-            for turn in turns[len(told) :]
+            for turn in turns[len(own_system) :]
         ]
-        return [*(told or self._system()), *rest]
+        return [*(own_system or self._system()), *rest]
 
     def spoken(self, values: Mapping[str, str]) -> str:
         """Return the one text in which `conversation` finds these columns.

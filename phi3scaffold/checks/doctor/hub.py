@@ -42,7 +42,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         revision = locked or context.project.revision
     api = HfApi()
     try:
-        with explained(model_hub.asked(repo, revision)):
+        with explained(model_hub.hub_request(repo, revision)):
             api.auth_check(repo)
             api.model_info(repo, revision=revision, timeout=NETWORK_SECONDS)
     except ScaffoldError as error:

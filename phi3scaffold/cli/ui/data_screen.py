@@ -193,7 +193,7 @@ class DataScreen:
         """Yield a finding, each row of its first example in `room` columns."""
         from phi3scaffold.project.formatting import count
 
-        yield self.text(finding.told, 3 * self.width)
+        yield self.text(finding.message, 3 * self.width)
         for what, rows, places in finding.counts:
             shown = [f"{what}: {count(rows, 'row')}", *places[:MOST_PLACES]]
             more = places and rows > MOST_PLACES

@@ -48,8 +48,8 @@ def rows(file: Path, meter: Meter) -> Rows:
 def labels(schema: Any) -> dict[str, list[str]]:
     """Return the label names of columns in which the hub's `datasets` wrote numbers."""
     try:
-        told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = told["info"]["features"]
+        details = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = details["info"]["features"]
         return {
             column: list(feature["names"])
             for column, feature in features.items()

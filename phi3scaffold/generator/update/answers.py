@@ -29,9 +29,9 @@ def changed_answers(answers: dict[str, Any], choices: dict[str, str]) -> dict[st
     Raises:
         ScaffoldError: an answer does not go with another, or the template has it no longer.
     """
-    asked = template.questions()
+    known = template.questions()
     for name, value in answers.items():
-        question = asked.get(name)
+        question = known.get(name)
         if name not in choices and question and question.choices and value not in question.choices:
             raise ScaffoldError(
                 f"The project's answer {value!r} to `{name}` is not there any more.",
@@ -43,12 +43,12 @@ def changed_answers(answers: dict[str, Any], choices: dict[str, str]) -> dict[st
         choices = choices | {"model": resolve_model(choices["model"])[0]}
     if not choices:
         return answers
-    dependent = [name for name, question in asked.items() if question.depends]
+    dependent = [name for name, question in known.items() if question.depends]
     before = {name: value for name, value in answers.items() if name not in dependent}
     after = before | choices
     for name in dependent:
         default = follow(before)[0].get(name)
-        if name in answers and answers[name] in asked[name].choices:
+        if name in answers and answers[name] in known[name].choices:
             before[name] = answers[name]
         _, hidden = follow(after)
         chosen = name in answers and answers[name] != default
