@@ -107,7 +107,7 @@ class Stage:
         after: the stages it reads from; `EARLIER` for all before it.
         packages: distributions whose version decides the result.
         needs_torch: whether it runs in a child process, so that its memory comes back.
-        needs_accelerator: whether it runs on the project's target alone.
+        needs_accelerator: whether it needs the GPU that the project's target may name.
         parallel: whether all ranks run it together, where there are several; needs_torch, too.
         resources: what it takes.
         on_request: whether only its own verb runs it, and no run of the whole pipeline.
