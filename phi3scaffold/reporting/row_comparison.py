@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from phi3scaffold.datasets.findings import Run, fit
+from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow
 from phi3scaffold.project.formatting import count, cut
 from phi3scaffold.reporting.run_record import RowPrompt, RunRecord
 
@@ -59,15 +60,15 @@ def compare_rows(record: RunRecord) -> RowComparison:
     forms = tuple(name for name in record.forms if name != "base") or tuple(record.forms)
     differing, wrong, others = [], [], []
     for row in record.answers:
-        answers = {row[form].strip() for form in forms}
+        answers = {row.answers[form].strip() for form in forms}
         if len(answers) > 1:
             differing.append(row)
-        elif row["expected"].strip() not in answers:
+        elif row.expected.strip() not in answers:
             wrong.append(row)
         else:
             others.append(row)
     best = record.best
-    differing.sort(key=lambda row: row[best].strip() == row["expected"].strip())  # stable
+    differing.sort(key=lambda row: row.answers[best].strip() == row.expected.strip())  # stable
     free = not record.metrics.is_classification
     return RowComparison(
         forms=forms,
@@ -80,14 +81,14 @@ def compare_rows(record: RunRecord) -> RowComparison:
 
 
 def _examples(
-    record: RunRecord, forms: Sequence[str], rows: Iterable[Mapping[str, str]]
+    record: RunRecord, forms: Sequence[str], rows: Iterable[EvaluatedRow]
 ) -> tuple[RowAnswers, ...]:
     examples = []
     for row in list(rows)[:MOST_ROWS]:
-        expected = row["expected"].strip()
+        expected = row.expected.strip()
         by_answer: dict[str, list[str]] = {}
         for form in forms:
-            by_answer.setdefault(row[form].strip(), []).append(form)
+            by_answer.setdefault(row.answers[form].strip(), []).append(form)
         texts = [expected, *by_answer]
         shown: Sequence[str | list[Run]] = [_shortened(text) for text in texts]
         if not record.metrics.is_classification:
@@ -96,8 +97,8 @@ def _examples(
         for (answer, names), side in zip(by_answer.items(), shown[1:], strict=True):
             verdict = "correct" if answer == expected else "wrong"
             sides.append((f"{', '.join(names)}: {verdict}", side))
-        prompt = record.prompts.get(row["place"], RowPrompt(""))
-        place = row["place"]
+        prompt = record.prompts.get(row.place, RowPrompt(""))
+        place = row.place
         if prompt.earlier:
             place += f", after {count(prompt.earlier, 'earlier turn')}"
         examples.append(RowAnswers(_shortened(prompt.text), sides, place))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared, spread
 from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, read_rows
 from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
 from phi3scaffold.evaluation.release import Release
 from phi3scaffold.models import catalogue
@@ -51,7 +52,7 @@ class RunRecord:
         sources: data sets of the hub that rows came from.
         metrics, release, data: as the evaluation, the gate and the data stage wrote them.
         history: the Trainer's log.
-        answers: a line of answers.jsonl each.
+        answers: the rows of answers.jsonl.
         prompts: place of a row -> its prompt; for `answers`.
         measured: the day on which the forms were measured, such as ``2026-11-21``.
         stages: name -> the manifest of what it published, in the order in which they ran.
@@ -74,7 +75,7 @@ class RunRecord:
     release: Release
     data: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
-    answers: Sequence[Mapping[str, str]]
+    answers: Sequence[EvaluatedRow]
     prompts: Mapping[str, RowPrompt]
     measured: str
     stages: Mapping[str, Manifest] = field(default_factory=dict)
@@ -137,7 +138,7 @@ def read_run(
     fetched = lock.id if lock and lock.source == "hub" else None
     file = project.evaluation / METRICS
     metrics = Metrics.from_json(_json(file))
-    answers = [json.loads(line) for line in _lines(project.evaluation / ANSWERS)]
+    answers = list(read_rows(project.evaluation / ANSWERS))
     held = spec.held_out if isinstance(spec.held_out, tuple) else ()
     hub = [one for one in (*spec.train, *held) if isinstance(one, str)]
     stages = {name: manifest.read(folder) for name, folder in folders.items()}
@@ -188,7 +189,3 @@ def _json(path: Path) -> Any:
         raise ScaffoldError(
             f"It cannot be read: {error}.", where=path, fix="phi3scaffold evaluate"
         ) from None
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").split("\n")[:-1]

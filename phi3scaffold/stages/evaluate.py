@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import platform
+from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from phi3scaffold.conversion.form_files import size_of
+from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, write_rows
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
@@ -75,17 +75,15 @@ def run(context: Context) -> dict[str, Any]:
         not_measured={"onnx": f"built for {missing}, which is not here"} if missing else {},
     ).to_json()
     write_json(context.out / METRICS, metrics)
-    write_answers(context.out / ANSWERS, dataset, answers)
+    write_rows(context.out / ANSWERS, evaluated_rows(dataset, answers))
     return metrics
 
 
-def write_answers(path: Path, dataset: EvaluationSet, answers: dict[str, list[str]]) -> None:
-    """Write a row a line: its place, the expected answer, and each form's answer."""
-    with path.open("w", encoding="utf-8", newline="\n") as lines:
-        for index, row in enumerate(dataset.rows):
-            own = {name: answers[name][index] for name in COMPARED if name in answers}
-            record = {"place": row.place, "expected": row.answer.strip(), **own}
-            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+def evaluated_rows(dataset: EvaluationSet, answers: dict[str, list[str]]) -> Iterator[EvaluatedRow]:
+    """Yield every row with the answer of each form."""
+    for index, row in enumerate(dataset.rows):
+        own = {name: answers[name][index] for name in COMPARED if name in answers}
+        yield EvaluatedRow(row.place, row.answer.strip(), own)
 
 
 def disk_bytes(project: Project, form: str) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow
 from phi3scaffold.evaluation.metrics import FormMetrics
 from phi3scaffold.project.settings import load_project
 from phi3scaffold.reporting.run_record import RowPrompt, RunRecord, read_run
@@ -38,7 +39,7 @@ def with_labels(made: RunRecord, labels: list[str]) -> RunRecord:
         place = f"held-out.jsonl:{number + 1}"
         said = label if number < many else labels[(number + 1) % many]
         forms = {"base": "?", "adapter": label, "merged": label, "onnx": said}
-        answers.append({"place": place, "expected": label, **forms})
+        answers.append(EvaluatedRow(place, label, forms))
         prompts[place] = RowPrompt(f"What is it?\nNumber {number}.")
     table = [[0] * (many + 1) for _ in labels]
     for number in range(many):

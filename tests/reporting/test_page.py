@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow
 from phi3scaffold.project.formatting import perplexity, visible
 from phi3scaffold.project.layout import MODEL_CARD
 from phi3scaffold.project.settings import DEMONSTRATION
@@ -177,14 +178,20 @@ def only_the_adapter(made: RunRecord) -> RunRecord:
         not_measured={"onnx": "built for DirectML, which is not here"},
         forms={"adapter": made.metrics.forms["adapter"]},
     )
-    answers = [{k: row[k] for k in ("place", "expected", "adapter")} for row in made.answers]
+    answers = [
+        dataclasses.replace(row, answers={"adapter": row.answers["adapter"]})
+        for row in made.answers
+    ]
     return dataclasses.replace(made, metrics=metrics, answers=answers)
 
 
 def swapped(made: RunRecord) -> RunRecord:
     forms = {**made.metrics.forms, "onnx-adapter": made.metrics.forms["onnx"]}
     metrics = dataclasses.replace(made.metrics, forms=forms)
-    answers = [{**row, "onnx-adapter": ""} for row in made.answers]
+    answers = [
+        dataclasses.replace(row, answers={**row.answers, "onnx-adapter": ""})
+        for row in made.answers
+    ]
     return dataclasses.replace(made, metrics=metrics, answers=answers)
 
 
@@ -200,7 +207,7 @@ def long_answers(made: RunRecord) -> RunRecord:
         other = [*words[:250], "ELSE", *words[251:]]
         said = {"base": "", "adapter": " ".join(words), "merged": " ".join(words)}
         place = f"rows.jsonl:{number}"
-        rows.append({"place": place, "expected": "So.", **said, "onnx": " ".join(other)})
+        rows.append(EvaluatedRow(place, "So.", {**said, "onnx": " ".join(other)}))
         prompts[place] = RowPrompt("unbroken" * 1000, earlier=3)
     free = with_free_answers(made, "chat")
     metrics = dataclasses.replace(free.metrics, rows=10_000, held_out=20_000)
@@ -265,14 +272,15 @@ def test_odd_runs_have_a_page(name: str, made: RunRecord, tags: set[str], tmp_pa
 
 def test_no_text_becomes_html(made: RunRecord, tags: set[str], tmp_path: Path) -> None:
     """Every text that a user, a row or a model can decide."""
-    row = {name: f"{NASTY} {name}" for name in made.answers[0]}
+    answers = {name: f"{NASTY} {name}" for name in made.answers[0].answers}
+    row = EvaluatedRow(f"{NASTY} place", f"{NASTY} expected", answers)
     nasty = dataclasses.replace(
         with_labels(made, [NASTY, "joy"]),
         name=NASTY,
         model=NASTY,
         commit=NASTY,
         answers=[row],
-        prompts={row["place"]: RowPrompt(NASTY, 2)},
+        prompts={row.place: RowPrompt(NASTY, 2)},
     )
     nasty.config.passes["finetune"][NASTY] = NASTY
     nasty.release.checks[0].why = NASTY
@@ -313,10 +321,9 @@ def test_a_page_of_many_rows_is_written_at_once(made: RunRecord, tmp_path: Path)
 def test_answers_are_marked_where_they_differ(made: RunRecord, tmp_path: Path) -> None:
     said = {"base": "", "adapter": "It is by the river.", "merged": "It is by the river."}
     rows = [
-        {"place": "a", "expected": "It is gone.", **said, "onnx": "It was by the river."},
-        {"place": "b", "expected": "It is by the sea.", **said, "onnx": said["adapter"]},
-        {"place": "c", "expected": "今日は雨", "base": "", **dict.fromkeys(said, "今日は雨"),
-         "onnx": "今日は雪"},
+        EvaluatedRow("a", "It is gone.", {**said, "onnx": "It was by the river."}),
+        EvaluatedRow("b", "It is by the sea.", {**said, "onnx": said["adapter"]}),
+        EvaluatedRow("c", "今日は雨", {**dict.fromkeys(said, "今日は雨"), "onnx": "今日は雪"}),
     ]  # fmt: skip
     found = written(dataclasses.replace(with_free_answers(made, "qa"), answers=rows), tmp_path)
     marked = [text for path, text in found.texts if path.endswith("mark")]
