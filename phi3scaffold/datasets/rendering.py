@@ -35,7 +35,7 @@ class Rendered(NamedTuple):
     truncated: bool = False
 
 
-class Layout(NamedTuple):
+class TemplateMarks(NamedTuple):
     """What the chat template makes of some roles.
 
     Attributes:
@@ -67,7 +67,7 @@ class Renderer:
         self._special = special_tokens(folder)
         self._special_ids = set(self.tokenizer.convert_tokens_to_ids(list(self._special)))
         self._widest = max(map(len, self.tokenizer.get_vocab()))
-        self._layouts: dict[tuple[str, ...], Layout] = {}
+        self._layouts: dict[tuple[str, ...], TemplateMarks] = {}
         self._kept_system: str | None = None  # the last one that the template was seen to keep
         self._shortener = (
             Shortener(self.fits, max_tokens, user) if long_rows == "truncate" else None
@@ -150,7 +150,7 @@ class Renderer:
         # what the template writes after the last end of turn is never trained and never read
         return Rendered(row, ids[: end + 1], labels[: end + 1])
 
-    def _layout(self, row: Conversation) -> Layout:
+    def _layout(self, row: Conversation) -> TemplateMarks:
         """Return where the template puts its marks, which only the roles of the turns decide.
 
         A text is cut at its marks before anything else is done to it, so the ids up to a mark are
@@ -171,7 +171,7 @@ class Renderer:
                     )
                 found.append((len(marks), prefix[marks[-1] + 1 :]))
             whole = self._count_marks(encode(self.tokenizer, plain, to_answer=False))
-            self._layouts[roles] = Layout(whole, found)
+            self._layouts[roles] = TemplateMarks(whole, found)
         return self._layouts[roles]
 
     def _refuse_control_tokens(self, row: Conversation) -> None:

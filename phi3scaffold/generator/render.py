@@ -38,9 +38,9 @@ def follow(answers: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
         ScaffoldError: an answer is refused.
     """
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
-        asked = Path(scratch) / "asked"
+        out = Path(scratch) / "out"
         options = {"pretend": True, "defaults": True, "exclude": ["*"]}
-        worker = _copy(str(template.folder()), asked, answers, **options)
+        worker = _copy(str(template.folder()), out, answers, **options)
     return worker.answers.combined, set(worker.answers.hidden)
 
 
@@ -52,9 +52,9 @@ def ask(answers: dict[str, Any]) -> dict[str, Any]:
         KeyboardInterrupt: the person gave up.
     """
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
-        worker = _copy(str(template.folder()), Path(scratch) / "asked", answers, pretend=True)
-    asked = [name for name in template.questions() if name not in worker.answers.hidden]
-    return {name: worker.answers.combined[name] for name in asked}
+        worker = _copy(str(template.folder()), Path(scratch) / "out", answers, pretend=True)
+    visible = [name for name in template.questions() if name not in worker.answers.hidden]
+    return {name: worker.answers.combined[name] for name in visible}
 
 
 def render(destination: Path, answers: dict[str, Any], tag: str | None = None) -> None:

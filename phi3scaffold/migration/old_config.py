@@ -45,7 +45,7 @@ class Leaf(NamedTuple):
         return dotted(self.path)
 
 
-class Note(NamedTuple):
+class ConfigNote(NamedTuple):
     """Something about the text itself, at its line."""
 
     line: int
@@ -66,7 +66,7 @@ class OldConfig:
     path: Path
     content: dict[str, Any]
     leaves: tuple[Leaf, ...]
-    notes: tuple[Note, ...]
+    notes: tuple[ConfigNote, ...]
 
 
 def is_placeholder(value: Any) -> bool:
@@ -76,7 +76,7 @@ def is_placeholder(value: Any) -> bool:
 def read(path: Path) -> OldConfig:
     """Read the file. Raises ScaffoldError with the line of what is wrong."""
     path = Path(path).expanduser()
-    notes: list[Note] = []
+    notes: list[ConfigNote] = []
     if path.suffix.lower() in YAML:
         content: Any = read_yaml(path)
         plain = path.read_text(encoding="utf-8")
@@ -100,7 +100,9 @@ def read(path: Path) -> OldConfig:
         )
     places = find_places(plain)
     for at, line in places.doubles:
-        notes.append(Note(line, f"{dotted(at)} stands here a second time; the last one counts"))
+        notes.append(
+            ConfigNote(line, f"{dotted(at)} stands here a second time; the last one counts")
+        )
     leaves = tuple(Leaf(at, value, places.lines.get(at, 1)) for at, value in leaves_of(content))
     return OldConfig(path, content, leaves, tuple(sorted(notes)))
 
@@ -118,7 +120,7 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def _without_extras(text: str, notes: list[Note]) -> str:
+def _without_extras(text: str, notes: list[ConfigNote]) -> str:
     """Return the text without comments and spare commas, every other character in its place."""
 
     def out(match: re.Match[str]) -> str:
@@ -127,7 +129,7 @@ def _without_extras(text: str, notes: list[Note]) -> str:
             return " " if match[0] == "\t" else match[0]
         line = text.count("\n", 0, match.start()) + 1
         what = "a comma before a closing bracket" if extra == "," else "a comment"
-        notes.append(Note(line, f"{what}, which JSON does not have; left out"))
+        notes.append(ConfigNote(line, f"{what}, which JSON does not have; left out"))
         return re.sub(r"[^\n]", " ", extra)
 
     return SPARE_COMMA.sub(out, COMMENT.sub(out, text))
