@@ -10,6 +10,7 @@ from typing import Any
 from phi3scaffold.cli.ui.terminal import columns
 from phi3scaffold.models.catalogue import DEFAULT, ENTRIES, CatalogueEntry
 from phi3scaffold.models.families.registry import architectures_text
+from phi3scaffold.project.formatting import binary_size
 
 FOOTER = f"""\
 Default: {DEFAULT}.
@@ -95,7 +96,7 @@ def _count(parameters: int | None) -> str:
 def _size(gib: float | None) -> str:
     if gib is None:
         return "?"
-    return f"{gib:.1f} GiB" if gib >= 0.1 else f"{gib * 1024:.0f} MiB"
+    return binary_size(gib * 2**30)
 
 
 def _context(tokens: int | None) -> str:

@@ -24,6 +24,7 @@ from phi3scaffold.pipeline import protocol, ranks
 from phi3scaffold.pipeline.events import Emit, Event, Note, StageEnded, StageStarted, Step
 from phi3scaffold.pipeline.stage import Stage
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import duration
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting.tracking.measurements import measure
 
@@ -128,8 +129,8 @@ class TrackedRun:
             self._process.kill()
             self._process.wait()
         with self._process.stdout as stream:
-            told = next(protocol.read(stream), {})
-            why = told.get("problem") or f"it took more than {PATIENCE:.0f} s"
+            message = next(protocol.read(stream), {})
+            why = message.get("problem") or f"it took more than {duration(PATIENCE)}"
         if self._process.returncode:
             where = without_credentials(tracking_uri(self.project))
             self._note(
