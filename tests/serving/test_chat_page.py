@@ -304,7 +304,7 @@ def test_errors_in_words(own: Callable[..., Server], open_page: Any) -> None:
     comes(tab, "[...document.querySelectorAll('.text')].at(-1).textContent.length > 20")
     server.engine.kill()
     answered(tab)
-    assert "The engine died" in tab.locator(".answer .error").last.inner_text()
+    assert "The engine ended" in tab.locator(".answer .error").last.inner_text()
     assert len(texts(tab)[-1]) > 20  # what came is kept
     tab.unroute("**/v1/chat/completions")
     until(lambda: server.health()["code"] == 200)

@@ -90,7 +90,7 @@ function describe() {
   const context = model.context_length;
   const facts = [named(model)];
   if (context) facts.push(`a context of ${context.toLocaleString("en")} tokens`);
-  if (model.demonstration) facts.push("for testing the pipeline only");
+  if (model.demonstration) facts.push("a demonstration model for testing the pipeline only");
   $("remember").checked = remembers ?? model.task === "chat";
   $("about").textContent = `${facts.join(", ")}.`;
   const remarks = [model, models.find(({ id }) => id === $("other").value)];
