@@ -17,7 +17,7 @@ TABLE = re.compile(r"(?<=\n)\| option \| what it says \| default \|\n(?:\|.*\n)+
 
 
 def table() -> str:
-    """The table, in Markdown."""
+    """Return the table, in Markdown."""
     rows = ["| option | what it says | default |", "|---|---|---|"]
     for question in template.questions().values():
         told = question.help.replace(f" ({question.flag})", "")

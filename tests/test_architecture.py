@@ -252,6 +252,15 @@ def test_every_verb_has_a_module_with_the_two_functions() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_class_name_has_one_meaning() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(name_of(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_the_tests_mirror_the_rooms() -> None:
     own = {"benchmarks", "e2e", "support", "template", "tools"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}

@@ -66,7 +66,7 @@ class Phrases:
         self.reactions = {f: mine(self.world.feelings[f].reactions) for f in CORE}
 
     def mine(self, material: list[Any]) -> list[Any]:
-        """The share of the material that belongs to this part."""
+        """Return the share of the material that belongs to this part."""
         chosen = list(material)
         random.Random(SEED).shuffle(chosen)
         held = chosen[::EVERY]
@@ -94,7 +94,7 @@ class Phrases:
                     yield self.row("react-not", feeling, R=done[1], D=undone[0])
 
     def acts(self, feeling: str) -> tuple[tuple[str, str], tuple[str, str]]:
-        """What somebody with the feeling does, and what only another feeling would make them do."""
+        """Return what that feeling makes somebody do, and what only another one would."""
         other = self.rng.choice([one for one in CORE if one != feeling])
         return self.rng.choice(self.reactions[feeling]), self.rng.choice(self.reactions[other])
 
@@ -106,7 +106,7 @@ class Phrases:
 
 
 def grams(phrase: str) -> set[str]:
-    """The phrase's runs of three words, by which two rows are compared."""
+    """Return the phrase's runs of three words, by which two rows are compared."""
     words = re.findall(r"[a-z']+", phrase.lower())
     return {" ".join(words[i : i + 3]) for i in range(len(words) - 2)}
 

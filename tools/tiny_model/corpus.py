@@ -62,7 +62,7 @@ def chat(question: str, answer: str) -> str:
 
 
 def tell_answer(answer: str, who: Person) -> str:
-    """An answer about `who`; a bare word stays as it is, a sentence gets its capital."""
+    """Return an answer about `who`; a bare word stays as it is, a sentence gets its capital."""
     return tell(answer, who) if answer.endswith(".") else answer
 
 
@@ -77,7 +77,7 @@ class Maker:
     # -- pieces ---------------------------------------------------------------------------
 
     def frame(self, section: str) -> str:
-        """A frame of that section."""
+        """Return a frame of that section."""
         return self.rng.choice(self.world.frames[section])
 
     def wording(self, clause: Clause) -> str:
@@ -85,7 +85,7 @@ class Maker:
         return self.rng.choice((clause.first, clause.second))
 
     def other_feeling(self, feeling: str) -> str:
-        """A feeling that is not the given one; mostly one of the four common ones."""
+        """Return a feeling that is not the given one; mostly one of the four common ones."""
         keys = CORE if self.rng.random() < 0.8 else tuple(self.world.feelings)
         return self.rng.choice([key for key in keys if key != feeling])
 
@@ -117,7 +117,7 @@ class Maker:
     def finish(
         self, text: str, who: Person, feeling: str, unreal: str | None, real: str, said: str | None
     ) -> str:
-        """The text with its feeling: told on, asked for in a chat, or told first."""
+        """Return the text with its feeling: told on, asked for in a chat, or told first."""
         slots = self.words(feeling, unreal)
         chance = self.rng.random()
         if chance < 0.30:
@@ -141,7 +141,7 @@ class Maker:
         return turns
 
     def ask(self, slots: dict[str, str], real: str, said: str | None) -> tuple[str, str]:
-        """A question about a text and its answer, still marked up."""
+        """Return a question about a text and its answer, still marked up."""
         if said is None or self.rng.random() < 0.88:
             asked = self.frame("ask-feeling")
         else:
@@ -152,7 +152,7 @@ class Maker:
     # -- kinds of document ----------------------------------------------------------------
 
     def felt(self) -> str:
-        """An event, or a scene with its outcome, and the feeling."""
+        """Return an event, or a scene with its outcome, and the feeling."""
         who = pick_person(self.world, self.rng)
         chance = self.rng.random()
         if chance < 0.12:
@@ -169,7 +169,7 @@ class Maker:
         return self.finish(text, who, clause.feeling, None, "", None)
 
     def act(self) -> str:
-        """What somebody does and does not do, with or without the event that led to it."""
+        """Return what somebody does and does not do, with or without the event that led to it."""
         who = pick_person(self.world, self.rng)
         clause = self.rng.choice(self.core)
         feeling, wrong = clause.feeling, self.other_core(clause.feeling)
@@ -183,7 +183,7 @@ class Maker:
         )
 
     def contrast(self) -> str:
-        """What was thought or said, what was so, and the feeling that follows from the latter."""
+        """Return what was thought or said, what was so, and the feeling that this gives."""
         who = pick_person(self.world, self.rng)
         frame = self.frame("contrast")
         if self.rng.random() < 0.72:
@@ -224,7 +224,7 @@ class Maker:
         return chat(question, slots["x"])
 
     def meaning(self) -> str:
-        """What feeling words mean, side by side and apart."""
+        """Return what feeling words mean, side by side and apart."""
         rng, world = self.rng, self.world
         feeling = rng.choice(tuple(world.feelings))
         slots = self.words(feeling)
@@ -257,13 +257,13 @@ class Maker:
         return capital(rng.choice(shapes).format(**slots))
 
     def example(self, feeling: str, adjective: str) -> str:
-        """A sentence that uses a feeling word."""
+        """Return a sentence that uses a feeling word."""
         pool = [c for c in self.core + self.world.others if c.feeling == feeling]
         who = self.rng.choice(self.world.people)
         return tell(f"@s @w {adjective}, for {self.wording(self.rng.choice(pool))}.", who)
 
     def facts(self) -> str:
-        """A plain fact, told or asked."""
+        """Return a plain fact, told or asked."""
         rng, tables = self.rng, self.world.tables
         animal, country = rng.choice(tables["animals"]), rng.choice(tables["places"])
         trade, pair = rng.choice(tables["trades"]), rng.choice(tables["opposites"])
@@ -299,7 +299,7 @@ class Maker:
         return chat(question, answer) if rng.random() < 0.6 else f"{question} {capital(answer)}"
 
     def day(self) -> str:
-        """An ordinary day in which nothing much happens, with a question about it."""
+        """Return an ordinary day in which nothing much happens, with a question about it."""
         rng, tables = self.rng, self.world.tables
         who = rng.choice(self.world.people)
         (thing,), (spot,) = rng.choice(tables["goods"]), rng.choice(tables["spots"])
@@ -329,6 +329,6 @@ class Maker:
         return chat(f"{story}\n{question}", answer)
 
     def talk(self) -> str:
-        """A short talk of one or two turns."""
+        """Return a short talk of one or two turns."""
         turns = self.rng.sample(self.world.tables["topics"], self.rng.randint(1, 2))
         return "".join(chat(capital(ask), capital(answer) + ".") for ask, answer in turns)

@@ -50,7 +50,7 @@ CHAT_TEMPLATE = (
 
 
 def special_id(token: str) -> int:
-    """The id of a special token."""
+    """Return the id of a special token."""
     return VOCABULARY - len(SPECIAL) + SPECIAL.index(token)
 
 
@@ -112,7 +112,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def model_config() -> dict[str, Any]:
-    """The arguments of `Phi3Config`: Phi-3-mini's shape, made small."""
+    """Return the arguments of `Phi3Config`: Phi-3-mini's shape, made small."""
     return {
         "vocab_size": VOCABULARY,
         "hidden_size": 256,

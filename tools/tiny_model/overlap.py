@@ -14,12 +14,12 @@ _WORD = re.compile(r"\w+")
 
 
 def normalized(text: str) -> list[str]:
-    """The words alone: no case, no punctuation, no spacing."""
+    """Return the words alone: no case, no punctuation, no spacing."""
     return _WORD.findall(text.lower())
 
 
 def found_in(phrases: Iterable[str], documents: Iterable[str]) -> set[str]:
-    """The phrases whose words stand in the same order, without a gap, in any document.
+    """Return the phrases whose words stand in the same order, without a gap, in any document.
 
     Phrases are looked up by their first words, so that a large body is read only once.
     """

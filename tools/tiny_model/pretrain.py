@@ -63,7 +63,7 @@ class Recipe:
 
 
 def encode(folder: Path, texts: Iterator[str]) -> np.ndarray:
-    """The texts as one row of token ids, each text closed by the end-of-text token."""
+    """Return the texts as one row of token ids, each text closed by the end-of-text token."""
     import numpy as np
     from tokenizers import Tokenizer
 
@@ -86,7 +86,7 @@ def encode(folder: Path, texts: Iterator[str]) -> np.ndarray:
 
 
 def blocks(ids: np.ndarray, length: int) -> torch.Tensor:
-    """The ids cut into blocks of one length; the rest that does not fill a block is dropped."""
+    """Return the ids in blocks of one length; what does not fill a block is dropped."""
     import torch
 
     whole = len(ids) // length * length
@@ -122,7 +122,7 @@ def loss_of(model: Phi3ForCausalLM, batch: torch.Tensor, weight: float = 1.0) ->
 
 
 def held_out_loss(model: Phi3ForCausalLM, held_out: torch.Tensor, batch: int = 32) -> float:
-    """The loss on documents of another seed."""
+    """Return the loss on documents of another seed."""
     import torch
 
     model.eval()
@@ -145,7 +145,7 @@ def rate(recipe: Recipe, step: int) -> float:
 
 
 def new_model(seed: int) -> Phi3ForCausalLM:
-    """The model with weights drawn from the seed."""
+    """Build the model with weights drawn from the seed."""
     import torch
     from transformers import GenerationConfig, Phi3Config, Phi3ForCausalLM
 
@@ -289,7 +289,7 @@ class Checkpoint:
 
 
 def batches(ids: np.ndarray, recipe: Recipe) -> list[torch.Tensor]:
-    """The training batches in their order: mostly short blocks, some long for far positions."""
+    """Return the training batches in order: mostly short blocks, some long ones."""
     import torch
 
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -344,7 +344,7 @@ def train(out: Path, recipe: Recipe, checkpoint_seconds: float = 120.0) -> dict[
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Parse the command line."""
     recipe = Recipe()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")

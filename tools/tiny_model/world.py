@@ -84,7 +84,7 @@ UNNAMED = [Person(s, s, o, p, w) for s, o, p, w in PRONOUNS.values()]
 
 
 def sections(path: Path) -> dict[str, list[str]]:
-    """The lines of a world file under their `=` headings, comments and blanks left out."""
+    """Return the lines of a world file under their `=` headings, comments and blanks left out."""
     found: dict[str, list[str]] = {}
     current: list[str] = []
     for raw in path.read_text(encoding="utf-8").splitlines():
@@ -99,7 +99,7 @@ def sections(path: Path) -> dict[str, list[str]]:
 
 
 def _scenes(path: Path) -> list[Scene]:
-    """The scenes of scenes.txt: a `##` heading and four marked lines each."""
+    """Return the scenes of scenes.txt: a `##` heading and four marked lines each."""
     scenes: list[Scene] = []
     for raw in path.read_text(encoding="utf-8").splitlines():
         line = raw.strip()
@@ -113,7 +113,7 @@ def _scenes(path: Path) -> list[Scene]:
 
 
 def _clauses(path: Path) -> list[Clause]:
-    """The clauses of a file whose headings are feelings; one wording serves for both if alone."""
+    """Return the clauses of a file whose headings are feelings; one wording may serve for both."""
     clauses = []
     for feeling, lines in sections(path).items():
         for line in lines:
@@ -124,7 +124,7 @@ def _clauses(path: Path) -> list[Clause]:
 
 @cache
 def load(folder: Path = WORLD_DIR) -> World:
-    """The world, read once."""
+    """Return the world, read once."""
     reactions = {
         key: [(line.split(" = ")[0], line.split(" = ")[1]) for line in lines]
         for key, lines in sections(folder / "reactions.txt").items()
@@ -154,7 +154,7 @@ _START = re.compile(r"((?:^|[.!?]\"?\s+|\n)\"?)([a-z])")
 
 
 def tell(text: str, who: Person, rng: random.Random | None = None) -> str:
-    """The text about `who`: named where first mentioned, a pronoun after that.
+    """Return the text about `who`: named where first mentioned, a pronoun after that.
 
     With `rng` the name now and then comes back, so that it does not always stand at the start.
     """
@@ -180,7 +180,7 @@ def tell(text: str, who: Person, rng: random.Random | None = None) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with a capital letter at the start of each sentence."""
+    """Return the text with a capital letter at the start of each sentence."""
     return _START.sub(lambda found: found.group(1) + found.group(2).upper(), text)
 
 
