@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from phi3scaffold.inference.forms.form import Form
     from phi3scaffold.inference.prompt_source import PromptSource
     from phi3scaffold.inference.resumable_output import ResumableOutput
-    from phi3scaffold.models.templates import Message
+    from phi3scaffold.models.column_templates import Message
     from phi3scaffold.project.settings import Project
 
 ERRORS_SHOWN = 20  # bad prompts that are named one by one

@@ -36,7 +36,7 @@ def project_prompt(project: Project) -> Prompt:
     from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.models.base_model import Base
     from phi3scaffold.models.chat_template import load_tokenizer, stop_ids
-    from phi3scaffold.models.templates import columns_of
+    from phi3scaffold.models.column_templates import columns_of
 
     spec = load_spec(project.dataset_yaml)
     user = "{message}" if spec.messages else spec.user

@@ -9,7 +9,7 @@ from typing import Any
 from phi3scaffold.datasets.formats.json import kind_of_value
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
-from phi3scaffold.models.templates import Message, columns_of, fill
+from phi3scaffold.models.column_templates import Message, columns_of, fill
 from phi3scaffold.project.errors import ScaffoldError
 
 YAML = "datasets/dataset.yaml"

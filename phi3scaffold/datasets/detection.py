@@ -15,7 +15,7 @@ from typing import Any
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
-from phi3scaffold.models.templates import columns_of
+from phi3scaffold.models.column_templates import columns_of
 from phi3scaffold.project.errors import ScaffoldError
 
 LOOKED_AT = 1000  # rows

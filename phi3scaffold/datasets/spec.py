@@ -229,7 +229,7 @@ def _messages(value: Any, path: Path) -> Messages | None:
 
 
 def _two_turns(turns: Any, path: Path) -> tuple[str, str]:
-    from phi3scaffold.models.templates import columns_of
+    from phi3scaffold.models.column_templates import columns_of
 
     if not isinstance(turns, list) or len(turns) != 2:
         raise _wrong(path, "turns", "It must be a user turn and an assistant turn.", TURNS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from phi3scaffold.datasets.conversations import Conversation
-from phi3scaffold.models.templates import columns_of, fill
+from phi3scaffold.models.column_templates import columns_of, fill
 
 LETTERS_A_TOKEN = 16  # more than a token has on average; what stands before is never looked at
 WORD = 24  # a cut moves on to the next word, if it begins within so many letters

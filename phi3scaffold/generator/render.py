@@ -20,8 +20,9 @@ from typing import Any
 
 from phi3scaffold.generator import template
 from phi3scaffold.models import catalogue
-from phi3scaffold.project.algorithms import ALGORITHMS, QUANTIZERS
+from phi3scaffold.project.algorithms import ALGORITHMS
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.quantizers import QUANTIZERS
 
 # Set inside a git hook, say; they would point our git at another repository.
 GIT_LOCATIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")

@@ -10,7 +10,7 @@ from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.engine import Engine, RequestCancelled
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.request import AnswerEnded, AnswerStarted, AnswerText
-from phi3scaffold.models.templates import Message
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 MODEL, NUMBER = "local", 1

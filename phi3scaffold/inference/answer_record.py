@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from phi3scaffold.inference.forms.form import Form
-from phi3scaffold.models.templates import Message
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 

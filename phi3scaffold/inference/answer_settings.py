@@ -16,8 +16,8 @@ from phi3scaffold.inference.sampling import (
     STOPS,
     Sampling,
 )
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.models.prompt import Prompt
-from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 

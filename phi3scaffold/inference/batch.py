@@ -19,7 +19,7 @@ from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.engine import answer_room, encode
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.prompt_source import PromptEntry
-from phi3scaffold.models.templates import Message
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 # Prompts that are looked at together, to batch those of one length. A slow model gets few, so that

@@ -10,7 +10,7 @@ from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.engine import encode
 from phi3scaffold.inference.forms.form import Form
-from phi3scaffold.models.templates import Message
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 

@@ -17,8 +17,8 @@ from phi3scaffold.datasets.formats.text import lines_of, refuse_other_kinds
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.datasets.spec import Messages, load_spec
 from phi3scaffold.inference.answer_record import AnswerRecord
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.models.prompt import Prompt
-from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 

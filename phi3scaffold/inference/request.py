@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from phi3scaffold.inference.sampling import GREEDY, Sampling
-from phi3scaffold.models.templates import Message
+from phi3scaffold.models.column_templates import Message
 
 
 @dataclass(frozen=True)

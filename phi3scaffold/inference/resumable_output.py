@@ -21,7 +21,7 @@ from phi3scaffold.datasets.formats.registry import is_data_file
 from phi3scaffold.inference.answer_record import AnswerRecord
 from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.forms.form import Form
-from phi3scaffold.models.templates import Message
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import whole_file

@@ -21,7 +21,7 @@ from phi3scaffold.generator.row_source import (
 from phi3scaffold.migration.fields import DATASET, REGISTRY
 from phi3scaffold.migration.plan import HELD_OUT, MODEL, TRAIN, TURNS, MigrationPlan
 from phi3scaffold.migration.text_edit import with_settings
-from phi3scaffold.models.templates import columns_of
+from phi3scaffold.models.column_templates import columns_of
 from phi3scaffold.project.errors import ScaffoldError
 
 SAMPLES = "qa"

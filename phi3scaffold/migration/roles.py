@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from phi3scaffold.generator import template
-from phi3scaffold.project.algorithms import QUANTIZERS, algorithm_of
+from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.key_locations import Key
+from phi3scaffold.project.quantizers import QUANTIZERS
 
 # Passes of older versions that round weights -> today's quantizer; "" where none is needed.
 ROUNDING = {one.name: one.name for one in QUANTIZERS} | {

@@ -6,7 +6,7 @@ import re
 import string
 from typing import NamedTuple
 
-from phi3scaffold.models.templates import columns_of
+from phi3scaffold.models.column_templates import columns_of
 
 # Who speaks next, in the words of the chat templates that people wrote by hand.
 ROLE = re.compile(

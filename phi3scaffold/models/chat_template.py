@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.models.prompt import special_tokens
-from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:

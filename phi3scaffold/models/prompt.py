@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.models.templates import Message, fill
+from phi3scaffold.models.column_templates import Message, fill
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json
 

@@ -1,4 +1,4 @@
-"""The fine-tuning algorithms and the quantizers: their names, their traits, why one is refused.
+"""The fine-tuning algorithms: their names, their traits, why one is refused.
 
 An algorithm is a row of `ALGORITHMS`, and a class in training/passes.py that gives Olive's pass our
 rows. The template writes a project's Olive config from the row.
@@ -76,40 +76,10 @@ ALGORITHMS = (
 )
 
 
-@dataclass(frozen=True)
-class Quantizer:
-    """One way to round the merged weights.
-
-    Attributes:
-        name: as `--quantizer` has it; the type of its pass in small letters.
-        olive_type: the type of its pass.
-        reads_rows: whether it needs rows to look at.
-        pass_class: the class that runs in place of Olive's own; "" where Olive's runs.
-    """
-
-    name: str
-    olive_type: str
-    reads_rows: bool = False
-    pass_class: str = ""
-
-
-QUANTIZERS = (
-    Quantizer("rtn", "Rtn"),
-    Quantizer("kquant", "KQuant", pass_class="phi3scaffold.conversion.kquant.KQuant"),
-    Quantizer("gptq", "Gptq", reads_rows=True),
-)
-
-
 def algorithm_of(pass_type: object) -> Algorithm | None:
     """Return the algorithm of a pass's type, whatever its letters' case; None for another pass."""
     name = str(pass_type).lower()
     return next((one for one in ALGORITHMS if one.name == name), None)
-
-
-def quantizer_of(pass_type: object) -> Quantizer | None:
-    """Return the quantizer of a pass's type, whatever its letters' case; None for another pass."""
-    name = str(pass_type).lower()
-    return next((one for one in QUANTIZERS if one.name == name), None)
 
 
 def has_four_bit_base(pass_type: object) -> bool:

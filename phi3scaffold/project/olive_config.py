@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from phi3scaffold.project.algorithms import (
-    QUANTIZERS,
-    algorithm_of,
-    has_four_bit_base,
-    quantizer_of,
-)
+from phi3scaffold.project.algorithms import algorithm_of, has_four_bit_base
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json
 from phi3scaffold.project.key_locations import dotted, find_places
+from phi3scaffold.project.quantizers import QUANTIZERS, quantizer_of
 from phi3scaffold.project.settings import Project
 
 MERGING = "mergeadapterweights"

@@ -16,8 +16,8 @@ from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
 from phi3scaffold.evaluation.release import Release
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
+from phi3scaffold.models.column_templates import columns_of
 from phi3scaffold.models.model_lock import read_lock
-from phi3scaffold.models.templates import columns_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.project.errors import ScaffoldError

@@ -21,7 +21,7 @@ from phi3scaffold.inference.sampling import (
     STOPS,
     Sampling,
 )
-from phi3scaffold.models.templates import Message
+from phi3scaffold.models.column_templates import Message
 
 # Without effect on this server's answers.
 HARMLESS = frozenset(

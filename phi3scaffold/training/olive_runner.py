@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from phi3scaffold.project.algorithms import ALGORITHMS, QUANTIZERS
+from phi3scaffold.project.algorithms import ALGORITHMS
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.olive_config import OliveConfig
+from phi3scaffold.project.quantizers import QUANTIZERS
 from phi3scaffold.training.training_io import TrainingHooks, TrainingResult
 
 # Olive's pass, in small letters -> the class that runs in its place.

@@ -12,8 +12,8 @@ import yaml
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import DatasetSpec, Messages, load_spec
+from phi3scaffold.models.column_templates import columns_of, fill
 from phi3scaffold.models.prompt import Prompt
-from phi3scaffold.models.templates import columns_of, fill
 
 ALPACA = "{instruction}\n{input}"
 SCRIPTS = Path(__file__).resolve().parents[2] / "template" / "project" / "inferences"

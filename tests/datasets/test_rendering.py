@@ -13,7 +13,7 @@ from phi3scaffold.datasets.conversations import Conversation, DroppedRow
 from phi3scaffold.datasets.rendering import IGNORE, Rendered, Renderer
 from phi3scaffold.models.catalogue import tiny_folder
 from phi3scaffold.models.chat_template import encode, end_of_turn, load_tokenizer, stop_ids
-from phi3scaffold.models.templates import fill
+from phi3scaffold.models.column_templates import fill
 from phi3scaffold.project.errors import ScaffoldError
 
 

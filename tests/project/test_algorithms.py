@@ -12,8 +12,9 @@ from phi3scaffold.generator import template
 from phi3scaffold.generator.render import render
 from phi3scaffold.migration.roles import Roles
 from phi3scaffold.project import algorithms
-from phi3scaffold.project.algorithms import ALGORITHMS, QUANTIZERS, Algorithm
+from phi3scaffold.project.algorithms import ALGORITHMS, Algorithm
 from phi3scaffold.project.olive_config import load_config
+from phi3scaffold.project.quantizers import QUANTIZERS
 from phi3scaffold.training.olive_runner import PASSES
 
 

@@ -11,8 +11,8 @@ import yaml
 
 from phi3scaffold import generator
 from phi3scaffold.generator import template
-from phi3scaffold.project.algorithms import QUANTIZERS
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.quantizers import QUANTIZERS
 from tests.template.cases import REFUSED, ROUNDED
 from tests.template.conftest import ON_THE_HUB, Made, small_tiny, without_git
 

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from phi3scaffold.inference.sampling import GREEDY, Sampling
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.models.prompt import Prompt, special_tokens
-from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:

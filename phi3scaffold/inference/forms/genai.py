@@ -13,8 +13,8 @@ from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.json_schema import BadSchema, grammar
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.chat_template import render_chat
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.models.prompt import Prompt
-from phi3scaffold.models.templates import Message
 from phi3scaffold.pipeline.environment import physical_cores
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.files import read_json

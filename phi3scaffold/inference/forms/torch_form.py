@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.inference.forms.form import BATCH_TOKENS, Form
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.chat_template import render_chat
+from phi3scaffold.models.column_templates import Message
 from phi3scaffold.models.prompt import Prompt
-from phi3scaffold.models.templates import Message
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.files import read_json
 from phi3scaffold.training import nf4
