@@ -9,185 +9,91 @@ from phi3scaffold.cli import Verb, main
 # The tasks by which `phi3scaffold --help` groups the verbs, in its order.
 MAKE, TRAIN, ANSWER = "Make a project", "Train and measure", "Answer"
 SHIP, KEEP_UP, CHECK = "Ship", "Keep up", "Check"
-STAGE = "phi3scaffold.cli.stage"
-# The shared options of a verb.
-PROJECT, JSON, BOTH = ("project",), ("json",), ("project", "json")
+
+# Examples of verbs whose modules have none of their own.
+NEW = ("my-proj", "my-proj --data rows.csv --algo qlora --target cuda --defaults")
+RUN = ("", "--local   # on this machine's CPU, whatever the target")
 
 JOB_VERBS = {
     "submit": Verb(
         "Submit the project as one job, follow it, and bring back its results.",
-        "phi3scaffold.cli.job.submit",
-        ("--dry-run", "--detach"),
-        options=PROJECT,
+        "job.submit",
+        examples=("--dry-run", "--detach"),
         old_name="submit",
     ),
-    "status": Verb(
-        "Show the state of the job.",
-        "phi3scaffold.cli.job.status",
-        ("",),
-        options=BOTH,
-        old_name="status",
-    ),
-    "logs": Verb(
-        "Show the output of the job.",
-        "phi3scaffold.cli.job.logs",
-        ("-f",),
-        options=PROJECT,
-        old_name="logs",
-    ),
-    "cancel": Verb(
-        "Stop the job.", "phi3scaffold.cli.job.cancel", ("",), options=PROJECT, old_name="cancel"
-    ),
+    "status": Verb("Show the state of the job.", "job.status", json=True, old_name="status"),
+    "logs": Verb("Show the output of the job.", "job.logs", examples=("-f",), old_name="logs"),
+    "cancel": Verb("Stop the job.", "job.cancel", old_name="cancel"),
     "fetch": Verb(
         "Bring back the results of the job.",
-        "phi3scaffold.cli.job.fetch",
-        ("", "merged"),
-        options=PROJECT,
+        "job.fetch",
+        examples=("", "merged"),
         old_name="fetch",
     ),
     "run": Verb(
         "Run the pipeline inside a job; fine-tuning/job.yml calls this.",
-        "phi3scaffold.cli.job.run",
-        ("--rows datasets --results out",),
-        options=PROJECT,
+        "job.run",
+        examples=("--rows datasets --results out",),
         hidden=True,
         old_name="job",
     ),
 }
-
 VERBS = {
     "new": Verb(
         "Generate a project for your own data.",
-        "phi3scaffold.cli.new",
-        ("my-proj", "my-proj --data rows.csv --algo qlora --target cuda --defaults"),
+        "new",
         MAKE,
         first=True,
+        examples=NEW,
+        project=False,
     ),
     "models": Verb(
         "List the base models.",
-        "phi3scaffold.cli.models",
-        ("", "--json"),
+        "models",
         MAKE,
         first=True,
-        options=JSON,
+        examples=("", "--json"),
+        project=False,
+        json=True,
     ),
     "migrate": Verb(
-        "Generate a project from an old Olive config.",
-        "phi3scaffold.cli.migrate",
-        task=MAKE,
-        options=JSON,
+        "Generate a project from an old Olive config.", "migrate", MAKE, project=False, json=True
     ),
     "data": Verb(
         "Check and prepare the rows, and describe them.",
-        "phi3scaffold.cli.data",
-        ("", "--project ../my-proj --json"),
+        "data",
         TRAIN,
         first=True,
-        options=BOTH,
+        examples=("", "--project ../my-proj --json"),
+        json=True,
     ),
     "run": Verb(
-        "Run the whole pipeline, up to the report.",
-        STAGE,
-        ("", "--local   # on this machine's CPU, whatever the target"),
-        TRAIN,
-        first=True,
-        options=PROJECT,
+        "Run the whole pipeline, up to the report.", "stage", TRAIN, first=True, examples=RUN
     ),
-    "report": Verb(
-        "Show what was trained, and how good it is.",
-        "phi3scaffold.cli.report",
-        task=TRAIN,
-        first=True,
-        options=PROJECT,
-    ),
-    "model": Verb(
-        "Download the base model into model-cache/.", STAGE, ("",), TRAIN, options=PROJECT
-    ),
-    "finetune": Verb(
-        "Train the adapter.", STAGE, ("", "--local", "--nproc 2"), TRAIN, options=PROJECT
-    ),
-    "merge": Verb(
-        "Merge the adapter into the weights of the base model.",
-        STAGE,
-        ("",),
-        TRAIN,
-        options=PROJECT,
-    ),
-    "export": Verb(
-        "Quantize the merged model and convert it to ONNX.",
-        "phi3scaffold.cli.export",
-        task=TRAIN,
-        options=PROJECT,
-    ),
-    "adapters": Verb(
-        "Export one ONNX base and adapters to swap over it.", STAGE, ("",), TRAIN, options=PROJECT
-    ),
+    "report": Verb("Show what was trained, and how good it is.", "report", TRAIN, first=True),
+    "model": Verb("Download the base model into model-cache/.", "stage", TRAIN),
+    "finetune": Verb("Train the adapter.", "stage", TRAIN, examples=("", "--local", "--nproc 2")),
+    "merge": Verb("Merge the adapter into the weights of the base model.", "stage", TRAIN),
+    "export": Verb("Quantize the merged model and convert it to ONNX.", "export", TRAIN),
+    "adapters": Verb("Export one ONNX base and adapters to swap over it.", "stage", TRAIN),
     "evaluate": Verb(
-        "Measure every form of the model on the held-out rows.",
-        "phi3scaffold.cli.evaluate",
-        task=TRAIN,
-        options=BOTH,
+        "Measure every form of the model on the held-out rows.", "evaluate", TRAIN, json=True
     ),
-    "ui": Verb(
-        "Show the tracked runs in MLflow's pages.",
-        "phi3scaffold.cli.tracking_ui",
-        task=TRAIN,
-        options=PROJECT,
-    ),
+    "ui": Verb("Show the tracked runs in MLflow's pages.", "tracking_ui", TRAIN),
     "job": Verb("Run the pipeline as a job in the cloud.", task=TRAIN, verbs=JOB_VERBS),
-    "infer": Verb(
-        "Answer one prompt, or a file of them.",
-        "phi3scaffold.cli.infer",
-        task=ANSWER,
-        first=True,
-        options=BOTH,
-    ),
-    "chat": Verb(
-        "Chat with the model in the terminal.",
-        "phi3scaffold.cli.chat",
-        task=ANSWER,
-        first=True,
-        options=PROJECT,
-    ),
-    "serve": Verb(
-        "Serve an OpenAI-compatible API and a chat page.",
-        "phi3scaffold.cli.serve",
-        task=ANSWER,
-        first=True,
-        options=PROJECT,
-    ),
-    "publish": Verb(
-        "Upload the released model to Hugging Face.",
-        "phi3scaffold.cli.publish",
-        task=SHIP,
-        first=True,
-        options=PROJECT,
-    ),
+    "infer": Verb("Answer one prompt, or a file of them.", "infer", ANSWER, first=True, json=True),
+    "chat": Verb("Chat with the model in the terminal.", "chat", ANSWER, first=True),
+    "serve": Verb("Serve an OpenAI-compatible API and a chat page.", "serve", ANSWER, first=True),
+    "publish": Verb("Upload the released model to Hugging Face.", "publish", SHIP, first=True),
     "update": Verb(
-        "Update the project to the installed version.",
-        "phi3scaffold.cli.update",
-        task=KEEP_UP,
-        first=True,
-        options=BOTH,
+        "Update the project to the installed version.", "update", KEEP_UP, first=True, json=True
     ),
     "completion": Verb(
-        "Print the script that completes commands with TAB.",
-        "phi3scaffold.cli.completion",
-        task=KEEP_UP,
+        "Print the script that completes commands with TAB.", "completion", KEEP_UP, project=False
     ),
-    "doctor": Verb(
-        "Check this machine, for this project.",
-        "phi3scaffold.cli.doctor",
-        task=CHECK,
-        first=True,
-        options=BOTH,
-    ),
-    "lint": Verb(
-        "Check the project's files.", "phi3scaffold.cli.lint", task=CHECK, first=True, options=BOTH
-    ),
-    "info": Verb(
-        "Show versions, settings and artifacts.", "phi3scaffold.cli.info", task=CHECK, options=BOTH
-    ),
+    "doctor": Verb("Check this machine, for this project.", "doctor", CHECK, first=True, json=True),
+    "lint": Verb("Check the project's files.", "lint", CHECK, first=True, json=True),
+    "info": Verb("Show versions, settings and artifacts.", "info", CHECK, json=True),
 }
 
 

@@ -240,12 +240,11 @@ def test_help_imports_nothing_slow() -> None:
 
 def test_every_verb_has_a_module_with_the_two_functions() -> None:
     code = (
-        "import importlib\n"
         "from phi3scaffold.__main__ import VERBS\n"
         "every = [row for verb in VERBS.values() for row in (verb, *verb.verbs.values())]\n"
         "for verb in every:\n"
         "    if not verb.module:\n        assert verb.verbs\n        continue\n"
-        "    module = importlib.import_module(verb.module)\n"
+        "    module = verb.load()\n"
         "    assert callable(module.add_arguments) and callable(module.run), verb\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

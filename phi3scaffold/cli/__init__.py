@@ -5,7 +5,6 @@ One file a verb, and no logic: each reads its options, calls the rooms below and
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import traceback
@@ -46,7 +45,7 @@ def main(verbs: Mapping[str, Verb], words: Sequence[str]) -> int:
         )
     args.words = list(words)
     try:
-        return importlib.import_module(choice.verb.module).run(args) or 0
+        return choice.verb.load().run(args) or 0
     except BrokenPipeError:  # `... | head`
         discard_output()
         return FAILED_RUN

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from phi3scaffold.cli import stage
-from phi3scaffold.cli.ui.comparison_table import comparison_lines
+from phi3scaffold.evaluation.comparison_lines import comparison_lines
 from phi3scaffold.project.layout import METRICS
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple, TextIO
 
 from phi3scaffold import __version__
@@ -34,11 +35,13 @@ class Verb(NamedTuple):
 
     Args:
         help: one sentence, printed as it stands.
-        module: where the verb lives; empty for a verb that only has verbs below it.
-        examples: what may follow the verb, for a module without an epilog of its own.
+        module: where the verb lives, below `phi3scaffold.cli`; empty for a verb that only has
+            verbs below it.
         task: the group of the overview that the verb belongs to.
         first: whether a newcomer needs it on the first day.
-        options: the shared options it takes: project, json.
+        examples: what may follow the verb, for a module without an epilog of its own.
+        project: whether it takes --project.
+        json: whether it takes --json.
         verbs: verbs below this one, as `job submit`.
         hidden: only programs call it; no help and no TAB shows it.
         old_name: the name that it had, and that still works.
@@ -46,13 +49,18 @@ class Verb(NamedTuple):
 
     help: str
     module: str = ""
-    examples: tuple[str, ...] = ()
     task: str = ""
     first: bool = False
-    options: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ("",)
+    project: bool = True
+    json: bool = False
     verbs: Mapping[str, Verb] = {}
     hidden: bool = False
     old_name: str = ""
+
+    def load(self) -> ModuleType:
+        """Import the verb's module."""
+        return importlib.import_module(f"phi3scaffold.cli.{self.module}")
 
 
 class Choice(NamedTuple):
@@ -125,7 +133,10 @@ def _add_verbs(
     parser: argparse.ArgumentParser, above: str, verbs: Mapping[str, Verb], choice: Choice | None
 ) -> None:
     below = parser.add_subparsers(
-        prog=f"phi3scaffold {above}".rstrip(), metavar="VERB", title="verbs", parser_class=_Plain
+        prog=f"phi3scaffold {above}".rstrip(),
+        metavar="VERB",
+        title="verbs",
+        parser_class=argparse.ArgumentParser,
     )
     old = choice.old_name if choice and not above else ""
     for name, verb in verbs.items():
@@ -133,66 +144,39 @@ def _add_verbs(
         chosen = choice is not None and choice.name == full and not choice.old_name
         if name == old or (verb.hidden and not chosen):
             continue
-        child = _add_verb(below, name, full, verb, with_options=chosen)
+        child = below.add_parser(name, help=verb.help, description=verb.help)
+        if chosen and verb.module:
+            _add_options(child, full, verb)
         if verb.verbs:
             child.set_defaults(explains=child)
             _add_verbs(child, f"{full} ", verb.verbs, choice)
     if choice and old:
-        _add_verb(below, old, choice.name, choice.verb, with_options=True)
+        child = below.add_parser(old, help=choice.verb.help, description=choice.verb.help)
+        _add_options(child, choice.name, choice.verb)
 
 
-def _add_verb(
-    below: argparse._SubParsersAction[_Plain],
-    typed: str,
-    name: str,
-    verb: Verb,
-    *,
-    with_options: bool,
-) -> argparse.ArgumentParser:
-    if not with_options or not verb.module:
-        return below.add_parser(typed, help=verb.help, description=verb.help)
-    child = below.add_parser(
-        typed, help=verb.help, description=verb.help, parents=[_shared(verb.options)]
-    )
-    lines = [f"  phi3scaffold {name} {words}".rstrip() for words in verb.examples]
-    child.epilog = "\n".join(["examples:", *lines]) if lines else None
-    child.set_defaults(verb=name)
-    importlib.import_module(verb.module).add_arguments(child)
-    return child
-
-
-class _Plain(argparse.ArgumentParser):
-    """A verb's parser: its epilog stands as it was written."""
-
-    def __init__(self, **more: object) -> None:
-        more["formatter_class"] = argparse.RawDescriptionHelpFormatter
-        super().__init__(**more)  # type: ignore[arg-type]
-
-
-def _shared(names: Sequence[str]) -> _Plain:
-    """Return a parser with the shared options of these names, and --debug."""
-    parent = _Plain(add_help=False)
-    group = parent.add_argument_group(SHARED)
-    if "project" in names:
+def _add_options(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None:
+    """Add the shared options of a verb and its own; its epilog stands as it was written."""
+    group = parser.add_argument_group(SHARED)
+    if verb.project:
         group.add_argument(
             "--project",
             type=Path,
             metavar="DIR",
             help="the project's folder (default: the current folder, or the nearest one above)",
         )
-    if "json" in names:
+    if verb.json:
         group.add_argument("--json", action="store_true", help="print JSON, for programs")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parent
+    lines = [f"  phi3scaffold {name} {words}".rstrip() for words in verb.examples]
+    parser.epilog = "\n".join(["examples:", *lines])
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.set_defaults(verb=name)
+    verb.load().add_arguments(parser)
 
 
 def overview(verbs: Mapping[str, Verb], *, bold: bool) -> str:
-    """Return the help of the whole program: verbs by task, those of the first day explained.
-
-    Args:
-        verbs: the table.
-        bold: whether the output is a terminal that shows bold type.
-    """
+    """Return the help of the whole program: verbs by task, those of the first day explained."""
 
     def strong(text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if bold else text

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from phi3scaffold.cli.ui.terminal import from_here
 from phi3scaffold.inference.forms.kinds import PUBLISHED
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.formatting import count, decimal_size
+from phi3scaffold.project.formatting import count, decimal_size, from_here
 from phi3scaffold.project.settings import DEMONSTRATION
 
 if TYPE_CHECKING:

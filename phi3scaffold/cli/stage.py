@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from phi3scaffold.project.errors import ScaffoldError
@@ -71,8 +72,9 @@ def find(args: argparse.Namespace) -> Project:
 
 def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Project:
     """Run the stage of `args.verb` and those before it; with `summary`, print the results."""
-    from phi3scaffold.cli.ui.run_progress import show_progress, silent
+    from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.pipeline import environment, ranks
+    from phi3scaffold.pipeline.events import ignore
     from phi3scaffold.targets.registry import check_target
 
     environment.prepare()
@@ -83,7 +85,8 @@ def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Proje
     from phi3scaffold.reporting.tracking import track_run
     from phi3scaffold.stages.graph import STAGES, run_by
 
-    progress = silent() if ranks.here().number else show_progress(project, summary=summary)
+    is_first = not ranks.here().number
+    progress = show_progress(project, summary=summary) if is_first else nullcontext(ignore)
     with progress as emit, track_run(project, emit, STAGES) as tracked_emit:
         run_pipeline(project, run_by(args.verb), STAGES, tracked_emit)
     return project

@@ -118,6 +118,7 @@ class Stage:
         judge: from the facts, the error that a published result may still be; it is raised when
             the stages behind have run, too, and again by every run that finds all up to date.
         summary: from the facts, what came of it in a few words; None where a summary leaves it out.
+        details: from the project and the facts, the lines below the table of a run's summary.
         tracking: what is tracked of it; None where there is nothing to compare.
         is_timed: whether its files hold times, or hashes over them, so that no two runs' are equal.
         from_cloud: when what a job made is fetched; never, where the sender has it or can
@@ -141,6 +142,7 @@ class Stage:
     check: Callable[[Project], None] = lambda project: None
     judge: Callable[[Facts], ScaffoldError | None] | None = None
     summary: Callable[[Facts], str | None] = lambda facts: ""
+    details: Callable[[Project, Facts], Sequence[str]] = lambda project, facts: ()
     tracking: Tracking | None = None
     is_timed: bool = False
     from_cloud: Literal["always", "on_request", "never"] = "always"

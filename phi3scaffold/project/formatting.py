@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from pathlib import Path
 
 # they turn the direction of what follows, so that a line reads differently from what it holds
 TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def from_here(path: Path) -> str:
+    """Return a path as short as it can be typed from the current folder."""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # another drive
+        return str(path)
+    return str(path) if relative.startswith(os.pardir) else relative
 
 
 def visible(text: str, *, lines: bool = False) -> str:

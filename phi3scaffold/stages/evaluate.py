@@ -8,8 +8,10 @@ from datetime import date
 from typing import Any
 
 from phi3scaffold.conversion.form_files import size_of
+from phi3scaffold.evaluation.comparison_lines import comparison_lines
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, write_rows
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
 from phi3scaffold.project.files import write_json
@@ -39,7 +41,6 @@ def run(context: Context) -> dict[str, Any]:
     from phi3scaffold.evaluation.comparison import compare_forms
     from phi3scaffold.evaluation.evaluation_set import sample_held_out
     from phi3scaffold.evaluation.measurement import Candidate
-    from phi3scaffold.evaluation.metrics import Metrics
     from phi3scaffold.inference.forms.genai import missing_provider
     from phi3scaffold.pipeline.environment import physical_cores
 
@@ -118,6 +119,7 @@ STAGE = Stage(
     packages=("torch", "transformers", "peft", "onnxruntime", "onnxruntime-genai", "scikit-learn"),
     resources=Resources(memory=lambda project, weights: memory_for(weights, PEAK)),
     verb_ends_at="report",
+    details=lambda project, facts: comparison_lines(Metrics.from_json(facts)),
     tracking=Tracking(metrics=tracked_metrics, files=(METRICS,), starts_run=True),
     is_timed=True,
 )

@@ -10,6 +10,7 @@ import hashlib
 import json
 
 from phi3scaffold.evaluation import gate
+from phi3scaffold.evaluation.comparison_lines import gate_lines
 from phi3scaffold.evaluation.limits import project_limits
 from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.evaluation.release import Release
@@ -63,6 +64,7 @@ STAGE = Stage(
     judge=judge,
     check=check,
     summary=lambda facts: None,
+    details=lambda project, facts: gate_lines(Release.from_json(facts)),
     tracking=Tracking(
         tags=lambda facts, folder: {"released": str(facts.get("released")).lower()},
         files=(RELEASE,),

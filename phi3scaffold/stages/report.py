@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from phi3scaffold.pipeline.stage import EARLIER, Context, Facts, Inputs, Stage, Tracking
+from phi3scaffold.project.formatting import from_here
 from phi3scaffold.project.layout import MODEL_CARD, PAGE
 from phi3scaffold.project.settings import Project
 
@@ -53,5 +54,6 @@ STAGE = Stage(
     after=(EARLIER,),
     packages=("matplotlib", "jinja2", "huggingface-hub"),
     summary=lambda facts: None,
+    details=lambda project, facts: [f"report: {from_here(project.report / PAGE)}"],
     tracking=Tracking(tags=tags, files=(PAGE, MODEL_CARD)),
 )

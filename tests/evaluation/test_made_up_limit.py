@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.cli.ui.comparison_table import gate_lines
 from phi3scaffold.evaluation import gate
+from phi3scaffold.evaluation.comparison_lines import gate_lines
 from phi3scaffold.evaluation.limits import LIMITS, Limit, project_limits, project_yaml_section
 from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
 from phi3scaffold.evaluation.release import FAILED, Release

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from phi3scaffold.cli.ui.terminal import from_here
+from phi3scaffold.project.formatting import from_here
 
 if TYPE_CHECKING:
     from rich.text import Text

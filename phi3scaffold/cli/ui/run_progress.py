@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from phi3scaffold.cli.ui import progress
 from phi3scaffold.cli.ui.progress import Display, bytes_text, count_text
-from phi3scaffold.cli.ui.run_summary import RunSummary, describe
-from phi3scaffold.pipeline.events import (
-    Bytes,
-    Emit,
-    Event,
-    Note,
-    StageEnded,
-    StageStarted,
-    Step,
-    ignore,
-)
-from phi3scaffold.project.formatting import duration, rate
-from phi3scaffold.project.settings import Project
+from phi3scaffold.cli.ui.terminal import columns, print_line
+from phi3scaffold.pipeline.events import Bytes, Emit, Event, Note, StageEnded, StageStarted, Step
+from phi3scaffold.project.formatting import binary_size, duration, rate
+from phi3scaffold.project.settings import DEMONSTRATION, Project
+from phi3scaffold.stages.graph import STAGES, has_verdict
 
 SOON = 2.0  # seconds; what is over sooner needs no forecast
+STYLES = {
+    "  failed ": "red",
+    "  unknown ": "yellow",
+    "  warning ": "yellow",
+    "gate: released": "bold green",
+    "gate: not": "bold red",
+}
 
 
 @contextlib.contextmanager
@@ -31,27 +30,50 @@ def show_progress(project: Project, *, summary: bool = True) -> Iterator[Emit]:
 
     The summary is printed when the block ends well, and when a stage's verdict is what ended it.
     """
-    results = RunSummary(project)
+    stages: dict[str, StageEnded] = {}
     ended = False
     try:
         with progress.show(sys.stdout) as display:
 
             def emit(event: Event) -> None:
                 if isinstance(event, StageEnded):
-                    results.take(event)
+                    stages[event.stage] = event
                 show_event(display, event)
 
             yield emit
         ended = True
     finally:
-        if summary and (ended or results.is_judged):
-            results.print()
+        if summary and (ended or has_verdict(stages)):
+            for line in _summary(project, stages.values()):
+                print_line(line, next((STYLES[mark] for mark in STYLES if mark in line[:20]), None))
 
 
-@contextlib.contextmanager
-def silent() -> Iterator[Emit]:
-    """Give a sink for ranks that are not the first."""
-    yield ignore
+def _summary(project: Project, stages: Collection[StageEnded]) -> list[str]:
+    """Return a line a stage, and what stages have to say below: the comparison, the gate."""
+    rows = [
+        (
+            f"  {event.stage}",
+            "up to date" if event.seconds is None else duration(event.seconds),
+            binary_size(event.peak_bytes) if event.peak_bytes else "",
+            text,
+        )
+        for event in stages
+        if (text := _result(event)) is not None
+    ]
+    peak = "peak RAM" if any(row[2] for row in rows) else ""
+    lines = columns([("summary", "time", peak, "result"), *rows]) if rows else []
+    for event in stages:
+        if event.stage in STAGES:
+            lines += STAGES[event.stage].details(project, event.facts)
+    if project.is_demonstration:
+        lines.append(f"  note: {DEMONSTRATION}")
+    return lines
+
+
+def _result(event: StageEnded) -> str | None:
+    """Return the result of a stage in a few words; None where a summary leaves it out."""
+    stage = STAGES.get(event.stage)
+    return stage.summary(event.facts) if stage else None
 
 
 def show_event(display: Display, event: Event) -> None:
@@ -74,7 +96,7 @@ def show_event(display: Display, event: Event) -> None:
 def _end_text(event: StageEnded) -> str:
     if event.seconds is None:
         return f"{event.stage}: up to date"
-    text = describe(event) or ""
+    text = _result(event) or ""
     return f"{event.stage}: done in {duration(event.seconds)}  {text}".rstrip()
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TextIO
 
 PLAIN = ("", "dumb")  # terminals that cannot move their cursor
@@ -43,15 +42,6 @@ def discard_output() -> None:
 def printable(text: str) -> str:
     """Return the text for standard output: a terminal does not get its control characters."""
     return CONTROLS.sub("\ufffd", text) if sys.stdout.isatty() else text
-
-
-def from_here(path: Path) -> str:
-    """Return a path as short as it can be typed from the current folder."""
-    try:
-        relative = os.path.relpath(path)
-    except ValueError:  # another drive
-        return str(path)
-    return str(path) if relative.startswith(os.pardir) else relative
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
