@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,25 +36,11 @@ MORE_THAN_A_AND_B = (
 BEGINNINGS = (True, False, "gaussian", "orthogonal", "eva")
 
 
-@dataclass(frozen=True)
-class Lora:
-    """One adapter, ready for the graph.
+def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> dict[str, torch.Tensor]:
+    """Read a PEFT adapter and fit it to the graph's inputs, `slots`.
 
-    Attributes:
-        tensors: graph input -> A [features_in, rank] or B [rank, features_out], alpha / rank in B.
-        ranks: every rank that occurs.
-    """
-
-    tensors: dict[str, torch.Tensor]
-    ranks: tuple[int, ...]
-
-
-def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> Lora:
-    """Read a PEFT adapter and fit it to the graph's inputs.
-
-    Args:
-        folder: adapter_config.json and adapter_model.safetensors.
-        slots: what the graph takes, see `lora_inputs.lora_slots`.
+    Returns:
+        graph input -> A [features_in, rank] or B [rank, features_out], alpha / rank in B.
 
     Raises:
         ScaffoldError: it is no LoRA adapter, or more than one (DoRA, biases, whole modules), or was
@@ -76,7 +61,7 @@ def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> Lora:
         raise ScaffoldError(
             f"The adapter's weights cannot be read: {error}.", where=folder / WEIGHTS
         ) from None
-    tensors, ranks = {}, set()
+    tensors = {}
     for key in weights:
         module = key.removeprefix(PREFIX).removesuffix(A).removesuffix(B)
         if key not in (f"{PREFIX}{module}{A}", f"{PREFIX}{module}{B}") or module not in slots:
@@ -103,13 +88,11 @@ def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> Lora:
                 where=folder / WEIGHTS,
                 fix="only adapters that were trained on this project's base can be swapped over it",
             )
-        rank = a.shape[0]
-        ranks.add(rank)
         tensors[module + A] = a.float().T.contiguous()
-        tensors[module + B] = (b.float() * _scale(config, module, rank)).T.contiguous()
+        tensors[module + B] = (b.float() * _scale(config, module, a.shape[0])).T.contiguous()
     if not tensors:
         raise ScaffoldError("The adapter holds no weights.", where=folder / WEIGHTS)
-    return Lora(tensors, tuple(sorted(ranks)))
+    return tensors
 
 
 def normalize_config(path: Path, base: Base) -> None:
@@ -125,8 +108,8 @@ def normalize_config(path: Path, base: Base) -> None:
     write_json(path, settings, indent=2)
 
 
-def write_lora(lora: Lora, slots: dict[str, LoraSlot], path: Path) -> None:
-    """Write it in the element type of the graph's activations, for ONNX Runtime's adapters."""
+def write_lora(lora: dict[str, torch.Tensor], slots: dict[str, LoraSlot], path: Path) -> None:
+    """Write an adapter for ONNX Runtime, in the element type of the graph's activations."""
     import onnxruntime
     import torch
     from onnx import TensorProto
@@ -137,7 +120,7 @@ def write_lora(lora: Lora, slots: dict[str, LoraSlot], path: Path) -> None:
         TensorProto.BFLOAT16: torch.bfloat16,
     }
     values = {}
-    for name, tensor in lora.tensors.items():
+    for name, tensor in lora.items():
         element = slots[name.removesuffix(A).removesuffix(B)].element
         typed = tensor.to(types[element])
         array = (typed.view(torch.uint16) if element == TensorProto.BFLOAT16 else typed).numpy()

@@ -13,7 +13,7 @@ from typing import Any
 from phi3scaffold.conversion import adapter_file
 from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS, ONNX_WEIGHTS
 from phi3scaffold.conversion.build import build_base, build_facts
-from phi3scaffold.conversion.lora_inputs import LoraSlot, add_lora_inputs, lora_slots
+from phi3scaffold.conversion.lora_inputs import A, LoraSlot, add_lora_inputs, lora_slots
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import BASE_WEIGHTS, hash_base_weights
 from phi3scaffold.models.model_folder import take_over
@@ -61,9 +61,6 @@ def build_adapters(
     """Write the base with inputs for an adapter, and each adapter's weights and prompt.
 
     Args:
-        project: its base model and the adapters of project.yaml are read.
-        out: an empty folder on the project's disk.
-        scratch: a folder on the same disk for intermediate files.
         versions: of the packages that decide the result.
 
     Returns:
@@ -71,7 +68,9 @@ def build_adapters(
     """
     for name, folder in project.adapters:
         _check_base(project, name, folder)
-    base_fingerprint = _base_fingerprint(project, versions)
+    base = manifest.read(project.base)
+    settings = project_config(project).settings_for("export")
+    base_fingerprint = digest([settings, base and base.content, versions])  # all but the adapters
     if not _take_last_base(project, base_fingerprint, out):
         build_base(project, out, scratch)
         (out / FILE).unlink()  # each adapter has a prompt of its own
@@ -84,13 +83,6 @@ def build_adapters(
     return {**build_facts(project, out), "adapters": adapters, "base": base_fingerprint}
 
 
-def _base_fingerprint(project: Project, versions: dict[str, str | None]) -> str:
-    """Return a hash over what decides the model without its adapters."""
-    base = manifest.read(project.base)
-    settings = project_config(project).settings_for("export")
-    return digest([settings, base and base.content, versions])
-
-
 def _take_last_base(project: Project, base_fingerprint: str, out: Path) -> bool:
     """Link the model from the last result where only adapters have changed; tell whether so."""
     last = project.onnx_adapter
@@ -98,12 +90,11 @@ def _take_last_base(project: Project, base_fingerprint: str, out: Path) -> bool:
     if record is None or record.facts.get("base") != base_fingerprint:
         return False
     files = {last / name: entry for name, entry in record.files.items() if "/" not in name}
-    for file, entry in files.items():
-        try:
-            if hash_file(file) != entry.sha256:
-                return False
-        except FileNotFoundError:
+    try:
+        if any(hash_file(file) != entry.sha256 for file, entry in files.items()):
             return False
+    except FileNotFoundError:
+        return False
     take_over(files, out)
     return True
 
@@ -117,7 +108,8 @@ def _add(
     adapter_file.write_lora(lora, slots, target / ONNX_WEIGHTS)
     own = (folder / FILE).is_file()  # an adapter that PEFT saved alone has this project's prompt
     Prompt.load(folder if own else project.adapter).save(target)
-    return {"ranks": lora.ranks, "modules": len(lora.tensors) // 2}
+    ranks = {tensor.shape[1] for name, tensor in lora.items() if name.endswith(A)}
+    return {"ranks": sorted(ranks), "modules": len(lora) // 2}
 
 
 def _check_base(project: Project, name: str, folder: Path) -> None:

@@ -1,7 +1,12 @@
-"""Build: quantize a model folder and convert it to ONNX, by Olive's quantizer and ModelBuilder."""
+"""Build a form by Olive's passes: merge an adapter; quantize a model and convert it to ONNX.
+
+Every builder reads a project, and writes into `out`, an empty folder on the project's disk;
+`scratch`, on the same disk, takes intermediate files.
+"""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,7 @@ from phi3scaffold.conversion.form_files import (
     copy_tokenizer,
     project_prompt,
     set_genai_stop_ids,
+    set_stop_ids,
     size_of,
 )
 from phi3scaffold.models.prompt import FILE, Prompt
@@ -18,14 +24,27 @@ from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 
 
-def build_merged(project: Project, out: Path, scratch: Path) -> dict[str, Any]:
-    """Write the merged model as a folder that ONNX Runtime GenAI opens; return its facts.
+def merge_adapter(project: Project, out: Path, scratch: Path) -> None:
+    """Write a transformers model folder that needs no adapter, with the right stop ids."""
+    from phi3scaffold.training.nf4 import round_base
+    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
-    Args:
-        project: its merged model is read.
-        out: an empty folder on the project's disk.
-        scratch: a folder on the same disk for intermediate files.
-    """
+    config = project_config(project)
+    keep_scratch_inside(scratch)
+    base, rounded = project.base, scratch / "merge-base"
+    if project.merge_base == "nf4":
+        round_base(base, project.adapter, config.nf4_base(), rounded)
+        base = rounded
+    model = hf_model(base, project.adapter, torch_dtype="auto")
+    run_passes(config, project.root, config.names_for("merge"), model, out, scratch)
+    shutil.rmtree(rounded, ignore_errors=True)
+    copy_tokenizer(project.base, out)
+    (out / FILE).write_bytes((project.adapter / FILE).read_bytes())
+    set_stop_ids(out / "generation_config.json", Prompt.load(out).stop)
+
+
+def build_merged(project: Project, out: Path, scratch: Path) -> dict[str, Any]:
+    """Write the merged model as a folder that ONNX Runtime GenAI opens; return its facts."""
     _convert(project, project.merged, out, scratch)
     (out / FILE).write_bytes((project.merged / FILE).read_bytes())
     check_stop_ids(out / GENAI_CONFIG, Prompt.load(out).stop)

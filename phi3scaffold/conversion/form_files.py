@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -57,9 +56,7 @@ def project_prompt(project: Project) -> Prompt:
 
 def set_stop_ids(generation_config: Path, stop: tuple[int, ...]) -> None:
     """Let generation stop at the end of the turn, too: the hub's files often lack it."""
-    content: dict[str, Any] = {}
-    if generation_config.is_file():
-        content = read_json(generation_config)
+    content = read_json(generation_config) if generation_config.is_file() else {}
     content["eos_token_id"] = list(stop)
     write_json(generation_config, content, indent=2)
 
@@ -72,11 +69,7 @@ def set_genai_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
 
 
 def check_stop_ids(genai_config: Path, stop: tuple[int, ...]) -> None:
-    """Refuse an ONNX model without the end of the turn: its answers would not end.
-
-    Raises:
-        ScaffoldError: it does not (exit code 1).
-    """
+    """Refuse an ONNX model (exit code 1) without the end of the turn: answers would not end."""
     ids = read_json(genai_config)["model"]["eos_token_id"]
     ids = ids if isinstance(ids, list) else [ids]
     if not set(stop) <= set(ids):

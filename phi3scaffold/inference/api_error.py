@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 CLIENT_CLOSED = 499  # the status in the log where the client closed the connection
 
 
+@dataclass(eq=False)
 class ApiError(Exception):
     """A request that gets no answer.
 
-    Args:
+    Attributes:
         status: the HTTP status.
         message: what is wrong, and what to do about it.
         code: a word for programs, such as ``context_length_exceeded``.
@@ -18,25 +20,12 @@ class ApiError(Exception):
         retry_after: seconds after which to try again.
     """
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        code: str | None = None,
-        param: str | None = None,
-        retry_after: int | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.code = code
-        self.param = param
-        self.retry_after = retry_after
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON-able values; ``ApiError(**...)`` restores the error."""
-        return vars(self).copy()
+    status: int
+    message: str
+    _: KW_ONLY
+    code: str | None = None
+    param: str | None = None
+    retry_after: int | None = None
 
     @property
     def body(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from phi3scaffold.inference.sampling import GREEDY, Sampling
@@ -31,13 +31,9 @@ class Request:
     sampling: Sampling = GREEDY
     stream: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON-able values, for `from_json`."""
-        return asdict(self)
-
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Request:
-        """Return the request of which `to_json` gave the values."""
+        """Return the request of which `asdict` gave the values."""
         exact = {
             "turns": tuple(values["turns"]),
             "stop": tuple(values["stop"]),

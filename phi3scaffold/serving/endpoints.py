@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -17,14 +18,13 @@ from starlette.responses import JSONResponse, StreamingResponse
 from phi3scaffold.inference.api_error import CLIENT_CLOSED, ApiError
 from phi3scaffold.serving import chat as chat_page
 from phi3scaffold.serving.engine_client import EngineClient, PendingRequest
-from phi3scaffold.serving.metrics import CONTENT_TYPE_LATEST, ServerMetrics
+from phi3scaffold.serving.metrics import ServerMetrics
 from phi3scaffold.serving.middleware import RequestGuard
 from phi3scaffold.serving.requests import ChatRequest, CompletionRequest
 from phi3scaffold.serving.responses import CompletionResponse
 from phi3scaffold.serving.served_models import ServedModel
 
 Kind = TypeVar("Kind", ChatRequest, CompletionRequest)
-HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def build_app(engine: EngineClient) -> FastAPI:
@@ -190,7 +190,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> JSONResponse:
-        code = HTTP_CODES.get(error.status_code)
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
         return respond(ApiError(error.status_code, f"{error.detail}.", code=code))
 
     @app.exception_handler(Exception)

@@ -9,6 +9,7 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict
 from itertools import count
 from typing import Any
 
@@ -250,9 +251,8 @@ class EngineClient:
         """Run one engine process until it ends."""
         environment.prepare()
         variables = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
-        models = [model.to_json() for model in self.models]
         self.process = await asyncio.create_subprocess_exec(
-            *protocol.command(engine_process.__name__, models),
+            *protocol.command(engine_process.__name__, [asdict(model) for model in self.models]),
             stdin=PIPE,
             stdout=PIPE,
             limit=LONGEST_LINE,
@@ -316,7 +316,7 @@ class EngineClient:
     def _send_request(self, pending: PendingRequest) -> None:
         if not pending.sent:
             pending.sent = True
-            self._send({"id": pending.number, "request": pending.request.to_json()})
+            self._send({"id": pending.number, "request": asdict(pending.request)})
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process is not None

@@ -26,8 +26,6 @@ from phi3scaffold.pipeline import environment, protocol
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import load_project
 
-PARENT_GONE = 0
-
 
 def main() -> None:
     """Load the served models and answer requests, until the server is gone."""
@@ -51,7 +49,7 @@ def main() -> None:
                 flush = request.stream or not isinstance(event, AnswerText)
                 send({"kind": event.kind, "id": number, **vars(event)}, flush=flush)
         except Exception as error:  # noqa: BLE001 (a failed request must not affect the next one)
-            send({"kind": "error", "id": number, "error": _api_error(error).to_json()})
+            send({"kind": "error", "id": number, "error": vars(_api_error(error))})
         engine.open.discard(number)
 
 
@@ -89,7 +87,7 @@ def _read(engine: Engine, requests: queue.SimpleQueue[tuple[int, Request]]) -> N
         else:
             engine.open.add(message["id"])
             requests.put((message["id"], Request.from_json(message["request"])))
-    os._exit(PARENT_GONE)
+    os._exit(0)
 
 
 if __name__ == "__main__":

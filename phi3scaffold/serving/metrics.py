@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from phi3scaffold.serving.engine_client import EngineClient, PendingRequest
 
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
-__all__ = ["CONTENT_TYPE_LATEST", "ServerMetrics"]
 
 
 class ServerMetrics:
@@ -22,20 +20,13 @@ class ServerMetrics:
         self.tokens = Counter(
             "phi3scaffold_tokens", "Tokens read and written.", ("model", "kind"), registry=registry
         )
-        self.seconds = Histogram(
-            "phi3scaffold_request_seconds",
-            "Whole answers, the queue included.",
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self.first = Histogram(
-            "phi3scaffold_first_token_seconds",
-            "Until the first token, the queue included.",
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self.waited = Histogram(
-            "phi3scaffold_queue_seconds", "Time in the queue.", buckets=SECONDS, registry=registry
+        self.seconds, self.first, self.waited = (
+            Histogram(f"phi3scaffold_{name}_seconds", text, buckets=SECONDS, registry=registry)
+            for name, text in (
+                ("request", "Whole answers, the queue included."),
+                ("first_token", "Until the first token, the queue included."),
+                ("queue", "Time in the queue."),
+            )
         )
         gauges = (
             ("queue", "Requests in the queue.", lambda: len(engine.waiting)),

@@ -152,6 +152,18 @@ class CommonFields(BaseModel):
     def wants_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    def _request(self, model: str, max_tokens: int | None, **prompt: Any) -> Request:
+        """Return the request for the engine. Raises ApiError."""
+        schema = self.response_format.schema_text() if self.response_format else None
+        return Request(
+            model=model,
+            max_tokens=max_tokens,
+            stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
+            sampling=Sampling.from_settings(self.temperature, self.top_p, self.seed, schema),
+            stream=bool(self.stream),
+            **prompt,
+        )
+
     def check_extra(self) -> None:
         """Raise ApiError for a parameter that this server would have to ignore."""
         for name, value in (self.model_extra or {}).items():
@@ -172,15 +184,6 @@ class CommonFields(BaseModel):
         if self.stream_options is not None and not self.stream:
             raise invalid("stream_options", "stream_options needs stream: true.")
 
-    def sampling(self) -> Sampling:
-        """Return how the answer's tokens are chosen."""
-        schema = self.response_format.schema_text() if self.response_format else None
-        return Sampling.from_settings(self.temperature, self.top_p, self.seed, schema)
-
-    def stops(self) -> tuple[str, ...]:
-        """Return the stop texts."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
-
 
 class ChatRequest(CommonFields):
     """POST /v1/chat/completions."""
@@ -195,14 +198,8 @@ class ChatRequest(CommonFields):
             self.max_tokens != self.max_completion_tokens
         ):
             raise invalid("max_tokens", "max_tokens and max_completion_tokens differ.")
-        return Request(
-            model=model,
-            turns=tuple(self._turns()),
-            max_tokens=self.max_completion_tokens or self.max_tokens,
-            stop=self.stops(),
-            sampling=self.sampling(),
-            stream=bool(self.stream),
-        )
+        turns = tuple(self._turns())
+        return self._request(model, self.max_completion_tokens or self.max_tokens, turns=turns)
 
     def _turns(self) -> list[Message]:
         """Return the conversation. Raises ApiError where the model cannot answer it."""
@@ -243,14 +240,7 @@ class CompletionRequest(CommonFields):
             if len(prompt) != 1 or not isinstance(prompt[0], str):
                 raise invalid("prompt", "One text at a time: neither token ids nor several texts.")
             prompt = prompt[0]
-        return Request(
-            model=model,
-            text=prompt,
-            max_tokens=self.max_tokens,
-            stop=self.stops(),
-            sampling=self.sampling(),
-            stream=bool(self.stream),
-        )
+        return self._request(model, self.max_tokens, text=prompt)
 
 
 def invalid(where: str, message: str, code: str = "invalid_value") -> ApiError:

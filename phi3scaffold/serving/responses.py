@@ -37,15 +37,12 @@ class CompletionResponse:
     async def whole(self) -> dict[str, Any]:
         """Return the whole response. Raises ApiError where the answer fails."""
         text = "".join([piece async for piece in self.pending.texts()])
-        content: dict[str, Any] = {"text": text}
-        if self.chat:
-            content = {"message": {"role": "assistant", "content": text, "refusal": None}}
+        message = {"role": "assistant", "content": text, "refusal": None}
+        content = {"message": message} if self.chat else {"text": text}
         return {
             **self.head,
             "object": "chat.completion" if self.chat else "text_completion",
-            "choices": [
-                self._choice(content if self.chat else {"text": text}, self.pending.finish)
-            ],
+            "choices": [self._choice(content, self.pending.finish)],
             "usage": self._usage(),
         }
 

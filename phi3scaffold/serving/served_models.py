@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS
 from phi3scaffold.evaluation.release import read_release
@@ -47,10 +46,6 @@ class ServedModel:
     system: str | None
     demonstration: bool
     remark: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what the engine has to load."""
-        return {"id": self.id, "form": self.form, "root": self.root, "adapter": self.adapter}
 
 
 def find_models(project: Project, forms: Sequence[str] | None = None) -> list[ServedModel]:

@@ -18,7 +18,12 @@ from phi3scaffold.project.olive_config import OliveConfig, project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.measured_memory import GIB, memory_for
 from phi3scaffold.training import nf4
-from phi3scaffold.training.training_io import TrainingHooks
+from phi3scaffold.training.olive_runner import (
+    TrainingHooks,
+    hf_model,
+    keep_scratch_inside,
+    run_passes,
+)
 
 
 def inputs(project: Project) -> Inputs:
@@ -32,7 +37,6 @@ def inputs(project: Project) -> Inputs:
 def run(context: Context) -> Facts:
     """Write the adapter with its tokenizer, prompt and training history."""
     from phi3scaffold.training.checkpoints import Checkpoints
-    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     project = context.project
     config = project_config(project)

@@ -19,7 +19,7 @@ def inputs(project: Project) -> Inputs:
 
 def run(context: Context) -> Facts:
     """Write the merged model's folder."""
-    from phi3scaffold.conversion.merge import merge_adapter
+    from phi3scaffold.conversion.build import merge_adapter
 
     merge_adapter(context.project, context.out, context.scratch)
     return {"merge_base": context.project.merge_base}

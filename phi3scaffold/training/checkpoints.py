@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,13 +126,10 @@ class SaveCheckpoints(transformers.TrainerCallback):
     Args:
         checkpoints: where they go.
         before: seconds of training before this process.
-        decide: turns each rank's decision into rank 0's.
     """
 
-    def __init__(
-        self, checkpoints: Checkpoints, before: float, decide: Callable[[bool], bool]
-    ) -> None:
-        self.checkpoints, self.decide = checkpoints, decide
+    def __init__(self, checkpoints: Checkpoints, before: float) -> None:
+        self.checkpoints = checkpoints
         self.start = time.monotonic() - before
         self.saved = time.monotonic()
 
@@ -142,18 +138,22 @@ class SaveCheckpoints(transformers.TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if not float(state.epoch).is_integer():
-            self.save_when_due(state, control)
+            self._save_when_due(args, state, control)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.save_when_due(state, control)  # after the held-out loss, to include it
+        self._save_when_due(args, state, control)  # after the held-out loss, to include it
 
-    def save_when_due(self, state: Any, control: Any) -> None:
-        """Ask the Trainer to save where a checkpoint is due."""
+    def _save_when_due(self, args: Any, state: Any, control: Any) -> None:
+        """Ask the Trainer to save where a checkpoint is due, as rank 0 decides for all."""
         minutes = self.checkpoints.minutes
         if minutes is None or state.global_step >= state.max_steps:
             return
-        if self.decide(time.monotonic() - self.saved >= 60 * minutes):
-            control.should_save = True
+        due = time.monotonic() - self.saved >= 60 * minutes
+        if ranks.here().size > 1:
+            decision = torch.tensor([float(due)], device=args.device)
+            torch.distributed.broadcast(decision, 0)
+            due = bool(decision.item())
+        control.should_save |= due
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         name = f"{transformers.trainer_utils.PREFIX_CHECKPOINT_DIR}-{state.global_step}"
@@ -169,16 +169,3 @@ class SaveCheckpoints(transformers.TrainerCallback):
         if not args.load_best_model_at_end:  # which loads one of them at the end
             shutil.rmtree(saved)
         self.saved = time.monotonic()
-
-
-def decided_by_rank_0(trainer: transformers.Trainer) -> Callable[[bool], bool]:
-    """Return a function from each rank's decision to rank 0's."""
-    if trainer.accelerator.num_processes == 1:
-        return bool
-
-    def decide(mine: bool) -> bool:
-        decision = torch.tensor([float(mine)], device=trainer.args.device)
-        torch.distributed.broadcast(decision, 0)
-        return bool(decision.item())
-
-    return decide

@@ -12,15 +12,20 @@ import contextlib
 import copy
 import logging
 import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from phi3scaffold.pipeline.events import Emit, ignore
 from phi3scaffold.project.algorithms import ALGORITHMS
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.olive_config import OliveConfig
 from phi3scaffold.project.quantizers import QUANTIZERS
-from phi3scaffold.training.training_io import TrainingHooks, TrainingResult
+
+if TYPE_CHECKING:
+    from phi3scaffold.training.checkpoints import Checkpoints
 
 # Olive's pass, in small letters -> the class that runs in its place.
 PASSES = {
@@ -34,8 +39,34 @@ PASSES = {
 IGNORED_KEY = ("gnoring", "not part of", "is not a field of")
 
 
+@dataclass(frozen=True)
+class TrainingHooks:
+    """Where a training reports its progress, and the checkpoints from which it may resume."""
+
+    emit: Emit = ignore
+    checkpoints: Checkpoints | None = None
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came of a training.
+
+    Attributes:
+        history: the Trainer's log: step, loss, learning rate; a summary at the end.
+        tokens: of the rows that it saw; none of them is padding.
+        seconds: how long it took, with what was trained before a checkpoint.
+    """
+
+    history: list[dict[str, Any]]
+    tokens: int
+    seconds: float
+
+
 def load_run_config(config: OliveConfig, root: Path) -> Any:
-    """Return the file as Olive's `RunConfig`; a key that Olive would ignore is an error.
+    """Return the file as Olive's `RunConfig`.
+
+    Olive resolves its paths against the current folder. A key that it only warns about is an error:
+    a setting without effect is a mistake.
 
     Raises:
         ScaffoldError: Olive refuses the file, or would silently ignore one of its keys.
@@ -43,7 +74,7 @@ def load_run_config(config: OliveConfig, root: Path) -> Any:
     import pydantic
     from olive.workflows.run.config import RunConfig
 
-    with _inside(root), collected_warnings() as warnings:
+    with contextlib.chdir(root), collected_warnings() as warnings:
         try:
             run_config = RunConfig.model_validate(copy.deepcopy(config.content))
         except (pydantic.ValidationError, ValueError, TypeError, KeyError) as error:
@@ -51,12 +82,6 @@ def load_run_config(config: OliveConfig, root: Path) -> Any:
         accelerator = accelerator_of(config)
         for settings in (s for group in run_config.passes.values() for s in group):
             _create_pass(settings, accelerator)
-    refuse_ignored_keys(warnings, config)
-    return run_config
-
-
-def refuse_ignored_keys(warnings: list[str], config: OliveConfig) -> None:
-    """Refuse keys that Olive only warns about: a setting without effect is a mistake."""
     ignored = [text for text in warnings if any(mark in text for mark in IGNORED_KEY)]
     if ignored:
         raise ScaffoldError(
@@ -64,6 +89,7 @@ def refuse_ignored_keys(warnings: list[str], config: OliveConfig) -> None:
             where=config.path,
             fix="remove the key, or write its name as Olive 0.13 does (fine-tuning/README.md)",
         )
+    return run_config
 
 
 def accelerator_of(config: OliveConfig) -> Any:
@@ -101,8 +127,6 @@ def run_passes(
     Raises:
         ScaffoldError: the config is wrong (exit code 2), or a pass wrote nothing (exit code 1).
     """
-    import shutil
-
     run_config = load_run_config(config, root)
     accelerator = accelerator_of(config)
     previous: Path | None = None
@@ -115,7 +139,7 @@ def run_passes(
         pass_ = _create_pass(settings, accelerator)
         if hooks is not None:
             pass_.hooks = hooks
-        with _inside(root):
+        with contextlib.chdir(root):
             result = pass_.run(model, str(folder))
         trained = getattr(pass_, "result", trained)
         wrote = any(folder.iterdir())
@@ -171,13 +195,6 @@ def package_config() -> Any:
     for name, path in PASSES.items():
         config.passes[name] = config.passes[name].model_copy(update={"module_path": path})
     return config
-
-
-@contextlib.contextmanager
-def _inside(root: Path) -> Iterator[None]:
-    """Change into the project: Olive resolves relative paths against the current folder."""
-    with contextlib.chdir(root):
-        yield
 
 
 @contextlib.contextmanager

@@ -20,9 +20,9 @@ from olive.passes.pytorch import lora as olive
 
 from phi3scaffold.pipeline import ranks
 from phi3scaffold.pipeline.events import Note
-from phi3scaffold.training.checkpoints import ResumePoint, SaveCheckpoints, decided_by_rank_0
+from phi3scaffold.training.checkpoints import ResumePoint, SaveCheckpoints
+from phi3scaffold.training.olive_runner import TrainingHooks, TrainingResult
 from phi3scaffold.training.trainer import AnswerTrainer, ReportSteps
-from phi3scaffold.training.training_io import TrainingHooks, TrainingResult
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class _TrainingPass:
             text = f"resumes after step {start.step} of an interrupted run"
             self.hooks.emit(Note("finetune", text))
         before = start.seconds if start else 0.0
-        trainer.add_callback(SaveCheckpoints(checkpoints, before, decided_by_rank_0(trainer)))
+        trainer.add_callback(SaveCheckpoints(checkpoints, before))
         return start
 
 

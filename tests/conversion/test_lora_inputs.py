@@ -238,7 +238,8 @@ def test_what_cannot_be_swapped_is_refused(
     folder = tmp_path / "adapter"
     shutil.copytree(int4.adapters["all"], folder)
     slots = lora_slots(int4.onnx / "model.onnx")
-    assert read_lora(folder, slots).ranks == (4,)
+    ranks = {tensor.shape[1] for name, tensor in read_lora(folder, slots).items() if A in name}
+    assert ranks == {4}
     change(folder)
     with pytest.raises(ScaffoldError, match=message) as error:
         read_lora(folder, slots)

@@ -44,7 +44,7 @@ class Echo(Form):
         return "".join(map(chr, ids))
 
     def _tokens(
-        self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY
+        self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY, check=None
     ) -> Iterator[int]:
         self.samplings.append(sampling)
         answer = self._decode(ids).rpartition("|")[2].upper()

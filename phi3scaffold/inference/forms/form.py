@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from phi3scaffold.inference.sampling import GREEDY, Sampling
@@ -85,12 +84,13 @@ class Form(abc.ABC):
         """Yield the token ids of one answer, chosen as `sampling` says.
 
         Args:
-            check: called before the prompt is read; what it raises ends the answer.
+            check: called before each piece of the prompt is read; what it raises ends the answer.
+
+        Raises:
+            BadSchema: the sampling's schema is invalid; before `check` is first called.
         """
         room = self.room([ids], max_new_tokens)
-        if check:
-            check()
-        for token in self._tokens(list(ids), room, sampling=sampling):
+        for token in self._tokens(list(ids), room, sampling=sampling, check=check):
             if token in self._stop:
                 return
             yield token
@@ -175,12 +175,7 @@ class Form(abc.ABC):
     def __enter__(self) -> Form:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @abc.abstractmethod
@@ -197,11 +192,16 @@ class Form(abc.ABC):
 
     @abc.abstractmethod
     def _tokens(
-        self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY
+        self,
+        ids: list[int],
+        room: int,
+        least: int = 0,
+        sampling: Sampling = GREEDY,
+        check: Callable[[], None] | None = None,
     ) -> Iterator[int]:
         """Yield at most `room` new ids, at least `least` before the model may end the answer.
 
-        They may include and go past a stop id.
+        They may include and go past a stop id. `check` is as for `sample`.
         """
 
     @abc.abstractmethod

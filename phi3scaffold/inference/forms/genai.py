@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,24 +74,6 @@ class GenaiForm(Form):
     def close(self) -> None:
         self._tokenizer = self._model = None
 
-    def sample(
-        self,
-        ids: Sequence[int],
-        max_new_tokens: int,
-        sampling: Sampling = GREEDY,
-        check: Callable[[], None] | None = None,
-    ) -> Generator[int, None, None]:
-        """Sample as every form does; `check` is also called between the pieces of the prompt.
-
-        Raises:
-            BadSchema: the sampling's schema is invalid; before `check` is first called.
-        """
-        room = self.room([ids], max_new_tokens)
-        for row in self._steps([list(ids)], room, sampling=sampling, check=check):
-            if row[0] in self._stop:
-                return
-            yield row[0]
-
     def _encode(self, messages: list[Message]) -> list[int]:
         text = render_chat(self._tokenizer, messages, to_answer=True)
         if self._white_space:
@@ -102,15 +84,21 @@ class GenaiForm(Form):
         return [int(token) for token in self._tokenizer.encode(text)]
 
     def _tokens(
-        self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY
+        self,
+        ids: list[int],
+        room: int,
+        least: int = 0,
+        sampling: Sampling = GREEDY,
+        check: Callable[[], None] | None = None,
     ) -> Iterator[int]:
-        for row in self._steps([ids], room, least, sampling):
+        generator = self._generator([ids], room, least, sampling, check)
+        for row in _steps(generator):
             yield row[0]
 
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
         answers: list[list[int]] = [[] for _ in batch]
         going = set(range(len(batch)))
-        for step in self._steps(batch, room):
+        for step in _steps(self._generator(batch, room)):
             for row in list(going):
                 answers[row].append(step[row])
                 if step[row] in self._stop:
@@ -122,20 +110,6 @@ class GenaiForm(Form):
     def _together(self, longest: int, length: int) -> bool:
         # the graph's attention counts positions from the left edge, so padding would shift them
         return length == longest
-
-    def _steps(
-        self,
-        batch: list[list[int]],
-        room: int,
-        least: int = 0,
-        sampling: Sampling = GREEDY,
-        check: Callable[[], None] | None = None,
-    ) -> Iterator[list[int]]:
-        """Yield the next id of every row, at most `room` times, for prompts [rows, L]."""
-        generator = self._generator(batch, room, least, sampling, check)
-        while not generator.is_done():
-            generator.generate_next_token()
-            yield [int(token) for token in generator.get_next_tokens()]
 
     def _score(
         self, prompts: list[list[int]], continuations: list[list[list[int]]]
@@ -199,24 +173,24 @@ class GenaiForm(Form):
         """Prepare a generator before its first token."""
 
 
+def _steps(generator: Any) -> Iterator[list[int]]:
+    """Yield the next id of every row, until there is no more room."""
+    while not generator.is_done():
+        generator.generate_next_token()
+        yield [int(token) for token in generator.get_next_tokens()]
+
+
 def missing_provider(folder: Path) -> str | None:
-    """Return the execution provider the model was built for, if this environment lacks it.
-
-    Args:
-        folder: an ONNX form.
-
-    Returns:
-        A name such as ``DML``; None where the model can run here.
-    """
+    """Return the provider, such as ``DML``, that an ONNX form needs and this environment lacks."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     settings = read_json(folder / "genai_config.json").get("model", {})
     here = {name.lower() for name in onnxruntime.get_available_providers()}
-    for name in _providers(settings):
-        if f"{name.lower()}executionprovider" not in here:
-            return name
-    return None
+    missing = (
+        name for name in _providers(settings) if f"{name.lower()}executionprovider" not in here
+    )
+    return next(missing, None)
 
 
 def _threads(settings: dict) -> dict:

@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,12 +108,20 @@ class TorchForm(Form):
         return self._run(batch, room).tolist()
 
     def _tokens(
-        self, ids: list[int], room: int, least: int = 0, sampling: Sampling = GREEDY
+        self,
+        ids: list[int],
+        room: int,
+        least: int = 0,
+        sampling: Sampling = GREEDY,
+        check: Callable[[], None] | None = None,
     ) -> Iterator[int]:
         """Generate in a thread of its own, which stops when this iterator is closed."""
+        import torch
         from transformers.generation import StoppingCriteria
         from transformers.generation.streamers import BaseStreamer
 
+        if check:
+            check()
         tokens: queue.Queue[int | BaseException | None] = queue.Queue()
         closed = threading.Event()
 
@@ -130,11 +138,7 @@ class TorchForm(Form):
 
         class Closed(StoppingCriteria):
             def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-                return input_ids.new_full((len(input_ids),), closed.is_set(), dtype=bool_type)
-
-        import torch
-
-        bool_type = torch.bool
+                return input_ids.new_full((len(input_ids),), closed.is_set(), dtype=torch.bool)
 
         def work() -> None:
             try:
