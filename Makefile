@@ -1,6 +1,6 @@
 # GNU make 3.81 or newer, pip and venv. Each line is a command that a person could type.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck bench wheel constraints clean
+.PHONY: help demo test lint format typecheck bench wheel constraints reference docs clean
 
 # The first Python on the path that this release supports. PYTHON=/path/to/python overrides it.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do \
@@ -65,8 +65,13 @@ constraints: install-dev ## resolve constraints.txt anew
 	$(BIN)/python .ci/constraints.py > build/constraints.txt
 	mv build/constraints.txt constraints.txt
 
-options: install-dev ## write README's table of options from template/copier.yml
-	$(BIN)/python .ci/options.py
+reference: install-dev ## write docs/reference/ from the code
+	$(BIN)/python tools/reference.py
+
+docs: $(VENV)/pyvenv.cfg ## build the documentation into build/docs; a broken link fails
+	@$(MAKE) -s install EXTRAS=docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "Open build/docs/index.html"
 
 clean: ## remove everything that make made
 	rm -rf "$(VENV)" build dist .mypy_cache .pytest_cache .ruff_cache

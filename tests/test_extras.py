@@ -38,7 +38,10 @@ RESOLVES = [
     ("aml", LINUX),
     ("aml", MAC),
     ("aml", WINDOWS),
-    ("train,cpu,track,serve,aml,dev", LINUX),
+    ("docs", LINUX),
+    ("docs", MAC),
+    ("docs", WINDOWS),
+    ("train,cpu,track,serve,aml,docs,dev", LINUX),
     ("train,cuda,track,job", LINUX),
 ]
 
@@ -69,7 +72,7 @@ def test_every_pin_is_exact() -> None:
 
 
 def test_the_extras_are_the_ones_that_are_documented() -> None:
-    assert set(EXTRAS) == {"train", *ONE_OF, "track", "serve", "aml", "job", "bench", "dev"}
+    assert set(EXTRAS) == {"train", *ONE_OF, "track", "serve", "aml", "job", "bench", "docs", "dev"}
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for extra in EXTRAS:
         assert f"`[{extra}]`" in contributing, extra
@@ -168,7 +171,7 @@ def test_resolves(extras: str, platform: str, python: str) -> None:
     runtimes = {
         line for line in found.splitlines() if re.match(r"onnxruntime(-gpu|-directml)?=", line)
     }
-    assert len(runtimes) == (0 if extras in ("", "aml") else 1), runtimes
+    assert len(runtimes) == (0 if extras in ("", "aml", "docs") else 1), runtimes
 
 
 @pytest.mark.network

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from phi3scaffold.__main__ import VERBS
-from phi3scaffold.checks import document
+from phi3scaffold.checks.runner import load
 from phi3scaffold.cli import build, new
 from phi3scaffold.datasets.spec import Messages
 from phi3scaffold.generator import render, template
@@ -309,7 +309,17 @@ def _settings(answers: dict[str, str]) -> list[tuple[str, list[str]]]:
 
 def checks() -> str:
     """Return the page of the checks; the anchor of each is its ID in small letters."""
-    return document.text()
+    parts = [
+        "# Checks\n",
+        "What `phi3scaffold doctor` and `phi3scaffold lint` look at. An ID never changes;\n"
+        "`phi3scaffold lint --explain ID` prints the same text.\n",
+    ]
+    for folder, title in (("doctor", "doctor: the machine"), ("lint", "lint: the project")):
+        parts.append(f"## {title}\n")
+        for module in load(folder):
+            fixed = "\n\n`--fix` fixes it." if hasattr(module, "fix") else ""
+            parts.append(f"### {module.ID}\n\n{inspect.getdoc(module)}{fixed}\n")
+    return "\n".join(parts)
 
 
 PAGES: dict[str, Callable[[], str]] = {

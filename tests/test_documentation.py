@@ -1,0 +1,221 @@
+"""README.md, CONTRIBUTING.md and docs/ say what is there: commands, goals, options, paths, links."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from phi3scaffold.__main__ import VERBS
+from phi3scaffold.checks.runner import load
+from phi3scaffold.cli import build
+from phi3scaffold.generator import template
+from phi3scaffold.project.limits import LIMITS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
+# What the pages tell people to type, beside our own commands and make's goals.
+PROGRAMS = {
+    "az", "cd", "curl", "git", "hf", "kubectl", "pip", "powershell", "py", "python", "python3",
+    "tests/...", ".ci/run", ".", ".venv-new\\Scripts\\Activate.ps1",
+}  # fmt: skip
+PLACEHOLDERS = {"VERB", "COMMAND", "SHELL"}
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def command_lines(text: str) -> Iterator[str]:
+    """Every command line of a page: the lines of its sh and powershell blocks, code in its text."""
+    blocks = re.compile(r"^ *```(\w*).*?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+    for language, body in blocks.findall(text):
+        if language in ("sh", "powershell"):
+            for line in body.splitlines():
+                words = line.strip()
+                if words and not words.startswith("#"):
+                    yield from re.split(r" && | \| ", words)
+    for code in re.findall(r"`([^`\n]+)`", blocks.sub("", text)):
+        if re.match(r"(phi3scaffold|make) \S", code):
+            yield from re.split(r" && ", code)
+
+
+def typed(line: str) -> list[str]:
+    """The words of a command line, a path of Windows among them."""
+    line = re.sub(r"^eval \"\$\((.*)\)\"$", r"\1", line)
+    words = shlex.split(line.replace("\\", "/"), comments=True)
+    while re.match(r"[A-Z][A-Z0-9_]*=", words[0]):
+        del words[0]
+    if words[0] == "torchrun":
+        words = ["phi3scaffold", *words[words.index("phi3scaffold") + 1 :]]
+    if re.fullmatch(r"\.venv(-infer)?/(bin|Scripts)/phi3scaffold", words[0]):
+        words[0] = "phi3scaffold"
+    return words
+
+
+@cache
+def goals() -> set[str]:
+    makefiles = (ROOT / "Makefile", ROOT / "template/project/Makefile.jinja")
+    text = "".join(path.read_text(encoding="utf-8") for path in makefiles)
+    return set(re.findall(r"^([a-z]+):", text, re.MULTILINE))
+
+
+def parse(words: list[str]) -> None:
+    """Let the command's own parser read the words. Raises SystemExit(2) where it refuses them."""
+    verb = next((word for word in words if not word.startswith("-")), None)
+    build(VERBS, verb).parse_args(words)
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_every_command_can_be_typed(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in command_lines(read(page)):
+        program, *words = typed(line)
+        if program == "make":
+            named = {word for word in words if re.fullmatch("[a-z]+", word)}
+            assert named <= goals(), line
+        elif program == "phi3scaffold":
+            if PLACEHOLDERS & set(words):
+                continue
+            try:
+                parse(words)
+            except SystemExit as ended:
+                assert not ended.code, f"{line}\n{capsys.readouterr().err}"  # noqa: PT017
+        else:
+            assert program in PROGRAMS, line
+            for path in re.findall(r"tests/[\w/]+\.py|examples/[\w./-]+", line):
+                assert (ROOT / path).exists(), line
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", read(page)):
+        if not target.startswith("https://"):
+            file, _, anchor = target.partition("#")
+            there = (ROOT / page).parent / file if file else ROOT / page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), target
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as mkdocs makes them."""
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        named = re.search(r"\{ #([\w-]+) \}", heading)
+        plain = re.sub(r"[^\w\s-]", "", heading).strip().lower()
+        found.add(named[1] if named else re.sub(r"[-\s]+", "-", plain))
+    return found
+
+
+def test_the_readme_is_short() -> None:
+    assert len(read("README.md").encode()) < 6000
+
+
+def test_the_pages_load_nothing_from_elsewhere() -> None:
+    assert "font: false" in read("mkdocs.yml")
+    for page in NAMES:
+        assert not re.search(r"!\[[^]]*\]\(https?:|<(script|img|link|iframe)\b", read(page)), page
+
+
+# ------------------------------------------------------------------ the reference
+
+
+@cache
+def reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def generated() -> dict[str, str]:
+    return reference().pages()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "docs/reference").iterdir()))
+def test_the_reference_is_up_to_date(name: str) -> None:
+    assert read(f"docs/reference/{name}") == generated()[name], "make reference"
+
+
+def test_every_page_of_the_reference_is_there() -> None:
+    assert {path.name for path in (ROOT / "docs/reference").iterdir()} == set(generated())
+
+
+def test_every_command_is_explained() -> None:
+    named = re.findall(r"^## (.+)$", generated()["commands.md"], re.MULTILINE)
+    assert {name.split()[0] for name in named} == set(VERBS)
+
+
+def test_every_option_of_new_is_explained_with_its_values_and_default() -> None:
+    lines = [line for line in generated()["new.md"].splitlines() if line.startswith("| `")]
+    rows = {line.split("`")[1].split()[0]: line for line in lines}
+    questions = template.questions()
+    known = {question.flag for question in questions.values()} | {"--defaults", "--no-git"}
+    assert set(rows) == known
+    for question in questions.values():
+        said = set(re.findall(r"`([^`]+)`", rows[question.flag]))
+        assert set(question.choices) <= said, question.flag
+        if question.default:
+            assert question.default in said, question.flag
+
+
+def test_every_key_is_explained() -> None:
+    from phi3scaffold.datasets import spec
+    from phi3scaffold.project import settings
+
+    page = generated()["project-yaml.md"]
+    for key, below in settings.KEYS.items():
+        for name in (f"{key}.{one}" for one in below) if below and key != "gate" else (key,):
+            assert f"`{name}`" in page, name
+    assert all(f"| `{name}` |" in page for name in LIMITS)
+    page = generated()["dataset-yaml.md"]
+    assert all(f"| `{key}` |" in page for key in spec.KEYS)
+    assert all(f"`{key}`" in page for key in spec.MESSAGES_KEYS)
+
+
+def test_every_check_has_an_anchor_of_its_id() -> None:
+    found = anchors(ROOT / "docs/reference/checks.md")
+    for module in (*load("doctor"), *load("lint")):
+        assert module.ID.lower() in found
+
+
+# ------------------------------------------------------------------ CONTRIBUTING.md
+
+
+def test_the_tree_is_the_repositorys() -> None:
+    """Two spaces of indent a level; the names of a line stand before two spaces or its end."""
+    text = read("CONTRIBUTING.md").partition("\n## What is where\n")[2]
+    parents = [ROOT]
+    for line in text.split("```")[1].partition("\n")[2].strip().splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        if depth > 2:  # the comment of the line before
+            continue
+        del parents[depth + 1 :]
+        names = re.findall(r"(?:^|  )([\w-]*[\w.-]+\.\w+|\w+/|Makefile)(?=  |$)", line.strip())
+        assert names, line
+        for name in names:
+            assert (parents[-1] / name).exists(), line
+        parents.append(parents[-1] / names[-1])
+
+
+def test_every_room_is_in_the_tree() -> None:
+    text = read("CONTRIBUTING.md")
+    for folder in (ROOT / "phi3scaffold").iterdir():
+        if (folder / "__init__.py").exists():
+            assert f"  {folder.name}/" in text, folder.name
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/how-to/extending.md"])
+def test_the_paths_that_are_named_exist(page: str) -> None:
+    named = re.findall(r"`((?:phi3scaffold|template|tests|tools|\.ci)/[\w./-]+)`", read(page))
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
