@@ -207,7 +207,8 @@ def dataset_yaml() -> str:
     example = (EXAMPLES / "phrase-tone/datasets/dataset.yaml").read_text(encoding="utf-8")
     return (
         "# dataset.yaml\n\n"
-        "What the rows are, and which chat turns they become. A project has `turns` or `messages`.\n\n"
+        "What the rows are, and which chat turns they become. A project has `turns`, or it has\n"
+        "`messages`.\n\n"
         + _described(found)
         + "\n`messages` may also be a mapping, for conversations in other words:\n\n"
         + table(("Key of `messages`", "Meaning"), attributes(Messages))
@@ -287,7 +288,7 @@ def _settings(answers: dict[str, str]) -> list[tuple[str, list[str]]]:
     combined, _ = render.follow(answers)
     options = dict(template.config()["_envops"])
     options["undefined"] = jinja2.StrictUndefined
-    environment = jinja2.Environment(**options)  # noqa: S701
+    environment = jinja2.Environment(**options)
     text = (template.folder() / README).read_text(encoding="utf-8")
     text = environment.from_string(text).render(**combined)
     found: list[tuple[str, list[str]]] = []
