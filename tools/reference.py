@@ -169,9 +169,13 @@ def of_examples(name: str, *examples: str) -> dict[str, tuple[str, str]]:
 
 
 def _described(found: dict[str, tuple[str, str]]) -> str:
-    rows = (
-        (f"`{key}`", f"`{value}`" if value else "", text) for key, (value, text) in found.items()
-    )
+    """Return the table of keys; one without a comment means what the question of its name does."""
+    rows = []
+    for key, (value, text) in found.items():
+        if not text and key in template.questions():
+            text = template.questions()[key].help.replace(f" (--{key})", "")
+        if value or text:
+            rows.append((f"`{key}`", f"`{value}`" if value else "", _plain(text)))
     return table(("Key", "As generated", "Meaning"), rows)
 
 
