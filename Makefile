@@ -66,7 +66,7 @@ constraints: install-dev ## resolve constraints.txt anew
 	mv build/constraints.txt constraints.txt
 
 reference: install-dev ## write docs/reference/ from the code
-	$(BIN)/python tools/reference.py
+	PYTHONPATH=tools $(BIN)/python -m reference
 
 docs: $(VENV)/pyvenv.cfg ## build the documentation into build/docs; a broken link fails
 	@$(MAKE) -s install EXTRAS=docs

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from phi3scaffold.__main__ import VERBS
-from phi3scaffold.checks.runner import load
 from phi3scaffold.cli import build
-from phi3scaffold.generator import template
-from phi3scaffold.project.limits import LIMITS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -127,71 +122,6 @@ def test_the_pages_load_nothing_from_elsewhere() -> None:
     assert "font: false" in read("mkdocs.yml")
     for page in NAMES:
         assert not re.search(r"!\[[^]]*\]\(https?:|<(script|img|link|iframe)\b", read(page)), page
-
-
-# ------------------------------------------------------------------ the reference
-
-
-@cache
-def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
-def generated() -> dict[str, str]:
-    return reference().pages()
-
-
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "docs/reference").iterdir()))
-def test_the_reference_is_up_to_date(name: str) -> None:
-    assert read(f"docs/reference/{name}") == generated()[name], "make reference"
-
-
-def test_every_page_of_the_reference_is_there() -> None:
-    assert {path.name for path in (ROOT / "docs/reference").iterdir()} == set(generated())
-
-
-def test_every_command_is_explained() -> None:
-    named = re.findall(r"^## (.+)$", generated()["commands.md"], re.MULTILINE)
-    assert {name.split()[0] for name in named} == set(VERBS)
-
-
-def test_every_option_of_new_is_explained_with_its_values_and_default() -> None:
-    lines = [line for line in generated()["new.md"].splitlines() if line.startswith("| `")]
-    rows = {line.split("`")[1].split()[0]: line for line in lines}
-    questions = template.questions()
-    known = {question.flag for question in questions.values()} | {"--defaults", "--no-git"}
-    assert set(rows) == known
-    for question in questions.values():
-        said = set(re.findall(r"`([^`]+)`", rows[question.flag]))
-        assert set(question.choices) <= said, question.flag
-        if question.default:
-            assert question.default in said, question.flag
-
-
-def test_every_key_is_explained() -> None:
-    from phi3scaffold.datasets import spec
-    from phi3scaffold.project import settings
-
-    page = generated()["project-yaml.md"]
-    for key, below in settings.KEYS.items():
-        for name in (f"{key}.{one}" for one in below) if below and key != "gate" else (key,):
-            assert f"`{name}`" in page, name
-    assert all(f"| `{name}` |" in page for name in LIMITS)
-    page = generated()["dataset-yaml.md"]
-    assert all(f"| `{key}` |" in page for key in spec.KEYS)
-    assert all(f"`{key}`" in page for key in spec.MESSAGES_KEYS)
-
-
-def test_every_check_has_an_anchor_of_its_id() -> None:
-    found = anchors(ROOT / "docs/reference/checks.md")
-    for module in (*load("doctor"), *load("lint")):
-        assert module.ID.lower() in found
 
 
 # ------------------------------------------------------------------ CONTRIBUTING.md
