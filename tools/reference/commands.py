@@ -6,34 +6,42 @@ import argparse
 from collections.abc import Iterator
 
 from phi3scaffold.__main__ import VERBS
-from phi3scaffold.cli import build, new
+from phi3scaffold.cli import new
+from phi3scaffold.cli.parser import Verb, build
 from phi3scaffold.generator import template
 from reference.markdown import plain, table
 
 
 def commands() -> str:
-    """Return the page of every command: its options, examples and notes."""
+    """Return the page of every command, by task: its options, examples and notes."""
     parts = ["# Commands\n", "`phi3scaffold COMMAND --help` prints the same.\n"]
-    for words, parser in parsers():
-        parts.append(f"## {words}\n")
-        parts += [f"{parser.description}\n", *_options(parser)]
-        if parser.epilog:
-            parts.append(f"```text\n{parser.epilog.strip()}\n```\n")
+    for task in dict.fromkeys(verb.task for verb in VERBS.values()):
+        parts.append(f"## {task}\n")
+        for name, verb in VERBS.items():
+            if verb.task == task:
+                parts += _command(name, verb)
     return "\n".join(parts)
 
 
-def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield each command's words and its parser."""
-    for name in VERBS:
-        yield name, _below(build(VERBS, name))[name]
+def _command(name: str, verb: Verb) -> Iterator[str]:
+    """Yield the section of a command, and of those below it."""
+    parser: argparse.ArgumentParser = build(VERBS, name.split())
+    for word in name.split():
+        parser = _below(parser)[word]
+    yield f"### {name}\n"
+    yield f"{parser.description}\n"
+    yield from _options(parser)
+    if parser.epilog:
+        yield f"```text\n{parser.epilog.strip()}\n```\n"
+    for word, below in verb.verbs.items():
+        if not below.hidden:
+            yield from _command(f"{name} {word}", below)
 
 
 def _below(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parsers of a parser's commands, if it has any."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
+    """Return the parsers of a parser's commands."""
+    [action] = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    return dict(action.choices)
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
