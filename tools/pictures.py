@@ -129,7 +129,8 @@ def draw_terminal() -> None:
         console.print(Text.from_ansi(screen.text()))
         console.print()
     svg = console.export_svg(title="phi3scaffold", theme=MONOKAI)
-    svg = re.sub(r"@font-face \{.*?\}\n?", "", svg, flags=re.DOTALL)  # they come from elsewhere
+    # fonts that come from elsewhere, and an address
+    svg = re.sub(r"@font-face \{.*?\}\n?|<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     svg = re.sub(r"[ \t]+$", "", svg.replace("Fira Code, ", ""), flags=re.MULTILINE)
     (FOLDER / "terminal.svg").write_text(svg.strip() + "\n", encoding="utf-8")
 
