@@ -11,9 +11,10 @@ from reference import FOLDER, pages
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.checks.runner import load
 from phi3scaffold.datasets import spec
+from phi3scaffold.evaluation.limits import LIMITS
 from phi3scaffold.generator import template
 from phi3scaffold.project import settings
-from phi3scaffold.project.limits import LIMITS
+from phi3scaffold.targets.registry import TARGETS
 
 
 @cache
@@ -54,6 +55,10 @@ def test_every_key_is_explained() -> None:
     for key, below in settings.KEYS.items():
         for name in (f"{key}.{one}" for one in below) if below and key != "gate" else (key,):
             assert f"`{name}`" in page, name
+    for target in TARGETS.values():
+        if target.section:
+            key, below = target.section
+            assert all(f"`{key}.{one}`" in page or f" {one}: " in page for one in below), key
     assert all(f"| `{name}` |" in page for name in LIMITS)
     page = generated()["dataset-yaml.md"]
     assert all(f"| `{key}` |" in page for key in spec.KEYS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reference.checks import checks
 from reference.commands import commands, options_of_new
-from reference.records import events
+from reference.records import events, metrics
 from reference.settings import dataset_yaml, olive_config, project_yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -22,6 +22,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "project-yaml.md": project_yaml,
     "dataset-yaml.md": dataset_yaml,
     "olive-config.md": olive_config,
+    "metrics.md": metrics,
     "events.md": events,
     "checks.md": checks,
 }

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from phi3scaffold.datasets.spec import Messages
+from phi3scaffold.evaluation.limits import LIMITS
 from phi3scaffold.generator import render, template
-from phi3scaffold.project.limits import LIMITS
 from reference.markdown import plain, table
 from reference.records import attributes
 
@@ -35,9 +35,9 @@ def project_yaml() -> str:
         (
             f"`{name}`",
             "off" if limit.default is None else f"{limit.default:g}",
-            f"at {'most' if limit.most else 'least'}",
+            f"at {'most' if limit.is_maximum else 'least'}",
             limit.unit,
-            limit.what,
+            limit.text,
         )
         for name, limit in LIMITS.items()
     )
@@ -49,7 +49,6 @@ def project_yaml() -> str:
         + "\n## `gate`: release thresholds { #gate }\n\n"
         + f"{found['gate'][1]}\n\n"
         + table(("Key", "Default", "Value", "Unit", "Meaning"), limits)
-        + "\nA share or points are numbers from 0 to 1: 0.02 is 2 %.\n"
     )
 
 
@@ -107,7 +106,7 @@ def _described(found: dict[str, tuple[str, str]]) -> str:
     """Return the table of keys; one without a comment means what the question of its name does."""
     rows = []
     for key, (value, text) in found.items():
-        if not text and key in template.questions():
+        if value and not text and key in template.questions():
             text = template.questions()[key].help.replace(f" (--{key})", "")
         if value or text:
             rows.append((f"`{key}`", f"`{value}`" if value else "", plain(text)))
