@@ -14,6 +14,7 @@ from phi3scaffold.datasets import spec
 from phi3scaffold.evaluation.limits import LIMITS
 from phi3scaffold.generator import template
 from phi3scaffold.project import settings
+from phi3scaffold.project.findings import Finding
 from phi3scaffold.targets.registry import TARGETS
 
 
@@ -65,7 +66,11 @@ def test_every_key_is_explained() -> None:
     assert all(f"`{key}`" in page for key in spec.MESSAGES_KEYS)
 
 
-def test_every_check_has_a_heading_of_its_id() -> None:
+def test_every_finding_names_a_place_in_the_page_of_the_checks() -> None:
+    """mkdocs makes an anchor of each heading: the same in small letters."""
     found = re.findall(r"^### (.+)$", generated()["checks.md"], re.MULTILINE)
     for module in (*load("doctor"), *load("lint")):
         assert module.ID in found
+        page, _, anchor = Finding(module.ID, "error", "").page.partition("#")
+        assert anchor == module.ID.lower()
+        assert (FOLDER.parent / f"{page}.md").is_file()
