@@ -75,13 +75,12 @@ def read_lora(folder: Path, slots: dict[str, LoraSlot]) -> dict[str, torch.Tenso
         a, b = (weights.get(f"{PREFIX}{module}{suffix}") for suffix in (A, B))
         if a is None and b is None:
             continue
-        fits = (
-            a is not None
-            and b is not None
-            and a.shape == (b.shape[1], slot.features_in)
-            and b.shape[0] == slot.features_out
-        )
-        if a is None or b is None or not fits:
+        if (
+            a is None
+            or b is None
+            or a.shape != (b.shape[1], slot.features_in)
+            or b.shape[0] != slot.features_out
+        ):
             raise ScaffoldError(
                 f"The adapter does not fit this base: {module} has "
                 f"{slot.features_in} inputs and {slot.features_out} outputs here.",

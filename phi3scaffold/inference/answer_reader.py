@@ -10,14 +10,7 @@ from phi3scaffold.inference.forms.form import Form
 class AnswerReader:
     """Iterate over it once: the text in pieces, as soon as each is certain.
 
-    Args:
-        form: the form that answers; it decodes the tokens.
-        ids: the answer's token ids; reading ends at a stop text.
-        stop: the stop texts.
-
-    Attributes:
-        tokens: how many were read.
-        stopped: whether a stop text came.
+    Reading `ids` ends at a stop text; `tokens` says how many were read.
     """
 
     def __init__(self, form: Form, ids: Iterable[int], stop: tuple[str, ...]) -> None:

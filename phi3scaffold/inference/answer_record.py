@@ -20,15 +20,11 @@ class AnswerRecord:
         number: of several prompts, from 1.
         where: ``file:line`` of the prompt, or which of the arguments it is.
         id: what the row's column `id` holds.
-        form: the form that answered.
         adapter: the adapter in use, of several.
         model: the name of the base model.
-        demonstration: whether the model is for testing the pipeline only.
         messages: the conversation that was answered, its system turn included.
-        answer: the text.
-        prompt_tokens, answer_tokens: how many each has.
         finish: ``stop``, ``length``, or ``stopped`` where the user stopped it.
-        seconds: how long a single answer took.
+        seconds: of a single answer.
         expected: the answer that the row has, if any.
         error: ``what`` and, where there is one, ``fix``: why there is no answer.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from phi3scaffold.inference.request import Request
 from phi3scaffold.inference.sampling import (
@@ -20,16 +20,14 @@ from phi3scaffold.models.column_templates import Message
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.errors import ScaffoldError
 
+Number = TypeVar("Number", int, float)
+
 
 @dataclass(frozen=True)
 class AnswerSettings:
     """They have the names, limits and meaning of the server's; None: as the model was measured.
 
     Attributes:
-        temperature: from 0 (the likeliest token) to 2.
-        top_p: from 0 to 1.
-        max_tokens: the longest answer; None: as the model's prompt.json says.
-        seed: the same one gives the same answer.
         stop: texts that end the answer, themselves left out.
         system: stands instead of the trained system turn.
     """
@@ -45,14 +43,16 @@ class AnswerSettings:
     def sampling(self) -> Sampling:
         return Sampling.from_settings(self.temperature, self.top_p, self.seed)
 
+    @property
+    def system_turns(self) -> list[Message]:
+        return [] if self.system is None else [{"role": "system", "content": self.system}]
+
     def request(self, turns: Sequence[Message], model: str) -> Request:
         """Return the request for an answer to `turns`, with the system turn of the settings."""
-        system: list[Message] = []
-        if self.system is not None and (not turns or turns[0]["role"] != "system"):
-            system = [{"role": "system", "content": self.system}]
+        has_own = bool(turns) and turns[0]["role"] == "system"
         return Request(
             model=model,
-            turns=(*system, *turns),
+            turns=tuple(turns) if has_own else (*self.system_turns, *turns),
             max_tokens=self.max_tokens,
             stop=self.stop,
             sampling=self.sampling,
@@ -84,37 +84,21 @@ class AnswerSettings:
         }
 
 
-def number(least: float, most: float) -> Callable[[str], float]:
+def _parser(
+    kind: Callable[[str], Number], least: Number, most: Number, description: str
+) -> Callable[[str], Number]:
     """Return a parser of numbers from `least` to `most`."""
 
-    def read(text: str) -> float:
+    def parse(text: str) -> Number:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
-            value = float("nan")
-        if not least <= value <= most:
-            raise ScaffoldError(
-                f"It must be a number from {least:g} to {most:g}, not {text!r:.40}."
-            )
+            value = None
+        if value is None or not least <= value <= most:
+            raise ScaffoldError(f"It must be {description}, not {text!r:.40}.")
         return value
 
-    return read
-
-
-def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers from `least` to `most`."""
-
-    def read(text: str) -> int:
-        try:
-            value = int(text[:24])
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            range_text = f" of at least {least}" if least > -1000 else ""
-            raise ScaffoldError(f"It must be a whole number{range_text}, not {text!r:.40}.")
-        return value
-
-    return read
+    return parse
 
 
 def stop_text(text: str) -> str:
@@ -140,11 +124,11 @@ def _stops(text: str) -> tuple[str, ...]:
     return tuple(map(stop_text, texts))
 
 
-AT_LEAST_ONE = whole_number(1, LARGEST)
+AT_LEAST_ONE = _parser(int, 1, LARGEST, "a whole number of at least 1")
 PARSERS: dict[str, Callable[[str], Any]] = {
-    "temperature": number(0, HOTTEST),
-    "top_p": number(0, 1),
+    "temperature": _parser(float, 0.0, HOTTEST, f"a number from 0 to {HOTTEST:g}"),
+    "top_p": _parser(float, 0.0, 1.0, "a number from 0 to 1"),
     "max_tokens": AT_LEAST_ONE,
-    "seed": whole_number(*SEEDS),
+    "seed": _parser(int, *SEEDS, "a whole number"),
     "stop": _stops,
 }

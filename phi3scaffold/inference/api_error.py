@@ -13,7 +13,6 @@ class ApiError(Exception):
     """A request that gets no answer.
 
     Attributes:
-        status: the HTTP status.
         message: what is wrong, and what to do about it.
         code: a word for programs, such as ``context_length_exceeded``.
         param: the field of the request that is wrong.

@@ -82,16 +82,12 @@ class ChatSession:
                 fix=f"/save {file.with_suffix('.jsonl')}",
             )
         step = len(self.turns) if self.remembers else 2
-        system = self.settings.system
-        rows = [
-            json.dumps(
-                {"messages": [*_system(system), *self.turns[at : at + step]]}, ensure_ascii=False
-            )
-            for at in range(0, len(self.turns), step)
-        ]
+        starts = range(0, len(self.turns), step)
         with file.open("a", encoding="utf-8", newline="\n") as stream:
-            stream.write("".join(f"{row}\n" for row in rows))
-        return len(rows)
+            for start in starts:
+                row = {"messages": self.settings.system_turns + self.turns[start : start + step]}
+                stream.write(f"{json.dumps(row, ensure_ascii=False)}\n")
+        return len(starts)
 
     def _fits(self, turns: list[Message]) -> bool:
         try:
@@ -100,7 +96,3 @@ class ChatSession:
             raise ScaffoldError(error.message) from None
         limit = self.settings.max_tokens or self.form.prompt.max_new_tokens
         return len(ids) + limit <= self.form.context
-
-
-def _system(text: str | None) -> list[Message]:
-    return [{"role": "system", "content": text}] if text is not None else []

@@ -65,20 +65,16 @@ def find_violation(text: str, schema: str) -> str | None:
     if '"patternProperties"' in schema:
         return None
     try:
-        why = _violation(answer, json.loads(schema))
+        from jsonschema import Draft202012Validator, validators
+        from jsonschema_specifications import REGISTRY
+
+        values = json.loads(schema)
+        kind = validators.validator_for(values, default=Draft202012Validator)
+        kind = validators.extend(kind, dict.fromkeys(UNCHECKED, lambda *_: iter(())))
+        error = next(kind(values, registry=REGISTRY).iter_errors(answer), None)
     except Exception:  # noqa: BLE001 (llguidance takes what jsonschema cannot read: `items: [...]`)
         return None
-    return None if why is None else f"the answer ended early, and {why:.200}"
-
-
-def _violation(answer: Any, schema: dict[str, Any]) -> str | None:
-    from jsonschema import Draft202012Validator, validators
-    from jsonschema_specifications import REGISTRY
-
-    kind = validators.validator_for(schema, default=Draft202012Validator)
-    kind = validators.extend(kind, dict.fromkeys(UNCHECKED, _no_errors))
-    error = next(kind(schema, registry=REGISTRY).iter_errors(answer), None)
-    return None if error is None else error.message
+    return None if error is None else f"the answer ended early, and {error.message:.200}"
 
 
 def _spelled(schema: Any) -> Any:
@@ -127,7 +123,3 @@ def _items(schema: Any) -> Iterator[float]:
     for inner in schema.values() if isinstance(schema, dict) else schema:
         if isinstance(inner, dict | list):
             yield from _items(inner)
-
-
-def _no_errors(*_: Any) -> Iterator[Any]:
-    return iter(())

@@ -39,15 +39,11 @@ Source = Callable[[Broken], Iterator[TextLine | Row]]
 
 @dataclass(frozen=True)
 class PromptEntry:
-    """One prompt.
+    """One prompt; `AnswerRecord` has the same fields.
 
     Attributes:
         number: from 1; prompts that cannot be read have one, too.
-        place: ``file:line``, or which of the arguments.
         turns: the conversation to be answered; empty where there is an `error`.
-        expected: the answer that the row has, if any.
-        id: what the row's column `id` holds.
-        error: why there is nothing to answer.
     """
 
     number: int
@@ -59,7 +55,6 @@ class PromptEntry:
 
     @property
     def record(self) -> AnswerRecord:
-        """The record of this prompt, without an answer."""
         return AnswerRecord(self.number, self.place, self.id, expected=self.expected)
 
 

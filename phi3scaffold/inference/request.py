@@ -14,12 +14,9 @@ class Request:
     """One request to the engine.
 
     Attributes:
-        model: which of the loaded models answers.
         turns: the client's conversation; empty where `text` is set.
         text: a text to be continued as it stands.
         max_tokens: the longest answer; None: as the model's prompt says.
-        stop: texts that end the answer, themselves left out.
-        sampling: how tokens are chosen.
         stream: whether the client wants the text in pieces, as soon as they are there.
     """
 
@@ -60,12 +57,7 @@ class AnswerText:
 
 @dataclass(frozen=True)
 class AnswerEnded:
-    """The answer is complete.
-
-    Attributes:
-        finish: ``stop`` or ``length``.
-        tokens: how many it has.
-    """
+    """The answer is complete; `finish` is ``stop`` or ``length``."""
 
     kind: ClassVar[str] = "ended"
     finish: str

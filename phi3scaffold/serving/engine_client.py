@@ -39,9 +39,7 @@ class PendingRequest:
     """One request, from the queue to the end of its answer.
 
     Attributes:
-        prompt_tokens: known once it has `started`.
-        tokens: how many the answer has, at the end.
-        finish: ``stop`` or ``length``, at the end.
+        prompt_tokens: known once it has `started`; `tokens` and `finish`, at the end.
         waited: seconds in the queue.
         first_token: seconds to the first token, the queue included.
         sent: whether the engine has it already.
@@ -108,11 +106,8 @@ class EngineClient:
             engine, since they may have been made again in the meantime.
 
     Attributes:
-        models: what the engine serves.
         ready: whether an engine runs and has loaded the models.
-        waiting: requests in the queue.
-        running: the one that is being answered.
-        restarts: how often the engine was started again.
+        waiting: requests in the queue, without the `running` one.
         contexts: name of a model -> tokens that prompt and answer may have.
     """
 
@@ -242,7 +237,7 @@ class EngineClient:
             self.kill()
 
     def kill(self) -> None:
-        """Kill the engine."""
+        """Kill the engine, if it still runs."""
         if self.process is not None and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()

@@ -16,12 +16,7 @@ DONE = "data: [DONE]\n\n"
 
 
 class CompletionResponse:
-    """The response to one request.
-
-    Args:
-        chat: whether it is a chat completion, else a completion.
-        usage: whether a stream ends with the token counts.
-    """
+    """The response to one request; with `usage` a stream ends with the token counts."""
 
     def __init__(
         self, pending: PendingRequest, model: ServedModel, *, chat: bool, usage: bool

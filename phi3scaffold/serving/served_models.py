@@ -22,16 +22,11 @@ class ServedModel:
     """One name a request may give as its `model`.
 
     Attributes:
-        id: the name.
         form: one of `phi3scaffold.inference.forms.kinds.FORMS`.
-        root: the project's folder.
-        folder: the form's folder.
-        adapter: for onnx-adapter, which of its adapters.
+        root, folder: the project's folder, and the form's.
         created: seconds since 1970.
         content: a short hash of the form's files.
-        task: classify, qa or chat.
-        system: the system turn it was trained with, or None.
-        demonstration: whether the model is for testing the pipeline only.
+        system: the system turn it was trained with.
         remark: a warning for users; None where it was released.
     """
 

@@ -20,7 +20,7 @@ from phi3scaffold.serving.endpoints import build_app
 from phi3scaffold.serving.engine_client import EngineClient
 from phi3scaffold.serving.log import log
 from phi3scaffold.serving.middleware import CLIENT_STALLED
-from phi3scaffold.serving.server_settings import ServerSettings, check_address
+from phi3scaffold.serving.server_settings import KEY_VARIABLE, ServerSettings
 
 FLUSH_SECONDS = 5  # for complete answers to reach their clients
 
@@ -96,8 +96,14 @@ def serve(engine: EngineClient, ready: Callable[[str], None]) -> int:
     Raises:
         ScaffoldError: the address is not free or needs a key, or the model does not load.
     """
-    check_address(engine.settings)
-    with _listen(engine.settings) as listener:
+    settings = engine.settings
+    if not settings.loopback and settings.api_key is None:
+        raise ScaffoldError(
+            f"Others can reach {settings.host}: this needs an API key.",
+            where="--host",
+            fix=f"set {KEY_VARIABLE}, or give --api-key-file FILE; or stay on 127.0.0.1",
+        )
+    with _listen(settings) as listener:
         return asyncio.run(_serve(listener, engine, ready))
 
 

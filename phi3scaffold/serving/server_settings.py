@@ -41,7 +41,6 @@ class ServerSettings:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach the server."""
         return is_loopback(self.host)
 
 
@@ -61,36 +60,18 @@ def read_key(file: Path | None) -> str | None:
     Raises:
         ScaffoldError: the file cannot be read, or the key is too short to be one.
     """
-    where = str(file) if file else KEY_VARIABLE
-    if file is None:
-        key = os.environ.get(KEY_VARIABLE)
-        if key is None:
-            return None
-    else:
-        try:
-            key = file.expanduser().read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "not UTF-8"
-            raise ScaffoldError(f"The API key cannot be read: {why}.", where=file) from None
+    try:
+        key = file.expanduser().read_text(encoding="utf-8") if file else os.environ[KEY_VARIABLE]
+    except KeyError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        raise ScaffoldError(f"The API key cannot be read: {why}.", where=file) from None
     key = key.strip()
     if len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable():
         raise ScaffoldError(
             f"The API key must have at least {SHORTEST_KEY} printable ASCII characters.",
-            where=where,
+            where=file or KEY_VARIABLE,
             fix="generate one: python -c 'import secrets; print(secrets.token_urlsafe())'",
         )
     return key
-
-
-def check_address(settings: ServerSettings) -> None:
-    """Refuse an address that other machines can reach, where there is no API key.
-
-    Raises:
-        ScaffoldError: the address is not the loopback's, and there is no API key.
-    """
-    if not settings.loopback and settings.api_key is None:
-        raise ScaffoldError(
-            f"Others can reach {settings.host}: this needs an API key.",
-            where="--host",
-            fix=f"set {KEY_VARIABLE}, or give --api-key-file FILE; or stay on 127.0.0.1",
-        )

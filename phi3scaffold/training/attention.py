@@ -34,11 +34,8 @@ def attend_row_by_row(
     """Attend causally inside each row; without row bounds (while generating), as SDPA does.
 
     Args:
-        module: the attention layer, which knows how many queries share a key.
         query: [1, heads, T, head size]; `key` and `value` have [1, key heads, T, head size].
         attention_mask: none for packed rows.
-        dropout: the share of weights left out.
-        scaling: of the scores.
         sliding_window: how many tokens back a token looks, or None.
         cu_seq_lens_q: where the rows begin, and T: [rows + 1].
 

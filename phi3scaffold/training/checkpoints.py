@@ -64,7 +64,7 @@ class Checkpoints:
         content = None
         if newest:
             folder, record = newest
-            content = (record.facts, {name: _read(folder, name) for name in record.files})
+            content = (record.facts, {name: (folder / name).read_bytes() for name in record.files})
         if ranks.here().size > 1:
             box = [content]
             torch.distributed.broadcast_object_list(box)
@@ -116,21 +116,12 @@ class Checkpoints:
         return sorted(folders, key=lambda path: -int(path.name[5:]))
 
 
-def _read(folder: Path, name: str) -> bytes:
-    return (folder / name).read_bytes()
-
-
 class SaveCheckpoints(transformers.TrainerCallback):
-    """Has the Trainer save when a checkpoint is due by rank 0's clock, and copies what it saves.
+    """Has the Trainer save when a checkpoint is due by rank 0's clock, and copies what it saves."""
 
-    Args:
-        checkpoints: where they go.
-        before: seconds of training before this process.
-    """
-
-    def __init__(self, checkpoints: Checkpoints, before: float) -> None:
+    def __init__(self, checkpoints: Checkpoints, seconds_before: float) -> None:
         self.checkpoints = checkpoints
-        self.start = time.monotonic() - before
+        self.start = time.monotonic() - seconds_before
         self.saved = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -161,7 +152,7 @@ class SaveCheckpoints(transformers.TrainerCallback):
         if ranks.here().size > 1:
             own = f"rng_state_{ranks.here().number}.pth"
             every: list[Any] = [None] * ranks.here().size
-            torch.distributed.all_gather_object(every, (own, _read(saved, own)))
+            torch.distributed.all_gather_object(every, (own, (saved / own).read_bytes()))
             for name, content in every:
                 (saved / name).write_bytes(content)
         if ranks.here().number == 0:

@@ -72,9 +72,7 @@ def phi3scaffold_turns(
 class Samples:  # Olive needs __len__ and __getitem__
     """Prepared rows as Olive's containers take them: ``({input_ids, attention_mask}, labels)``.
 
-    Attributes:
-        tokens: of all rows.
-        max_tokens: the most that a row may have.
+    `tokens` are those of all rows, `max_tokens` the most that one may have.
     """
 
     def __init__(self, rows: Prepared, max_tokens: int, most: int | None = None) -> None:

@@ -73,13 +73,6 @@ def fuse(model: torch.nn.Module) -> None:
             layer.forward = kind(layer)
 
 
-def unfuse(model: torch.nn.Module) -> None:
-    """Give the layers PEFT's own forward back."""
-    for layer in model.modules():
-        if isinstance(layer.__dict__.get("forward"), _Forward):
-            del layer.forward
-
-
 def _kind(layer: Any) -> type[_Forward] | None:
     """Return the forward for a layer: one adapter over an unquantized linear layer without bias."""
     kinds: dict[type, type[_Forward]] = {
@@ -120,14 +113,29 @@ class _Forward:
         weight: torch.Tensor = self.layer.base_layer.weight
         return weight
 
+    @property
+    def scaling(self) -> float:
+        return float(self.layer.scaling[self.name])
+
     def parameter(self, name: str) -> torch.Tensor:
         """Return a parameter of the adapter, float32."""
         parameter: torch.Tensor = getattr(self.layer, name)[self.name]
         return parameter
 
+    def adapted(
+        self, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, keep: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        product: torch.Tensor = _AdaptedLinear.apply(x, self.weight, a, b, self.scaling, keep)
+        return product
+
 
 class _LoRA(_Forward):
     """``x W' + s drop(x) A' B'`` (https://arxiv.org/abs/2106.09685, section 4.1)."""
+
+    @property
+    def pair(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """A [rank, in] and B [out, rank]."""
+        return self.layer.lora_A[self.name].weight, self.layer.lora_B[self.name].weight
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         layer, name = self.layer, self.name
@@ -136,14 +144,7 @@ class _LoRA(_Forward):
         if share:
             ones = torch.ones(x.numel() // x.shape[-1], x.shape[-1], dtype=self.weight.dtype)
             keep = torch.nn.functional.dropout(ones.to(x.device), share)
-        return self.adapted(x, keep)
-
-    def adapted(self, x: torch.Tensor, keep: torch.Tensor | None = None) -> torch.Tensor:
-        a, b = self.layer.lora_A[self.name].weight, self.layer.lora_B[self.name].weight
-        product: torch.Tensor = _AdaptedLinear.apply(
-            x, self.weight, a, b, self.layer.scaling[self.name], keep
-        )
-        return product
+        return self.adapted(x, *self.pair, keep)
 
 
 class _DoRA(_LoRA):
@@ -161,15 +162,14 @@ class _DoRA(_LoRA):
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         magnitude = self.layer.lora_magnitude_vector[self.name].weight
         factor = (magnitude / self.length()).to(self.weight.dtype)
-        return self.adapted(x) * factor
+        return self.adapted(x, *self.pair) * factor
 
     @torch.no_grad()
     def length(self) -> torch.Tensor:
         """Return the length of each row of the changed weight: [out], float32."""
-        a, b = self.layer.lora_A[self.name].weight, self.layer.lora_B[self.name].weight
-        scale = self.layer.scaling[self.name]
+        a, b = self.pair
         crossed = (self.weight @ a.to(self.weight.dtype).t()).float()
-        change = 2 * scale * crossed + scale**2 * (b @ (a @ a.t()))
+        change = 2 * self.scaling * crossed + self.scaling**2 * (b @ (a @ a.t()))
         return (self.squares + (change * b).sum(1)).clamp_min(0).sqrt()
 
 
@@ -185,10 +185,7 @@ class _LoHa(_Forward):
         in_1, in_2 = self.parameter("hada_w1_b"), self.parameter("hada_w2_b")  # [r, in]
         a = (in_1[:, None] * in_2[None]).flatten(0, 1)
         b = (out_1[:, :, None] * out_2[:, None]).flatten(1)
-        product: torch.Tensor = _AdaptedLinear.apply(
-            x, self.weight, a, b, self.layer.scaling[self.name], None
-        )
-        return product
+        return self.adapted(x, a, b)
 
 
 class _LoKr(_Forward):
@@ -200,7 +197,7 @@ class _LoKr(_Forward):
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         weight, dtype = self.weight, self.weight.dtype
         rows = x.reshape(-1, x.shape[-1]).to(dtype)
-        small = (self.factor("lokr_w1") * self.layer.scaling[self.name]).to(dtype)  # [l, m]
+        small = (self.factor("lokr_w1") * self.scaling).to(dtype)  # [l, m]
         parts = rows.unflatten(1, (small.shape[1], -1))  # [rows, m, n]
         if self.name in self.layer.lokr_w2:
             change = self.over_parts(small, parts @ self.parameter("lokr_w2").to(dtype).t())

@@ -113,7 +113,6 @@ def run_passes(
     """Run the passes `names` on an Olive model handler; the last one writes into `out`.
 
     Args:
-        config: the user's file.
         root: the project's root, which the file's paths are relative to.
         names: pass names, in order.
         model: an Olive `HfModelHandler`.

@@ -131,17 +131,11 @@ def _setting(config: Any, name: str) -> Any:
 
 
 class _TrainingRows(torch.utils.data.Dataset):
-    """The rows of a data config, as the Trainer takes them.
-
-    Attributes:
-        tokens: of all rows.
-        max_tokens: the most that a row may have.
-    """
+    """The samples of a data config (`data_components.Samples`), as the Trainer takes them."""
 
     def __init__(self, samples: Any) -> None:
         self.samples = samples
-        self.tokens = samples.tokens
-        self.max_tokens = samples.max_tokens
+        self.tokens, self.max_tokens = samples.tokens, samples.max_tokens
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -30,10 +30,6 @@ class AnswerTrainer(transformers.Trainer):
     one row of at most `max_tokens`, so memory does not grow with the batch. The loss is the mean
     over all labels of a step, the same as that of the padded rows. For a prompt of P tokens and an
     answer of A, `lm_head` sees A rows instead of P + A.
-
-    Args:
-        max_tokens: the most tokens of one row.
-        settings: as `transformers.Trainer` takes them.
     """
 
     def __init__(self, *, max_tokens: int, **settings: Any) -> None:
@@ -134,9 +130,7 @@ class StepSampler(torch.utils.data.Sampler[list[int]]):
     In the last step of an epoch there may be none for some of them.
 
     Args:
-        rows: how many there are.
         batch: rows of a step for each rank.
-        rank, ranks: which one of how many.
         seed: of the order, another one in each epoch; None for the rows' own.
     """
 
@@ -173,12 +167,11 @@ class ReportSteps(transformers.TrainerCallback):
 
     Args:
         emit: takes the events; ``loss`` is the last one that is known, of ``loss_step``.
-        tokens_per_step: how many tokens a step has on average.
+        tokens_per_step: on average.
     """
 
     def __init__(self, emit: Emit, tokens_per_step: float) -> None:
-        self.emit = emit
-        self.tokens_per_step = tokens_per_step
+        self.emit, self.tokens_per_step = emit, tokens_per_step
         self.started, self.first = time.monotonic(), 0
         self.loss: float | None = None  # the last that was logged, and at which step
         self.logged = 0

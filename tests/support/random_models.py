@@ -202,3 +202,12 @@ def _rising(first: float, last: float, count: int) -> list[float]:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def unfuse(model: Any) -> None:
+    """Give the layers of a model PEFT's own forward back."""
+    from phi3scaffold.training.fused_layers import _Forward
+
+    for layer in model.modules():
+        if isinstance(layer.__dict__.get("forward"), _Forward):
+            del layer.forward

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.random_models import unfuse
+
 if TYPE_CHECKING:
     import torch
 
@@ -76,7 +78,7 @@ def passes(model: torch.nn.Module, dtype: str) -> list[torch.Tensor]:
 def test_it_is_peft_s(case: str, dtype: str, within: float) -> None:
     import torch
 
-    from phi3scaffold.training.fused_layers import fuse, unfuse
+    from phi3scaffold.training.fused_layers import fuse
 
     model = adapted(*CASES[case], dtype)
     plain = layer_of(model).forward

@@ -14,7 +14,7 @@ from phi3scaffold.models.catalogue import tiny_folder
 from phi3scaffold.models.families.phi3 import PHI3
 from phi3scaffold.pipeline import environment
 from phi3scaffold.training.packing import IGNORE, MULTIPLE, bins, pack, row_bounds
-from tests.support.random_models import make
+from tests.support.random_models import make, unfuse
 
 environment.prepare()  # before torch: its threads sleep while they wait
 pytestmark = pytest.mark.skipif(
@@ -84,7 +84,6 @@ def attention(request: pytest.FixtureRequest) -> str:
 def trainer(model: Any, folder: Path, max_tokens: int, attention: str = "row by row") -> Any:
     import transformers
 
-    from phi3scaffold.training.fused_layers import unfuse
     from phi3scaffold.training.trainer import AnswerTrainer
 
     arguments = transformers.TrainingArguments(
@@ -107,8 +106,6 @@ def gradients(model: Any) -> dict[str, Any]:
 def padded(model: Any, batch: list[dict[str, Any]]) -> float:
     """The loss as transformers itself computes it over padded rows; leaves the gradients."""
     import torch
-
-    from phi3scaffold.training.fused_layers import unfuse
 
     unfuse(model)
     model.get_base_model().set_attn_implementation("sdpa")
@@ -263,7 +260,7 @@ def test_dropout_of_a_fused_layer_is_the_adapters_own() -> None:
 def test_fused_layers_drop_out_only_in_training(model: Any) -> None:
     import torch
 
-    from phi3scaffold.training.fused_layers import fuse, unfuse
+    from phi3scaffold.training.fused_layers import fuse
 
     layer = model.get_base_model().model.layers[0].self_attn.o_proj
     layer.lora_dropout["default"] = torch.nn.Dropout(0.5)

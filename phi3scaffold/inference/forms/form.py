@@ -58,11 +58,7 @@ class Form(abc.ABC):
         return self._encode(list(messages))
 
     def encode_text(self, text: str) -> list[int]:
-        """Return the token ids of a text outside of any conversation.
-
-        Raises:
-            ScaffoldError: the text contains a control token.
-        """
+        """Return the token ids of a text outside of any conversation. Raises as `encode` does."""
         self.prompt.check_text(text, self.special_tokens)
         return self._encode_text(text)
 
@@ -96,12 +92,7 @@ class Form(abc.ABC):
             yield token
 
     def generate(self, batch: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
-        """Return the answers to any number of prompts, in order: new ids, the stop id excluded.
-
-        Args:
-            batch: prompts as token ids, each of its own length L_i.
-            max_new_tokens: the longest an answer may be.
-        """
+        """Return the answers to prompts of any lengths, in order: new ids, the stop id excluded."""
         answers = dict(self.generate_each(batch, max_new_tokens))
         return [answers[row] for row in range(len(batch))]
 
@@ -133,9 +124,8 @@ class Form(abc.ABC):
         Each prompt is read once, however many continuations it has.
 
         Args:
-            prompts: token ids of every prompt, each of its own length.
-            continuations: for each prompt its continuations as token ids, the token that ends
-                the turn included; each of its own length C of at least 1.
+            continuations: for each prompt its continuations, the token that ends the turn included;
+                each of its own length C of at least 1.
 
         Yields:
             A row's number and, for each of its continuations, a float32 array of shape

@@ -23,7 +23,6 @@ class FormKind:
         name: what users call it; also the name of its folder in gen-model/.
         folder: where a project's form lies, or will lie.
         marker: the file that shows that the form is there.
-        stage: the stage that makes it.
         packages: what has to be installed to run it.
         summary: what it is, for the page of a published model; empty where it is not published.
         command: the verb that makes it, where that is not the stage's name.
@@ -61,10 +60,10 @@ class FormKind:
         record = manifest.read(folder)
         for file, entry in record.files.items() if record else ():
             path = folder / file
+            what = "is missing"
+            if path.is_file():
+                what = "has another size than when it was made"
             if not path.is_file() or path.stat().st_size != entry.bytes:
-                what = (
-                    "is missing" if not path.is_file() else "has another size than when it was made"
-                )
                 raise ScaffoldError(
                     f"The {self.name} form is not whole: {file} {what}.",
                     where=path,
