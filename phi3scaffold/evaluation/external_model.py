@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.events import Emit
 from phi3scaffold.pipeline.hashing import StatCache
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.files import read_json
 from phi3scaffold.project.settings import Project
 
 
@@ -91,9 +91,9 @@ def _check_tokenizer(project: Project, folder: Path) -> None:
 
 
 def _vocabulary(path: Path) -> Any:
+    content = read_json(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         added = sorted((token["id"], token["content"]) for token in content["added_tokens"])
         return content["model"]["vocab"], added
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ScaffoldError(f"The tokenizer cannot be read: {error}.", where=path) from None

@@ -257,6 +257,8 @@ class _Scores:
         self._compare(row, by_ids[expected])
 
     def _compare(self, row: int, mine: np.ndarray) -> None:
+        import numpy as np
+
         most = min(COMPARED, COMPARED_BYTES // (mine.shape[1] * mine.itemsize))
         start = self._starts[row]
         mine = mine[: max(0, most - start)]
@@ -268,8 +270,6 @@ class _Scores:
         width = min(mine.shape[1], self._theirs.shape[1])  # a graph may pad its vocabulary
         mine, theirs = mine[:, :width], self._theirs[start : start + len(mine), :width]
         p, q = _log_softmax(theirs), _log_softmax(mine)
-        import numpy as np
-
         self._kl += float((np.exp(p) * (p - q)).sum())
         self._widest = max(self._widest, float(np.abs(mine - theirs).max()))
         self.compared += len(mine)
@@ -302,9 +302,4 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def _log_likelihood(logits: np.ndarray, ids: Sequence[int]) -> float:
     """Sum the log-likelihood of the ids, in nats, from logits [len(ids), vocabulary]."""
-    import numpy as np
-
-    wide = logits.astype(np.float64)
-    highest = wide.max(-1)
-    total = highest + np.log(np.exp(wide - highest[:, None]).sum(-1))
-    return float((wide[np.arange(len(ids)), list(ids)] - total).sum())
+    return float(_log_softmax(logits)[range(len(ids)), list(ids)].sum())

@@ -7,13 +7,13 @@ earlier versions are read, too: renamed keys by their new names, missing ones by
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.inference.forms.kinds import COMPARED
+from phi3scaffold.project.files import read_json
 
 RENAMED = {"unfinished": "truncated_answers"}  # old key -> today's
 
@@ -179,9 +179,9 @@ def read_metrics(path: Path) -> Metrics:
     """Read a metrics.json.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: it is not there, or holds something else.
+        ScaffoldError, OSError, KeyError, TypeError: it is not there, or holds something else.
     """
-    return Metrics.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Metrics.from_json(read_json(path))
 
 
 def known_fields(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from phi3scaffold.evaluation import metrics
 from phi3scaffold.evaluation.limits import format_value
 from phi3scaffold.evaluation.metrics import known_fields
+from phi3scaffold.project.files import read_json
 
 PASSED, FAILED, UNKNOWN, WARNING = "passed", "failed", "unknown", "warning"
 RENAMED = {"what": "text", "most": "is_maximum", "rung": "form"}  # old key -> today's
@@ -96,9 +96,9 @@ def read_release(path: Path) -> Release:
     """Read a release.json.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: it is not there, or holds something else.
+        ScaffoldError, OSError, KeyError, TypeError: it is not there, or holds something else.
     """
-    return Release.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Release.from_json(read_json(path))
 
 
 def _result(values: Mapping[str, Any]) -> LimitResult:

@@ -8,9 +8,10 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -46,7 +47,9 @@ def published(destination: Path) -> Iterator[Path]:
             _make_parents(destination.parent, made)
             staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
             yield staging
-            staging.chmod(0o777 & ~_umask())  # mkdtemp's is 0700
+            umask = os.umask(0o022)
+            os.umask(umask)
+            staging.chmod(0o777 & ~umask)  # mkdtemp's is 0700
             _move(staging, destination)
         except BaseException as error:
             with signals_wait():
@@ -55,14 +58,10 @@ def published(destination: Path) -> Iterator[Path]:
                 for folder in reversed(made):
                     with suppress(OSError):
                         folder.rmdir()
-            if isinstance(error, OSError):
-                raise _explain(error, destination) from error
+            if isinstance(error, OSError):  # about the destination: the temporary path is gone
+                what = error.strerror or str(error)
+                raise type(error)(error.errno, what, str(destination)) from error
             raise
-
-
-def _explain(error: OSError, destination: Path) -> OSError:
-    """Return the error as one about the destination, not about a temporary path that is gone."""
-    return type(error)(error.errno, error.strerror or str(error), str(destination))
 
 
 def _make_parents(folder: Path, made: list[Path]) -> None:
@@ -94,43 +93,30 @@ def _move(staging: Path, destination: Path) -> None:
     staging.rmdir()
 
 
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current
-
-
-@contextmanager
-def signals_raise() -> Iterator[None]:
+def signals_raise() -> AbstractContextManager[None]:
     """Let SIGTERM and SIGHUP end the block by an exception, so that what follows it runs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    names = ("SIGTERM", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return signals_handled(stop, "SIGTERM", "SIGHUP")
+
+
+def signals_wait() -> AbstractContextManager[None]:
+    """Ignore Ctrl-C, SIGTERM and SIGHUP inside the block: a second one interrupts no clean-up."""
+    return signals_handled(signal.SIG_IGN, "SIGINT", "SIGTERM", "SIGHUP")
 
 
 @contextmanager
-def signals_wait() -> Iterator[None]:
-    """Ignore Ctrl-C, SIGTERM and SIGHUP inside the block: a second one interrupts no clean-up."""
+def signals_handled(handler: Any, *names: str) -> Iterator[None]:
+    """Handle signals so inside the block; only the main thread can, others leave them as is."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)

@@ -19,11 +19,11 @@ OLD = "replaced-"
 
 def scratch_for(folder: Path, scratch_root: Path) -> Path:
     """Return a new empty folder for the next version of `folder`, on the same disk."""
-    room = scratch_root / f"{folder.name}-{os.getpid()}"
-    if room.exists():
-        shutil.rmtree(room)
-    room.mkdir(parents=True)
-    return room
+    scratch = scratch_root / f"{folder.name}-{os.getpid()}"
+    if scratch.exists():
+        shutil.rmtree(scratch)
+    scratch.mkdir(parents=True)
+    return scratch
 
 
 def partial_for(folder: Path, root: Path, fingerprint: str) -> Path:

@@ -10,6 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+from phi3scaffold.pipeline.machine import cores
+
 TELEMETRY_OFF = {
     "OLIVE_DISABLE_TELEMETRY": "1",
     "ORT_DISABLE_TELEMETRY": "1",
@@ -43,11 +45,8 @@ def physical_cores() -> int:
     """Return how many cores this process may use; hyper-threads do not help matrix products."""
     import psutil
 
-    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    try:
-        return max(1, min(cores, len(os.sched_getaffinity(0))))
-    except AttributeError:  # Windows, macOS
-        return max(1, cores)
+    logical = cores()
+    return min(psutil.cpu_count(logical=False) or logical, logical)
 
 
 def peak_bytes() -> int:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.project.files import write_whole
+from phi3scaffold.project.files import try_json, write_whole
 
 
 def digest(value: Any) -> str:
@@ -36,11 +36,7 @@ class StatCache:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        try:
-            entries = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            entries = {}
-        self._entries: dict[str, list[Any]] = entries if isinstance(entries, dict) else {}
+        self._entries: dict[str, list[Any]] = try_json(file)
         self._changed = False
 
     def sha256(self, path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from phi3scaffold.pipeline.hashing import StatCache, digest
+from phi3scaffold.project.files import try_json
 
 NAME = "manifest.json"
 
@@ -80,13 +81,12 @@ class Manifest:
 def read(folder: Path) -> Manifest | None:
     """Return the folder's manifest; None where there is none that can be read."""
     try:
-        return Manifest.from_json(json.loads((folder / NAME).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Manifest.from_json(try_json(folder / NAME))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write the folder's manifest."""
     text = json.dumps(asdict(manifest), indent=1, sort_keys=True)
     (folder / NAME).write_text(text + "\n", encoding="utf-8")
 

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -113,8 +114,6 @@ def join(*, use_cpu: bool) -> None:
 
 def is_lost_connection(error: BaseException) -> bool:
     """Tell whether an error says no more than that another rank is gone."""
-    import sys
-
     torch = sys.modules.get("torch")
     if torch is None or here().size == 1:
         return False
@@ -267,11 +266,13 @@ class Meeting:
         return True
 
     def _fail(self, error: BaseException) -> None:
-        known = error if isinstance(error, ScaffoldError) else None
-        text = known.what if known else "It was ended." if _ended(error) else repr(error)
-        report = {"what": text, "where": known and known.where, "fix": known and known.fix}
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            error = ScaffoldError("It was ended.")
+        if not isinstance(error, ScaffoldError):
+            error = ScaffoldError(repr(error))
+        report = {"rank": self.rank.number, **error.to_json()}
         with contextlib.suppress(Exception):
-            self.store.compare_set(FAILED, "", json.dumps({"rank": self.rank.number, **report}))
+            self.store.compare_set(FAILED, "", json.dumps(report))
 
     def _watch(self) -> None:
         beats = 0
@@ -292,10 +293,9 @@ class Meeting:
         """Return what is wrong with the others."""
         if self.store.check([FAILED]):
             report = json.loads(self.store.get(FAILED))
-            number = report.pop("rank")
-            if number != self.rank.number:
-                report["what"] = f"Rank {number} failed: {report['what']}"
-                return ScaffoldError(**report, exit_code=FAILED_RUN)
+            if report["rank"] != self.rank.number:
+                what = f"Rank {report['rank']} failed: {report['what']}"
+                return ScaffoldError.from_json({**report, "what": what, "exit_code": FAILED_RUN})
         for number, (last, when) in self._seen.items():
             word = f"{ALIVE}/{number}"
             sign = self.store.get(word) if self.store.check([word]) else b""
@@ -319,7 +319,3 @@ class Meeting:
 
     def _terminated(self, *_: Any) -> None:
         raise self.why(ScaffoldError("It was ended.", exit_code=FAILED_RUN), 2 * BEAT)
-
-
-def _ended(error: BaseException) -> bool:
-    return isinstance(error, (KeyboardInterrupt, SystemExit))

@@ -21,6 +21,16 @@ ROWS_CARD = "DATA_CARD.md"
 DROPPED_ROWS = "dropped.jsonl"
 
 
+class _Below:
+    """A path below the project's folder."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def __get__(self, layout: Layout, owner: object) -> Path:
+        return layout.root / self.place
+
+
 @dataclass(frozen=True)
 class Layout:
     """The places of a project's files.
@@ -31,77 +41,25 @@ class Layout:
 
     root: Path
 
-    @property
-    def datasets(self) -> Path:
-        return self.root / "datasets"
-
-    @property
-    def dataset_yaml(self) -> Path:
-        return self.datasets / "dataset.yaml"
-
-    @property
-    def olive_config(self) -> Path:
-        return self.root / "fine-tuning" / "olive-config.json"
-
-    @property
-    def job(self) -> Path:
-        """The job that runs the pipeline in the cloud; only projects for such a target have it."""
-        return self.root / "fine-tuning" / "job.yml"
-
-    @property
-    def lock(self) -> Path:
-        return self.root / "model.lock"
-
-    @property
-    def tokenizer(self) -> Path:
-        return self.root / "model-cache" / "tokenizer"
-
-    @property
-    def base(self) -> Path:
-        return self.root / "model-cache" / "base"
+    datasets = _Below("datasets")
+    dataset_yaml = _Below("datasets/dataset.yaml")
+    olive_config = _Below("fine-tuning/olive-config.json")
+    job = _Below("fine-tuning/job.yml")  # only projects for a target in the cloud have it
+    lock = _Below("model.lock")
+    tokenizer = _Below("model-cache/tokenizer")
+    base = _Below("model-cache/base")
+    gen = _Below("gen-model")
+    rows = _Below("gen-model/data")  # as the data stage prepared them
+    adapter = _Below("gen-model/adapter")
+    merged = _Below("gen-model/merged")
+    onnx = _Below("gen-model/onnx")
+    onnx_adapter = _Below("gen-model/onnx-adapter")
+    onnx_base = _Below("gen-model/onnx-base")
+    evaluation = _Below("gen-model/evaluation")
+    report = _Below("gen-model/report")
+    release = _Below("gen-model/release")
 
     @property
     def base_bytes(self) -> int:
         """Size of the base model's weights on disk; 0 before they are there."""
         return sum(file.stat().st_size for file in self.base.glob("*.safetensors"))
-
-    @property
-    def gen(self) -> Path:
-        return self.root / "gen-model"
-
-    @property
-    def rows(self) -> Path:
-        """The rows as the data stage prepared them."""
-        return self.gen / "data"
-
-    @property
-    def adapter(self) -> Path:
-        return self.gen / "adapter"
-
-    @property
-    def merged(self) -> Path:
-        return self.gen / "merged"
-
-    @property
-    def onnx(self) -> Path:
-        return self.gen / "onnx"
-
-    @property
-    def onnx_adapter(self) -> Path:
-        return self.gen / "onnx-adapter"
-
-    @property
-    def onnx_base(self) -> Path:
-        return self.gen / "onnx-base"
-
-    @property
-    def evaluation(self) -> Path:
-        return self.gen / "evaluation"
-
-    @property
-    def report(self) -> Path:
-        return self.gen / "report"
-
-    @property
-    def release(self) -> Path:
-        return self.gen / "release"

@@ -7,7 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from xml.sax.saxutils import escape
 
 from phi3scaffold.project.formatting import cut, visible
@@ -104,26 +104,15 @@ def histogram(
             below = below + values
         for step, (name, place) in enumerate(sorted(marks.items(), key=lambda mark: -mark[1])):
             height = top * (1.12 + 0.13 * step)
-            right = place > (at[0] + at[-1]) / 2
-            axes.vlines(place, 0, height, color=INK, linewidth=1, linestyle=(0, (2, 2)))
-            axes.annotate(
-                f"{name} {place:,.0f}",
-                (place, height),
-                (-4 if right else 4, 0),
-                textcoords="offset points",
-                horizontalalignment="right" if right else "left",
-                verticalalignment="top",
-                bbox=BEHIND,
-            )
+            left = place <= (at[0] + at[-1]) / 2
+            _mark(axes, f"{name} {place:,.0f}", place, 0, height, "top", left=left)
         axes.set_xlim(at[0], at[-1])
         axes.set_ylim(0, top * (1.05 + 0.13 * len(marks)))
         axes.locator_params(nbins=5)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.set_yticks([tick for tick in axes.get_yticks() if tick <= top and tick == int(tick)])
-        axes.grid(axis="y", color=LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[:].set_visible(False)
+        _grid(axes, "y")
         return _svg(figure, title, describe)
 
 
@@ -163,9 +152,7 @@ def curves(
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.locator_params(axis="x", nbins=6, integer=True)
         axes.set_xlabel(across)
-        axes.grid(axis="y", color=LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[:].set_visible(False)
+        _grid(axes, "y")
         return _svg(figure, title, describe)
 
 
@@ -191,27 +178,14 @@ def scores(
                 _dot(axes, other, row + 0.34, SECOND, 5)
         for number, (name, place) in enumerate(sorted(marks.items(), key=lambda mark: -mark[1])):
             height = -0.6 - (number + 0.55) * 0.24 / step
-            axes.vlines(
-                place, height, len(rows) - 0.5, color=INK, linewidth=1, linestyle=(0, (2, 2))
-            )
-            right = place > 0.5
-            axes.annotate(
-                cut(visible(name), 2 * LONGEST_NAME),
-                (place, height),
-                (-4 if right else 4, 0),
-                textcoords="offset points",
-                horizontalalignment="right" if right else "left",
-                verticalalignment="center",
-                bbox=BEHIND,
-            )
+            text = cut(visible(name), 2 * LONGEST_NAME)
+            _mark(axes, text, place, len(rows) - 0.5, height, "center", left=place <= 0.5)
         axes.set_yticks(range(len(rows)), [cut(visible(row[0]), LONGEST_NAME) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6 - top / step)
         axes.set_xlim(-0.02, 1.02)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        axes.grid(axis="x", color=LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[:].set_visible(False)
+        _grid(axes, "x")
         return _svg(figure, title, describe)
 
 
@@ -263,6 +237,36 @@ def matrix(
 def _dot(axes: Axes, x: float, y: float, colour: str, wide: float) -> None:
     """Draw a dot: a line of no length with round ends, as markers would need ids."""
     axes.plot((x, x), (y, y), color=colour, linewidth=wide, solid_capstyle="round")
+
+
+def _grid(axes: Axes, axis: Literal["x", "y"]) -> None:
+    """Draw thin lines behind the data, and no frame."""
+    axes.grid(axis=axis, color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+
+
+def _mark(
+    axes: Axes,
+    text: str,
+    x: float,
+    foot: float,
+    height: float,
+    align: Literal["top", "center"],
+    *,
+    left: bool,
+) -> None:
+    """Draw a dashed line at `x`, with a text beside it at `height`."""
+    axes.vlines(x, *sorted((foot, height)), color=INK, linewidth=1, linestyle=(0, (2, 2)))
+    axes.annotate(
+        text,
+        (x, height),
+        (4 if left else -4, 0),
+        textcoords="offset points",
+        horizontalalignment="left" if left else "right",
+        verticalalignment=align,
+        bbox=BEHIND,
+    )
 
 
 @contextlib.contextmanager

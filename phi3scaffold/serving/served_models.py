@@ -110,7 +110,7 @@ def release_remark(project: Project) -> str | None:
     path = project.release / RELEASE
     try:
         release = read_release(path)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ScaffoldError, OSError, KeyError, TypeError):
         return "this model was not evaluated; run: phi3scaffold evaluate"
     record = manifest.read(project.onnx)
     if record is not None and release.model not in (None, record.content):

@@ -18,7 +18,7 @@ from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.datasets.private_data import find_secrets
-from phi3scaffold.pipeline import protocol
+from phi3scaffold.pipeline import manifest, protocol
 from phi3scaffold.project.errors import FAILED_RUN
 from phi3scaffold.project.files import whole_file
 from phi3scaffold.project.olive_config import project_config
@@ -158,12 +158,14 @@ class Tracker:
         from mlflow.entities import Dataset, DatasetInput
         from mlflow.exceptions import MlflowException
 
-        with contextlib.suppress(OSError, ValueError, KeyError, MlflowException):
-            manifest = json.loads((self.project.rows / "manifest.json").read_text("utf-8"))
-            counts = {name: manifest["facts"][name] for name in ("train", "held_out")}
+        with contextlib.suppress(KeyError, MlflowException):
+            published = manifest.read(self.project.rows)
+            if published is None:
+                return
+            counts = {name: published.facts[name] for name in ("train", "held_out")}
             rows = Dataset(
                 name="datasets",
-                digest=manifest["fingerprint"][:8],
+                digest=published.fingerprint[:8],
                 source_type="local",
                 source=json.dumps({"uri": "datasets"}),
                 profile=json.dumps(counts),

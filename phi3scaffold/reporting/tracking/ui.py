@@ -18,11 +18,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from phi3scaffold.pipeline import environment
+from phi3scaffold.pipeline.atomic_folder import signals_handled
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting.tracking import URI, store_path, tracking_uri, without_credentials
@@ -135,7 +135,8 @@ def serve(project: Project, port: int, ready: Callable[[str], None]) -> None:
     log = project.gen / "logs" / "ui.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     words = command(project, port)
-    with contextlib.suppress(KeyboardInterrupt), _sigterm_as_ctrl_c(), log.open("wb") as stream:
+    as_ctrl_c = signals_handled(signal.default_int_handler, "SIGTERM")
+    with contextlib.suppress(KeyboardInterrupt), as_ctrl_c, log.open("wb") as stream:
         process = subprocess.Popen(
             words, env=quiet, stdout=stream, stderr=stream, start_new_session=True
         )
@@ -189,18 +190,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(psutil.Error):
                 one.kill()
     process.wait()
-
-
-@contextlib.contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _installed(package: str) -> str | None:
