@@ -7,13 +7,14 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json, read_yaml
-from phi3scaffold.project.findings import Finding, State
+from phi3scaffold.project.findings import Finding, Skip, State
 from phi3scaffold.project.key_locations import Key, Places, dotted, find_places
 from phi3scaffold.project.layout import PROJECT_FILE
 from phi3scaffold.project.settings import Project, project_of
@@ -54,16 +55,17 @@ class Document:
                 return None
         return value
 
+    def mappings(self, *path: str | int) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the mappings below `path`, each with its key."""
+        value = self.get(*path)
+        for name, content in value.items() if isinstance(value, dict) else ():
+            if isinstance(content, dict):
+                yield str(name), content
+
 
 @dataclass(frozen=True)
 class FileChange:
-    """What a fix would write.
-
-    Attributes:
-        name: the file, relative to the project.
-        text: its whole new text.
-        why: what that fixes, one sentence.
-    """
+    """What a fix would write: a file of the project, its whole new text, and what that fixes."""
 
     name: str
     text: str
@@ -119,12 +121,22 @@ class LintContext:
         """Tell whether an update or a merge left its conflict in the file."""
         return MARKS.search(self.text(name) or "") is not None
 
+    def require_document(self, name: str) -> Document:
+        """Return a YAML or JSON file. Raises Skip where `document` has none."""
+        document = self.document(name)
+        if document is None:
+            raise Skip(f"{name} cannot be read")
+        return document
+
+    def require_project(self) -> Project:
+        """Return the project. Raises Skip where there is none."""
+        if self.project is None:
+            raise Skip("project.yaml cannot be understood")
+        return self.project
+
     @property
     def project(self) -> Project | None:
-        """The project; without the settings of project.yaml that cannot be, which L03 names.
-
-        None where not even the model or the target is known.
-        """
+        """The project without settings that cannot be (L03); None without model or target."""
         return self._understood[0]
 
     @property
@@ -229,8 +241,6 @@ def is_made(name: str) -> bool:
 
 def ignored(finding: Finding, patterns: dict[str, tuple[str, ...]]) -> bool:
     """Tell whether project.yaml's ignore list names what a finding found."""
-    from fnmatch import fnmatch
-
     if finding.state == "ok" or finding.id not in patterns:
         return False
     files = patterns[finding.id]

@@ -16,12 +16,7 @@ from phi3scaffold.project.findings import Finding
 
 @dataclass(frozen=True)
 class LintReport:
-    """What lint found.
-
-    Attributes:
-        findings: in the order of the checks.
-        left_out: those that project.yaml's ignore list names.
-    """
+    """What lint found; `left_out` is what project.yaml's ignore list names."""
 
     findings: tuple[Finding, ...]
     left_out: tuple[Finding, ...]

@@ -65,7 +65,6 @@ def disk_need(project: Project, weights: int) -> int:
     if fetched is not None:
         return needed
     local = local_folder(project)
-    linked = (
-        local is not None and local.is_dir() and local.stat().st_dev == project.root.stat().st_dev
-    )
+    device = local.stat().st_dev if local is not None and local.is_dir() else None
+    linked = device == project.root.stat().st_dev
     return needed + (0 if project.base_bytes or linked else weights)

@@ -24,7 +24,6 @@ from phi3scaffold.targets.doctor_context import DoctorContext
 from phi3scaffold.targets.registry import TARGETS
 
 VERBS = ("doctor", "lint")
-Waiting = Callable[[list[str]], None]
 
 
 def load(verb: str) -> list[ModuleType]:
@@ -32,20 +31,18 @@ def load(verb: str) -> list[ModuleType]:
     packages = [f"phi3scaffold.checks.{verb}"]
     if verb == "doctor":
         packages += dict.fromkeys(one.doctor for one in TARGETS.values() if one.doctor)
-    return sorted((one for name in packages for one in modules_of(name)), key=lambda one: one.ID)
+    names = [
+        f"{package}.{module.name}"
+        for package in packages
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__)
+    ]
+    return sorted(map(importlib.import_module, names), key=lambda one: one.ID)
 
 
 def relevant(modules: Iterable[ModuleType], context: DoctorContext) -> list[ModuleType]:
     """Leave out the checks of other targets; a target's own checks need a project."""
     own = context.target.doctor if context.project and context.target else None
     return [one for one in modules if one.__package__ in ("phi3scaffold.checks.doctor", own)]
-
-
-def modules_of(package: str) -> list[ModuleType]:
-    """Return the checks that lie in one package."""
-    path = importlib.import_module(package).__path__
-    names = [module.name for module in pkgutil.iter_modules(path)]
-    return [importlib.import_module(f"{package}.{name}") for name in names]
 
 
 def title(module: ModuleType) -> str:
@@ -74,7 +71,7 @@ def run_checks(
     crash: State = "error",
     silence_passes: bool = False,
     offline: bool = False,
-    waiting: Waiting | None = None,
+    waiting: Callable[[list[str]], None] | None = None,
 ) -> list[Finding]:
     """Run checks on one context: those that need the network side by side, the rest meanwhile.
 
@@ -83,9 +80,6 @@ def run_checks(
         silence_passes: whether a check without a finding is ok; else it does not apply here.
         offline: skip the checks that need the network.
         waiting: called with the IDs that an answer is still awaited for, whenever that changes.
-
-    Returns:
-        The findings, in the order of `modules`.
     """
     threads = {one.ID: _Thread(one, context, crash) for one in modules if _seconds(one)}
     if not offline:
@@ -99,10 +93,9 @@ def run_checks(
         if waiting is not None:
             waiting([other for other, one in threads.items() if one.is_alive()])
         found[identity] = thread.result()
-    if silence_passes:
-        found |= {
-            one.ID: [Finding(one.ID, "ok", title(one))] for one in modules if not found[one.ID]
-        }
+    for one in modules:
+        if silence_passes and not found[one.ID]:
+            found[one.ID] = [Finding(one.ID, "ok", title(one))]
     return [finding for one in modules for finding in found[one.ID]]
 
 
@@ -118,14 +111,10 @@ def run_check(module: ModuleType, context: Any, crash: State = "error") -> list[
     except Exception as error:  # noqa: BLE001 (a check's own mistake must not hide the others)
         frame = traceback.extract_tb(error.__traceback__)[-1]
         message = (str(error).strip() or "no message").splitlines()[0]
-        finding = Finding(
-            module.ID,
-            crash,
-            f"The check itself failed: {type(error).__name__}: {message}",
-            where=f"{frame.filename}:{frame.lineno}",
-            fix="a mistake of phi3scaffold, not of yours: please report it",
-        )
-        return [_as_sentence(finding)]
+        what = f"The check itself failed: {type(error).__name__}: {message}"
+        fix = "a mistake of phi3scaffold, not of yours: please report it"
+        where = f"{frame.filename}:{frame.lineno}"
+        return [_as_sentence(Finding(module.ID, crash, what, where, fix))]
 
 
 def _as_sentence(finding: Finding) -> Finding:

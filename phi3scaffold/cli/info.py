@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what is known, as lines or as JSON."""
     from phi3scaffold import __version__
-    from phi3scaffold.checks.package_versions import package_versions
+    from phi3scaffold.checks.doctor.packages import package_versions
     from phi3scaffold.generator import template
     from phi3scaffold.project.settings import find_project, root_above
     from phi3scaffold.stages.project_status import project_status

@@ -55,11 +55,7 @@ class Target:
     section: tuple[str, tuple[str, ...]] | None = None
 
     def check(self, project: Project, verb: str) -> None:
-        """Refuse, before anything is loaded, a stage that cannot run here.
-
-        Raises:
-            ScaffoldError: exit code 2; says what is missing and what works instead.
-        """
+        """Refuse, before anything is loaded, a stage that cannot run here, by ScaffoldError."""
 
     def problems(self, project: Project) -> Iterator[ScaffoldError]:
         """Yield what a project asks for and this target never can."""
@@ -76,11 +72,7 @@ class Target:
         yield from ()
 
     def check_section(self, content: Any, path: Path) -> None:
-        """Refuse what this target's section of project.yaml, at `path`, cannot hold.
-
-        Raises:
-            ScaffoldError: names the key that is wrong.
-        """
+        """Refuse what this target's section of project.yaml, at `path`, cannot hold."""
 
     def login(self) -> Any:
         """Return the login that the target's checks of doctor share."""
@@ -120,20 +112,12 @@ class RemoteTarget(Target, ABC):
     def submit(self, project: Project, emit: Emit, *, again: bool = False) -> str:
         """Submit the project as it is, or attach to its job that runs or has completed.
 
-        Args:
-            again: submit a new one in any case.
-
-        Returns:
-            The job's name.
+        With `again`, submit a new one in any case. Return the job's name.
         """
 
     @abstractmethod
     def complete(self, project: Project, emit: Emit) -> None:
-        """Follow the project's job to its end and fetch its results.
-
-        Raises:
-            ScaffoldError: the job failed, or was cancelled.
-        """
+        """Follow the job to its end, fetch its results. Raises ScaffoldError where it failed."""
 
     @abstractmethod
     def status(self, project: Project) -> JobStatus:

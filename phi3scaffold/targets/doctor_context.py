@@ -79,15 +79,9 @@ def open_context(
     offline: bool = False,
     start: Path | None = None,
 ) -> DoctorContext:
-    """Look at the current folder and its project, if there is one.
+    """Look at a folder, by default the current one, and its project, if there is one.
 
-    Args:
-        start: a folder of the project, in place of the current one.
-        target, model: to look for, in place of the project's own.
-        offline: leave the network alone.
-
-    Raises:
-        ScaffoldError: there is no such target, or no such model.
+    `target` and `model` replace the project's own. Raises ScaffoldError for an unknown name.
     """
     chosen = None if target is None else find_target(target, "--target")
     if model is not None:

@@ -17,7 +17,6 @@ class JobOutcome:
     """How a job ended.
 
     Attributes:
-        state: the last one that was seen, "Completed" or "Canceled" among others.
         error: what the job said was wrong.
         stages: those that it finished.
         tail: the last lines that were no events.
@@ -42,11 +41,7 @@ class JobOutcome:
             emit(event)
 
     def failure(self, name: str, page: str) -> ScaffoldError | None:
-        """Return the error that this end is; None for a job that completed.
-
-        Args:
-            name: of the job; `page` shows it.
-        """
+        """Return the error that this end is, for a job's name and page; None: it completed."""
         if self.state == "Completed":
             return None
         if self.state == "Canceled":

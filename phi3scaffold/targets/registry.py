@@ -30,11 +30,7 @@ def target_of(project: Project) -> Target:
 
 
 def check_target(project: Project, verb: str) -> None:
-    """Refuse, before anything is loaded, what the project's target cannot do on this machine.
-
-    Raises:
-        ScaffoldError: exit code 2; says what is missing and what works instead.
-    """
+    """Refuse, before anything is loaded, what the project's target cannot do on this machine."""
     target = target_of(project)
     stage = STAGES.get(verb)
     if not project.local and (stage is None or stage.needs_accelerator):

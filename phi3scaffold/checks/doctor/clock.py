@@ -39,11 +39,8 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     if abs(off) <= MOST:
         yield Finding(ID, "ok", "right")
         return
-    fix = "w32tm /resync, as administrator" if sys.platform == "win32" else ""
-    yield Finding(
-        ID,
-        "warning",
-        f"{abs(off) / 60:.0f} minutes {'fast' if off > 0 else 'slow'}: logins to Azure fail, and "
-        "certificates look expired",
-        fix=fix or "sudo timedatectl set-ntp true",
-    )
+    what = f"{abs(off) / 60:.0f} minutes {'fast' if off > 0 else 'slow'}: "
+    what += "logins to Azure fail, and certificates look expired"
+    windows = sys.platform == "win32"
+    fix = "w32tm /resync, as administrator" if windows else "sudo timedatectl set-ntp true"
+    yield Finding(ID, "warning", what, fix=fix)

@@ -24,20 +24,14 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     usable = cores if quota is None else min(cores, max(1, int(quota)))
     if threads.isdigit() and 0 < int(threads) < usable:
-        yield Finding(
-            ID,
-            "warning",
-            f"OMP_NUM_THREADS={threads}: training uses {threads} of {usable} cores",
-            fix="unset OMP_NUM_THREADS",
-        )
+        what = f"OMP_NUM_THREADS={threads}: training uses {threads} of {usable} cores"
+        yield Finding(ID, "warning", what, fix="unset OMP_NUM_THREADS")
     elif usable < cores and not threads.isdigit():
-        yield Finding(
-            ID,
-            "warning",
+        what = (
             f"This container may use {quota:g} of {cores} cores; PyTorch starts {cores} threads, "
-            "which wait for each other",
-            fix=f"export OMP_NUM_THREADS={usable}",
+            "which wait for each other"
         )
+        yield Finding(ID, "warning", what, fix=f"export OMP_NUM_THREADS={usable}")
     elif usable == 1 and not context.remote:
         yield Finding(ID, "note", "One core: every stage is slow", fix="more cores, where possible")
     else:

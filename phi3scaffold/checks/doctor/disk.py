@@ -24,41 +24,27 @@ LEAST = 2**29  # for anything at all: packages, logs, temporary files
 
 
 def check(context: DoctorContext) -> Iterator[Finding]:
-    free = shutil.disk_usage(context.folder).free
-    where, here = str(context.folder), f"{binary_size(free)} are free"
-    weights = weights_of(context.model, context.project)
-    if context.project is None or weights is None:
-        if free < LEAST:
-            yield Finding(ID, "warning", here, where=where, fix="free some disk space")
-        else:
-            yield Finding(ID, "ok", here, where=where)
-    else:
-        needed = disk_need(context.project, weights)
-        wanted = (
-            f"{binary_size(needed)} are still needed at most" if needed else "no more is needed"
-        )
-        message = f"{wanted}, {here}"
-        if needed > free:
-            fix = "free some disk space, or move the project to a larger disk"
-            yield Finding(ID, "error", message, where=where, fix=fix)
-        elif free - needed < LEAST:
-            yield Finding(ID, "warning", message, where=where, fix="free some disk space")
-        else:
-            yield Finding(ID, "ok", message, where=where)
-    yield from _cache(context)
-
-
-def _cache(context: DoctorContext) -> Iterator[Finding]:
-    """Check the hub's cache, where it lies on a disk of its own."""
     from huggingface_hub import constants
 
-    folder = nearest(Path(constants.HF_HUB_CACHE))
-    if folder.stat().st_dev == context.folder.stat().st_dev:
-        return
-    free = shutil.disk_usage(folder).free
-    if free < LEAST:
+    free = shutil.disk_usage(context.folder).free
+    where, message = str(context.folder), f"{binary_size(free)} are free"
+    weights, needed = weights_of(context.model, context.project), 0
+    if context.project is not None and weights is not None:
+        needed = disk_need(context.project, weights)
+        wanted = f"{binary_size(needed)} are still needed at most"
+        message = f"{wanted if needed else 'no more is needed'}, {message}"
+    if needed > free:
+        fix = "free some disk space, or move the project to a larger disk"
+        yield Finding(ID, "error", message, where, fix)
+    elif free - needed < LEAST:
+        yield Finding(ID, "warning", message, where, "free some disk space")
+    else:
+        yield Finding(ID, "ok", message, where)
+    cache = nearest(Path(constants.HF_HUB_CACHE))
+    free = shutil.disk_usage(cache).free
+    if cache.stat().st_dev != context.folder.stat().st_dev and free < LEAST:
         message = f"The hub's cache: {binary_size(free)} are free"
-        yield Finding(ID, "warning", message, where=str(folder), fix="set HF_HOME to a larger disk")
+        yield Finding(ID, "warning", message, str(cache), "set HF_HOME to a larger disk")
 
 
 def nearest(folder: Path) -> Path:

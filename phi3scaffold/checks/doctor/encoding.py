@@ -28,12 +28,9 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     wrong = {what: name for what, name in found.items() if codecs.lookup(name).name != "utf-8"}
     if wrong:
         message = ", ".join(f"{what} {name}" for what, name in wrong.items())
-        fix = "setx PYTHONUTF8 1, then a new window" if sys.platform == "win32" else ""
-        yield Finding(
-            ID,
-            "warning",
-            f"Not UTF-8: {message}",
-            fix=fix or "export PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8",
-        )
+        fix = "export PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8"
+        if sys.platform == "win32":
+            fix = "setx PYTHONUTF8 1, then a new window"
+        yield Finding(ID, "warning", f"Not UTF-8: {message}", fix=fix)
     else:
         yield Finding(ID, "ok", "UTF-8")

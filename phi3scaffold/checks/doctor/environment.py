@@ -28,27 +28,21 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         return
     there = [one for one in context.environments if one.name in FOLDERS]
     if not any(one.name == ".venv" for one in there):
-        complete = all(context.environments[0].installed(name) for name in ("torch", "olive-ai"))
-        yield Finding(
-            ID,
-            "ok" if complete else "note",
-            "there is no .venv here; this Python is used"
-            if complete
-            else "There is no .venv here yet, and this Python has not what the project needs",
-            where=sys.prefix if complete else str(context.folder / ".venv"),
-            fix=None if complete else context.setup,
-        )
+        if all(context.environments[0].installed(name) for name in ("torch", "olive-ai")):
+            yield Finding(ID, "ok", "there is no .venv here; this Python is used", sys.prefix)
+        else:
+            what = "There is no .venv here yet, and this Python has not what the project needs"
+            yield Finding(ID, "note", what, str(context.folder / ".venv"), context.setup)
     for one in there:
         yield _working(one, context)
     if there and all(one.sites is not None for one in there):
-        yield Finding(
-            ID,
-            "note",
+        what = (
             f"This command is phi3scaffold {__version__} of another Python; what it says of "
-            "packages is about the project's",
-            where=sys.executable,
-            fix=f"make doctor, or {_script(there[0], 'phi3scaffold')} doctor",
+            "packages is about the project's"
         )
+        script = Path(there[0].name) / there[0].python.parent.name / "phi3scaffold"
+        fix = f"make doctor, or {script} doctor"
+        yield Finding(ID, "note", what, sys.executable, fix)
 
 
 def _working(one: Environment, context: DoctorContext) -> Finding:
@@ -73,7 +67,3 @@ def _working(one: Environment, context: DoctorContext) -> Finding:
         what = f"{one.name} has phi3scaffold {installed}, setup/ has {', '.join(versions)}"
         return Finding(ID, "warning", what, where=str(one.folder), fix=context.setup)
     return Finding(ID, "ok", f"{one.name}: phi3scaffold {installed}", where=str(one.folder))
-
-
-def _script(one: Environment, name: str) -> str:
-    return str(Path(one.name) / one.python.parent.name / name)

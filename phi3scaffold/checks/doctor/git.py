@@ -34,22 +34,17 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         message = f"git {match[0]} is too old: `phi3scaffold new` needs 2.28"
         yield Finding(ID, "warning", message, fix="install a newer one: git-scm.com")
         return
-    unset = [key for key in ("user.name", "user.email") if not _setting(context, key)]
+    keys = ("user.name", "user.email")
+    unset = [key for key in keys if not _git(context, "config", "--get", key)]
     if unset:
         fix = "; ".join(f'git config --global {key} "..."' for key in unset)
         yield Finding(ID, "note", f"git {match[0]}; it does not know your {unset[0][5:]}", fix=fix)
-    elif context.project is not None and not _tracked(context):
+    elif context.project is not None and not _git(context, "rev-parse", "--is-inside-work-tree"):
         message = f"git {match[0]}; this project is in no repository, so `update` cannot merge"
         yield Finding(ID, "note", message, where=str(context.folder), fix="git init && git add -A")
     else:
         yield Finding(ID, "ok", f"git {match[0]}")
 
 
-def _setting(context: DoctorContext, key: str) -> str:
-    return (machine.ask("git", "-C", str(context.folder), "config", "--get", key) or "").strip()
-
-
-def _tracked(context: DoctorContext) -> bool:
-    return bool(
-        machine.ask("git", "-C", str(context.folder), "rev-parse", "--is-inside-work-context")
-    )
+def _git(context: DoctorContext, *words: str) -> str:
+    return (machine.ask("git", "-C", str(context.folder), *words) or "").strip()

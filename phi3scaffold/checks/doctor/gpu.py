@@ -42,51 +42,37 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 
 
 def _cuda(context: DoctorContext) -> Iterator[Finding]:
-    local = "or here on the CPU: phi3scaffold run --local"
-    gpus = context.gpus
-    if not gpus:
+    if not context.gpus:
+        what = "--target cuda needs an NVIDIA GPU, and there is none here"
+        fix = "a machine that has one"
         if machine.has_nvidia_card():
-            yield Finding(
-                ID,
-                "error",
-                "There is an NVIDIA GPU, and its driver does not answer (nvidia-smi)",
-                fix="install NVIDIA's driver; in a container: docker run --gpus all, and the "
-                f"NVIDIA Container Toolkit on the host; {local}",
-            )
-        else:
-            yield Finding(
-                ID,
-                "error",
-                "--target cuda needs an NVIDIA GPU, and there is none here",
-                fix=f"a machine that has one; {local}",
-            )
+            what = "There is an NVIDIA GPU, and its driver does not answer (nvidia-smi)"
+            fix = "install NVIDIA's driver; in a container: docker run --gpus all, and the NVIDIA "
+            fix += "Container Toolkit on the host"
+        yield Finding(ID, "error", what, fix=f"{fix}; or here on the CPU: phi3scaffold run --local")
         return
-    yield from _memory(context, gpus)
+    yield from _memory(context)
     for one in context.environments:
         yield from _build(one, context)
 
 
-def _memory(context: DoctorContext, gpus: tuple[machine.Gpu, ...]) -> Iterator[Finding]:
+def _memory(context: DoctorContext) -> Iterator[Finding]:
     weights, bits = weights_of(context.model, context.project), 16
     if weights and context.project is not None and _is_qlora(context.project):
         weights, bits = weights // 3, 4  # and what stays in 16 bits
-    for one in gpus:
+    for one in context.gpus:
         card = f"{one.name}, {binary_size(one.memory)}, driver {one.driver}"
         if weights and one.memory < weights:
-            yield Finding(
-                ID,
-                "warning",
+            what = (
                 f"{card}: the {bits}-bit weights of {context.model} take {binary_size(weights)}, "
-                "before anything is trained",
-                fix="a smaller model" + ("" if bits == 4 else "; --algo qlora keeps 4 bits"),
             )
+            what += "before anything is trained"
+            fix = "a smaller model" + ("" if bits == 4 else "; --algo qlora keeps 4 bits")
+            yield Finding(ID, "warning", what, fix=fix)
         elif 0 < one.capability < BFLOAT16:
-            yield Finding(
-                ID,
-                "note",
-                f"{card}: it has no bfloat16 (compute capability {one.capability:g}, 8.0 has), so "
-                "training is in float32, twice the memory",
-            )
+            what = f"{card}: it has no bfloat16 (compute capability {one.capability:g}, 8.0 has), "
+            what += "so training is in float32, twice the memory"
+            yield Finding(ID, "note", what)
         else:
             yield Finding(ID, "ok", card)
 
@@ -108,29 +94,17 @@ def _build(one: Environment, context: DoctorContext) -> Iterator[Finding]:
     where, requires = f"{one.name}: {one.folder}", one.requires("torch")
     for_cuda = "+cu" in torch or any(CUDA_BUILD.match(line) for line in requires)
     if "+cpu" in torch or (not for_cuda and "+" not in torch):
-        index = (
-            "set PIP_EXTRA_INDEX_URL to the index of PyTorch's CUDA builds"
-            if sys.platform == "win32"
-            else "unset PIP_EXTRA_INDEX_URL and PIP_INDEX_URL where they name PyTorch's CPU builds"
-        )
-        yield Finding(
-            ID,
-            "error",
-            f"torch {torch} is the build for the CPU; the GPU is not used",
-            where=where,
-            fix=f"{one.python} -m pip uninstall -y torch; {index} (pytorch.org, Start Locally); "
-            f"{context.setup}",
-        )
+        index = "unset PIP_EXTRA_INDEX_URL and PIP_INDEX_URL where they name PyTorch's CPU builds"
+        if sys.platform == "win32":
+            index = "set PIP_EXTRA_INDEX_URL to the index of PyTorch's CUDA builds"
+        what = f"torch {torch} is the build for the CPU; the GPU is not used"
+        fix = f"{one.python} -m pip uninstall -y torch; {index} (pytorch.org, Start Locally); "
+        yield Finding(ID, "error", what, where, fix + context.setup)
         return
     needed, driver = _cuda_of(torch, requires), machine.driver_cuda()
     if needed and driver and int(driver) < needed:
-        yield Finding(
-            ID,
-            "error",
-            f"torch {torch} is built for CUDA {needed}; the driver runs CUDA {driver:g} at most",
-            where=where,
-            fix="update NVIDIA's driver (nvidia.com/drivers)",
-        )
+        what = f"torch {torch} is built for CUDA {needed}; the driver runs CUDA {driver:g} at most"
+        yield Finding(ID, "error", what, where, "update NVIDIA's driver (nvidia.com/drivers)")
 
 
 def _cuda_of(torch: str, requires: list[str]) -> int | None:
@@ -147,35 +121,23 @@ def _cuda_of(torch: str, requires: list[str]) -> int | None:
 
 def _directml() -> Iterator[Finding]:
     if sys.platform != "win32":
-        yield Finding(
-            ID,
-            "note",
-            "Training and building work here, on the CPU; DirectML answers on Windows alone",
-            fix="copy gen-model/onnx/ to the same project on Windows",
-        )
+        what = "Training and building work here, on the CPU; DirectML answers on Windows alone"
+        yield Finding(ID, "note", what, fix="copy gen-model/onnx/ to the same project on Windows")
         return
     adapters = machine.windows_adapters()
     real = [name for name in adapters if "Basic" not in name and "Remote" not in name]
     if real:
         yield Finding(ID, "ok", f"{', '.join(real)}; training and building use the CPU")
     else:
-        yield Finding(
-            ID,
-            "error",
-            f"Windows shows no GPU with a driver of its own: {', '.join(adapters) or 'none'}",
-            fix="install the driver of the GPU's maker",
-        )
+        what = f"Windows shows no GPU with a driver of its own: {', '.join(adapters) or 'none'}"
+        yield Finding(ID, "error", what, fix="install the driver of the GPU's maker")
 
 
 def _unused(context: DoctorContext) -> Iterator[Finding]:
-    gpus = context.gpus
-    names = ", ".join(one.name for one in gpus)
-    if gpus and context.project is not None:
-        yield Finding(
-            ID,
-            "note",
-            f"{names}: this project is for the CPU, and does not use it",
-            fix="a project that uses it: phi3scaffold new DIR --target cuda",
-        )
-    elif gpus:
+    names = ", ".join(one.name for one in context.gpus)
+    if names and context.project is not None:
+        what = f"{names}: this project is for the CPU, and does not use it"
+        fix = "a project that uses it: phi3scaffold new DIR --target cuda"
+        yield Finding(ID, "note", what, fix=fix)
+    elif names:
         yield Finding(ID, "ok", f"{names}; --target cuda uses it")

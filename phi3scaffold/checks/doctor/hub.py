@@ -27,7 +27,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         return
     if hub_is_forbidden():
         raise Skip("HF_HUB_OFFLINE is set")
-    from phi3scaffold.models import model_hub
+    from phi3scaffold.models import catalogue, model_hub
     from phi3scaffold.models.hub_errors import explained
     from phi3scaffold.models.model_lock import read_lock
     from phi3scaffold.pipeline import environment
@@ -35,7 +35,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     environment.prepare()
     from huggingface_hub import HfApi, constants
 
-    repo, revision = _repository(context), "main"
+    repo, revision = catalogue.describe(context.model).hub_id or context.model, "main"
     if context.project is not None and context.model == context.project.model_id:
         lock = read_lock(context.project.lock)
         locked = lock.commit if lock and lock.id == context.model else None
@@ -49,9 +49,3 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         yield from_error(ID, error, "error" if context.project else "warning")
         return
     yield Finding(ID, "ok", f"{repo} can be fetched", where=constants.ENDPOINT)
-
-
-def _repository(context: DoctorContext) -> str:
-    from phi3scaffold.models import catalogue
-
-    return catalogue.describe(context.model).hub_id or context.model

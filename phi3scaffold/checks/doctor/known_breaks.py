@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from phi3scaffold.pipeline.installed_packages import Environment
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.findings import Finding, State
 from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D06-known-breaks"
@@ -27,34 +27,23 @@ GENAI = {
 
 
 class Break(NamedTuple):
-    """Packages that break each other.
-
-    Attributes:
-        these: package -> which versions of it, as pip writes them.
-        absent: packages without which it breaks.
-        why: what happens.
-        state: error or warning.
-    """
+    """Packages, and the versions of them, that break each other; `absent`: without which others."""
 
     these: dict[str, str]
     why: str
     absent: tuple[str, ...] = ()
-    state: str = "error"
+    state: State = "error"
 
 
+OLIVE = {
+    ">=0.15,<0.16": "Olive's ModelBuilder fails with KeyError 'hf_details', says nothing and exits "
+    "with 0",
+    ">=0.16": "onnxruntime_genai.models.quantized_model, which Olive imports, is gone",
+}
 BREAKS = (
     *(
-        Break(
-            {"olive-ai": "==0.13.*", genai: ">=0.15,<0.16"},
-            "Olive's ModelBuilder fails with KeyError 'hf_details', says nothing and exits with 0",
-        )
-        for genai in GENAI
-    ),
-    *(
-        Break(
-            {"olive-ai": "==0.13.*", genai: ">=0.16"},
-            "onnxruntime_genai.models.quantized_model, which Olive imports, is gone",
-        )
+        Break({"olive-ai": "==0.13.*", genai: versions}, why)
+        for versions, why in OLIVE.items()
         for genai in GENAI
     ),
     Break(
@@ -102,13 +91,8 @@ def _table(one: Environment, context: DoctorContext) -> Iterator[Finding]:
         message = " with ".join(f"{name} {version}" for name, version in versions.items())
         if row.absent:
             message += f" without {', '.join(row.absent)}"
-        yield Finding(
-            ID,
-            "error" if row.state == "error" else "warning",
-            f"{message}: {row.why}",
-            where=f"{one.name}: {one.folder}",
-            fix=_fix(one, context, row.absent),
-        )
+        where, fix = f"{one.name}: {one.folder}", _fix(one, context, row.absent)
+        yield Finding(ID, row.state, f"{message}: {row.why}", where, fix)
 
 
 def _runtimes(one: Environment, context: DoctorContext) -> Iterator[Finding]:
@@ -117,34 +101,20 @@ def _runtimes(one: Environment, context: DoctorContext) -> Iterator[Finding]:
         here = [name for name in family if one.installed(name)]
         if len(here) > 1:
             remove = f"{one.python} -m pip uninstall -y {' '.join(here)}"
-            yield Finding(
-                ID,
-                "error",
-                f"{' and '.join(here)} are installed into the same folder and break each other",
-                where=where,
-                fix=f"{remove}, then {_fix(one, context, ())}",
-            )
+            what = f"{' and '.join(here)} are installed into the same folder and break each other"
+            yield Finding(ID, "error", what, where, f"{remove}, then {_fix(one, context, ())}")
     for genai, runtime in GENAI.items():
         if one.installed(genai) and not one.installed(runtime):
-            yield Finding(
-                ID,
-                "error",
-                f"{genai} is here without {runtime}, which it loads",
-                where=where,
-                fix=_fix(one, context, (runtime,)),
-            )
+            what = f"{genai} is here without {runtime}, which it loads"
+            yield Finding(ID, "error", what, where, _fix(one, context, (runtime,)))
 
 
 def _doubles(one: Environment, context: DoctorContext) -> Iterator[Finding]:
     for name, versions in one.recorded.items():
         if one.sites is not None and len(versions) > 1:  # on one's own path one hides the other
-            yield Finding(
-                ID,
-                "warning",
-                f"{name} is recorded as installed at {' and '.join(versions)}: a broken install",
-                where=f"{one.name}: {one.folder}",
-                fix=f"remove {one.name}, then {context.setup}",
-            )
+            what = f"{name} is recorded as installed at {' and '.join(versions)}: a broken install"
+            fix = f"remove {one.name}, then {context.setup}"
+            yield Finding(ID, "warning", what, f"{one.name}: {one.folder}", fix)
 
 
 def _fix(one: Environment, context: DoctorContext, missing: tuple[str, ...]) -> str:

@@ -25,10 +25,6 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         return
     windows = sys.platform == "win32"
     verb = r".venv\Scripts\phi3scaffold" if windows else ".venv/bin/phi3scaffold"
-    yield Finding(
-        ID,
-        "note",
-        "Not installed, and not needed",
-        fix=f"instead of make setup: {context.setup}; of make finetune: {verb} run; of make infer: "
-        f"{verb} infer",
-    )
+    fix = f"instead of make setup: {context.setup}; "
+    fix += f"of make finetune: {verb} run; of make infer: {verb} infer"
+    yield Finding(ID, "note", "Not installed, and not needed", fix=fix)

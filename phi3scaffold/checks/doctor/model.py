@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from phi3scaffold.models import catalogue
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding, from_error
-from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D19-model"
@@ -52,13 +51,9 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         where = "the job fetches it" if context.remote else "it lies in the hub's cache"
         yield Finding(ID, "ok", f"{context.model}: {where}")
     elif hub_is_forbidden():
-        yield Finding(
-            ID,
-            "error",
-            f"{context.model} is not here, and HF_HUB_OFFLINE forbids the download",
-            where="HF_HUB_OFFLINE",
-            fix=f"unset HF_HUB_OFFLINE; phi3scaffold {'job submit' if context.remote else 'model'}",
-        )
+        what = f"{context.model} is not here, and HF_HUB_OFFLINE forbids the download"
+        fix = f"unset HF_HUB_OFFLINE; phi3scaffold {'job submit' if context.remote else 'model'}"
+        yield Finding(ID, "error", what, "HF_HUB_OFFLINE", fix)
     else:
         verb = "the job" if context.remote else "`phi3scaffold model`"
         yield Finding(ID, "ok", f"{context.model} is not here yet; {verb} fetches it")
@@ -67,7 +62,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 def needs_hub(context: DoctorContext) -> bool:
     """Tell whether the hub has still to be asked for the base model from here."""
     from phi3scaffold.models import model_hub
-    from phi3scaffold.models.model_lock import local_folder
+    from phi3scaffold.models.model_lock import local_folder, read_lock
 
     entry = catalogue.find(context.model)
     if entry is not None and entry.hub_id is None:
@@ -76,27 +71,17 @@ def needs_hub(context: DoctorContext) -> bool:
         return not catalogue.is_local(context.model)
     if context.project.base_bytes or local_folder(context.project) is not None:
         return False
-    commit = _commit(context.project)
-    if commit is None:
-        return True
-    if context.remote:  # a job is told the commit, and fetches the model itself
-        return False
-    return (
-        model_hub.from_cache(catalogue.describe(context.model).hub_id or context.model, commit)
-        is None
-    )
-
-
-def _commit(project: Project) -> str | None:
-    """Return the commit that the model is fixed at, or None."""
-    from phi3scaffold.models.model_lock import read_lock
-
+    project = context.project
     try:
         lock = read_lock(project.lock)
     except ScaffoldError:
-        return None
-    same = lock and (lock.id, lock.revision) == (project.model_id, project.revision)
-    return lock.commit if lock and same else None
+        return True
+    if lock is None or (lock.id, lock.revision) != (project.model_id, project.revision):
+        return True
+    if context.remote:  # a job is told the commit, and fetches the model itself
+        return not lock.commit
+    repo = catalogue.describe(context.model).hub_id or context.model
+    return not lock.commit or model_hub.from_cache(repo, lock.commit) is None
 
 
 def hub_is_forbidden() -> bool:

@@ -24,7 +24,7 @@ SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def check(context: DoctorContext) -> Iterator[Finding]:
-    values, wrong = [], False
+    here, values, wrong = context.environments[0], [], False
     for name in (*PROXIES, *(proxy.lower() for proxy in PROXIES), "HF_ENDPOINT"):
         value = os.environ.get(name)
         if not value:
@@ -32,17 +32,14 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         host = _host(value, ("http", "https") if name == "HF_ENDPOINT" else SCHEMES)
         if host is None:
             wrong = True
-            example = (
-                "https://hub.example" if name == "HF_ENDPOINT" else "http://proxy.example:8080"
-            )
+            hub = name == "HF_ENDPOINT"
+            example = "https://hub.example" if hub else "http://proxy.example:8080"
             fix = f"export {name}={example}, or unset {name}"
             yield Finding(ID, "error", f"{name} is no address", where=name, fix=fix)
-        elif value.startswith("socks") and not context.environments[0].installed("socksio"):
+        elif value.startswith("socks") and not here.installed("socksio"):
             wrong = True
             what = f"{name} is a SOCKS proxy, and socksio is not installed: the hub cannot be asked"
-            fix = (
-                f"{context.environments[0].python} -m pip install socksio pysocks; or unset {name}"
-            )
+            fix = f"{here.python} -m pip install socksio pysocks; or unset {name}"
             yield Finding(ID, "error", what, where=name, fix=fix)
         else:
             values.append(f"{name} {host}")

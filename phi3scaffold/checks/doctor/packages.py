@@ -10,10 +10,13 @@ To fix it: `make setup` installs missing packages and restores pinned versions.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from phi3scaffold.pipeline.installed_packages import Environment, read_pins, same
+from phi3scaffold.pipeline.installed_packages import FOLDERS, Environment, read_pins, same
 from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.doctor_context import DoctorContext
 from phi3scaffold.targets.registry import TARGETS
 
@@ -35,13 +38,9 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         if one.pins:
             yield from _compare(one, one.pins, context)
         elif context.project is not None:
-            yield Finding(
-                ID,
-                "error",
-                "The list of what has to be installed is missing",
-                where=str(one.requirements),
-                fix="take it from git again: git checkout -- setup",
-            )
+            what = "The list of what has to be installed is missing"
+            fix = "take it from git again: git checkout -- setup"
+            yield Finding(ID, "error", what, str(one.requirements), fix)
     if context.project is None:
         yield from _compare(context.environments[0], known_pins(context.environments[0]), context)
 
@@ -58,6 +57,19 @@ def known_pins(here: Environment) -> dict[str, str]:
             pins |= read_pins(found.extras.get(extra, ()))
     pins.pop("flatbuffers", None)  # any of them will do
     return pins
+
+
+def package_versions(project: Project | None) -> dict[str, dict[str, str | None]]:
+    """Return name -> expected and installed version, of this Python's packages, for `info`.
+
+    Expected are the pins in the project's setup/, or, where there are none, our own.
+    """
+    requirements = None if project is None else project.root / "setup" / FOLDERS[".venv"]
+    here = Environment("this Python", Path(sys.prefix), None, requirements)
+    pins = here.pins or known_pins(here)
+    return {
+        name: {"expected": pins[name], "installed": here.installed(name)} for name in sorted(pins)
+    }
 
 
 def _compare(one: Environment, pins: dict[str, str], context: DoctorContext) -> Iterator[Finding]:

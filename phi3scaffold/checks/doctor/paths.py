@@ -40,14 +40,11 @@ def problems(folder: Path, *, windows: bool, long: bool) -> Iterator[Finding]:
     where = str(folder)
     if windows and not long and len(where) + BELOW > 260:
         message = f"{len(where)} characters: files in .venv exceed the 260 that Windows takes"
-        yield Finding(
-            ID, "error", message, where=where, fix=f"a shorter path, such as C:\\p; or {LONG}"
-        )
+        yield Finding(ID, "error", message, where, f"a shorter path, such as C:\\p; or {LONG}")
     if not windows and os.pathsep in where:
         message = f"{os.pathsep!r} in the path: Python makes no virtual environment there"
         yield Finding(ID, "error", message, where=where, fix="move the project to another folder")
-    parts = [part.lower() for part in where.replace("\\", "/").split("/")]
-    for part in parts:
+    for part in where.lower().replace("\\", "/").split("/"):
         if part.startswith(SYNCHRONIZED):
             message = f"{part}: models of gigabytes are uploaded, and locked meanwhile"
             fix = "move the project out of the folder that is synchronized"

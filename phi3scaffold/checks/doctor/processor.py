@@ -27,27 +27,21 @@ def check(context: DoctorContext) -> Iterator[Finding]:
         return
     message = f"{name}: {', '.join(one for one in machine.FEATURES if one in found)}"
     if not machine.is_arm() and "AVX2" not in found:
-        yield Finding(
-            ID,
-            "warning",
-            f"{name} shows no AVX2: PyTorch and ONNX Runtime are many times slower, or do not "
-            "start",
-            fix="another machine; in a virtual machine the CPU type `host`",
-        )
-        return
-    if context.remote or context.trains_on_gpu:
-        yield Finding(ID, "ok", message)
+        what = f"{name} shows no AVX2: "
+        what += "PyTorch and ONNX Runtime are many times slower, or do not start"
+        fix = "another machine; in a virtual machine the CPU type `host`"
+        yield Finding(ID, "warning", what, fix=fix)
         return
     bfloat16 = machine.has_bfloat16()
-    if bfloat16:
+    if context.remote or context.trains_on_gpu:
+        yield Finding(ID, "ok", message)
+    elif bfloat16:
         yield Finding(ID, "ok", f"{message}: trains in bfloat16")
     elif bfloat16 is None:
         yield Finding(ID, "ok", f"{message}; the system does not say whether it has bfloat16")
     else:
-        yield Finding(
-            ID,
-            "note",
-            f"{message}; no bfloat16: training computes in float32, and its weights take twice the "
-            "memory",
-            fix="nothing has to be done; a processor with AVX512-BF16, AMX or Arm's BF16 is faster",
+        message += (
+            "; no bfloat16: training computes in float32, and its weights take twice the memory"
         )
+        fix = "nothing has to be done; a processor with AVX512-BF16, AMX or Arm's BF16 is faster"
+        yield Finding(ID, "note", message, fix=fix)

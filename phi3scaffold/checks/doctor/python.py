@@ -28,27 +28,21 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     wanted = dict(distribution().fields).get("Requires-Python", "")
     bits = struct.calcsize("P") * 8
     if bits != 64:
-        yield Finding(
-            ID,
-            "error",
-            f"This Python has {bits} bits; PyTorch and ONNX Runtime have no wheels for it",
-            where=sys.executable,
-            fix="install a Python of 64 bits, from 3.11 to 3.13",
-        )
+        what = f"This Python has {bits} bits; PyTorch and ONNX Runtime have no wheels for it"
+        fix = "install a Python of 64 bits, from 3.11 to 3.13"
+        yield Finding(ID, "error", what, sys.executable, fix)
     for one in context.environments:
         version = one.version
         if version is None:
             continue
         if version not in SpecifierSet(wanted, prereleases=True):
-            yield Finding(
-                ID,
-                "error",
-                f"Python {version} is not one that the packages are for ({wanted})",
-                where=str(one.python),
-                fix="remove that folder, then PYTHON=/path/to/python3.11 sh setup/setup.sh"
+            what = f"Python {version} is not one that the packages are for ({wanted})"
+            fix = (
+                "remove that folder, then PYTHON=/path/to/python3.11 sh setup/setup.sh"
                 if one.sites is not None or context.project
-                else "install phi3scaffold with Python 3.11, 3.12 or 3.13",
+                else "install phi3scaffold with Python 3.11, 3.12 or 3.13"
             )
+            yield Finding(ID, "error", what, str(one.python), fix)
         elif bits == 64:
             kind = platform.python_implementation()
             yield Finding(ID, "ok", f"{kind} {version}, {bits} bits", where=str(one.python))

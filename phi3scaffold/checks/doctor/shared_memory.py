@@ -28,13 +28,8 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     total = shutil.disk_usage(folder).total
     larger = "start the container with docker run --shm-size=16g"
     if not os.access(folder, os.W_OK):
-        yield Finding(
-            ID,
-            "error",
-            "It cannot be written to: worker processes cannot start",
-            where=str(folder),
-            fix="mount -o remount,rw /dev/shm, as root",
-        )
+        what = "It cannot be written to: worker processes cannot start"
+        yield Finding(ID, "error", what, str(folder), "mount -o remount,rw /dev/shm, as root")
     elif total < ENOUGH and context.trains_on_gpu and len(context.gpus) > 1:
         message = f"{binary_size(total)}, too little for {len(context.gpus)} GPUs at once"
         yield Finding(ID, "warning", message, where=str(folder), fix=larger)

@@ -25,27 +25,16 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     setup = context.folder / "setup"
     wheels = sorted(setup.glob("phi3scaffold-*.whl"))
     if not wheels:
-        yield Finding(
-            ID,
-            "error",
-            "The runtime's wheel is missing",
-            where=str(setup),
-            fix="copy it from where the project was made, or take it from git: "
-            "git checkout -- setup",
-        )
+        fix = "copy it from where the project was made, or take it from git: git checkout -- setup"
+        yield Finding(ID, "error", "The runtime's wheel is missing", str(setup), fix)
     if len(wheels) > 1:
         names = ", ".join(wheel.name for wheel in wheels)
         what = f"There are {len(wheels)} wheels of phi3scaffold: {names}"
         yield Finding(ID, "error", what, where=str(setup), fix="keep the newest alone")
     for wheel in wheels:
         if not _whole(wheel):
-            yield Finding(
-                ID,
-                "error",
-                "The runtime's wheel is damaged",
-                where=str(wheel),
-                fix="take it from git again: git checkout -- setup",
-            )
+            fix = "take it from git again: git checkout -- setup"
+            yield Finding(ID, "error", "The runtime's wheel is damaged", str(wheel), fix)
         elif len(wheels) == 1:
             yield Finding(ID, "ok", wheel.name, where=str(setup))
 

@@ -28,11 +28,9 @@ def check(context: DoctorContext) -> Iterator[Finding]:
     places: dict[Path, str] = {}
     if context.project is not None:
         project = context.project
-        mine = (
-            "take ownership, or give yourself the right to write"
-            if sys.platform == "win32"
-            else f'sudo chown -R "$(id -u):$(id -g)" "{project.root}"'
-        )
+        mine = f'sudo chown -R "$(id -u):$(id -g)" "{project.root}"'
+        if sys.platform == "win32":
+            mine = "take ownership, or give yourself the right to write"
         inside = (project.gen, project.base.parent, *project.gen.glob("*/"))
         places |= {nearest(folder): mine for folder in (project.root, *inside)}
     places.setdefault(nearest(Path(constants.HF_HUB_CACHE)), "set HF_HOME to a folder of your own")

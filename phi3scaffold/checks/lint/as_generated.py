@@ -17,7 +17,7 @@ from typing import Any
 
 from phi3scaffold.checks.lint.wheel import wheels_of
 from phi3scaffold.checks.lint_context import FileChange, LintContext
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.findings import Finding, Skip
 
 ID = "L17-as-generated"
 TEMPLATE = "phi3scaffold/template/project"
@@ -32,8 +32,7 @@ ORIGINALS = {
 
 def check(context: LintContext) -> Iterator[Finding]:
     if len(wheels_of(context)) != 1:
-        yield Finding(ID, "skipped", "there is no single wheel in setup/ to compare with (L15)")
-        return
+        raise Skip("there is no single wheel in setup/ to compare with (L15)")
     for name, original in _originals(context):
         found = context.text(name)
         if found is None:

@@ -33,7 +33,11 @@ def check(context: LintContext) -> Iterator[Finding]:
             yield from _configuration(context, name)
     for name in context.files:
         if name.endswith(".py") and not context.has_marks(name):
-            yield from _script(context, name)
+            try:
+                ast.parse(context.text(name) or "")
+            except SyntaxError as error:
+                what = f"Not valid Python: {error.msg}."
+                yield Finding(ID, "error", what, f"{name}:{error.lineno}", "correct that line")
 
 
 def _configuration(context: LintContext, name: str) -> Iterator[Finding]:
@@ -43,18 +47,5 @@ def _configuration(context: LintContext, name: str) -> Iterator[Finding]:
         yield context.finding(ID, error)
         return
     for path, line in document.places.doubles:
-        yield Finding(
-            ID,
-            "error",
-            f"{dotted(path)} stands here a second time; only the last one counts.",
-            f"{name}:{line}: {dotted(path)}",
-            "keep one of the two",
-        )
-
-
-def _script(context: LintContext, name: str) -> Iterator[Finding]:
-    try:
-        ast.parse(context.text(name) or "")
-    except SyntaxError as error:
-        what = f"Not valid Python: {error.msg}."
-        yield Finding(ID, "error", what, f"{name}:{error.lineno}", "correct that line")
+        what = f"{dotted(path)} stands here a second time; only the last one counts."
+        yield Finding(ID, "error", what, f"{name}:{line}: {dotted(path)}", "keep one of the two")

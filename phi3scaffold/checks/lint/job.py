@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.lint_context import LintContext, keys
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.findings import Finding, Skip
 from phi3scaffold.targets.registry import target_of
 
 ID = "L11-job"
@@ -22,8 +22,7 @@ def check(context: LintContext) -> Iterator[Finding]:
     project = context.project
     target = target_of(project) if project is not None else None
     if project is None or target is None or not target.files:
-        yield Finding(ID, "skipped", "the project does not run in the cloud")
-        return
+        raise Skip("the project does not run in the cloud")
     for name in target.files:
         document = context.document(name)
         if document is None:

@@ -36,9 +36,8 @@ def check(context: LintContext) -> Iterator[Finding]:
                 yield Finding(ID, "error", what, f"{name}:{_line(text, match)}", fix)
         for match in jinja.finditer(text):
             what = f"{match[0]} is the template's, and was never filled in."
-            yield Finding(
-                ID, "error", what, f"{name}:{_line(text, match)}", "write the value in its place"
-            )
+            place = f"{name}:{_line(text, match)}"
+            yield Finding(ID, "error", what, place, "write the value in its place")
 
 
 def _jinja() -> re.Pattern[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from phi3scaffold.checks.lint_context import LintContext
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import hash_file
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.findings import Finding, Skip
 
 ID = "L13-manifests"
 
@@ -24,14 +24,11 @@ ID = "L13-manifests"
 def check(context: LintContext) -> Iterator[Finding]:
     from phi3scaffold.stages.graph import STAGES
 
-    if context.project is None:
-        yield Finding(ID, "skipped", "project.yaml cannot be understood")
-        return
-    folders = sorted({stage.folder(context.project) for stage in STAGES.values()})
+    project = context.require_project()
+    folders = sorted({stage.folder(project) for stage in STAGES.values()})
     there = [folder for folder in folders if folder.is_dir() and any(folder.iterdir())]
     if not there:
-        yield Finding(ID, "skipped", "there are no results yet")
-        return
+        raise Skip("there are no results yet")
     for folder in there:
         yield from _folder(context, folder)
 

@@ -26,30 +26,20 @@ BASE = "model-cache/base"
 
 
 def check(context: LintContext) -> Iterator[Finding]:
-    if context.project is None:
-        yield Finding(ID, "skipped", "project.yaml cannot be understood")
-        return
-    yield from _known(context, context.project)
-    yield from _fetched(context, context.project)
+    project = context.require_project()
+    yield from _known(context, project)
+    yield from _fetched(context, project)
     config = context.document(OLIVE)
     path = config.get("input_model", "model_path") if config else None
     if config and path != BASE:
-        yield Finding(
-            ID,
-            "error",
-            f"Olive looks for the model in {path!r}; it is fetched to {BASE}.",
-            config.at("input_model", "model_path"),
-            f'"model_path": "{BASE}"',
-        )
+        what = f"Olive looks for the model in {path!r}; it is fetched to {BASE}."
+        fix = f'"model_path": "{BASE}"'
+        yield Finding(ID, "error", what, config.at("input_model", "model_path"), fix)
     remembered = context.answers.get("model")
-    if remembered and not _same(str(remembered), context.project):
-        yield Finding(
-            ID,
-            "note",
-            f"The answers say {remembered}, project.yaml {context.project.model_id}.",
-            f"{ANSWERS}: model",
-            f"phi3scaffold update --set model={context.project.model_id}",
-        )
+    if remembered and not _same(str(remembered), project):
+        what = f"The answers say {remembered}, project.yaml {project.model_id}."
+        fix = f"phi3scaffold update --set model={project.model_id}"
+        yield Finding(ID, "note", what, f"{ANSWERS}: model", fix)
 
 
 def _known(context: LintContext, project: Project) -> Iterator[Finding]:
@@ -69,16 +59,15 @@ def _fetched(context: LintContext, project: Project) -> Iterator[Finding]:
 
     for name in ("model.lock", f"{BASE}/model.lock"):
         lock = context.document(name)
-        locked = None if lock is None else (lock.get("id"), lock.get("revision"))
-        if lock and locked != (project.model_id, project.revision):
-            yield Finding(
-                ID,
-                "warning",
-                f"It is for {locked[0] if locked else None} at {locked[1] if locked else None}; "
-                f"project.yaml names {project.model_id} at {project.revision}.",
-                lock.at("id"),
-                "phi3scaffold model",
+        if lock is None:
+            continue
+        locked = (lock.get("id"), lock.get("revision"))
+        if locked != (project.model_id, project.revision):
+            what = (
+                f"It is for {locked[0]} at {locked[1]}; "
+                f"project.yaml names {project.model_id} at {project.revision}."
             )
+            yield Finding(ID, "warning", what, lock.at("id"), "phi3scaffold model")
             return  # the other one says the same
     try:
         base = Base.of(project).name
@@ -88,13 +77,8 @@ def _fetched(context: LintContext, project: Project) -> Iterator[Finding]:
         form = context.document(path.relative_to(context.root).as_posix())
         made_from = form.get("model") if form else None
         if form and made_from and made_from != base:
-            yield Finding(
-                ID,
-                "warning",
-                f"It was made from {made_from}; project.yaml names {base}.",
-                form.at("model"),
-                "phi3scaffold run",
-            )
+            what = f"It was made from {made_from}; project.yaml names {base}."
+            yield Finding(ID, "warning", what, form.at("model"), "phi3scaffold run")
             return
 
 

@@ -23,7 +23,7 @@ from phi3scaffold import __version__
 from phi3scaffold.checks.lint_context import OLIVE, Document, LintContext
 from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.files import write_json
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.findings import Finding, Skip
 from phi3scaffold.project.key_locations import Key
 
 ID = "L21-olive-keys"
@@ -36,21 +36,16 @@ _answers: dict[str, KeyEffects] = {}  # of this process
 
 
 def check(context: LintContext) -> Iterator[Finding]:
-    config = context.document(OLIVE)
-    if config is None:
-        yield Finding(ID, "skipped", f"{OLIVE} cannot be read")
-        return
+    config = context.require_document(OLIVE)
     if importlib.util.find_spec("olive") is None:
-        yield Finding(ID, "skipped", "Olive is not installed here: make setup")
-        return
+        raise Skip("Olive is not installed here: make setup")
     identity = _identity(config)
-    answer = (
-        _answers[identity] if identity in _answers else _read_cache(context.root / CACHE, identity)
-    )
+    answer = _answers.get(identity)
+    if answer is None:
+        answer = _read_cache(context.root / CACHE, identity)
     if answer is None:
         if context.quick:
-            yield Finding(ID, "skipped", "Olive was not asked (--quick)")
-            return
+            raise Skip("Olive was not asked (--quick)")
         context.say(f"asking Olive about {OLIVE}; this takes some seconds")
         answer = _ask(config)
         _write_cache(context.root / CACHE, identity, answer)

@@ -22,10 +22,7 @@ ID = "L08-olive-passes"
 
 
 def check(context: LintContext) -> Iterator[Finding]:
-    document = context.document(OLIVE)
-    if document is None:
-        yield Finding(ID, "skipped", f"{OLIVE} cannot be read")
-        return
+    document = context.require_document(OLIVE)
     try:
         config = load_config(context.root / OLIVE)
     except ScaffoldError as error:
@@ -62,13 +59,9 @@ def _paths(context: LintContext, config: Document) -> Iterator[Finding]:
             yield Finding(ID, "error", what, config.at(*at, "user_script"), fix)
         dataset = config.get(*at, "load_dataset_config", "dataset")
         if isinstance(dataset, str) and dataset.endswith((".yaml", ".yml")) and dataset != DATASET:
-            yield Finding(
-                ID,
-                "error",
-                f"Its rows are those of {dataset}; everything else reads {DATASET}.",
-                config.at(*at, "load_dataset_config", "dataset"),
-                f'"dataset": "{DATASET}"',
-            )
+            what = f"Its rows are those of {dataset}; everything else reads {DATASET}."
+            fix = f'"dataset": "{DATASET}"'
+            yield Finding(ID, "error", what, config.at(*at, "load_dataset_config", "dataset"), fix)
 
 
 def _leads_out(path: str) -> bool:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from phi3scaffold.checks.lint.wheel import wheels_of
 from phi3scaffold.checks.lint_context import FileChange, LintContext
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.findings import Finding, Skip
 
 ID = "L16-pins"
 # The head of each file says for which extras it was written.
@@ -36,8 +36,7 @@ class Wrong(NamedTuple):
 
 def check(context: LintContext) -> Iterator[Finding]:
     if len(wheels_of(context)) != 1:
-        yield Finding(ID, "skipped", "there is no single wheel in setup/ to compare with (L15)")
-        return
+        raise Skip("there is no single wheel in setup/ to compare with (L15)")
     for wrong in _all(context):
         place = f"{wrong.file}:{wrong.line}" if wrong.line else wrong.file
         what = f"{wrong.found} is not what the runtime is proved with: {wrong.wanted}."
@@ -112,6 +111,5 @@ def fix(context: LintContext) -> Iterator[FileChange]:
                 before = lines[wrong.line - 1]
                 lines[wrong.line - 1] = before.replace(wrong.found, wrong.wanted)
         requirements = ", ".join(wrong.wanted.partition(";")[0].strip() for wrong in wrongs)
-        yield FileChange(
-            name, "".join(f"{line}\n" for line in lines), f"the runtime's pins: {requirements}"
-        )
+        text = "".join(f"{line}\n" for line in lines)
+        yield FileChange(name, text, f"the runtime's pins: {requirements}")

@@ -22,7 +22,7 @@ from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.models.prompt import FILE, Prompt
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.findings import Finding, Skip
 
 ID = "L12-prompt"
 AGAIN = "phi3scaffold run"
@@ -33,8 +33,7 @@ UNTUNED = ("onnx-base",)  # made from the base alone
 def check(context: LintContext) -> Iterator[Finding]:
     folders = sorted(path.parent for path in context.root.glob(f"gen-model/*/{FILE}"))
     if not folders:
-        yield Finding(ID, "skipped", "there is no model yet")
-        return
+        raise Skip("there is no model yet")
     stops = _base_stops(context.root / "model-cache" / "base")
     for folder in folders:
         try:
@@ -54,13 +53,8 @@ def _as_dataset(context: LintContext, folder: Path, prompt: Prompt) -> Iterator[
     except ScaffoldError:
         return
     user = "{message}" if spec.messages else spec.user
-    pairs: dict[str, tuple[Any, Any]] = {
-        "task": (prompt.task, spec.task),
-        "user": (prompt.user, user),
-        "system": (prompt.system, spec.system),
-        "labels": (prompt.labels, spec.labels),
-    }
-    differ = [key for key, (trained, current) in pairs.items() if trained != current]
+    now = {"task": spec.task, "user": user, "system": spec.system, "labels": spec.labels}
+    differ = [key for key, current in now.items() if getattr(prompt, key) != current]
     if differ:
         what = f"It was made with another {' and '.join(differ)} than {DATASET} says now."
         yield Finding(ID, "warning", what, f"{_name(context, folder / FILE)}: {differ[0]}", AGAIN)
@@ -121,8 +115,7 @@ def _base_stops(base: Path) -> dict[int, str]:
 def _end_of_turn(base: Path, added: dict[str, int]) -> str | None:
     """Return the first control token behind an answer, as the chat template writes it.
 
-    The light sister of `runtime.data.render.end_of_turn`, without transformers; None where the
-    template cannot be rendered by Jinja alone.
+    Needs no transformers; None where the template cannot be rendered by Jinja alone.
     """
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment

@@ -48,11 +48,9 @@ def _flags(config: Document) -> Iterator[Finding]:
 
 
 def _builders(config: Document) -> Iterator[Finding]:
-    passes = config.get("passes")
-    for name, settings in passes.items() if isinstance(passes, dict) else ():
-        kind = settings.get("type") if isinstance(settings, dict) else None
-        at: Key = ("passes", str(name), "extra_options")
-        if str(kind).lower() == BUILDER and config.get(*at, "hf_remote") is None:
+    for name, settings in config.mappings("passes"):
+        at: Key = ("passes", name, "extra_options")
+        if str(settings.get("type")).lower() == BUILDER and config.get(*at, "hf_remote") is None:
             what = "Where this does not say hf_remote, ModelBuilder runs code of the model's."
             fix = '"extra_options": {"hf_remote": false}'
             yield Finding(ID, "error", what, config.at(*at), fix)

@@ -19,7 +19,7 @@ from phi3scaffold.datasets.conversations import Conversation, conversation
 from phi3scaffold.datasets.reader import read_rows
 from phi3scaffold.datasets.spec import DatasetSpec, load_spec
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.findings import Finding, Skip
 
 ID = "L07-rows"
 FIRST = 2000  # rows of a file
@@ -30,16 +30,14 @@ def check(context: LintContext) -> Iterator[Finding]:
     try:
         spec = load_spec(context.root / DATASET)
     except ScaffoldError:
-        yield Finding(ID, "skipped", "dataset.yaml cannot be understood")
-        return
+        raise Skip("dataset.yaml cannot be understood") from None
     try:
         files = spec.files
     except ScaffoldError as error:
         yield context.finding(ID, error)
         return
     if not files:
-        yield Finding(ID, "skipped", "the rows lie on the hub")
-        return
+        raise Skip("the rows lie on the hub")
     seen: set[str] = set()
     whole = len(files) <= FILES and not any(isinstance(source, str) for source in spec.train)
     for file in files[:FILES]:
@@ -51,13 +49,10 @@ def check(context: LintContext) -> Iterator[Finding]:
     unused = [label for label in spec.labels if label not in seen]
     if whole and unused:
         document = context.document(DATASET)
-        yield Finding(
-            ID,
-            "warning",
-            f"No row has the label {', nor '.join(map(repr, unused))}.",
-            document.at("labels", spec.labels.index(unused[0])) if document else DATASET,
-            "take it out, or add rows that have it: a model learns only what it sees",
-        )
+        place = document.at("labels", spec.labels.index(unused[0])) if document else DATASET
+        what = f"No row has the label {', nor '.join(map(repr, unused))}."
+        fix = "take it out, or add rows that have it: a model learns only what it sees"
+        yield Finding(ID, "warning", what, place, fix)
 
 
 def _look(file: Path, spec: DatasetSpec, seen: set[str]) -> bool:

@@ -36,6 +36,5 @@ def check(context: LintContext) -> Iterator[Finding]:
             continue
         for number, line in enumerate(text.splitlines(), 1):
             for kind in sorted(find_secrets(line)):
-                yield Finding(
-                    ID, "error", f"This looks like a secret: {kind}.", f"{name}:{number}", FIX
-                )
+                what = f"This looks like a secret: {kind}."
+                yield Finding(ID, "error", what, f"{name}:{number}", FIX)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from phi3scaffold.checks.lint_context import DATASET, Document, FileChange, LintContext
 from phi3scaffold.datasets import spec
 from phi3scaffold.evaluation.limits import LIMITS, project_limits
 from phi3scaffold.evaluation.metrics import RENAMED
+from phi3scaffold.models.model_lock import read_lock
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key, dotted
@@ -45,45 +47,35 @@ def check(context: LintContext) -> Iterator[Finding]:
             yield Finding(ID, "error", what, document.at(*path), advice)
         if name == PROJECT_FILE or not unknown:
             wrong = {document.at(*path) for path, _ in unknown}
-            yield from (one for one in _values(context, name) if one.where not in wrong)
-    yield from _lock(context)
+            yield from (one for one in _values(context, document) if one.where not in wrong)
+    yield from _read(context, lambda: read_lock(context.root / "model.lock"))
 
 
-def _values(context: LintContext, name: str) -> Iterator[Finding]:
-    readers = (_read_sections, _read_gate) if name == PROJECT_FILE else (_read_spec,)
-    for error in context.errors if name == PROJECT_FILE else ():
-        yield context.finding(ID, error)
-    for read in readers:
-        try:
-            read(context)
-        except ScaffoldError as error:
-            yield context.finding(ID, error)
-
-
-def _read_spec(context: LintContext) -> None:
-    spec.load_spec(context.root / DATASET)
-
-
-def _read_sections(context: LintContext) -> None:
-    document = context.document(PROJECT_FILE)
-    for section, (target, known) in _sections().items():
-        content = document.get(section) if document else None
-        if content is not None and not (isinstance(content, dict) and set(content) - {*known}):
-            target.check_section(content, context.root / PROJECT_FILE)
-
-
-def _read_gate(context: LintContext) -> None:
-    if context.project is not None:
-        project_limits(context.project)
-
-
-def _lock(context: LintContext) -> Iterator[Finding]:
-    from phi3scaffold.models.model_lock import read_lock
-
+def _read(context: LintContext, reader: Callable[[], object]) -> Iterator[Finding]:
+    """Yield the error with which a run's own reader refuses its file."""
     try:
-        read_lock(context.root / "model.lock")
+        reader()
     except ScaffoldError as error:
         yield context.finding(ID, error)
+
+
+def _values(context: LintContext, document: Document) -> Iterator[Finding]:
+    if document.name == DATASET:
+        yield from _read(context, lambda: spec.load_spec(context.root / DATASET))
+        return
+    for error in context.errors:
+        yield context.finding(ID, error)
+    yield from _read(context, lambda: _check_sections(document, context.root / PROJECT_FILE))
+    project = context.project
+    if project is not None:
+        yield from _read(context, lambda: project_limits(project))
+
+
+def _check_sections(document: Document, path: Path) -> None:
+    for section, (target, known) in _sections().items():
+        content = document.get(section)
+        if content is not None and not (isinstance(content, dict) and set(content) - {*known}):
+            target.check_section(content, path)
 
 
 def _unknown(document: Document) -> Iterator[tuple[Key, tuple[str, ...]]]:
@@ -132,13 +124,8 @@ def fix(context: LintContext) -> Iterator[FileChange]:
             near, number = _nearest(path, known, document), document.places.lines.get(path)
             if near is None or number is None:
                 continue
-            key = re.escape(str(path[-1]))
-            line, count = re.subn(
-                rf"""(^\s*|[{{,]\s*)(["']?){key}\2(?=\s*:)""",
-                rf"\1{near}",
-                lines[number - 1],
-                count=1,
-            )
+            pattern = rf"""(^\s*|[{{,]\s*)(["']?){re.escape(str(path[-1]))}\2(?=\s*:)"""
+            line, count = re.subn(pattern, rf"\1{near}", lines[number - 1], count=1)
             if count:
                 lines[number - 1] = line
                 renames.append(f"{dotted(path)} is now {near}")

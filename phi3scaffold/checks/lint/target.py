@@ -30,10 +30,7 @@ NOT_FOR = {CPU: ("fp16", "bf16"), DIRECTML: ("int8", "fp32")}
 
 
 def check(context: LintContext) -> Iterator[Finding]:
-    project = context.project
-    if project is None:
-        yield Finding(ID, "skipped", "project.yaml cannot be understood")
-        return
+    project = context.require_project()
     target, config = target_of(project), context.document(OLIVE)
     if config:
         yield from _accelerators(config, target)
@@ -52,9 +49,8 @@ def check(context: LintContext) -> Iterator[Finding]:
 
 def _accelerators(config: Document, target: Target) -> Iterator[Finding]:
     known = target.providers
-    systems = config.get("systems")
-    for name, system in systems.items() if isinstance(systems, dict) else ():
-        found = system.get("accelerators") if isinstance(system, dict) else None
+    for name, system in config.mappings("systems"):
+        found = system.get("accelerators")
         for index in range(len(found) if isinstance(found, list) else 0):
             at = ("systems", name, "accelerators", index)
             providers = config.get(*at, "execution_providers")
@@ -63,34 +59,25 @@ def _accelerators(config: Document, target: Target) -> Iterator[Finding]:
             for key, wanted in (("device", device), ("execution_providers", [provider])):
                 value = config.get(*at, key)
                 if value is not None and value != wanted:
-                    yield Finding(
-                        ID,
-                        "error",
-                        f"{value!r} is not for the target {target.name}.",
-                        config.at(*at, key),
-                        _fix(f'"{key}": {json.dumps(wanted)}', target),
-                    )
+                    what = f"{value!r} is not for the target {target.name}."
+                    fix = _fix(f'"{key}": {json.dumps(wanted)}', target)
+                    yield Finding(ID, "error", what, config.at(*at, key), fix)
 
 
 def _training(config: Document, target: Target) -> Iterator[Finding]:
     on_cpu = not target.uses_gpu
-    passes = config.get("passes")
-    for name, settings in passes.items() if isinstance(passes, dict) else ():
-        kind = settings.get("type") if isinstance(settings, dict) else None
-        if algorithm_of(kind) is None:
+    for name, settings in config.mappings("passes"):
+        if algorithm_of(settings.get("type")) is None:
             continue
         at = ("passes", name, "training_args", "use_cpu")
         if bool(config.get(*at)) != on_cpu:
-            what = "Training never uses a GPU" if on_cpu else "Training is kept on the CPU"
-            yield Finding(
-                ID,
-                "error",
-                f"{what} with the target {target.name}, and this says otherwise."
-                if on_cpu
-                else f"{what}, and the target is {target.name}.",
-                config.at(*at),
-                _fix('"use_cpu": true' if on_cpu else "take use_cpu out", target),
-            )
+            what = f"Training is kept on the CPU, and the target is {target.name}."
+            fix = "take use_cpu out"
+            if on_cpu:
+                what = f"Training never uses a GPU with the target {target.name}, and this says "
+                what += "otherwise."
+                fix = '"use_cpu": true'
+            yield Finding(ID, "error", what, config.at(*at), _fix(fix, target))
 
 
 def _precision(context: LintContext, config: Document, target: Target) -> Iterator[Finding]:
@@ -100,17 +87,11 @@ def _precision(context: LintContext, config: Document, target: Target) -> Iterat
         return  # L08 says so
     provider = _provider(config, target)
     if precision in NOT_FOR.get(provider, ()):
-        name = next(
-            (key for key, one in config.content["passes"].items() if one["type"] == "ModelBuilder"),
-            "build",
-        )
-        yield Finding(
-            ID,
-            "error",
-            f"ONNX Runtime does not run {precision} through {provider}.",
-            config.at("passes", name, "precision"),
-            "int4 through a quantizer before it, as fine-tuning/README.md shows",
-        )
+        builders = [key for key, one in config.mappings("passes") if one["type"] == "ModelBuilder"]
+        name = builders[0] if builders else "build"
+        what = f"ONNX Runtime does not run {precision} through {provider}."
+        fix = "int4 through a quantizer before it, as fine-tuning/README.md shows"
+        yield Finding(ID, "error", what, config.at("passes", name, "precision"), fix)
 
 
 def _provider(config: Document | None, target: Target) -> str:
@@ -127,8 +108,8 @@ def _packages(context: LintContext, project: Project, provider: str) -> Iterator
     """Check that every environment has one ONNX Runtime, and the right one."""
     target = target_of(project)
     wanted = {"inferences/requirements-onnx.txt": provider, **target.environments(project)}
-    for name, package in ((name, RUNTIMES[one]) for name, one in wanted.items()):
-        text = context.text(name)
+    for name, wanted_provider in wanted.items():
+        package, text = RUNTIMES[wanted_provider], context.text(name)
         if text is None:
             what = f"It is missing; the target {target.name} needs it."
             yield Finding(ID, "error", what, name, _fix(None, target))

@@ -21,7 +21,7 @@ from phi3scaffold.models import catalogue
 from phi3scaffold.models.families.family import Family
 from phi3scaffold.models.families.registry import DEFAULT
 from phi3scaffold.project.algorithms import algorithm_of
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.findings import Finding, Skip
 from phi3scaffold.project.key_locations import Key
 
 ID = "L10-target-modules"
@@ -32,12 +32,10 @@ def check(context: LintContext) -> Iterator[Finding]:
     config = context.document(OLIVE)
     lists = list(_module_lists(context))
     if config is None or not lists:
-        yield Finding(ID, "skipped", "the Olive config names no target modules")
-        return
+        raise Skip("the Olive config names no target modules")
     modules = _modules(context)
     if not modules:
-        yield Finding(ID, "skipped", "the model's weights are not here yet: phi3scaffold model")
-        return
+        raise Skip("the model's weights are not here yet: phi3scaffold model")
     names = sorted({module.rpartition(".")[2] for module in modules})
     for at, wanted in lists:
         for index, name in enumerate(wanted):
@@ -55,13 +53,11 @@ def check(context: LintContext) -> Iterator[Finding]:
 def _module_lists(context: LintContext) -> Iterator[tuple[Key, list[str]]]:
     """Yield each training pass's list and where it stands; a single text is a pattern."""
     config = context.document(OLIVE)
-    passes = config.get("passes") if config else None
-    for name, settings in passes.items() if isinstance(passes, dict) else ():
-        kind = str(settings.get("type")).lower() if isinstance(settings, dict) else ""
-        algorithm = algorithm_of(kind)
+    for name, settings in config.mappings("passes") if config else ():
+        algorithm = algorithm_of(str(settings.get("type")).lower())
         chosen = algorithm is not None and not algorithm.four_bit_base
         value = settings.get("target_modules") if chosen else None
-        at = ("passes", str(name), "target_modules")
+        at = ("passes", name, "target_modules")
         if isinstance(value, str) and value != "all-linear":
             yield at, [value]
         elif isinstance(value, list):

@@ -12,27 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phi3scaffold.checks.lint_context import LintContext, is_made
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.models.model_folder import PICKLES
+from phi3scaffold.project.findings import Finding, Skip
 
 ID = "L19-tracked-files"
-WEIGHTS = (
-    ".safetensors",
-    ".onnx",
-    ".onnx.data",
-    ".onnx_adapter",
-    ".bin",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".gguf",
-)
+MODELS = (".safetensors", ".onnx", ".onnx.data", ".onnx_adapter", ".gguf")
+WEIGHTS = (*MODELS, *(pattern.removeprefix("*") for pattern in PICKLES))
 LARGE = 50 << 20  # bytes; GitHub warns from here on
 
 
 def check(context: LintContext) -> Iterator[Finding]:
     if context.tracked is None:
-        yield Finding(ID, "skipped", "the project is in no git repository")
-        return
+        raise Skip("the project is in no git repository")
     for name in sorted(context.tracked):
         path = context.root / name
         fix = f"git rm --cached {name}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.targets.azureml.errors import first_line
 
 URL, NAME = "KEY_VAULT_URL", "HF_TOKEN_SECRET_NAME"
 
@@ -35,9 +36,8 @@ def take_token() -> None:
     try:
         value = SecretClient(url, DefaultAzureCredential()).get_secret(name).value
     except AzureError as error:
-        lines = str(getattr(error, "message", error)).splitlines()
         raise ScaffoldError(
-            f"Key Vault does not give out {name}: {lines[0] if lines else type(error).__name__}",
+            f"Key Vault does not give out {name}: {first_line(error)}",
             where=url,
             fix="give the compute's managed identity the role Key Vault Secrets User: "
             "az role assignment create --role 'Key Vault Secrets User' --assignee IDENTITY "

@@ -88,25 +88,16 @@ def _kind(job: dict[str, Any], project: Project) -> Problem:
             return key, f"`{key}` must be a mapping.", "lines of `key: value` below it"
     distribution = _mapping(job.get("distribution")).get("type")
     if distribution not in (None, "pytorch"):
-        return (
-            "distribution.type",
-            f"The distribution {distribution!r} is not one that this job knows.",
-            "type: pytorch",
-        )
+        what = f"The distribution {distribution!r} is not one that this job knows."
+        return "distribution.type", what, "type: pytorch"
     experiment = job.get("experiment_name")
     if experiment is not None and not NAMED.fullmatch(str(experiment)):
-        return (
-            "experiment_name",
-            f"{experiment!r} is no name that Azure ML takes.",
-            "letters, digits, dashes and underscores",
-        )
+        what = f"{experiment!r} is no name that Azure ML takes."
+        return "experiment_name", what, "letters, digits, dashes and underscores"
     results = _mapping(job.get("outputs")).get("results", False)
     if results is False:
-        return (
-            "outputs.results",
-            "The job has no output `results`, so nothing could be brought back.",
-            "results: {type: uri_folder, mode: rw_mount}",
-        )
+        what = "The job has no output `results`, so nothing could be brought back."
+        return "outputs.results", what, "results: {type: uri_folder, mode: rw_mount}"
     if _mapping(results).get("type", "uri_folder") != "uri_folder":
         return "outputs.results.type", "Results are a folder of forms.", "type: uri_folder"
     return None
@@ -121,11 +112,8 @@ def _references(job: dict[str, Any], project: Project) -> Problem:
     used = REFERENCE.findall(command)
     for name in used:
         if name not in known and not VARIABLES.fullmatch(name):
-            return (
-                "command",
-                f"It uses ${{{{{name}}}}}, which is not defined.",
-                f"define it, or use one of: {', '.join(sorted(known)) or 'none is defined'}",
-            )
+            fix = f"define it, or use one of: {', '.join(sorted(known)) or 'none is defined'}"
+            return "command", f"It uses ${{{{{name}}}}}, which is not defined.", fix
     for name in sorted(known - set(used)):
         option = f"--{name.split('.')[1]} ${{{{{name}}}}}"
         less = "" if name == "outputs.results" else f"; or take {name} out"
@@ -137,17 +125,11 @@ def _sizes(job: dict[str, Any], project: Project) -> Problem:
     resources = _mapping(job.get("resources"))
     shared = resources.get("shm_size")
     if shared is None:
-        return (
-            "resources.shm_size",
-            "The shared memory is not set; Azure ML's 2g is too little for PyTorch.",
-            "shm_size: 16g",
-        )
+        what = "The shared memory is not set; Azure ML's 2g is too little for PyTorch."
+        return "resources.shm_size", what, "shm_size: 16g"
     if not SIZE.fullmatch(str(shared)):
-        return (
-            "resources.shm_size",
-            f"{shared!r} is no size.",
-            "a whole number and one of b, k, m, g: 16g",
-        )
+        what = f"{shared!r} is no size."
+        return "resources.shm_size", what, "a whole number and one of b, k, m, g: 16g"
     for key, example in WHOLE.items():
         holder, name = key.split(".")
         value = _mapping(job.get(holder)).get(name, 1)
@@ -168,11 +150,9 @@ def _sizes(job: dict[str, Any], project: Project) -> Problem:
 def _processes(job: dict[str, Any], project: Project) -> Problem:
     count = _mapping(job.get("resources")).get("instance_count", 1)
     if isinstance(count, int) and count > 1 and not _mapping(job.get("distribution")).get("type"):
-        return (
-            "distribution",
-            f"{count} machines would each train alone: nothing tells them of each other.",
-            "distribution: {type: pytorch, process_count_per_instance: 1}, as the comment there",
-        )
+        what = f"{count} machines would each train alone: nothing tells them of each other."
+        fix = "distribution: {type: pytorch, process_count_per_instance: 1}, as the comment there"
+        return "distribution", what, fix
     return None
 
 
@@ -181,28 +161,19 @@ def _checkpoints(job: dict[str, Any], project: Project) -> Problem:
     tier = str(_mapping(job.get("queue_settings")).get("job_tier"))
     if option is None:
         if tier.lower() == "spot":
-            return (
-                "command",
-                "Spot machines are taken away, and the job saves nothing to go on from.",
-                "--checkpoints ${{outputs.checkpoints}}, and that output",
-            )
+            what = "Spot machines are taken away, and the job saves nothing to go on from."
+            return "command", what, "--checkpoints ${{outputs.checkpoints}}, and that output"
         return None
     match = REFERENCE.fullmatch(option[1])
     if match is None or not match[1].startswith("outputs."):
-        return (
-            "command",
-            "--checkpoints is not one of the job's outputs: it would go with the machine.",
-            "--checkpoints ${{outputs.checkpoints}}",
-        )
+        what = "--checkpoints is not one of the job's outputs: it would go with the machine."
+        return "command", what, "--checkpoints ${{outputs.checkpoints}}"
     name = match[1].removeprefix("outputs.")
     output = _mapping(_mapping(job.get("outputs")).get(name))
     mode = output.get("mode", "rw_mount")
     if mode != "rw_mount":
-        return (
-            f"outputs.{name}.mode",
-            f"{mode!r} writes when the job ends; what is taken away has written nothing.",
-            "mode: rw_mount",
-        )
+        what = f"{mode!r} writes when the job ends; what is taken away has written nothing."
+        return f"outputs.{name}.mode", what, "mode: rw_mount"
     return None
 
 
@@ -218,17 +189,11 @@ def _compute(job: dict[str, Any], project: Project) -> Problem:
         if compute is None:
             return "compute", "The attached cluster is missing.", "compute: azureml:NAME"
         if not instance:
-            return (
-                key,
-                "Without it Kubernetes takes its default, which has no GPU.",
-                "the name of an InstanceType of the cluster: kubectl get instancetype",
-            )
+            what = "Without it Kubernetes takes its default, which has no GPU."
+            return key, what, "the name of an InstanceType of the cluster: kubectl get instancetype"
         if needs_gpu and instance.lower() == "defaultinstancetype":
-            return (
-                key,
-                "The default instance type has no GPU.",
-                "one that has: kubectl get instancetype",
-            )
+            what = "The default instance type has no GPU."
+            return key, what, "one that has: kubectl get instancetype"
         return None
     if compute is None and not instance:
         return (
@@ -237,11 +202,8 @@ def _compute(job: dict[str, Any], project: Project) -> Problem:
             "instance_type: Standard_NC24ads_A100_v4",
         )
     if compute is None and needs_gpu and not GPU.match(str(instance)):
-        return (
-            key,
-            f"{instance} has no NVIDIA GPU.",
-            "one whose name begins with Standard_NC or Standard_ND",
-        )
+        what = f"{instance} has no NVIDIA GPU."
+        return key, what, "one whose name begins with Standard_NC or Standard_ND"
     return None
 
 
@@ -292,11 +254,8 @@ def _environment(job: dict[str, Any], project: Project) -> Problem:
     here = project.root / JOB.parent
     environment = job.get("environment")
     if not environment:
-        return (
-            "environment",
-            "The job's environment is missing.",
-            "image and conda_file: ../setup/conda.yaml, as `phi3scaffold new` wrote it",
-        )
+        fix = "image and conda_file: ../setup/conda.yaml, as `phi3scaffold new` wrote it"
+        return "environment", "The job's environment is missing.", fix
     if isinstance(environment, str):
         at_version = ASSET.fullmatch(environment) or REGISTRY.fullmatch(environment)
         if environment.startswith("azureml:") and not at_version:
@@ -306,11 +265,8 @@ def _environment(job: dict[str, Any], project: Project) -> Problem:
     if isinstance(conda, str) and not (here / conda).is_file():
         return "environment.conda_file", f"There is no {conda} here.", "../setup/conda.yaml"
     if isinstance(conda, str) and re.search(r"- -r ", (here / conda).read_text("utf-8", "replace")):
-        return (
-            "environment.conda_file",
-            "It refers to another file, which Azure ML never sees: only this one is sent.",
-            "write the packages into it",
-        )
+        what = "It refers to another file, which Azure ML never sees: only this one is sent."
+        return "environment.conda_file", what, "write the packages into it"
     return None
 
 
@@ -320,11 +276,8 @@ def _secrets(job: dict[str, Any], project: Project) -> Problem:
         if SECRET.search(str(value)) or re.fullmatch(
             r"(?i)(hf_|hugging.*)?token|.*(secret|password)", name
         ):
-            return (
-                f"environment_variables.{name}",
-                open_to_all,
-                "keep it in the workspace's Key Vault: azure.hf_token_secret of project.yaml",
-            )
+            fix = "keep it in the workspace's Key Vault: azure.hf_token_secret of project.yaml"
+            return f"environment_variables.{name}", open_to_all, fix
     for name, value in _mapping(job.get("inputs")).items():
         if SECRET.search(str(value)):
             return f"inputs.{name}", open_to_all, "a datastore keeps it: azureml://datastores/..."
@@ -340,11 +293,8 @@ def _travel(job: dict[str, Any], project: Project) -> Problem:
         return "code", "The job's code is the whole project.", "code: .."
     wheels = list((project.root / "setup").glob("phi3scaffold-*.whl"))
     if not wheels:
-        return (
-            "code",
-            "The runtime's wheel is missing from setup/.",
-            "phi3scaffold update writes it",
-        )
+        what = "The runtime's wheel is missing from setup/."
+        return "code", what, "phi3scaffold update writes it"
     if len(wheels) > 1:
         return "code", "There are several wheels of phi3scaffold in setup/.", "keep the newest"
     from pathspec import GitIgnoreSpec
@@ -354,11 +304,8 @@ def _travel(job: dict[str, Any], project: Project) -> Problem:
     excluded = GitIgnoreSpec.from_lines(lines)
     for pattern, example in NOT_UPLOADED.items():
         if not excluded.match_file(example):
-            return (
-                "code",
-                f".amlignore does not name {pattern}: it would be uploaded.",
-                f"write {pattern} into {ignore}",
-            )
+            what = f".amlignore does not name {pattern}: it would be uploaded."
+            return "code", what, f"write {pattern} into {ignore}"
     return None
 
 

@@ -79,9 +79,8 @@ class JobLog:
         if self._container is None:
             self._container = self.workspace.container(ARTIFACTS)
         with self.workspace.translated_errors():
-            files = sorted(
-                self._container.list_blobs(name_starts_with=self.prefix), key=lambda b: b.name
-            )
+            blobs = self._container.list_blobs(name_starts_with=self.prefix)
+            files = sorted(blobs, key=lambda blob: blob.name)
             if not files:
                 return
             if files[0].size < self._read:  # a job that was started again begins a new file
@@ -100,6 +99,4 @@ class JobLog:
 
 def job_page(record: JobRecord) -> str:
     """Return the address of the job's page."""
-    scope = f"/subscriptions/{record.subscription_id}/resourceGroups/{record.resource_group}"
-    place = f"{scope}/providers/Microsoft.MachineLearningServices/workspaces/{record.workspace}"
-    return f"https://ml.azure.com/runs/{record.name}?wsid={place}"
+    return f"https://ml.azure.com/runs/{record.name}?wsid={record.settings.path}"

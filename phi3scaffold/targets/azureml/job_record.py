@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from phi3scaffold.pipeline.hashing import StatCache, digest
 from phi3scaffold.project.files import write_json
 from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings
 
 FILE = ".job.json"
 # What a job is made of; a change in any of it makes a new job.
@@ -21,11 +21,9 @@ class JobRecord:
     """One submitted job.
 
     Attributes:
-        name: its name in the workspace.
         fingerprint: of the project when it was submitted.
-        subscription_id, resource_group, workspace: where it is.
         datastore, path: where its output `results` lies.
-        state: as last seen; ENDED states are final.
+        state: as last seen.
     """
 
     name: str
@@ -36,6 +34,11 @@ class JobRecord:
     datastore: str
     path: str
     state: str = "NotStarted"
+
+    @property
+    def settings(self) -> WorkspaceSettings:
+        """The workspace that it is in."""
+        return WorkspaceSettings(self.subscription_id, self.resource_group, self.workspace)
 
     def save(self, project: Project) -> None:
         """Write it whole or not at all."""
@@ -61,6 +64,6 @@ def fingerprint(project: Project) -> str:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             counts = file.is_file() and file.suffix not in EXCLUDED
             if counts and "__pycache__" not in file.parts:
-                found[file.relative_to(project.root).as_posix()] = cache.sha256(Path(file))
+                found[file.relative_to(project.root).as_posix()] = cache.sha256(file)
     cache.save()
     return digest(found)

@@ -28,23 +28,15 @@ def run_job(project: Project, rows: Path | None, model: Path | None, results: Pa
     """Run the whole pipeline; what it makes appears below `results`, form by form.
 
     What an earlier try has brought there already, before its machine was taken away, is taken back.
-    Of several ranks the first does all that; the others only help it to train.
-
-    Args:
-        project: the snapshot's.
-        rows: the folder or file of rows that the job was given, or None for the snapshot's own.
-        model: the base model's folder that the job was given, or None for project.yaml's.
-        results: the job's output folder.
-
-    Raises:
-        ScaffoldError: as the pipeline's; the log is handed over first.
+    Of several ranks the first does all that; the others only help it to train. Raises ScaffoldError
+    as the pipeline does; the log is handed over first.
     """
     from phi3scaffold.pipeline.logs import log_file
     from phi3scaffold.pipeline.runner import run_pipeline
     from phi3scaffold.reporting.tracking import track_run
     from phi3scaffold.stages.graph import STAGES, up_to
     from phi3scaffold.targets.azureml.hub_token import take_token
-    from phi3scaffold.targets.local.cuda import check_cuda
+    from phi3scaffold.targets.local.target import check_cuda
 
     rank = ranks.here()
 

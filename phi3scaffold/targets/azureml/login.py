@@ -6,11 +6,12 @@ azure-identity finds the login here as it does for a job.
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.targets.azureml.errors import AzureRefusal, AzureUnreachable
+from phi3scaffold.targets.azureml.errors import AzureRefusal, AzureUnreachable, first_line
 
 MANAGEMENT = "https://management.azure.com"
 VAULT = "https://vault.azure.net"
@@ -26,11 +27,7 @@ class AzureLogin:
         self._tokens: dict[str, str | ScaffoldError] = {}
 
     def token(self, resource: str) -> str:
-        """Return an access token for a resource such as `MANAGEMENT`.
-
-        Raises:
-            ScaffoldError: nobody is logged in, or Azure does not accept the login.
-        """
+        """Return an access token for a resource. Raises ScaffoldError: nobody is logged in."""
         with self._lock:
             if resource not in self._tokens:
                 try:
@@ -43,8 +40,6 @@ class AzureLogin:
         return found
 
     def _ask(self, resource: str) -> str:
-        import logging
-
         from azure.core.exceptions import AzureError
         from azure.identity import CredentialUnavailableError, DefaultAzureCredential
 
@@ -66,7 +61,7 @@ class AzureLogin:
         try:
             answer = requests.get(url, query, headers=headers, timeout=SECONDS)
         except requests.RequestException as error:
-            raise _unreachable(_first_line(error), url) from None
+            raise _unreachable(first_line(error), url) from None
         try:
             content = answer.json()
         except ValueError:
@@ -75,7 +70,7 @@ class AzureLogin:
         if not answer.ok:
             details = content.get("error")
             message = details.get("message") if isinstance(details, dict) else None
-            raise AzureRefusal(answer.status_code, _first_line(message or answer.reason), url)
+            raise AzureRefusal(answer.status_code, first_line(message or answer.reason), url)
         return content
 
 
@@ -94,7 +89,3 @@ def _why(message: str) -> ScaffoldError:
 def _unreachable(what: str, where: str) -> AzureUnreachable:
     fix = "look at the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE)"
     return AzureUnreachable(f"No answer: {what}", where=where, fix=fix, exit_code=FAILED_RUN)
-
-
-def _first_line(text: object) -> str:
-    return (str(text).strip() or type(text).__name__).splitlines()[0]

@@ -9,6 +9,7 @@ from typing import Any
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Skip
 from phi3scaffold.project.settings import Project
+from phi3scaffold.targets.azureml.login import MANAGEMENT
 from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings, read_settings
 from phi3scaffold.targets.doctor_context import DoctorContext
 
@@ -22,23 +23,12 @@ def project_of(context: DoctorContext) -> Project:
     return context.project
 
 
-def settings_of(project: Project) -> WorkspaceSettings:
+def settings_of(context: DoctorContext) -> WorkspaceSettings:
     """Return which workspace it is. Raises Skip where that is not known: azure-settings says so."""
     try:
-        return read_settings(project)
+        return read_settings(project_of(context))
     except ScaffoldError:
         raise Skip("the workspace is not known") from None
-
-
-def group_of(settings: WorkspaceSettings) -> str:
-    """Return the resource group, as Resource Manager writes it."""
-    return f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
-
-
-def workspace_of(settings: WorkspaceSettings) -> str:
-    """Return the workspace, as Resource Manager writes it."""
-    kind = "Microsoft.MachineLearningServices/workspaces"
-    return f"{group_of(settings)}/providers/{kind}/{settings.workspace}"
 
 
 def get(context: DoctorContext, path: str, version: str, **query: str) -> dict[str, Any]:
@@ -50,8 +40,6 @@ def get(context: DoctorContext, path: str, version: str, **query: str) -> dict[s
         AzureUnreachable: it does not.
     """
     require_sdk(context)
-    from phi3scaffold.targets.azureml.login import MANAGEMENT
-
     try:
         context.login.token(MANAGEMENT)
     except ScaffoldError:
@@ -63,11 +51,8 @@ def require_sdk(context: DoctorContext) -> None:
     """Skip where this Python cannot ask Azure: azure-sdk, or environment, says why."""
     if importlib.util.find_spec("azure") is None or not importlib.util.find_spec("azure.identity"):
         other = any(one.installed("azure-identity") for one in context.environments)
-        raise Skip(
-            "this Python has no Azure SDK; the project's has"
-            if other
-            else "Azure's SDK is not installed"
-        )
+        elsewhere = "this Python has no Azure SDK; the project's has"
+        raise Skip(elsewhere if other else "Azure's SDK is not installed")
 
 
 def command_line() -> str:

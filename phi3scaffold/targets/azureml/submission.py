@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from phi3scaffold.models.model_lock import local_folder, pin
@@ -21,20 +21,13 @@ from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
 from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings, read_settings
 
 
-@dataclass(frozen=True)
-class JobRequest:
-    """What is about to be sent: the job file, `changes` (dotted key -> value) set in it."""
+def request_for(project: Project, settings: WorkspaceSettings) -> tuple[JobRecord, dict[str, Any]]:
+    """Check the project and name the job; return it, and dotted key -> value to set in its file.
 
-    record: JobRecord
-    changes: dict[str, Any]
-
-
-def request_for(project: Project, settings: WorkspaceSettings) -> JobRequest:
-    """Check the project and name the job. Nothing is sent; the hub may be asked for a commit, and
-    the workspace for its Key Vault.
+    Nothing is sent; the hub may be asked for a commit, and the workspace for its Key Vault.
 
     Raises:
-        ScaffoldError: see `checks.read_job`; the model cannot be resolved, or would not travel.
+        ScaffoldError: as `read_job`; the model cannot be resolved, or would not travel.
     """
     job = job_checks.read_job(project)
     path = project.root / job_checks.JOB
@@ -80,34 +73,24 @@ def request_for(project: Project, settings: WorkspaceSettings) -> JobRequest:
         vault = settings.key_vault or Workspace(settings).vault()
         changes[f"environment_variables.{hub_token.URL}"] = f"https://{vault}.vault.azure.net"
         changes[f"environment_variables.{hub_token.NAME}"] = settings.hf_token_secret
-    return JobRequest(record, {"display_name": job.get("display_name") or name, **changes})
+    return record, {"display_name": job.get("display_name") or name, **changes}
 
 
 def dry_run(project: Project) -> dict[str, Any]:
     """Return the exact request, and what would be uploaded with it."""
-    request = request_for(project, read_settings(project))
-    record = request.record
-    scope = f"subscriptions/{record.subscription_id}/resourceGroups/{record.resource_group}"
-    place = f"Microsoft.MachineLearningServices/workspaces/{record.workspace}/jobs/{record.name}"
+    record, changes = request_for(project, read_settings(project))
     return {
         "method": "PUT",
-        "url": f"https://management.azure.com/{scope}/providers/{place}",
-        "body": workspace.request(project.root / job_checks.JOB, request.changes),
+        "url": f"https://management.azure.com{record.settings.path}/jobs/{record.name}",
+        "body": workspace.request(project.root / job_checks.JOB, changes),
         "snapshot": workspace.snapshot(project.root),
     }
-
-
-def connect(record: JobRecord) -> Workspace:
-    """Connect to the workspace of a job."""
-    return Workspace(
-        WorkspaceSettings(record.subscription_id, record.resource_group, record.workspace)
-    )
 
 
 def find_job(project: Project) -> tuple[Workspace, JobRecord]:
     """Return the project's job and its workspace. Raises ScaffoldError where there is none."""
     record = current_job(project)
-    return connect(record), record
+    return Workspace(record.settings), record
 
 
 def current_job(project: Project) -> JobRecord:
@@ -125,16 +108,12 @@ def current_job(project: Project) -> JobRecord:
 def submit(project: Project, emit: Emit, *, again: bool = False) -> JobRecord:
     """Return the job for the project as it is: the one that runs or has completed, else a new one.
 
-    Args:
-        again: a new one in any case.
-
-    Raises:
-        ScaffoldError: see `request_for`; what Azure refuses.
+    With `again`, a new one in any case. Raises ScaffoldError as `request_for`.
     """
     record = read_record(project)
     if record is not None and not again:
         if record.state != "Completed":
-            seen = connect(record).state(record.name) or ""
+            seen = Workspace(record.settings).state(record.name) or ""
             record = replace(record, state=seen)
             if seen:
                 record.save(project)
@@ -148,12 +127,12 @@ def submit(project: Project, emit: Emit, *, again: bool = False) -> JobRecord:
         if same and record.state == "Completed":
             return record
     settings = read_settings(project)
-    request = request_for(project, settings)
-    request.record.save(project)  # before it is sent: a lost answer does not lose the job
+    record, changes = request_for(project, settings)
+    record.save(project)  # before it is sent: a lost answer does not lose the job
     _note(emit, f"uploading the project and its rows to the workspace {settings.workspace}")
-    Workspace(settings).submit(project.root / job_checks.JOB, request.changes)
-    _note(emit, f"submitted the job {request.record.name}")
-    return request.record
+    Workspace(settings).submit(project.root / job_checks.JOB, changes)
+    _note(emit, f"submitted the job {record.name}")
+    return record
 
 
 def complete(project: Project, record: JobRecord, emit: Emit) -> None:
@@ -167,7 +146,7 @@ def complete(project: Project, record: JobRecord, emit: Emit) -> None:
     if record.state == "Completed" and is_complete(project, forms):
         _note(emit, f"up to date: the job {record.name} has been brought back")
         return
-    there = connect(record)
+    there = Workspace(record.settings)
     outcome = follow(there, record, emit)
     record = replace(record, state=outcome.state)
     record.save(project)

@@ -50,36 +50,28 @@ class AzureML(RemoteTarget):
                 yield problem
 
     def check_section(self, content: Any, path: Path) -> None:
-        """Refuse what ``azure:`` cannot hold."""
         workspace_settings.check_own(content, path)
 
     def login(self) -> AzureLogin:
-        """Return the login that azure-identity finds."""
         return AzureLogin()
 
     def dry_run(self, project: Project) -> dict[str, Any]:
-        """Return the exact request, and what would be uploaded with it."""
         return submission.dry_run(project)
 
     def submit(self, project: Project, emit: Emit, *, again: bool = False) -> str:
-        """Submit the project as it is, or attach to its job; return the job's name."""
         return submission.submit(project, emit, again=again).name
 
     def complete(self, project: Project, emit: Emit) -> None:
-        """Follow the job to its end and fetch its results."""
         submission.complete(project, submission.current_job(project), emit)
 
     def status(self, project: Project) -> JobStatus:
-        """Return how the project's job is."""
         workspace, record = submission.find_job(project)
         return JobStatus(record.name, workspace.state(record.name) or "", job_log.job_page(record))
 
     def log(self, project: Project) -> Iterator[str]:
-        """Yield the lines that the job has written so far."""
         yield from job_log.JobLog(*submission.find_job(project)).lines(ended=True)
 
     def follow(self, project: Project, emit: Emit) -> None:
-        """Emit the events of the job to its end."""
         workspace, record = submission.find_job(project)
         outcome = job_log.follow(workspace, record, emit)
         failure = outcome.failure(record.name, job_log.job_page(record))
@@ -87,7 +79,6 @@ class AzureML(RemoteTarget):
             raise failure
 
     def cancel(self, project: Project) -> str:
-        """Stop the job; return its name."""
         workspace, record = submission.find_job(project)
         workspace.cancel(record.name)
         return record.name
@@ -99,11 +90,9 @@ class AzureML(RemoteTarget):
         return workspace_settings.forms_to_fetch(project)
 
     def fetch(self, project: Project, forms: Sequence[str], emit: Emit) -> list[str]:
-        """Fetch `forms` and the reports; return the forms that the job has not made (yet)."""
         return fetch(*submission.find_job(project), project, forms, emit)
 
     def run(self, project: Project, rows: Path | None, model: Path | None, results: Path) -> None:
-        """Run the pipeline inside the job."""
         run_job(project, rows, model, results)
 
 

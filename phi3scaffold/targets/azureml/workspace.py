@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.targets.azureml.errors import AzureUnreachable
+from phi3scaffold.targets.azureml.errors import AzureUnreachable, first_line
 from phi3scaffold.targets.azureml.job_checks import place
 from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings
 
@@ -29,16 +29,14 @@ RETRIES = {"retry_total": 4, "initial_backoff": 1, "increment_base": 2}
 
 
 class Workspace:
-    """One workspace, and the login that is found by DefaultAzureCredential.
+    """One workspace, and the login that DefaultAzureCredential finds.
 
-    Raises:
-        ScaffoldError: the SDK is not installed. Every method raises ScaffoldError for what Azure
-            refuses, and `AzureUnreachable` for what may pass.
+    Every method raises ScaffoldError for what Azure refuses, `AzureUnreachable` for what may pass.
     """
 
     def __init__(self, settings: WorkspaceSettings) -> None:
         self.settings = settings
-        with _translated_errors(settings):
+        with self.translated_errors():
             _quiet()
             from azure.ai.ml import MLClient
             from azure.identity import DefaultAzureCredential
@@ -57,14 +55,14 @@ class Workspace:
         """Upload what the job file names and create the job."""
         job = load(path, changes)
         # The SDK ends each upload with blank lines, whatever show_progress says.
-        with _translated_errors(self.settings), contextlib.redirect_stderr(io.StringIO()):
+        with self.translated_errors(), contextlib.redirect_stderr(io.StringIO()):
             self.client.jobs.create_or_update(job)
 
     def state(self, name: str) -> str | None:
         """Return the job's status, such as ``Running``; None where there is no such job."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with _translated_errors(self.settings):
+        with self.translated_errors():
             try:
                 status = self.client.jobs.get(name).status
             except ResourceNotFoundError:
@@ -73,28 +71,26 @@ class Workspace:
 
     def vault(self) -> str:
         """Return the name of the workspace's own Key Vault."""
-        with _translated_errors(self.settings):
+        with self.translated_errors():
             found = self.client.workspaces.get(self.settings.workspace).key_vault
         return str(found).rstrip("/").rsplit("/", 1)[-1]
 
     def cancel(self, name: str) -> None:
-        with _translated_errors(self.settings):
+        with self.translated_errors():
             self.client.jobs.begin_cancel(name)
 
     def container(self, datastore: str) -> Any:
         """Return a client of the datastore's container: by its key or SAS, else by the login."""
         from azure.storage.blob import ContainerClient
 
-        with _translated_errors(self.settings):
+        with self.translated_errors():
             store = self.client.datastores.get(datastore, include_secrets=True)
             credentials = store.credentials
-            secret = getattr(credentials, "account_key", None) or getattr(
-                credentials, "sas_token", None
-            )
+            secrets = (getattr(credentials, name, None) for name in ("account_key", "sas_token"))
             return ContainerClient(
                 f"{store.protocol or 'https'}://{store.account_name}.blob.{store.endpoint}",
                 store.container_name,
-                credential=secret or self.credential,
+                credential=next(filter(None, secrets), self.credential),
                 max_single_get_size=PIECE,
                 max_chunk_get_size=PIECE,
                 **RETRIES,
@@ -103,16 +99,52 @@ class Workspace:
     @contextlib.contextmanager
     def translated_errors(self) -> Iterator[None]:
         """Turn what clients of `container` raise into our errors."""
-        with _translated_errors(self.settings):
+        try:
+            from azure.core import exceptions as azure
+        except ImportError:
+            raise _not_installed() from None
+        try:
             yield
+        except (azure.ServiceRequestError, azure.ServiceResponseError) as error:
+            raise self._silence(error) from error
+        except azure.ClientAuthenticationError as error:
+            raise ScaffoldError(
+                f"Azure does not accept the login: {first_line(error)}",
+                where=f"workspace {self.settings.workspace}",
+                fix="az login; or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of a "
+                "service principal",
+            ) from error
+        except azure.HttpResponseError as error:
+            if (error.status_code or 0) < 400:  # an answer that broke off in the middle
+                raise self._silence(error) from error
+            raise self._refusal(error) from error
+
+    def _silence(self, error: Exception) -> AzureUnreachable:
+        return AzureUnreachable(
+            f"Azure does not answer: {first_line(error)}",
+            where=self.settings.workspace,
+            fix="look at the network (HTTPS_PROXY), then do the same again: it goes on",
+            exit_code=FAILED_RUN,
+        )
+
+    def _refusal(self, error: Any) -> ScaffoldError:
+        settings, status = self.settings, error.status_code or 0
+        what = f"Azure answered {status}: {first_line(error)}"
+        where = f"workspace {settings.workspace} in {settings.resource_group}"
+        if status == 429 or status >= 500:
+            fix = "do the same again: it goes on"
+            return AzureUnreachable(what, where=where, fix=fix, exit_code=FAILED_RUN)
+        fixes = {
+            403: f"a role that may: az role assignment create --role 'AzureML Data Scientist' "
+            f"--assignee YOU --scope {settings.group_path}",
+            404: "look at subscription, resource group, workspace and compute: az ml workspace "
+            "list",
+        }
+        return ScaffoldError(what, where=where, fix=fixes.get(status, "--debug shows all of it"))
 
 
 def load(path: Path, changes: dict[str, Any]) -> Any:
-    """Load the job file as the SDK reads it, some keys (dotted) set.
-
-    Raises:
-        ScaffoldError: the SDK's schema refuses it.
-    """
+    """Load the job file as the SDK reads it, some keys (dotted) set. Raises ScaffoldError."""
     try:
         _quiet()
         from azure.ai.ml import load_job
@@ -146,7 +178,7 @@ def _refused_key(error: Exception) -> tuple[str, str]:
             found = found[step]
         return ".".join(keys), found.strip().splitlines()[0]
     except (ValueError, LookupError, TypeError, StopIteration):
-        return "", _first_line(error)
+        return "", first_line(error)
 
 
 def request(path: Path, changes: dict[str, Any]) -> dict[str, Any]:
@@ -175,55 +207,6 @@ def snapshot(root: Path) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-@contextlib.contextmanager
-def _translated_errors(settings: WorkspaceSettings) -> Iterator[None]:
-    try:
-        from azure.core import exceptions as azure
-    except ImportError:
-        raise _not_installed() from None
-    try:
-        yield
-    except (azure.ServiceRequestError, azure.ServiceResponseError) as error:
-        raise _silence(error, settings) from error
-    except azure.ClientAuthenticationError as error:
-        raise ScaffoldError(
-            f"Azure does not accept the login: {_first_line(error)}",
-            where=f"workspace {settings.workspace}",
-            fix="az login; or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of a "
-            "service principal",
-        ) from error
-    except azure.HttpResponseError as error:
-        if (error.status_code or 0) < 400:  # an answer that broke off in the middle
-            raise _silence(error, settings) from error
-        raise _refusal(error, settings) from error
-
-
-def _silence(error: Exception, settings: WorkspaceSettings) -> AzureUnreachable:
-    return AzureUnreachable(
-        f"Azure does not answer: {_first_line(error)}",
-        where=settings.workspace,
-        fix="look at the network (HTTPS_PROXY), then do the same again: it goes on",
-        exit_code=FAILED_RUN,
-    )
-
-
-def _refusal(error: Any, settings: WorkspaceSettings) -> ScaffoldError:
-    status = error.status_code or 0
-    what = f"Azure answered {status}: {_first_line(error)}"
-    where = f"workspace {settings.workspace} in {settings.resource_group}"
-    if status == 429 or status >= 500:
-        return AzureUnreachable(
-            what, where=where, fix="do the same again: it goes on", exit_code=FAILED_RUN
-        )
-    fixes = {
-        403: f"a role that may: az role assignment create --role 'AzureML Data Scientist' "
-        f"--assignee YOU --scope /subscriptions/{settings.subscription_id}/resourceGroups/"
-        f"{settings.resource_group}",
-        404: "look at subscription, resource group, workspace and compute: az ml workspace list",
-    }
-    return ScaffoldError(what, where=where, fix=fixes.get(status, "--debug shows all of it"))
-
-
 def _not_installed() -> ScaffoldError:
     return ScaffoldError(
         "Azure's SDK is not installed here.", fix="make setup; or: pip install 'phi3scaffold[aml]'"
@@ -238,11 +221,6 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", module="azure")
     import azure.ai.ml  # noqa: F401
 
-    for name in ("azure", "azure.ai.ml", "azure.identity", "msrest"):
+    experimental = "azure.ai.ml._utils._experimental"
+    for name in ("azure", "azure.ai.ml", "azure.identity", "msrest", experimental):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.CRITICAL)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
-    return next((line for line in lines if line), type(error).__name__)

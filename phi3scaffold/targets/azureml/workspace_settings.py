@@ -30,10 +30,8 @@ CONFIG = Path(".azureml") / "config.json"
 class WorkspaceSettings:
     """A workspace, and what to bring back from it.
 
-    Attributes:
-        fetch: some of `FORMS`.
-        hf_token_secret: the name of the secret in Key Vault that holds the hub's token, or None.
-        key_vault: the vault's name; None for the workspace's own.
+    `hf_token_secret` names the secret of Key Vault that holds the hub's token. Without `key_vault`
+    it lies in the workspace's own.
     """
 
     subscription_id: str
@@ -42,6 +40,17 @@ class WorkspaceSettings:
     fetch: tuple[str, ...] = ("adapter", "onnx")
     hf_token_secret: str | None = None
     key_vault: str | None = None
+
+    @property
+    def group_path(self) -> str:
+        """The resource group, as Resource Manager writes it."""
+        return f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+
+    @property
+    def path(self) -> str:
+        """The workspace, as Resource Manager writes it."""
+        kind = "Microsoft.MachineLearningServices/workspaces"
+        return f"{self.group_path}/providers/{kind}/{self.workspace}"
 
 
 def read_settings(project: Project) -> WorkspaceSettings:
@@ -78,11 +87,7 @@ def forms_to_fetch(project: Project) -> tuple[str, ...]:
 
 
 def found_where(project: Project, own: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return setting -> (its value, where it was found), of those that are set anywhere.
-
-    Args:
-        project: the project.
-        own: ``azure:`` of its project.yaml.
+    """Return setting -> (its value, where it was found); `own` is ``azure:`` of project.yaml.
 
     Raises:
         ScaffoldError: .azureml/config.json cannot be understood.
@@ -120,19 +125,14 @@ def check_own(own: Any, path: Path) -> tuple[str, ...]:
             fix=f"known keys: {', '.join((*SOURCES, *OTHERS))}; secrets have no place here",
         )
     for key in ("hf_token_secret", "key_vault"):
-        _refuse_no_name(own, key, path)
+        value = own.get(key)  # anything but a name as Key Vault has them could be the secret itself
+        if value is not None and not (isinstance(value, str) and NAME.fullmatch(value)):
+            raise ScaffoldError(
+                "It is no name that Key Vault has.",
+                where=f"{path}: azure.{key}",
+                fix="the name, not the value: letters, digits and dashes, such as hf-token",
+            )
     return forms(own.get("fetch", ["adapter", "onnx"]), f"{path}: azure.fetch")
-
-
-def _refuse_no_name(own: dict[str, Any], key: str, path: Path) -> None:
-    """Refuse anything but a name as Key Vault has them; it could be the secret itself."""
-    value = own.get(key)
-    if value is not None and not (isinstance(value, str) and NAME.fullmatch(value)):
-        raise ScaffoldError(
-            "It is no name that Key Vault has.",
-            where=f"{path}: azure.{key}",
-            fix="the name, not the value: letters, digits and dashes, such as hf-token",
-        )
 
 
 def forms(names: Any, where: str) -> tuple[str, ...]:

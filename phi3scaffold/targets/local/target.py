@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import PROJECT_FILE
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.base import CUDA, DIRECTML, Target
-from phi3scaffold.targets.local.cuda import check_cuda
 
 
 class Cpu(Target):
@@ -26,7 +26,6 @@ class Cuda(Target):
     notice = ("It needs an NVIDIA GPU and its driver; `phi3scaffold doctor` says what is missing.",)
 
     def check(self, project: Project, verb: str) -> None:
-        """Refuse to begin without a CUDA device."""
         check_cuda(project, f"phi3scaffold {verb} --local")
 
 
@@ -39,7 +38,6 @@ class DirectMl(Target):
     notice = ("Training and building use the CPU, never DirectML; answering does, on Windows.",)
 
     def check(self, project: Project, verb: str) -> None:
-        """Refuse what DirectML never can."""
         for error in self.problems(project):
             fix = f"{error.fix}; or phi3scaffold {verb} --local"
             raise ScaffoldError(error.what, where=error.where, fix=fix)
@@ -54,5 +52,28 @@ class DirectMl(Target):
             )
 
     def environments(self, project: Project) -> dict[str, str]:
-        """Return its two environments."""
         return {**super().environments(project), "setup/requirements-infer.txt": DIRECTML}
+
+
+def check_cuda(project: Project, local: str) -> None:
+    """Refuse to go on without a CUDA device.
+
+    Args:
+        local: the command that runs the same on the CPU.
+
+    Raises:
+        ScaffoldError: PyTorch is missing, was built for the CPU, or sees no device.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise ScaffoldError("PyTorch is not installed here.", where=project.root, fix="make setup")
+    import torch
+
+    if not torch.cuda.is_available():
+        for_cpu = torch.version.cuda is None
+        why = "PyTorch was installed for the CPU" if for_cpu else "the driver shows none"
+        raise ScaffoldError(
+            f"This project is for CUDA, and no CUDA device can be used here: {why}.",
+            where=f"{project.root / PROJECT_FILE}: target",
+            fix="run it on a machine with an NVIDIA GPU (what this one lacks: phi3scaffold doctor "
+            f"--only gpu), or here on the CPU: {local}",
+        )

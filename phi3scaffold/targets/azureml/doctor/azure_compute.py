@@ -19,13 +19,7 @@ from phi3scaffold.project.findings import Finding, Skip
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml.errors import AzureRefusal, AzureUnreachable
 from phi3scaffold.targets.azureml.job_checks import GPU, JOB, read_job
-from phi3scaffold.targets.azureml.resource_manager import (
-    ML,
-    get,
-    project_of,
-    settings_of,
-    workspace_of,
-)
+from phi3scaffold.targets.azureml.resource_manager import ML, get, project_of, settings_of
 from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings
 from phi3scaffold.targets.doctor_context import DoctorContext
 
@@ -36,7 +30,7 @@ KINDS = {"aml": ("AmlCompute", "ComputeInstance"), "arc": ("Kubernetes",)}
 
 def check(context: DoctorContext) -> Iterator[Finding]:
     project = project_of(context)
-    job, settings = job_of(project), settings_of(project)
+    job, settings = job_of(project), settings_of(context)
     if not job.get("compute"):
         message = f"serverless: {job['resources']['instance_type']}"
         yield Finding(ID, "ok", message, where=f"{project.root / JOB}: resources.instance_type")
@@ -79,7 +73,7 @@ def compute_of(
     context: DoctorContext, settings: WorkspaceSettings, job: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the compute's document. Raises as `get` does."""
-    found = get(context, f"{workspace_of(settings)}/computes/{name_of(job)}", ML)
+    found = get(context, f"{settings.path}/computes/{name_of(job)}", ML)
     found.setdefault("properties", {})
     return found
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding, from_error
+from phi3scaffold.targets.azureml.errors import AzureUnreachable
+from phi3scaffold.targets.azureml.login import MANAGEMENT
 from phi3scaffold.targets.azureml.resource_manager import command_line, require_sdk
 from phi3scaffold.targets.doctor_context import DoctorContext
 
@@ -21,9 +23,6 @@ NETWORK_SECONDS = 15  # `az` alone takes some of them
 
 def check(context: DoctorContext) -> Iterator[Finding]:
     require_sdk(context)
-    from phi3scaffold.targets.azureml.errors import AzureUnreachable
-    from phi3scaffold.targets.azureml.login import MANAGEMENT
-
     try:
         context.login.token(MANAGEMENT)
     except AzureUnreachable as error:

@@ -19,9 +19,7 @@ from phi3scaffold.targets.azureml.resource_manager import (
     AUTHORIZATION,
     command_line,
     get,
-    project_of,
     settings_of,
-    workspace_of,
 )
 from phi3scaffold.targets.doctor_context import DoctorContext
 
@@ -37,8 +35,7 @@ NEEDED = (
 
 
 def check(context: DoctorContext) -> Iterator[Finding]:
-    project = project_of(context)
-    scope = workspace_of(settings_of(project))
+    scope = settings_of(context).path
     fix = (
         f"{command_line()}az role assignment create --role 'AzureML Data Scientist' "
         f"--assignee $(az ad signed-in-user show --query id -o tsv) --scope {scope}"

@@ -24,7 +24,6 @@ from phi3scaffold.targets.azureml.resource_manager import (
     get,
     project_of,
     settings_of,
-    workspace_of,
 )
 from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings
 from phi3scaffold.targets.doctor_context import DoctorContext
@@ -42,7 +41,7 @@ READERS = {  # roles that may read a secret's value, by Azure's own ids
 
 def check(context: DoctorContext) -> Iterator[Finding]:
     project = project_of(context)
-    settings = settings_of(project)
+    settings = settings_of(context)
     if settings.hf_token_secret is None:
         return
     own = _own_vault(context, settings)
@@ -55,7 +54,7 @@ def check(context: DoctorContext) -> Iterator[Finding]:
 def _own_vault(context: DoctorContext, settings: WorkspaceSettings) -> str:
     """Return the workspace's own vault, as Resource Manager writes it."""
     try:
-        found = get(context, workspace_of(settings), ML)
+        found = get(context, settings.path, ML)
     except (AzureRefusal, AzureUnreachable):
         raise Skip("the workspace cannot be seen") from None
     return str((found.get("properties") or {}).get("keyVault") or "").rstrip("/")
@@ -76,15 +75,12 @@ def _secret(context: DoctorContext, vault: str, secret: str) -> Iterator[Finding
             yield Finding(ID, "error", f"{vault} has no secret {secret}", where, fix)
         else:
             message = f"You may not see whether {vault} has the secret {secret} ({error.status})"
-            yield Finding(
-                ID,
-                "note",
-                message,
-                where,
+            fix = (
                 "az role assignment create --role 'Key Vault Reader' --assignee "
                 f"$(az ad signed-in-user show --query id -o tsv) --scope $(az keyvault show "
-                f"--name {vault} --query id -o tsv)",
+                f"--name {vault} --query id -o tsv)"
             )
+            yield Finding(ID, "note", message, where, fix)
     except ScaffoldError as error:
         raise Skip(error.what) from None
     else:
@@ -114,17 +110,14 @@ def _identity(
         yield Finding(ID, "ok", "the compute's managed identity may read secrets", where=vault)
         return
     short = vault.rsplit("/", 1)[-1]
-    yield Finding(
-        ID,
-        "error",
-        "The compute's managed identity may not read secrets",
-        vault,
+    fix = (
         f"az role assignment create --role '{ROLE}' --assignee-object-id {principals[0]} "
         f"--assignee-principal-type ServicePrincipal --scope {vault}"
         if _by_role(properties)
         else f"az keyvault set-policy --name {short} --object-id {principals[0]} "
-        "--secret-permissions get",
+        "--secret-permissions get"
     )
+    yield Finding(ID, "error", "The compute's managed identity may not read secrets", vault, fix)
 
 
 def _principals(identity: dict[str, Any]) -> list[str]:

@@ -12,14 +12,7 @@ from collections.abc import Iterator
 
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.targets.azureml.errors import AzureRefusal, AzureUnreachable
-from phi3scaffold.targets.azureml.resource_manager import (
-    ML,
-    command_line,
-    get,
-    project_of,
-    settings_of,
-    workspace_of,
-)
+from phi3scaffold.targets.azureml.resource_manager import ML, command_line, get, settings_of
 from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D27-azure-workspace"
@@ -27,15 +20,14 @@ NETWORK_SECONDS = 20
 
 
 def check(context: DoctorContext) -> Iterator[Finding]:
-    project = project_of(context)
-    settings = settings_of(project)
+    settings = settings_of(context)
     where = f"{settings.workspace} in {settings.resource_group}, {settings.subscription_id}"
     show = (
         f"{command_line()}az ml workspace show --name {settings.workspace} "
         f"--resource-group {settings.resource_group} --subscription {settings.subscription_id}"
     )
     try:
-        found = get(context, workspace_of(settings), ML)
+        found = get(context, settings.path, ML)
     except AzureUnreachable as error:
         yield Finding(ID, "error", error.what, where=where, fix=error.fix)
     except AzureRefusal as error:
