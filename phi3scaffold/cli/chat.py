@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shutil
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,11 @@ from phi3scaffold.cli.ui.line_input import Ask, asker, dim, keys_held
 from phi3scaffold.cli.ui.terminal import printable
 from phi3scaffold.project.errors import ScaffoldError, describe_os_error
 from phi3scaffold.project.formatting import count, rate
+from phi3scaffold.project.settings import Project, find_project
 
 if TYPE_CHECKING:
     from phi3scaffold.inference.answer import Answer
     from phi3scaffold.inference.chat_session import ChatSession
-    from phi3scaffold.project.settings import Project
 
 HINT = "/help explains; Ctrl-C stops an answer, Ctrl-D leaves"
 HISTORY = ".chat-history"  # .gitignore and .amlignore leave it out
@@ -70,7 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Chat until the user leaves."""
     from phi3scaffold.inference.chat_session import ChatSession
-    from phi3scaffold.project.settings import find_project
 
     project = find_project(args.project)
     history = project.root / HISTORY if args.history is True else args.history
@@ -143,9 +141,12 @@ class Chat:
                 f"{self.session.dropped} messages; /reset starts over)",
                 file=sys.stderr,
             )
-        with _ctrl_c_stops(answer):
+        before = signal.signal(signal.SIGINT, lambda *_: answer.stop())
+        try:
             for piece in answer:
                 print(printable(piece), end="", flush=True)
+        finally:
+            signal.signal(signal.SIGINT, before)
         print(" (stopped)" if answer.finish == "stopped" else "", flush=True)
         self.session.add(text, answer.text, again=again)
         if sys.stderr.isatty():
@@ -182,8 +183,6 @@ class Chat:
             )
 
     def _system(self, text: str) -> None:
-        from dataclasses import replace
-
         if text:
             system = None if text == "default" else text
             self.session.settings = replace(self.session.settings, system=system)
@@ -224,19 +223,8 @@ class Chat:
                 )
             use(value)  # over the base that is loaded
             return
-        opened = load(value, None, self.project)
+        self.session.form = load(value, None, self.project)
         before.close()
-        self.session.form = opened
-
-
-@contextlib.contextmanager
-def _ctrl_c_stops(answer: Answer) -> Iterator[None]:
-    """Let Ctrl-C end the answer after a token instead of the program."""
-    before = signal.signal(signal.SIGINT, lambda *_: answer.stop())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _help() -> str:

@@ -15,11 +15,10 @@ from phi3scaffold.inference.answer_settings import PARSERS, AnswerSettings, stop
 from phi3scaffold.inference.forms import open_form
 from phi3scaffold.inference.forms.kinds import FORMS
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.settings import DEMONSTRATION
+from phi3scaffold.project.settings import DEMONSTRATION, Project
 
 if TYPE_CHECKING:
     from phi3scaffold.inference.forms.form import Form
-    from phi3scaffold.project.settings import Project
 
 
 def add_form_options(parser: argparse.ArgumentParser) -> None:

@@ -10,12 +10,13 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING
 
 from phi3scaffold.cli.form_options import add_form_options, open_with_remark, settings_of
 from phi3scaffold.cli.ui.terminal import printable
 from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
 from phi3scaffold.project.formatting import duration
+from phi3scaffold.project.settings import Project, find_project
 
 if TYPE_CHECKING:
     from phi3scaffold.datasets.conversations import Conversation
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from phi3scaffold.inference.prompt_source import PromptSource
     from phi3scaffold.inference.resumable_output import ResumableOutput
     from phi3scaffold.models.column_templates import Message
-    from phi3scaffold.project.settings import Project
 
 ERRORS_SHOWN = 20  # bad prompts that are named one by one
 EPILOG = """examples:
@@ -83,11 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="columns",
         help="the text of one column, if there are several (repeatable)",
     )
-    parser.add_argument(
-        "--example",
-        action="store_true",
-        help="answer the first held-out row",
-    )
+    parser.add_argument("--example", action="store_true", help="answer the first held-out row")
     add_form_options(parser)
 
 
@@ -99,8 +95,6 @@ def run(args: argparse.Namespace) -> int:
             "- is not a prompt.",
             fix="leave it out to read standard input as one prompt; --input - reads one a line",
         )
-    from phi3scaffold.project.settings import find_project
-
     project = find_project(args.project)
     if args.input is not None or len(args.text) > 1 or (args.output and args.text):
         return _answer_batch(args, project)
@@ -225,7 +219,11 @@ def _answer_all(
                 if not output:
                     print(printable(record.as_text() if text else record.as_json()), flush=True)
         except KeyboardInterrupt:
-            display.say(_interruption(answered, output))
+            if output:
+                what = f"; rerun to resume: the answers so far are in {output.partial.name}"
+            else:
+                what = f" after {answered} answers; with --output FILE a rerun resumes"
+            display.say(f"interrupted{what}")
             return INTERRUPTED
         if output and answered:
             output.finish(answered, text=text)
@@ -242,13 +240,6 @@ def _answer_all(
         message += f" in {output.file}" if output and not text else ""
     print(f"{message}: {output.file}" if output else message, file=sys.stderr)
     return FAILED_RUN if errors else 0
-
-
-def _interruption(answered: int, output: ResumableOutput | None) -> str:
-    """Return what to say after Ctrl-C."""
-    if output:
-        return f"interrupted; rerun to resume: the answers so far are in {output.partial.name}"
-    return f"interrupted after {answered} answers; with --output FILE a rerun resumes"
 
 
 def _columns(args: argparse.Namespace) -> dict[str, str]:
@@ -270,9 +261,9 @@ def _columns(args: argparse.Namespace) -> dict[str, str]:
     return columns
 
 
-def _standard_input(stream: TextIO | None = None) -> str | None:
+def _standard_input() -> str | None:
     """Return standard input without its last line break; None for a terminal or nothing."""
-    stream = stream or sys.stdin
+    stream = sys.stdin
     if stream is None or stream.closed or stream.isatty():
         return None
     with contextlib.suppress(OSError, ValueError, TypeError):  # Windows, and streams of no file

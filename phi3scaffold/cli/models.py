@@ -57,9 +57,9 @@ def _cells(entry: CatalogueEntry) -> tuple[str, ...]:
     return (
         entry.name,
         entry.hub_id or "(in this package)",
-        _count(entry.parameters),
-        _size(entry.weights_gb),
-        _context(entry.context),
+        "?" if entry.parameters is None else _count(entry.parameters),
+        "?" if entry.weights_gb is None else binary_size(entry.weights_gb * 2**30),
+        "?" if entry.context is None else _context(entry.context),
         entry.licence,
         ", ".join(entry.features) or "plain",
         "trained weights" if entry.hub_id is None else "random two-layer",
@@ -85,19 +85,11 @@ def print_table() -> None:
     console.print(f"\n{FOOTER}", style="dim", highlight=False)
 
 
-def _count(parameters: int | None) -> str:
-    if parameters is None:
-        return "?"
+def _count(parameters: int) -> str:
     if parameters >= 10**9:
         return f"{parameters / 10**9:.1f}B"
     return f"{parameters / 10**6:.1f}M"
 
 
-def _size(gib: float | None) -> str:
-    if gib is None:
-        return "?"
-    return binary_size(gib * 2**30)
-
-
-def _context(tokens: int | None) -> str:
-    return "?" if tokens is None else f"{tokens // 1024}k" if tokens >= 1024 else str(tokens)
+def _context(tokens: int) -> str:
+    return f"{tokens // 1024}k" if tokens >= 1024 else str(tokens)

@@ -25,6 +25,7 @@ def add_options(parser: argparse._ActionsContainer) -> None:
     """Add an option for each question of the template."""
     from phi3scaffold.datasets.formats.registry import endings_text
     from phi3scaffold.generator import template
+    from phi3scaffold.models import catalogue
 
     for question in template.questions().values():
         text = question.help.replace(f" ({question.flag})", "").replace("%", "%%")
@@ -35,15 +36,11 @@ def add_options(parser: argparse._ActionsContainer) -> None:
             metavar = "ROWS"
             text += f" (formats: {endings_text()})"
         action = parser.add_argument(question.flag, metavar=metavar, help=text)
-        values = question.choices if question.name != "model" else _models()
+        values = question.choices
+        if question.name == "model":
+            values = tuple(entry.name for entry in catalogue.ENTRIES)
         if values:  # for completion; a wrong value has an error message of its own
             action.completer = lambda values=values, **_: values  # type: ignore[attr-defined]
-
-
-def _models() -> tuple[str, ...]:
-    from phi3scaffold.models import catalogue
-
-    return tuple(entry.name for entry in catalogue.ENTRIES)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         answers["task"] = generator.fitting_task(answers["data"])
         print(f"{answers['data']}: --task {answers['task']} fits these rows")
     if not args.defaults:
-        answers = _ask(answers, list(template.questions()))
+        answers = _ask(answers)
     data = answers.pop("data", "") or None
     generator.new(destination, answers, data=data, git=not args.no_git, say=print)
     summary(destination, generator.complete(answers))
@@ -75,16 +72,17 @@ def answers_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _ask(answers: dict[str, Any], names: list[str]) -> dict[str, Any]:
+def _ask(answers: dict[str, Any]) -> dict[str, Any]:
     """Return the answers with the missing ones, asked for in a terminal."""
-    missing = [name for name in names if name not in answers]
-    if not missing:
+    from phi3scaffold.generator import template
+
+    if all(name in answers for name in template.questions()):
         return answers
     if sys.stdin.isatty() and sys.stdout.isatty():
         from phi3scaffold.generator.render import ask
 
         return ask(answers)
-    required = [name for name in REQUIRED if name in missing]
+    required = [name for name in REQUIRED if name not in answers]
     if required:
         flags = " ".join(f"--{name}" for name in required)
         raise ScaffoldError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from phi3scaffold.inference.forms.kinds import PUBLISHED
@@ -126,7 +125,7 @@ def _show(publication: Publication, plan: UploadPlan | None) -> None:
         print(f"  {name:<{width}}  will be deleted: its form has changed")
     for path in publication.extra:
         print(f"  {from_here(path)}: stays here, no stage wrote it")
-    print(f"{_files(publication.files)}, {decimal_size(publication.size)}")
+    print(f"{count(len(publication.files), 'file')}, {decimal_size(publication.size)}")
     if any(file.name.startswith("datasets/") for file in publication.files):
         print("YOUR ROWS GO UP, below datasets/", flush=True)
     if publication.licence == "unknown":
@@ -138,14 +137,11 @@ def _show(publication: Publication, plan: UploadPlan | None) -> None:
         print(f"note: the README leaves out the dataset {name}: not everybody may see it")
     if publication.sources and not plan:
         print(f"note: the README names {', '.join(publication.sources)} if it is public on the hub")
-    if publication.demonstration:
+    if publication.project.is_demonstration:
         print(f"note: {DEMONSTRATION}")
     if plan:
-        new = "a new repository" if plan.new else "an existing repository"
+        new = "a new repository" if plan.head is None else "an existing repository"
         print(f"to {plan.repo}, {new}, {_visibility(plan.private)}")
         if plan.missing:
-            print(f"to send: {_files(plan.missing)}, {decimal_size(plan.size)}", flush=True)
-
-
-def _files(files: Sequence[FileToPublish]) -> str:
-    return count(len(files), "file")
+            files = count(len(plan.missing), "file")
+            print(f"to send: {files}, {decimal_size(plan.size)}", flush=True)

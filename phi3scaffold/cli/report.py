@@ -6,6 +6,7 @@ import argparse
 
 from phi3scaffold.cli import stage
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import from_here
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,6 @@ def run(args: argparse.Namespace) -> int:
     The page of a job in the cloud is shown as it was brought back.
     """
     from phi3scaffold.pipeline.stage_runner import is_up_to_date
-    from phi3scaffold.project.formatting import from_here
     from phi3scaffold.project.layout import PAGE
     from phi3scaffold.stages.graph import STAGES
     from phi3scaffold.targets.registry import runs_remotely

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from phi3scaffold.project.errors import ScaffoldError
-
-if TYPE_CHECKING:
-    from phi3scaffold.project.settings import Project
+from phi3scaffold.project.settings import Project, find_project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the stage of the verb and those before it, and skip what is up to date."""
-    from phi3scaffold.targets.registry import runs_remotely
+    from phi3scaffold.targets.registry import remote_target, runs_remotely
 
     project = find(args)
     if runs_remotely(project, args.verb):
@@ -40,7 +38,6 @@ def run(args: argparse.Namespace) -> int:
                 fix="set it there; or run on this machine: --local",
             )
         from phi3scaffold.cli.job.submit import submit_and_follow
-        from phi3scaffold.targets.registry import remote_target
 
         return submit_and_follow(remote_target(project, args.verb), project)
     if args.nproc != 1 and "RANK" not in os.environ:
@@ -63,10 +60,6 @@ def _run_in_processes(args: argparse.Namespace, project: Project) -> int:
 
 def find(args: argparse.Namespace) -> Project:
     """Return the project that the options name."""
-    from dataclasses import replace
-
-    from phi3scaffold.project.settings import find_project
-
     return replace(find_project(args.project), local=args.local)
 
 

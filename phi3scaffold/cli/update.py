@@ -39,11 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--diff", action="store_true", help="show what would change, and change nothing"
     )
-    what.add_argument(
-        "--abort",
-        action="store_true",
-        help="undo an update that is not committed",
-    )
+    what.add_argument("--abort", action="store_true", help="undo an update that is not committed")
     parser.add_argument(
         "--set",
         metavar="ANSWER=VALUE",

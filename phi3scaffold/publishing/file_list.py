@@ -66,14 +66,12 @@ class Publication:
     """Everything to publish.
 
     Attributes:
-        project: the project.
-        forms: the forms; their folders have these names.
+        forms: their folders have these names.
         files: sorted by name; the README is among them after `with_readme`.
         others: of forms that were evaluated and are not published now: form -> git's hash of
             their manifest.json. A form that is there already stays if it is the same.
         extra: files in the forms' folders that are not published: no stage made them.
         sources: data sets of the hub that rows came from.
-        demonstration: whether the model is for testing the pipeline only.
         licence: of the base model, or "unknown".
     """
 
@@ -83,7 +81,6 @@ class Publication:
     others: dict[str, str]
     extra: tuple[Path, ...]
     sources: tuple[str, ...]
-    demonstration: bool
     licence: str
 
     @property
@@ -93,15 +90,14 @@ class Publication:
     def with_readme(
         self, repo: str, there: Collection[str] = (), named: Collection[str] = ()
     ) -> Publication:
-        """Return the publication with the README for a repository.
+        """Return the publication with the README for a repository, OWNER/NAME.
 
         Args:
-            repo: OWNER/NAME.
             there: folders that are there already and stay.
             named: those of `sources` that are public.
 
         Raises:
-            ScaffoldError: it would hold a likely secret.
+            ScaffoldError: the README would hold a likely secret.
         """
         names = {file.name for file in self.files} - {README}
         text = hub_readme.write(
@@ -131,7 +127,9 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
     extra: list[Path] = []
     for form in forms:
         folder = folder_of(form, project)
-        record = _read_manifest(folder)
+        record = manifest.read(folder)
+        if record is None:  # gone since it was checked
+            raise changed(folder / manifest.NAME)
         for file in _form_files(form, folder, record):
             files[file.name] = file
         extra += sorted(
@@ -140,9 +138,9 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
             if path.is_file()
             and path.relative_to(folder).as_posix() not in (*record.files, manifest.NAME)
         )
-    licence = _licence(project)
-    if licence is not None:
-        files[hub_readme.LICENCE] = _file(hub_readme.LICENCE, licence)
+    licences = sorted(path for path in project.base.glob("LICENSE*") if path.is_file())
+    if licences:
+        files[hub_readme.LICENCE] = _file(hub_readme.LICENCE, licences[0].read_bytes())
     if with_data:
         files |= {file.name: file for file in _rows(project)}
     for file in files.values():
@@ -154,7 +152,6 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
         others=dict(_others(project, forms)),
         extra=tuple(extra),
         sources=hub_readme.sources(project),
-        demonstration=project.is_demonstration,
         licence=hub_readme.known_licence(project),
     )
 
@@ -168,13 +165,6 @@ def _read(name: str, path: Path) -> FileToPublish:
     if stat.st_size <= LONGEST_TEXT and _is_text(path):
         return _file(name, path.read_bytes())
     return FileToPublish(name, path, hash_file(path), stat.st_size, stat.st_mtime_ns)
-
-
-def _read_manifest(folder: Path) -> Manifest:
-    record = manifest.read(folder)
-    if record is None:
-        raise changed(folder / manifest.NAME)
-    return record
 
 
 def _form_files(form: str, folder: Path, record: Manifest) -> Iterator[FileToPublish]:
@@ -207,25 +197,13 @@ def _others(project: Project, forms: Sequence[str]) -> Iterator[tuple[str, str]]
             yield form, _file("", (folder / manifest.NAME).read_bytes()).git_hash
 
 
-def _licence(project: Project) -> bytes | None:
-    """Return the licence file of the base model; None where it has none."""
-    licences = sorted(path for path in project.base.glob("LICENSE*") if path.is_file())
-    return licences[0].read_bytes() if licences else None
-
-
-def row_files(project: Project) -> dict[str, Path]:
-    """Return path in the repository -> file, for dataset.yaml and the local rows."""
+def _rows(project: Project) -> Iterator[FileToPublish]:
+    """Yield dataset.yaml, the local rows and their card."""
+    from phi3scaffold.datasets.reader import Reading
     from phi3scaffold.datasets.spec import load_spec
 
-    paths = (project.dataset_yaml, *load_spec(project.dataset_yaml).files)
-    return {f"{DATA}/{path.relative_to(project.datasets).as_posix()}": path for path in paths}
-
-
-def _rows(project: Project) -> Iterator[FileToPublish]:
-    from phi3scaffold.datasets.reader import Reading
-
-    for name, path in row_files(project).items():
-        yield _read(name, path)
+    for path in (project.dataset_yaml, *load_spec(project.dataset_yaml).files):
+        yield _read(f"{DATA}/{path.relative_to(project.datasets).as_posix()}", path)
         if path == project.dataset_yaml:
             continue
         for row in Reading([path]):

@@ -1,7 +1,6 @@
-"""The model card as the repository's README: what was published, and how to run it.
+"""The report's model card as the repository's README.
 
-It is the report's card, with the metrics of the published forms in its metadata, and code for each
-of them in place of the project's own commands.
+Its metadata has the metrics of the published forms, and code for each replaces the commands.
 """
 
 from __future__ import annotations
@@ -44,10 +43,9 @@ def write(
     rows: bool,
     named: Collection[str] = (),
 ) -> str:
-    """Return the README of a repository.
+    """Return the README of a repository, OWNER/NAME.
 
     Args:
-        repo: OWNER/NAME.
         forms: the forms that it will hold.
         notice: whether it holds the base model's licence.
         rows: whether it holds the rows.

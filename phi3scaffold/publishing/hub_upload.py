@@ -1,9 +1,6 @@
-"""The upload to the hub: what is there, what is missing, and one commit that completes it.
+"""The upload to the hub: large files one by one, then one commit, so that a rerun resumes.
 
-Large files are uploaded one by one before the commit: the hub stores them by their content, so that
-an interrupted run resumes after the last one (through Xet: within it). A visitor of the repository
-sees the whole publication or nothing of it. huggingface_hub's `upload_folder` is not used: with Xet
-it commits in several steps, without it starts every file at once.
+`upload_folder` is not used: with Xet it commits in several steps, without it starts all at once.
 """
 
 from __future__ import annotations
@@ -35,9 +32,8 @@ class UploadPlan:
     Attributes:
         repo: OWNER/NAME.
         publication: its future content, with the README for this repository.
-        new: whether it is created.
         private: whether it is, or will be.
-        head: its last commit; None where it is new.
+        head: its last commit; None where the upload creates it.
         unnamed: private data sets that rows came from; the README does not name them.
         missing: the files to upload; those that are there already are left out.
         obsolete: paths there to delete: of forms that were made again.
@@ -45,7 +41,6 @@ class UploadPlan:
 
     repo: str
     publication: Publication
-    new: bool
     private: bool
     head: str | None
     unnamed: tuple[str, ...]
@@ -112,20 +107,21 @@ def plan_upload(
             raise
         except errors.RepositoryNotFoundError:
             whole = publication.with_readme(repo, named=named)
-            return UploadPlan(repo, whole, True, not public, None, unnamed, whole.files, ())
+            return UploadPlan(repo, whole, not public, None, unnamed, whole.files, ())
         if not info.private and not public:
             raise ScaffoldError(
                 f"{repo} is public: everybody would see the upload.",
                 where=repo,
                 fix="add --public if that is intended, or choose another name",
             )
-        there = _list(api, repo, str(info.sha))
+        head = str(info.sha)
+        there = _list(api, repo, head)
         whole = publication.with_readme(repo, _stay(publication, there), named)
         missing, obsolete = _compare(whole, there)
         replaced = [*(file.name for file in missing if file.name in there), *obsolete]
         if replaced and not overwrite:
-            _check_own(api, repo, str(info.sha), replaced)
-    return UploadPlan(repo, whole, False, bool(info.private), info.sha, unnamed, missing, obsolete)
+            _check_own(api, repo, head, replaced)
+    return UploadPlan(repo, whole, bool(info.private), head, unnamed, missing, obsolete)
 
 
 def _is_public(api: Any, data_set: str) -> bool:
@@ -157,9 +153,8 @@ def _check_own(api: Any, repo: str, commit: str, names: list[str]) -> None:
 def send(plan: UploadPlan, report: Callable[[FileToPublish], None]) -> str:
     """Upload the publication; return the repository's page.
 
-    Args:
-        report: called with each file before it is sent. In a terminal huggingface_hub shows how
-            far it is.
+    `report` is called with each file before it is sent; in a terminal huggingface_hub shows how far
+    it is.
 
     Raises:
         ScaffoldError: no access, no network, or the hub failed; files that were uploaded stay
@@ -172,7 +167,7 @@ def send(plan: UploadPlan, report: Callable[[FileToPublish], None]) -> str:
         return page
     with explained(_asked(plan.repo)), _unwrapped(plan.repo):
         head = plan.head
-        if plan.new:
+        if head is None:
             api.create_repo(plan.repo, private=plan.private)
             head = api.model_info(plan.repo).sha
         added = []

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from phi3scaffold.evaluation.gate import gate_error
-from phi3scaffold.evaluation.metrics import Metrics
+from phi3scaffold.evaluation.metrics import read_metrics
 from phi3scaffold.evaluation.release import UNKNOWN, Release
 from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import digest, hash_file
 from phi3scaffold.pipeline.manifest import Manifest
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_json
 from phi3scaffold.project.layout import METRICS, MODEL_CARD, PROJECT_FILE, RELEASE
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages import gate
@@ -30,11 +29,6 @@ def check_allowed(project: Project, forms: Sequence[str], *, with_data: bool = F
 
     The manifests are compared with each other here, and with the project's own files; files with
     their manifest where they are read. No cache of hashes is used.
-
-    Args:
-        project: the project.
-        forms: those to publish.
-        with_data: whether the rows are published, too.
 
     Raises:
         ScaffoldError: a form was not made or not evaluated; the release thresholds were not
@@ -80,7 +74,7 @@ def _check_inputs(project: Project, reader: Manifest, records: Mapping[str, Mani
 
 def _check_gate(project: Project, gate_record: Manifest) -> None:
     where = project.release / RELEASE
-    release = Release.from_json(_read(where))
+    release = Release.from_json(read_json(where))
     if gate_record.inputs.get("settings") != digest(gate.inputs(project).settings):
         raise ScaffoldError(
             "The limits have changed since the release thresholds were checked.",
@@ -100,7 +94,7 @@ def _check_gate(project: Project, gate_record: Manifest) -> None:
 
 
 def _check_measured(project: Project, forms: Sequence[str]) -> None:
-    metrics = Metrics.from_json(_read(project.evaluation / METRICS))
+    metrics = read_metrics(project.evaluation / METRICS)
     if metrics.model != project.model_id:
         raise ScaffoldError(
             f"project.yaml names another base model now; this was made from {metrics.model}.",
@@ -150,10 +144,3 @@ def changed(path: Path) -> ScaffoldError:
         where=path,
         fix=f"{RERUN}, which makes it again",
     )
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise changed(path) from None

@@ -6,7 +6,6 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the forms to fetch."""
     parser.add_argument(
         "forms",
         nargs="*",

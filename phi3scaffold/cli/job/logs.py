@@ -6,7 +6,6 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `job logs`."""
     parser.add_argument("-f", "--follow", action="store_true", help="follow the job to its end")
     parser.add_argument("--raw", action="store_true", help="print the lines as the job wrote them")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the job's inputs and outputs."""
     parser.add_argument("--rows", type=Path, metavar="PATH", help="the rows, an input")
     parser.add_argument("--model", type=Path, metavar="DIR", help="the base model, an input")
     parser.add_argument(

@@ -7,7 +7,6 @@ import json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: it takes no options of its own."""
     del parser
 
 

@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from phi3scaffold.project.errors import INTERRUPTED
+from phi3scaffold.project.settings import Project, find_project
 
 if TYPE_CHECKING:
-    from phi3scaffold.project.settings import Project
     from phi3scaffold.targets.base import RemoteTarget
 
 NEXT = """\
@@ -21,7 +21,6 @@ NEXT = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `job submit`."""
     parser.add_argument(
         "--dry-run", action="store_true", help="print the exact request and send nothing"
     )
@@ -33,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Submit the project, or print what would be sent."""
-    from phi3scaffold.project.settings import find_project
     from phi3scaffold.targets.registry import remote_target
 
     project = find_project(args.project)

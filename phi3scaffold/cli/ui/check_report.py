@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from phi3scaffold.cli.ui.terminal import print_line
 from phi3scaffold.project.findings import Finding
+from phi3scaffold.project.formatting import count
 
 WIDTH = 80  # of a line of IDs
 SHOWN = 5  # of one check; the rest is counted
@@ -36,9 +37,9 @@ def show(
             printed[finding.id] += 1
             if everything or printed[finding.id] <= SHOWN:
                 _print(finding, first=printed[finding.id] == 1)
-    for identity, count in printed.items():
-        if count > SHOWN and not everything:
-            print_line(f"{identity}: {count - SHOWN} more (--all)")
+    for identity, number in printed.items():
+        if number > SHOWN and not everything:
+            print_line(f"{identity}: {number - SHOWN} more (--all)")
     if grouped and not everything:
         for state, line in _groups(findings):
             print_line(line, STYLES.get(state, "dim"))
@@ -69,21 +70,13 @@ def _groups(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:
             why = "" if finding.state == "ok" else f" ({finding.what})"
             groups.setdefault((finding.state, why), {})[finding.id] = None
     for (state, why), names in groups.items():
-        text = " ".join(names) + why
-        lines = textwrap.wrap(text, WIDTH - 8, break_on_hyphens=False)
+        lines = textwrap.wrap(" ".join(names) + why, WIDTH - 8, break_on_hyphens=False)
         for number, line in enumerate(lines):
             yield state, f"{'' if number else state:<8}{line}"
 
 
 def _counts(findings: Sequence[Finding]) -> list[str]:
     states = Counter[str](finding.state for finding in findings)
-    names = {"error": "errors", "warning": "warnings", "note": "notes"}
-    parts = [
-        f"{states[one]} {one if states[one] == 1 else many}"
-        for one, many in names.items()
-        if states[one]
-    ]
-    for state, words in (("ok", "ok"), ("skipped", "skipped")):
-        if states[state]:
-            parts.append(f"{states[state]} {words}")
+    parts = [count(states[one], one) for one in ("error", "warning", "note") if states[one]]
+    parts += [f"{states[one]} {one}" for one in ("ok", "skipped") if states[one]]
     return parts or ["nothing to check"]

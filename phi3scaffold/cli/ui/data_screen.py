@@ -5,14 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from phi3scaffold.project.formatting import from_here
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from phi3scaffold.datasets.findings import DataFinding, Example
+from phi3scaffold.datasets.findings import (
+    DataFinding,
+    Example,
+    findings,
+    fit,
+    not_found,
+    trained_of,
+)
+from phi3scaffold.project.formatting import binary_size, count, cut, from_here, share, visible
 
 WIDTH = 100  # columns where there is no terminal
 NAME = 18  # columns of the names on the left
@@ -32,10 +39,6 @@ MARKS = (("[[", "]]"), ("{{", "}}"), ("<<<", ">>>"), ("[[trained:", ":trained]]"
 
 def show(report: dict[str, Any], folder: Path, note: str = "") -> None:
     """Print the report.json of a folder."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     glyphs = UNICODE
     if not (sys.stdout.encoding or "utf").lower().startswith("utf"):
         glyphs = ASCII
@@ -84,8 +87,6 @@ class DataScreen:
         self.report, self.width, self.glyphs, self.styled = report, width, glyphs, styled
 
     def lines(self, folder: Path, note: str) -> Iterator[tuple[str, str | Text]]:
-        from phi3scaffold.datasets.findings import findings, not_found
-
         yield from _named("rows", self.rows())
         yield "form", self.text(f"{self.report['task']}: {self.report['form']}", 2 * self.width)
         yield from _named("labels", self.labels())
@@ -106,14 +107,10 @@ class DataScreen:
 
     def text(self, text: str, most: int) -> str:
         """Return a user's text on one line of at most `most` columns, cut if need be."""
-        from phi3scaffold.project.formatting import cut, visible
-
         line = visible(text.strip(), lines=True).replace("\n", self.glyphs.newline)
         return cut(line.replace("\t", " "), most, self.glyphs.cut)
 
     def rows(self) -> Iterator[str]:
-        from phi3scaffold.project.formatting import binary_size, count
-
         rows, files = self.report["rows"], self.report["files"]
         counts = f"{count(rows['train'])} to train, {count(rows['held_out'])} held out"
         if rows["dropped"]:
@@ -129,10 +126,6 @@ class DataScreen:
 
     def labels(self) -> Iterator[Text]:
         """Yield a bar for each of the most frequent labels, and a line about the others."""
-        from rich.text import Text
-
-        from phi3scaffold.project.formatting import count, share
-
         if not self.report["labels"]:
             return
         train, held_out = self.report["labels"]["train"], self.report["labels"]["held_out"]
@@ -152,8 +145,6 @@ class DataScreen:
             yield Text(f"{others}, the rarest with {count(ranked[-1][1], 'row')}")
 
     def tokens(self) -> Iterator[str | Text]:
-        from phi3scaffold.project.formatting import count, share
-
         tokens = self.report["tokens"]
         for side, named in (("train", "to train"), ("held_out", "held out")):
             lengths = tokens[side]
@@ -170,10 +161,6 @@ class DataScreen:
         yield from self.histogram(tokens["histogram"])
 
     def histogram(self, drawn: dict[str, list[int]]) -> Iterator[Text]:
-        from rich.text import Text
-
-        from phi3scaffold.project.formatting import count
-
         rows = [sum(both) for both in zip(drawn["train"], drawn["held_out"], strict=True)]
         while rows and not rows[-1]:
             rows.pop()
@@ -191,8 +178,6 @@ class DataScreen:
 
     def finding(self, finding: DataFinding, room: int) -> Iterator[str]:
         """Yield a finding, each row of its first example in `room` columns."""
-        from phi3scaffold.project.formatting import count
-
         yield self.text(finding.message, 3 * self.width)
         for what, rows, places in finding.counts:
             shown = [f"{what}: {count(rows, 'row')}", *places[:MOST_PLACES]]
@@ -215,9 +200,6 @@ class DataScreen:
 
     def samples(self) -> Iterator[tuple[str, str | Text]]:
         """Yield the rendered rows, with the tokens of the loss in colour or between marks."""
-        from rich.text import Text
-
-        from phi3scaffold.datasets.findings import fit, trained_of
 
         samples = self.report["samples"]
         whole = "".join(text for shown in samples for text, _ in shown["tokens"])
@@ -238,8 +220,6 @@ class DataScreen:
 
     def run(self, text: str) -> str:
         """Return a run of tokens as one line."""
-        from phi3scaffold.project.formatting import visible
-
         line = visible(text, lines=True).replace("\t", " ").replace(" … ", f" {self.glyphs.cut} ")
         return line.replace("\n", self.glyphs.newline)
 

@@ -50,26 +50,17 @@ class Display:
         self._total: float | None = None
 
     def start(self, title: str, *, line: str = "", seconds: float = 0.0) -> None:
-        """Begin a task.
-
-        Args:
-            title: what is being done, for a bar.
-            line: the same where there is no bar; "" for none.
-            seconds: about how long it takes, 0 where that is unknown.
-        """
+        """Begin a task of about `seconds`; a bar shows the title, other displays the line."""
         self._shown = self._began = time.monotonic()
         self._seconds, self._done, self._base, self._total = seconds, 0, 0, None
         if line:
             self.say(line)
 
     def update(self, done: float, total: float | None, text: str, *, resumed: bool = False) -> None:
-        """Say how far the task is.
+        """Say how far the task is, in numbers and in words.
 
-        Args:
-            done: what is done; where it falls, the task begins another round.
-            total: what there is to do, where that is known.
-            text: the same in words.
-            resumed: this much was done by an earlier run, and says nothing about the speed.
+        Where `done` falls, the task begins another round. What is `resumed` was done by an earlier
+        run, and says nothing about the speed.
         """
         now = time.monotonic()
         if resumed or done < self._done:
@@ -197,12 +188,7 @@ def _progress(display: Display, stream: TextIO) -> Progress:
 
 @contextlib.contextmanager
 def show(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[Display]:
-    """Give the display for a stream, standard error if none is named.
-
-    Args:
-        stream: where it is shown.
-        quiet: show no task, only lines that are said.
-    """
+    """Give the display for a stream, standard error by default; a quiet one shows no task."""
     stream = stream or sys.stderr
     if quiet or not can_move(stream):
         yield Display(stream, math.inf if quiet else EVERY)
