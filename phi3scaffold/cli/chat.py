@@ -206,7 +206,6 @@ class Chat:
                 print(f"  {key:<12} {setting}", file=sys.stderr)
 
     def _settings(self) -> dict[str, str]:
-        """Return name -> value of every setting, in words."""
         form = self.session.form
         settings = self.session.settings.described(form.prompt)
         return {**settings, "form": form.name, "adapter": form.adapter or "none"}

@@ -33,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the script for the shell."""
     import argcomplete
 
     if args.shell == "zsh":  # compdef comes with zsh's own completion

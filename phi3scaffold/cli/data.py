@@ -15,7 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Bring the stage up to date and print its report."""
     from phi3scaffold.cli.ui import data_screen
     from phi3scaffold.project.settings import DEMONSTRATION
 

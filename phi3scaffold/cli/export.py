@@ -18,7 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the stage, or the one of the base model."""
     if args.base:
         args.verb = "export-base"
     return stage.run(args)

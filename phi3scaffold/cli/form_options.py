@@ -37,30 +37,14 @@ def add_form_options(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("answer settings (the same as in requests to the server)")
     group.add_argument("--system", metavar="TEXT", help="another system message than the trained")
-    group.add_argument(
-        "--temperature",
-        type=typed_as(PARSERS["temperature"]),
-        metavar="T",
-        help="0 (the default: always the likeliest token) to 2",
-    )
-    group.add_argument(
-        "--top-p",
-        type=typed_as(PARSERS["top_p"]),
-        metavar="P",
-        help="sample from the likeliest tokens of this total probability",
-    )
-    group.add_argument(
-        "--seed",
-        type=typed_as(PARSERS["seed"]),
-        metavar="N",
-        help="the same seed gives the same answer",
-    )
-    group.add_argument(
-        "--max-tokens",
-        type=typed_as(PARSERS["max_tokens"]),
-        metavar="N",
-        help="limit of the answer (default: from prompt.json)",
-    )
+    for name, metavar, text in (
+        ("temperature", "T", "0 (the default: always the likeliest token) to 2"),
+        ("top_p", "P", "sample from the likeliest tokens of this total probability"),
+        ("seed", "N", "the same seed gives the same answer"),
+        ("max_tokens", "N", "limit of the answer (default: from prompt.json)"),
+    ):
+        option = f"--{name.replace('_', '-')}"
+        group.add_argument(option, type=typed_as(PARSERS[name]), metavar=metavar, help=text)
     group.add_argument(  # as the scripts in inferences/ call it
         "--max-new-tokens",
         dest="max_tokens",

@@ -88,7 +88,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer one prompt as a stream, or all of a file."""
     columns = _columns(args)
     if args.text == ["-"]:
         raise ScaffoldError(
@@ -143,7 +142,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answer_batch(args: argparse.Namespace, project: Project) -> int:
-    """Answer any number of prompts, in their order."""
     from phi3scaffold.inference.resumable_output import ResumableOutput, check_place, is_json_lines
 
     text = not (args.json or (args.output and is_json_lines(args.output)))

@@ -25,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what is known, as lines or as JSON."""
     from phi3scaffold import __version__
     from phi3scaffold.checks.doctor.packages import package_versions
     from phi3scaffold.generator import template

@@ -43,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generate the project and explain how each field was converted."""
     from phi3scaffold import migration
     from phi3scaffold.generator import template
     from phi3scaffold.pipeline.atomic_folder import check_destination

@@ -25,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the catalogue as a table or as JSON."""
     if args.json:
         print(json.dumps([as_json(entry) for entry in ENTRIES], indent=2))
     elif sys.stdout.isatty():

@@ -44,7 +44,6 @@ def add_options(parser: argparse._ActionsContainer) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask for missing answers, generate the project, print the next steps."""
     from phi3scaffold import generator
     from phi3scaffold.generator import template
     from phi3scaffold.pipeline.atomic_folder import check_destination

@@ -25,8 +25,6 @@ DESCRIPTION = "Fine-tune a small language model on your own data, and run it as 
 EXAMPLE = "example: phi3scaffold new my-proj --algo qlora --target cpu --model tiny"
 WIDTH = 79  # columns of the overview
 TASK, NAME = 19, 10  # columns of a group's title, and of a verb's name
-# Options that mean the same for every verb that takes them; `--debug` belongs to all.
-SHARED = "common options"
 HELP = ("-h", "--help")
 
 
@@ -157,7 +155,7 @@ def _add_verbs(
 
 def _add_options(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None:
     """Add the shared options of a verb and its own; its epilog stands as it was written."""
-    group = parser.add_argument_group(SHARED)
+    group = parser.add_argument_group("common options")
     if verb.project:
         group.add_argument(
             "--project",

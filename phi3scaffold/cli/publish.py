@@ -67,7 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare, show what goes where, and upload it."""
     from phi3scaffold.pipeline import environment
     from phi3scaffold.project.settings import find_project
 

@@ -22,7 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Install the pages if they are missing, and show them until Ctrl-C."""
     from phi3scaffold.cli.report import open_page
     from phi3scaffold.project.settings import find_project
     from phi3scaffold.reporting.tracking import ui

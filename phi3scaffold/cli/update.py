@@ -50,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Update, show what would change, or undo."""
     from phi3scaffold.generator import update
     from phi3scaffold.project.settings import find_root
 

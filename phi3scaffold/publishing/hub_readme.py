@@ -66,7 +66,6 @@ def write(
 
 
 def _metadata(project: Project, data: Any, forms: Sequence[str]) -> Any:
-    """Return the card's metadata, for the published forms."""
     metrics = read_metrics(project.evaluation / METRICS)
     genai = [form for form in forms if form.startswith("onnx")]
     if not genai:

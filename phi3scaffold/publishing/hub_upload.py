@@ -95,10 +95,10 @@ def plan_upload(
     from huggingface_hub import errors
 
     api = _api()
-    with explained(_asked(repo)):
+    with explained(_request(repo)):
         me = api.whoami()["name"]  # with an owner, too: it checks the token
         repo = repo if "/" in repo else f"{me}/{repo}"
-    with explained(_asked(repo)):
+    with explained(_request(repo)):
         named = [name for name in publication.sources if _is_public(api, name)]
         unnamed = tuple(name for name in publication.sources if name not in named)
         try:
@@ -165,7 +165,7 @@ def send(plan: UploadPlan, report: Callable[[FileToPublish], None]) -> str:
     api, page = _api(), f"{constants.ENDPOINT}/{plan.repo}"
     if not plan.missing and not plan.obsolete:
         return page
-    with explained(_asked(plan.repo)), _unwrapped(plan.repo):
+    with explained(_request(plan.repo)), _unwrapped(plan.repo):
         head = plan.head
         if head is None:
             api.create_repo(plan.repo, private=plan.private)
@@ -283,12 +283,12 @@ def _unwrapped(repo: str) -> Iterator[None]:
         raise ScaffoldError(
             f"The upload failed: {reason}",
             where=repo,
-            fix=_asked(repo).again,
+            fix=_request(repo).again,
             exit_code=FAILED_RUN,
         ) from error
 
 
-def _asked(repo: str) -> HubRequest:
+def _request(repo: str) -> HubRequest:
     return HubRequest(
         repo=repo,
         revision="main",

@@ -10,7 +10,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask for the job's end, which takes a while to come."""
     from phi3scaffold.project.settings import find_project
     from phi3scaffold.targets.registry import remote_target
 

@@ -15,7 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch the forms, those that the project's settings name by default."""
     from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
     from phi3scaffold.project.settings import find_project

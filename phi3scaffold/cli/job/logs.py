@@ -11,7 +11,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the job has written so far, or until it ends."""
     from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.project.settings import find_project
     from phi3scaffold.targets.job_outcome import JobOutcome

@@ -22,7 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the whole pipeline and hand over its results."""
     from dataclasses import replace
 
     from phi3scaffold.pipeline import environment

@@ -11,7 +11,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the state of the job and the address of its page."""
     from phi3scaffold.project.settings import find_project
     from phi3scaffold.targets.registry import remote_target
 

@@ -31,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Submit the project, or print what would be sent."""
     from phi3scaffold.targets.registry import remote_target
 
     project = find_project(args.project)

@@ -71,7 +71,6 @@ def _places(fields: list[FieldOutcome], width: int) -> Iterator[str]:
 
 
 def _dropped(fields: list[FieldOutcome], width: int) -> Iterator[str]:
-    """Yield the fields without a place, reason by reason."""
     if fields:
         yield "\nDropped:"
     for why in dict.fromkeys(one.why for one in fields):

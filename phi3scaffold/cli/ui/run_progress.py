@@ -77,7 +77,6 @@ def _result(event: StageEnded) -> str | None:
 
 
 def show_event(display: Display, event: Event) -> None:
-    """Show one event."""
     if isinstance(event, StageStarted):
         seconds = event.about if event.about > SOON else 0.0
         about = f" (about {duration(seconds)})" if seconds else ""
