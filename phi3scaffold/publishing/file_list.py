@@ -35,7 +35,7 @@ class FileToPublish:
         content: the file; of a text the very bytes that were checked.
         sha256: of the content, 64 hex digits.
         size: in bytes.
-        stamp: of a file: its modification time in nanoseconds when it was checked.
+        stamp: a file's modification time in nanoseconds when it was checked.
     """
 
     name: str

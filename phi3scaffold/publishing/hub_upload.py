@@ -30,7 +30,6 @@ class UploadPlan:
     """A repository as it is, and what an upload changes in it.
 
     Attributes:
-        repo: OWNER/NAME.
         publication: its future content, with the README for this repository.
         private: whether it is, or will be.
         head: its last commit; None where the upload creates it.

@@ -121,7 +121,7 @@ def test_in_a_terminal_one_bar(no_color: str, monkeypatch: pytest.MonkeyPatch) -
     with progress.show(screen) as display:
         display.start("fetching", line="not shown where there is a bar")
         display.update(10**8, 10**9, bytes_text("model.safetensors", 10**8, 10**9))
-        display._progress.refresh()
+        display.bars.refresh()
         display.say("a word [not markup]")
         display.end("nor this")
     seen = screen.getvalue()

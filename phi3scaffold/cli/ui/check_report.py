@@ -26,7 +26,6 @@ def show(
     """Print the problems, then one line that counts.
 
     Args:
-        verb: doctor or lint.
         everything: print passing and skipped checks, too, and no limit to a check's lines.
         more: what the last line ends with.
         grouped: name passing and skipped checks on a few lines.

@@ -74,14 +74,7 @@ ASCII = Glyphs(" ....####", "\\n", "...")
 
 
 class DataScreen:
-    """A report in lines of (name, text), for one screen.
-
-    Args:
-        report: a report.json.
-        width: columns for the texts.
-        glyphs: the characters that this output can show.
-        styled: whether it can underline.
-    """
+    """A report.json in lines of (name, text) for one screen; a styled one can underline."""
 
     def __init__(self, report: dict[str, Any], width: int, glyphs: Glyphs, styled: bool) -> None:
         self.report, self.width, self.glyphs, self.styled = report, width, glyphs, styled

@@ -25,9 +25,7 @@ def dim(text: str, stream: TextIO) -> str:
 def asker(history: Path | None, words: Sequence[str]) -> Ask:
     """Return a function that shows a prompt and returns the typed text.
 
-    It raises EOFError at the end of the input and KeyboardInterrupt at Ctrl-C. In a terminal, Enter
-    sends, Alt+Enter begins another line, pasted lines stay together, and the arrow keys bring back
-    earlier texts.
+    It raises EOFError at the end of the input and KeyboardInterrupt at Ctrl-C.
 
     Args:
         history: a file that keeps typed texts for the next time; None: nothing is written.

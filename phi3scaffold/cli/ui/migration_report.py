@@ -16,11 +16,7 @@ LONGEST = 60  # characters of a value
 
 
 def lines(old: OldConfig, plan: MigrationPlan, width: int) -> Iterator[str]:
-    """Yield the whole report.
-
-    Args:
-        width: columns of the terminal; longer lines are broken.
-    """
+    """Yield the whole report; lines of more than `width` columns are broken."""
     fields = plan.outcomes
     look = [one for one in fields if one.look]
     rest = [one for one in fields if not one.look]

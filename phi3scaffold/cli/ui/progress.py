@@ -35,12 +35,7 @@ def bytes_text(what: str, done: int, total: int) -> str:
 
 
 class Display:
-    """Shows one task at a time as lines: the plain form, for a pipe, a log or a simple terminal.
-
-    Args:
-        stream: where lines go.
-        every: seconds between two lines that say how far the task is.
-    """
+    """Shows one task at a time, as a line every so many seconds: for a pipe or a log."""
 
     def __init__(self, stream: TextIO, every: float = EVERY) -> None:
         self._stream, self._every = stream, every
@@ -107,36 +102,29 @@ class Bar(Display):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream, math.inf)
-        self._progress = _progress(self, stream)
+        self.bars = _bars(self, stream)
         self._task: TaskID | None = None
-
-    def __enter__(self) -> Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *ended: object) -> None:
-        self._progress.stop()
 
     def start(self, title: str, *, line: str = "", seconds: float = 0.0) -> None:
         super().start(title, seconds=seconds)
         self.end()
-        self._task = self._progress.add_task(title, total=1, text="")
+        self._task = self.bars.add_task(title, total=1, text="")
 
     def update(self, done: float, total: float | None, text: str, *, resumed: bool = False) -> None:
         super().update(done, total, text, resumed=resumed)
         if self._task is not None:
-            self._progress.update(self._task, text=text)
+            self.bars.update(self._task, text=text)
 
     def end(self, line: str = "") -> None:
         if self._task is not None:
-            self._progress.update(self._task, completed=1, text="")
+            self.bars.update(self._task, completed=1, text="")
             self._task = None
 
     def say(self, line: str) -> None:
-        self._progress.console.print(line, markup=False, soft_wrap=True)
+        self.bars.console.print(line, markup=False, soft_wrap=True)
 
 
-def _progress(display: Display, stream: TextIO) -> Progress:
+def _bars(display: Display, stream: TextIO) -> Progress:
     """Return rich's bars; how far the running task is comes from the display."""
     from rich.console import Console
     from rich.constrain import Constrain
@@ -193,5 +181,6 @@ def show(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[Displ
     if quiet or not can_move(stream):
         yield Display(stream, math.inf if quiet else EVERY)
         return
-    with Bar(stream) as bar:
+    bar = Bar(stream)
+    with bar.bars:
         yield bar
