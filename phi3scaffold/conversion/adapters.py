@@ -1,8 +1,7 @@
 """Adapters in ONNX: one quantized base, and the adapters of project.yaml to swap over it.
 
-The base is quantized and converted by the passes that export the merged model; its graph then gets
-inputs for an adapter (lora_inputs.py says why not by Olive's own passes). The adapters stay in the
-graph's float type: only the base loses by the quantization.
+The passes that export the merged model convert the base; its graph then gets inputs for an adapter.
+The adapters stay in the graph's float type: only the base loses by the quantization.
 """
 
 from __future__ import annotations

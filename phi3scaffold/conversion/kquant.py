@@ -1,7 +1,7 @@
 """Olive's KQuant over pieces of a weight that the processor's caches hold.
 
-Its search for scales walks through a weight some three hundred times; a large one comes from memory
-each time. Blocks do not depend on each other, so the numbers are the same, six times sooner.
+Its search for scales walks through a weight some three hundred times, and blocks do not depend on
+each other: the numbers are the same, six times sooner.
 """
 
 from __future__ import annotations

@@ -4,15 +4,11 @@
 A and B are graph inputs of any rank. Each has a default of rank 0, so that without an adapter, or
 with one that leaves this projection alone, the sum is exactly the base's output.
 
-Why not Olive's own way (ModelBuilder with the adapter, its LoRA nodes kept out of the
-quantization, then ExtractAdapters): ModelBuilder looks at an adapter only over 16-bit weights, and
-the int4 export of those needs more than 24 GB at 3.8 billion parameters; it makes the graph of one
-adapter; its names are not PEFT's. Here the quantized checkpoint is exported as always, its external
-data is never read, one graph serves every adapter, and the names are PEFT's.
+Olive's own way (ModelBuilder with the adapter, then ExtractAdapters) needs more than 24 GB at 3.8
+billion parameters, and makes the graph of one adapter, with names that are not PEFT's.
 
-Phi's fused layers have one pair of inputs each, as in PEFT, however the graph has cut them:
-ModelBuilder may keep qkv_proj whole or make q, k and v of it (of different sizes where keys and
-values have fewer heads), and it always cuts gate_up_proj. Then (x A) B is cut in the same way.
+Phi's fused layers have one pair of inputs each, as in PEFT. ModelBuilder always cuts gate_up_proj,
+and qkv_proj for some models; then (x A) B is cut in the same way.
 """
 
 from __future__ import annotations

@@ -24,11 +24,9 @@ class Answer:
         turns: the conversation, the user's text last; the settings' system turn is put before it.
 
     Attributes:
-        text: what came so far.
-        prompt_tokens, tokens: known once the answer ended.
+        text: what came so far; prompt_tokens and tokens are known once the answer ended.
         finish: ``stop``, ``length``, or ``stopped`` where the user stopped it.
-        seconds: the whole time.
-        first_token_seconds: the time until the first token was there.
+        seconds, first_token_seconds: of the whole answer, and until its first token.
     """
 
     def __init__(self, form: Form, turns: Sequence[Message], settings: AnswerSettings) -> None:

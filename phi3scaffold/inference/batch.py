@@ -47,8 +47,7 @@ def answer_all(
 ) -> Iterator[AnswerRecord]:
     """Yield the record of each prompt, in their order.
 
-    Greedy answers are made in batches. A sampled one is made by itself, so that a seed gives the
-    same answer as on the server.
+    A sampled answer is made by itself, so that a seed gives the same one as on the server.
 
     Args:
         known: a prompt's number and messages -> its record, where an earlier run has it.

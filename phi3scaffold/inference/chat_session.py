@@ -18,8 +18,7 @@ class ChatSession:
     """A conversation with one form. Only a model trained to chat is shown the earlier turns.
 
     Attributes:
-        form: what answers; the caller may replace it.
-        settings: of the answers to come.
+        form, settings: what answers, and how; the caller may replace them.
         turns: oldest first: the user's texts (of several columns: a JSON object) and answers.
         dropped: how many turns were left out of the last prompt, because the context was full.
     """

@@ -64,7 +64,6 @@ class PromptSource:
     Args:
         source: yields them; what cannot be read goes to the function that it is called with.
         again: whether `source` can be read more than once.
-        messages: how rows hold whole conversations.
 
     Attributes:
         total: how many there are; None where that is unknown before the end.

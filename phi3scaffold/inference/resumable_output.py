@@ -1,8 +1,7 @@
 """`infer --output`: the file appears whole or not at all, and no prompt is answered twice.
 
-Each answer goes at once into FILE.partial beside it. A run that ends early leaves that file, and
-the same command resumes from it; a prompt that changed meanwhile is answered again. The results of
-another command are replaced only with --overwrite.
+Each answer goes at once into FILE.partial beside it, from which the same command resumes; a prompt
+that changed meanwhile is answered again.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ class ResumableOutput:
     """The answers of one run; close it, or use it in a `with`.
 
     Args:
-        file: where they go in the end.
         form, settings: what the answers come from; those of others are not reused.
         overwrite: whether answers of others may be dropped.
 
@@ -105,11 +103,7 @@ class ResumableOutput:
         self._stream.flush()
 
     def finish(self, total: int, *, text: bool) -> None:
-        """Write the file, from prompt 1 to `total`.
-
-        Args:
-            text: whether to write the answers only, one a line, instead of JSON lines.
-        """
+        """Write the file, from prompt 1 to `total`; `text`: the answers only, one a line."""
         with (
             whole_file(self.file, durable=True) as part,
             part.open("w", encoding="utf-8", newline="\n") as stream,
@@ -152,11 +146,6 @@ class ResumableOutput:
 
 def check_place(file: Path, source: Path | None, *, text: bool, overwrite: bool) -> None:
     """Refuse an output file that could not be written, before anything is answered.
-
-    Args:
-        source: the prompts.
-        text: as for `ResumableOutput.finish`.
-        overwrite: a file may be replaced.
 
     Raises:
         ScaffoldError: its folder is missing or cannot be written, it is a folder, it is the input,

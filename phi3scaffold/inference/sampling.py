@@ -21,7 +21,7 @@ class Sampling:
     Attributes:
         temperature: 0 takes the likeliest.
         top_p: choose among the likeliest tokens that have this probability together, (0, 1].
-        seed: the same seed gives the same answer; None: another one each time.
+        seed: None gives another answer each time.
         schema: a JSON schema, as JSON, that the answer must conform to; None: any text.
     """
 

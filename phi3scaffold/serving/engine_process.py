@@ -1,8 +1,7 @@
 """The engine's process: it holds the models and answers one request at a time.
 
-Requests come in and pieces of answers go out as messages (`phi3scaffold.pipeline.protocol`). A
-thread reads, so that a request can be cancelled between two tokens. When the server is gone, its
-messages end, and so does this process.
+A thread reads the server's messages (`phi3scaffold.pipeline.protocol`), so that a request can be
+cancelled between two tokens. They end when the server is gone, and so does this process.
 """
 
 from __future__ import annotations

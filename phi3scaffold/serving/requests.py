@@ -1,7 +1,6 @@
 """Request bodies of OpenAI's interface, as far as one local model supports them.
 
-A parameter that would change the answer and is not supported is refused, never ignored; one that
-changes nothing (`user`, `metadata` ...) is accepted.
+A parameter that would change the answer and is not supported is refused, never ignored.
 """
 
 from __future__ import annotations

@@ -18,10 +18,9 @@ class ServerSettings:
     """Address, limits and access of one server.
 
     Attributes:
-        host, port: the address; port 0 takes a free one.
+        port: 0 takes a free one.
         queue: how many requests may wait.
         timeout: seconds a request may take, the queue included.
-        body_bytes: the largest request.
         body_seconds: seconds a client may take to begin or send a request, or to read a piece of
             its answer.
         drain: seconds that open requests get when the server shuts down.

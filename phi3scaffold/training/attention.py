@@ -1,9 +1,8 @@
 """Attention over packed rows: one call of SDPA a row, so that no row attends to another.
 
-transformers can do the same with a mask, but then every token is multiplied with every other one
-of the pack: of 16 rows, fifteen sixteenths of that work are thrown away. SDPA's backward on a CPU
-is also three times faster in float32 than in bfloat16, so attention alone is computed in that. On a
-GPU many small calls cost more than they save, and the mask stays.
+With a mask, as in transformers, most products of a pack's tokens would be thrown away. On a CPU
+SDPA's backward is three times faster in float32 than in bfloat16, so attention alone is computed in
+that. On a GPU many small calls cost more than they save, and the mask stays.
 """
 
 from __future__ import annotations

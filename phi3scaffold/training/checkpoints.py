@@ -1,11 +1,8 @@
 """Checkpoints: whole states of a training, so that an interrupted one can resume.
 
-A checkpoint is the adapter, the optimizer's and the schedule's state, the Trainer's, and each
-rank's random numbers. The Trainer writes it into scratch; then rank 0 copies it to where it
-outlives the process, its manifest last: that place may be a mount, which cannot rename. One without
-a manifest, or whose files are not what that says, is half written or broken, and never used.
-
-Nothing in it can run code: weights are safetensors, and torch reads the rest as weights only.
+The Trainer writes one into scratch; then rank 0 copies it to where it outlives the process, its
+manifest last: that place may be a mount, which cannot rename. One that is not as its manifest says
+is never used. Nothing in it can run code: torch reads all but the safetensors as weights only.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Data components that Olive finds by name: the prepared rows, with their labels.
 
-Importing this module registers them. fine-tuning/user_script.py of a generated project does so
-through stages/olive_rows.py, which knows when rows are up to date; so stock `olive run` trains on
-the same tokens and labels as `phi3scaffold finetune`.
+Importing this module registers them, as a project's fine-tuning/user_script.py does through
+stages/olive_rows.py: stock `olive run` trains on the same tokens as `phi3scaffold finetune`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Adapter layers that compute little more than the frozen product; DoRA, LoHa and LoKr, too.
 
-PEFT's own LoRA converts the input to the adapter's float32 and back, multiplies the output by the
-scale and adds it to a second tensor of the same size; autograd keeps what lies between. Its DoRA,
-LoHa and LoKr make the whole change of a weight, in float32, in every pass. On a CPU that costs as
-much as the adapter, or three times the model. The mathematics is the same here, and the adapter
-stays in float32.
+PEFT's own LoRA converts and adds whole tensors, which autograd keeps; its DoRA, LoHa and LoKr make
+the whole change of a weight in every pass. On a CPU that costs as much as the adapter, or three
+times the model. The mathematics is the same here, and the adapter stays in float32.
 """
 
 from __future__ import annotations

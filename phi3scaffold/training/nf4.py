@@ -1,9 +1,8 @@
 """The base model as QLoRA saw it: its 4-bit layers rounded to NF4 and back.
 
-QLoRA (https://arxiv.org/abs/2305.14314) trains an adapter over a base that bitsandbytes holds in
-four bits, and the adapter learns to make up for that rounding. Over the original weights it makes
-up for an error that is not there. So the rounded weights, in 16 bits again, are what it is measured
-over, and what it may be merged into.
+QLoRA's adapter (https://arxiv.org/abs/2305.14314) learns to make up for that rounding; over the
+original weights it would make up for an error that is not there. So it is measured over the rounded
+weights, in 16 bits again, and may be merged into them.
 """
 
 from __future__ import annotations
@@ -30,9 +29,8 @@ def round_base(base: Path, adapter: Path, settings: dict[str, Any], out: Path) -
     holds one tensor at a time, whatever the size of the files.
 
     Args:
-        base: the folder of the original weights.
-        adapter: the trained adapter. Olive's QLoRA puts one on every layer that bitsandbytes
-            quantizes and on no other (the output layer and the embeddings stay as they are).
+        adapter: Olive's QLoRA puts one on every layer that bitsandbytes quantizes and on no other
+            (the output layer and the embeddings stay as they are).
         settings: from `OliveConfig.nf4_base`.
         out: a folder that does not exist yet.
 

@@ -1,9 +1,7 @@
 """Runs some of the user's Olive passes in order, and hides no failure.
 
 Olive's engine exits 0 when a pass fails, keys its cache without the dataset's content, and copies
-whole models between cache and output. So its own configuration and passes are used directly, as
-`olive run-pass` does: a pass that fails raises here, and each result is written once, where the
-stage wants it.
+whole models about. So its configuration and passes are used directly, as by `olive run-pass`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Rows laid end to end instead of padded: hardly a token is computed that belongs to no row.
 
-Attention stays inside each row: its positions begin at 0 again, and transformers makes the
-block-diagonal mask of SDPA from that. A step sees the same rows as it would padded, so its loss
-and gradients are the same.
+Attention stays inside each row, whose positions begin at 0 again, so that the loss and gradients of
+a step are those of the padded rows.
 """
 
 from __future__ import annotations

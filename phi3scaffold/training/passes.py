@@ -1,8 +1,7 @@
 """Olive's training passes with a better Trainer, under the same names.
 
-Olive's LoRA pass hard-codes `transformers.Trainer` and its collator. These subclasses keep
-everything else of theirs (configuration, quantization, adapters) and train with `AnswerTrainer`.
-`olive_runner.PASSES` puts them in the place of Olive's own.
+Olive's LoRA pass hard-codes `transformers.Trainer`; these subclasses train with `AnswerTrainer` and
+keep everything else. `olive_runner.PASSES` puts them in the place of Olive's own.
 """
 
 from __future__ import annotations

@@ -139,7 +139,6 @@ class StepSampler(torch.utils.data.Sampler[list[int]]):
         self.seed, self.epoch = seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, which changes the order."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -31,7 +31,6 @@ class Form(abc.ABC):
 
     Attributes:
         name: one of `phi3scaffold.inference.forms.kinds.FORMS`.
-        prompt: how a user's text becomes messages, and where an answer stops.
         context: how many tokens prompt and answer may have together.
         special_tokens: the control tokens that no text may contain.
         adapter: the adapter in use, where several can be swapped; else None.

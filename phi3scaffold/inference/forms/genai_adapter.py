@@ -28,9 +28,6 @@ class GenaiAdapterForm(GenaiForm):
         """Answer with this adapter and its prompt from now on.
 
         Its files are read only once: later ones may belong to another base.
-
-        Raises:
-            ScaffoldError: there is none of that name, or its file is damaged.
         """
         self._load(adapter)
         self.adapter, self.prompt = adapter, self._prompts[adapter]
