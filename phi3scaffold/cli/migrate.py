@@ -86,10 +86,11 @@ def _check(old: OldConfig, as_json: bool) -> int:
 
     by_path = verdicts(old.content, [leaf.path for leaf in old.leaves])
     if as_json:
-        fields = [
-            {"name": leaf.name, "line": leaf.line, **by_path[leaf.path]._asdict()}
-            for leaf in old.leaves
-        ]
+        fields = []
+        for leaf in old.leaves:
+            verdict = by_path[leaf.path]
+            row = {"kind": verdict.kind, "said": verdict.message, "silent": verdict.silent}
+            fields.append({"name": leaf.name, "line": leaf.line, **row})
         print(json.dumps({"fields": fields, "notes": [n._asdict() for n in old.notes]}, indent=2))
         return 0
     for line in migration_report.verdicts(old, by_path, _width()):

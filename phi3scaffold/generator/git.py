@@ -11,20 +11,15 @@ from phi3scaffold.generator.render import GIT_LOCATIONS
 from phi3scaffold.project.errors import ScaffoldError
 
 
-def environment() -> dict[str, str]:
-    """Return this process's environment without what would point git at another repository."""
-    variables = {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
-    return variables | {"LC_ALL": "C"}  # its messages are looked at
-
-
 def run(
     folder: Path, *arguments: str, stdin: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `git ARGUMENTS` in `folder`, without the user's hooks; return the result."""
+    variables = {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
     return subprocess.run(
         ["git", "-c", f"core.hooksPath={os.devnull}", "--literal-pathspecs", *arguments],
         cwd=folder,
-        env=environment(),
+        env=variables | {"LC_ALL": "C"},  # its messages are looked at
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
@@ -46,6 +41,13 @@ def output(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
         raise ScaffoldError(f"git {arguments[0]} failed: {message}", where=folder, exit_code=1)
     return done.stdout
+
+
+def ignores(folder: Path, path: str) -> bool:
+    """Return whether git ignores `path`."""
+    # It takes no literal path, and says so by failing.
+    words = ["--no-literal-pathspecs", "check-ignore", "-q", "--no-index", "--", path]
+    return run(folder, *words).returncode == 0
 
 
 def last_line(done: subprocess.CompletedProcess[bytes]) -> str:

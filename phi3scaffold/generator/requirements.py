@@ -44,10 +44,20 @@ def distribution() -> Distribution:
     Raises:
         ScaffoldError: the package is neither.
     """
+    from importlib import metadata
+
     checkout = PACKAGE.parent / "pyproject.toml"
     if checkout.is_file():
         return _from_checkout(checkout)
-    return _from_metadata()
+    try:
+        found = metadata.distribution(NAME)
+    except metadata.PackageNotFoundError:
+        raise ScaffoldError(
+            "phi3scaffold is not installed: its requirements are unknown.",
+            where=PACKAGE,
+            fix="pip install it, or run it from a whole checkout",
+        ) from None
+    return _from_message(found.metadata, found.read_text("entry_points.txt") or "")
 
 
 def pins(*extras: str, of: Distribution | None = None) -> list[str]:
@@ -91,22 +101,8 @@ def _from_checkout(path: Path) -> Distribution:
     )
 
 
-def _from_metadata() -> Distribution:
-    from importlib import metadata
-
-    try:
-        found = metadata.distribution(NAME)
-    except metadata.PackageNotFoundError:
-        raise ScaffoldError(
-            "phi3scaffold is not installed: its requirements are unknown.",
-            where=PACKAGE,
-            fix="pip install it, or run it from a whole checkout",
-        ) from None
-    return _from_message(found.metadata, found.read_text("entry_points.txt") or "")
-
-
-def of_wheel(path: Path) -> Distribution:
-    """Read what a wheel that a project carries says about itself.
+def release_of_wheel(path: Path) -> tuple[Distribution, bytes | None]:
+    """Read a wheel's metadata and its constraints.txt, or None where it has none.
 
     Raises:
         ScaffoldError: it is no wheel of this package.
@@ -118,18 +114,11 @@ def of_wheel(path: Path) -> Distribution:
         with zipfile.ZipFile(path) as wheel:
             name = next(one for one in wheel.namelist() if one.endswith(".dist-info/METADATA"))
             points = wheel.read(name.replace("METADATA", "entry_points.txt")).decode("utf-8")
-            return _from_message(email.message_from_bytes(wheel.read(name)), points)
+            found = _from_message(email.message_from_bytes(wheel.read(name)), points)
+            fixed = f"{NAME}/constraints.txt"
+            return found, wheel.read(fixed) if fixed in wheel.namelist() else None
     except (OSError, zipfile.BadZipFile, KeyError, StopIteration, ValueError, zlib.error):
         raise ScaffoldError("This is no wheel of phi3scaffold.", where=path) from None
-
-
-def constraints_of_wheel(path: Path) -> bytes | None:
-    """Return the constraints.txt that a wheel of this package carries; None where it has none."""
-    import zipfile
-
-    with zipfile.ZipFile(path) as wheel:
-        name = f"{NAME}/constraints.txt"
-        return wheel.read(name) if name in wheel.namelist() else None
 
 
 def _from_message(message: Any, entry_points: str) -> Distribution:
@@ -149,9 +138,7 @@ def _from_message(message: Any, entry_points: str) -> Distribution:
 
 
 def split_extra(line: str) -> tuple[str, str | None]:
-    """Split ``a==1; (m) and extra == 'x'`` into (``a==1; m``, ``x``), ``a==1`` into (``a==1``,
-    None).
-    """
+    """Split ``a==1; (m) and extra == 'x'`` into ``a==1; m`` and ``x``, or None without one."""
     requirement, _, marker = line.partition(";")
     match = re.search(r"""\s*(?:and\s+)?extra\s*==\s*['"]([\w.-]+)['"]\s*$""", marker)
     if match is None:

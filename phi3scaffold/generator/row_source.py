@@ -27,13 +27,13 @@ class RowSource:
     Attributes:
         task: the task that they are for.
         answer: the value of copier's answer `rows`.
-        said: what was guessed, for people.
+        summary: what was guessed, for people.
         files: name in datasets/ -> the file to copy; nothing where they stay on the hub.
     """
 
     task: str
     answer: dict[str, Any]
-    said: str
+    summary: str
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -104,8 +104,8 @@ def _from_files(paths: Sequence[Path], task: str | None, turns: Turns) -> RowSou
             name = f"more-{name}"
         files[name] = path
     answer = found.answer(list(files), HELD_OUT_FRACTION)
-    said = f"{', '.join(path.name for path in paths)}: {found.said}"
-    return RowSource(found.task, answer, said, files)
+    summary = f"{', '.join(path.name for path in paths)}: {found.said}"
+    return RowSource(found.task, answer, summary, files)
 
 
 def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
@@ -118,19 +118,19 @@ def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
 def _from_folder(folder: Path, task: str | None, turns: Turns) -> RowSource:
     files, splits = _in_folder(folder)
     name = plain_name(folder.resolve().name)
-    found, answer, said, used = _split(
+    found, answer, summary, used = _split(
         splits, files.__getitem__, f"{name}/{{}}".format, task, turns
     )
     if len(used) == len(splits.train) == len(files):
         answer["train"] = [name]
     copied = {f"{name}/{file}": files[file] for file in used}
-    return RowSource(found, answer, f"{folder.resolve().name}: {said}", copied)
+    return RowSource(found, answer, f"{folder.resolve().name}: {summary}", copied)
 
 
 def _from_hub(text: str, task: str | None, turns: Turns, part: str | None) -> RowSource:
     there = dataset_hub.find(text, part)
-    found, answer, said, _ = _split(there.splits, there.address, there.address, task, turns)
-    return RowSource(found, answer, f"{there.repo} at {there.commit[:12]}: {said}")
+    found, answer, summary, _ = _split(there.splits, there.address, there.address, task, turns)
+    return RowSource(found, answer, f"{there.repo} at {there.commit[:12]}: {summary}")
 
 
 def _split(
@@ -150,24 +150,22 @@ def _split(
         The task, copier's answer, what was found in words, and the files used.
     """
     found = guess([source(name) for name in splits.train], task, turns)
-    held = next(
-        (
-            split
-            for split, names in splits.held_out.items()
-            if is_labelled([source(name) for name in names], found)
-        ),
-        None,
+    labelled = (
+        split
+        for split, names in splits.held_out.items()
+        if is_labelled([source(name) for name in names], found)
     )
+    held = next(labelled, None)
     held_out_files = splits.held_out[held] if held else ()
     unused = [*splits.others, *(s for s in splits.held_out if s != held)]
-    said = found.said
+    summary = found.said
     if held:
-        said += f"; the {held} split is held out"
+        summary += f"; the {held} split is held out"
     if unused:
-        said += f"; not used: {', '.join(unused)}"
+        summary += f"; not used: {', '.join(unused)}"
     train, used = [named(name) for name in splits.train], [*splits.train, *held_out_files]
     held_out = [named(name) for name in held_out_files] or HELD_OUT_FRACTION
-    return found.task, found.answer(train, held_out), said, used
+    return found.task, found.answer(train, held_out), summary, used
 
 
 def plain_name(name: str) -> str:

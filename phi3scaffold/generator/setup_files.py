@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from phi3scaffold.generator import template
 from phi3scaffold.generator.requirements import Distribution, constraints, distribution, pins
+
+REQUIREMENTS = """\
+# Exact pins that work together: phi3scaffold {version} [{extras}].
+# Written by `phi3scaffold new`.
+"""
+CONDA = """\
+# The environment of the job in the cloud: phi3scaffold {version} [{extras}].
+# Written by `phi3scaffold new`. On this machine use setup.sh or setup.ps1 instead.
+name: phi3scaffold-job
+channels:
+  - conda-forge
+dependencies:
+  - python=3.11
+  - pip
+  - pip:
+"""
 
 
 def write_environments(
@@ -30,36 +45,13 @@ def write_environments(
     if constrained is not None:
         (setup / "constraints.txt").write_bytes(constrained)
     for name, extras in details["environments"].items():
-        head = (
-            f"# Exact pins that work together: phi3scaffold {found.version} "
-            f"[{', '.join(extras)}].\n"
-            "# Written by `phi3scaffold new`.\n"
-        )
+        head = REQUIREMENTS.format(version=found.version, extras=", ".join(extras))
         lines = [*(["-c constraints.txt"] if constrained else []), *pins(*extras, of=found)]
         _write(setup / name, head, *lines)
-    if "job" in details:
-        _write_conda(setup, details["demonstration_job" if tiny else "job"], found)
-
-
-def _write_conda(setup: Path, extras: Sequence[str], found: Distribution) -> None:
-    """Write the job's conda.yaml, pins and all: Azure ML sees no other file of setup/."""
-    head = (
-        f"# The environment of the job in the cloud: phi3scaffold {found.version} "
-        f"[{', '.join(extras)}].\n"
-        "# Written by `phi3scaffold new`. On this machine use setup.sh or setup.ps1 instead.\n"
-    )
-    _write(
-        setup / "conda.yaml",
-        head,
-        "name: phi3scaffold-job",
-        "channels:",
-        "  - conda-forge",
-        "dependencies:",
-        "  - python=3.11",
-        "  - pip",
-        "  - pip:",
-        *(f"      - {pin}" for pin in pins(*extras, of=found)),
-    )
+    if "job" in details:  # with all pins: Azure ML sees no other file of setup/
+        extras = details["demonstration_job" if tiny else "job"]
+        head = CONDA.format(version=found.version, extras=", ".join(extras))
+        _write(setup / "conda.yaml", head, *(f"      - {pin}" for pin in pins(*extras, of=found)))
 
 
 def _write(path: Path, head: str, *lines: str) -> None:

@@ -38,7 +38,7 @@ def image(value: Any, context: MigrationContext) -> str:
     found = name(value, context)
     if OUTDATED.match(found):
         raise DroppedField(
-            f"{found} is without CUDA 12, which today's PyTorch needs; another stands in"
+            f"{found} is without CUDA 12, which today's PyTorch needs; another is used instead"
         )
     return found
 
@@ -77,8 +77,7 @@ def registry(_value: Any, context: MigrationContext) -> str:
 def registry_address(fields: Mapping[str, Any]) -> str | None:
     """Return the model's address in a registry or in the workspace; None where a part is missing.
 
-    Args:
-        said: address of a field -> its value.
+    `fields` maps addresses (see roles.py) to values.
     """
     place = "model.model_path"
     registry, model = fields.get(f"{place}.registry_name"), fields.get(f"{place}.name")
@@ -94,9 +93,9 @@ def registry_address(fields: Mapping[str, Any]) -> str | None:
 def rows(_value: Any, context: MigrationContext) -> str:
     """Return the address of rows in a datastore, put together from several fields."""
     if not context.remote:
-        raise DroppedField("a file in the cloud cannot be copied from here; sample rows stand in")
+        raise DroppedField("a file in the cloud cannot be copied from here; sample rows are used")
     if context.cloud is None:
-        raise DroppedField("the datastore's file is not named whole; sample rows stand in")
+        raise DroppedField("the datastore's file is not named whole; sample rows are used")
     return context.cloud
 
 
@@ -108,12 +107,7 @@ def other_client(value: Any, context: MigrationContext) -> str:
 
 
 def rows_address(fields: Mapping[str, Any]) -> str | None:
-    """Return the ``azureml://datastores/NAME/paths/FILE`` of the rows; None where a part is
-    missing.
-
-    Args:
-        said: address of a field -> its value.
-    """
+    """Return ``azureml://datastores/NAME/paths/FILE`` of the rows; None where a part is missing."""
     files = "train.load.data_files"
     whole = fields.get(f"{files}.datastore_url", fields.get(files))
     if isinstance(whole, str) and whole.startswith("azureml://"):

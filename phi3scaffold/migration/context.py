@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from phi3scaffold.generator import template
@@ -37,7 +37,7 @@ class MigrationContext:
     algo: str
     target: str
     precision: str
-    folders: tuple[Path, ...] = field(default=())
+    folders: tuple[Path, ...] = ()
     own_template: bool = False
     hub: str | None = None
     cloud: str | None = None

@@ -6,12 +6,14 @@ Each raises `DroppedField` where this very value has no place.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
 from phi3scaffold.migration.roles import ROUNDING
 from phi3scaffold.project.algorithms import algorithm_of, has_four_bit_base
 
+Conversion = Callable[[Any, MigrationContext], Any]
 DTYPES = ("bfloat16", "float16", "float32")
 BLOCKS = (16, 32, 64, 128, 256)
 
@@ -20,12 +22,9 @@ def same(value: Any, _: MigrationContext) -> Any:
     return value
 
 
-def train(_value: Any, _: MigrationContext) -> str:
-    return "train"
-
-
-def hf_model(_value: Any, _: MigrationContext) -> str:
-    return "HfModel"
+def always(name: str) -> Conversion:
+    """Return a conversion to `name`, whatever the old value was."""
+    return lambda _value, _context: name
 
 
 def generation(value: Any, _: MigrationContext) -> str:
@@ -142,16 +141,15 @@ def dtype(value: Any, context: MigrationContext) -> str:
     return found
 
 
-def bf16(value: Any, context: MigrationContext) -> str:
-    if value is not True:
-        raise NeedlessField("torch_dtype says it")
-    return dtype("bfloat16", context)
+def dtype_switch(name: str) -> Conversion:
+    """Return the conversion of a switch, ``bf16`` or ``fp16``, that stands for the dtype `name`."""
 
+    def convert(value: Any, context: MigrationContext) -> str:
+        if value is not True:
+            raise NeedlessField("torch_dtype says it")
+        return dtype(name, context)
 
-def fp16(value: Any, context: MigrationContext) -> str:
-    if value is not True:
-        raise NeedlessField("torch_dtype says it")
-    return dtype("float16", context)
+    return convert
 
 
 def optimizer(value: Any, context: MigrationContext) -> str:

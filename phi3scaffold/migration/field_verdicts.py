@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import inspect
 import logging
+import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -69,12 +71,9 @@ def _ask_all(parts: _Parts, content: dict[str, Any]) -> None:
         ("passes", parts.passes),
     ):
         value = content.get(section)
-        if isinstance(value, dict) and section != "data_configs":
-            for name in value:
-                ask((section, name))
-        elif isinstance(value, list) and section == "data_configs":
-            for index in range(len(value)):
-                ask((section, index))
+        if isinstance(value, list if section == "data_configs" else dict):
+            for key in range(len(value)) if isinstance(value, list) else value:
+                ask((section, key))
         elif value is not None:
             parts.whole(section)
     parts.engine(settings)
@@ -111,8 +110,8 @@ class _Parts(OliveProbe):
         known = inspect.signature(handler.__init__).parameters
         for name in result.config:
             if name not in known:
-                said = f"{handler.__name__} takes no {name}"
-                self.mark(self.place(at, [name]) or at, OliveVerdict(REFUSED, said))
+                message = f"{handler.__name__} takes no {name}"
+                self.mark(self.place(at, [name]) or at, OliveVerdict(REFUSED, message))
 
     def system(self, at: Key) -> None:
         from olive.systems.system_config import SystemConfig
@@ -165,10 +164,10 @@ class _Parts(OliveProbe):
         value = copy.deepcopy(self.at(at))
         if not isinstance(value, dict) or not value.get("user_script"):
             return value
-        said = OliveVerdict(NOT_ASKED, "the user_script is not run here")
+        verdict = OliveVerdict(NOT_ASKED, "the user_script is not run here")
         for name in ("user_script", "script_dir"):
             if value.pop(name, None):
-                self.mark((*at, name), said)
+                self.mark((*at, name), verdict)
         for component in COMPONENTS:
             settings = value.get(f"{component}_config")
             kind = settings.get("type") if isinstance(settings, dict) else None
@@ -177,7 +176,7 @@ class _Parts(OliveProbe):
                     Registry.get_component(component, kind)
             except KeyError:
                 del value[f"{component}_config"]
-                self.mark((*at, f"{component}_config"), said)
+                self.mark((*at, f"{component}_config"), verdict)
         return value
 
     def _load(self, at: Key, result: Any) -> None:
@@ -186,23 +185,24 @@ class _Parts(OliveProbe):
         files = params.get("data_files")
         if params.get("data_name") not in FORMATS or not isinstance(files, dict):
             return
-        if "type" in files:
-            import tempfile
+        if "type" not in files:
+            return
+        import datasets
 
-            import datasets
-
-            place = self.place(at, ["load_dataset_config", "data_files"]) or at
-            with tempfile.TemporaryDirectory() as scratch:
-                try:
-                    datasets.load_dataset(params["data_name"], data_files=files, cache_dir=scratch)
-                except Exception as error:  # noqa: BLE001 (whatever it raises is its answer)
-                    self.mark(place, OliveVerdict(REFUSED, f"when rows are read: {line_of(error)}"))
+        place = self.place(at, ["load_dataset_config", "data_files"]) or at
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                datasets.load_dataset(params["data_name"], data_files=files, cache_dir=scratch)
+            except Exception as error:  # noqa: BLE001 (whatever it raises is its answer)
+                self.mark(place, OliveVerdict(REFUSED, f"when rows are read: {line_of(error)}"))
 
     def passes(self, at: Key) -> None:
         value = self.at(at)
-        places = [(*at, index) for index in range(len(value))] if isinstance(value, list) else [at]
-        for place in places:
-            self._pass(place)
+        if isinstance(value, list):
+            for index in range(len(value)):
+                self._pass((*at, index))
+        else:
+            self._pass(at)
 
     def _pass(self, at: Key) -> None:
         from olive.engine.config import RunPassConfig
@@ -229,27 +229,28 @@ class _Parts(OliveProbe):
 
     def _training(self, at: Key, settings: Any, arguments: Any) -> None:
         """Mark what Olive accepts without any effect."""
-        import dataclasses
-
         import transformers
 
         if has_four_bit_base(settings.type):
-            said = "QLoRA takes every layer that it rounds to 4 bits in its place"
+            message = "QLoRA takes every layer that it rounds to 4 bits in its place"
             place = self.place(at, ["target_modules"])
             if place:
-                self.mark(place, OliveVerdict(IGNORED, said, silent=True))
+                self.mark(place, OliveVerdict(IGNORED, message, silent=True))
         if arguments is None or isinstance(arguments, dict):
             return
         known = {field.name for field in dataclasses.fields(transformers.TrainingArguments)}
-        said = f"transformers {transformers.__version__} has no such training argument: left out"
+        known |= {"extra_args", "overwrite_output_dir"}
+        message = f"transformers {transformers.__version__} has no such training argument: left out"
         for name in type(arguments).model_fields:
             place = self.place(at, ["training_args", name])
-            if place and name not in known and name not in ("extra_args", "overwrite_output_dir"):
-                self.mark(place, OliveVerdict(IGNORED, said, silent=True))
+            if place and name not in known:
+                self.mark(place, OliveVerdict(IGNORED, message, silent=True))
 
     def engine(self, settings: dict[str, Any]) -> None:
         """Probe what is part of no other section; what it names was probed already."""
-        from olive.workflows.run.config import RunConfig, RunEngineConfig
+        from olive.evaluator.olive_evaluator import OliveEvaluatorConfig
+        from olive.systems.system_config import SystemConfig
+        from olive.workflows.run.config import RunConfig
 
         nested = "engine" if isinstance(self.content.get("engine"), dict) else None
         named = ("host", "target", "evaluator")
@@ -262,9 +263,10 @@ class _Parts(OliveProbe):
         for key, value in own.items():
             at: Key = (key,) if key in self.content else (str(nested), key)
             if key in named and isinstance(value, dict):
-                self._system_or_evaluator(at, key, value)
+                kind = OliveEvaluatorConfig if key == "evaluator" else SystemConfig
+                self.ask(at, value, kind.model_validate)
                 continue
-            self.ask(at, value, partial(_single, RunEngineConfig, key), (key,))
+            self.ask(at, value, partial(_engine_setting, key), (key,))
         for key in named:
             name = settings.get(key)
             at = (key,) if key in self.content else (str(nested), key)
@@ -274,13 +276,8 @@ class _Parts(OliveProbe):
             elif isinstance(name, str) and self.has_refused((section, name)):
                 self.mark(at, OliveVerdict(UNREACHED, f"since {name} is refused"))
 
-    def _system_or_evaluator(self, at: Key, key: str, value: dict[str, Any]) -> None:
-        from olive.evaluator.olive_evaluator import OliveEvaluatorConfig
-        from olive.systems.system_config import SystemConfig
 
-        kind = OliveEvaluatorConfig if key == "evaluator" else SystemConfig
-        self.ask(at, value, kind.model_validate)
+def _engine_setting(key: str, value: Any) -> Any:
+    from olive.workflows.run.config import RunEngineConfig
 
-
-def _single(kind: Any, key: str, value: Any) -> Any:
-    return kind.model_validate({key: value})
+    return RunEngineConfig.model_validate({key: value})

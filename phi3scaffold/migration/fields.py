@@ -2,17 +2,16 @@
 
 A field that is not here is reported as unknown. `at` is where it stands in a project of today;
 empty where it has no place any more, and then `why` says why. `convert` makes today's value, and
-raises `Dropped` where this very value has no place.
+raises `DroppedField` where this very value has no place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from phi3scaffold.migration import azure, sources
 from phi3scaffold.migration import conversions as to
-from phi3scaffold.migration.context import MigrationContext
+from phi3scaffold.migration.conversions import Conversion
 
 OLIVE = "fine-tuning/olive-config.json: "
 PASS = f"{OLIVE}passes.finetune."
@@ -25,26 +24,15 @@ CLOUD_ROWS = f"{JOB}inputs.rows.path"
 REGISTRY = f"{JOB}inputs.model.path"
 OPTION = "--"
 
-PINS = "setup/conda.yaml has the packages of the job, and fine-tuning/job.yml its image"
-SDK = "Azure's libraries retry by themselves"
 ROWS = "the runtime packs whole rows and masks the question itself"
-MEASURED = "training evaluates some held-out rows, `phi3scaffold evaluate` all of them"
-CHECKPOINTS = "training has its own checkpoints: checkpoint_minutes in project.yaml"
-PLACES = "everything is written below gen-model/"
-LOADED = "the runtime loads the weights, in the training pass's torch_dtype"
 REMOTE = "code from the hub is never run; transformers has this architecture"
-GATE = "`phi3scaffold evaluate` and the release thresholds in project.yaml do this"
-CONVERTED = "ModelBuilder converts and optimizes in one pass"
-ROUNDED = "a quantizer runs before ModelBuilder: --quantizer, --recipe, --precision"
 BUILT = "ModelBuilder makes what the runtime needs"
 COMMENT = "in a comment there; otherwise the weights come from the hub"
-ELSEWHERE = "no training pass uses it"
 ENGINE = "the pipeline runs the passes itself, with its own cache"
 CODE = "code of the old project; rows are described in datasets/dataset.yaml"
-ORT = "Olive removed its ONNX Runtime trainer"
-TARGET = "--target decides the device"
-
-
+# Where versions put the arguments of `from_pretrained`.
+LOADING = ("load_kwargs", "hf_config.load_kwargs", "hf_config.from_pretrained_args",
+           "hf_config.model_loading_args")  # fmt: skip
 WORKSPACE = {
     "subscription_id": "subscription_id", "resource_group": "resource_group",
     "workspace_name": "workspace", "keyvault_name": "key_vault",
@@ -56,18 +44,20 @@ class Rule(NamedTuple):
 
     at: str = ""
     why: str = ""
-    convert: Callable[[Any, MigrationContext], Any] = to.same
+    convert: Conversion = to.same
     look: bool = False  # whether the person should look at what is lost
 
 
-def _args(convert: Callable[[Any, MigrationContext], Any], *names: str) -> dict[str, Rule]:
-    return {
-        f"finetune.training_args.{name}": Rule(f"{ARGS}{name}", convert=convert) for name in names
-    }
+def _moved(at: str, convert: Conversion, *addresses: str) -> dict[str, Rule]:
+    return {address: Rule(at, convert=convert) for address in addresses}
 
 
-def _pass(convert: Callable[[Any, MigrationContext], Any], *names: str) -> dict[str, Rule]:
+def _pass(convert: Conversion, *names: str) -> dict[str, Rule]:
     return {f"finetune.{name}": Rule(f"{PASS}{name}", convert=convert) for name in names}
+
+
+def _args(convert: Conversion, *names: str) -> dict[str, Rule]:
+    return _pass(convert, *(f"training_args.{name}" for name in names))
 
 
 def _gone(why: str, *addresses: str, look: bool = False) -> dict[str, Rule]:
@@ -82,44 +72,29 @@ def _below(prefix: str, rules: dict[str, Rule]) -> dict[str, Rule]:
 # An address that ends with `.*` stands for everything below it that has no line of its own.
 FIELDS: dict[str, Rule] = {
     # the model
-    "model.type": Rule(f"{OLIVE}input_model.type", "today's name", to.hf_model),
-    "model.hf_config.model_name": Rule(f"{PROJECT}model.id", convert=sources.model),
-    "model.model_path": Rule(f"{PROJECT}model.id", convert=sources.model),
-    "model.model_path.name": Rule(f"{PROJECT}model.id", convert=sources.model),
-    "model.hf_config.task": Rule(f"{OLIVE}input_model.task", convert=to.generation),
-    "model.task": Rule(f"{OLIVE}input_model.task", convert=to.generation),
+    "model.type": Rule(f"{OLIVE}input_model.type", "today's name", to.always("HfModel")),
+    **_moved(f"{PROJECT}model.id", sources.model, "model.hf_config.model_name",
+             "model.model_path", "model.model_path.name"),
+    **_moved(f"{OLIVE}input_model.task", to.generation, "model.hf_config.task", "model.task"),
     "model.model_path.registry_name": Rule(REGISTRY, COMMENT, azure.registry),
     "model.model_path.version": Rule(REGISTRY, COMMENT, azure.registry),
     **_gone("the weights come from the hub, at the revision of project.yaml",
             "model.model_path.type", "model.model_path.azureml_client.*"),
-    **{f"model.{name}.revision": Rule(f"{PROJECT}model.revision", convert=to.text)
-       for name in ("load_kwargs", "hf_config.load_kwargs", "hf_config.from_pretrained_args",
-                    "hf_config.model_loading_args")},
+    **_moved(f"{PROJECT}model.revision", to.text,
+             *(f"model.{name}.revision" for name in LOADING)),
     **_gone("training starts from the base model", "model.adapter_path", look=True),
     **_gone("Olive recognizes an MLflow folder by itself", "model.model_file_format"),
-    **_gone(
-        REMOTE,
-        "model.load_kwargs.trust_remote_code", "model.hf_config.load_kwargs.trust_remote_code",
-        "model.hf_config.from_pretrained_args.trust_remote_code",
-        "model.hf_config.model_loading_args.trust_remote_code",
-    ),
-    **_gone(
-        LOADED,
-        "model.load_kwargs.*", "model.hf_config.from_pretrained_args.*",
-        "model.hf_config.model_loading_args.*", "model.hf_config.load_kwargs.*",
-    ),
+    **_gone(REMOTE, *(f"model.{name}.trust_remote_code" for name in LOADING)),
+    **_gone("the runtime loads the weights, in the training pass's torch_dtype",
+            *(f"model.{name}.*" for name in LOADING)),
     **_gone(BUILT, "model.io_config.*", "model.hf_config.components.*", "model.model_attributes.*"),
     **_gone("rows are described in datasets/dataset.yaml", "model.hf_config.dataset.*"),
     **_gone(CODE, "model.model_script", "model.script_dir", "model.model_loader",
             "model.dummy_inputs_func"),
     # systems
-    "system.type": Rule(f"{OPTION}target", convert=to.target),
-    "system.accelerators": Rule(f"{OPTION}target", convert=to.target),
-    "system.accelerators.device": Rule(f"{OPTION}target", convert=to.target),
-    "system.accelerators.execution_providers": Rule(f"{OPTION}target", convert=to.target),
-    "engine.execution_providers": Rule(f"{OPTION}target", convert=to.target),
-    "engine.host": Rule(f"{OPTION}target", convert=to.target),
-    "engine.target": Rule(f"{OPTION}target", convert=to.target),
+    **_moved(f"{OPTION}target", to.target, "system.type", "system.accelerators",
+             "system.accelerators.device", "system.accelerators.execution_providers",
+             "engine.execution_providers", "engine.host", "engine.target"),
     # Azure
     **{f"{part}.azureml_client.{old}": Rule(f"{AZURE}{new}", convert=azure.name)
        for part in ("engine", "system")
@@ -127,17 +102,18 @@ FIELDS: dict[str, Rule] = {
     **_gone("copy that file to .azureml/config.json in the project",
             "engine.azureml_client.aml_config_path", "system.azureml_client.aml_config_path",
             look=True),
-    **_gone(SDK, "engine.azureml_client.*", "system.azureml_client.*"),
+    **_gone("Azure's libraries retry by themselves",
+            "engine.azureml_client.*", "system.azureml_client.*"),
     "system.hf_token": Rule(f"{AZURE}hf_token_secret", "where Olive looked for it", azure.token),
     "system.aml_compute": Rule(f"{JOB}compute", convert=azure.compute),
     "system.aml_docker_config.base_image": Rule(f"{JOB}environment.image", convert=azure.image),
     "system.resources.instance_type": Rule(f"{JOB}resources.instance_type",
                                            convert=azure.instance_type),
     "system.resources.shm_size": Rule(f"{JOB}resources.shm_size", convert=azure.name),
-    "system.resources.instance_count": Rule(f"{JOB}resources.instance_count",
-                                            convert=azure.instances),
-    "system.instance_count": Rule(f"{JOB}resources.instance_count", convert=azure.instances),
-    **_gone(PINS, "system.aml_docker_config.*", "system.aml_environment_config.*", "system.is_dev"),
+    **_moved(f"{JOB}resources.instance_count", azure.instances,
+             "system.resources.instance_count", "system.instance_count"),
+    **_gone("setup/conda.yaml has the packages of the job, and fine-tuning/job.yml its image",
+            "system.aml_docker_config.*", "system.aml_environment_config.*", "system.is_dev"),
     **_gone("fine-tuning/job.yml takes tags and resources as Azure ML writes them",
             "system.tags.*", "system.resources.*", look=True),
     **_gone("outputs.results of fine-tuning/job.yml says where results go", "system.datastores"),
@@ -149,18 +125,17 @@ FIELDS: dict[str, Rule] = {
     **_gone("a project has one system, that of host", "other_system.*"),
     # rows
     **_below("train.", {
-        **{f"load.{name}": Rule(f"{DATASET}files.train", convert=sources.rows)
-           for name in ("data_files", "data_files.train", "data_dir")},
-        **{f"load.{name}": Rule(f"{DATASET}files.train", convert=sources.data_set)
-           for name in ("data_name", "dataset_name")},
-        **{f"load.data_files.{name}": Rule(f"{DATASET}files.held_out",
-                                           convert=sources.held_out_rows)
-           for name in ("test", "validation")},
+        **_moved(f"{DATASET}files.train", sources.rows,
+                 "load.data_files", "load.data_files.train", "load.data_dir"),
+        **_moved(f"{DATASET}files.train", sources.data_set,
+                 "load.data_name", "load.dataset_name"),
+        **_moved(f"{DATASET}files.held_out", sources.held_out_rows,
+                 "load.data_files.test", "load.data_files.validation"),
         "load.split": Rule(f"{DATASET}files.held_out", "the rest is held out", sources.split),
         "pre_process.text_template": Rule(f"{DATASET}turns", convert=sources.turns),
         "pre_process.text_cols": Rule(f"{DATASET}turns", convert=sources.columns),
-        "pre_process.source_max_len": Rule(f"{DATASET}max_tokens", convert=to.whole),
-        "pre_process.max_seq_len": Rule(f"{DATASET}max_tokens", convert=to.whole),
+        **_moved(f"{DATASET}max_tokens", to.whole,
+                 "pre_process.source_max_len", "pre_process.max_seq_len"),
         "load.subset": Rule(f"{DATASET}files.train", "the files of that part", sources.part),
         **_gone("whole files are read; remove the rows that you do not want",
                 "load.col_filters.*", "pre_process.max_samples", look=True),
@@ -168,8 +143,8 @@ FIELDS: dict[str, Rule] = {
         **_gone("the token comes from HF_TOKEN or the hub's login", "load.token",
                 "load.use_auth_token"),
         **_gone(REMOTE, "load.trust_remote_code", "pre_process.trust_remote_code"),
-        **{f"load.data_files.{name}": Rule(CLOUD_ROWS, convert=azure.rows)
-           for name in ("type", "datastore_name", "relative_path", "datastore_url")},
+        **_moved(CLOUD_ROWS, azure.rows, "load.data_files.type", "load.data_files.datastore_name",
+                 "load.data_files.relative_path", "load.data_files.datastore_url"),
         "load.data_files.azureml_client.*": Rule(CLOUD_ROWS, convert=azure.other_client),
         **_gone(ROWS, "pre_process.dataset_type", "pre_process.corpus_strategy",
                 "pre_process.strategy", "pre_process.pad_to_max_len", "pre_process.padding_side",
@@ -188,25 +163,25 @@ FIELDS: dict[str, Rule] = {
     }),
     "eval.load.data_files": Rule(f"{DATASET}files.held_out", convert=sources.held_out_rows),
     **_gone("held-out rows become the same turns as the others", "eval.*"),
-    **_gone(ELSEWHERE, "other_data.*"),
+    **_gone("no training pass uses it", "other_data.*"),
     # the training pass
     "finetune.type": Rule(f"{OPTION}algo", convert=to.algo),
-    "finetune.r": Rule(f"{PASS}r", convert=to.whole),
-    "finetune.lora_r": Rule(f"{PASS}r", convert=to.whole),
-    "finetune.alpha": Rule(f"{PASS}alpha", convert=to.number),
-    "finetune.lora_alpha": Rule(f"{PASS}alpha", convert=to.number),
-    "finetune.target_modules": Rule(f"{PASS}target_modules", convert=to.modules),
-    "finetune.torch_dtype": Rule(f"{PASS}torch_dtype", convert=to.dtype),
-    "finetune.train_data_config": Rule(f"{PASS}train_data_config", "called train", to.train),
+    **_moved(f"{PASS}r", to.whole, "finetune.r", "finetune.lora_r"),
+    **_moved(f"{PASS}alpha", to.number, "finetune.alpha", "finetune.lora_alpha"),
+    "finetune.train_data_config": Rule(f"{PASS}train_data_config", "called train",
+                                       to.always("train")),
     "finetune.eval_data_config": Rule(why=f"its rows are {DATASET}files.held_out"),
     "finetune.eval_dataset_size": Rule(f"{DATASET}files.held_out", convert=to.share),
+    **_pass(to.modules, "target_modules"),
+    **_pass(to.dtype, "torch_dtype"),
     **_pass(to.share_or_none, "lora_dropout"),
     **_pass(to.only_qlora, "double_quant", "quant_type", "compute_dtype"),
     **_pass(to.switch, "allow_tf32", "ephemeral_gpu_offload"),
     **_pass(to.listed, "modules_to_save"),
     **_pass(to.only_loha_lokr, "rank_dropout", "module_dropout"),
     **_pass(to.only_lokr, "decompose_both", "decompose_factor", "rank_dropout_scale"),
-    **_gone(ORT, "finetune.use_ort_trainer", "finetune.ortmodule_onnx_opset_version"),
+    **_gone("Olive removed its ONNX Runtime trainer",
+            "finetune.use_ort_trainer", "finetune.ortmodule_onnx_opset_version"),
     **_gone("one process trains on one device", "finetune.device_map"),
     **_gone("--algo loftq is qlora here", "finetune.loftq_iter"),
     **_gone(CODE, "finetune.user_script", "finetune.script_dir"),
@@ -217,29 +192,28 @@ FIELDS: dict[str, Rule] = {
     **_args(to.number, "learning_rate", "num_train_epochs", "logging_steps"),
     **_args(to.number_or_nought, "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm",
             "weight_decay", "neftune_noise_alpha", "warmup_steps"),
-    **_args(to.switch, "gradient_checkpointing", "logging_first_step"),
+    **_args(to.switch, "gradient_checkpointing", "logging_first_step",
+            "gradient_checkpointing_kwargs.use_reentrant"),
     **_args(to.text, "lr_scheduler_type", "logging_strategy"),
     **_args(to.optimizer, "optim"),
-    "finetune.training_args.gradient_checkpointing_kwargs.use_reentrant": Rule(
-        f"{ARGS}gradient_checkpointing_kwargs.use_reentrant", convert=to.switch
-    ),
     "finetune.training_args.warmup_ratio": Rule(
         f"{ARGS}warmup_steps", "a share below 1 is the ratio", to.share_or_none
     ),
-    "finetune.training_args.bf16": Rule(f"{PASS}torch_dtype", convert=to.bf16),
-    "finetune.training_args.fp16": Rule(f"{PASS}torch_dtype", convert=to.fp16),
+    "finetune.training_args.bf16": Rule(f"{PASS}torch_dtype", convert=to.dtype_switch("bfloat16")),
+    "finetune.training_args.fp16": Rule(f"{PASS}torch_dtype", convert=to.dtype_switch("float16")),
     **_below("finetune.training_args.", {
-        **_gone(MEASURED, "evaluation_strategy", "eval_strategy", "eval_steps", "do_eval",
+        **_gone("training evaluates some held-out rows, `phi3scaffold evaluate` all of them",
+                "evaluation_strategy", "eval_strategy", "eval_steps", "do_eval",
                 "per_device_eval_batch_size", "load_best_model_at_end", "metric_for_best_model",
                 "greater_is_better", "eval_delay", "eval_accumulation_steps"),
         **_gone("rows are packed: there is no padding that grouping could save", "group_by_length",
                 "length_column_name", "train_sampling_strategy"),
-        **_gone(CHECKPOINTS, "output_dir", "overwrite_output_dir", "resume_from_checkpoint",
-                "save_strategy", "save_steps", "save_total_limit", "save_only_model",
-                "save_safetensors"),
+        **_gone("training has its own checkpoints: checkpoint_minutes in project.yaml",
+                "output_dir", "overwrite_output_dir", "resume_from_checkpoint", "save_strategy",
+                "save_steps", "save_total_limit", "save_only_model", "save_safetensors"),
         **_gone("the pipeline writes its own log and report", "report_to", "run_name",
                 "logging_dir", "disable_tqdm", "log_level"),
-        **_gone(TARGET, "use_cpu", "no_cuda", "local_rank", "tf32"),
+        **_gone("--target decides the device", "use_cpu", "no_cuda", "local_rank", "tf32"),
         **_gone(ROWS, "remove_unused_columns", "label_smoothing_factor", "label_names",
                 "dataloader_drop_last"),
         **_gone("the runtime trains without it", "deepspeed", "deepspeed.*", "fsdp",
@@ -248,20 +222,20 @@ FIELDS: dict[str, Rule] = {
         **_gone("it trains, always", "do_train"),
     }),
     # the passes after it
-    "merge.type": Rule(f"{OLIVE}passes.merge.type", convert=to.same),
-    "build.type": Rule(f"{OLIVE}passes.build.type", convert=to.same),
+    "merge.type": Rule(f"{OLIVE}passes.merge.type"),
+    "build.type": Rule(f"{OLIVE}passes.build.type"),
     "build.precision": Rule(f"{OPTION}precision", convert=to.precision),
-    "build.int4_block_size": Rule(f"{OLIVE}passes.quantize.group_size", convert=to.block),
     "build.int4_accuracy_level": Rule(f"{OLIVE}passes.build.int4_accuracy_level",
                                       convert=to.accuracy_level),
     **_gone(BUILT, "build.metadata_only", "build.enable_GQA_on_CPU", "build.search.*",
             "build.extra_options.*"),
     "quantize.type": Rule(f"{OPTION}quantizer", convert=to.quantizer),
-    "quantize.group_size": Rule(f"{OLIVE}passes.quantize.group_size", convert=to.block),
-    "quantize.block_size": Rule(f"{OLIVE}passes.quantize.group_size", convert=to.block),
-    **_gone(ROUNDED, "quantize.*"),
+    **_moved(f"{OLIVE}passes.quantize.group_size", to.block,
+             "build.int4_block_size", "quantize.group_size", "quantize.block_size"),
+    **_gone("a quantizer runs before ModelBuilder: --quantizer, --recipe, --precision",
+            "quantize.*"),
     **_gone("one pass trains: the first one, or that of pass_flows", "other_training.*"),
-    **_gone(CONVERTED, "convert.*"),
+    **_gone("ModelBuilder converts and optimizes in one pass", "convert.*"),
     **_gone("`phi3scaffold adapters` makes one ONNX base with adapters over it", "extract.*"),
     **_gone(
         ENGINE,
@@ -271,7 +245,8 @@ FIELDS: dict[str, Rule] = {
     ),
     # the engine
     "engine.log_severity_level": Rule(f"{OLIVE}log_severity_level", convert=to.whole_or_nought),
-    **_gone(PLACES, "engine.cache_dir", "engine.output_dir", "engine.output_name"),
+    **_gone("everything is written below gen-model/",
+            "engine.cache_dir", "engine.output_dir", "engine.output_name"),
     **_gone(
         ENGINE,
         "engine.clean_cache", "engine.clean_evaluation_cache", "engine.cache_config.*",
@@ -284,13 +259,14 @@ FIELDS: dict[str, Rule] = {
         "the settings are what the file says; nothing is searched",
         "engine.search_strategy", "engine.search_strategy.*", "engine.auto_optimizer_config.*",
     ),
-    **_gone(GATE, "engine.evaluators.*", "engine.evaluator", "engine.evaluator.*"),
+    **_gone("`phi3scaffold evaluate` and the release thresholds in project.yaml do this",
+            "engine.evaluators.*", "engine.evaluator", "engine.evaluator.*"),
 }
 # fmt: on
 
 
 def rule_for(address: str) -> Rule | None:
-    """Return the table's line for an address, or None for an unknown field."""
+    """Return the rule of an address, or None for an unknown field."""
     if address in FIELDS:
         return FIELDS[address]
     while address:
@@ -298,8 +274,3 @@ def rule_for(address: str) -> Rule | None:
             return FIELDS[f"{address}.*"]
         address = address.rpartition(".")[0]
     return None
-
-
-def has_below(address: str) -> bool:
-    """Return whether the table knows a field below an address."""
-    return any(known.startswith(f"{address}.") for known in FIELDS)

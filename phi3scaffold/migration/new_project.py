@@ -37,16 +37,13 @@ def migrate(
     wheel: bool = True,
     say: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
-    """Make the project; it appears whole or not at all.
-
-    Returns:
-        The answers that it was made with.
+    """Make the project, whole or not at all; return its answers.
 
     Raises:
         ScaffoldError: an answer, the rows or the destination is refused.
     """
     source = _source(plan)
-    say(f"{source.said}; change it in datasets/dataset.yaml")
+    say(f"{source.summary}; change it in datasets/dataset.yaml")
     share, held_out = plan.values.get(HELD_OUT), source.answer["held_out"]
     if isinstance(share, float) and held_out != share:
         say(f"held out are {', '.join(held_out)}, and no share of {share:g}")
@@ -64,16 +61,16 @@ def _source(plan: MigrationPlan) -> RowSource:
         return _from_cloud(plan, plan.cloud)
     if plan.data is None:
         source = sample_rows(task or SAMPLES)
-        return replace(source, said=f"sample rows: {source.said}")
-    turns = plan.turns and (plan.turns.user, plan.turns.assistant)
-    source = user_rows(plan.data, task, turns or None, part=plan.part)
+        return replace(source, summary=f"sample rows: {source.summary}")
+    turns = (plan.turns.user, plan.turns.assistant) if plan.turns else None
+    source = user_rows(plan.data, task, turns, part=plan.part)
     if held_out is None:
         return source
     if isinstance(held_out, float):
         if not isinstance(source.answer["held_out"], float):
             return source  # a split of its own is better than a share
         return replace(source, answer=source.answer | {"held_out": held_out})
-    held = user_rows(held_out, source.task, turns or None)
+    held = user_rows(held_out, source.task, turns)
     files = {
         f"held-out-{name}" if name in source.files else name: p for name, p in held.files.items()
     }

@@ -34,7 +34,7 @@ PLACEHOLDER = re.compile(
 
 
 class Leaf(NamedTuple):
-    """One field: a value that is no mapping and no list of mappings."""
+    """One field (see leaves_of)."""
 
     path: Key
     value: Any
@@ -81,8 +81,7 @@ def read(path: Path) -> OldConfig:
         content: Any = read_yaml(path)
         plain = path.read_text(encoding="utf-8")
     else:
-        text = _text(path)
-        plain = _without_extras(text, notes)
+        plain = _without_extras(_text(path), notes)
         content = _parse(plain, path)
     if not isinstance(content, dict) or not any(
         key in content for key in ("input_model", "passes", "engine", "systems", "data_configs")
@@ -100,9 +99,8 @@ def read(path: Path) -> OldConfig:
         )
     places = find_places(plain)
     for at, line in places.doubles:
-        notes.append(
-            ConfigNote(line, f"{dotted(at)} stands here a second time; the last one counts")
-        )
+        message = f"{dotted(at)} stands here a second time; the last one counts"
+        notes.append(ConfigNote(line, message))
     leaves = tuple(Leaf(at, value, places.lines.get(at, 1)) for at, value in leaves_of(content))
     return OldConfig(path, content, leaves, tuple(sorted(notes)))
 
@@ -158,11 +156,8 @@ def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str, str]:
     if rest[:1] in ("'", *CURLY):
         return line, f"JSON does not know the quotation mark {rest[0]}.", 'use "'
     if rest.startswith(("...", "…")):
-        return (
-            line,
-            "Something was left out here.",
-            "put in what belongs there, or take the dots out",
-        )
+        fix = "put in what belongs there, or take the dots out"
+        return line, "Something was left out here.", fix
     word = re.match(r"True|False|None", rest)
     if word:
         plain = {"True": "true", "False": "false", "None": "null"}[word[0]]

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from phi3scaffold.project.key_locations import Key
 from phi3scaffold.training.olive_runner import collected_warnings
 
-Key = tuple[str | int, ...]
 READ, REFUSED, IGNORED, UNREACHED = "read", "refused", "ignored", "not reached"
 NOT_ASKED = "not asked"  # Olive would run code of the file's owner to answer
 # What Olive logs where it leaves keys out, and of what they are no part.
@@ -24,12 +24,12 @@ class OliveVerdict(NamedTuple):
 
     Attributes:
         kind: read, refused, ignored, not reached or not asked.
-        said: Olive's words.
+        message: Olive's words.
         silent: Olive goes on, and the setting has no effect.
     """
 
     kind: str
-    said: str = ""
+    message: str = ""
     silent: bool = False
 
 
@@ -95,24 +95,22 @@ class OliveProbe:
             place = None
             while names and place is None:  # an element of a list is in no field of its own
                 place, names = self.place(at, names), names[:-1]
-            said = OliveVerdict(REFUSED, error["msg"].removeprefix("Value error, "))
+            message = error["msg"].removeprefix("Value error, ")
+            self.mark(at if place is None else place, OliveVerdict(REFUSED, message))
             if place is None or place[-1] == "type" or not _take_out(value, place[len(at) :]):
-                self.mark(at if place is None else place, said)
-                self.mark(
-                    at, OliveVerdict(UNREACHED, f"since {said.said[:1].lower()}{said.said[1:]}")
-                )
+                reason = f"since {message[:1].lower()}{message[1:]}"
+                self.mark(at, OliveVerdict(UNREACHED, reason))
                 return False
-            self.mark(place, said)
         return True
 
     def _ignored(self, at: Key, warnings: list[str]) -> None:
         for match in filter(None, map(LEFT_OUT.search, warnings)):
-            said = f"not part of {match['kind'] or match['of']}; a warning in the log is all"
+            message = f"not part of {match['kind'] or match['of']}; a warning in the log is all"
             for name in re.findall(r"\w+", match["keys"] or match["extra"]):
                 for path in self.paths:
                     if path[: len(at)] == at and name in path[len(at) :]:
                         upto = path[: path.index(name, len(at)) + 1]
-                        self.mark(upto, OliveVerdict(IGNORED, said, silent=True))
+                        self.mark(upto, OliveVerdict(IGNORED, message, silent=True))
 
     def has_refused(self, at: Key) -> bool:
         return any(p[: len(at)] == at and v.kind == REFUSED for p, v in self.found.items())
@@ -126,17 +124,15 @@ class OliveProbe:
 
 def _take_out(value: Any, path: Key) -> bool:
     """Remove the field at `path`; whether it was there and may go."""
-    if not path:
-        return False
-    for key in path[:-1]:
-        try:
+    try:
+        for key in path[:-1]:
             value = value[key]
-        except (KeyError, IndexError, TypeError):
-            return False
-    if isinstance(value, dict) and path[-1] in value:
-        del value[path[-1]]
-        return True
-    return False
+    except (KeyError, IndexError, TypeError):
+        return False
+    if not path or not isinstance(value, dict) or path[-1] not in value:
+        return False
+    del value[path[-1]]
+    return True
 
 
 def line_of(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from phi3scaffold.migration.fields import (
     ARGS,
     CLOUD_ROWS,
     DATASET,
+    FIELDS,
     JOB,
     OLIVE,
     OPTION,
     PROJECT,
     REGISTRY,
-    has_below,
     rule_for,
 )
 from phi3scaffold.migration.old_config import Leaf, OldConfig, is_placeholder
@@ -77,7 +77,7 @@ class MigrationPlan:
     answers: dict[str, Any]
     data: str | list[str] | None
     part: str | None = None
-    added: tuple[str, ...] = field(default=())
+    added: tuple[str, ...] = ()
 
     @property
     def turns(self) -> Turns | None:
@@ -89,17 +89,13 @@ class MigrationPlan:
         return self.values.get(CLOUD_ROWS)
 
 
-def plan(old: OldConfig, given: dict[str, Any] | None = None) -> MigrationPlan:
-    """Decide the fate of every field.
-
-    Args:
-        given: options of `new` that the person gave; they win over the file.
-    """
-    given = dict(given or {})
-    data = given.pop("data", None)
+def plan(old: OldConfig, overrides: dict[str, Any] | None = None) -> MigrationPlan:
+    """Decide the fate of every field; `overrides` are options of `new` that win over the file."""
+    overrides = dict(overrides or {})
+    data = overrides.pop("data", None)
     roles = Roles(old.content)
-    said = {roles.address(leaf.path): leaf.value for leaf in reversed(old.leaves)}
-    context = _context(old, roles, said, given)
+    fields = {roles.address(leaf.path): leaf.value for leaf in reversed(old.leaves)}
+    context = _context(old, roles, fields, overrides)
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     outcomes = []
@@ -107,12 +103,12 @@ def plan(old: OldConfig, given: dict[str, Any] | None = None) -> MigrationPlan:
         outcome = _outcome(leaf, roles.address(leaf.path), context)
         at = outcome.at
         option = "model" if at in (MODEL, REVISION, REGISTRY) else at.removeprefix(OPTION)
-        if option in given:
-            outcome = _gone(outcome, f"--{option} {given[option]} was given")
+        if option in overrides:
+            outcome = _gone(outcome, f"--{option} {overrides[option]} was given")
         elif at in (TRAIN, CLOUD_ROWS) and data:
             outcome = _gone(outcome, "--data was given")
         elif at == HELD_OUT:
-            pass  # several may say it, in any order: see _held_out
+            pass  # several fields may name them, in any order: see _held_out
         elif at in values and values[at] != outcome.value:
             outcome = _gone(outcome, f"line {lines[at]} says it already")
         elif at:
@@ -121,10 +117,12 @@ def plan(old: OldConfig, given: dict[str, Any] | None = None) -> MigrationPlan:
     if MODEL not in values and values.pop(REVISION, None):
         why = "of a model that is not taken"
         outcomes = [_gone(one, why) if one.at == REVISION else one for one in outcomes]
-    part = None if data else said.get("train.load.subset")
+    part = None if data else fields.get("train.load.subset")
     data = data or values.get(TRAIN)
-    if data or TURNS not in values:
-        outcomes = [_without_cloud(outcome, values) for outcome in outcomes]
+    if data or TURNS not in values:  # nobody has seen the columns of rows in Azure
+        values.pop(CLOUD_ROWS, None)
+        why = "without a text_template its columns are unknown"
+        outcomes = [_gone(one, why, look=True) if one.at == CLOUD_ROWS else one for one in outcomes]
     outcomes = _held_out(outcomes, values, data)
     if data is None and CLOUD_ROWS not in values:
         outcomes = [_without_rows(outcome, values) for outcome in outcomes]
@@ -132,32 +130,33 @@ def plan(old: OldConfig, given: dict[str, Any] | None = None) -> MigrationPlan:
     answers |= {"algo": context.algo, "target": context.target}
     if MODEL in values:
         answers["model"] = values[MODEL]
-    added = _added(roles, values, given)
-    return MigrationPlan(tuple(outcomes), values, answers | given, data, part, added)
+    added = _added(roles, values, overrides)
+    return MigrationPlan(tuple(outcomes), values, answers | overrides, data, part, added)
 
 
 def _context(
-    old: OldConfig, roles: Roles, said: dict[str, Any], given: dict[str, Any]
+    old: OldConfig, roles: Roles, fields: dict[str, Any], overrides: dict[str, Any]
 ) -> MigrationContext:
     here = Path(old.path).resolve().parent
     precisions = template.questions()["precision"].choices
-    precision = said.get("build.precision")
+    precision = fields.get("build.precision")
+    if precision not in precisions:
+        precision = precisions[0]
     texts = ("text_template", "text_formatting_func")
     clients = ("engine.azureml_client", "system.azureml_client")
-    names = (said.get(f"train.load.{key}") for key in ("data_name", "dataset_name"))
-    files = (said.get(f"train.load.{key}") for key in FILES)
+    names = (fields.get(f"train.load.{key}") for key in ("data_name", "dataset_name"))
+    files = (fields.get(f"train.load.{key}") for key in FILES)
     return MigrationContext(
-        algo=given.get("algo") or roles.algo or "lora",
-        target=given.get("target") or roles.target() or "cpu",
-        precision=given.get("precision")
-        or (precision if precision in precisions else precisions[0]),
+        algo=overrides.get("algo") or roles.algo or "lora",
+        target=overrides.get("target") or roles.target() or "cpu",
+        precision=overrides.get("precision") or precision,
         # Olive looked in the current folder; the AI Toolkit keeps its config one folder deeper.
         folders=(Path.cwd(), here, here.parent),
         own_template=any(leaf.path[-1] in texts and leaf.value for leaf in old.leaves),
         hub=sources.hub_address(next(filter(None, names), None), next(filter(None, files), None)),
-        cloud=azure.rows_address(said),
-        registry=azure.registry_address(said),
-        vault=any(azure.is_named(said.get(f"{client}.keyvault_name")) for client in clients),
+        cloud=azure.rows_address(fields),
+        registry=azure.registry_address(fields),
+        vault=any(azure.is_named(fields.get(f"{client}.keyvault_name")) for client in clients),
     )
 
 
@@ -165,7 +164,7 @@ def _outcome(leaf: Leaf, address: str, context: MigrationContext) -> FieldOutcom
     rule = rule_for(address)
     gone = FieldOutcome(leaf.name, leaf.line, DROPPED)
     empty = leaf.value is None or leaf.value in ({}, [])
-    if rule is None and empty and has_below(address):
+    if rule is None and empty and any(known.startswith(f"{address}.") for known in FIELDS):
         return replace(gone, why="empty")
     if rule is None:
         why = "not a known field of Olive; check whether you need it"
@@ -183,12 +182,12 @@ def _outcome(leaf: Leaf, address: str, context: MigrationContext) -> FieldOutcom
         return replace(gone, why=str(error), look=not isinstance(error, NeedlessField))
     if not rule.at:
         return replace(gone, why=rule.why, look=rule.look)
-    fate = MOVED
+    fate, why = MOVED, rule.why
     if rule.at.startswith(OLIVE):
-        same = rule.at.removeprefix(OLIVE).rpartition(".")[2] == leaf.path[-1]
-        fate = KEPT if same else RENAMED
-    changed = fate in (KEPT, RENAMED) and value != leaf.value
-    why = rule.why or (f"was {json.dumps(leaf.value, ensure_ascii=False)}" if changed else "")
+        key = rule.at.removeprefix(OLIVE).rpartition(".")[2]
+        fate = KEPT if key == leaf.path[-1] else RENAMED
+        if not why and value != leaf.value:
+            why = f"was {json.dumps(leaf.value, ensure_ascii=False)}"
     return FieldOutcome(leaf.name, leaf.line, fate, rule.at, value, why)
 
 
@@ -200,11 +199,11 @@ def _held_out(
     outcomes: list[FieldOutcome], values: dict[str, Any], data: str | list[str] | None
 ) -> list[FieldOutcome]:
     """Choose the held-out rows: their own rows before a share, never the training rows."""
-    said = [outcome for outcome in outcomes if outcome.at == HELD_OUT]
-    rows = [outcome for outcome in said if not isinstance(outcome.value, float)]
+    named = [outcome for outcome in outcomes if outcome.at == HELD_OUT]
+    rows = [outcome for outcome in named if not isinstance(outcome.value, float)]
     apart = [outcome for outcome in rows if outcome.value != data]
-    shares = [outcome for outcome in said if outcome not in rows]
-    if CLOUD_ROWS in values:  # the job is given one file
+    shares = [outcome for outcome in named if outcome not in rows]
+    if CLOUD_ROWS in values:  # the job reads one file
         apart = []
     chosen = next(iter(apart + shares), None)
     if chosen:
@@ -213,22 +212,14 @@ def _held_out(
     for outcome in outcomes:
         if outcome in rows and outcome not in apart:
             outcome = _gone(outcome, "a share of the training rows is held out")
-        elif chosen and outcome in said and outcome.value != chosen.value:
+        elif chosen and outcome in named and outcome.value != chosen.value:
             outcome = _gone(outcome, f"line {chosen.line} names the held-out rows")
         found.append(outcome)
     return found
 
 
-def _without_cloud(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome:
-    """Drop rows in Azure whose turns the file does not say: nobody has seen their columns."""
-    if outcome.at != CLOUD_ROWS:
-        return outcome
-    values.pop(CLOUD_ROWS, None)
-    return _gone(outcome, "without a text_template its columns are unknown", look=True)
-
-
 def _without_rows(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome:
-    """Sample rows have columns of their own."""
+    """Drop what describes the user's rows: sample rows have columns of their own."""
     if outcome.at == HELD_OUT:
         values.pop(HELD_OUT, None)
         return _gone(
@@ -245,17 +236,17 @@ def _without_rows(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome
     return outcome
 
 
-def _added(roles: Roles, values: dict[str, Any], given: dict[str, Any]) -> tuple[str, ...]:
+def _added(roles: Roles, values: dict[str, Any], overrides: dict[str, Any]) -> tuple[str, ...]:
     """Return what the project needs and the file lacks; put some of it into `values`."""
     added = []
     kinds = {str(one.get("type", "")).lower() for one in roles.passes.values()}
-    if not roles.training and "algo" not in given:
+    if not roles.training and "algo" not in overrides:
         added.append("passes.finetune: LoRA, since none of its passes trains")
     if "mergeadapterweights" not in kinds:
         added.append("passes.merge: MergeAdapterWeights, before the model is built")
     if "modelbuilder" not in kinds:
         added.append("passes.build: ModelBuilder, which makes the ONNX model")
-    model = given.get("model") or values.get(MODEL)
+    model = overrides.get("model") or values.get(MODEL)
     if model is None:
         added.append(f"{MODEL}: {template.questions()['model'].default}")
     elif catalogue.find(model) is None and not catalogue.is_local(model):

@@ -31,13 +31,13 @@ CONVERTERS = (
     "moveexternaldata", "appendprepostprocessingops", "dynamictofixedshape",
     "torchtraceconversion", "ortmixedprecision", "mixedprecisionoverrides",
 )  # fmt: skip
+PASS_ROLES = {"mergeadapterweights": "merge", "modelbuilder": "build", "extractadapters": "extract"}
 # Where an old version put a level between an object and its settings.
 WRAPPERS = ("config", "params", "params_config", "component_kwargs", "components")
+# With `_config` behind their names, too.
 COMPONENTS = {
-    "load_dataset": "load", "load_dataset_config": "load",
-    "pre_process_data": "pre_process", "pre_process_data_config": "pre_process",
-    "post_process_data": "post_process", "post_process_data_config": "post_process",
-    "dataloader": "dataloader", "dataloader_config": "dataloader",
+    "load_dataset": "load", "pre_process_data": "pre_process",
+    "post_process_data": "post_process", "dataloader": "dataloader",
 }  # fmt: skip
 SAME = {"azureml_client_config": "azureml_client"}  # what two versions called differently
 OF_A_DATA_CONFIG = ("name", "type", "user_script", "script_dir")
@@ -55,8 +55,7 @@ class Roles:
 
     def __init__(self, content: dict[str, Any]) -> None:
         self.content = content
-        engine = content.get("engine")
-        self.engine: dict[str, Any] = {**content, **(engine if isinstance(engine, dict) else {})}
+        self.engine = {**content, **_dict(content.get("engine"))}
         self.passes = {name: _first(value) for name, value in _items(content.get("passes"))}
         types = {name: _type(settings) for name, settings in self.passes.items()}
         trains = [name for name, kind in types.items() if algorithm_of(kind)]
@@ -75,20 +74,12 @@ class Roles:
             return "finetune"
         if algorithm_of(kind):
             return "other_training"
-        if kind == "mergeadapterweights":
-            return "merge"
-        if kind == "modelbuilder":
-            return "build"
         if kind in ROUNDING:
             return "quantize"
-        if kind in CONVERTERS:
-            return "convert"
-        return "extract" if kind == "extractadapters" else "other_pass"
+        return "convert" if kind in CONVERTERS else PASS_ROLES.get(kind, "other_pass")
 
     def _data(self, name: Any, *, first: bool = False) -> str | int | None:
-        """Return the key of the data config that the training pass names; else the only one, or
-        none.
-        """
+        """Return the key of the data config that the training pass names; else the first."""
         configs = list(_items(self.content.get("data_configs")))
         for key, config in configs:
             if isinstance(name, str) and name in (key, _dict(config).get("name")):
@@ -119,25 +110,25 @@ class Roles:
             return _data_address(roles.get(rest[0], "other_data"), rest[1:])
         if head == "passes" and rest:
             role = self._pass_roles.get(rest[0], "other_pass")
-            inner = [key for key in rest[1:] if key not in WRAPPERS and not isinstance(key, int)]
+            inner = _plain(rest[1:])
             for key, data in (("train_data_config", "train"), ("eval_data_config", "eval")):
                 if role == "finetune" and inner[:1] == [key] and len(inner) > 1:
                     return _data_address(data, rest[rest.index(key) + 1 :])
-            return _join(role, tuple(inner))
+            return _join(role, rest[1:])
         return _join("engine", path)
 
     def target(self) -> str | None:
         """Return the answer for --target: what the system in use is, or None."""
-        systems = [
-            value for key, value in _items(self.content.get("systems")) if key == self.system
-        ]
-        systems += [self.engine.get("host"), self.engine.get("target")]
-        for system in map(_dict, systems):
+        used = None if self.system is None else dict(_items(self.content["systems"]))[self.system]
+        named = (used, self.engine.get("host"), self.engine.get("target"))
+        systems = [_dict(system) for system in named]
+        for system in systems:
             if _type(system) == "azureml":
                 kubernetes = _dict(flat(system).get("resources")).get("instance_type")
                 return _azure_target(bool(kubernetes), str(self.system))
-        words = [str(word).lower() for system in map(_dict, systems) for word in _words(system)]
-        words += [str(word).lower() for word in _listed(self.engine.get("execution_providers"))]
+        providers = _listed(self.engine.get("execution_providers"))
+        found = [*(word for system in systems for word in _words(system)), *providers]
+        words = [str(word).lower() for word in found]
         for mark, target in (("dml", "directml"), ("cuda", "cuda"), ("gpu", "cuda")):
             if any(mark in word for word in words):
                 return target
@@ -159,19 +150,19 @@ def flat(settings: Any) -> dict[str, Any]:
     return {**found, **_dict(found.get("config"))}
 
 
+def _plain(path: Key) -> list[str]:
+    """Return the names on a path, without indexes and wrappers."""
+    return [str(key) for key in path if key not in WRAPPERS and not isinstance(key, int)]
+
+
 def _join(role: str, rest: Key) -> str:
-    inner = [
-        SAME.get(str(key), str(key))
-        for key in rest
-        if key not in WRAPPERS and not isinstance(key, int)
-    ]
-    return ".".join([role, *inner])
+    return ".".join([role, *(SAME.get(key, key) for key in _plain(rest))])
 
 
 def _data_address(role: str, rest: Key) -> str:
     """Return the address of a data component's field; `params_config` held those of all."""
-    inner = [str(key) for key in rest if key not in WRAPPERS and not isinstance(key, int)]
-    component = COMPONENTS.get(inner[0]) if inner else None
+    inner = _plain(rest)
+    component = COMPONENTS.get(inner[0].removesuffix("_config")) if inner else None
     if component:
         inner[0] = component
     elif inner and inner[0] not in OF_A_DATA_CONFIG and "params_config" in rest:
@@ -180,9 +171,8 @@ def _data_address(role: str, rest: Key) -> str:
 
 
 def _words(system: dict[str, Any]) -> Iterator[Any]:
-    """Return what the accelerators of a system name: devices and execution providers."""
-    accelerators = flat(system).get("accelerators")
-    for one in _listed(accelerators):
+    """Yield what the accelerators of a system name: devices and execution providers."""
+    for one in _listed(flat(system).get("accelerators")):
         if isinstance(one, dict):
             yield from (one.get("device"), *_listed(one.get("execution_providers")))
         else:
@@ -197,9 +187,9 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
 
 
 def _flow(value: Any) -> list[Any]:
-    """Return the names of the first of the `pass_flows`."""
-    first = value[0] if isinstance(value, list) and value else []
-    return first if isinstance(first, list) else value
+    """Return the names of the first of the `pass_flows`, which may be the only one."""
+    first = _listed(value)[:1]
+    return first[0] if first and isinstance(first[0], list) else _listed(value)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -30,11 +30,7 @@ FOLDERS = ("model", "models", "model-cache", "cache", "checkpoints", "output", "
 
 
 def model(value: Any, context: MigrationContext) -> str:
-    """Return a model that `new` accepts: of the catalogue, a folder, or another id of the hub.
-
-    Raises:
-        DroppedField: it is no model of this architecture, or nothing that can be found.
-    """
+    """Return a model that `new` accepts: of the catalogue, a folder, or another id of the hub."""
     reference = text(value, context).strip().rstrip("/\\")
     known = catalogue.find(reference)
     if known:
@@ -60,7 +56,7 @@ def model(value: Any, context: MigrationContext) -> str:
 
 
 def _replaced(why: str) -> DroppedField:
-    return DroppedField(f"{why}; {catalogue.DEFAULT} STANDS IN, --model NAME takes another")
+    return DroppedField(f"{why}; {catalogue.DEFAULT} is used instead, --model NAME takes another")
 
 
 # ------------------------------------------------------------------ rows
@@ -70,11 +66,15 @@ def rows(value: Any, context: MigrationContext) -> str | list[str]:
     """Return the files of the rows: one path, or several; or an address on the hub."""
     if context.hub:
         return context.hub
-    reference = [text(one, context) for one in (value if isinstance(value, list) else [value])]
-    found = [str(path) for one in reference for path in context.find(one)]
-    missing = next((one for one in reference if not context.find(one)), None)
-    if missing is not None:
-        raise DroppedField(f"{missing} is not here; sample rows stand in, --data ROWS gives yours")
+    found: list[str] = []
+    for one in value if isinstance(value, list) else [value]:
+        reference = text(one, context)
+        paths = context.find(reference)
+        if not paths:
+            raise DroppedField(
+                f"{reference} is not here; sample rows are used, --data ROWS gives yours"
+            )
+        found += map(str, paths)
     return found if len(found) > 1 else found[0]
 
 
@@ -94,7 +94,7 @@ def data_set(value: Any, context: MigrationContext) -> str | list[str]:
     if context.find(reference):
         return rows(reference, context)
     raise DroppedField(
-        f"{reference} is neither here nor OWNER/NAME; sample rows stand in, --data ROWS"
+        f"{reference} is neither here nor OWNER/NAME; sample rows are used, --data ROWS"
     )
 
 
@@ -108,9 +108,7 @@ def part(_value: Any, context: MigrationContext) -> str:
 
 
 def hub_address(name: Any, files: Any) -> str | None:
-    """Return the dataset on the hub that a `data_name` means, with the file or folder in it; or
-    None.
-    """
+    """Return the dataset of the hub that a `data_name` means, with the file in it; or None."""
     if not isinstance(name, str) or name in FORMATS or is_data_file(name):
         return None
     if not dataset_hub.is_hub_id(name):

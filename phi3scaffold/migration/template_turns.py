@@ -16,7 +16,7 @@ ROLE = re.compile(
 )
 # Where a turn or the whole text begins or ends.
 MARK = re.compile(r"<\|(?:end|endoftext|im_end|eot_id|begin_of_text|end_of_turn)\|>|</?s>")
-INSTRUCTION = re.compile(r"\[INST\](?P<asked>.*?)\[/INST\]", re.DOTALL)
+INSTRUCTION = re.compile(r"\[INST\](?P<question>.*?)\[/INST\]", re.DOTALL)
 
 
 class Turns(NamedTuple):
@@ -37,7 +37,7 @@ def split(template: str) -> Turns:
     Raises:
         NotSplit: says why.
     """
-    marked = INSTRUCTION.sub(lambda m: f"<|user|>{m['asked']}<|assistant|>", template)
+    marked = INSTRUCTION.sub(lambda m: f"<|user|>{m['question']}<|assistant|>", template)
     columns = _columns(marked)
     if len(columns) < 2:
         raise NotSplit("it names fewer than two columns, so question and answer are one text")

@@ -14,15 +14,15 @@ def with_settings(text: str, settings: Mapping[tuple[str, ...], Any]) -> str:
     """
     import yaml  # for which JSON is YAML
 
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
     assert root is not None
     edits: list[tuple[int, int, str]] = []  # from, to, what stands there then
-    added: dict[int, tuple[yaml.Node, dict[str, Any]]] = {}
+    added: dict[int, tuple[Any, dict[str, Any]]] = {}
     for path, value in settings.items():
         node, rest = _deepest(root, path)
-        plain = _is_block(root)
         if not rest:
-            edits.append((node.start_mark.index, node.end_mark.index, _written(value, plain)))
+            written = _written(value, block=not root.flow_style)
+            edits.append((node.start_mark.index, node.end_mark.index, written))
             continue
         for key in reversed(rest[1:]):
             value = {key: value}
@@ -30,7 +30,7 @@ def with_settings(text: str, settings: Mapping[tuple[str, ...], Any]) -> str:
     for node, keys in added.values():
         last_key, last = node.value[-1]
         indent = " " * last_key.start_mark.column
-        block = _is_block(node)
+        block = not node.flow_style
         line = "\n{}{}: {}" if block else ',\n{}"{}": {}'
         lines = [line.format(indent, key, _written(value, block)) for key, value in keys.items()]
         edits.append((last.end_mark.index, last.end_mark.index, "".join(lines)))
@@ -49,16 +49,11 @@ def _deepest(node: Any, path: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
     return node, ()
 
 
-def _is_block(node: Any) -> bool:
-    """Return whether a mapping is written in YAML's own way, without braces."""
-    return not node.flow_style
-
-
-def _written(value: Any, plain: bool) -> str:
-    """Return a value as JSON, which YAML reads too; in YAML without quotes where it may be."""
+def _written(value: Any, block: bool) -> str:
+    """Return a value as JSON, which YAML reads too; in a block without quotes where it may be."""
     import yaml
 
-    if plain and isinstance(value, str):
+    if block and isinstance(value, str):
         try:
             if yaml.safe_load(value) == value and "\n" not in value:
                 return value

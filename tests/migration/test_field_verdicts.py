@@ -80,7 +80,7 @@ def test_what_olive_does(
 ) -> None:
     verdict = found[file][name]
     assert verdict.kind == kind
-    assert said in verdict.said
+    assert said in verdict.message
     assert verdict.silent is (kind == "ignored")
 
 

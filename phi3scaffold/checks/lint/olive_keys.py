@@ -78,7 +78,7 @@ def _ask(config: Document) -> KeyEffects:
     found = field_verdicts.verdicts(config.content, [path for path, _ in leaves_of(config.content)])
     words = {olive_probe.IGNORED: "Olive leaves it out", olive_probe.REFUSED: "Olive refuses it"}
     return [
-        (path, f"{words[verdict.kind]}: {verdict.said}.")
+        (path, f"{words[verdict.kind]}: {verdict.message}.")
         for path, verdict in found.items()
         if verdict.kind in words
     ]

@@ -49,7 +49,7 @@ def _all(context: LintContext) -> Iterator[Wrong]:
     from phi3scaffold.generator import requirements
 
     try:
-        runtime = requirements.of_wheel(wheels_of(context)[0])
+        runtime, _ = requirements.release_of_wheel(wheels_of(context)[0])
     except ScaffoldError:
         return  # L15 says so
     proved: dict[str, str] = {}

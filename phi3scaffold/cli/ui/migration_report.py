@@ -118,7 +118,7 @@ def verdicts(old: OldConfig, by_path: Mapping[Any, OliveVerdict], width: int) ->
         verdict = by_path[leaf.path]
         if leaf not in read:
             mark = "!" if verdict.silent else " "
-            reason = f": {verdict.said}" if verdict.said else ""
+            reason = f": {verdict.message}" if verdict.message else ""
             text = f"{mark} {leaf.line:>3}  {leaf.name} {verdict.kind}{reason}"
             yield from _wrapped(text, "", width, " " * 7)
     if read:

@@ -17,7 +17,7 @@ from phi3scaffold.generator.new import resolve_model
 from phi3scaffold.generator.update import preconditions, trees
 from phi3scaffold.generator.update.answers import changed_answers, check_changeable
 from phi3scaffold.generator.update.journal import Journal
-from phi3scaffold.generator.update.merge import FileUpdate, Names, three_way
+from phi3scaffold.generator.update.merge import FileUpdate, three_way
 from phi3scaffold.generator.update.migrations import ANSWERS, between
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import TINY
@@ -89,10 +89,7 @@ def update(root: Path, choices: dict[str, str]) -> UpdatePlan:
 
 
 def abort(root: Path) -> Path | None:
-    """Put everything back as it was before an update that is not committed.
-
-    Returns:
-        The folder that has what was changed since the update, or None.
+    """Put everything back as it was before an update that is not committed (see Journal.undo).
 
     Raises:
         ScaffoldError: there is no such update.
@@ -158,13 +155,12 @@ def _plan(root: Path, choices: dict[str, str], journal: Journal, *, mend: bool) 
         trees.as_now(today),
         moves=tables.moves,
         owned=template.config()["_skip_if_exists"],
-        names=Names(f"phi3scaffold {old}", f"phi3scaffold {new}"),
+        names=(f"phi3scaffold {old}", f"phi3scaffold {new}"),
         rewrite=tables.rewrite,
     )
-    notes = []
-    if today["task"] != answers["task"]:
-        notes.append(
-            f"datasets/dataset.yaml is yours and was not touched: give it `task: {today['task']}` "
-            "and the turns that go with it."
-        )
-    return UpdatePlan(root, old, new, tuple(changes), tuple(notes))
+    note = (
+        f"datasets/dataset.yaml is yours and was not touched: give it `task: {today['task']}` "
+        "and the turns that go with it."
+    )
+    notes = (note,) if today["task"] != answers["task"] else ()
+    return UpdatePlan(root, old, new, tuple(changes), notes)

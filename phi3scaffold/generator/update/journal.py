@@ -41,8 +41,7 @@ class Journal:
         self.root = root
         found = git.output(root, "rev-parse", "--absolute-git-dir", "--show-prefix")
         git_dir, prefix = os.fsdecode(found).split("\n")[:2]
-        self._prefix = prefix
-        self._git_dir = Path(git_dir)
+        self._prefix, self._git_dir = prefix, Path(git_dir)
         digest = hashlib.sha256(prefix.encode(errors="surrogateescape")).hexdigest()[:12]
         name = f"phi3scaffold-update-{digest}" if prefix else "phi3scaffold-update"
         self.folder = self._git_dir / name
@@ -85,9 +84,6 @@ class Journal:
     def apply(self, changes: Iterable[FileUpdate], about: dict[str, str]) -> None:
         """Do `changes`, or none of them.
 
-        Args:
-            about: what to remember of the update, for people.
-
         Raises:
             OSError: the disk is full, say; everything is as before.
         """
@@ -107,7 +103,7 @@ class Journal:
                 for number, item in enumerate(self.content()["files"]):
                     self._put(item["path"], self.folder / "new" / str(number), item["after"])
                 self._stage(changes)
-                self._finish()
+                write_json(self.folder / LIST, self.content() | {"done": True})
             except BaseException:
                 with signals_wait():
                     self.undo()
@@ -122,7 +118,6 @@ class Journal:
         files = []
         for number, (path, entry) in enumerate(sorted(after.items())):
             before = read(self.root, path)
-            permissions = None
             for side, one in (("old", before), ("new", entry)):
                 if one is not None:
                     write(part, f"{side}/{number}", one)
@@ -136,9 +131,6 @@ class Journal:
         part.mkdir(parents=True, exist_ok=True)
         write_json(part / LIST, content | {"index": self._entries(list(after))})
         to_disk(part / LIST)
-
-    def _finish(self) -> None:
-        write_json(self.folder / LIST, self.content() | {"done": True})
 
     def _put(self, path: str, source: Path, entry: str | None) -> None:
         """Make `path` what `source` is, or nothing."""
@@ -160,11 +152,7 @@ class Journal:
                 shutil.copy2(source, beside, follow_symlinks=False)
 
     def undo(self) -> Path | None:
-        """Put everything back as it was before the update.
-
-        Returns:
-            The folder that has the files which were changed since the update, or None.
-        """
+        """Put everything back; return the folder of files changed since the update, or None."""
         content = self.content()
         later: Path | None = None
         # What is new goes first: an added file may stand where a folder was.
@@ -184,7 +172,12 @@ class Journal:
                 later = later or self._new_kept()
                 (later / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(old, later / path)
-        self._restore_index([item["path"] for item in content["files"]], content["index"])
+        lines = []
+        for item in content["files"]:
+            lines.append((item["path"], "remove"))
+            lines += [(item["path"], entry) for entry in content["index"].get(item["path"], [])]
+        self._index_info(lines)
+        git.run(self.root, "update-index", "-q", "--refresh")
         self.discard()
         return later
 
@@ -218,26 +211,20 @@ class Journal:
             if change.source and change.source != change.path and change.source in entries:
                 plain.append(change.source)
             if change.fate != "conflict":
-                if tracked or not self._ignored(change.path):
+                if tracked or not git.ignores(self.root, change.path):
                     plain.append(change.path)
             elif tracked:
                 stages.append((change.path, "remove"))
                 for number, side in enumerate(change.sides or (), 1):
                     if side is not None:
-                        known = self._hash(change.path, side)
+                        filters = "--no-filters" if side.kind == "link" else f"--path={change.path}"
+                        words = ["hash-object", "-w", filters, "--stdin"]
+                        known = git.output(self.root, *words, stdin=side.data).decode().strip()
                         stages.append((change.path, f"{side.mode} {known} {number}"))
-        words = b"".join(os.fsencode(path) + b"\0" for path in plain)
+        listed = b"".join(os.fsencode(path) + b"\0" for path in plain)
         add = ["update-index", "--add", "--remove", "--replace", "-z", "--stdin"]
-        git.output(self.root, *add, stdin=words)
+        git.output(self.root, *add, stdin=listed)
         self._index_info(stages)
-
-    def _restore_index(self, paths: list[str], entries: dict[str, list[str]]) -> None:
-        lines = []
-        for path in paths:
-            lines.append((path, "remove"))
-            lines += [(path, entry) for entry in entries.get(path, [])]
-        self._index_info(lines)
-        git.run(self.root, "update-index", "-q", "--refresh")
 
     def _index_info(self, lines: list[tuple[str, str]]) -> None:
         if not lines:
@@ -248,16 +235,6 @@ class Journal:
             for path, entry in lines
         )
         git.output(self.root, "update-index", "-z", "--index-info", stdin=os.fsencode(text))
-
-    def _ignored(self, path: str) -> bool:
-        # It takes no literal path, and says so by failing.
-        ask = ["--no-literal-pathspecs", "check-ignore", "-q", "--no-index", "--", path]
-        return git.run(self.root, *ask).returncode == 0
-
-    def _hash(self, path: str, entry: TreeEntry) -> str:
-        filters = ["--no-filters"] if entry.kind == "link" else [f"--path={path}"]
-        words = ["hash-object", "-w", *filters, "--stdin"]
-        return git.output(self.root, *words, stdin=entry.data).decode().strip()
 
 
 def _print(entry: TreeEntry | None) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from phi3scaffold.generator import git
 from phi3scaffold.generator.update.trees import Tree, TreeEntry, blocked, read_all
@@ -44,13 +44,6 @@ class FileUpdate:
     sides: tuple[TreeEntry | None, TreeEntry | None, TreeEntry | None] | None = None
 
 
-class Names(NamedTuple):
-    """What the two versions are called beside a conflict's markers."""
-
-    base: str
-    theirs: str
-
-
 def three_way(
     root: Path,
     base: Tree,
@@ -58,7 +51,7 @@ def three_way(
     *,
     moves: Iterable[tuple[str, str]],
     owned: Iterable[str],
-    names: Names,
+    names: tuple[str, str],
     rewrite: Callable[[str, TreeEntry], TreeEntry] = lambda _path, entry: entry,
 ) -> list[FileUpdate]:
     """Decide what becomes of every path of the template in the project at `root`.
@@ -68,6 +61,7 @@ def three_way(
         theirs: what it would be made as now.
         moves: (old path, new path) of what the template has moved meanwhile, in order.
         owned: patterns of files that are the user's once they exist.
+        names: of the versions of `base` and `theirs`, beside a conflict's markers.
         rewrite: brings a text of `base` or of the project to today's keys, by path.
 
     Returns:
@@ -107,7 +101,7 @@ def _one(
     base: TreeEntry | None,
     mine: TreeEntry | None,
     now: TreeEntry | None,
-    names: Names,
+    names: tuple[str, str],
 ) -> FileUpdate | None:
     if base == now or mine == now:
         return None
@@ -138,9 +132,9 @@ def _one(
 
 
 def _merge_lines(
-    root: Path, base: bytes, mine: bytes, now: bytes, names: Names
+    root: Path, base: bytes, mine: bytes, now: bytes, names: tuple[str, str]
 ) -> tuple[bytes, bool]:
-    """By `git merge-file`, which honours the user's merge.conflictStyle."""
+    """Merge by `git merge-file`, which honours the user's merge.conflictStyle."""
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
         files = []
         for name, content in (("yours", mine), ("base", base), ("theirs", now)):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from phi3scaffold.generator import template
 from phi3scaffold.generator.render import render
-from phi3scaffold.generator.requirements import constraints_of_wheel, of_wheel
+from phi3scaffold.generator.requirements import release_of_wheel
 from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
 from phi3scaffold.project.errors import ScaffoldError
@@ -59,9 +59,7 @@ Tree = dict[str, TreeEntry]  # path relative to the project, with / -> what lies
 
 
 def read(root: Path, path: str) -> TreeEntry | None:
-    """Return what lies at `path`; None for nothing, a folder, or a link that leads out of the
-    project.
-    """
+    """Return what lies at `path`; None for nothing, a folder, or a file behind a linked folder."""
     target = root / path
     if blocked(root, path):
         return None
@@ -77,9 +75,7 @@ def read(root: Path, path: str) -> TreeEntry | None:
 
 
 def blocked(root: Path, path: str) -> bool:
-    """Return whether no file can be at `path`: a folder is, or one of its folders is a file or a
-    link.
-    """
+    """Return whether a folder is at `path`, or one of its folders is a file or a link."""
     target = root / path
     if target.is_dir() and not target.is_symlink():
         return True
@@ -129,7 +125,7 @@ def as_made(root: Path, answers: dict[str, Any], tag: str) -> Tree:
     with _rendered(answers, tag) as folder:
         found = wheels(root)
         with suppress(ScaffoldError, IndexError):
-            release = of_wheel(found[-1]), constraints_of_wheel(found[-1])
+            release = release_of_wheel(found[-1])
             tiny = answers["model"] == TINY
             write_environments(folder / "setup", answers["target"], tiny=tiny, release=release)
         tree = read_folder(folder)
@@ -137,9 +133,7 @@ def as_made(root: Path, answers: dict[str, Any], tag: str) -> Tree:
 
 
 def as_now(answers: dict[str, Any]) -> Tree:
-    """Return what `new` of this installation would generate from `answers`, without rows and
-    weights.
-    """
+    """Return what `new` would generate from `answers` today, without rows and weights."""
     tiny = answers["model"] == TINY
     with _rendered(answers, f"v{template.version()}") as folder:
         write_environments(folder / "setup", answers["target"], tiny=tiny)
