@@ -24,14 +24,12 @@ class MigrationContext:
     """What else the file says.
 
     Attributes:
-        algo, target, precision: the answers of the new project.
         folders: where a relative path may start.
         own_template: whether the rows have a text_template.
-        hub: the rows' dataset on the hub, ``owner/name`` or an address in it; or None.
-        cloud: the rows' address in Azure, ``azureml://...``; or None.
-        registry: the model's address in Azure, ``azureml:...``; or None.
+        hub: the rows' dataset on the hub, ``owner/name`` or an address in it.
+        cloud: the rows' address in Azure, ``azureml://...``.
+        registry: the model's address in Azure, ``azureml:...``.
         vault: whether a Key Vault is named.
-        family: of the model.
     """
 
     algo: str
@@ -55,9 +53,7 @@ class MigrationContext:
         return self.remote or self.target == "cuda"
 
     def find(self, text: str) -> list[Path]:
-        """Return the file or folder that the old config names, or the files that its pattern
-        matches.
-        """
+        """Return the file or folder that `text` names, or the files that it matches."""
         path = Path(text.replace("\\", "/") if os.sep == "/" else text).expanduser()
         for folder in self.folders:
             if (folder / path).exists():

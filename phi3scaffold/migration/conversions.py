@@ -27,6 +27,11 @@ def always(name: str) -> Conversion:
     return lambda _value, _context: name
 
 
+def answer(name: str) -> Conversion:
+    """Return a conversion to the new project's answer `name`."""
+    return lambda _value, context: getattr(context, name)
+
+
 def generation(value: Any, _: MigrationContext) -> str:
     if value != "text-generation":
         raise DroppedField(f"the model generates text: text-generation, not {value}")
@@ -180,14 +185,6 @@ def only_lokr(value: Any, context: MigrationContext) -> Any:
 
 
 # ------------------------------------------------------------------ what is built, and where
-
-
-def target(_value: Any, context: MigrationContext) -> str:
-    return context.target
-
-
-def precision(_value: Any, context: MigrationContext) -> str:
-    return context.precision
 
 
 def quantizer(value: Any, context: MigrationContext) -> str:

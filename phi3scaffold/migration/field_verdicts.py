@@ -12,30 +12,43 @@ import copy
 import dataclasses
 import inspect
 import logging
+import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from phi3scaffold.migration.olive_probe import (
-    IGNORED,
-    NOT_ASKED,
-    READ,
-    REFUSED,
-    UNREACHED,
-    Key,
-    OliveProbe,
-    OliveVerdict,
-    line_of,
-)
 from phi3scaffold.project.algorithms import has_four_bit_base
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.key_locations import Key
+from phi3scaffold.training.olive_runner import collected_warnings
 
+READ, REFUSED, IGNORED, UNREACHED = "read", "refused", "ignored", "not reached"
+NOT_ASKED = "not asked"  # Olive would run code of the file's owner to answer
+# What Olive logs where it leaves keys out, and of what they are no part.
+LEFT_OUT = re.compile(
+    r"Keys \{(?P<keys>[^}]*)\} are not part of (?P<kind>\w+)"
+    r"|Extra arg (?P<extra>\w+) is not a field of (?P<of>[\w.]+\w)"
+)
 COMPONENTS = ("load_dataset", "pre_process_data", "post_process_data", "dataloader")
 MODEL = {"type": "HfModel", "model_path": "model", "task": "text-generation"}
 # Of text_generation_huggingface_pre_process itself, not of TextGenParams.
 OF_PRE_PROCESSING = ("task", "model_name", "trust_remote_code", "type")
 FORMATS = ("json", "csv", "parquet", "text")
+
+
+class OliveVerdict(NamedTuple):
+    """What Olive does with one field.
+
+    Attributes:
+        kind: read, refused, ignored, not reached or not asked.
+        message: Olive's words.
+        silent: Olive goes on, and the setting has no effect.
+    """
+
+    kind: str
+    message: str = ""
+    silent: bool = False
 
 
 def verdicts(content: dict[str, Any], paths: Iterable[Key]) -> dict[Key, OliveVerdict]:
@@ -95,8 +108,91 @@ def _quiet() -> Iterator[None]:
         bitsandbytes.setLevel(level)
 
 
-class _Parts(OliveProbe):
-    """The parts of a config, each by the class that Olive reads it with."""
+class _Parts:
+    """The parts of a config, each asked about by the class that Olive reads it with."""
+
+    def __init__(self, content: dict[str, Any], paths: tuple[Key, ...]) -> None:
+        self.content, self.paths = content, paths
+        self.found: dict[Key, OliveVerdict] = {}
+
+    def mark(self, at: Key, verdict: OliveVerdict) -> None:
+        """Mark every field at or below `at` that has no verdict yet."""
+        below = [path for path in self.paths if path[: len(at)] == at and path not in self.found]
+        self.found.update(dict.fromkeys(below, verdict))
+
+    def place(self, at: Key, names: Iterable[Any]) -> Key | None:
+        """Return the field below `at` that Olive calls `names`, with or without `config` etc."""
+        wanted = [name for name in names if name not in ("config", "params", "extra_args")]
+        for path in self.paths:
+            inner = [key for key in path[len(at) :] if key not in ("config", "params")]
+            if path[: len(at)] == at and wanted and inner[: len(wanted)] == wanted:
+                end = len(at)
+                while wanted:
+                    wanted = wanted[path[end] not in ("config", "params") :]
+                    end += 1
+                return path[:end]
+        return None
+
+    def ask(self, at: Key, value: Any, make: Callable[[Any], Any], within: Key = ()) -> Any:
+        """Let Olive `make` something of `value`, which stands at `at`, until it refuses nothing.
+
+        Args:
+            within: what the places of Olive's errors begin with, and `at` ends with.
+
+        Returns:
+            What was made, or None where nothing can be.
+        """
+        import pydantic
+
+        value = copy.deepcopy(value)
+        for _ in range(100):
+            with collected_warnings() as warnings:
+                try:
+                    result = make(copy.deepcopy(value))
+                except pydantic.ValidationError as error:
+                    if not self._refused(at, value, error.errors(), within):
+                        return None
+                    continue
+                except Exception as error:  # noqa: BLE001 (whatever Olive raises is its answer)
+                    self.mark(at, OliveVerdict(REFUSED, line_of(error)))
+                    return None
+            self._ignored(at, warnings)
+            return result
+        return None
+
+    def _refused(self, at: Key, value: Any, errors: list[Any], within: Key) -> bool:
+        """Mark what is refused and take it out of `value`; whether the rest can be asked."""
+        for error in errors:
+            loc = tuple(error["loc"])
+            names = loc[len(within) :] if loc[: len(within)] == within else loc
+            place = None
+            while names and place is None:  # an element of a list is in no field of its own
+                place, names = self.place(at, names), names[:-1]
+            message = error["msg"].removeprefix("Value error, ")
+            self.mark(at if place is None else place, OliveVerdict(REFUSED, message))
+            if place is None or place[-1] == "type" or not _take_out(value, place[len(at) :]):
+                reason = f"since {message[:1].lower()}{message[1:]}"
+                self.mark(at, OliveVerdict(UNREACHED, reason))
+                return False
+        return True
+
+    def _ignored(self, at: Key, warnings: list[str]) -> None:
+        for match in filter(None, map(LEFT_OUT.search, warnings)):
+            message = f"not part of {match['kind'] or match['of']}; a warning in the log is all"
+            for name in re.findall(r"\w+", match["keys"] or match["extra"]):
+                for path in self.paths:
+                    if path[: len(at)] == at and name in path[len(at) :]:
+                        upto = path[: path.index(name, len(at)) + 1]
+                        self.mark(upto, OliveVerdict(IGNORED, message, silent=True))
+
+    def has_refused(self, at: Key) -> bool:
+        return any(p[: len(at)] == at and v.kind == REFUSED for p, v in self.found.items())
+
+    def at(self, at: Key) -> Any:
+        value: Any = self.content
+        for key in at:
+            value = value[key]
+        return value
 
     def model(self) -> None:
         from olive.model.config import ModelConfig
@@ -156,9 +252,7 @@ class _Parts(OliveProbe):
         self._load(at, result)
 
     def _without_code(self, at: Key) -> Any:
-        """Return the data config without its user_script, and without the components it would
-        register.
-        """
+        """Return the data config without its user_script and the components of that script."""
         from olive.data.registry import Registry
 
         value = copy.deepcopy(self.at(at))
@@ -197,14 +291,12 @@ class _Parts(OliveProbe):
                 self.mark(place, OliveVerdict(REFUSED, f"when rows are read: {line_of(error)}"))
 
     def passes(self, at: Key) -> None:
+        """Probe a pass, or each one of a list."""
         value = self.at(at)
         if isinstance(value, list):
             for index in range(len(value)):
-                self._pass((*at, index))
-        else:
-            self._pass(at)
-
-    def _pass(self, at: Key) -> None:
+                self.passes((*at, index))
+            return
         from olive.engine.config import RunPassConfig
         from olive.hardware.accelerator import AcceleratorSpec
         from olive.package_config import OlivePackageConfig
@@ -222,10 +314,9 @@ class _Parts(OliveProbe):
             return settings, kind.generate_config(accelerator, values, disable_search=True)
 
         result = self.ask(at, self.at(at), make)
-        if result is None:
-            return
-        settings, config = result
-        self._training(at, settings, getattr(config, "training_args", None))
+        if result is not None:
+            settings, config = result
+            self._training(at, settings, getattr(config, "training_args", None))
 
     def _training(self, at: Key, settings: Any, arguments: Any) -> None:
         """Mark what Olive accepts without any effect."""
@@ -248,8 +339,6 @@ class _Parts(OliveProbe):
 
     def engine(self, settings: dict[str, Any]) -> None:
         """Probe what is part of no other section; what it names was probed already."""
-        from olive.evaluator.olive_evaluator import OliveEvaluatorConfig
-        from olive.systems.system_config import SystemConfig
         from olive.workflows.run.config import RunConfig
 
         nested = "engine" if isinstance(self.content.get("engine"), dict) else None
@@ -262,11 +351,12 @@ class _Parts(OliveProbe):
         }
         for key, value in own.items():
             at: Key = (key,) if key in self.content else (str(nested), key)
-            if key in named and isinstance(value, dict):
-                kind = OliveEvaluatorConfig if key == "evaluator" else SystemConfig
-                self.ask(at, value, kind.model_validate)
-                continue
-            self.ask(at, value, partial(_engine_setting, key), (key,))
+            if key not in named or not isinstance(value, dict):
+                self.ask(at, value, partial(_engine_setting, key), (key,))
+            elif key == "evaluator":
+                self.evaluator(at)
+            else:
+                self.system(at)
         for key in named:
             name = settings.get(key)
             at = (key,) if key in self.content else (str(nested), key)
@@ -281,3 +371,20 @@ def _engine_setting(key: str, value: Any) -> Any:
     from olive.workflows.run.config import RunEngineConfig
 
     return RunEngineConfig.model_validate({key: value})
+
+
+def _take_out(value: Any, path: Key) -> bool:
+    """Remove the field at `path`; whether it was there and may go."""
+    try:
+        for key in path[:-1]:
+            value = value[key]
+    except (KeyError, IndexError, TypeError):
+        return False
+    if not path or not isinstance(value, dict) or path[-1] not in value:
+        return False
+    del value[path[-1]]
+    return True
+
+
+def line_of(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]

@@ -92,7 +92,7 @@ FIELDS: dict[str, Rule] = {
     **_gone(CODE, "model.model_script", "model.script_dir", "model.model_loader",
             "model.dummy_inputs_func"),
     # systems
-    **_moved(f"{OPTION}target", to.target, "system.type", "system.accelerators",
+    **_moved(f"{OPTION}target", to.answer("target"), "system.type", "system.accelerators",
              "system.accelerators.device", "system.accelerators.execution_providers",
              "engine.execution_providers", "engine.host", "engine.target"),
     # Azure
@@ -224,7 +224,7 @@ FIELDS: dict[str, Rule] = {
     # the passes after it
     "merge.type": Rule(f"{OLIVE}passes.merge.type"),
     "build.type": Rule(f"{OLIVE}passes.build.type"),
-    "build.precision": Rule(f"{OPTION}precision", convert=to.precision),
+    "build.precision": Rule(f"{OPTION}precision", convert=to.answer("precision")),
     "build.int4_accuracy_level": Rule(f"{OLIVE}passes.build.int4_accuracy_level",
                                       convert=to.accuracy_level),
     **_gone(BUILT, "build.metadata_only", "build.enable_GQA_on_CPU", "build.search.*",

@@ -57,8 +57,6 @@ class OldConfig:
     """A config as it stands in its file.
 
     Attributes:
-        path: the file.
-        content: what it holds.
         leaves: its fields, in file order.
         notes: comments, spare commas, keys that stand twice.
     """

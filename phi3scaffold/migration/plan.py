@@ -42,10 +42,8 @@ class FieldOutcome:
 
     Attributes:
         name: its path, ``passes.lora.config.lora_r``.
-        line: where it stands.
         fate: kept, renamed, moved, dropped or unknown.
         at: where it stands now, ``FILE: KEY`` or ``--OPTION``; empty when it is gone.
-        value: the value there.
         why: for a field that is dropped or changed.
         look: whether something was lost that needs attention.
     """

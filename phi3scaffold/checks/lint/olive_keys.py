@@ -73,10 +73,10 @@ def _ask(config: Document) -> KeyEffects:
     from phi3scaffold.pipeline import environment
 
     environment.prepare()
-    from phi3scaffold.migration import field_verdicts, olive_probe
+    from phi3scaffold.migration.field_verdicts import IGNORED, REFUSED, verdicts
 
-    found = field_verdicts.verdicts(config.content, [path for path, _ in leaves_of(config.content)])
-    words = {olive_probe.IGNORED: "Olive leaves it out", olive_probe.REFUSED: "Olive refuses it"}
+    found = verdicts(config.content, [path for path, _ in leaves_of(config.content)])
+    words = {IGNORED: "Olive leaves it out", REFUSED: "Olive refuses it"}
     return [
         (path, f"{words[verdict.kind]}: {verdict.message}.")
         for path, verdict in found.items()

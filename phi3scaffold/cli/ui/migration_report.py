@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phi3scaffold.migration import FieldOutcome, MigrationPlan, OldConfig
-    from phi3scaffold.migration.olive_probe import OliveVerdict
+    from phi3scaffold.migration.field_verdicts import OliveVerdict
 
 LONGEST = 60  # characters of a value
 

@@ -103,7 +103,7 @@ class Journal:
                 for number, item in enumerate(self.content()["files"]):
                     self._put(item["path"], self.folder / "new" / str(number), item["after"])
                 self._stage(changes)
-                write_json(self.folder / LIST, self.content() | {"done": True})
+                self._finish()
             except BaseException:
                 with signals_wait():
                     self.undo()
@@ -131,6 +131,9 @@ class Journal:
         part.mkdir(parents=True, exist_ok=True)
         write_json(part / LIST, content | {"index": self._entries(list(after))})
         to_disk(part / LIST)
+
+    def _finish(self) -> None:
+        write_json(self.folder / LIST, self.content() | {"done": True})
 
     def _put(self, path: str, source: Path, entry: str | None) -> None:
         """Make `path` what `source` is, or nothing."""
