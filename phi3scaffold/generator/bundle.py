@@ -37,11 +37,7 @@ IDENTITY = {
 
 
 def build(source: Path, version: str, previous: Path | None, output: Path) -> str:
-    """Write `output` with `source` as tag v`version` on top of `previous`'s earlier tags.
-
-    Returns:
-        The new commit's hash.
-    """
+    """Write `output`: `source` as v`version` on `previous`'s earlier tags; return its commit."""
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-bundle-") as scratch:
         repository = Path(scratch) / "repository"
         repository.mkdir()
@@ -49,7 +45,8 @@ def build(source: Path, version: str, previous: Path | None, output: Path) -> st
         if previous is not None and previous.is_file():
             _git(repository, "fetch", "-q", str(previous.resolve()), "refs/tags/*:refs/tags/*")
         tag = f"v{version}"
-        earlier = [name for name in _tags(repository) if name != tag]
+        tags = _git(repository, "tag", "--list").split()
+        earlier = [name for name in tags if name != tag]
         newer = [name for name in earlier if key(name) > key(tag)]
         if newer:
             raise ScaffoldError(
@@ -73,18 +70,10 @@ def build(source: Path, version: str, previous: Path | None, output: Path) -> st
 
 
 def commits(bundle: Path) -> dict[str, str]:
-    """Tag -> commit hash of every tag in `bundle`."""
-    prefix = "refs/tags/"
-    found = {}
-    for line in _git(bundle.parent, "bundle", "list-heads", str(bundle)).splitlines():
-        commit, _, ref = line.partition(" ")
-        if ref.startswith(prefix):
-            found[ref.removeprefix(prefix)] = commit
-    return found
-
-
-def _tags(repository: Path) -> list[str]:
-    return _git(repository, "tag", "--list").split()
+    """Return tag -> commit hash of every tag in `bundle`."""
+    heads = _git(bundle.parent, "bundle", "list-heads", str(bundle)).splitlines()
+    pairs = [line.split(" refs/tags/") for line in heads if " refs/tags/" in line]
+    return {tag: commit for commit, tag in pairs}
 
 
 def key(tag: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Run git on a project: no hooks, no pathspec magic, messages in English."""
+"""Run git on a project: no hooks, no pathspec magic, messages in English. Make its first commit."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import os
 import subprocess
 from pathlib import Path
 
-from phi3scaffold.generator.render import GIT_LOCATIONS
+from phi3scaffold.generator.render import GIT_LOCATIONS, have_git
 from phi3scaffold.project.errors import ScaffoldError
+
+# The author where the user has no name yet.
+NOBODY = {"user.name": "phi3scaffold", "user.email": "phi3scaffold@localhost"}
 
 
 def run(
@@ -54,3 +57,36 @@ def last_line(done: subprocess.CompletedProcess[bytes]) -> str:
     """Return the gist of why git failed."""
     lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
     return next((line for line in lines if line.startswith(("fatal:", "error:"))), "no message")
+
+
+def first_commit(folder: Path, destination: Path) -> str | None:
+    """Make `folder`, which will be renamed to `destination`, a git repository of one commit.
+
+    Returns:
+        None, or a sentence that says why there is no repository.
+
+    Raises:
+        ScaffoldError: git is there and fails.
+        OSError: the disk is full.
+    """
+    if not have_git():
+        return "git is not installed, so there is no repository; run `git init` later"
+    above = next(parent for parent in destination.parents if parent.is_dir())
+    inside = run(above, "rev-parse", "--is-inside-work-tree").returncode == 0
+    if inside and not ignores(above, str(destination)):
+        return "the folder is inside a git repository already, so it has none of its own"
+    options = ["-c", "commit.gpgsign=false"]  # signing is for the user's own commits
+    for key, value in NOBODY.items():
+        if run(folder, "config", "--get", key).returncode:
+            options += ["-c", f"{key}={value}"]
+    try:
+        output(folder, "init", "-q", "-b", "main")
+        output(folder, "add", "-A")
+        message = "Generate the project with phi3scaffold new"
+        output(folder, *options, "commit", "-q", "-m", message)
+    except ScaffoldError as error:
+        raise ScaffoldError(
+            f"git could not make the first commit: {error.what.partition(': ')[2]}",
+            fix="see git's message, or use --no-git",
+        ) from error
+    return None

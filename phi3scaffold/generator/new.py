@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.generator import template
+from phi3scaffold.generator.git import first_commit
 from phi3scaffold.generator.render import render
-from phi3scaffold.generator.repository import first_commit
 from phi3scaffold.generator.row_source import RowSource, sample_rows, user_rows
 from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
@@ -30,20 +30,16 @@ def new(
     amend: Callable[[Path], None] = lambda _staging: None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Path:
-    """Make the project `destination`; it appears whole or not at all.
+    """Make the project, whole or not at all; return its absolute path.
 
     Args:
         answers: option -> value, as copier.yml asks; what is missing takes its default.
         data: the user's rows (a file, a folder, or a dataset of the hub), or None for the sample
-            rows of the task. They decide the task where `answers` does not. Or both, looked at
-            already.
+            rows of the task. They decide the task where `answers` does not.
         git: make the first commit.
         wheel: write the runtime's wheel into setup/.
-        amend: changes the rendered files, in the folder that it is given, before the first commit.
-        say: told, in whole sentences, what was decided without asking.
-
-    Returns:
-        The project's absolute path.
+        amend: changes the rendered files in a folder before the first commit.
+        say: receives, in whole sentences, what was decided without asking.
 
     Raises:
         ScaffoldError: an answer, the data or the destination is refused.
@@ -111,12 +107,10 @@ def check_name(destination: Path) -> None:
 
 
 def known_model(ref: str, target: str) -> tuple[str, str]:
-    """Return the model's own id, and its address in an Azure ML registry where `ref` is one (else
-    "").
+    """Return the model's own id, and `ref` where it is an address in an Azure ML registry, or "".
 
     Raises:
-        ScaffoldError: such an address without a version, for a target that has no jobs, or of a
-            model that the catalogue does not know.
+        ScaffoldError: it has no version, the target has no jobs, or the model is not known.
     """
     from phi3scaffold.models import catalogue
 

@@ -46,7 +46,7 @@ def follow(answers: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
 
 
 def ask(answers: dict[str, Any]) -> dict[str, Any]:
-    """Ask at the terminal what `answers` does not say; return what was asked or given.
+    """Ask at the terminal what `answers` does not say; return all visible answers.
 
     Raises:
         ScaffoldError: an answer is refused.
@@ -59,10 +59,7 @@ def ask(answers: dict[str, Any]) -> dict[str, Any]:
 
 
 def render(destination: Path, answers: dict[str, Any], tag: str | None = None) -> None:
-    """Render the template into `destination` (an empty folder) without asking.
-
-    Args:
-        tag: the version, a tag of the bundle; by default this installation's, the newest.
+    """Render the template at `tag`, by default the newest, into an empty folder without asking.
 
     Raises:
         ScaffoldError: an answer is refused, or git fails.
@@ -87,11 +84,18 @@ def _copy(source: str, destination: Path, answers: dict[str, Any], **options: An
     from copier.errors import CopierAnswersInterrupt, CopierError
     from plumbum import ProcessExecutionError
 
+    # What the package declares elsewhere and the template only repeats.
+    family = catalogue.family_for(answers.get("model") or catalogue.DEFAULT)
+    declared = {
+        "target_modules": list(family.target_modules),
+        "algorithms": {one.name: asdict(one) for one in ALGORITHMS},
+        "quantizers": {one.name: asdict(one) for one in QUANTIZERS},
+    }
     try:
         return copier.run_copy(
             source,
             destination,
-            data=answers | _declared(answers),
+            data=answers | declared,
             # The user's own Copier settings have no say in this template.
             settings=copier.Settings(),
             quiet=True,
@@ -111,18 +115,8 @@ def _copy(source: str, destination: Path, answers: dict[str, Any], **options: An
         raise _refused(error) from error
 
 
-def _declared(answers: dict[str, Any]) -> dict[str, Any]:
-    """Return what the package declares elsewhere and the template only repeats."""
-    family = catalogue.family_for(answers.get("model") or catalogue.DEFAULT)
-    return {
-        "target_modules": list(family.target_modules),
-        "algorithms": {one.name: asdict(one) for one in ALGORITHMS},
-        "quantizers": {one.name: asdict(one) for one in QUANTIZERS},
-    }
-
-
 def _refused(error: Exception) -> ScaffoldError:
-    """Copier raises a plain ValueError for every answer that it refuses."""
+    """Return the error of an answer: Copier raises a plain ValueError for each one."""
     text = str(error)
     match = re.match(
         r"(?:Validation error for question|Invalid choice for) '(\w+)': (.*)", text, re.DOTALL
@@ -152,7 +146,7 @@ def _git_reads_the_bundle(bundle: Path) -> Iterator[None]:
         git |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     cache_before = os.environ.get("COPIER_CACHE_DIR")
     temp_before = tempfile.tempdir
-    # git keeps read-only files, which Windows does not remove without being told.
+    # git keeps read-only files, which Windows does not remove by itself.
     with (
         tempfile.TemporaryDirectory(prefix="phi3scaffold-", ignore_cleanup_errors=True) as scratch,
         local.env(**git),

@@ -86,15 +86,14 @@ def _from_checkout(path: Path) -> Distribution:
     from phi3scaffold import __version__
 
     project: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-    fields = [
-        ("Summary", project["description"]),
-        ("License-Expression", project["license"]),
-        ("Requires-Python", project["requires-python"]),
-    ]
     scripts = "".join(f"{name} = {target}\n" for name, target in project["scripts"].items())
     return Distribution(
         version=str(project.get("version", __version__)),
-        fields=tuple(fields),
+        fields=(
+            ("Summary", project["description"]),
+            ("License-Expression", project["license"]),
+            ("Requires-Python", project["requires-python"]),
+        ),
         base=tuple(project["dependencies"]),
         extras={name: tuple(lines) for name, lines in project["optional-dependencies"].items()},
         entry_points=f"[console_scripts]\n{scripts}",

@@ -68,7 +68,7 @@ def user_rows(
     Args:
         data: a path, ``owner/name[@revision]``, or ``hf://datasets/owner/name/path``; or the paths
             of several files.
-        task: what they are for, or None: whichever task fits them.
+        task: None: whichever task fits them.
         turns: the user's and the assistant's, where they are known.
         part: of a dataset of the hub, where it has several.
 
@@ -78,7 +78,9 @@ def user_rows(
     if not isinstance(data, (str, Path)):
         return _from_files([_existing(path) for path in data], task, turns)
     if dataset_hub.is_hub_id(str(data)):
-        return _from_hub(str(data), task, turns, part)
+        there = dataset_hub.find(str(data), part)
+        found, answer, summary, _ = _split(there.splits, there.address, there.address, task, turns)
+        return RowSource(found, answer, f"{there.repo} at {there.commit[:12]}: {summary}")
     path = _existing(data)
     return _from_folder(path, task, turns) if path.is_dir() else _from_files([path], task, turns)
 
@@ -125,12 +127,6 @@ def _from_folder(folder: Path, task: str | None, turns: Turns) -> RowSource:
         answer["train"] = [name]
     copied = {f"{name}/{file}": files[file] for file in used}
     return RowSource(found, answer, f"{folder.resolve().name}: {summary}", copied)
-
-
-def _from_hub(text: str, task: str | None, turns: Turns, part: str | None) -> RowSource:
-    there = dataset_hub.find(text, part)
-    found, answer, summary, _ = _split(there.splits, there.address, there.address, task, turns)
-    return RowSource(found, answer, f"{there.repo} at {there.commit[:12]}: {summary}")
 
 
 def _split(

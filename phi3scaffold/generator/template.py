@@ -17,8 +17,8 @@ PACKAGE = Path(__file__).resolve().parent.parent
 BUNDLE = Path(__file__).resolve().with_name("template.bundle")
 # Independent of the machine; git is told where it really lies (see render.py).
 SOURCE = "phi3scaffold://template.git"
-# Left by tools in a checkout; never in a bundle, a wheel or a project.
 REFUSALS = {one.name: one.refusal for one in ALGORITHMS if one.refusal}
+# Left by tools in a checkout; never in a bundle, a wheel or a project.
 NOT_SHIPPED = ("__pycache__", "*.pyc", ".*_cache", ".DS_Store")
 
 
@@ -27,8 +27,6 @@ class Question:
     """One question of copier.yml.
 
     Attributes:
-        name: the answer's key.
-        help: one line; it names the flag.
         default: as written; None where it follows from other answers.
         choices: allowed values, empty where any text goes.
         refused: values that exist and cannot work here -> why; shown, and never accepted.
@@ -62,7 +60,7 @@ def folder() -> Path:
 
 @cache
 def config() -> dict[str, Any]:
-    """copier.yml as it is."""
+    """Return copier.yml as it is."""
     import yaml
 
     content = yaml.safe_load((folder() / "copier.yml").read_text(encoding="utf-8"))

@@ -21,14 +21,7 @@ WEIGHTS = "models/tiny/"
 
 
 def write_wheel(folder: Path, *, weights: bool = False) -> Path:
-    """Write ``phi3scaffold-<version>+<hash>-py3-none-any.whl`` into `folder`.
-
-    Args:
-        weights: with tiny's weights, for a project that uses them.
-
-    Returns:
-        The wheel's path.
-    """
+    """Write ``phi3scaffold-<version>+<hash>-py3-none-any.whl``; `weights`: with those of tiny."""
     found = distribution()
     files = package_files(weights)
     digest = hashlib.sha256()
@@ -61,7 +54,7 @@ def write_wheel(folder: Path, *, weights: bool = False) -> Path:
 
 
 def package_files(weights: bool) -> dict[str, bytes]:
-    """Name in the wheel -> content: code and data, the template included, sorted by name."""
+    """Return the content of the package and the template by name in the wheel, sorted."""
     files = _below(template.PACKAGE, NAME)
     files |= _below(template.folder(), f"{NAME}/template")
     fixed = constraints()

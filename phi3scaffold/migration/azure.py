@@ -37,9 +37,8 @@ def compute(value: Any, context: MigrationContext) -> str:
 def image(value: Any, context: MigrationContext) -> str:
     found = name(value, context)
     if OUTDATED.match(found):
-        raise DroppedField(
-            f"{found} is without CUDA 12, which today's PyTorch needs; another is used instead"
-        )
+        why = f"{found} is without CUDA 12, which today's PyTorch needs"
+        raise DroppedField(f"{why}; another is used instead")
     return found
 
 
@@ -52,9 +51,8 @@ def instance_type(value: Any, context: MigrationContext) -> str:
 def instances(value: Any, context: MigrationContext) -> int:
     name("instances", context)
     if value != 1:
-        raise DroppedField(
-            "one machine trains; more: fine-tuning/job.yml, distribution and resources"
-        )
+        why = "one machine trains; more: fine-tuning/job.yml, distribution and resources"
+        raise DroppedField(why)
     return 1
 
 

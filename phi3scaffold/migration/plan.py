@@ -64,9 +64,8 @@ class MigrationPlan:
     Attributes:
         outcomes: one for each field, in file order.
         values: `FieldOutcome.at` -> value.
-        answers: for `new`; the template has defaults for the rest.
         data: the rows: a path or several, a name on the hub, or None for samples.
-        part: the subset of a dataset on the hub, or None.
+        part: the subset of a dataset on the hub.
         added: what the old file lacks, and why it is needed.
     """
 
@@ -220,17 +219,12 @@ def _without_rows(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome
     """Drop what describes the user's rows: sample rows have columns of their own."""
     if outcome.at == HELD_OUT:
         values.pop(HELD_OUT, None)
-        return _gone(
-            outcome, "sample rows are used instead, with their own held-out rows; --data ROWS"
-        )
+        why = "sample rows are used instead, with their own held-out rows; --data ROWS"
+        return _gone(outcome, why)
     if outcome.at == TURNS:
         user, assistant, _ = values.pop(TURNS)
-        return _gone(
-            outcome,
-            f"sample rows are used instead; with --data ROWS it becomes user {user!r} and "
-            f"assistant {assistant!r}",
-            look=True,
-        )
+        why = "sample rows are used instead; with --data ROWS it becomes user "
+        return _gone(outcome, f"{why}{user!r} and assistant {assistant!r}", look=True)
     return outcome
 
 

@@ -48,7 +48,7 @@ def test_without_git_the_project_is_the_same(
 ) -> None:
     with_git = make(tmp_path / "one" / "proj", git=False)
     said: list[str] = []
-    for module in ("render", "repository"):
+    for module in ("render", "git"):
         monkeypatch.setattr(f"phi3scaffold.generator.{module}.have_git", lambda: False)
     without = make(tmp_path / "two" / "proj", say=said.append)
     assert files_of(with_git) == files_of(without)

@@ -30,7 +30,6 @@ class UpdatePlan:
     """What an update does, or did.
 
     Attributes:
-        root: the project's folder.
         old, new: the template's versions, without a `v`.
         changes: by path; empty where the project is up to date.
         notes: what is left to the user, in whole sentences.
@@ -61,31 +60,16 @@ def plan(root: Path, choices: dict[str, str]) -> UpdatePlan:
     Raises:
         ScaffoldError: a precondition does not hold, or an answer is refused.
     """
-    check_changeable(choices)
-    preconditions.check_git(root)
-    journal = Journal(root)
-    with journal.locked():
-        return _plan(root, choices, journal, mend=False)
+    return _plan(root, choices, write=False)
 
 
 def update(root: Path, choices: dict[str, str]) -> UpdatePlan:
-    """Update the project at `root`, whole or not at all.
-
-    Args:
-        choices: as for `plan`.
+    """Update the project at `root`, whole or not at all; arguments and errors are those of `plan`.
 
     Raises:
-        ScaffoldError: as `plan`.
         OSError: the disk is full, say; everything is as before.
     """
-    check_changeable(choices)
-    preconditions.check_git(root)
-    journal = Journal(root)
-    with journal.locked():
-        found = _plan(root, choices, journal, mend=True)
-        if found.writes:
-            journal.apply(found.changes, {"old": found.old, "new": found.new})
-    return found
+    return _plan(root, choices, write=True)
 
 
 def abort(root: Path) -> Path | None:
@@ -135,8 +119,19 @@ def diff(found: UpdatePlan, *, color: bool) -> str:
     return shown.decode("utf-8", "replace")
 
 
-def _plan(root: Path, choices: dict[str, str], journal: Journal, *, mend: bool) -> UpdatePlan:
-    preconditions.check_idle(root, journal, mend=mend)
+def _plan(root: Path, choices: dict[str, str], *, write: bool) -> UpdatePlan:
+    check_changeable(choices)
+    preconditions.check_git(root)
+    journal = Journal(root)
+    with journal.locked():
+        preconditions.check_idle(root, journal, mend=write)
+        found = _work_out(root, choices)
+        if write and found.writes:
+            journal.apply(found.changes, {"old": found.old, "new": found.new})
+    return found
+
+
+def _work_out(root: Path, choices: dict[str, str]) -> UpdatePlan:
     preconditions.check_clean(root)
     answers, tag = preconditions.read_answers(root)
     old, new = tag.removeprefix("v"), template.version()

@@ -25,10 +25,9 @@ LARGEST = 1_000_000  # bytes; no file of the template is nearly as large
 
 @dataclass(frozen=True)
 class FileUpdate:
-    """What becomes of one path.
+    """What becomes of one path, relative to the project.
 
     Attributes:
-        path: relative to the project.
         fate: "kept" and only that leaves the disk as it is.
         after: what will lie there; None: nothing.
         why: for people, where the fate does not say it all.

@@ -87,8 +87,7 @@ def status(root: Path) -> list[str]:
 def check_idle(root: Path, journal: Journal, *, mend: bool) -> None:
     """Refuse to start while an update waits to be committed.
 
-    Args:
-        mend: undo one that was killed half-way; else that is an error, too.
+    With `mend` an update that was killed half-way is undone; otherwise that is an error, too.
     """
     if not journal.exists:
         return
@@ -158,7 +157,7 @@ def check_whole(root: Path, answers: dict[str, Any], rendered: dict[str, Any]) -
 
 
 def damaged(root: Path, what: str) -> ScaffoldError:
-    """Something is wrong with the answers file."""
+    """Return the error of a wrong answers file."""
     return ScaffoldError(
         what,
         where=root / ANSWERS,

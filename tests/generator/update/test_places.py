@@ -89,7 +89,7 @@ def test_two_projects_of_one_repository(first: Path, made: Releases, tmp_path: P
 def test_made_without_git(made: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repository came later."""
     with monkeypatch.context() as patch, installed(made["0.1.0"]):
-        for module in ("render", "repository"):
+        for module in ("render", "git"):
             patch.setattr(f"phi3scaffold.generator.{module}.have_git", lambda: False)
         project = generator.new(tmp_path / "proj", ANSWERS)
     git(project, "init", "-q")
