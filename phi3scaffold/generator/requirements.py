@@ -23,11 +23,9 @@ class Distribution:
     """What a wheel's metadata says about this package.
 
     Attributes:
-        version: as installed, without a local part (``+...``).
+        version: without a local part (``+...``).
         fields: metadata lines other than names, versions and requirements.
         base: requirements of the package itself, as ``name==1.2; marker``.
-        extras: requirements by extra.
-        entry_points: the text of entry_points.txt.
     """
 
     version: str

@@ -114,9 +114,8 @@ def check_choices(answers: dict[str, Any]) -> None:
     known = questions()
     for name, value in answers.items():
         if name not in known:
-            raise ScaffoldError(
-                f"Unknown option {name!r}.", fix=f"the options are: {', '.join(known)}"
-            )
+            options = ", ".join(known)
+            raise ScaffoldError(f"Unknown option {name!r}.", fix=f"the options are: {options}")
         if value in known[name].refused:
             raise refusal(name, known[name].refused[value])
         choices = known[name].choices

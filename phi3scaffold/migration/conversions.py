@@ -88,7 +88,6 @@ def share_or_none(value: Any, context: MigrationContext) -> float:
 
 
 def share(value: Any, context: MigrationContext) -> float:
-    """Return how much is held out."""
     found = number(value, context)
     if found >= 1:
         raise DroppedField(f"{value} rows are no share; 0.2 of the rows are held out")
@@ -199,9 +198,8 @@ def block(value: Any, context: MigrationContext) -> int:
     _rounded(context)
     found = whole(value, context)
     if found not in BLOCKS:
-        raise DroppedField(
-            f"weights share a scale by {', '.join(map(str, BLOCKS))}; the template's stays"
-        )
+        sizes = ", ".join(map(str, BLOCKS))
+        raise DroppedField(f"weights share a scale by {sizes}; the template's stays")
     return found
 
 

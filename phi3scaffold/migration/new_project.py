@@ -91,9 +91,8 @@ def _from_cloud(plan: MigrationPlan, address: str) -> RowSource:
     name = plain_name(unquote(address.rpartition("/")[2]))
     found = Guess("qa", "", tuple(columns_of(turns.user)), turns.user, turns.assistant)
     answer = found.answer([name], plan.values.get(HELD_OUT, HELD_OUT_FRACTION))
-    return RowSource(
-        "qa", answer, f"the rows stay in Azure: {address}; the job finds them as {name}"
-    )
+    summary = f"the rows stay in Azure: {address}; the job finds them as {name}"
+    return RowSource("qa", answer, summary)
 
 
 def amend(root: Path, plan: MigrationPlan) -> None:
@@ -113,6 +112,5 @@ def amend(root: Path, plan: MigrationPlan) -> None:
         path = root / REGISTRY.partition(": ")[0]
         text = path.read_text(encoding="utf-8")
         known = r"(?<=#   path: )azureml:\S+"
-        path.write_text(
-            re.sub(known, lambda _: plan.values[REGISTRY], text), encoding="utf-8", newline="\n"
-        )
+        text = re.sub(known, lambda _: plan.values[REGISTRY], text)
+        path.write_text(text, encoding="utf-8", newline="\n")

@@ -42,7 +42,6 @@ class UpdatePlan:
     notes: tuple[str, ...] = ()
 
     def of(self, fate: str) -> list[FileUpdate]:
-        """Return the changes of one fate."""
         return [change for change in self.changes if change.fate == fate]
 
     @property

@@ -33,11 +33,11 @@ def changed_answers(answers: dict[str, Any], choices: dict[str, str]) -> dict[st
     for name, value in answers.items():
         question = known.get(name)
         if name not in choices and question and question.choices and value not in question.choices:
+            choice = ", ".join(question.choices)
             raise ScaffoldError(
                 f"The project's answer {value!r} to `{name}` is not there any more.",
                 where=question.flag,
-                fix=f"phi3scaffold update --set {name}=VALUE, one of: "
-                f"{', '.join(question.choices)}",
+                fix=f"phi3scaffold update --set {name}=VALUE, one of: {choice}",
             )
     if "model" in choices:
         choices = choices | {"model": resolve_model(choices["model"])[0]}
