@@ -17,7 +17,6 @@ FEW_ROWS = "With so few rows, forms can hardly be told apart: see the confidence
 
 
 def percent(value: float) -> str:
-    """Return ``81.4%``."""
     return f"{value:.1%}"
 
 

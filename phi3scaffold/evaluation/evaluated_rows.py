@@ -28,13 +28,11 @@ class EvaluatedRow:
 
     @classmethod
     def from_json(cls, values: Mapping[str, str]) -> EvaluatedRow:
-        """Return the row of a JSON object."""
         answers = dict(values)
         return cls(answers.pop("place"), answers.pop("expected"), answers)
 
 
 def write_rows(path: Path, rows: Iterable[EvaluatedRow]) -> None:
-    """Write an answers.jsonl."""
     with path.open("w", encoding="utf-8", newline="\n") as lines:
         for row in rows:
             lines.write(json.dumps(row.to_json(), ensure_ascii=False) + "\n")

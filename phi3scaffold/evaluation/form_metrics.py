@@ -79,7 +79,6 @@ def rouge_l(answers: Sequence[str], expected: Sequence[str]) -> float:
 def _compare_texts(
     metrics: FormMetrics, answers: list[str], expected: list[str], labels: tuple[str, ...]
 ) -> None:
-    """Set what the generated answers come to."""
     share, interval = share_with_interval(_equal(answers, expected))
     if labels:
         metrics.accuracy, metrics.accuracy_interval = share, interval
@@ -93,7 +92,6 @@ def _compare_texts(
 def _compare_likeliest(
     metrics: FormMetrics, likeliest: list[str], expected: list[str], labels: tuple[str, ...]
 ) -> None:
-    """Set what the likeliest labels come to."""
     share, interval = share_with_interval(_equal(likeliest, expected))
     metrics.likelihood_accuracy, metrics.likelihood_accuracy_interval = share, interval
     scores = _f1_and_confusion(likeliest, expected, labels)
@@ -132,7 +130,6 @@ def _unspaced(text: str) -> bool:
 
 
 def _exp(nats: float) -> float:
-    """Return a perplexity."""
     return _finite(math.exp(nats)) if nats < 700 else sys.float_info.max
 
 

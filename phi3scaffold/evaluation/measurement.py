@@ -44,7 +44,6 @@ class Candidate:
     adapter: str | None = None
 
     def open(self) -> Form:
-        """Load the form."""
         from phi3scaffold.inference.forms import open_form
 
         named = {"adapter": self.adapter} if self.adapter else {}

@@ -35,7 +35,6 @@ class Environment:
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
         if self.sites is None:
             return Path(sys.executable)
         windows = self.folder / "Scripts" / "python.exe"
@@ -43,7 +42,7 @@ class Environment:
 
     @property
     def version(self) -> str | None:
-        """Of its Python, as pyvenv.cfg says."""
+        """The version of its Python, as pyvenv.cfg says."""
         if self.sites is None:
             return ".".join(map(str, sys.version_info[:3]))
         try:

@@ -58,7 +58,6 @@ class Manifest:
 
     @property
     def total_bytes(self) -> int:
-        """Return the size of all files."""
         return sum(entry.bytes for entry in self.files.values())
 
     @classmethod

@@ -23,12 +23,10 @@ Message = Mapping[str, Any]
 
 
 def encode(message: Message) -> bytes:
-    """Return a message as a line."""
     return json.dumps(message).encode() + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """Return the message of a line."""
     message: dict[str, Any] = json.loads(line)
     return message
 

@@ -36,7 +36,6 @@ class Finding:
         return f"{PAGE}#{self.id.lower()}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
         return {**asdict(self), "page": self.page}
 
 

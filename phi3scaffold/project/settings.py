@@ -74,7 +74,6 @@ class Project(Layout):
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Project:
-        """Return the project of `to_json`."""
         adapters = tuple((name, Path(folder)) for name, folder in values["adapters"])
         gate = tuple((key, limit) for key, limit in values["gate"])
         paths = {name: values[name] and Path(values[name]) for name in PATHS}

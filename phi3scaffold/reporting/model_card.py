@@ -126,13 +126,11 @@ def results(metrics: Metrics, form: str, *, dataset_type: str, dataset_name: str
 
 
 def _check(check: LimitResult) -> tuple[str, ...]:
-    """Return the row of one release threshold."""
     at = f" at {check.form}" if check.form else ""
     verdict = f"{check.verdict}{cards.plain(check.why and ', ' + check.why)}"
     return (f"`{check.key}`", verdict, f"{check.measured}{at}", check.allowed)
 
 
 def _two(first: str, second: str, pairs: list[tuple[str, str]]) -> str:
-    """Return a table of two columns."""
     rows = [(cards.plain(n), cards.plain(v)) for n, v in pairs]
     return cards.table((first, second), rows, numbers=False)

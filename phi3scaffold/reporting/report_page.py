@@ -39,15 +39,8 @@ MOST_POINTS = 300  # of a loss curve; more than its picture has
 MOST_MISTAKES = 10
 TABLES = {  # caption -> columns
     "Quality": (
-        *(
-            "accuracy",
-            "exact_match",
-            "correct_interval",
-            "likelihood_accuracy",
-            "rouge_l",
-            "macro_f1",
-        ),
-        "truncated_answers",
+        *("accuracy", "exact_match", "correct_interval", "likelihood_accuracy", "rouge_l"),
+        *("macro_f1", "truncated_answers"),
     ),
     "Agreement with the adapter": ("perplexity", "same_answer", "agreement", "other_prompt"),
     "Speed and size": ("tokens_per_second", "first_token_seconds", "peak_bytes", "disk_bytes"),
@@ -90,10 +83,6 @@ def write(record: RunRecord, path: Path) -> None:
     path.write_text(page, encoding="utf-8", newline="\n")
 
 
-def percent(part: float, of: float) -> str:
-    return f"{part / of:.1%}" if of else ""
-
-
 def warnings(checks: Sequence[LimitResult]) -> list[str]:
     """Return what does not hold a model back, and should be known all the same."""
     return [
@@ -107,11 +96,8 @@ def warnings(checks: Sequence[LimitResult]) -> list[str]:
 
 
 def _facts(record: RunRecord) -> list[tuple[str, str]]:
-    """Return the numbers at the top of the page."""
-    best, keys = (
-        record.best,
-        ("rouge_l", "accuracy", "exact_match", "tokens_per_second", "disk_bytes"),
-    )
+    best = record.best
+    keys = ("rouge_l", "accuracy", "exact_match", "tokens_per_second", "disk_bytes")
     table = comparison_table(record.metrics, keys)
     cells = [
         (f"{column.heading} ({best})", cell)
@@ -121,7 +107,6 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def _comparison(record: RunRecord) -> dict[str, Any]:
-    """Return the picture and the tables of the comparison of model forms."""
     metrics = record.metrics
     tables = [_table(caption, comparison_table(metrics, keys)) for caption, keys in TABLES.items()]
     drawn = []
@@ -153,7 +138,6 @@ def _table(caption: str, table: Table) -> dict[str, Any]:
 
 
 def _check(check: LimitResult) -> list[str | Markup]:
-    """Return the row of one release threshold."""
     from markupsafe import Markup
 
     at = f" at {check.form}" if check.form and check.measured else ""
@@ -236,8 +220,9 @@ def _confusion(record: RunRecord) -> dict[str, Any] | None:
     described = "; ".join(f"{one.expected} as {one.answered}: {one.rows}" for one in mistakes[:5])
     by_label = []
     for number, (label, line) in enumerate(zip(rows, table, strict=True)):
-        own = line[number]
-        by_label.append((label, count(sum(line)), count(own), percent(own, sum(line))))
+        own, rows_of = line[number], sum(line)
+        share = f"{own / rows_of:.1%}" if rows_of else ""
+        by_label.append((label, count(rows_of), count(own), share))
     most = row_comparison.MOST_LABELS
     if len(rows) > most:
         worst = [(table[n][n] / max(1, sum(table[n])), n) for n in range(len(rows))]

@@ -158,7 +158,7 @@ def confusion(record: RunRecord) -> tuple[list[list[int]], list[str], list[str]]
     The column of answers that are no label is left out where there are none.
     """
     labels = list(record.metrics.labels)
-    table = [list(line) for line in record.best_metrics.confusion or []]
+    table = [list(line) for line in record.metrics.forms[record.best].confusion or []]
     if any(line[-1] for line in table):
         return table, labels, [*labels, "no label"]
     return [line[:-1] for line in table], labels, labels

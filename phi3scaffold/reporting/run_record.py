@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared, spread
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, read_rows
-from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
+from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.evaluation.release import Release
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
@@ -97,11 +97,6 @@ class RunRecord:
         return SHIPPED if SHIPPED in self.forms else self.forms[-1]
 
     @property
-    def best_metrics(self) -> FormMetrics:
-        """The metrics of that form."""
-        return self.metrics.forms[self.best]
-
-    @property
     def training(self) -> Mapping[str, Any]:
         """The settings of the pass that trains."""
         return self.config.passes[self.config.names_for("finetune")[0]]
@@ -141,6 +136,8 @@ def read_run(
     answers = list(read_rows(project.evaluation / ANSWERS))
     held = spec.held_out if isinstance(spec.held_out, tuple) else ()
     hub = [one for one in (*spec.train, *held) if isinstance(one, str)]
+    # OWNER/NAME of hf://datasets/OWNER/NAME@COMMIT/PATH
+    sources = [one.removeprefix("hf://datasets/").partition("@")[0] for one in hub]
     stages = {name: manifest.read(folder) for name, folder in folders.items()}
     return RunRecord(
         name=project.root.name,
@@ -154,7 +151,7 @@ def read_run(
         columns=1 if spec.messages else len(columns_of(spec.user)),
         unmeasured=tuple(name for name, path in project.adapters if path != project.adapter),
         split_seed=None if held else spec.seed,
-        sources=tuple(dict.fromkeys(_data_set(one) for one in hub)),
+        sources=tuple(dict.fromkeys(sources)),
         metrics=metrics,
         release=Release.from_json(_json(project.release / RELEASE)),
         data=_json(project.rows / ROWS_REPORT),
@@ -175,11 +172,6 @@ def _prompts(folder: Path, rows: int) -> Iterator[tuple[str, RowPrompt]]:
         turns = [turn for turn in row.messages[:-1] if turn["role"] != "system"]
         text = turns[-1]["content"] if turns and turns[-1]["role"] == "user" else ""
         yield row.place, RowPrompt(text, max(0, len(turns) - 1))
-
-
-def _data_set(address: str) -> str:
-    """Return OWNER/NAME of ``hf://datasets/OWNER/NAME@COMMIT/PATH``."""
-    return address.removeprefix("hf://datasets/").partition("@")[0]
 
 
 def _json(path: Path) -> Any:

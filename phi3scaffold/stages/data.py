@@ -17,7 +17,6 @@ def inputs(project: Project) -> Inputs:
 
 
 def disk(project: Project, weights: int) -> int:
-    """Return the bytes of shards and result."""
     spec = load_spec(project.dataset_yaml)
     return DISK_PER_BYTE * sum(file.stat().st_size for file in spec.files)
 
@@ -47,7 +46,6 @@ def run(context: Context) -> Facts:
 
 
 def summary(facts: Facts) -> str:
-    """Return how many rows there are."""
     if not facts:
         return ""
     dropped = sum(facts.get("dropped", {}).values())

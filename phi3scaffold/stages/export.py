@@ -11,12 +11,10 @@ from phi3scaffold.stages.measured_memory import GIB, memory_for
 
 
 def inputs(project: Project) -> Inputs:
-    """Return the passes behind the merge."""
     return Inputs(settings=project_config(project).settings_for("export"))
 
 
 def run(context: Context) -> Facts:
-    """Write the ONNX form's folder."""
     from phi3scaffold.conversion.build import build_merged
 
     return build_merged(context.project, context.out, context.scratch)
@@ -52,7 +50,6 @@ def seconds(project: Project, weights: int) -> float:
 
 
 def summary(facts: Facts) -> str:
-    """Return the precision and the size of the model."""
     return f"{facts['precision']}, {decimal_size(facts['bytes'])}" if facts else ""
 
 

@@ -16,7 +16,6 @@ def inputs(project: Project) -> Inputs:
 
 
 def run(context: Context) -> Facts:
-    """Write the base model's ONNX folder."""
     from phi3scaffold.conversion.build import build_base
 
     return build_base(context.project, context.out, context.scratch)

@@ -23,7 +23,6 @@ from phi3scaffold.project.settings import Project
 
 
 def inputs(project: Project) -> Inputs:
-    """Return the limits that project.yaml sets."""
     return Inputs(settings=project_limits(project))
 
 
@@ -50,7 +49,6 @@ def run(context: Context) -> Facts:
 
 
 def judge(facts: Facts) -> ScaffoldError | None:
-    """Return the error that a failed gate is."""
     return gate.gate_error(Release.from_json(facts).checks)
 
 

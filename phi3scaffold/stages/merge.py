@@ -18,7 +18,6 @@ def inputs(project: Project) -> Inputs:
 
 
 def run(context: Context) -> Facts:
-    """Write the merged model's folder."""
     from phi3scaffold.conversion.build import merge_adapter
 
     merge_adapter(context.project, context.out, context.scratch)

@@ -25,7 +25,6 @@ def inputs(project: Project) -> Inputs:
 
 
 def run(context: Context) -> Facts:
-    """Write index.html and MODEL_CARD.md."""
     from phi3scaffold.reporting import model_card, report_page, run_record
 
     folders = {stage.name: context.upstream(stage.name) for stage in context.reads}

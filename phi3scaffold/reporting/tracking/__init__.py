@@ -178,5 +178,4 @@ class TrackedRun:
                 stream.flush()
 
     def _note(self, text: str) -> None:
-        """Emit a note."""
         self.emit(Note("tracking", text))
