@@ -6,7 +6,7 @@ guess is said, and written to datasets/dataset.yaml, where the user changes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -42,17 +42,10 @@ CONVERSATIONS = ("messages", "conversations", "conversation", "turns", "dialog",
 TURN_KEYS = (("role", "content"), ("from", "value"), ("speaker", "text"), ("role", "text"))
 # Who speaks, in the words of ShareGPT and its like.
 SPEAKERS = {
-    "human": "user",
-    "user": "user",
-    "prompter": "user",
-    "gpt": "assistant",
-    "assistant": "assistant",
-    "chatgpt": "assistant",
-    "bing": "assistant",
-    "bard": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "ai": "assistant",
+    **dict.fromkeys(("human", "user", "prompter"), "user"),
+    **dict.fromkeys(
+        ("gpt", "assistant", "chatgpt", "bing", "bard", "bot", "model", "ai"), "assistant"
+    ),
     "system": "system",
 }
 SHAREGPT = ("human", "gpt")
@@ -121,6 +114,9 @@ class Head:
         values = (row.values.get(column) for row in self.rows)
         return next((value for value in values if value is not None), None)
 
+    def letters(self, column: str) -> int:
+        return sum(len(str(row.values.get(column, ""))) for row in self.rows)
+
     @property
     def place(self) -> str:
         return self.rows[0].place
@@ -144,7 +140,7 @@ def guess(
         task = found.task
     else:
         task = task or _task_of(head)
-        guessed = {"classify": _classify, "qa": _question_answer, "chat": _chat}[task](head)
+        guessed = FORMS[task](head)
         if guessed is None:
             raise _lacking(head, task)
         found = guessed
@@ -171,8 +167,7 @@ def _task_of(head: Head) -> str:
 
 def _fitting_task(head: Head) -> str | None:
     """Return the task whose columns the rows have."""
-    fits = {"chat": _chat, "qa": _question_answer, "classify": _classify}
-    return next((task for task, form in fits.items() if form(head)), None)
+    return next((task for task, form in FORMS.items() if form(head)), None)
 
 
 def is_labelled(sources: Sequence[Source], found: Guess) -> bool:
@@ -202,7 +197,8 @@ def _chat(head: Head) -> Guess | None:
     spoken = {
         turn[role]
         for row in head.rows
-        for turn in _list(row.values.get(column))
+        if isinstance(turns := row.values.get(column), list)
+        for turn in turns
         if isinstance(turn, dict) and isinstance(turn.get(role), str)
     }
     names = {name: SPEAKERS[name.lower()] for name in spoken if name.lower() in SPEAKERS}
@@ -210,20 +206,13 @@ def _chat(head: Head) -> Guess | None:
         names = {}
     elif spoken & set(SHAREGPT):
         names |= {name: SPEAKERS[name] for name in SHAREGPT}
-    form = Messages(column, role, content, dict(sorted(names.items(), key=_speaker)))
+    order = ("user", "assistant", "system")
+    by_speaker = sorted(names.items(), key=lambda item: (order.index(item[1]), item[0]))
+    form = Messages(column, role, content, dict(by_speaker))
     said = f"conversations in column `{column}`"
     if form != Messages(column):
         said += f" (`{role}` says who speaks, `{content}` what is said)"
     return Guess("chat", said, messages=form)
-
-
-def _speaker(item: tuple[str, str]) -> tuple[int, str]:
-    name, role = item
-    return ("user", "assistant", "system").index(role), name
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _question_answer(head: Head) -> Guess | None:
@@ -239,7 +228,11 @@ def _question_answer(head: Head) -> Guess | None:
     if question.strip().lower() in ("instruction", "question") and beside:
         used.append(beside)
     said = f"{_and(used)} as the question, `{answer}` as the answer"
-    empty = [name for name in used if any(_is_empty(row.values, name) for row in head.rows)]
+    empty = [
+        name
+        for name in used
+        if not all(str(row.values.get(name) or "").strip() for row in head.rows)
+    ]
     if len(used) > 1 and empty:
         said += f" (where {_and(empty)} is empty, its line is left out)"
     user = "\n".join(f"{{{name}}}" for name in used)
@@ -254,12 +247,16 @@ def _classify(head: Head) -> Guess | None:
         label = _fewest_values(head.rows, [name for name in simple if name != text])
     if text is None:
         texts = [name for name in simple if name != label and isinstance(head.value(name), str)]
-        text = max(texts, key=lambda name: _length(head.rows, name), default=None)
+        text = max(texts, key=head.letters, default=None)
     if label is None or text is None:
         return None
     user = f"{{{text}}}\n{label.replace('_', ' ').capitalize()}:"
     said = f"`{text}` as the text, `{label}` as the label"
     return Guess("classify", said, (text,), user, f"{{{label}}}")
+
+
+# How each task looks for its columns; of several that find them, the first is taken.
+FORMS = {"chat": _chat, "qa": _question_answer, "classify": _classify}
 
 
 def _known(head: Head, task: str | None, user: str, assistant: str) -> Guess:
@@ -355,16 +352,8 @@ def _and(names: Iterable[str]) -> str:
     return " and ".join(f"`{name}`" for name in names)
 
 
-def _is_empty(values: Mapping[str, Any], column: str) -> bool:
-    return not str(values.get(column) or "").strip()
-
-
 def _fewest_values(rows: Sequence[Row], columns: Iterable[str]) -> str | None:
     """Return the column that looks most like a label: the fewest different values, at most half."""
     counts = {name: len({str(row.values.get(name)) for row in rows}) for name in columns}
     fitting = [name for name in counts if counts[name] <= min(MOST_LABELS, len(rows) / 2)]
     return min(fitting, key=counts.__getitem__, default=None)
-
-
-def _length(rows: Sequence[Row], column: str) -> int:
-    return sum(len(str(row.values.get(column, ""))) for row in rows)

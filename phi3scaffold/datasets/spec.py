@@ -89,76 +89,80 @@ class DatasetSpec:
 def load_spec(path: Path) -> DatasetSpec:
     """Read dataset.yaml. Raises ScaffoldError naming the key that is wrong."""
     raw = read_yaml(path)
-    _refuse_unknown(raw, KEYS, path)
-    task = _one_of(raw.get("task"), TASKS, path, "task")
+    # not resolve(): where links lead is the user's own affair
+    folder = Path(os.path.normpath(path.parent.absolute()))
+    try:
+        return _spec(raw, path, folder)
+    except ScaffoldError as error:
+        raise ScaffoldError(error.what, where=f"{path}: {error.where}", fix=error.fix) from None
+
+
+def _spec(raw: Mapping[str, Any], path: Path, folder: Path) -> DatasetSpec:
+    """Return the spec, or raise an error whose `where` is the key."""
+    _refuse_unknown(raw, KEYS)
+    task = _one_of(raw.get("task"), TASKS, "task")
     files = raw.get("files")
     if not isinstance(files, dict) or "train" not in files:
-        raise _wrong(path, "files", "The files are missing.", "files: {train: [rows.jsonl]}")
-    _refuse_unknown(files, FILES_KEYS, path, "files.")
-    messages = _messages(raw.get("messages"), path)
+        raise _wrong("files", "The files are missing.", "files: {train: [rows.jsonl]}")
+    _refuse_unknown(files, FILES_KEYS, "files.")
+    messages = _messages(raw.get("messages"))
     if messages and raw.get("turns") is not None:
-        raise _wrong(path, "turns", "Both turns and messages are given.", "remove one of them")
+        raise _wrong("turns", "Both turns and messages are given.", "remove one of them")
     if messages and task == "classify":
-        raise _wrong(path, "messages", "A classification has turns, not messages.", TURNS)
-    user, assistant = ("", "") if messages else _two_turns(raw.get("turns"), path)
+        raise _wrong("messages", "A classification has turns, not messages.", TURNS)
+    user, assistant = ("", "") if messages else _two_turns(raw.get("turns"))
     return DatasetSpec(
         path=path,
         task=task,
-        train=_sources(files["train"], path, "files.train"),
-        held_out=_held_out(files.get("held_out", 0.2), path),
+        train=_sources(files["train"], folder, "files.train"),
+        held_out=_held_out(files.get("held_out", 0.2), folder),
         user=user,
         assistant=assistant,
         messages=messages,
-        system=_optional_text(raw.get("system"), path, "system"),
-        labels=_labels(raw.get("labels"), task, path),
-        max_tokens=_whole(raw.get("max_tokens", 512), path, "max_tokens"),
-        long_rows=_one_of(raw.get("long_rows", "drop"), LONG_ROWS, path, "long_rows"),
-        seed=_whole(raw.get("seed", 42), path, "seed", least=0),
+        system=_system(raw.get("system")),
+        labels=_labels(raw.get("labels"), task),
+        max_tokens=_whole(raw.get("max_tokens", 512), "max_tokens"),
+        long_rows=_one_of(raw.get("long_rows", "drop"), LONG_ROWS, "long_rows"),
+        seed=_whole(raw.get("seed", 42), "seed", least=0),
     )
 
 
-def _wrong(path: Path, key: str, what: str, fix: str | None = None) -> ScaffoldError:
-    return ScaffoldError(what, where=f"{path}: {key}", fix=fix)
+def _wrong(key: str, what: str, fix: str) -> ScaffoldError:
+    return ScaffoldError(what, where=key, fix=fix)
 
 
-def _refuse_unknown(
-    found: Mapping[Any, Any], known: tuple[str, ...], path: Path, within: str = ""
-) -> None:
+def _refuse_unknown(found: Mapping[Any, Any], known: tuple[str, ...], within: str = "") -> None:
     for key in found:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1)
             fix = f"known keys: {', '.join(known)}"
-            raise _wrong(
-                path,
-                f"{within}{key}",
-                "Unknown key.",
-                f"did you mean {near[0]}? {fix.capitalize()}" if near else fix,
-            )
+            if near:
+                fix = f"did you mean {near[0]}? {fix.capitalize()}"
+            raise _wrong(f"{within}{key}", "Unknown key.", fix)
 
 
-def _one_of(value: Any, known: tuple[str, ...], path: Path, key: str) -> str:
+def _one_of(value: Any, known: tuple[str, ...], key: str) -> str:
     if value not in known:
-        raise _wrong(path, key, f"Unknown {key} {value!r}.", f"one of: {', '.join(known)}")
+        raise _wrong(key, f"Unknown {key} {value!r}.", f"one of: {', '.join(known)}")
     return str(value)
 
 
-def _sources(value: Any, path: Path, key: str) -> Sources:
+def _sources(value: Any, folder: Path, key: str) -> Sources:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
-        raise _wrong(path, key, "It must be a list of file names.", f"{key}: [rows.jsonl]")
+        raise _wrong(key, "It must be a list of file names.", f"{key}: [rows.jsonl]")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        raise _wrong(path, key, f"{twice} is given twice.", "name each file once")
+        raise _wrong(key, f"{twice} is given twice.", "name each file once")
     return tuple(
-        _address(name, path, key) if name.startswith("hf://") else _inside(name, path, key)
+        _address(name, key) if name.startswith("hf://") else _inside(name, folder, key)
         for name in names
     )
 
 
-def _address(name: str, path: Path, key: str) -> str:
+def _address(name: str, key: str) -> str:
     if not ADDRESS.fullmatch(name):
         raise _wrong(
-            path,
             key,
             f"{name} is no complete address of a file on the hub.",
             "hf://datasets/OWNER/NAME@COMMIT/PATH, the commit in full (40 hex digits)",
@@ -166,118 +170,89 @@ def _address(name: str, path: Path, key: str) -> str:
     return name
 
 
-def _inside(name: str, path: Path, key: str) -> Path:
+def _inside(name: str, folder: Path, key: str) -> Path:
     """Return a path below datasets/; refuse others, which would not travel with the project."""
     if "\0" in name:
-        raise _wrong(path, key, "A file name holds a NUL character.", "take it out")
-    # not resolve(): where links lead is the user's own affair
-    folder = Path(os.path.normpath(path.parent.absolute()))
+        raise _wrong(key, "A file name holds a NUL character.", "take it out")
     file = Path(os.path.normpath(folder / name))
     if not file.is_relative_to(folder):
-        raise _wrong(
-            path,
-            key,
-            f"{name} lies outside {folder}.",
-            "copy the file into that folder, or make a link to it there",
-        )
+        fix = "copy the file into that folder, or make a link to it there"
+        raise _wrong(key, f"{name} lies outside {folder}.", fix)
     return file
 
 
-def _held_out(value: Any, path: Path) -> Sources | float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not 0 < value < 1:
-            raise _wrong(
-                path,
-                "files.held_out",
-                f"A share lies between 0 and 1, not {value}.",
-                "held_out: 0.2, or a list of files",
-            )
-        return float(value)
-    return _sources(value, path, "files.held_out")
+def _held_out(value: Any, folder: Path) -> Sources | float:
+    key = "files.held_out"
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return _sources(value, folder, key)
+    if not 0 < value < 1:
+        what = f"A share lies between 0 and 1, not {value}."
+        raise _wrong(key, what, "held_out: 0.2, or a list of files")
+    return float(value)
 
 
-def _messages(value: Any, path: Path) -> Messages | None:
+def _messages(value: Any) -> Messages | None:
     example = "messages: {column: conversations, role: from, content: value, names: {human: user}}"
     if value is None:
         return None
     if isinstance(value, str) and value:
         return Messages(value)
     if not isinstance(value, dict):
-        raise _wrong(path, "messages", "It names a column, or says how turns are written.", example)
-    _refuse_unknown(value, MESSAGES_KEYS, path, "messages.")
+        raise _wrong("messages", "It names a column, or says how turns are written.", example)
+    _refuse_unknown(value, MESSAGES_KEYS, "messages.")
+    form = {"role": "role", "content": "content", **value}
     for key in ("column", "role", "content"):
-        text = value.get(key, key)
-        if not isinstance(text, str) or not text or (key == "column" and key not in value):
-            raise _wrong(path, f"messages.{key}", "It must be a name.", example)
-    names = value.get("names") or {}
+        if not isinstance(form.get(key), str) or not form[key]:
+            raise _wrong(f"messages.{key}", "It must be a name.", example)
+    names = form.get("names") or {}
     if not isinstance(names, dict):
-        raise _wrong(path, "messages.names", "It must be a mapping.", example)
+        raise _wrong("messages.names", "It must be a mapping.", example)
     for name, role in names.items():
         if role not in ROLES:
-            raise _wrong(
-                path,
-                f"messages.names.{name}",
-                f"Unknown role {role!r}.",
-                f"one of: {', '.join(ROLES)}",
-            )
-    return Messages(
-        value["column"],
-        value.get("role", "role"),
-        value.get("content", "content"),
-        {str(name): role for name, role in names.items()},
-    )
+            fix = f"one of: {', '.join(ROLES)}"
+            raise _wrong(f"messages.names.{name}", f"Unknown role {role!r}.", fix)
+    return Messages(**form | {"names": {str(name): role for name, role in names.items()}})
 
 
-def _two_turns(turns: Any, path: Path) -> tuple[str, str]:
+def _two_turns(turns: Any) -> tuple[str, str]:
     from phi3scaffold.models.column_templates import columns_of
 
     if not isinstance(turns, list) or len(turns) != 2:
-        raise _wrong(path, "turns", "It must be a user turn and an assistant turn.", TURNS)
+        raise _wrong("turns", "It must be a user turn and an assistant turn.", TURNS)
     texts = []
     for index, role in enumerate(("user", "assistant")):
         turn = turns[index]
         if not isinstance(turn, dict) or not isinstance(turn.get(role), str) or len(turn) > 1:
-            raise _wrong(path, f"turns[{index}]", f"It must be the {role}'s turn.", TURNS)
+            raise _wrong(f"turns[{index}]", f"It must be the {role}'s turn.", TURNS)
         if not columns_of(turn[role]):
-            raise _wrong(path, f"turns[{index}].{role}", "The turn names no {column}.", TURNS)
+            raise _wrong(f"turns[{index}].{role}", "The turn names no {column}.", TURNS)
         texts.append(turn[role])
     return texts[0], texts[1]
 
 
-def _optional_text(value: Any, path: Path, key: str) -> str | None:
+def _system(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value or None
-    raise _wrong(path, key, "It must be text.", f'{key}: "..." in quotes, or null')
+    raise _wrong("system", "It must be text.", 'system: "..." in quotes, or null')
 
 
-def _labels(value: Any, task: str, path: Path) -> tuple[str, ...]:
+def _labels(value: Any, task: str) -> tuple[str, ...]:
+    example = "labels: [joy, fear]"
     if value is None and task != "classify":
         return ()
     if not isinstance(value, list) or len({str(v) for v in value}) != len(value):
-        raise _wrong(
-            path, "labels", "It must be a list of different labels.", "labels: [joy, fear]"
-        )
+        raise _wrong("labels", "It must be a list of different labels.", example)
     for index, label in enumerate(value):
         if type(label) not in (str, int) or not str(label).strip():
-            raise _wrong(
-                path,
-                f"labels[{index}]",
-                f"YAML reads this label as {label!r}, not as text.",
-                "put it in quotes",
-            )
+            what = f"YAML reads this label as {label!r}, not as text."
+            raise _wrong(f"labels[{index}]", what, "put it in quotes")
     if task == "classify" and len(value) < 2:
-        raise _wrong(
-            path, "labels", "A classification needs at least two labels.", "labels: [joy, fear]"
-        )
-    return tuple(str(label) for label in value)
+        raise _wrong("labels", "A classification needs at least two labels.", example)
+    return tuple(map(str, value))
 
 
-def _whole(value: Any, path: Path, key: str, least: int = 1) -> int:
+def _whole(value: Any, key: str, least: int = 1) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise _wrong(
-            path,
-            key,
-            f"It must be a whole number of at least {least}, not {value!r}.",
-            f"{key}: {512 if key == 'max_tokens' else 42}",
-        )
+        what = f"It must be a whole number of at least {least}, not {value!r}."
+        raise _wrong(key, what, f"{key}: {512 if key == 'max_tokens' else 42}")
     return value

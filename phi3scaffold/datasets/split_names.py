@@ -10,17 +10,9 @@ from typing import NamedTuple
 TRAIN = "train"
 HELD_OUT = ("test", "validation")  # the better one first
 WORDS = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
-    "evaluation": "test",
-    "heldout": "test",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation", "heldout"), "test"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
 }
 
 
