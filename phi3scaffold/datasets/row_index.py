@@ -74,10 +74,12 @@ class Index:
         values = zip(range(start, start + count), *(columns[c] for c in COLUMNS), strict=True)
         names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
         side = "NULL" if held is None else str(int(held))
+        into = f"rows (held, row, {names}) VALUES ({side}, {marks}, NULLIF(?, ''))"
+        self._insert(into, values)
+
+    def _insert(self, into: str, values: Iterable[tuple[Any, ...]]) -> None:
         self._base.execute("BEGIN")
-        self._base.executemany(
-            f"INSERT INTO rows (held, row, {names}) VALUES ({side}, {marks}, NULLIF(?, ''))", values
-        )
+        self._base.executemany(f"INSERT INTO {into}", values)
         self._base.execute("COMMIT")
 
     def drop_doubles(self) -> None:
@@ -109,23 +111,14 @@ class Index:
     def add_near(self, groups: Iterable[Sequence[int]]) -> None:
         """Make prompts that are nearly the same one group, named by the least hash."""
         pairs = ((prompt, min(group)) for group in groups for prompt in group)
-        self._base.execute("BEGIN")
-        self._base.executemany("INSERT INTO near VALUES (?, ?)", pairs)
-        self._base.execute("COMMIT")
+        self._insert("near VALUES (?, ?)", pairs)
 
     def groups(self) -> Groups:
-        """Return what stays on one side; a group's label is its most frequent one, of equals the
-        first.
-        """
+        """Return what stays on one side; its most frequent label counts, of equals the first."""
         import numpy as np
 
-        labels = [
-            name
-            for (name,) in self.ask(
-                "SELECT DISTINCT label FROM rows WHERE reason IS NULL ORDER BY label"
-            )
-        ]
-        codes = {name: code for code, name in enumerate(labels)}
+        labels = self.ask("SELECT DISTINCT label FROM rows WHERE reason IS NULL ORDER BY label")
+        codes = {name: code for code, (name,) in enumerate(labels)}
         found = self._base.execute(
             f"SELECT {GROUP} AS grp, label, COUNT(*) AS count FROM rows WHERE reason IS NULL "
             "GROUP BY grp, label ORDER BY grp, count DESC, label"
@@ -139,9 +132,7 @@ class Index:
 
     def split(self, held: Iterable[int]) -> None:
         """Give every kept row its side: the groups `held` are held out."""
-        self._base.execute("BEGIN")
-        self._base.executemany("INSERT INTO held VALUES (?)", ((group,) for group in held))
-        self._base.execute("COMMIT")
+        self._insert("held VALUES (?)", ((group,) for group in held))
         self._base.execute(
             f"UPDATE rows SET held = ({GROUP} IN (SELECT grp FROM held)) WHERE reason IS NULL"
         )
@@ -165,8 +156,8 @@ class Index:
         """Return all results at once; for few."""
         return self._base.execute(question, values).fetchall()
 
-    def stream(self, question: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-        yield from self._base.execute(question, values)
+    def stream(self, question: str) -> Iterator[tuple[Any, ...]]:
+        yield from self._base.execute(question)
 
     def array(self, question: str, kinds: Any, *values: Any) -> np.ndarray:
         """Return the results as one structured array, without a list of tuples between."""

@@ -54,18 +54,15 @@ def batches(rows: Iterator[Row], first: int) -> Iterator[Batch]:
     taken: list[Row] = []
     letters = 0
     failed: ScaffoldError | None = None
-    while failed is None:
-        try:
-            row = next(rows, None)
-        except ScaffoldError as error:
-            row, failed = None, error
-        if row is None:
-            break
-        taken.append(row)
-        letters += _letters(row.values)
-        if len(taken) == ROWS or letters >= LETTERS:
-            yield Batch(next(numbers), taken)
-            taken, letters = [], 0
+    try:
+        for row in rows:
+            taken.append(row)
+            letters += _letters(row.values)
+            if len(taken) == ROWS or letters >= LETTERS:
+                yield Batch(next(numbers), taken)
+                taken, letters = [], 0
+    except ScaffoldError as error:
+        failed = error
     if taken:
         yield Batch(next(numbers), taken)
     if failed is not None:
@@ -106,8 +103,7 @@ class Maker:
             ScaffoldError: the first row that is wrong.
         """
         if not self._shards.is_finished(batch):
-            path = self._shards.path(batch.number)
-            with whole_file(path) as part:
+            with whole_file(self._shards.path(batch.number)) as part:
                 _write(self._table(batch.rows), part)
         return os.getpid(), peak_bytes()
 
@@ -145,8 +141,8 @@ class Maker:
         rendered = iter(self._render([row for row in results if isinstance(row, Conversation)]))
         if failed is not None:
             raise failed
-        for record in results:
-            yield (record, next(rendered)) if isinstance(record, Conversation) else (None, record)
+        for one in results:
+            yield (one, next(rendered)) if isinstance(one, Conversation) else (None, one)
 
     def _render(self, rows: list[Conversation]) -> list[Rendered | DroppedRow]:
         try:
@@ -164,17 +160,15 @@ class Maker:
             return entry | {"reason": rendered.reason, "too_long": record is not None}
         prompts = [turn["content"] for turn in record.messages if turn["role"] != "assistant"]
         answers = [turn["content"] for turn in record.messages if turn["role"] == "assistant"]
-        trained = len(rendered.labels) - rendered.labels.count(IGNORE)
-        found = private_data.find("\n".join((*prompts, *answers)))
         return entry | {
             "prompt": _hash(prompts),
             "whole": _hash([turn["content"] for turn in record.messages]),
             "answer": _hash(answers),
             "label": record.answer if self._spec.task == "classify" else "",
             "tokens": len(rendered.input_ids),
-            "trained": trained,
+            "trained": len(rendered.labels) - rendered.labels.count(IGNORE),
             "truncated": rendered.truncated,
-            "private": "\n".join(sorted(found)),
+            "private": "\n".join(sorted(private_data.find("\n".join((*prompts, *answers))))),
             "conversation": pack_conversation(rendered.conversation),
             "input_ids": rendered.input_ids,
             "labels": rendered.labels,
@@ -308,9 +302,7 @@ def _write(table: pa.Table, path: Path) -> None:
 
 @lru_cache(maxsize=4096)
 def name_of(file: Path, spec: Path) -> str:
-    """Return how reports name a file: from dataset.yaml's folder or the project's, where it lies
-    below.
-    """
+    """Return how reports name a file: from dataset.yaml's folder or the project's, if below."""
     datasets = spec.parent.absolute()
     for folder in (datasets, datasets.parent):
         if file.is_relative_to(folder):

@@ -12,6 +12,7 @@ from phi3scaffold.datasets.row_index import Index
 from phi3scaffold.datasets.shards import Shards
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.datasets.split import mixed
+from phi3scaffold.project.formatting import cut
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +28,7 @@ KEPT = "reason IS NULL"
 
 
 class Facts:
-    """The report's parts; every row has its side by now.
-
-    Args:
-        spec, tokenizer: what was prepared, and with which tokenizer files.
-        index, shards: what was made.
-    """
+    """The report's parts; every row has its side by now."""
 
     def __init__(self, spec: DatasetSpec, tokenizer: Path, index: Index, shards: Shards) -> None:
         self.spec, self.tokenizer, self.index, self.shards = spec, tokenizer, index, shards
@@ -89,7 +85,7 @@ class Facts:
         import numpy as np
 
         lengths: dict[str, np.ndarray] = {}
-        told: dict[str, Any] = {}
+        counts: dict[str, dict[str, int]] = {}
         for held, side in enumerate(SIDES):
             found = self.index.array(
                 f"SELECT tokens, trained FROM rows WHERE {KEPT} AND held = ?",
@@ -97,14 +93,14 @@ class Facts:
                 held,
             )
             lengths[side] = sizes = found["tokens"]
-            told[side] = {
+            counts[side] = {
                 "all": int(sizes.sum(dtype=np.int64)),
                 "trained": int(found["trained"].sum(dtype=np.int64)),
                 "median": int(np.percentile(sizes, 50, method="nearest")),
                 "p95": int(np.percentile(sizes, 95, method="nearest")),
                 "longest": int(sizes.max()),
             }
-        longest = max(told[side]["longest"] for side in SIDES)
+        longest = max(side["longest"] for side in counts.values())
         step = max(1, -(-(longest + 1) // BINS))
         edges = list(range(0, longest + step + 1, step))
         ((truncated, too_long),) = self.index.ask(
@@ -114,7 +110,7 @@ class Facts:
             "limit": self.spec.max_tokens,
             "truncated": int(truncated),
             "too_long": int(too_long),
-            **told,
+            **counts,
             "histogram": {
                 "edges": edges,
                 **{side: np.histogram(lengths[side], edges)[0].tolist() for side in SIDES},
@@ -175,13 +171,13 @@ class Facts:
                     "ORDER BY row LIMIT ?"
                 )
                 found = [row for (row,) in self.index.ask(same, prompt, answer, EXAMPLES)]
-                text = cut(self.shards.answer(*self.shards.find(row)))
+                text = cut(self.shards.answer(*self.shards.find(row)), LETTERS)
                 answers.setdefault(text, []).extend(self._places(found))
             examples.append({"text": self._text(first), "answers": answers})
         return {"prompts": prompts, "rows": int(rows), "examples": examples}
 
     def _private(self) -> dict[str, Any]:
-        told: dict[str, Any] = {}
+        kinds_of: dict[str, Any] = {}
         having = f"FROM rows WHERE {KEPT} AND private = ?"
         for (kinds,) in self.index.ask(
             f"SELECT DISTINCT private FROM rows WHERE {KEPT} AND private != '' ORDER BY 1"
@@ -189,12 +185,12 @@ class Facts:
             ((count,),) = self.index.ask(f"SELECT COUNT(*) {having}", kinds)
             rows = self.index.ask(f"SELECT row {having} ORDER BY row LIMIT {EXAMPLES}", kinds)
             for kind in kinds.split("\n"):
-                entry = told.setdefault(kind, {"rows": 0, "found": []})
+                entry = kinds_of.setdefault(kind, {"rows": 0, "found": []})
                 entry["rows"] += count
                 entry["found"] += [row for (row,) in rows]
         return {
             kind: {"rows": entry["rows"], "places": self._places(sorted(entry["found"])[:EXAMPLES])}
-            for kind, entry in sorted(told.items())
+            for kind, entry in sorted(kinds_of.items())
         }
 
     def _samples(self) -> list[dict[str, Any]]:
@@ -228,11 +224,7 @@ class Facts:
         return [self.index.ask(place, row)[0][0] for row in rows]
 
     def _text(self, row: int) -> str:
-        return cut(self.shards.prompt(*self.shards.find(row)))
-
-
-def cut(text: str) -> str:
-    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
+        return cut(self.shards.prompt(*self.shards.find(row)), LETTERS)
 
 
 def pieces(tokenizer: Tokenizer, ids: list[int], labels: list[int]) -> list[tuple[str, int]]:

@@ -9,12 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.datasets.formats.format import refuse
 from phi3scaffold.datasets.shards import Maker
 from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.pipeline.machine import cores
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 WORTH = 8 << 20  # bytes of rows; below that a worker starts slower than it helps
@@ -57,23 +59,20 @@ class WorkerPool:
         comes after those of the tasks before it.
         """
         pending: deque[Callable[[], Any]] = deque()
-        most = self._workers * AHEAD
-        queue = iter(tasks)
-        failed: ScaffoldError | None = None
-        while failed is None:
-            try:
-                task = next(queue, None)
-            except ScaffoldError as error:
-                task, failed = None, error
-            if task is None:
-                break
-            pending.append(self._begin(method, task))
-            while len(pending) > most:
+        for result in self._begun(method, tasks):
+            pending.append(result)
+            while len(pending) > self._workers * AHEAD:
                 yield _result(pending.popleft())
         while pending:
             yield _result(pending.popleft())
-        if failed is not None:
-            raise failed
+
+    def _begun(self, method: str, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Callable[[], Any]]:
+        """Yield how to get each task's result; the last may raise what `tasks` raised."""
+        try:
+            for task in tasks:
+                yield self._begin(method, task)
+        except ScaffoldError as error:
+            yield partial(refuse, error)
 
     def _begin(self, method: str, task: tuple[Any, ...]) -> Callable[[], Any]:
         if self._pool is None:
@@ -84,14 +83,6 @@ class WorkerPool:
     @cached_property
     def _own(self) -> Maker:
         return Maker(*self._recipe)
-
-
-def cores() -> int:
-    """Return the processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # Windows, macOS
-        return os.cpu_count() or 1
 
 
 def worth(size: int) -> int:
