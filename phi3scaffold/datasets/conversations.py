@@ -104,14 +104,11 @@ def _text(row: Row, column: str, key: str) -> str:
         return value
     if value is None:
         return ""
-    nested = isinstance(value, (list, dict))
-    raise ScaffoldError(
-        f"The column {column!r} holds {kind_of_value(value)}, not text.",
-        where=row.place,
-        fix=f"write its text into a column of its own, and name that in {key} in {YAML}"
-        if nested
-        else "write it as text (in quotes)",
-    )
+    fix = "write it as text (in quotes)"
+    if isinstance(value, (list, dict)):
+        fix = f"write its text into a column of its own, and name that in {key} in {YAML}"
+    what = f"The column {column!r} holds {kind_of_value(value)}, not text."
+    raise ScaffoldError(what, where=row.place, fix=fix)
 
 
 def _value(row: Row, column: str, key: str) -> Any:
@@ -168,9 +165,8 @@ def _turn(turn: Any, row: Row, number: int, form: Messages) -> Message:
     where = f"{row.place}: turn {number}"
     example = f'{{"{form.role}": "user", "{form.content}": "..."}}'
     if not isinstance(turn, dict):
-        raise ScaffoldError(
-            f"The turn is {kind_of_value(turn)}.", where=where, fix=f"write it as {example}"
-        )
+        what = f"The turn is {kind_of_value(turn)}."
+        raise ScaffoldError(what, where=where, fix=f"write it as {example}")
     for key in (form.role, form.content):
         if key not in turn:
             near = difflib.get_close_matches(key, map(str, turn), 1)
@@ -190,11 +186,8 @@ def _turn(turn: Any, row: Row, number: int, form: Messages) -> Message:
             fix=f"mend the row, or say who that is under messages.names in {YAML}",
         )
     if content is not None and not isinstance(content, str):
-        raise ScaffoldError(
-            f"{form.content!r} holds {kind_of_value(content)}, not text.",
-            where=where,
-            fix="write it as text (in quotes)",
-        )
+        what = f"{form.content!r} holds {kind_of_value(content)}, not text."
+        raise ScaffoldError(what, where=where, fix="write it as text (in quotes)")
     return {"role": name, "content": content or ""}
 
 
@@ -213,13 +206,9 @@ def _refuse_disorder(turns: list[Message], row: Row) -> None:
                 fix="join turns of the same speaker, or take the row out",
             )
     if len(spoken) % 2 or not spoken:
-        raise ScaffoldError(
-            "The conversation must end with a turn of the assistant."
-            if spoken
-            else "The conversation has no turns.",
-            where=row.place,
-            fix="add the answer, or take the row out",
-        )
+        no_answer = "The conversation must end with a turn of the assistant."
+        what = no_answer if spoken else "The conversation has no turns."
+        raise ScaffoldError(what, where=row.place, fix="add the answer, or take the row out")
 
 
 def _with_system(messages: list[Message], system: str | None) -> list[Message]:

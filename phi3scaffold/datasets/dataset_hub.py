@@ -54,13 +54,10 @@ def is_hub_id(text: str) -> bool:
 
 
 def find(text: str, part: str | None = None) -> Dataset:
-    """Find the files of ``owner/name``, ``owner/name@revision`` or
-    ``hf://datasets/owner/name/path``.
+    """Find the files of a dataset of the hub: of the text after --data.
 
-    The dataset's card decides where it lists `data_files`, else the files' names.
-
-    Args:
-        part: of several (a configuration, in the hub's words); or the folder of its name.
+    The dataset's card decides where it lists `data_files`, else the files' names. Of several parts
+    (configurations, in the hub's words), or folders, `part` names the one.
 
     Raises:
         ScaffoldError: there is no such dataset, no access, no file that is read, or several that
@@ -106,12 +103,9 @@ def download(address: str) -> Path:
     parts = ADDRESS.fullmatch(address)
     assert parts is not None, address
     hub = _hub()
-    with explained(_request(parts["repo"], parts["commit"])):
-        return Path(
-            hub.hf_hub_download(
-                parts["repo"], parts["path"], repo_type="dataset", revision=parts["commit"]
-            )
-        )
+    repo, commit = parts["repo"], parts["commit"]
+    with explained(_request(repo, commit)):
+        return Path(hub.hf_hub_download(repo, parts["path"], repo_type="dataset", revision=commit))
 
 
 def _request(repo: str, revision: str) -> HubRequest:

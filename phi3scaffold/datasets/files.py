@@ -27,12 +27,10 @@ def data_files(sources: Iterable[Path | str]) -> tuple[Path, ...]:
     for source in sources:
         if isinstance(source, str) and source.startswith(HUB):
             found.append(dataset_hub.download(source))
-            continue
-        path = Path(source)
-        if stat.S_ISDIR(_mode(path)):
-            found += _folder(path)
+        elif stat.S_ISDIR(_mode(Path(source))):
+            found += _folder(Path(source))
         else:
-            found.append(_checked(path))
+            found.append(_checked(Path(source)))
     return tuple(found)
 
 

@@ -81,18 +81,15 @@ def _conflicts(report: dict[str, Any]) -> list[DataFinding]:
     found = report["conflicts"]
     if not found["prompts"]:
         return []
-    examples = tuple(
-        Example(shown["text"], [(", ".join(places), answer) for answer, places in _answers(shown)])
-        for shown in found["examples"]
+    message = (
+        f"{count(found['prompts'], 'prompt has', 'prompts have')} different answers, "
+        f"in {count(found['rows'], 'row')}"
     )
-    message = f"{count(found['prompts'], 'prompt has', 'prompts have')} different answers"
-    return [
-        DataFinding("conflicts", f"{message}, in {count(found['rows'], 'row')}", True, (), examples)
-    ]
-
-
-def _answers(shown: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    return list(shown["answers"].items())
+    examples = []
+    for shown in found["examples"]:
+        sides = [(", ".join(places), answer) for answer, places in shown["answers"].items()]
+        examples.append(Example(shown["text"], sides))
+    return [DataFinding("conflicts", message, True, (), tuple(examples))]
 
 
 def _labels(report: dict[str, Any]) -> list[DataFinding]:
@@ -137,10 +134,10 @@ def _near(report: dict[str, Any]) -> list[DataFinding]:
         Example(None, list(zip(shown["places"], shown["texts"], strict=True)))
         for shown in found["examples"]
     )
+    if not message:
+        return []
     warn = bool(found["across_splits"])
-    return (
-        [DataFinding("near duplicates", "; ".join(message), warn, (), examples)] if message else []
-    )
+    return [DataFinding("near duplicates", "; ".join(message), warn, (), examples)]
 
 
 def _too_long(report: dict[str, Any]) -> list[DataFinding]:
@@ -188,10 +185,9 @@ def trained_of(tokens: list[Run]) -> str:
 
 
 def fit(tokens: list[Run], most: int, most_runs: int = RUNS) -> list[Run]:
-    """Return a sample's tokens as runs of about `most` letters together; long runs lose their
-    middle.
+    """Return a sample's tokens as runs of about `most` letters together.
 
-    Of more than `most_runs` runs, those in the middle are left out.
+    Long runs lose their middle, and so does a list of more than `most_runs` runs.
     """
     runs: list[Run] = []
     for text, trained in tokens:

@@ -18,12 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.datasets import near_duplicates
-from phi3scaffold.datasets.prepared_rows import (
-    HELD_OUT,
-    TRAIN,
-    file_of,
-    schema,
-)
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, file_of, schema
 from phi3scaffold.datasets.reader import Reading
 from phi3scaffold.datasets.row_index import COLUMNS, Index
 from phi3scaffold.datasets.shards import Batch, Shards, batches, mask, name_of
@@ -67,7 +62,7 @@ def prepare(
         workers: how many processes work; as many as are worth it by default.
 
     Returns:
-        The report (see facts.py), with ``seconds``, ``rows_per_second`` and ``peak_bytes`` (of all
+        The report (see `Facts`), with ``seconds``, ``rows_per_second`` and ``peak_bytes`` (of all
         processes).
 
     Raises:
@@ -100,7 +95,7 @@ class _Preparation:
         if isinstance(spec.held_out, tuple):
             self.sources.append((Reading(spec.held_out), HELD_OUT))
         self.size = sum(reading.bytes_total for reading, _ in self.sources)
-        self.progress = _PreparationProgress(emit)
+        self.emit, self.emitted = emit, 0.0
         self.shards = Shards(scratch)
         self.index = Index(scratch / "index.sqlite")
         self.columns: dict[str, None] = {}
@@ -147,7 +142,7 @@ class _Preparation:
             self.counts.update((side, file) for file in table.column("file").to_pylist())
             rows += table.num_rows
             done = sum(reading.bytes_done for reading, _ in self.sources) / max(1, self.size)
-            self.progress.tell(0, RENDERING, done, f"{rows:,} rows")
+            self.progress(0, RENDERING, done, f"{rows:,} rows")
 
     def batches(self) -> Iterator[tuple[Batch, bool | None]]:
         number = 0
@@ -179,7 +174,7 @@ class _Preparation:
             return near_duplicates.shingles(self.shards.prompt(*where), common)
 
         def tell(band: int, of: int) -> None:
-            self.progress.tell(RENDERING + COMPARING / 2, COMPARING / 2, band / of, "comparing")
+            self.progress(RENDERING + COMPARING / 2, COMPARING / 2, band / of, "comparing")
 
         groups = near_duplicates.near_groups(signed, prompts[compared], shingles_of, tell)
         self.index.add_near(prompts[compared[group]].tolist() for group in groups)
@@ -188,9 +183,7 @@ class _Preparation:
     def sign(
         self, crew: WorkerPool, rows: np.ndarray, common: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the signatures of the prompts of `rows` (sorted): places among them, and
-        signatures.
-        """
+        """Return places among `rows` (sorted), and the signatures of the prompts there."""
         import numpy as np
 
         numbers = np.searchsorted(self.shards.starts, rows, "right") - 1
@@ -207,7 +200,7 @@ class _Preparation:
             signed[filled : filled + len(found)] = made
             filled += len(found)
             share = (done + 1) / len(shards)
-            self.progress.tell(RENDERING, COMPARING / 2, share, "comparing")
+            self.progress(RENDERING, COMPARING / 2, share, "comparing")
         return places[:filled], signed[:filled]
 
     def refuse_empty_sides(self) -> None:
@@ -217,7 +210,7 @@ class _Preparation:
             query = "SELECT 1 FROM rows WHERE reason IS NULL AND held = ? LIMIT 1"
             if not self.index.ask(query, held):
                 raise ScaffoldError(
-                    f"No row is left for {side}{self.told_dropped()}.",
+                    f"No row is left for {side}{self.dropped_text()}.",
                     where=f"{yaml}: files.{side}",
                     fix="add rows, or mend those"
                     if isinstance(self.spec.held_out, tuple)
@@ -234,17 +227,13 @@ class _Preparation:
                     fix="add rows of at least one other label",
                 )
 
-    def told_dropped(self) -> str:
-        counts = "SELECT reason, COUNT(*) FROM rows WHERE reason IS NOT NULL GROUP BY reason"
-        reasons = ", ".join(
-            f"{count} dropped: {reason}" for reason, count in self.index.ask(counts)
-        )
-        return f" ({reasons})" if reasons else ""
+    def dropped_text(self) -> str:
+        counts = "SELECT COUNT(*), reason FROM rows WHERE reason IS NOT NULL GROUP BY reason"
+        reasons = [f"{count} dropped: {reason}" for count, reason in self.index.ask(counts)]
+        return f" ({', '.join(reasons)})" if reasons else ""
 
     def write(self, out: Path) -> None:
-        """Write the rows of each split in the order they were read, and the dropped ones with
-        reasons.
-        """
+        """Write each split's rows in the order they were read, and why others were dropped."""
         import pyarrow as pa
 
         with contextlib.ExitStack() as stack:
@@ -261,7 +250,7 @@ class _Preparation:
                     if rows.num_rows:
                         writer.write_table(rows.combine_chunks())
                 done = (number + 1) / len(self.shards.starts)
-                self.progress.tell(RENDERING + COMPARING, WRITING, done, "writing")
+                self.progress(RENDERING + COMPARING, WRITING, done, "writing")
         gone = "SELECT file, line, reason FROM rows WHERE reason IS NOT NULL ORDER BY row"
         with (out / DROPPED_ROWS).open("w", encoding="utf-8", newline="\n") as lines:
             for file, line, reason in self.index.stream(gone):
@@ -281,19 +270,10 @@ class _Preparation:
             for file in reading.files
         ]
 
-
-class _PreparationProgress:
-    """One bar for all phases, in thousandths of the time."""
-
-    def __init__(self, emit: Emit) -> None:
-        self._emit, self._last = emit, 0.0
-
-    def tell(self, before: float, share: float, done: float, phase: str) -> None:
-        """Report a phase that takes `share` of the time, has `before` behind it, and is `done` (0
-        to 1).
-        """
+    def progress(self, before: float, share: float, done: float, phase: str) -> None:
+        """Move the one bar, in thousandths of the time; `done` (0 to 1) of `share` is behind."""
         now = time.monotonic()
-        if now - self._last >= TELL_EVERY:
-            self._last = now
+        if now - self.emitted >= TELL_EVERY:
+            self.emitted = now
             step = round(1000 * (before + share * min(1.0, done)))
-            self._emit(Step(step, 1000, phase=phase))
+            self.emit(Step(step, 1000, phase=phase))

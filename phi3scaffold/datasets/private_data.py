@@ -23,9 +23,7 @@ IP = "IP address"
 
 
 def find(text: str) -> set[str]:
-    """Return the kinds of likely secrets and personal data in `text`, such as ``{"email
-    address"}``.
-    """
+    """Return the kinds of secrets and personal data in `text`, such as ``{"email address"}``."""
     found = find_secrets(text)
     if "@" in text and _EMAIL.matches(text):
         found.add(EMAIL)
@@ -43,10 +41,6 @@ def find_secrets(text: str) -> set[str]:
     return found
 
 
-def _always(match: re.Match[str]) -> bool:
-    return True
-
-
 def _has_assignment(text: str) -> bool:
     lower = text.lower()
     return any(word in lower for word in ASSIGNED_HINTS) and any(
@@ -55,9 +49,7 @@ def _has_assignment(text: str) -> bool:
 
 
 def _is_secret(match: re.Match[str]) -> bool:
-    """Return whether what stands behind ``password=`` looks like one, and not like a word or a
-    blank.
-    """
+    """Return whether what stands behind ``password=`` looks like one, and not like a word."""
     value = match[1]
     return (
         any(c.isdigit() for c in value)
@@ -66,25 +58,19 @@ def _is_secret(match: re.Match[str]) -> bool:
     )
 
 
-def _is_address(match: re.Match[str]) -> bool:
-    return match[1] not in RESERVED and match[0].partition("@")[0] not in NOBODY
-
-
 class PrivateDataRule(NamedTuple):
     """A kind, what it looks like, and what a match must fulfil besides."""
 
     kind: str
     pattern: re.Pattern[str]
-    check: Callable[[re.Match[str]], bool] = _always
+    check: Callable[[re.Match[str]], bool] = bool  # a match is true
 
     def matches(self, text: str) -> bool:
         return any(map(self.check, self.pattern.finditer(text)))
 
 
 def _key(maker: str, pattern: str, *hints: str) -> list[tuple[str, PrivateDataRule]]:
-    """Build the rule for a key that its maker marks with a fixed piece; `hints` where it is no
-    prefix.
-    """
+    """Build the rule for a key that its maker marks with fixed pieces, the `hints`."""
     rule = PrivateDataRule(f"access key ({maker})", re.compile(pattern))
     return [(hint, rule) for hint in hints]
 
@@ -95,12 +81,18 @@ PLACEHOLDER = re.compile(r"(?i)x{4}|\*{3}|\.{3}|[<>{}()\[\]$%]|your|example|chan
 _EMAIL = PrivateDataRule(
     EMAIL,
     re.compile(r"(?<![\w.+-])\w[\w.+-]{0,63}@(?:[\w-]{1,63}\.){1,5}([A-Za-z]{2,24})\b"),
-    _is_address,
+    lambda match: match[1] not in RESERVED and match[0].partition("@")[0] not in NOBODY,
 )
 _IN_URL = PrivateDataRule(
     PASSWORD,
     re.compile(r"[a-z]://[^\s/:@]{1,64}:([^\s/@]{3,64})@"),
     lambda match: not PLACEHOLDER.search(match[1]),
+)
+_JWT = PrivateDataRule(
+    "web token (JWT)", re.compile(r"(?<![\w-])eyJ[\w-]{8,2000}\.eyJ[\w-]{8,4000}\.[\w-]{16}")
+)
+_PRIVATE_KEY = PrivateDataRule(
+    "private key", re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?---")
 )
 HINTS: tuple[tuple[str, PrivateDataRule], ...] = (
     ("://", _IN_URL),
@@ -124,19 +116,8 @@ HINTS: tuple[tuple[str, PrivateDataRule], ...] = (
     *_key("Slack", r"\bxox[abeoprs]-\d[\w-]{10}", "xox"),
     *_key("Slack", r"hooks\.slack\.com/services/T\w{6,20}/B\w{6,20}/\w{20}", "hooks.slack.com"),
     *_key("Stripe", r"\b[rs]k_live_[0-9A-Za-z]{20}", "k_live_"),
-    (
-        "eyJ",
-        PrivateDataRule(
-            "web token (JWT)",
-            re.compile(r"(?<![\w-])eyJ[\w-]{8,2000}\.eyJ[\w-]{8,4000}\.[\w-]{16}"),
-        ),
-    ),
-    (
-        "-----BEGIN",
-        PrivateDataRule(
-            "private key", re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?---")
-        ),
-    ),
+    ("eyJ", _JWT),
+    ("-----BEGIN", _PRIVATE_KEY),
 )
 # password = "...", api_key: ..., client-secret=...; what stands behind is looked at by _is_secret
 ASSIGNED_HINTS = ("passw", "passphrase", "secret", "token", "key")
@@ -189,9 +170,7 @@ def _is_card(match: re.Match[str]) -> bool:
 
 
 def _is_iban(match: re.Match[str]) -> bool:
-    """Return whether the groups are an IBAN; words in capitals behind it may look like its last
-    groups.
-    """
+    """Return whether an IBAN begins here; words in capitals behind it look like more of it."""
     from stdnum import iban
 
     groups = match[0].split(" ")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow
-from phi3scaffold.datasets.truncation import Shortener
+from phi3scaffold.datasets.truncation import shorten
 from phi3scaffold.models.chat_template import encode, load_tokenizer, render_chat
 from phi3scaffold.models.prompt import Prompt, special_tokens
 from phi3scaffold.project.errors import ScaffoldError
@@ -64,18 +64,15 @@ class Renderer:
     ) -> None:
         self.tokenizer = load_tokenizer(folder)
         self.max_tokens = max_tokens
+        self._truncates, self._user = long_rows == "truncate", user
         self._special = special_tokens(folder)
         self._special_ids = set(self.tokenizer.convert_tokens_to_ids(list(self._special)))
         self._widest = max(map(len, self.tokenizer.get_vocab()))
         self._layouts: dict[tuple[str, ...], TemplateMarks] = {}
         self._kept_system: str | None = None  # the last one that the template was seen to keep
-        self._shortener = (
-            Shortener(self.fits, max_tokens, user) if long_rows == "truncate" else None
-        )
 
     def render(self, rows: Sequence[Conversation]) -> list[Rendered | DroppedRow]:
-        """Render every row, or return `DroppedRow` where it is too long; the result has the same
-        length.
+        """Return every row rendered, or `DroppedRow` where it is too long.
 
         Raises:
             ScaffoldError: naming the first row whose text holds a control token, that has no
@@ -96,13 +93,12 @@ class Renderer:
     def _fitting(self, row: Conversation, rendered: Rendered | None) -> Rendered | DroppedRow:
         if rendered is not None and len(rendered.input_ids) <= self.max_tokens:
             return rendered
-        if self._shortener is None:
-            return DroppedRow(row.place, f"longer than {self.max_tokens} tokens")
-        shorter = self._shortener.shorten(row)
+        reason = f"longer than {self.max_tokens} tokens"
+        if not self._truncates:
+            return DroppedRow(row.place, reason)
+        shorter = shorten(row, self._user, self.max_tokens, self.fits)
         if shorter is None:
-            return DroppedRow(
-                row.place, f"its answer alone is longer than {self.max_tokens} tokens"
-            )
+            return DroppedRow(row.place, f"its answer alone is {reason}")
         return self._samples([shorter])[0]._replace(truncated=True)
 
     def _surely_too_long(self, row: Conversation) -> bool:
@@ -114,19 +110,20 @@ class Renderer:
         for row in rows:
             self._refuse_lost_system(row)
         texts = [render_chat(self.tokenizer, row.messages, to_answer=False) for row in rows]
-        return list(map(self._sample, rows, texts, self._encode(texts)))
-
-    def _encode(self, texts: list[str]) -> list[list[int]]:
-        """Encode with the tokenizer below, which takes half the time without offsets."""
+        # the tokenizer below takes half the time, without offsets
         below = self.tokenizer.backend_tokenizer
         encodings = below.encode_batch_fast(texts, add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+        return list(map(self._sample, rows, texts, [encoding.ids for encoding in encodings]))
 
     def _sample(self, row: Conversation, text: str, ids: list[int]) -> Rendered:
-        marks = [place for place, token in enumerate(ids) if token in self._special_ids]
+        marks = self._marks(ids)
         layout = self._layout(row)
-        if len(marks) != layout.marks:
-            raise _forged(row)
+        if len(marks) != layout.marks:  # a normalizer made one of the text
+            raise ScaffoldError(
+                "The text turns into a control token of the model, which would forge a turn.",
+                where=row.place,
+                fix="take it out of the text",
+            )
         labels = [IGNORE] * len(ids)
         end = 0
         for turn, (before, gap) in zip(answers(row), layout.answers, strict=True):
@@ -162,7 +159,7 @@ class Renderer:
             found = []
             for turn in answers(row):
                 prefix = encode(self.tokenizer, plain[:turn], to_answer=True)
-                marks = [i for i, token in enumerate(prefix) if token in self._special_ids]
+                marks = self._marks(prefix)
                 if not marks:
                     raise ScaffoldError(
                         "The chat template puts no control token before the answer.",
@@ -170,9 +167,12 @@ class Renderer:
                         fix="use the model's original tokenizer and chat template",
                     )
                 found.append((len(marks), prefix[marks[-1] + 1 :]))
-            whole = self._count_marks(encode(self.tokenizer, plain, to_answer=False))
-            self._layouts[roles] = TemplateMarks(whole, found)
+            whole = encode(self.tokenizer, plain, to_answer=False)
+            self._layouts[roles] = TemplateMarks(len(self._marks(whole)), found)
         return self._layouts[roles]
+
+    def _marks(self, ids: list[int]) -> list[int]:
+        return [place for place, token in enumerate(ids) if token in self._special_ids]
 
     def _refuse_control_tokens(self, row: Conversation) -> None:
         """User text that would forge a turn is refused, never tokenized as a control token."""
@@ -181,9 +181,6 @@ class Renderer:
                 Prompt.check_text(message["content"], self._special)
             except ScaffoldError as error:
                 raise ScaffoldError(error.what, where=row.place, fix=error.fix) from None
-
-    def _count_marks(self, ids: list[int]) -> int:
-        return sum(token in self._special_ids for token in ids)
 
     def _refuse_lost_system(self, row: Conversation) -> None:
         """Refuse a system turn that the template (Phi-3-medium's, say) leaves out silently."""
@@ -198,15 +195,6 @@ class Renderer:
                 fix="set system: null in datasets/dataset.yaml, or write it into the user turn",
             )
         self._kept_system = first["content"]
-
-
-def _forged(row: Conversation) -> ScaffoldError:
-    """Return the error of a text that a normalizer turned into a control token."""
-    return ScaffoldError(
-        "The text turns into a control token of the model, which would forge a turn.",
-        where=row.place,
-        fix="take it out of the text",
-    )
 
 
 def answers(row: Conversation) -> list[int]:

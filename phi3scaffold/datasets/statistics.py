@@ -143,8 +143,8 @@ class Facts:
             f"SELECT grp FROM kin GROUP BY grp ORDER BY -across, MIN(row) LIMIT {EXAMPLES}"
         )
         examples = []
+        one_each = "SELECT MIN(row) FROM kin WHERE grp = ? GROUP BY prompt ORDER BY 1 LIMIT ?"
         for (group,) in shown:
-            one_each = "SELECT MIN(row) FROM kin WHERE grp = ? GROUP BY prompt ORDER BY 1 LIMIT ?"
             found = [row for (row,) in self.index.ask(one_each, group, EXAMPLES)]
             examples.append({"places": self._places(found), "texts": list(map(self._text, found))})
         return {"groups": groups, "rows": rows, "across_splits": int(across), "examples": examples}
@@ -157,19 +157,14 @@ class Facts:
         )
         ((prompts, rows),) = self.index.ask("SELECT COUNT(*), TOTAL(rows) FROM conflicts")
         examples = []
+        of_prompt = f"FROM rows WHERE {KEPT} AND prompt = ?"
+        one_each = f"SELECT MIN(row), answer {of_prompt} GROUP BY answer ORDER BY 1 LIMIT ?"
+        same = f"SELECT row {of_prompt} AND answer = ? ORDER BY row LIMIT ?"
         for prompt, first in self.index.ask(
             f"SELECT prompt, first FROM conflicts ORDER BY first LIMIT {EXAMPLES}"
         ):
             answers: dict[str, list[str]] = {}
-            one_each = (
-                f"SELECT MIN(row), answer FROM rows WHERE {KEPT} AND prompt = ? "
-                "GROUP BY answer ORDER BY 1 LIMIT ?"
-            )
             for row, answer in self.index.ask(one_each, prompt, EXAMPLES):
-                same = (
-                    f"SELECT row FROM rows WHERE {KEPT} AND prompt = ? AND answer = ? "
-                    "ORDER BY row LIMIT ?"
-                )
                 found = [row for (row,) in self.index.ask(same, prompt, answer, EXAMPLES)]
                 text = cut(self.shards.answer(*self.shards.find(row)), LETTERS)
                 answers.setdefault(text, []).extend(self._places(found))

@@ -29,12 +29,7 @@ def fetch_base(
     """Put the base model's files into `out`, an empty folder, and check them.
 
     From the hub they come by way of model-cache/.partial-COMMIT, which outlives a killed run.
-
-    Args:
-        project: the project.
-        out: where they go.
-        weights: whether its weights, too.
-        progress: called with (what, bytes done, bytes in all).
+    `progress` is called with (what, bytes done, bytes in all).
 
     Raises:
         ScaffoldError: not such a model, no access, no network, no room.
@@ -63,10 +58,8 @@ def _copy_tiny(out: Path, weights: bool) -> None:
             where=folder,
             fix="install phi3scaffold again, or choose another model in project.yaml: model.id",
         )
-    for path in wanted_files(
-        folder, weights=weights
-    ):  # copied: a link would let a project change the package
-        shutil.copyfile(path, out / path.name)
+    for path in wanted_files(folder, weights=weights):
+        shutil.copyfile(path, out / path.name)  # a link would let a project change the package
 
 
 def _fetch_from_hub(
@@ -74,16 +67,14 @@ def _fetch_from_hub(
 ) -> None:
     repo = hub_id(project)
     assert lock.commit is not None
-    cache = project.base.parent
-    here = (
-        project.base if is_base_of(project.base, lock) else model_hub.from_cache(repo, lock.commit)
-    )
+    fetched = is_base_of(project.base, lock)
+    here = project.base if fetched else model_hub.from_cache(repo, lock.commit)
     if here is not None:
         take_over(wanted_files(here, weights=weights), out, progress)
         return
     if model_hub.offline():
         raise model_hub.offline_error(model_hub.hub_request(repo, lock.commit))
-    partial = cache / f"{PARTIAL}{lock.commit}"
+    partial = project.base.with_name(f"{PARTIAL}{lock.commit}")
     listed = model_hub.list_files(repo, lock.commit)
     files = {name: file for name, file in listed.items() if weights or not is_weights(name)}
     model_hub.download(repo, lock.commit, files, partial, progress)

@@ -12,7 +12,6 @@ here: `phi3scaffold model` resolves one and writes it to model.lock.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from phi3scaffold.models.families import registry
 from phi3scaffold.models.families.family import Family
 from phi3scaffold.models.families.phi3 import PHI3
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_json
 
 DEFAULT = "microsoft/Phi-3-mini-4k-instruct"
 GIB = 1024**3
@@ -143,14 +143,11 @@ class CatalogueEntry:
 
 def _tiny() -> CatalogueEntry:
     """Read from its own files, so that its numbers have one home."""
-    shape = None
     config = tiny_folder() / "config.json"
-    if config.is_file():
-        shape = shape_of(json.loads(config.read_text(encoding="utf-8")))
     return CatalogueEntry(
         name="tiny",
         hub_id=None,
-        shape=shape,
+        shape=shape_of(read_json(config)) if config.is_file() else None,
         tested="the whole pipeline, with its own trained weights, in the test suite",
         untested="",
         note="a demonstration model that ships with the package: it learns, but knows little",
@@ -231,9 +228,7 @@ def find(ref: str) -> CatalogueEntry | None:
 
 
 def is_local(ref: str) -> bool:
-    """Return whether a ref names a folder of this machine: by its form (./ ../ / ~ C:\\), or it
-    exists.
-    """
+    """Return whether a ref names a local folder: by its form (./ ../ / ~ C:\\), or it exists."""
     if find(ref) is not None:
         return False
     looks_local = ref.startswith((".", "/", "~", "\\")) or ref[1:3] in (":\\", ":/")
@@ -303,22 +298,13 @@ def read_config(folder: Path) -> dict[str, Any]:
             where=folder,
             fix="give a folder with config.json, *.safetensors and the tokenizer's files",
         )
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         raise ScaffoldError(
             "The model's folder has no config.json.",
             where=folder,
             fix="give a folder in Hugging Face's format (save_pretrained writes one)",
-        ) from None
-    except UnicodeDecodeError:
-        raise ScaffoldError("config.json is not UTF-8 text.", where=path) from None
-    except json.JSONDecodeError as error:
-        raise ScaffoldError(
-            f"config.json is not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}"
-        ) from None
-    if not isinstance(config, dict):
-        raise ScaffoldError("config.json must be a JSON object.", where=path)
+        )
+    config = read_json(path)
     found = config.get("architectures")
     names = [str(name) for name in found] if isinstance(found, list) else []
     if registry.family_of(names) is None:

@@ -19,7 +19,7 @@ from typing import Any
 from phi3scaffold.models.catalogue import read_config
 from phi3scaffold.models.families import registry
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.files import write_json
+from phi3scaffold.project.files import read_json, write_json
 from phi3scaffold.project.formatting import binary_size
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "LICENSE*")
@@ -40,9 +40,7 @@ def wanted(name: str) -> bool:
 
 
 def wanted_files(folder: Path, *, weights: bool = True) -> list[Path]:
-    """Return the files of `folder` we take, in order of name; without `weights`, only what is
-    small.
-    """
+    """Return the files of `folder` we take, by name; without `weights`, only what is small."""
     return sorted(
         path
         for path in folder.iterdir()
@@ -115,18 +113,9 @@ def check_tokenizer(folder: Path) -> None:
 
 def _has_chat_template(folder: Path) -> bool:
     path = folder / "tokenizer_config.json"
-    apart = (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file()
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return apart
-    except ValueError as error:
-        raise ScaffoldError(
-            f"tokenizer_config.json is not valid JSON: {error}.", where=path
-        ) from None
-    if not isinstance(settings, dict):
-        raise ScaffoldError("tokenizer_config.json must be a JSON object.", where=path)
-    return apart or bool(settings.get("chat_template"))
+    settings = read_json(path) if path.exists() else {}
+    apart = ("chat_template.jinja", "chat_template.json")
+    return bool(settings.get("chat_template")) or any((folder / name).is_file() for name in apart)
 
 
 def _check_shards(folder: Path) -> None:

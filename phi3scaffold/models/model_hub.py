@@ -54,18 +54,18 @@ def resolve(repo: str, revision: str) -> str:
     """
     if COMMIT.fullmatch(revision):
         return revision
-    hub = _hub()
+    request = hub_request(repo, revision)
     if offline():
         cached = _cached_commit(repo, revision)
         if cached:
             return cached
-        raise offline_error(hub_request(repo, revision))
-    with explained(hub_request(repo, revision)):
-        commit = hub.HfApi().model_info(repo, revision=revision).sha
+        raise offline_error(request)
+    with explained(request):
+        commit = _hub().HfApi().model_info(repo, revision=revision).sha
     if not commit:
         raise ScaffoldError(
             "The hub named no commit for that revision.",
-            where=f"{repo} @ {revision}",
+            where=request.where,
             exit_code=FAILED_RUN,
         )
     return str(commit)
@@ -77,13 +77,10 @@ def list_files(repo: str, commit: str) -> dict[str, RemoteFile]:
     Raises:
         ScaffoldError: the repository cannot be read, or has no safetensors.
     """
-    hub = _hub()
+    api = _hub().HfApi()
     with explained(hub_request(repo, commit)):
-        entries = [
-            entry
-            for entry in hub.HfApi().list_repo_tree(repo, revision=commit)
-            if hasattr(entry, "blob_id")
-        ]
+        tree = api.list_repo_tree(repo, revision=commit)
+        entries = [entry for entry in tree if hasattr(entry, "blob_id")]
     refuse_without_weights((entry.path for entry in entries), f"{repo} @ {commit[:12]}")
     return {
         entry.path: RemoteFile(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None)
@@ -145,9 +142,7 @@ def _download_file(repo: str, commit: str, file: RemoteFile, target: Path) -> No
 
 def from_cache(repo: str, commit: str) -> Path | None:
     """Return the hub's own cache of that commit, where it is there and whole."""
-    hub = _hub()
-    folder = Path(hub.constants.HF_HUB_CACHE)
-    folder = folder / f"models--{repo.replace('/', '--')}" / "snapshots" / commit
+    folder = _cache(repo) / "snapshots" / commit
     if not folder.is_dir():
         return None
     try:
@@ -190,12 +185,15 @@ def _verify(repo: str, folder: Path, files: dict[str, RemoteFile]) -> None:
 
 
 def _cached_commit(repo: str, revision: str) -> str | None:
-    ref = Path(_hub().constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "refs"
     try:
-        commit = (ref / revision).read_text(encoding="utf-8").strip()
+        commit = (_cache(repo) / "refs" / revision).read_text(encoding="utf-8").strip()
     except OSError:
         return None
     return commit if COMMIT.fullmatch(commit) else None
+
+
+def _cache(repo: str) -> Path:
+    return Path(_hub().constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
 
 
 def _size(folder: Path) -> int:

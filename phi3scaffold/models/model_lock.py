@@ -79,12 +79,8 @@ def pin(project: Project) -> ModelLock:
     folder = local_folder(project)
     source = "folder" if folder else "hub" if entry is None or entry.hub_id else "tiny"
     found = read_lock(project.lock)
-    same = found and (found.id, found.revision, found.source) == (
-        project.model_id,
-        project.revision,
-        source,
-    )
-    if found and same:
+    wanted = (project.model_id, project.revision, source)
+    if found and (found.id, found.revision, found.source) == wanted:
         return found
     commit = None
     sha256: dict[str, str] = {}
@@ -94,7 +90,7 @@ def pin(project: Project) -> ModelLock:
         if not model_hub.offline():
             listed = model_hub.list_files(repo, commit).values()
             sha256 = {file.name: file.sha256 for file in listed if file.sha256}
-    lock = ModelLock(project.model_id, project.revision, source, commit, sha256)
+    lock = ModelLock(*wanted, commit, sha256)
     lock.save(project.lock)
     return lock
 

@@ -78,8 +78,7 @@ class Prompt:
     def messages(
         self, values: Mapping[str, str] | str, history: Sequence[Message] = ()
     ) -> list[Message]:
-        """Return the turns to send: the system's, the `history`, and the user's filled with
-        `values`.
+        """Return the turns to send: the system's, the `history`, and the user's, filled.
 
         Args:
             values: the text of every column, or one text where there is one column.

@@ -46,7 +46,8 @@ def read_json(path: Path) -> dict[str, Any]:
             f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
         ) from None
     except (UnicodeDecodeError, RecursionError) as error:
-        raise ScaffoldError(f"Not valid JSON: {type(error).__name__}.", where=path) from None
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deeply"
+        raise ScaffoldError(f"Not valid JSON: {why}.", where=path) from None
     if not isinstance(content, dict):
         raise ScaffoldError("It must hold a JSON object.", where=f"{path}:1")
     return content

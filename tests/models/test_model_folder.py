@@ -98,7 +98,7 @@ BAD_FOLDERS = {
     "no chat template": ({**phi3_files(), "tokenizer_config.json": b"{}"}, "no chat template"),
     "tokenizer_config.json not JSON": (
         {**phi3_files(), "tokenizer_config.json": b"{"},
-        "not valid",
+        "tokenizer_config.json:1",
     ),
     "tokenizer_config.json a list": (
         {**phi3_files(), "tokenizer_config.json": b"[]"},

@@ -38,9 +38,7 @@ def is_gz(file: Path) -> bool:
 
 @lru_cache(maxsize=4096)
 def shown(file: Path) -> str:
-    """Return how messages and reports name a file: one in the hub's cache by its address,
-    shortened.
-    """
+    """Return how messages name a file: one in the hub's cache by its shortened address."""
     text = str(file)
     cached = CACHED.fullmatch(text) if "datasets--" in text else None
     if cached is None:
@@ -54,8 +52,16 @@ def readable(file: Path) -> Iterator[None]:
     """Turn errors of the disk or of gz while a file is read into messages that name the file."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _bad_gz(file, error) from None
+    except EOFError:
+        raise ScaffoldError(
+            "The gz file ends in the middle.", where=shown(file), fix="copy or download it again"
+        ) from None
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise ScaffoldError(
+            f"Not a valid gz file: {str(error).rstrip('.')}.",
+            where=shown(file),
+            fix="take .gz off its name where it is not packed, else pack or download it again",
+        ) from None
     except OSError as error:
         raise unreadable(file, error) from None
 
@@ -66,18 +72,6 @@ def unreadable(path: Path, error: OSError) -> ScaffoldError:
         f"The data file cannot be read: {reason}.",
         where=shown(path),
         fix="make it readable: its permissions, and the links that lead to it",
-    )
-
-
-def _bad_gz(file: Path, error: Exception) -> ScaffoldError:
-    if isinstance(error, EOFError):
-        return ScaffoldError(
-            "The gz file ends in the middle.", where=shown(file), fix="copy or download it again"
-        )
-    return ScaffoldError(
-        f"Not a valid gz file: {str(error).rstrip('.')}.",
-        where=shown(file),
-        fix="take .gz off its name where it is not packed, else pack or download it again",
     )
 
 

@@ -91,9 +91,7 @@ class Window:
         self._line, self._counted = 1, 0
 
     def next(self) -> str:
-        """Return the next character that is no white space, which `at` then points to; "" at the
-        end.
-        """
+        """Move `at` to the next character that is no white space; return it, or "" at the end."""
         while True:
             part = self._part
             while self.at < len(part) and part[self.at] in " \t\r\n":
@@ -176,8 +174,10 @@ def _one_after_another(text: Window) -> Rows:
 
 def _row(text: Window) -> tuple[int, Values]:
     text.next()
-    line = text.line()
-    return line, as_object(text.value(), text.file, line)
+    line, value = text.line(), text.value()
+    if not isinstance(value, dict):
+        raise no_object(value, text.file, line)
+    return line, value
 
 
 def _wrapped(text: Window) -> Rows:
@@ -217,12 +217,6 @@ def _wrapped(text: Window) -> Rows:
             where=first,
             fix="a .json file holds a list of rows, or an object with such a list in it",
         )
-
-
-def as_object(value: Any, file: Path, line: int) -> Values:
-    if isinstance(value, dict):
-        return value
-    raise no_object(value, file, line)
 
 
 def no_object(value: Any, file: Path, line: int) -> ScaffoldError:

@@ -39,12 +39,8 @@ class Family:
 
     def own_module(self, name: str) -> str:
         """Return this family's module for a name of this or of another family."""
-        return self._translations.get(name, name)
-
-    @property
-    def _translations(self) -> dict[str, str]:
         parts = {part: whole for whole, parts in self.fused.items() for part in parts}
-        return {**parts, **self.foreign_modules}
+        return {**parts, **self.foreign_modules}.get(name, name)
 
     def modernise(self, config: dict[str, Any]) -> list[str]:
         """Rename what today's transformers refuses in a config.json; return the changes."""
