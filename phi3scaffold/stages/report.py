@@ -44,6 +44,12 @@ def tags(facts: Facts, folder: Path) -> dict[str, str]:
     return {"mlflow.note.content": text[:NOTE].strip()}
 
 
+def details(project: Project, facts: Facts) -> list[str]:
+    """Return where the page is; nothing where a job wrote it and nobody has fetched it."""
+    page = project.report / PAGE
+    return [f"report: {from_here(page)}"] if page.is_file() else []
+
+
 STAGE = Stage(
     name="report",
     title="writing the report",
@@ -53,6 +59,6 @@ STAGE = Stage(
     after=(EARLIER,),
     packages=("matplotlib", "jinja2", "huggingface-hub"),
     summary=lambda facts: None,
-    details=lambda project, facts: [f"report: {from_here(project.report / PAGE)}"],
+    details=details,
     tracking=Tracking(tags=tags, files=(PAGE, MODEL_CARD)),
 )
