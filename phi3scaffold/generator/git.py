@@ -46,11 +46,16 @@ def output(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     return done.stdout
 
 
-def ignores(folder: Path, path: str) -> bool:
-    """Return whether git ignores `path`."""
+def ignores(folder: Path, path: str, *, untracked: bool = False) -> bool:
+    """Return whether git ignores `path`, which it never does where it tracks files there.
+
+    Args:
+        untracked: look at the patterns alone.
+    """
     # It takes no literal path, and says so by failing.
-    words = ["--no-literal-pathspecs", "check-ignore", "-q", "--no-index", "--", path]
-    return run(folder, *words).returncode == 0
+    words = ["--no-literal-pathspecs", "check-ignore", "-q"]
+    words += ["--no-index"] if untracked else []
+    return run(folder, *words, "--", path).returncode == 0
 
 
 def last_line(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -26,6 +26,9 @@ class ApiError(Exception):
     param: str | None = None
     retry_after: int | None = None
 
+    def __str__(self) -> str:
+        return self.message
+
     @property
     def body(self) -> dict[str, Any]:
         """The response body in OpenAI's format."""

@@ -341,7 +341,12 @@ class _Parts:
         """Probe what is part of no other section; what it names was probed already."""
         from olive.workflows.run.config import RunConfig
 
-        nested = "engine" if isinstance(self.content.get("engine"), dict) else None
+        nested = self.content.get("engine")
+        nested = nested if isinstance(nested, dict) else {}
+
+        def place(key: str) -> Key:
+            return ("engine", key) if key in nested else (key,)
+
         named = ("host", "target", "evaluator")
         of_run = set(RunConfig.model_fields)
         own = {
@@ -350,7 +355,7 @@ class _Parts:
             if key not in of_run and not (key in named and isinstance(value, str))
         }
         for key, value in own.items():
-            at: Key = (key,) if key in self.content else (str(nested), key)
+            at = place(key)
             if key not in named or not isinstance(value, dict):
                 self.ask(at, value, partial(_engine_setting, key), (key,))
             elif key == "evaluator":
@@ -359,7 +364,7 @@ class _Parts:
                 self.system(at)
         for key in named:
             name = settings.get(key)
-            at = (key,) if key in self.content else (str(nested), key)
+            at = place(key)
             section = "evaluators" if key == "evaluator" else "systems"
             if isinstance(name, str) and name not in (self.content.get(section) or {}):
                 self.mark(at, OliveVerdict(REFUSED, f"{section} has no {name}"))

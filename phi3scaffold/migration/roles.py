@@ -188,8 +188,8 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
 
 def _flow(value: Any) -> list[Any]:
     """Return the names of the first of the `pass_flows`, which may be the only one."""
-    first = _listed(value)[:1]
-    return first[0] if first and isinstance(first[0], list) else _listed(value)
+    flows = value if isinstance(value, list) else []
+    return flows[0] if flows and isinstance(flows[0], list) else flows
 
 
 def _listed(value: Any) -> list[Any]:

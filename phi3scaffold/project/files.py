@@ -45,8 +45,10 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ScaffoldError(
             f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
         ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deeply"
+    except UnicodeDecodeError:
+        raise ScaffoldError("Not valid JSON: it is not UTF-8.", where=path) from None
+    except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits
+        why = "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
         raise ScaffoldError(f"Not valid JSON: {why}.", where=path) from None
     if not isinstance(content, dict):
         raise ScaffoldError("It must hold a JSON object.", where=f"{path}:1")

@@ -29,6 +29,7 @@ from phi3scaffold.serving.log import log
 from phi3scaffold.serving.served_models import ServedModel, remarks
 from phi3scaffold.serving.server_settings import KEY_VARIABLE, ServerSettings
 
+LOADED = ("id", "form", "root", "adapter")  # what the engine needs to know of a model
 LONGEST_LINE = 1 << 24  # bytes of one event
 CANCEL_TIMEOUT = 60.0  # seconds after which an engine that does not end an answer is killed
 PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)  # seconds before one restart after the other
@@ -246,8 +247,10 @@ class EngineClient:
         """Run one engine process until it ends."""
         environment.prepare()
         variables = {k: v for k, v in os.environ.items() if k != KEY_VARIABLE}
+        # What else is known of a model would make the command line long, and show prompts in it.
+        work = [{name: getattr(model, name) for name in LOADED} for model in self.models]
         self.process = await asyncio.create_subprocess_exec(
-            *protocol.command(engine_process.__name__, [asdict(model) for model in self.models]),
+            *protocol.command(engine_process.__name__, work),
             stdin=PIPE,
             stdout=PIPE,
             limit=LONGEST_LINE,

@@ -38,7 +38,9 @@ def test_json_goes_to_disk_and_back(tmp_path: Path) -> None:
     assert path.read_text().endswith("}\n") and read_json(path) == content
 
 
-@pytest.mark.parametrize("text", [None, "[1]", '{"a": 1,\n b}', "\ud800"])
+@pytest.mark.parametrize(
+    "text", [None, "[1]", '{"a": 1,\n b}', "\ud800", '{"a": ' + "1" * 5000 + "}"]
+)
 def test_what_is_no_json_object(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "x.json"
     if text is not None:

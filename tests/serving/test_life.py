@@ -78,6 +78,11 @@ def test_the_official_client_comes_again_by_itself(small: Server) -> None:
         assert [reply.result().status for reply in taken] == [200] * 4
 
 
+def test_no_prompt_stands_in_the_engines_command_line(small: Server) -> None:
+    (models,) = (json.loads(word) for word in small.engine.cmdline() if word.startswith("["))
+    assert [set(model) for model in models] == [{"id", "form", "root", "adapter"}] * len(models)
+
+
 def test_first_come_first_served(small: Server) -> None:
     order: list[int] = []
 

@@ -214,7 +214,7 @@ class Journal:
             if change.source and change.source != change.path and change.source in entries:
                 plain.append(change.source)
             if change.fate != "conflict":
-                if tracked or not git.ignores(self.root, change.path):
+                if tracked or not git.ignores(self.root, change.path, untracked=True):
                     plain.append(change.path)
             elif tracked:
                 stages.append((change.path, "remove"))

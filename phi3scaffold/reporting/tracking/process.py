@@ -158,7 +158,7 @@ class Tracker:
         from mlflow.entities import Dataset, DatasetInput
         from mlflow.exceptions import MlflowException
 
-        with contextlib.suppress(KeyError, MlflowException):
+        with contextlib.suppress(OSError, ValueError, KeyError, MlflowException):
             published = manifest.read(self.project.rows)
             if published is None:
                 return
