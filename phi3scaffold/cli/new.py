@@ -84,9 +84,10 @@ def _ask(answers: dict[str, Any]) -> dict[str, Any]:
     required = [name for name in REQUIRED if name not in answers]
     if required:
         flags = " ".join(f"--{name}" for name in required)
+        one = len(required) == 1
         raise ScaffoldError(
-            f"There is no terminal to ask in, and {flags} {'is' if len(required) == 1 else 'are'} "
-            "missing.",
+            f"{flags} {'is' if one else 'are'} missing, and without a terminal "
+            f"{'it' if one else 'they'} cannot be asked for.",
             fix=f"add {flags}, or --defaults",
         )
     return answers
@@ -122,7 +123,7 @@ def next_steps(destination: Path, target: str, *, windows: bool) -> list[str]:
         verb = r".venv\Scripts\phi3scaffold"
         answer = rf"{TARGETS[target].inference_venv}\Scripts\phi3scaffold"
         steps.append(r"powershell -ExecutionPolicy Bypass -File setup\setup.ps1")
-        steps.append(f"{verb} {'run' if TARGETS[target].remote else 'finetune'}")
+        steps.append(f"{verb} run")
         steps.append(f'{answer} infer --form onnx "your text"')
         return steps
     steps += ["make setup", "make finetune"]

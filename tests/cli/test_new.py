@@ -204,6 +204,8 @@ def test_help_lists_every_choice(capsys: Any) -> None:
 def test_next_steps(target: str, windows: bool) -> None:
     steps = "\n".join(next_steps(Path("my proj"), target, windows=windows))
     assert ("make" in steps) is not windows
+    # The verb `finetune` stops at the adapter; `infer --form onnx` needs the whole pipeline.
+    assert (r".venv\Scripts\phi3scaffold run" in steps) is windows
     assert "--local" not in steps
     assert (".venv-infer" in steps) is (windows and target == "directml")
     assert ("'my proj'" in steps) or ('"my proj"' in steps)
