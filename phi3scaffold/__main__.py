@@ -7,8 +7,8 @@ import sys
 from phi3scaffold.cli import Verb, main
 
 # The tasks by which `phi3scaffold --help` groups the verbs, in its order.
-MAKE, TRAIN, ANSWER = "Make a project", "Train and measure", "Answer"
-SHIP, KEEP_UP, CHECK = "Ship", "Keep up", "Check"
+MAKE, TRAIN, USE = "Make a project", "Train and measure", "Use the model"
+SHIP, MAINTAIN, CHECK = "Ship", "Maintain", "Check"
 
 # Examples of verbs whose modules have none of their own.
 NEW = ("my-proj", "my-proj --data rows.csv --algo qlora --target cuda --defaults")
@@ -16,7 +16,7 @@ RUN = ("", "--local   # on this machine's CPU, whatever the target")
 
 JOB_VERBS = {
     "submit": Verb(
-        "Submit the project as one job, follow it, and bring back its results.",
+        "Submit the project as one job, follow it, and download its results.",
         "job.submit",
         examples=("--dry-run", "--detach"),
         old_name="submit",
@@ -25,7 +25,7 @@ JOB_VERBS = {
     "logs": Verb("Show the output of the job.", "job.logs", examples=("-f",), old_name="logs"),
     "cancel": Verb("Stop the job.", "job.cancel", old_name="cancel"),
     "fetch": Verb(
-        "Bring back the results of the job.",
+        "Download the results of the job.",
         "job.fetch",
         examples=("", "merged"),
         old_name="fetch",
@@ -75,21 +75,23 @@ VERBS = {
     "finetune": Verb("Train the adapter.", "stage", TRAIN, examples=("", "--local", "--nproc 2")),
     "merge": Verb("Merge the adapter into the weights of the base model.", "stage", TRAIN),
     "export": Verb("Quantize the merged model and convert it to ONNX.", "export", TRAIN),
-    "adapters": Verb("Export one ONNX base and adapters to swap over it.", "stage", TRAIN),
+    "adapters": Verb(
+        "Export one ONNX base with adapters that can be swapped at run time.", "stage", TRAIN
+    ),
     "evaluate": Verb(
         "Measure every form of the model on the held-out rows.", "evaluate", TRAIN, json=True
     ),
-    "ui": Verb("Show the tracked runs in MLflow's pages.", "tracking_ui", TRAIN),
+    "ui": Verb("Show the tracked runs in the MLflow UI.", "tracking_ui", TRAIN),
     "job": Verb("Run the pipeline as a job in the cloud.", task=TRAIN, verbs=JOB_VERBS),
-    "infer": Verb("Answer one prompt, or a file of them.", "infer", ANSWER, first=True, json=True),
-    "chat": Verb("Chat with the model in the terminal.", "chat", ANSWER, first=True),
-    "serve": Verb("Serve an OpenAI-compatible API and a chat page.", "serve", ANSWER, first=True),
+    "infer": Verb("Answer one prompt, or a file of them.", "infer", USE, first=True, json=True),
+    "chat": Verb("Chat with the model in the terminal.", "chat", USE, first=True),
+    "serve": Verb("Serve an OpenAI-compatible API and a chat page.", "serve", USE, first=True),
     "publish": Verb("Upload the released model to Hugging Face.", "publish", SHIP, first=True),
     "update": Verb(
-        "Update the project to the installed version.", "update", KEEP_UP, first=True, json=True
+        "Update the project to the installed version.", "update", MAINTAIN, first=True, json=True
     ),
     "completion": Verb(
-        "Print the script that completes commands with TAB.", "completion", KEEP_UP, project=False
+        "Print the script that completes commands with TAB.", "completion", MAINTAIN, project=False
     ),
     "doctor": Verb("Check this machine, for this project.", "doctor", CHECK, first=True, json=True),
     "lint": Verb("Check the project's files.", "lint", CHECK, first=True, json=True),

@@ -129,7 +129,7 @@ COLUMNS = {
             of=LABELS,
         ),
         Column("invalid", "no label", "answers that are no label", of=LABELS),
-        Column("truncated_answers", "truncated", "answers that do not end by themselves"),
+        Column("truncated_answers", "truncated", "answers cut off at the length limit"),
         Column(
             "perplexity",
             "perplexity",

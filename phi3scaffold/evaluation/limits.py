@@ -67,7 +67,7 @@ def _over_majority(form: FormMetrics, metrics: Metrics) -> float | None:
 RECIPE = "the recipe `fast`: group_size 128 (fine-tuning/README.md: quantize)"
 LIMITS = {
     "truncated_answers": Limit(
-        text="share of answers that do not end by themselves",
+        text="share of answers cut off at the length limit",
         unit="share",
         is_maximum=True,
         default=0.02,
@@ -78,7 +78,7 @@ LIMITS = {
         "generation_config.json or genai_config.json; then {form}",
     ),
     "over_base": Limit(
-        text="perplexity of the adapter over the base's: training must have helped",
+        text="the adapter's perplexity divided by the base model's; below 1 means training helped",
         unit="ratio",
         is_maximum=True,
         default=1.0,
@@ -86,7 +86,7 @@ LIMITS = {
         value=_over_base,
     ),
     "over_majority": Limit(
-        text="accuracy over always answering the most frequent label",
+        text="accuracy gain over always predicting the most frequent label",
         unit="points",
         is_maximum=False,
         default=0.05,
@@ -96,7 +96,7 @@ LIMITS = {
         labels_only=True,
     ),
     "accuracy_lost": Limit(
-        text="accuracy (of free answers: ROUGE-L) lost since the adapter",
+        text="accuracy (ROUGE-L for free text) lost relative to the adapter",
         unit="points",
         is_maximum=True,
         default=0.02,
@@ -105,7 +105,7 @@ LIMITS = {
         counts_rows=True,
     ),
     "perplexity_ratio": Limit(
-        text="perplexity of the expected answers over the adapter's",
+        text="perplexity of the expected answers divided by the adapter's",
         unit="ratio",
         is_maximum=True,
         default=1.25,
@@ -175,7 +175,7 @@ def _check(key: str, value: Any, at: str, where: str) -> None:
         raise ScaffoldError(
             f"{value!r} cannot be a limit of {key} ({limit.text}).",
             where=at,
-            fix="a part of one: 0.02 is 2 %" if is_part else "a number above 0",
+            fix="use a fraction: 0.02 means 2 %" if is_part else "a number above 0",
         )
 
 

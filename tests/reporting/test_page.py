@@ -150,7 +150,7 @@ def test_free_answers_have_rouge_and_no_labels(task: str, made: RunRecord, tmp_p
     text = found.text("body")
     assert "ROUGE-L" in text and "70.0%" in text and "exact" in text
     assert "Confusion matrix" not in text and "macro F1" not in text
-    assert "Answers as expected from all forms" in text
+    assert "Rows where all forms give the expected answer" in text
 
 
 def no_history(made: RunRecord) -> RunRecord:
