@@ -32,14 +32,15 @@ def test_it_is_updated(tmp_path: Path, target: str) -> None:
     project = first(tmp_path, target)
     assert f"_commit: {TAG}" in (project / ".copier-answers.yml").read_text(encoding="utf-8")
     edit(project, "project.yaml", lambda text: text.replace("over_base: 1.0", "over_base: 0.9"))
-    edit(project, "README.md", lambda text: text + "\nOurs.\n")
+    edit(project, "inferences/onnx.py", lambda text: text + "# ours\n")
     assert project_limits(load_project(project))["truncated_answers"] == 0.02  # before the update
     commit(project)
     update.update(project, {})
     gate = (project / "project.yaml").read_text(encoding="utf-8")
     assert "unfinished" not in gate and "\n  truncated_answers: 0.02" in gate
     assert "\n  over_base: 0.9" in gate  # beside today's line, where its comment has changed
-    assert (project / "README.md").read_text(encoding="utf-8").endswith("\nOurs.\n")
+    ours = (project / "inferences" / "onnx.py").read_text(encoding="utf-8")
+    assert ours.endswith("# ours\n") and "<<<<<<<" not in ours
     script = (project / "fine-tuning" / "user_script.py").read_text(encoding="utf-8")
     assert "phi3scaffold.stages.olive_rows" in script
 

@@ -134,7 +134,8 @@ def test_a_failing_job_shows_its_last_lines(azure: Loopback, run: Run, project: 
 def test_an_error_of_the_pipeline_arrives_as_it_was_said(run: Run, project: Path) -> None:
     """A machine without a GPU, and a project that needs one."""
     job = project / "fine-tuning" / "job.yml"
-    job.write_text(job.read_text().replace(" job --local", " job"))
+    job.write_text(job.read_text().replace(" job run --local", " job run"))
+    assert "--local" not in job.read_text()
     done = run("run", check=False)
     assert done.returncode == 2
     assert "no CUDA device" in done.stderr
