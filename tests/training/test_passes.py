@@ -90,9 +90,7 @@ def test_it_trains_packed_rows_and_merges(kind: str, tiny_project: Path, tmp_pat
 
 def test_loftq_is_refused_with_the_reason(tiny_project: Path, tmp_path: Path) -> None:
     root = project_with(tiny_project, tmp_path, "LoftQ")
-    with pytest.raises(
-        ScaffoldError, match="LoftQ's initial weights on an NVIDIA GPU"
-    ) as caught:
+    with pytest.raises(ScaffoldError, match="LoftQ's initial weights on an NVIDIA GPU") as caught:
         run(root, "finetune")
     assert caught.value.exit_code == 2
 
