@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _api_error(error: Exception) -> ApiError:
-    """Return what the client is told of an answer that failed."""
+    """Return the error that the client gets for an answer that failed."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestCancelled):

@@ -78,7 +78,7 @@ def needs_hub(context: DoctorContext) -> bool:
         return True
     if lock is None or (lock.id, lock.revision) != (project.model_id, project.revision):
         return True
-    if context.remote:  # a job is told the commit, and fetches the model itself
+    if context.remote:  # a job gets the commit, and fetches the model itself
         return not lock.commit
     repo = catalogue.describe(context.model).hub_id or context.model
     return not lock.commit or model_hub.from_cache(repo, lock.commit) is None

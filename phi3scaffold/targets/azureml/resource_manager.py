@@ -1,4 +1,4 @@
-"""What the checks of Azure share: who asks for which workspace, and what a refusal means."""
+"""Shared by the checks of Azure: the login, the workspace, and what a refusal means."""
 
 from __future__ import annotations
 
