@@ -4,4 +4,4 @@ Two halves that never import each other: `generator` turns answers into a projec
 `runtime` turns a project into a model. `cli` is the only place that knows both.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -12,7 +12,10 @@ from phi3scaffold.generator import bundle, template
 from phi3scaffold.project.errors import ScaffoldError
 
 # Tag -> commit of every version that was released; a released commit never changes.
-RELEASED = {"v0.1.0": "ce9aa3d866b8c68e7ad157ae2ef4fbd5410f13bd"}
+RELEASED = {
+    "v0.1.0": "ce9aa3d866b8c68e7ad157ae2ef4fbd5410f13bd",
+    "v0.2.0": "a2dc7ad63b4fc45fd92292d135fb02ad7f5b9645",
+}
 
 
 def test_it_is_the_template(tmp_path: Path) -> None:
