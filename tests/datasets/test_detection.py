@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from phi3scaffold import generator
-from phi3scaffold.datasets import detection as module
 from phi3scaffold.datasets.conversations import Conversation, conversation
+from phi3scaffold.datasets.detection import detector as module
 from phi3scaffold.datasets.detection import guess, task_of
 from phi3scaffold.datasets.reader import read_rows
 from phi3scaffold.datasets.spec import Messages, load_spec

@@ -1,0 +1,172 @@
+"""Look at the user's rows and guess what they are: which columns ask and which answer.
+
+The first rows decide; what they decide is tried on them by the code that will read them all. The
+guess is said, and written to datasets/dataset.yaml, where the user changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+
+from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
+from phi3scaffold.datasets.detection.chat import chat
+from phi3scaffold.datasets.detection.classification import MOST_LABELS, classify, fewest_values
+from phi3scaffold.datasets.detection.guess import Guess, Head, quoted
+from phi3scaffold.datasets.detection.question_answer import question_answer
+from phi3scaffold.datasets.reader import Reading, Row
+from phi3scaffold.models.column_templates import columns_of
+from phi3scaffold.project.errors import ScaffoldError
+
+LOOKED_AT = 1000  # rows
+Source = Path | str
+
+
+def guess(
+    sources: Sequence[Source], task: str | None = None, turns: tuple[str, str] | None = None
+) -> Guess:
+    """Guess what the rows are, for `task` or for whichever task fits.
+
+    The first rows decide; of a classification all are read, for its labels. Where the user's and
+    the assistant's `turns` are known, only the task and the labels are left to guess.
+
+    Raises:
+        ScaffoldError: with file:line, when a file cannot be read or does not fit the task.
+    """
+    rows = _one_after_another(sources)
+    head = Head(list(islice(rows, LOOKED_AT)))
+    if turns:
+        found = _known(head, task, *turns)
+        task = found.task
+    else:
+        task = task or _task_of(head)
+        guessed = FORMS[task](head)
+        if guessed is None:
+            raise _lacking(head, task)
+        found = guessed
+        _refuse_braces(found, head)
+    _try(found, head.rows)
+    return _with_labels(found, chain(head.rows, rows)) if task == "classify" else found
+
+
+def task_of(sources: Sequence[Source]) -> str:
+    """Return the task that fits the rows, by the first of them; refuse rows that fit none."""
+    return _task_of(Head(list(islice(_one_after_another(sources), LOOKED_AT))))
+
+
+def _task_of(head: Head) -> str:
+    task = _fitting_task(head)
+    if task is None:
+        raise ScaffoldError(
+            f"No task fits these columns: {', '.join(head.columns)}.",
+            where=head.place,
+            fix="name them question and answer, text and label, or messages",
+        )
+    return task
+
+
+def _fitting_task(head: Head) -> str | None:
+    """Return the task whose columns the rows have."""
+    return next((task for task, form in FORMS.items() if form(head)), None)
+
+
+def is_labelled(sources: Sequence[Source], found: Guess) -> bool:
+    """Return whether held-out rows have answers: those of a contest often have none."""
+    try:
+        rows = islice(_one_after_another(sources), LOOKED_AT)
+        return any(isinstance(conversation(row, found.spec()), Conversation) for row in rows)
+    except ScaffoldError:
+        return False
+
+
+def _one_after_another(sources: Iterable[Source]) -> Iterator[Row]:
+    """Yield the rows of one file after another: a hub's file is downloaded when its turn comes."""
+    for source in sources:
+        yield from Reading([source])
+
+
+# How each task looks for its columns; of several that find them, the first is taken.
+FORMS = {"chat": chat, "qa": question_answer, "classify": classify}
+
+
+def _known(head: Head, task: str | None, user: str, assistant: str) -> Guess:
+    """Complete known turns: a lone column of few values that answers is a label."""
+    if task is None:
+        column = assistant[1:-1]
+        alone = columns_of(assistant) == (column,)
+        task = "classify" if alone and fewest_values(head.rows, [column]) else "qa"
+    asks, answers = quoted(columns_of(user)), quoted(columns_of(assistant))
+    said = f"{asks} in the user's turn, {answers} in the answer"
+    return Guess(task, said, columns_of(user), user, assistant)
+
+
+def _with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
+    """Read all rows for their labels."""
+    column, spec = found.assistant[1:-1], found.spec()
+    labels: set[str] = set()
+    row = None
+    for row in rows:
+        value = row.values.get(column)
+        if not isinstance(value, str):
+            conversation(row, spec)  # says what is wrong with it, if anything is
+        elif value.strip():
+            labels.add(value)
+            if len(labels) > MOST_LABELS:
+                raise ScaffoldError(
+                    f"Column {column!r} has more than {MOST_LABELS} different values; that is no "
+                    "label.",
+                    where=row.place,
+                    fix="name the label column `label`, or use --task qa",
+                )
+    assert row is not None
+    if len(labels) < 2:
+        raise ScaffoldError(
+            f"Column {column!r} has only one label: {min(labels)!r}.",
+            where=row.file,
+            fix="classifying needs at least two labels",
+        )
+    names = sorted(labels)
+    said = f"{found.said} ({', '.join(names[:6])}{', ...' if len(names) > 6 else ''})"
+    return Guess("classify", said, found.columns, found.user, found.assistant, None, tuple(names))
+
+
+def _try(found: Guess, rows: Sequence[Row]) -> None:
+    """Make conversations of the first rows, as all will be made later."""
+    spec = found.spec()
+    attempts = [conversation(row, spec) for row in rows]
+    if any(isinstance(one, Conversation) for one in attempts):
+        return
+    reasons = sorted({one.reason for one in attempts if isinstance(one, DroppedRow)})
+    raise ScaffoldError(
+        f"Not one of the first rows can be used: {', '.join(reasons)}.",
+        where=rows[0].place,
+        fix=f"the guess was {found.said}; rename the columns where that is wrong",
+    )
+
+
+def _refuse_braces(found: Guess, head: Head) -> None:
+    for column in (*found.columns, found.assistant[1:-1]):
+        if any(mark in column for mark in "{}\n"):
+            raise ScaffoldError(
+                f"Column {column!r}: braces and line breaks are not allowed in a column's name.",
+                where=head.place,
+                fix="rename the column",
+            )
+
+
+NEEDS = {
+    "chat": "a column `messages` with a list of turns",
+    "qa": "a question and an answer (Question / Best Answer, instruction / output, "
+    "prompt / completion or input / output)",
+    "classify": "a text and a label",
+}
+
+
+def _lacking(head: Head, task: str) -> ScaffoldError:
+    other = _fitting_task(head)
+    return ScaffoldError(
+        f"--task {task} needs {NEEDS[task]}; the columns are: {', '.join(head.columns)}.",
+        where=head.place,
+        fix=f"--task {other} fits these columns" if other else "rename the columns",
+    )

@@ -1,0 +1,91 @@
+"""What is known of the rows: the first of them, and the guess at what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.datasets.reader import Row
+from phi3scaffold.datasets.spec import DatasetSpec, Messages
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the rows are; becomes the answer `rows` and so datasets/dataset.yaml.
+
+    Attributes:
+        task: classify, qa or chat.
+        columns: the columns that the user turn uses; empty for whole conversations.
+        user, assistant: turns such as ``{phrase}``; empty for whole conversations.
+        messages: where whole conversations stand, or None.
+        labels: the label values, sorted; empty unless classify.
+        said: what was taken for what, for the person who runs `new`.
+    """
+
+    task: str
+    said: str
+    columns: tuple[str, ...] = ()
+    user: str = ""
+    assistant: str = ""
+    messages: Messages | None = None
+    labels: tuple[str, ...] = ()
+
+    def spec(self) -> DatasetSpec:
+        """Return the guess as dataset.yaml will say it, to try it on rows."""
+        return DatasetSpec(
+            Path("dataset.yaml"), self.task, (), 0.5, self.user, self.assistant, self.messages
+        )
+
+    def answer(self, train: Sequence[str], held_out: Sequence[str] | float) -> dict[str, Any]:
+        """Return the value of copier's answer `rows`."""
+        messages: str | dict[str, Any] | None = None
+        if self.messages:
+            form = self.messages
+            plain = form == Messages(form.column)
+            messages = form.column if plain else {**vars(form), "names": dict(form.names)}
+        return {
+            "train": list(train),
+            "held_out": held_out if isinstance(held_out, float) else list(held_out),
+            "user": self.user or None,
+            "assistant": self.assistant or None,
+            "messages": messages,
+            "labels": list(self.labels),
+            "columns": list(self.columns),
+        }
+
+
+class Head:
+    """The first rows.
+
+    Attributes:
+        rows: at least one.
+        columns: every column that one of them has.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        self.columns = list(dict.fromkeys(str(name) for row in rows for name in row.values))
+
+    def value(self, column: str) -> Any:
+        """Return the first value that is not null."""
+        values = (row.values.get(column) for row in self.rows)
+        return next((value for value in values if value is not None), None)
+
+    def letters(self, column: str) -> int:
+        return sum(len(str(row.values.get(column, ""))) for row in self.rows)
+
+    @property
+    def place(self) -> str:
+        return self.rows[0].place
+
+
+def first_named(columns: Iterable[str], names: Sequence[str]) -> str | None:
+    """Return the column whose name, in lower case, stands earliest in `names`."""
+    lower = {column.strip().lower(): column for column in columns}
+    return next((lower[name] for name in names if name in lower), None)
+
+
+def quoted(names: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)
