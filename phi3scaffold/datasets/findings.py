@@ -54,6 +54,7 @@ def findings(report: dict[str, Any]) -> list[DataFinding]:
         *_too_long(report),
         *_duplicates(report),
         *_dropped(report),
+        *_unused(report),
     ]
     return sorted(every, key=lambda finding: not finding.warn)
 
@@ -177,6 +178,14 @@ def _dropped(report: dict[str, Any]) -> list[DataFinding]:
     reasons = [f"{reason} ({count(rows)})" for reason, rows in report["dropped"].items()]
     message = f"{count(report['rows']['dropped'], 'row')}: {', '.join(reasons)}"
     return [DataFinding("left out", f"{message}; dropped.jsonl lists them")] if reasons else []
+
+
+def _unused(report: dict[str, Any]) -> list[DataFinding]:
+    unused = report["unused"]
+    counts = [(f"column {name}", rows, ()) for name, rows in unused["columns"].items()]
+    counts += [(f"{name} of a turn", rows, ()) for name, rows in unused["turn_keys"].items()]
+    message = "in the rows, and neither learned nor shown to the model"
+    return [DataFinding("not used", message, counts=tuple(counts))] if counts else []
 
 
 def trained_of(tokens: list[Run]) -> str:

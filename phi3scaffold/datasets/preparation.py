@@ -99,6 +99,7 @@ class _Preparation:
         self.shards = Shards(scratch)
         self.index = Index(scratch / "index.sqlite")
         self.columns: dict[str, None] = {}
+        self.unused: dict[str, Counter[str]] = {"columns": Counter(), "turn_keys": Counter()}
         self.counts: Counter[tuple[int, str]] = Counter()  # (side, file) -> rows
         self.peaks: dict[int, int] = {}  # process -> the most memory it ever had
 
@@ -116,7 +117,7 @@ class _Preparation:
         self.refuse_empty_sides()
         self.write(out)
         facts = Facts(self.spec, self.tokenizer, self.index, self.shards)
-        report = facts.report(self.files(), list(self.columns), checked)
+        report = facts.report(self.files(), list(self.columns), self.unused, checked)
         text = json.dumps(report, ensure_ascii=False, indent=1)
         (out / ROWS_REPORT).write_text(text + "\n", encoding="utf-8", newline="\n")
         return report
@@ -136,7 +137,10 @@ class _Preparation:
             batch, held = pending.pop(0)
             table = self.shards.read(batch.number, COLUMNS)
             self.index.add(self.shards.add(table.num_rows), held, table.to_pydict())
-            self.columns.update(dict.fromkeys(json.loads(table.schema.metadata[b"columns"])))
+            facts = self.shards.facts(table)
+            self.columns.update(dict.fromkeys(facts["columns"]))
+            for part, counts in facts["unused"].items():
+                self.unused[part].update(counts)
             self.peaks[process] = peak
             side = 0 if held is None else int(held)
             self.counts.update((side, file) for file in table.column("file").to_pylist())

@@ -23,6 +23,7 @@ from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.rendering import IGNORE, Rendered, Renderer
 from phi3scaffold.datasets.row_index import COLUMNS
 from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.datasets.unused import unused_parts
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import whole_file
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 ROWS = 1000  # of a shard at most
 LETTERS = 8 << 20  # of a shard at most, unless a single row has more
 OPEN = 64  # shards that are kept mapped
+FACTS = b"facts"  # the key of a shard's metadata for what is known of its rows together
 
 
 class Batch(NamedTuple):
@@ -121,7 +123,11 @@ class Maker:
         entries = list(map(self._entry, rows, self._rendered(rows)))
         columns = [_array([e[field.name] for e in entries], field.type) for field in _schema()]
         names = dict.fromkeys(itertools.chain.from_iterable(row.values for row in rows))
-        schema = _schema().with_metadata({"columns": json.dumps([str(name) for name in names])})
+        facts = {
+            "columns": [str(name) for name in names],
+            "unused": unused_parts(rows, self._spec).counts(),
+        }
+        schema = _schema().with_metadata({FACTS: json.dumps(facts)})
         return pa.Table.from_arrays(columns, schema=schema)
 
     def _rendered(self, rows: Sequence[Row]) -> Iterator[tuple[Conversation | None, Any]]:
@@ -220,6 +226,11 @@ class Shards:
         options = pa.ipc.IpcReadOptions(included_fields=fields)
         with pa.memory_map(str(self.path(number))) as source:
             return pa.ipc.open_file(source, options=options).read_all()
+
+    @staticmethod
+    def facts(table: pa.Table) -> dict[str, Any]:
+        """Return what a shard's table says of its rows together: ``{"columns", "unused"}``."""
+        return dict(json.loads(table.schema.metadata[FACTS]))
 
     def record(self, number: int, row: int) -> dict[str, Any]:
         """Return a row's conversation: ``{"messages", "values"}``."""
