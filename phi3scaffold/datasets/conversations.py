@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
+from phi3scaffold.datasets.cell_text import cell_text, same_label
 from phi3scaffold.datasets.formats.json import kind_of_value
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
@@ -88,8 +89,11 @@ def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
     if not any(map(str.strip, prompt.values())):
         return DroppedRow(row.place, "empty prompt")
     answer = fill(spec.assistant, answers)
-    if spec.labels and answer not in spec.labels:
-        raise _unknown_label(row, answer, spec)
+    if spec.labels:
+        label = same_label(answer, spec.labels)
+        if label is None:
+            raise _unknown_label(row, answer, spec)
+        answer = label
     messages = [
         {"role": "user", "content": fill(spec.user, prompt)},
         {"role": "assistant", "content": answer},
@@ -98,15 +102,12 @@ def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
 
 
 def _text(row: Row, column: str, key: str) -> str:
-    """Return a column's text, "" for null; `key` is where dataset.yaml names the column."""
+    """Return a column's text, "" where it has none; `key` is where dataset.yaml names it."""
     value = _value(row, column, key)
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    fix = "write it as text (in quotes)"
-    if isinstance(value, (list, dict)):
-        fix = f"write its text into a column of its own, and name that in {key} in {YAML}"
+    text = cell_text(value)
+    if text is not None:
+        return text
+    fix = f"write its text into a column of its own, and name that in {key} in {YAML}"
     what = f"The column {column!r} holds {kind_of_value(value)}, not text."
     raise ScaffoldError(what, where=row.place, fix=fix)
 
@@ -185,10 +186,11 @@ def _turn(turn: Any, row: Row, number: int, form: Messages) -> Message:
             where=where,
             fix=f"mend the row, or say who that is under messages.names in {YAML}",
         )
-    if content is not None and not isinstance(content, str):
+    text = cell_text(content)
+    if text is None:
         what = f"{form.content!r} holds {kind_of_value(content)}, not text."
-        raise ScaffoldError(what, where=where, fix="write it as text (in quotes)")
-    return {"role": name, "content": content or ""}
+        raise ScaffoldError(what, where=where, fix="write its text in its place")
+    return {"role": name, "content": text}
 
 
 def _refuse_disorder(turns: list[Message], row: Row) -> None:

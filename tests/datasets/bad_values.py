@@ -16,9 +16,6 @@ from tests.datasets.bad import (
 )
 
 VALUES = [
-    value("a number", {"question": "a", "answer": 3}, "the number 3, not text", "in quotes"),
-    value("a fraction", {"question": 0.5, "answer": "b"}, "the number 0.5", "in quotes"),
-    value("true", {"question": "a", "answer": True}, "true or false, not text", "in quotes"),
     value("a list", {"question": ["a"], "answer": "b"}, "a list, not text", "a column of its own"),
     value("an object", {"question": "a", "answer": {"text": ["b"]}}, "an object, not",
         "of its own"),
@@ -29,7 +26,8 @@ VALUES = [
     value("a label nearly right", {"phrase": "a", "tone": "jou"}, "'jou'", "mean 'joy'?", CLASSIFY),
     value("a label's capital", {"phrase": "a", "tone": "Joy "}, "'Joy '", "mean 'joy'?", CLASSIFY),
     value("another label", {"phrase": "a", "tone": "calm"}, "joy, fear", "add the label", CLASSIFY),
-    value("a number as a label", {"phrase": "a", "tone": 1}, "the number 1", "quotes", CLASSIFY),
+    value("a number as a label", {"phrase": "a", "tone": 1}, "label '1' is not", "add the label",
+        CLASSIFY),
 ]  # fmt: skip
 
 TALK = [
@@ -46,7 +44,7 @@ TALK = [
     value("a number as role", {"messages": [{"role": 1, "content": "a"}]}, "Nobody is called 1",
         "messages.names", CHAT, 1),
     value("parts of content", {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
-        "a list, not text", "in quotes", CHAT, 1),
+        "a list, not text", "write its text", CHAT, 1),
     value("twice the user", {"messages": [TURNS[0]] * 2}, "stands user, not", "join", CHAT, 2),
     value("the answer first", {"messages": TURNS[::-1]}, "stands assistant", "join", CHAT, 1),
     value("no answer", {"messages": [*TURNS, TURNS[0]]}, "must end with", "add the answer", CHAT),
@@ -60,8 +58,8 @@ TALK = [
         "mend messages", SHAREGPT, 1),
     value("a near column of ShareGPT", {"conversation": []}, "'conversations'",
         "mean 'conversation'?", SHAREGPT),
-    value("a number said", {"conversations": [{"from": "human", "value": 4}]},
-        "the number 4, not text", "in quotes", SHAREGPT, 1),
+    value("an object said", {"conversations": [{"from": "human", "value": {"a": 4}}]},
+        "an object, not text", "write its text", SHAREGPT, 1),
 ]  # fmt: skip
 
 SIDES = [

@@ -171,7 +171,7 @@ REFUSED = [
     ("classify", "phrase,phrase\na,joy\n", "rows.csv", ":1", "'phrase'"),
     ("classify", [{"phrase": "a", "tone": "joy"}, {"phrase": "b"}], "rows.jsonl", ":2", "'tone'"),
     ("classify", [{"phrase": "a", "tone": "joy"}] * 3, "rows.jsonl", None, "only one label"),
-    ("classify", [{"phrase": "a", "tone": n} for n in (1, 2)], "rows.jsonl", ":1", "number"),
+    ("classify", [{"phrase": "a", "tone": [n]} for n in "ab"], "rows.jsonl", ":1", "needs a text"),
     ("classify", [{"phrase": "a"}] * 3, "rows.jsonl", ":1", "needs a text and a label"),
     ("classify", [{"text": "a", "label": str(n)} for n in range(60)], "rows.jsonl", ":51", "50"),
     ("classify", [{"messages": TURNS}], "rows.jsonl", ":1", "needs a text and a label"),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
+from phi3scaffold.datasets.cell_text import cell_text, label_names
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.detection.chat import chat
 from phi3scaffold.datasets.detection.classification import MOST_LABELS, classify, fewest_values
@@ -107,11 +108,11 @@ def _with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
     labels: set[str] = set()
     row = None
     for row in rows:
-        value = row.values.get(column)
-        if not isinstance(value, str):
-            conversation(row, spec)  # says what is wrong with it, if anything is
-        elif value.strip():
-            labels.add(value)
+        text = cell_text(row.values.get(column))
+        if text is None or column not in row.values:
+            conversation(row, spec)  # says what is wrong with it
+        elif text.strip():
+            labels.add(text)
             if len(labels) > MOST_LABELS:
                 raise ScaffoldError(
                     f"Column {column!r} has more than {MOST_LABELS} different values; that is no "
@@ -120,13 +121,13 @@ def _with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
                     fix="name the label column `label`, or use --task qa",
                 )
     assert row is not None
-    if len(labels) < 2:
+    names = label_names(labels)
+    if len(names) < 2:
         raise ScaffoldError(
-            f"Column {column!r} has only one label: {min(labels)!r}.",
+            f"Column {column!r} has only one label: {names[0]!r}.",
             where=row.file,
             fix="classifying needs at least two labels",
         )
-    names = sorted(labels)
     said = f"{found.said} ({', '.join(names[:6])}{', ...' if len(names) > 6 else ''})"
     return Guess("classify", said, found.columns, found.user, found.assistant, None, tuple(names))
 
