@@ -6,9 +6,10 @@ import argparse
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from phi3scaffold.cli.option_types import count, typed_as
 from phi3scaffold.cli.ui import progress
 from phi3scaffold.cli.ui.terminal import can_move
 from phi3scaffold.inference.answer_settings import PARSERS, AnswerSettings, stop_text
@@ -48,7 +49,7 @@ def add_form_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(  # as the scripts in inferences/ call it
         "--max-new-tokens",
         dest="max_tokens",
-        type=typed_as(PARSERS["max_tokens"]),
+        type=count,
         help=argparse.SUPPRESS,
     )
     group.add_argument(
@@ -96,15 +97,3 @@ def load(name: str, adapter: str | None, project: Project) -> Form:
     with progress.show(quiet=not can_move(sys.stderr)) as display:
         display.start(f"loading the {name} form")
         return open_form(name, project, adapter=adapter)
-
-
-def typed_as(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return a reader of settings as argparse needs it."""
-
-    def typed(text: str) -> Any:
-        try:
-            return read(text)
-        except ScaffoldError as error:
-            raise argparse.ArgumentTypeError(error.what) from None
-
-    return typed

@@ -7,9 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from phi3scaffold.cli.form_options import typed_as
+from phi3scaffold.cli.option_types import count, port
 from phi3scaffold.cli.ui.terminal import discard_output
-from phi3scaffold.inference.answer_settings import AT_LEAST_ONE
 from phi3scaffold.inference.forms.kinds import FORMS
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import DEMONSTRATION
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--port",
-        type=_port,
+        type=port,
         default=8000,
         metavar="N",
         help="the port (default: %(default)s; 0: a free one)",
@@ -64,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(
             name,
-            type=typed_as(AT_LEAST_ONE),
+            type=count,
             default=default,
             metavar="N",
             help=f"{text} (default: {default})",
@@ -129,10 +128,3 @@ def _origin(text: str) -> str:
     raise argparse.ArgumentTypeError(
         f"{text!r} is not an origin such as https://example.org, without a path"
     )
-
-
-def _port(text: str) -> int:
-    number = int(text) if text.isdecimal() and len(text) < 6 else -1
-    if not 0 <= number < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
-    return number

@@ -7,6 +7,7 @@ import os
 from contextlib import nullcontext
 from dataclasses import replace
 
+from phi3scaffold.cli.option_types import count
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, find_project
 
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--nproc",
-        type=int,
+        type=count,
         default=1,
         metavar="N",
         help="train in N processes on this machine, one for each GPU (default: 1); torchrun "

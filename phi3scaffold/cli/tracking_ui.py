@@ -1,8 +1,10 @@
-"""`phi3scaffold ui`: show the tracked runs in MLflow's pages, for this machine alone."""
+"""`phi3scaffold ui`: show the tracked runs in the MLflow web UI, for this machine alone."""
 
 from __future__ import annotations
 
 import argparse
+
+from phi3scaffold.cli.option_types import port
 
 EPILOG = """examples:
   phi3scaffold ui
@@ -14,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument(
         "--port",
-        type=int,
+        type=port,
         metavar="N",
-        help="the port (default: 5000, or a free one if it is taken)",
+        help="the port (default: 5000, or a free one if it is taken; 0: a free one)",
     )
     parser.add_argument("--open", action="store_true", help="open the page in the web browser")
 
@@ -28,10 +30,11 @@ def run(args: argparse.Namespace) -> int:
 
     project = find_project(args.project)
     ui.check_store(project)
-    port = ui.free_port(args.port)
+    number = ui.free_port(args.port)
     if not ui.is_installed(project):
         print(
-            f"installing MLflow's pages into {ui.VENV}, once; this takes some minutes", flush=True
+            f"installing the MLflow web UI into {ui.VENV}, once; this takes some minutes",
+            flush=True,
         )
         ui.install(project)
 
@@ -40,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
         if args.open:
             open_page(address)
 
-    ui.serve(project, port, ready)
+    ui.serve(project, number, ready)
     return 0

@@ -17,6 +17,19 @@ from phi3scaffold.generator.wheel import write_wheel
 from phi3scaffold.pipeline.atomic_folder import check_destination, published
 from phi3scaffold.project.errors import ScaffoldError
 
+# Characters that no name of a project may hold, and why.
+SHELL = "which a shell gives a meaning of its own, also in the project's commands"
+ODD = {
+    '"': f"a double quote, {SHELL}",
+    "'": f"a single quote, {SHELL}",
+    "`": f"a backquote, {SHELL}",
+    "$": f"a dollar sign, {SHELL} and make too",
+    "\\": f"a backslash, {SHELL}",
+    "{": f"a brace, {SHELL}",
+    "}": f"a brace, {SHELL}",
+    ":": "a colon, which separates folders in PATH, and which Windows does not allow",
+    **{one: f"{one}, which Windows does not allow, and a shell expands" for one in "<>|?*"},
+}
 REGISTERED = re.compile(r"azureml://registries/[^/]+/models/(?P<name>[^/]+)(/versions/[^/]+)?/?")
 
 
@@ -96,14 +109,25 @@ def complete(answers: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_name(destination: Path) -> None:
-    """Refuse a folder name that cannot stand in a README and in scripts."""
+    """Refuse a folder name that cannot stand in a README, in make and in a shell's commands."""
     name = destination.name
-    if not name or not name.isprintable() or re.search(r"""["'`$\\{}:]""", name):
-        raise ScaffoldError(
-            f"{name!r} is not a good name for a project.",
-            where=destination,
-            fix="use letters, digits, dots, dashes and underscores",
+    if not name:
+        reason = "The root of the disk has no name that a project could take"
+    elif name.startswith("-"):
+        reason = (
+            f"The project's name {name!r} begins with -, so commands would read it as an option"
         )
+    elif name != name.strip(" ") or name.endswith("."):
+        reason = f"The project's name {name!r} begins or ends with a space, or ends with a dot"
+    else:
+        odd = next((one for one in name if not one.isprintable() or one in ODD), None)
+        if odd is None:
+            return
+        what = ODD.get(odd) or f"the character U+{ord(odd):04X}, which cannot be seen"
+        reason = f"The project's name {name!r} contains {what}"
+    raise ScaffoldError(
+        f"{reason}.", where="DIR", fix="use letters, digits, dots, dashes and underscores"
+    )
 
 
 def known_model(ref: str, target: str) -> tuple[str, str]:

@@ -121,13 +121,11 @@ def of_file(file: Path, project: Project) -> PromptSource:
     Raises:
         ScaffoldError: it cannot be read, or not to its end; it is empty.
     """
+    if not file.exists():
+        raise ScaffoldError(
+            "There is no such file.", where=file, fix="check --input; - is standard input"
+        )
     if unpacked_name(file.name).endswith(TEXT):
-        if not file.is_file():
-            raise ScaffoldError(
-                "There is no such file.",
-                where=file,
-                fix="check the name; - is standard input",
-            )
         prompts = PromptSource(lambda broken: _lines_of_file(file, broken), again=True)
     else:
         if file.is_file() and not registry.is_data_file(file.name):

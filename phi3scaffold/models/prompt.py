@@ -85,7 +85,7 @@ class Prompt:
             history: earlier user and assistant turns of a chat, oldest first.
 
         Raises:
-            ScaffoldError: a column is missing or unknown.
+            ScaffoldError: a column is missing or unknown, or all of them are empty.
         """
         user = {"role": "user", "content": fill(self.user, self._values(values))}
         return [*self._system(), *history, user]
@@ -147,7 +147,7 @@ class Prompt:
                     f"The prompt has {len(self.columns)} columns, not one: {names}.",
                     fix=f"name them: {each}" if each else "see turns in datasets/dataset.yaml",
                 )
-            return {self.columns[0]: values}
+            values = {self.columns[0]: values}
         unknown = [name for name in values if name not in self.columns]
         if unknown:
             raise ScaffoldError(
@@ -156,6 +156,9 @@ class Prompt:
         missing = [name for name in self.columns if name not in values]
         if missing:
             raise ScaffoldError(f"The column {missing[0]!r} has no text.", fix=f"give it: {each}")
+        if values and not any(text.strip() for text in values.values()):
+            # no row with such a prompt is trained either
+            raise ScaffoldError("The prompt is empty, or only white space.", fix="write a text")
         return dict(values)
 
     @staticmethod

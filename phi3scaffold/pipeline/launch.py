@@ -11,9 +11,7 @@ from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
 
 
 def check_count(count: int, *, on_gpus: bool) -> None:
-    """Refuse fewer than one process, and more than there are GPUs. Raises ScaffoldError."""
-    if count < 1:
-        raise ScaffoldError(f"--nproc {count} makes no sense.", fix="a number of at least 1")
+    """Refuse more processes than there are GPUs. Raises ScaffoldError."""
     if on_gpus:
         import torch
 

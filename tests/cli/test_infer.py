@@ -104,7 +104,12 @@ def test_json_says_how_it_ended(use, capsys) -> None:
         (["--set", "q"], "COLUMN=TEXT"),
         (["--set", "q=1", "--set", "q=2"], "twice"),
         (["--set", "z=1"], "no column 'z'"),
+        ([""], "The prompt is empty"),
+        ([" \t\n"], "The prompt is empty"),
+        (["--set", "q= "], "The prompt is empty"),
+        (["a\0b"], "NUL character"),
         (["a <|end|> b"], "control token <|end|>"),
+        (["x", "--system", "a <|end|> b"], "control token <|end|>"),
         (["x" * 300], "context holds 200 tokens"),
     ],
 )
@@ -128,6 +133,12 @@ def test_unknown_option_values_are_refused(option: list[str], use) -> None:
     with pytest.raises(SystemExit) as error:
         main(VERBS, ["infer", *option, "x"])
     assert error.value.code == 2
+
+
+def test_one_empty_column_of_several_is_answered(use, capsys) -> None:
+    use(TWO)
+    assert main(VERBS, ["infer", "--set", "a=", "--set", "b=x"]) == 0
+    assert capsys.readouterr().out == "-X\n"
 
 
 def test_a_missing_form_names_the_verb_that_makes_it(project: Path, capsys) -> None:

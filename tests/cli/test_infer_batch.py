@@ -139,6 +139,8 @@ def test_a_bad_prompt_is_named_and_costs_no_other_its_answer(
     ("arguments", "message"),
     [
         (["--input", "none.txt"], "no such file"),
+        (["--input", "none.jsonl"], "none.jsonl"),
+        (["--input", "none.jsonl"], "check --input"),
         (["--input", "cut.txt.gz"], "ends in the middle"),
         (["--input", "plain.txt.gz"], "Not a valid gz file"),
         (["--input", "empty.txt"], "no prompts"),

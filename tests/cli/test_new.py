@@ -125,10 +125,39 @@ def test_a_folder_in_use(capsys: Any) -> None:
     assert [path.name for path in Path("proj").iterdir()] == ["mine"]
 
 
-@pytest.mark.parametrize("name", ['quo"te', "dol$lar", "new\nline"])
-def test_a_bad_name(name: str, capsys: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ('quo"te', "contains a double quote"),
+        ("it's", "contains a single quote"),
+        ("tick`s", "contains a backquote"),
+        ("dol$lar", "contains a dollar sign"),
+        ("back\\slash", "contains a backslash"),
+        ("bra{ce", "contains a brace"),
+        ("co:lon", "contains a colon"),
+        ("a*b", "contains *, which Windows does not allow"),
+        ("new\nline", "contains the character U+000A, which cannot be seen"),
+        ("zero\u200bwidth", "contains the character U+200B"),
+        ("space ", "ends with a space"),
+        ("dot.", "ends with a dot"),
+    ],
+)
+def test_a_bad_name_says_why(name: str, reason: str, capsys: Any) -> None:
     assert main(VERBS, ["new", name, "--defaults"]) == 2
-    assert "not a good name" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert reason in error and "letters, digits, dots, dashes" in error
+    assert not list(Path.cwd().iterdir())
+
+
+def test_a_name_that_looks_like_an_option(capsys: Any) -> None:
+    assert main(VERBS, ["new", "--defaults", "--", "-rf"]) == 2
+    assert "would read it as an option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["my proj", "Größe-1", "v1.2_final", "a&b (2)", "50%#1"])
+def test_other_letters_make_a_project(name: str) -> None:
+    assert main(VERBS, ["new", name, "--defaults", "--no-git"]) == 0
+    assert main(VERBS, ["lint", "--project", name]) == 0
 
 
 def test_missing_answers_are_named(capsys: Any) -> None:

@@ -1,4 +1,4 @@
-"""`phi3scaffold ui`: what it begins and ends, and where. MLflow's pages are played by a stand-in:
+"""`phi3scaffold ui`: what it begins and ends, and where. The MLflow web UI is played by a stand-in:
 the real ones take minutes to install."""
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def test_pages_that_end_by_themselves(shown: Project) -> None:
     put_pages(shown, ui.pinned_version(), code=3)
     done = command("ui", cwd=shown.root, check=False)
     assert done.returncode == 1
-    assert "MLflow's pages ended by themselves" in done.stderr and "ui.log" in done.stderr
+    assert "The MLflow web UI ended by itself" in done.stderr and "ui.log" in done.stderr
 
 
 def test_a_port_that_is_taken(shown: Project) -> None:

@@ -26,7 +26,7 @@ param vmSize string
 @minValue(1)
 param maxNodes int = 1
 
-@description('Spare nodes at a lower price, which may be taken away in the middle of a job.')
+@description('Spare nodes at a lower price, which may be removed in the middle of a job.')
 param spot bool = false
 
 @description('Who submits the jobs, as an object id; whoever deploys this, where it is not given.')

@@ -9,5 +9,5 @@ param workspaceName = project.azure.workspace
 param computeName = replace(job.compute, 'azureml:', '')
 param maxNodes = job.resources.instance_count
 param vmSize = 'Standard_NC24ads_A100_v4'
-// Spare nodes cost less and may be taken away; the job then begins again.
+// Spare nodes cost less and may be removed; the job then begins again.
 param spot = false

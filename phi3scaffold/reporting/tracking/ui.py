@@ -81,7 +81,7 @@ def command(project: Project, port: int) -> list[str]:
 
 
 def python(project: Project) -> Path:
-    """Return the Python that has MLflow's pages: this one, or that of `VENV`."""
+    """Return the Python that has the MLflow web UI: this one, or that of `VENV`."""
     if _installed("mlflow"):
         return Path(sys.executable)
     names = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
@@ -98,7 +98,7 @@ def is_installed(project: Project) -> bool:
 
 
 def pinned_version() -> str:
-    """Return the version of MLflow's pages."""
+    """Return the version of the MLflow web UI."""
     (version,) = re.findall(r"^mlflow==(\S+)", LOCK.read_text(encoding="utf-8"), re.M)
     return str(version)
 
@@ -114,7 +114,7 @@ def install(project: Project) -> None:
     for words in ([sys.executable, "-m", "venv", str(folder)], [*pip, "-r", str(LOCK)]):
         if subprocess.run(words, check=False).returncode:
             raise ScaffoldError(
-                "MLflow's pages could not be installed.",
+                "The MLflow web UI could not be installed.",
                 where=folder,
                 fix=f"fix the problem above; or by hand: {' '.join(map(str, words))}",
                 exit_code=FAILED_RUN,
@@ -148,9 +148,9 @@ def serve(project: Project, port: int, ready: Callable[[str], None]) -> None:
             ended = process.poll()
             _end(process)
         raise ScaffoldError(
-            "MLflow's pages ended by themselves."
+            "The MLflow web UI ended by itself."
             if ended is not None
-            else f"MLflow's pages do not answer after {START:.0f} s.",
+            else f"The MLflow web UI does not answer after {START:.0f} s.",
             where=log,
             fix=f"read it; if {VENV} is broken, delete it",
             exit_code=FAILED_RUN,

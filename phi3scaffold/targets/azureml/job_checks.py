@@ -161,7 +161,7 @@ def _checkpoints(job: dict[str, Any], project: Project) -> Problem:
     tier = str(_mapping(job.get("queue_settings")).get("job_tier"))
     if option is None:
         if tier.lower() == "spot":
-            what = "Spot machines are taken away, and the job saves nothing to go on from."
+            what = "Spot machines can be removed, and the job saves nothing to resume from."
             return "command", what, "--checkpoints ${{outputs.checkpoints}}, and that output"
         return None
     match = REFERENCE.fullmatch(option[1])
@@ -172,7 +172,7 @@ def _checkpoints(job: dict[str, Any], project: Project) -> Problem:
     output = _mapping(_mapping(job.get("outputs")).get(name))
     mode = output.get("mode", "rw_mount")
     if mode != "rw_mount":
-        what = f"{mode!r} writes when the job ends; what is taken away has written nothing."
+        what = f"{mode!r} writes when the job ends; a machine that is removed has written nothing."
         return f"outputs.{name}.mode", what, "mode: rw_mount"
     return None
 

@@ -27,7 +27,7 @@ LOG = "logs"
 def run_job(project: Project, rows: Path | None, model: Path | None, results: Path) -> None:
     """Run the whole pipeline; what it makes appears below `results`, form by form.
 
-    What an earlier try has brought there already, before its machine was taken away, is taken back.
+    What an earlier try has brought there already, before its machine was removed, is reused.
     Of several ranks the first does all that; the others only help it to train. Raises ScaffoldError
     as the pipeline does; the log is handed over first.
     """

@@ -50,6 +50,8 @@ def fill(prompt, texts, folder):
     """Return the messages of one prompt: each text fills a column, in the order of prompt.json."""
     if len(texts) != len(prompt["columns"]):
         sys.exit("error: give one text for each of: " + ", ".join(prompt["columns"]))
+    if texts and not any(text.strip() for text in texts):
+        sys.exit("error: the text is empty")
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     for mark in (token["content"] for token in tokenizer["added_tokens"]):
         if mark.strip() and any(mark in text for text in texts):
@@ -70,6 +72,8 @@ def arguments():
     parser.add_argument("--model", type=Path, default=HERE.parent / "gen-model" / "merged")
     parser.add_argument("--max-new-tokens", type=int, help="default: as prompt.json says")
     args = parser.parse_args()
+    if args.max_new_tokens is not None and args.max_new_tokens < 1:
+        parser.error("--max-new-tokens must be at least 1")
     if not (args.model / "prompt.json").is_file():
         sys.exit(f"error: no model in {args.model}\n  fix: run `phi3scaffold run` first")
     args.text = args.text or [sys.stdin.read().strip()]

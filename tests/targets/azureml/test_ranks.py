@@ -1,4 +1,4 @@
-"""A job of two machines, which are taken away while they train; the second try goes on."""
+"""A job of two machines, which are removed while they train; the second try goes on."""
 
 from __future__ import annotations
 
