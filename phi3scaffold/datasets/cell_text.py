@@ -7,7 +7,7 @@ A number or a boolean in JSON, parquet or a workbook reads like the same value i
 - another number is its shortest text, a date is ISO's;
 - null, NaN and an infinite number are missing: "".
 
-A text stays as it is. Only labels are compared more loosely: see `same_label`.
+A text stays as it is. Only labels are compared more loosely: see `labels.label_of`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -67,33 +68,18 @@ def label_key(text: str) -> str:
     return text.partition(".")[0].removeprefix("+") if WHOLE.fullmatch(text) else text
 
 
-def same_label(text: str, labels: Iterable[str]) -> str | None:
-    """Return the one of `labels` that a text is, be it a boolean or a number written otherwise.
-
-    >>> same_label("true", ["True", "False"]), same_label("0.0", ["0", "4"])
-    ('True', '0')
-    """
-    known = list(labels)
-    if text in known:
-        return text
-    found = [label for label in known if label_key(label) == label_key(text)]
-    return found[0] if len(found) == 1 else None
-
-
-def label_names(texts: Iterable[str]) -> list[str]:
-    """Return the labels of a column that holds these texts, sorted.
+def plain_labels(texts: Iterable[str]) -> dict[str, str]:
+    """Return text of a label column -> the label that it is, be it a number written otherwise.
 
     Numbers lose their ``.0`` where all are whole: elsewhere ``2.0`` may be a version.
 
-    >>> label_names(["0.0", "1.0"]), label_names(["2.0", "2.1"]), label_names(["true", "False"])
-    (['0', '1'], ['2.0', '2.1'], ['False', 'True'])
+    >>> plain_labels(["0.0", "1"]), plain_labels(["2.0", "2.1"]), plain_labels(["true"])
+    ({'0.0': '0', '1': '1'}, {'2.0': '2.0', '2.1': '2.1'}, {'true': 'True'})
     """
-    found = set(texts)
-    whole = all(WHOLE.fullmatch(text) or DIGITS.fullmatch(text) for text in found)
-    keys = [label_key(text) for text in found]
-    return sorted(
-        {
-            key if whole or key in ("True", "False") or keys.count(key) > 1 else text
-            for text, key in zip(found, keys, strict=True)
-        }
-    )
+    keys = {text: label_key(text) for text in texts}
+    whole = all(WHOLE.fullmatch(text) or DIGITS.fullmatch(text) for text in keys)
+    common = Counter(keys.values())
+    return {
+        text: key if whole or key in ("True", "False") or common[key] > 1 else text
+        for text, key in keys.items()
+    }

@@ -6,8 +6,9 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
-from phi3scaffold.datasets.cell_text import cell_text, same_label
+from phi3scaffold.datasets.cell_text import cell_text, label_key
 from phi3scaffold.datasets.formats.json import kind_of_value
+from phi3scaffold.datasets.labels import no_label
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
 from phi3scaffold.models.column_templates import Message, columns_of, fill
@@ -24,11 +25,13 @@ class Conversation:
         place: ``file:line`` it came from.
         messages: turns, each ``{"role": ..., "content": ...}``; the last is the assistant's.
         values: the columns that filled the user turn ({} where the row held whole messages).
+        spelling: how the row writes its label, where that is not the label itself.
     """
 
     place: str
     messages: list[Message]
     values: dict[str, str]
+    spelling: str = ""
 
     @property
     def answer(self) -> str:
@@ -88,17 +91,21 @@ def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
         return DroppedRow(row.place, "empty answer")
     if not any(map(str.strip, prompt.values())):
         return DroppedRow(row.place, "empty prompt")
-    answer = fill(spec.assistant, answers)
+    answer = spelling = fill(spec.assistant, answers)
     if spec.labels:
-        label = same_label(answer, spec.labels)
+        label = spec.label_of(spelling)
         if label is None:
-            raise _unknown_label(row, answer, spec)
+            raise _unknown_label(row, spelling, spec)
+        if not label:
+            return DroppedRow(row.place, no_label(spelling))
         answer = label
     messages = [
         {"role": "user", "content": fill(spec.user, prompt)},
         {"role": "assistant", "content": answer},
     ]
-    return Conversation(row.place, _with_system(messages, spec.system), prompt)
+    messages = _with_system(messages, spec.system)
+    plain = not spec.labels or label_key(spelling) == label_key(answer)
+    return Conversation(row.place, messages, prompt, "" if plain else spelling)
 
 
 def _text(row: Row, column: str, key: str) -> str:

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from phi3scaffold.datasets.labels import (
+    FEW,
+    missing_spelling,
+    missing_text,
+    rare_labels,
+    shown_spelling,
+    spellings_text,
+)
 from phi3scaffold.project.formatting import count, share
 
 Run = tuple[str, int]  # a piece of a rendered row, and 1 where it is trained
@@ -49,6 +57,9 @@ def findings(report: dict[str, Any]) -> list[DataFinding]:
         *_private(report),
         *_conflicts(report),
         *_labels(report),
+        *_rare(report),
+        *_variants(report),
+        *_no_label(report),
         *_leaks(report),
         *_near(report),
         *_too_long(report),
@@ -103,6 +114,38 @@ def _labels(report: dict[str, Any]) -> list[DataFinding]:
     if train - held_out:
         message.append(f"never held out: {', '.join(sorted(train - held_out))}")
     return [DataFinding("labels", "; ".join(message), warn=True)] if message else []
+
+
+def _rare(report: dict[str, Any]) -> list[DataFinding]:
+    """Report labels of too few rows."""
+    few = rare_labels((report["labels"] or {"train": {}})["train"])
+    message = (
+        f"{count(len(few), 'label has', 'labels have')} fewer than {FEW} rows to train: "
+        f"{spellings_text(few)}"
+    )
+    return [DataFinding("rare labels", message, warn=True)] if few else []
+
+
+def _variants(report: dict[str, Any]) -> list[DataFinding]:
+    """Report labels that rows write in several ways."""
+    counts = []
+    for label, spellings in report.get("label_variants", {}).items():
+        what = f"read as {shown_spelling(label)}: {spellings_text(spellings)}"
+        counts.append((what, sum(spellings.values()), ()))
+    message = "other spellings of a label, as label_variants in dataset.yaml says"
+    return [DataFinding("spellings", message, counts=tuple(counts))] if counts else []
+
+
+def _no_label(report: dict[str, Any]) -> list[DataFinding]:
+    """Report rows that are left out since they have no label."""
+    missing = {
+        spelling: rows
+        for reason, rows in report["dropped"].items()
+        if (spelling := missing_spelling(reason))
+    }
+    if missing and (empty := report["dropped"].get("empty answer")):
+        missing[""] = empty
+    return [DataFinding("no label", missing_text(missing))] if missing else []
 
 
 def _leaks(report: dict[str, Any]) -> list[DataFinding]:

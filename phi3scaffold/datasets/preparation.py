@@ -100,6 +100,7 @@ class _Preparation:
         self.index = Index(scratch / "index.sqlite")
         self.columns: dict[str, None] = {}
         self.unused: dict[str, Counter[str]] = {"columns": Counter(), "turn_keys": Counter()}
+        self.spellings: dict[str, Counter[str]] = {}  # label -> other spellings -> rows
         self.counts: Counter[tuple[int, str]] = Counter()  # (side, file) -> rows
         self.peaks: dict[int, int] = {}  # process -> the most memory it ever had
 
@@ -118,6 +119,9 @@ class _Preparation:
         self.write(out)
         facts = Facts(self.spec, self.tokenizer, self.index, self.shards)
         report = facts.report(self.files(), list(self.columns), self.unused, checked)
+        report["label_variants"] = {
+            label: dict(counts.most_common()) for label, counts in sorted(self.spellings.items())
+        }
         text = json.dumps(report, ensure_ascii=False, indent=1)
         (out / ROWS_REPORT).write_text(text + "\n", encoding="utf-8", newline="\n")
         return report
@@ -141,6 +145,8 @@ class _Preparation:
             self.columns.update(dict.fromkeys(facts["columns"]))
             for part, counts in facts["unused"].items():
                 self.unused[part].update(counts)
+            for label, counts in facts["spellings"].items():
+                self.spellings.setdefault(label, Counter()).update(counts)
             self.peaks[process] = peak
             side = 0 if held is None else int(held)
             self.counts.update((side, file) for file in table.column("file").to_pylist())

@@ -10,7 +10,8 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -120,12 +121,14 @@ class Maker:
     def _table(self, rows: Sequence[Row]) -> pa.Table:
         import pyarrow as pa
 
-        entries = list(map(self._entry, rows, self._rendered(rows)))
+        pairs = list(self._rendered(rows))
+        entries = list(map(self._entry, rows, pairs))
         columns = [_array([e[field.name] for e in entries], field.type) for field in _schema()]
         names = dict.fromkeys(itertools.chain.from_iterable(row.values for row in rows))
         facts = {
             "columns": [str(name) for name in names],
             "unused": unused_parts(rows, self._spec).counts(),
+            "spellings": _spellings(one for one, _ in pairs if one is not None),
         }
         schema = _schema().with_metadata({FACTS: json.dumps(facts)})
         return pa.Table.from_arrays(columns, schema=schema)
@@ -181,6 +184,15 @@ class Maker:
         }
 
 
+def _spellings(rows: Iterable[Conversation]) -> dict[str, Counter[str]]:
+    """Return label -> how rows write it otherwise -> how many do."""
+    found: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row.spelling:
+            found.setdefault(row.answer, Counter())[row.spelling] += 1
+    return found
+
+
 class Shards:
     """The finished shards of a folder.
 
@@ -229,7 +241,7 @@ class Shards:
 
     @staticmethod
     def facts(table: pa.Table) -> dict[str, Any]:
-        """Return what a shard's table says of its rows together: ``{"columns", "unused"}``."""
+        """Return what a shard's table says of its rows together, as `Maker` wrote it."""
         return dict(json.loads(table.schema.metadata[FACTS]))
 
     def record(self, number: int, row: int) -> dict[str, Any]:

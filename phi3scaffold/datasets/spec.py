@@ -6,11 +6,13 @@ import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.datasets.dataset_hub import ADDRESS
 from phi3scaffold.datasets.files import data_files
+from phi3scaffold.datasets.labels import LabelLookup
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_yaml
 
@@ -18,7 +20,8 @@ TASKS = ("classify", "qa", "chat")
 ROLES = ("system", "user", "assistant")
 LONG_ROWS = ("drop", "truncate")
 KEYS = (
-    "task", "files", "turns", "messages", "system", "labels", "max_tokens", "long_rows", "seed",
+    "task", "files", "turns", "messages", "system", "labels", "label_variants", "missing_labels",
+    "max_tokens", "long_rows", "seed",
 )  # fmt: skip
 FILES_KEYS = ("train", "held_out")
 MESSAGES_KEYS = ("column", "role", "content", "names")
@@ -55,6 +58,8 @@ class DatasetSpec:
         messages: where whole conversations stand, or None.
         system: the system prompt, or None.
         labels: the allowed answers of a classification, or ().
+        label_variants: label -> other spellings in the rows that are read as it.
+        missing_labels: texts that say that a row has no label.
         max_tokens: no row is longer than this.
         long_rows: what becomes of longer rows, one of `LONG_ROWS`.
         seed: decides the split.
@@ -69,6 +74,8 @@ class DatasetSpec:
     messages: Messages | None = None
     system: str | None = None
     labels: tuple[str, ...] = ()
+    label_variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing_labels: tuple[str, ...] = ()
     max_tokens: int = 512
     long_rows: str = "drop"
     seed: int = 42
@@ -84,6 +91,14 @@ class DatasetSpec:
         """
         held = self.held_out if isinstance(self.held_out, tuple) else ()
         return data_files(source for source in (*self.train, *held) if isinstance(source, Path))
+
+    def label_of(self, text: str) -> str | None:
+        """Return the label that a text is read as: "" for no label, None where that is unknown."""
+        return self._lookup.label_of(text)
+
+    @cached_property
+    def _lookup(self) -> LabelLookup:
+        return LabelLookup(self.labels, self.label_variants, self.missing_labels)
 
 
 def load_spec(path: Path) -> DatasetSpec:
@@ -111,6 +126,8 @@ def _spec(raw: Mapping[str, Any], path: Path, folder: Path) -> DatasetSpec:
     if messages and task == "classify":
         raise _wrong("messages", "A classification has turns, not messages.", TURNS)
     user, assistant = ("", "") if messages else _two_turns(raw.get("turns"))
+    labels = _labels(raw.get("labels"), task)
+    variants = _label_variants(raw.get("label_variants"), labels)
     return DatasetSpec(
         path=path,
         task=task,
@@ -120,7 +137,9 @@ def _spec(raw: Mapping[str, Any], path: Path, folder: Path) -> DatasetSpec:
         assistant=assistant,
         messages=messages,
         system=_system(raw.get("system")),
-        labels=_labels(raw.get("labels"), task),
+        labels=labels,
+        label_variants=variants,
+        missing_labels=_missing_labels(raw.get("missing_labels"), labels, variants),
         max_tokens=_whole(raw.get("max_tokens", 512), "max_tokens"),
         long_rows=_one_of(raw.get("long_rows", "drop"), LONG_ROWS, "long_rows"),
         seed=_whole(raw.get("seed", 42), "seed", least=0),
@@ -249,6 +268,49 @@ def _labels(value: Any, task: str) -> tuple[str, ...]:
     if task == "classify" and len(value) < 2:
         raise _wrong("labels", "A classification needs at least two labels.", example)
     return tuple(map(str, value))
+
+
+def _label_variants(value: Any, labels: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    key, example = "label_variants", 'label_variants: {joy: ["Joy", "JOY"]}'
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _wrong(key, "It must map labels to lists of their other spellings.", example)
+    known = set(labels)
+    found = {}
+    for name, texts in value.items():
+        label, at = str(name), f"{key}.{name}"
+        if label not in labels:
+            raise _wrong(at, f"{label!r} is none of the labels.", "add it to labels, or remove it")
+        if not isinstance(texts, list):
+            raise _wrong(at, "It must be a list of spellings.", example)
+        found[label] = tuple(_spelling(text, f"{at}[{n}]", known) for n, text in enumerate(texts))
+    return found
+
+
+def _missing_labels(
+    value: Any, labels: tuple[str, ...], variants: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    key = "missing_labels"
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not labels:
+        what = "It must be a list of texts that stand for no label, in a classification."
+        raise _wrong(key, what, 'missing_labels: ["nan", "N/A"]')
+    known = {*labels, *(text for texts in variants.values() for text in texts)}
+    return tuple(_spelling(text, f"{key}[{n}]", known) for n, text in enumerate(value))
+
+
+def _spelling(text: Any, key: str, known: set[str]) -> str:
+    """Return a text of the label column, and add it to those that are `known`."""
+    if type(text) not in (str, int):
+        what = f"YAML reads this text as {text!r}, not as text."
+        raise _wrong(key, what, "put it in quotes")
+    if str(text) in known:
+        what = f"{str(text)!r} is a label, or is listed before."
+        raise _wrong(key, what, "name each text once in labels, label_variants and missing_labels")
+    known.add(str(text))
+    return str(text)
 
 
 def _whole(value: Any, key: str, least: int = 1) -> int:

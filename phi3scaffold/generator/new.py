@@ -72,7 +72,8 @@ def new(
         source = user_rows(data, explicit.get("task")) if data else sample_rows(answers["task"])
     answers["task"] = source.task
     if data is not source and data:
-        say(f"{source.summary}; change it in datasets/dataset.yaml")
+        for line in source.lines():
+            say(line)
     with published(destination) as staging:
         found = {"project_name": destination.name, "rows": source.answer}
         if answers["target"] in template.cloud_targets():

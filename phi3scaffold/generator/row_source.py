@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.datasets import dataset_hub
-from phi3scaffold.datasets.detection import guess, is_labelled, task_of
+from phi3scaffold.datasets.detection import Guess, guess, is_labelled, task_of, with_held_out
 from phi3scaffold.datasets.files import data_files
+from phi3scaffold.datasets.labels import LabelTable, label_table
 from phi3scaffold.datasets.split_names import Splits, by_name
 from phi3scaffold.generator import template
 from phi3scaffold.project.errors import ScaffoldError
@@ -28,6 +29,8 @@ class RowSource:
         task: the task that they are for.
         answer: the value of copier's answer `rows`.
         summary: what was guessed, for people.
+        label_table: what the texts of the label column are read as.
+        found_notes: what else was found, each a sentence.
         files: name in datasets/ -> the file to copy; nothing where they stay on the hub.
     """
 
@@ -35,6 +38,18 @@ class RowSource:
     answer: dict[str, Any]
     summary: str
     files: Mapping[str, Path] = field(default_factory=dict)
+    label_table: LabelTable = field(default_factory=LabelTable)
+    found_notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return what was found in the rows, for people, a sentence a line."""
+        what = f"{self.summary}; change it in datasets/dataset.yaml"
+        return [what, *self.found_notes, *self.label_table.notes()]
+
+    def with_label_choices(self, variants: str, missing: str) -> RowSource:
+        """Return the rows with their labels read as a person chose: see `label_table`."""
+        table = label_table(self.label_table.texts, variants, missing)
+        return replace(self, label_table=table, answer=self.answer | table.answer())
 
 
 def sample_rows(task: str) -> RowSource:
@@ -42,7 +57,7 @@ def sample_rows(task: str) -> RowSource:
     folder = template.folder() / "samples" / task
     files = {path.name: path for path in sorted(folder.glob("*.jsonl"))}
     found = guess([folder / "train.jsonl"], task)
-    return RowSource(task, found.answer(["train.jsonl"], ["held-out.jsonl"]), found.said, files)
+    return RowSource(task, found.answer(["train.jsonl"], ["held-out.jsonl"]), found.summary, files)
 
 
 def fitting_task(data: str) -> str:
@@ -80,7 +95,7 @@ def user_rows(
     if dataset_hub.is_hub_id(str(data)):
         there = dataset_hub.find(str(data), part)
         found, answer, summary, _ = _split(there.splits, there.address, there.address, task, turns)
-        return RowSource(found, answer, f"{there.repo} at {there.commit[:12]}: {summary}")
+        return _source(found, answer, f"{there.repo} at {there.commit[:12]}: {summary}")
     path = _existing(data)
     return _from_folder(path, task, turns) if path.is_dir() else _from_files([path], task, turns)
 
@@ -106,8 +121,15 @@ def _from_files(paths: Sequence[Path], task: str | None, turns: Turns) -> RowSou
             name = f"more-{name}"
         files[name] = path
     answer = found.answer(list(files), HELD_OUT_FRACTION)
-    summary = f"{', '.join(path.name for path in paths)}: {found.said}"
-    return RowSource(found.task, answer, summary, files)
+    summary = f"{', '.join(path.name for path in paths)}: {found.summary}"
+    return _source(found, answer, summary, files)
+
+
+def _source(
+    found: Guess, answer: dict[str, Any], summary: str, files: Mapping[str, Path] | None = None
+) -> RowSource:
+    table, notes = found.label_table, found.notes
+    return RowSource(found.task, answer, summary, files or {}, table, notes)
 
 
 def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
@@ -126,7 +148,7 @@ def _from_folder(folder: Path, task: str | None, turns: Turns) -> RowSource:
     if len(used) == len(splits.train) == len(files):
         answer["train"] = [name]
     copied = {f"{name}/{file}": files[file] for file in used}
-    return RowSource(found, answer, f"{folder.resolve().name}: {summary}", copied)
+    return _source(found, answer, f"{folder.resolve().name}: {summary}", copied)
 
 
 def _split(
@@ -135,7 +157,7 @@ def _split(
     named: Callable[[str], str],
     task: str | None,
     turns: Turns,
-) -> tuple[str, dict[str, Any], str, Sequence[str]]:
+) -> tuple[Guess, dict[str, Any], str, Sequence[str]]:
     """Guess on the training files, and find held-out files that have answers.
 
     Args:
@@ -143,7 +165,7 @@ def _split(
         named: how dataset.yaml names it.
 
     Returns:
-        The task, copier's answer, what was found in words, and the files used.
+        The guess, copier's answer, what was found in words, and the files used.
     """
     found = guess([source(name) for name in splits.train], task, turns)
     labelled = (
@@ -153,15 +175,16 @@ def _split(
     )
     held = next(labelled, None)
     held_out_files = splits.held_out[held] if held else ()
+    found = with_held_out(found, [source(name) for name in held_out_files])
     unused = [*splits.others, *(s for s in splits.held_out if s != held)]
-    summary = found.said
+    summary = found.summary
     if held:
         summary += f"; the {held} split is held out"
     if unused:
         summary += f"; not used: {', '.join(unused)}"
     train, used = [named(name) for name in splits.train], [*splits.train, *held_out_files]
     held_out = [named(name) for name in held_out_files] or HELD_OUT_FRACTION
-    return found.task, found.answer(train, held_out), summary, used
+    return found, found.answer(train, held_out), summary, used
 
 
 def plain_name(name: str) -> str:

@@ -43,7 +43,8 @@ def migrate(
         ScaffoldError: an answer, the rows or the destination is refused.
     """
     source = _source(plan)
-    say(f"{source.summary}; change it in datasets/dataset.yaml")
+    for line in source.lines():
+        say(line)
     share, held_out = plan.values.get(HELD_OUT), source.answer["held_out"]
     if isinstance(share, float) and held_out != share:
         say(f"held out are {', '.join(held_out)}, and no share of {share:g}")

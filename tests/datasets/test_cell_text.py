@@ -11,10 +11,17 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.datasets.cell_text import cell_text, label_names, same_label
+from phi3scaffold.datasets.cell_text import cell_text, plain_labels
 from phi3scaffold.datasets.conversations import Conversation, conversation
 from phi3scaffold.datasets.detection import guess
 from phi3scaffold.datasets.reader import read_rows
+from phi3scaffold.datasets.spec import DatasetSpec
+
+
+def read_as(text: str, labels: list[str]) -> str | None:
+    """The one of the labels that dataset.yaml has which a text is read as."""
+    return DatasetSpec(Path(), "classify", (), 0.2, labels=tuple(labels)).label_of(text)
+
 
 NOT_A_NUMBER, ENDLESS = float("nan"), float("inf")
 TEXTS: list[tuple[Any, str | None]] = [
@@ -71,8 +78,8 @@ def test_the_text_of_a_value(value: Any, text: str | None) -> None:
     ],
 )
 def test_the_labels_of_a_column(texts: list[str], labels: list[str]) -> None:
-    assert label_names(texts) == labels
-    assert {same_label(text, labels) for text in texts} == set(labels)
+    assert sorted(set(plain_labels(texts).values())) == labels
+    assert {read_as(text, labels) for text in texts} == set(labels)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +97,7 @@ def test_the_labels_of_a_column(texts: list[str], labels: list[str]) -> None:
 def test_a_later_file_may_spell_a_label_otherwise(
     text: str, labels: list[str], label: str | None
 ) -> None:
-    assert same_label(text, labels) == label
+    assert read_as(text, labels) == label
 
 
 KINDS = ["csv", "tsv", "jsonl", "json", "parquet", "class-label.parquet"]
@@ -140,7 +147,7 @@ def test_labels_are_alike_from_every_format(name: str, kind: str, tmp_path: Path
     if not kind.startswith("class"):
         assert found.labels == tuple(labels)
     made = [conversation(row, found.spec()) for row in read_rows([path])]
-    answers = [same_label(one.answer, labels) for one in made if isinstance(one, Conversation)]
+    answers = [read_as(one.answer, labels) for one in made if isinstance(one, Conversation)]
     assert answers == [cell_text(row["label"]) for row in rows]
 
 

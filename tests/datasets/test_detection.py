@@ -173,7 +173,7 @@ REFUSED = [
     ("classify", [{"phrase": "a", "tone": "joy"}] * 3, "rows.jsonl", None, "only one label"),
     ("classify", [{"phrase": "a", "tone": [n]} for n in "ab"], "rows.jsonl", ":1", "needs a text"),
     ("classify", [{"phrase": "a"}] * 3, "rows.jsonl", ":1", "needs a text and a label"),
-    ("classify", [{"text": "a", "label": str(n)} for n in range(60)], "rows.jsonl", ":51", "50"),
+    ("classify", [{"text": "a", "label": str(n)} for n in range(60)], "rows.jsonl", ":51", "60"),
     ("classify", [{"messages": TURNS}], "rows.jsonl", ":1", "needs a text and a label"),
     ("qa", TONES, "rows.jsonl", ":1", "needs a question"),
     ("qa", [{"question": "", "answer": "b"}], "rows.jsonl", ":1", "empty prompt"),

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
-from phi3scaffold.datasets.cell_text import cell_text, label_names
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.detection.chat import chat
-from phi3scaffold.datasets.detection.classification import MOST_LABELS, classify, fewest_values
+from phi3scaffold.datasets.detection.classification import classify, fewest_values
 from phi3scaffold.datasets.detection.guess import Guess, Head, quoted
+from phi3scaffold.datasets.detection.label_column import with_labels
 from phi3scaffold.datasets.detection.question_answer import question_answer
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.models.column_templates import columns_of
@@ -48,7 +48,7 @@ def guess(
         found = guessed
         _refuse_braces(found, head)
     _try(found, head.rows)
-    return _with_labels(found, chain(head.rows, rows)) if task == "classify" else found
+    return with_labels(found, chain(head.rows, rows)) if task == "classify" else found
 
 
 def task_of(sources: Sequence[Source]) -> str:
@@ -81,6 +81,13 @@ def is_labelled(sources: Sequence[Source], found: Guess) -> bool:
         return False
 
 
+def with_held_out(found: Guess, sources: Sequence[Source]) -> Guess:
+    """Return the guess with the labels of held-out rows, too: they are read by the same table."""
+    if not found.labels or not sources:
+        return found
+    return with_labels(found, _one_after_another(sources))
+
+
 def _one_after_another(sources: Iterable[Source]) -> Iterator[Row]:
     """Yield the rows of one file after another: a hub's file is downloaded when its turn comes."""
     for source in sources:
@@ -100,36 +107,6 @@ def _known(head: Head, task: str | None, user: str, assistant: str) -> Guess:
     asks, answers = quoted(columns_of(user)), quoted(columns_of(assistant))
     said = f"{asks} in the user's turn, {answers} in the answer"
     return Guess(task, said, columns_of(user), user, assistant)
-
-
-def _with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
-    """Read all rows for their labels."""
-    column, spec = found.assistant[1:-1], found.spec()
-    labels: set[str] = set()
-    row = None
-    for row in rows:
-        text = cell_text(row.values.get(column))
-        if text is None or column not in row.values:
-            conversation(row, spec)  # says what is wrong with it
-        elif text.strip():
-            labels.add(text)
-            if len(labels) > MOST_LABELS:
-                raise ScaffoldError(
-                    f"Column {column!r} has more than {MOST_LABELS} different values; that is no "
-                    "label.",
-                    where=row.place,
-                    fix="name the label column `label`, or use --task qa",
-                )
-    assert row is not None
-    names = label_names(labels)
-    if len(names) < 2:
-        raise ScaffoldError(
-            f"Column {column!r} has only one label: {names[0]!r}.",
-            where=row.file,
-            fix="classifying needs at least two labels",
-        )
-    said = f"{found.said} ({', '.join(names[:6])}{', ...' if len(names) > 6 else ''})"
-    return Guess("classify", said, found.columns, found.user, found.assistant, None, tuple(names))
 
 
 def _try(found: Guess, rows: Sequence[Row]) -> None:

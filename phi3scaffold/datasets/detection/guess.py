@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.datasets.labels import LabelTable, labels_text
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import DatasetSpec, Messages
 
@@ -20,7 +21,8 @@ class Guess:
         columns: the columns that the user turn uses; empty for whole conversations.
         user, assistant: turns such as ``{phrase}``; empty for whole conversations.
         messages: where whole conversations stand, or None.
-        labels: the label values, sorted; empty unless classify.
+        label_table: what the texts of the label column are read as; empty unless classify.
+        notes: what else to know about the rows, each a sentence.
         said: what was taken for what, for the person who runs `new`.
     """
 
@@ -30,7 +32,18 @@ class Guess:
     user: str = ""
     assistant: str = ""
     messages: Messages | None = None
-    labels: tuple[str, ...] = ()
+    label_table: LabelTable = field(default_factory=LabelTable)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.label_table.labels
+
+    @property
+    def summary(self) -> str:
+        """What was taken for what, the labels included."""
+        labels = labels_text(self.labels)
+        return f"{self.said} ({labels})" if labels else self.said
 
     def spec(self) -> DatasetSpec:
         """Return the guess as dataset.yaml will say it, to try it on rows."""
@@ -51,7 +64,7 @@ class Guess:
             "user": self.user or None,
             "assistant": self.assistant or None,
             "messages": messages,
-            "labels": list(self.labels),
+            **self.label_table.answer(),
             "columns": list(self.columns),
         }
 

@@ -1,0 +1,211 @@
+"""One label in several spellings, and rows that have none: counted, said, and read by one table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from phi3scaffold import generator
+from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
+from phi3scaffold.datasets.findings import findings
+from phi3scaffold.datasets.labels import label_table
+from phi3scaffold.datasets.reader import read_rows
+from phi3scaffold.datasets.spec import DatasetSpec, load_spec
+from phi3scaffold.project.errors import ScaffoldError
+from tests.template.conftest import without_git
+
+WIDE = "\uff4a\uff4f\uff59"  # joy, in letters of full width
+# texts -> labels, variants, missing, doubtful
+TABLES: dict[str, tuple[dict[str, int], list[str], dict[str, Any], dict[str, int], list[str]]] = {
+    "case": ({"joy": 9, "Joy": 7, "JOY": 5, "fear": 4}, ["fear", "joy"],
+        {"joy": {"Joy": 7, "JOY": 5}}, {}, []),
+    "the most frequent spelling stays": ({"joy": 2, "Joy": 7, "fear": 4}, ["Joy", "fear"],
+        {"Joy": {"joy": 2}}, {}, []),
+    "of equals the lower case": ({"JOY": 6, "joy ": 6, "Joy": 6, "joy": 6, "a": 1}, ["a", "joy"],
+        {"joy": {"JOY": 6, "Joy": 6, "joy ": 6}}, {}, []),
+    "white space, and no other spelling": ({" yes": 3, "no": 3}, ["no", "yes"],
+        {"yes": {" yes": 3}}, {}, []),
+    "white space within": ({"card  arrival": 1, "card arrival": 9, "x": 9}, ["card arrival", "x"],
+        {"card arrival": {"card  arrival": 1}}, {}, []),
+    "a wide space": ({"joy\u3000": 1, "joy": 9, "x": 9}, ["joy", "x"], {"joy": {"joy\u3000": 1}},
+        {}, []),
+    "letters of the other width are said, not merged": ({WIDE: 3, "joy": 9, "x": 9},
+        ["joy", "x", WIDE], {}, {}, []),
+    "signs that NFKC would join": ({"x²": 9, "x2": 9}, ["x2", "x²"], {}, {}, []),
+    "ß and ss": ({"Straße": 9, "STRASSE": 3, "Weg": 9}, ["Straße", "Weg"],
+        {"Straße": {"STRASSE": 3}}, {}, []),
+    "nan, at any share": ({"joy": 20, "fear": 20, "nan": 40}, ["fear", "joy"], {}, {"nan": 40}, []),
+    "what people write, where it is rare": ({"joy": 60, "fear": 60, "N/A": 3, "-": 2, "?": 1},
+        ["fear", "joy"], {}, {"N/A": 3, "-": 2, "?": 1}, []),
+    "none as a label": ({"for": 30, "against": 30, "none": 30}, ["against", "for", "none"], {}, {},
+        ["none"]),
+    "None and none together are frequent": ({"a": 50, "b": 44, "None": 4, "none": 4},
+        ["a", "b", "none"], {"none": {"None": 4}}, {}, ["none"]),
+    "none among many small labels": ({**{f"l{n}": 5 for n in range(40)}, "none": 5},
+        sorted([*(f"l{n}" for n in range(40)), "none"]), {}, {}, ["none"]),
+    "none is half of a yes": ({"yes": 99, "none": 2}, ["none", "yes"], {}, {}, ["none"]),
+    "empty": ({"a": 3, "b": 3, "": 2, " ": 1}, ["a", "b"], {}, {"": 3}, []),
+    "a label that looks like none": ({"other": 3, "unknown": 3, "a": 9}, ["a", "other", "unknown"],
+        {}, {}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_what_is_read_as_what(name: str) -> None:
+    texts, labels, variants, missing, doubtful = TABLES[name]
+    table = label_table(texts)
+    assert list(table.labels) == labels
+    assert {label: dict(found) for label, found in table.variants.items()} == variants
+    assert (dict(table.missing), list(table.doubtful)) == (missing, doubtful)
+    kept = sum(table.counts.values()) + sum(table.missing.values())
+    assert kept == sum(texts.values())  # no row is lost unsaid
+
+
+def test_choices() -> None:
+    texts = {"joy": 9, "Joy": 2, WIDE: 3, "none": 9, "nan": 1}
+    wide = label_table(texts, "width")
+    assert wide.labels == ("joy", "none") and wide.variants == {"joy": {WIDE: 3, "Joy": 2}}
+    apart = label_table(texts, "keep", "keep")
+    assert apart.labels == ("Joy", "joy", "nan", "none", WIDE)
+    assert not apart.variants and not apart.missing
+    assert label_table(texts, missing="all").missing == {"none": 9, "nan": 1}
+    assert f"letters: {WIDE} (3) and joy; --label-variants width" in "\n".join(
+        label_table(texts).notes()
+    )
+
+
+SPEC = """task: classify
+files: {train: [rows.csv], held_out: 0.2}
+turns: [{user: "{text}"}, {assistant: "{label}"}]
+"""
+LABELS = 'labels: [joy, fear]\nlabel_variants: {joy: ["Joy"]}\nmissing_labels: ["nan"]\n'
+
+
+def spec_of(tmp_path: Path, text: str) -> DatasetSpec:
+    (tmp_path / "dataset.yaml").write_text(SPEC + text, encoding="utf-8")
+    return load_spec(tmp_path / "dataset.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [("joy", "joy"), ("Joy", "joy"), (" JOY ", "joy"), ("FEAR", "fear"), ("nan", ""), ("NaN", ""),
+     ("sad", None), ("N/A", None)],
+)  # fmt: skip
+def test_later_rows_are_read_by_the_same_table(
+    text: str, label: str | None, tmp_path: Path
+) -> None:
+    assert spec_of(tmp_path, LABELS).label_of(text) == label
+
+
+def test_labels_that_differ_by_case_alone_stay_apart(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, 'labels: ["US", "us"]\nlabel_variants: {us: ["we"]}\n')
+    assert [spec.label_of(text) for text in ("US", "us", "we", "Us")] == ["US", "us", "us", None]
+    plain = spec_of(tmp_path, "labels: [joy, fear]\n")
+    assert plain.label_of("Joy") is None  # nothing is merged that dataset.yaml does not say
+
+
+WRONG = [
+    ("label_variants: [joy]", "label_variants", "map labels to lists"),
+    ("label_variants: {sad: [Sad]}", "label_variants.sad", "none of the labels"),
+    ("label_variants: {joy: Joy}", "label_variants.joy", "a list of spellings"),
+    ("label_variants: {joy: [yes]}", "label_variants.joy[0]", "as True"),
+    ("label_variants: {joy: [fear]}", "label_variants.joy[0]", "is a label"),
+    ("label_variants: {joy: [J], fear: [J]}", "label_variants.fear[0]", "listed before"),
+    ("missing_labels: nan", "missing_labels", "a list of texts"),
+    ("missing_labels: [.nan]", "missing_labels[0]", "as nan"),
+    ("missing_labels: [null]", "missing_labels[0]", "as None"),
+    ("missing_labels: [joy]", "missing_labels[0]", "is a label"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "says"), WRONG)
+def test_wrong_shapes_are_refused(text: str, key: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(ScaffoldError) as caught:
+        spec_of(tmp_path, f"labels: [joy, fear]\n{text}\n")
+    assert caught.value.where == f"{tmp_path / 'dataset.yaml'}: {key}"
+    assert says in caught.value.what and caught.value.fix
+
+
+def made(tmp_path: Path, texts: list[str], **answers: str) -> tuple[DatasetSpec, list[str]]:
+    """The spec of a project that `new` makes of these labels, and what it said."""
+    path = tmp_path / "rows.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("text", "label"))
+        rows.writerows((f"A note about case {n}.", text) for n, text in enumerate(texts))
+    said: list[str] = []
+    with without_git():
+        root = generator.new(
+            tmp_path / "proj", answers, data=path, git=False, wheel=False, say=said.append
+        )
+    return load_spec(root / "datasets" / "dataset.yaml"), said
+
+
+MESSY = ["joy", "fear"] * 20 + ["Joy"] * 7 + ["JOY"] * 5 + ["nan"] * 6 + ["N/A"] * 3 + [""] * 2
+
+
+def test_new_merges_says_so_and_writes_it_down(tmp_path: Path) -> None:
+    spec, said = made(tmp_path, MESSY)
+    assert spec.labels == ("fear", "joy")
+    assert spec.label_variants == {"joy": ("Joy", "JOY")}
+    assert spec.missing_labels == ("nan", "N/A")
+    assert "12 rows read as joy: Joy (7), JOY (5)" in said
+    assert "11 rows left out: no label (nan 6, N/A 3, empty 2)" in said
+    read = [conversation(row, spec) for row in read_rows(spec.train)]
+    answers = [one.answer for one in read if isinstance(one, Conversation)]
+    assert (answers.count("joy"), answers.count("fear")) == (32, 20)
+    dropped = [one.reason for one in read if isinstance(one, DroppedRow)]
+    assert dropped == ["no label (nan)"] * 6 + ["no label (N/A)"] * 3 + ["empty answer"] * 2
+
+
+def test_clean_labels_write_no_table(tmp_path: Path) -> None:
+    spec, said = made(tmp_path, ["joy", "fear"] * 10)
+    text = spec.path.read_text(encoding="utf-8")
+    assert set(yaml.safe_load(text)) == {
+        "task", "files", "turns", "system", "labels", "max_tokens", "long_rows", "seed"
+    }  # fmt: skip
+    assert len(said) == 1
+
+
+def test_few_rows_of_a_label_are_said(tmp_path: Path) -> None:
+    _, said = made(tmp_path, ["joy", "fear"] * 10 + ["rage"] * 2)
+    assert "1 label has fewer than 10 rows: rage (2)" in said
+
+
+def test_held_out_rows_are_read_by_the_same_table(tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for name, labels in (("train", ["joy", "fear"] * 10), ("test", ["JOY", "fear", "nan"] * 3)):
+        rows = [{"text": f"a {name} text {n}", "label": one} for n, one in enumerate(labels)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with without_git():
+        root = generator.new(tmp_path / "proj", {}, data=folder, git=False, wheel=False)
+    spec = load_spec(root / "datasets" / "dataset.yaml")
+    assert (spec.labels, spec.label_variants) == (("fear", "joy"), {"joy": ("JOY",)})
+    assert spec.missing_labels == ("nan",)
+
+
+def test_the_look_counts_them() -> None:
+    report: dict[str, Any] = {
+        "labels": {"train": {"joy": 30, "rage": 3}, "held_out": {"joy": 3, "rage": 1}},
+        "label_variants": {"joy": {"Joy": 7, "JOY": 5}},
+        "dropped": {"no label (nan)": 6, "no label (N/A)": 3, "empty answer": 1},
+        "rows": {"dropped": 10, "read": 50},
+        "unused": {"columns": {}, "turn_keys": {}},
+        "private": {},
+        "conflicts": {"prompts": 0},
+        "leaks": {"rows": 0},
+        "duplicates": {"rows": 0},
+        "near_duplicates": {"groups": 0, "across_splits": 0, "checked": 1, "of": 1, "examples": []},
+        "tokens": {"truncated": 0, "too_long": 0},
+    }
+    found = {one.name: one for one in findings(report)}
+    assert found["spellings"].counts == (("read as joy: Joy (7), JOY (5)", 12, ()),)
+    assert found["no label"].message == "10 rows left out: no label (nan 6, N/A 3, empty 1)"
+    assert found["rare labels"].message == "1 label has fewer than 10 rows to train: rage (3)"
+    assert found["rare labels"].warn and not found["no label"].warn
