@@ -144,7 +144,7 @@ def test_read(entry: Entry, tmp_path: Path, capsys: Any, decode: Any) -> None:
     assert report["unused"]["columns"] | report["unused"]["turn_keys"] == dict(wanted.unused)
     said = _plain(said)
     for name, rows in wanted.unused.items():
-        assert f"`{name}`" in said
+        assert f"`{name.lower()}`" in said
         assert re.search(rf"{re.escape(name.lower())}[^;]*: {rows} rows?", screen), name
     for fragment in wanted.said:
         assert fragment in said

@@ -225,7 +225,7 @@ ENTRIES = (
         Read(
             "classify",
             [
-                "missing label" if n == 13 else labelled(sentence(n), ("joy", "fear")[n % 4 // 2])
+                "no label (N/A)" if n == 13 else labelled(sentence(n), ("joy", "fear")[n % 4 // 2])
                 for n in SIXTY
             ],
             labels=("fear", "joy"),

@@ -80,9 +80,7 @@ ENTRIES = (
         Read(
             "classify",
             [
-                "empty answer"
-                if n == 41
-                else labelled(sentence(n), str(n % 3 == 0).lower(), "Toxic")
+                "empty answer" if n == 41 else labelled(sentence(n), str(n % 3 == 0), "Toxic")
                 for n in SIXTY
             ],
         ),
@@ -145,7 +143,7 @@ ENTRIES = (
         Read(
             "classify",
             [
-                "missing label"
+                "no label (-)"
                 if n % 20 == 9
                 else labelled(
                     f"{sentence(n)}\n{sentence(n, 2)}",

@@ -212,8 +212,8 @@ ENTRIES = (
             "https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_csv.html",
             table(
                 [
-                    {"id": n, "messages": write([say("user", f"Q {n}"), say("assistant", f"A {n}")])}
-                    for n in NUMBERS
+                    {"id": n, "messages": write(row["messages"])}
+                    for n, row in enumerate(chats("user", "assistant"))
                 ]
             ),
             Read("chat", SHORT, {"id": 40}),
@@ -234,18 +234,24 @@ ENTRIES = (
         "a boolean label in jsonl",
         "https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.html",
         jsonl([{"message": note(n), "is_spam": n % 2 == 0} for n in EIGHTY]),
-        Read("classify", [labelled(note(n), str(n % 2 == 0).lower(), "Is spam") for n in EIGHTY]),
+        Read("classify", [labelled(note(n), str(n % 2 == 0), "Is spam") for n in EIGHTY]),
     ),
     Entry(
         "sentiment140: no header line, six columns",
         "https://huggingface.co/datasets/stanfordnlp/sentiment140",
         cells(
             [
-                (n % 2 * 4, 1467810000 + n, f"Mon Apr 06 22:19:{n % 60:02} PDT 2009", "NO_QUERY",
-                 f"user{n}", note(n))
+                (
+                    n % 2 * 4,
+                    1467810000 + n,
+                    f"Mon Apr 06 22:19:{n % 60:02} PDT 2009",
+                    "NO_QUERY",
+                    f"user{n}",
+                    note(n),
+                )
                 for n in range(100)
             ]
-        ),  # fmt: skip
+        ),
         Read(
             "classify",
             [labelled(note(n), str(n % 2 * 4), "Column 1") for n in range(100)],
@@ -261,51 +267,16 @@ ENTRIES = (
         Read(
             "classify",
             [
-                labelled(note(n), tone(n)) if gap(n) == tone(n) else
-                "missing label" if gap(n) else "empty answer"
+                labelled(note(n), tone(n))
+                if gap(n) == tone(n)
+                else f"no label ({gap(n)})"
+                if gap(n)
+                else "empty answer"
                 for n in range(100)
             ],
             said=("nan", "n/a"),
             labels=tuple(sorted(TONES)),
         ),
-    ),  # fmt: skip
-    Entry(
-        "content as a list of text parts",
-        "https://platform.openai.com/docs/guides/supervised-fine-tuning",
-        jsonl(
-            [
-                {
-                    "messages": [
-                        {"role": "user", "content": [{"type": "text", "text": f"Question {n}"}]},
-                        {"role": "assistant", "content": [{"type": "text", "text": f"Answer {n}"}]},
-                    ]
-                }
-                for n in NUMBERS
-            ]
-        ),
-        Read("chat", [asked(f"Question {n}", f"Answer {n}") for n in NUMBERS]),
-    ),
-    Entry(
-        "content with an image",
-        "https://platform.openai.com/docs/guides/vision-fine-tuning",
-        jsonl(
-            [
-                {
-                    "messages": [
-                        {
-                            "role": "user",
-                            "content": [
-                                {"type": "text", "text": f"Question {n}"},
-                                {"type": "image_url", "image_url": {"url": "https://a.org/a.png"}},
-                            ],
-                        },
-                        say("assistant", f"Answer {n}"),
-                    ]
-                }
-                for n in NUMBERS
-            ]
-        ),
-        Refused(("image_url", "rows.jsonl:1")),
     ),
     Entry(
         "labels of many hands",
@@ -387,4 +358,4 @@ ENTRIES = (
             [asked(f"Question {n}", f"Arr {n}", f"Answer like pirate {n % 3}.") for n in NUMBERS],
         ),
     ),
-)  # fmt: skip
+)

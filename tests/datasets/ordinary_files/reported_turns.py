@@ -15,11 +15,7 @@ ENTRIES = (
     Entry(
         "a text before a tool call",
         FOUNDRY,
-        jsonl(
-            with_call(
-                "Let me look it up.", tools=[{"type": "function", "function": {"name": "price"}}]
-            )
-        ),
+        jsonl(with_call("Let me look it up.", tools=[{"function": {"name": "price"}}])),
         Refused(("tool", "40 rows"), ("model",)),
     ),
     Entry(
@@ -97,6 +93,44 @@ ENTRIES = (
         Read("chat", SHORT),
     ),
     Entry(
+        "content as a list of text parts",
+        "https://platform.openai.com/docs/guides/supervised-fine-tuning",
+        jsonl(
+            [
+                {
+                    "messages": [
+                        {"role": "user", "content": [{"type": "text", "text": f"Question {n}"}]},
+                        {"role": "assistant", "content": [{"type": "text", "text": f"Answer {n}"}]},
+                    ]
+                }
+                for n in NUMBERS
+            ]
+        ),
+        Read("chat", [asked(f"Question {n}", f"Answer {n}") for n in NUMBERS]),
+    ),
+    Entry(
+        "content with an image",
+        "https://platform.openai.com/docs/guides/vision-fine-tuning",
+        jsonl(
+            [
+                {
+                    "messages": [
+                        {
+                            "role": "user",
+                            "content": [
+                                {"type": "text", "text": f"Question {n}"},
+                                {"type": "image_url", "image_url": {"url": "https://a.org/a.png"}},
+                            ],
+                        },
+                        say("assistant", f"Answer {n}"),
+                    ]
+                }
+                for n in NUMBERS
+            ]
+        ),
+        Refused(("image_url", "rows.jsonl:1")),
+    ),
+    Entry(
         "the developer role",
         "https://github.com/axolotl-ai-cloud/axolotl/issues/723",
         jsonl(chats("user", "assistant", first=[say("developer", "Be brief.")])),
@@ -134,7 +168,7 @@ ENTRIES = (
                 for row in chats("user", "assistant")
             ]
         ),
-        Refused(("end with a turn of the assistant", "rows.jsonl:1")),
+        Read("chat", SHORT),
     ),
     Entry(
         "the user twice",
@@ -151,7 +185,7 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("turn 2", "rows.jsonl:1"), ("join",)),
+        Read("chat", [asked(f"Q {n}\n\nand more", f"A {n}") for n in NUMBERS]),
     ),
     Entry(
         "a system turn in the middle",

@@ -60,7 +60,7 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Read("chat", ["no turn to learn" if n == 17 else plain(n) for n in NUMBERS]),
+        Read("chat", ["no turn that is learned" if n == 17 else plain(n) for n in NUMBERS]),
     ),
     Entry(
         "openai tool calls that end a conversation, among others without",
