@@ -25,9 +25,18 @@ from phi3scaffold.project.layout import DROPPED_ROWS
 
 from .ordinary_files import ENTRIES
 from .ordinary_files.entry import Entry, Read, Refused, Turn
+from .ordinary_files.not_yet import NOT_YET
 
-READ = [entry for entry in ENTRIES if isinstance(entry.outcome, Read)]
-REFUSED = [entry for entry in ENTRIES if isinstance(entry.outcome, Refused)]
+
+def cases(kind: type) -> list[Any]:
+    """Return the entries of that outcome."""
+    return [
+        pytest.param(
+            entry, id=entry.name, marks=[pytest.mark.xfail] if entry.name in NOT_YET else []
+        )
+        for entry in ENTRIES
+        if isinstance(entry.outcome, kind)
+    ]
 
 
 class Outcome(NamedTuple):
@@ -124,7 +133,7 @@ def decode() -> Any:
     return decode
 
 
-@pytest.mark.parametrize("entry", READ, ids=[entry.name for entry in READ])
+@pytest.mark.parametrize("entry", cases(Read))
 def test_read(entry: Entry, tmp_path: Path, capsys: Any, decode: Any) -> None:
     """Every row is learned as it must be, or left out for a reason; all else is named."""
     wanted = entry.outcome
@@ -154,7 +163,7 @@ def test_read(entry: Entry, tmp_path: Path, capsys: Any, decode: Any) -> None:
         assert load_spec(project / "datasets" / "dataset.yaml").labels == wanted.labels
 
 
-@pytest.mark.parametrize("entry", REFUSED, ids=[entry.name for entry in REFUSED])
+@pytest.mark.parametrize("entry", cases(Refused))
 def test_refused(entry: Entry, tmp_path: Path, capsys: Any) -> None:
     """One message that says what the file is and what to do; nothing is left behind."""
     wanted = entry.outcome

@@ -15,6 +15,7 @@ from phi3scaffold.datasets.detection.chat import chat
 from phi3scaffold.datasets.detection.classification import classify, fewest_values
 from phi3scaffold.datasets.detection.guess import Guess, Head, quoted
 from phi3scaffold.datasets.detection.label_column import with_labels
+from phi3scaffold.datasets.detection.other_kinds import refuse_other_kinds
 from phi3scaffold.datasets.detection.question_answer import question_answer
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.models.column_templates import columns_of
@@ -41,6 +42,7 @@ def guess(
         found = _known(head, task, *turns)
         task = found.task
     else:
+        refuse_other_kinds(head, task)
         task = task or _task_of(head)
         guessed = FORMS[task](head)
         if guessed is None:
@@ -53,7 +55,9 @@ def guess(
 
 def task_of(sources: Sequence[Source]) -> str:
     """Return the task that fits the rows, by the first of them; refuse rows that fit none."""
-    return _task_of(Head(list(islice(_one_after_another(sources), LOOKED_AT))))
+    head = Head(list(islice(_one_after_another(sources), LOOKED_AT)))
+    refuse_other_kinds(head, None)
+    return _task_of(head)
 
 
 def _task_of(head: Head) -> str:

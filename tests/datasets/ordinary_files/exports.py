@@ -99,7 +99,7 @@ ENTRIES = (
                 *([phrase(n), f"OPS-{n}", ("Bug", "Task")[n % 2], "red", ""] for n in SIXTY),
             ]
         ),
-        Refused(("labels", "twice"), ("rename",)),
+        Refused(("two columns", "labels"), ("rename",)),
     ),
     Entry(
         "excel csv of a German machine: semicolon, cp1252, decimal commas",

@@ -299,10 +299,10 @@ ENTRIES = (
         Refused(("annotations",), ("json-min",)),
     ),
     Entry(
-        "doccano classification: a list of one label",
+        "doccano classification: a list of labels",
         "https://doccano.github.io/doccano/tutorial/",
         jsonl([{"id": n, "text": sentence(n), "label": [MOODS[n % 4]]} for n in SIXTY]),
-        Read("classify", of_moods(), {"id": 60}),
+        Refused(("label", "list"), ("one label",)),
     ),
     Entry(
         "doccano spans",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .content import jsonl, table
 from .conversations import NUMBERS, say, told
-from .entry import Entry, Read, Refused, asked, labelled, shown, user
+from .entry import Entry, Read, Refused, asked, labelled, shown, system, user
 from .reported import CALL, EIGHTY, SHORT, chats, note, notes, tone, with_call
 
 AGENT = "https://github.com/hiyouga/LLaMA-Factory/issues/2571"
@@ -204,7 +204,17 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("system", "turn 3", "rows.jsonl:1")),
+        Read(
+            "chat",
+            [
+                (
+                    *asked(f"Q {n}", f"A {n}"),
+                    system("Now rhyme."),
+                    *asked("More", f"B {n}"),
+                )
+                for n in NUMBERS
+            ],
+        ),
     ),
     *(
         Entry(

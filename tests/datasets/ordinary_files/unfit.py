@@ -99,7 +99,7 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("completions", "labels")),
+        Refused(("completions", "labels"), ("text",)),
     ),
     Entry(
         "openai preference",
@@ -178,7 +178,7 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("segments",)),
+        Refused(("segments",), ("messages",)),
     ),
     Entry(
         "rows that are token ids already",
@@ -204,7 +204,7 @@ ENTRIES = (
                 ],
             }
         ),
-        Refused(("rows.json", "messages"), ("list",)),
+        Refused(("rows.json", "content"), ("question",)),
     ),
     Entry(
         "a chat of whatsapp",
@@ -244,7 +244,7 @@ ENTRIES = (
                 ],
             }
         ),
-        Refused(("rows.json", "data"), ("list",)),
+        Refused(("rows.json", "paragraphs"), ("one question a row",)),
     ),
     Entry(
         "daily_dialog: turns without speakers",
@@ -271,6 +271,6 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("body",)),
+        Refused(("body", "batch"), ("answer",)),
     ),
 )
