@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from phi3scaffold.generator import template
 from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
 from phi3scaffold.migration.roles import ROUNDING
 from phi3scaffold.project.algorithms import algorithm_of, has_four_bit_base
@@ -184,6 +185,25 @@ def only_lokr(value: Any, context: MigrationContext) -> Any:
 
 
 # ------------------------------------------------------------------ what is built, and where
+
+
+def merge(value: Any, _: MigrationContext) -> str:
+    """Return the pass that does what ``merge_adapter_weights`` of OnnxConversion did."""
+    if value is not True:
+        raise NeedlessField("the adapter is always merged before the model is built")
+    return "MergeAdapterWeights"
+
+
+def precision(value: Any, context: MigrationContext) -> str:
+    known = template.questions()["precision"].choices
+    if value not in known:
+        why = f"{value!r} is no precision ({', '.join(known)})"
+        raise DroppedField(f"{why}; --precision {context.precision} is used")
+    return str(value)
+
+
+def no_pass(value: Any, _: MigrationContext) -> str:
+    raise DroppedField(f"the pipeline has no pass {value}; it is left out")
 
 
 def quantizer(value: Any, context: MigrationContext) -> str:

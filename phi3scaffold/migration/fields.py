@@ -15,6 +15,7 @@ from phi3scaffold.migration.conversions import Conversion
 
 OLIVE = "fine-tuning/olive-config.json: "
 PASS = f"{OLIVE}passes.finetune."
+MERGE, BUILD = f"{OLIVE}passes.merge.type", f"{OLIVE}passes.build.type"
 ARGS = f"{PASS}training_args."
 DATASET = "datasets/dataset.yaml: "
 PROJECT = "project.yaml: "
@@ -26,7 +27,7 @@ OPTION = "--"
 
 ROWS = "the runtime packs whole rows and masks the question itself"
 REMOTE = "code from the hub is never run; transformers has this architecture"
-BUILT = "ModelBuilder makes what the runtime needs"
+BUILDER = "ModelBuilder makes what the runtime needs"
 COMMENT = "in a comment there; otherwise the weights come from the hub"
 ENGINE = "the pipeline runs the passes itself, with its own cache"
 CODE = "code of the old project; rows are described in datasets/dataset.yaml"
@@ -87,7 +88,8 @@ FIELDS: dict[str, Rule] = {
     **_gone(REMOTE, *(f"model.{name}.trust_remote_code" for name in LOADING)),
     **_gone("the runtime loads the weights, in the training pass's torch_dtype",
             *(f"model.{name}.*" for name in LOADING)),
-    **_gone(BUILT, "model.io_config.*", "model.hf_config.components.*", "model.model_attributes.*"),
+    **_gone(BUILDER, "model.io_config.*", "model.hf_config.components.*",
+            "model.model_attributes.*"),
     **_gone("rows are described in datasets/dataset.yaml", "model.hf_config.dataset.*"),
     **_gone(CODE, "model.model_script", "model.script_dir", "model.model_loader",
             "model.dummy_inputs_func"),
@@ -222,13 +224,16 @@ FIELDS: dict[str, Rule] = {
         **_gone("it trains, always", "do_train"),
     }),
     # the passes after it
-    "merge.type": Rule(f"{OLIVE}passes.merge.type"),
-    "build.type": Rule(f"{OLIVE}passes.build.type"),
-    "build.precision": Rule(f"{OPTION}precision", convert=to.answer("precision")),
+    "merge.type": Rule(MERGE, convert=to.always("MergeAdapterWeights")),
+    "convert.merge_adapter_weights": Rule(MERGE, "a pass of its own today", to.merge),
+    "build.type": Rule(BUILD, convert=to.always("ModelBuilder")),
+    "build.precision": Rule(f"{OPTION}precision", convert=to.precision),
     "build.int4_accuracy_level": Rule(f"{OLIVE}passes.build.int4_accuracy_level",
                                       convert=to.accuracy_level),
-    **_gone(BUILT, "build.metadata_only", "build.enable_GQA_on_CPU", "build.search.*",
-            "build.extra_options.*"),
+    **_gone(BUILDER, "build.metadata_only", "build.enable_GQA_on_CPU", "build.search.*",
+            "build.extra_options.*", "build.exclude_embeds", "build.exclude_lm_head",
+            "build.enable_cuda_graph", "build.int4_is_symmetric", "build.int4_algo_config",
+            "build.int4_op_types_to_quantize", "build.int4_nodes_to_exclude", "build.use_qdq"),
     "quantize.type": Rule(f"{OPTION}quantizer", convert=to.quantizer),
     **_moved(f"{OLIVE}passes.quantize.group_size", to.block,
              "build.int4_block_size", "quantize.group_size", "quantize.block_size"),
@@ -236,6 +241,8 @@ FIELDS: dict[str, Rule] = {
             "quantize.*"),
     **_gone("one pass trains: the first one, or that of pass_flows", "other_training.*"),
     **_gone("ModelBuilder converts and optimizes in one pass", "convert.*"),
+    "other_pass.type": Rule(convert=to.no_pass),
+    **_gone("of a pass that the pipeline does not run", "other_pass.*"),
     **_gone("`phi3scaffold adapters` makes one ONNX base with adapters over it", "extract.*"),
     **_gone(
         ENGINE,

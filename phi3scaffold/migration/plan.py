@@ -12,10 +12,12 @@ from phi3scaffold.migration import azure, sources
 from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
 from phi3scaffold.migration.fields import (
     ARGS,
+    BUILD,
     CLOUD_ROWS,
     DATASET,
     FIELDS,
     JOB,
+    MERGE,
     OLIVE,
     OPTION,
     PROJECT,
@@ -231,12 +233,11 @@ def _without_rows(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome
 def _added(roles: Roles, values: dict[str, Any], overrides: dict[str, Any]) -> tuple[str, ...]:
     """Return what the project needs and the file lacks; put some of it into `values`."""
     added = []
-    kinds = {str(one.get("type", "")).lower() for one in roles.passes.values()}
     if not roles.training and "algo" not in overrides:
         added.append("passes.finetune: LoRA, since none of its passes trains")
-    if "mergeadapterweights" not in kinds:
+    if MERGE not in values:
         added.append("passes.merge: MergeAdapterWeights, before the model is built")
-    if "modelbuilder" not in kinds:
+    if BUILD not in values:
         added.append("passes.build: ModelBuilder, which makes the ONNX model")
     model = overrides.get("model") or values.get(MODEL)
     if model is None:

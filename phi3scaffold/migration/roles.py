@@ -31,7 +31,10 @@ CONVERTERS = (
     "moveexternaldata", "appendprepostprocessingops", "dynamictofixedshape",
     "torchtraceconversion", "ortmixedprecision", "mixedprecisionoverrides",
 )  # fmt: skip
-PASS_ROLES = {"mergeadapterweights": "merge", "modelbuilder": "build", "extractadapters": "extract"}
+PASS_ROLES = {
+    "mergeadapterweights": "merge", "extractadapters": "extract",
+    "modelbuilder": "build", "genaimodelexporter": "build",  # its name until 0.5.2
+}  # fmt: skip
 # Where an old version put a level between an object and its settings.
 WRAPPERS = ("config", "params", "params_config", "component_kwargs", "components")
 # With `_config` behind their names, too.

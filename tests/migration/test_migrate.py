@@ -190,6 +190,15 @@ def test_every_setting_stands_where_it_was_said_to(migrated: dict[str, Path]) ->
             assert found == value, (path.name, at)
 
 
+def test_the_old_name_of_the_builder(migrated: dict[str, Path]) -> None:
+    """Its precision is the project's, and what merged is the pass that merges."""
+    passes = config(migrated["genai-0.5.json"])["passes"]
+    assert list(passes) == ["finetune", "merge", "build"]
+    assert (passes["build"]["type"], passes["build"]["precision"]) == ("ModelBuilder", "fp32")
+    assert passes["merge"]["type"] == "MergeAdapterWeights"
+    assert (passes["finetune"]["r"], passes["finetune"]["alpha"]) == (32, 64)
+
+
 def test_the_users_rows_and_turns(migrated: dict[str, Path]) -> None:
     spec = rows(migrated["local-0.6.json"])
     assert [path.name for path in spec.files] == ["tones.jsonl"]

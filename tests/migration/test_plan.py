@@ -173,6 +173,22 @@ FATES: list[tuple[str, str, str, str, Any]] = [
         f"{PASS}training_args.gradient_checkpointing_kwargs.use_reentrant",
         False,
     ),
+    ("genai-0.5.json", "passes.export.type", KEPT, f"{OLIVE}passes.build.type", "ModelBuilder"),
+    ("genai-0.5.json", "passes.export.config.precision", MOVED, "--precision", "fp32"),
+    (
+        "genai-0.5.json",
+        "passes.convert.config.merge_adapter_weights",
+        RENAMED,
+        f"{OLIVE}passes.merge.type",
+        "MergeAdapterWeights",
+    ),
+    (
+        "genai-0.5.json",
+        "passes.tune.config.training_args.max_steps",
+        KEPT,
+        f"{PASS}training_args.max_steps",
+        18,
+    ),
     ("flat-0.9.json", "passes.dora[0].type", MOVED, "--algo", "dora"),
     ("flat-0.9.json", "passes.gptq.type", MOVED, "--quantizer", "gptq"),
     ("flat-0.9.json", "passes.gptq.group_size", KEPT, f"{OLIVE}passes.quantize.group_size", 64),
@@ -224,6 +240,10 @@ GONE: list[tuple[str, str, str]] = [
     ),
     ("toolkit-0.7.json", "search_strategy.search_algorithm", "nothing is searched"),
     ("messy.json", "output_dir", "gen-model"),
+    ("genai-0.5.json", "passes.export.config.metadata_only", "ModelBuilder makes"),
+    ("genai-0.5.json", "passes.export.config.search.max_length", "ModelBuilder makes"),
+    ("genai-0.5.json", "passes.convert.config.target_opset", "ModelBuilder converts"),
+    ("genai-0.5.json", "input_model.config.io_config", "ModelBuilder makes"),
 ]
 
 
@@ -278,6 +298,38 @@ def test_a_value_that_cannot_be(settings: dict[str, Any], why: str, tmp_path: Pa
     [outcome] = [one for name, one in found.items() if name != "passes.x.type"]
     assert outcome.fate in (DROPPED, UNKNOWN)
     assert why in outcome.why
+
+
+@pytest.mark.parametrize(
+    ("passes", "precision", "added"),
+    [
+        (
+            {"c": {"type": "OnnxConversion", "merge_adapter_weights": False}},
+            None,
+            {"merge", "build"},
+        ),
+        ({"c": {"type": "OnnxConversion", "merge_adapter_weights": True}}, None, {"build"}),
+        ({"m": {"type": "mergeadapterweights"}}, None, {"build"}),
+        ({"g": {"type": "GenAIModelExporter", "precision": "int8"}}, "int8", {"merge"}),
+        ({"g": {"type": "GenAIModelExporter", "precision": "int2"}}, None, {"merge"}),
+    ],
+)
+def test_the_passes_that_merge_and_build(
+    passes: dict[str, Any], precision: str | None, added: set[str], tmp_path: Path
+) -> None:
+    plan = planned(written(tmp_path, {"passes": {"x": {"type": "LoRA"}, **passes}}))
+    assert plan.answers.get("precision") == precision
+    assert {line.split(":")[0].split(".")[1] for line in plan.added if "passes." in line} == added
+    reasons = [one.why for one in plan.outcomes if one.name == "passes.g.precision" and one.look]
+    assert any("--precision int4 is used" in why for why in reasons) is ("int2" in str(passes))
+
+
+def test_a_pass_that_has_no_place_is_named(tmp_path: Path) -> None:
+    passes = {"x": {"type": "LoRA"}, "s": {"type": "SliceGPT", "sparsity": 0.4}}
+    found = outcomes(written(tmp_path, {"passes": passes}))
+    assert (found["passes.s.type"].fate, found["passes.s.type"].look) == (DROPPED, True)
+    assert "no pass SliceGPT" in found["passes.s.type"].why
+    assert found["passes.s.sparsity"].fate == DROPPED
 
 
 def test_what_was_given_wins_and_is_said() -> None:
