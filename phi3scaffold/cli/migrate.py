@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.cli import new as new_verb
 from phi3scaffold.cli.ui import migration_report
+from phi3scaffold.cli.ui.progress import EVERY
+from phi3scaffold.project.formatting import duration
 
 if TYPE_CHECKING:
     from phi3scaffold.migration import MigrationPlan, OldConfig
+
+SILENT = 2.0  # seconds before it is said what is waited for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,14 +63,41 @@ def run(args: argparse.Namespace) -> int:
     destination = Path(args.directory or f"{old.path.stem}-project")
     check_destination(destination.expanduser().resolve())
     plan = migration.plan(old, overrides)
+    with _patience(plan.hub_id):
+        plan = migration.look(plan)
     messages: list[str] = []
     answers = migration.migrate(plan, destination, git=not args.no_git, say=messages.append)
     if args.json:
         print(json.dumps(_as_json(old, plan), indent=2, ensure_ascii=False))
         return 0
-    print("\n".join([*migration_report.lines(old, plan, _width()), *messages]))
+    first = [plan.notice, ""] if plan.notice else []
+    print("\n".join([*first, *migration_report.lines(old, plan, _width()), *messages]))
     new_verb.summary(destination, answers)
     return 0
+
+
+@contextlib.contextmanager
+def _patience(hub_id: str | None) -> Iterator[None]:
+    """Say what is waited for, where it takes long."""
+    if hub_id is None:
+        yield
+        return
+    done = threading.Event()
+
+    def say() -> None:
+        began, wait = time.monotonic(), SILENT
+        while not done.wait(wait):
+            passed = duration(time.monotonic() - began)
+            print(f"asking the hub for {hub_id}, {passed} ...", file=sys.stderr, flush=True)
+            wait = EVERY
+
+    thread = threading.Thread(target=say, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _width() -> int:
@@ -75,6 +110,7 @@ def _as_json(old: OldConfig, plan: MigrationPlan) -> dict[str, Any]:
         "fields": [asdict(outcome) for outcome in plan.outcomes],
         "notes": [note._asdict() for note in old.notes],
         "added": list(plan.added),
+        "notice": plan.notice,
     }
 
 

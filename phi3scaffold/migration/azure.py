@@ -91,9 +91,9 @@ def registry_address(fields: Mapping[str, Any]) -> str | None:
 def rows(_value: Any, context: MigrationContext) -> str:
     """Return the address of rows in a datastore, put together from several fields."""
     if not context.remote:
-        raise DroppedField("a file in the cloud cannot be copied from here; sample rows are used")
+        raise DroppedField("a file in the cloud cannot be copied from here")
     if context.cloud is None:
-        raise DroppedField("the datastore's file is not named whole; sample rows are used")
+        raise DroppedField("the datastore's file is not named whole")
     return context.cloud
 
 

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-from phi3scaffold.datasets.detection import Guess
 from phi3scaffold.generator.new import complete, new
-from phi3scaffold.generator.row_source import (
-    HELD_OUT_FRACTION,
-    RowSource,
-    plain_name,
-    sample_rows,
-    user_rows,
-)
 from phi3scaffold.migration.fields import DATASET, REGISTRY
 from phi3scaffold.migration.plan import HELD_OUT, MODEL, TRAIN, TURNS, MigrationPlan
+from phi3scaffold.migration.row_lookup import look, written_down
 from phi3scaffold.migration.text_edit import with_settings
-from phi3scaffold.models.column_templates import columns_of
-from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.models import catalogue
 
-SAMPLES = "qa"
 # What `new` writes by itself, from its answers and from the rows.
 WRITTEN = (MODEL, TRAIN, HELD_OUT, TURNS, REGISTRY)
+UNSEEN = """\
+  # Nobody has looked at this model yet: `phi3scaffold model` asks the hub for it, and refuses it
+  # where its architecture is not supported.
+"""
 
 
 def migrate(
@@ -42,7 +35,9 @@ def migrate(
     Raises:
         ScaffoldError: an answer, the rows or the destination is refused.
     """
-    source = _source(plan)
+    plan = look(plan)
+    source = plan.source
+    assert source is not None
     for line in source.lines():
         say(line)
     share, held_out = plan.values.get(HELD_OUT), source.answer["held_out"]
@@ -54,46 +49,6 @@ def migrate(
         amend=lambda root: amend(root, plan),
     )  # fmt: skip
     return complete(answers)
-
-
-def _source(plan: MigrationPlan) -> RowSource:
-    task, held_out = plan.answers.get("task"), plan.values.get(HELD_OUT)
-    if plan.cloud:
-        return _from_cloud(plan, plan.cloud)
-    if plan.data is None:
-        source = sample_rows(task or SAMPLES)
-        return replace(source, summary=f"sample rows: {source.summary}")
-    turns = (plan.turns.user, plan.turns.assistant) if plan.turns else None
-    source = user_rows(plan.data, task, turns, part=plan.part)
-    if held_out is None:
-        return source
-    if isinstance(held_out, float):
-        if not isinstance(source.answer["held_out"], float):
-            return source  # a split of its own is better than a share
-        return replace(source, answer=source.answer | {"held_out": held_out})
-    held = user_rows(held_out, source.task, turns)
-    files = {
-        f"held-out-{name}" if name in source.files else name: p for name, p in held.files.items()
-    }
-    answer = source.answer | {"held_out": list(files)}
-    return replace(source, answer=answer, files={**source.files, **files})
-
-
-def _from_cloud(plan: MigrationPlan, address: str) -> RowSource:
-    """Describe rows that only the job sees, by what the old file says about them."""
-    task, turns = plan.answers.get("task", "qa"), plan.turns
-    assert turns is not None
-    if task != "qa":
-        raise ScaffoldError(
-            f"A task {task} needs a look at the rows, and they are in the cloud.",
-            where="--task",
-            fix="--task qa, or --data with a copy of them",
-        )
-    name = plain_name(unquote(address.rpartition("/")[2]))
-    found = Guess("qa", "", tuple(columns_of(turns.user)), turns.user, turns.assistant)
-    answer = found.answer([name], plan.values.get(HELD_OUT, HELD_OUT_FRACTION))
-    summary = f"the rows stay in Azure: {address}; the job finds them as {name}"
-    return RowSource("qa", answer, summary)
 
 
 def amend(root: Path, plan: MigrationPlan) -> None:
@@ -109,9 +64,21 @@ def amend(root: Path, plan: MigrationPlan) -> None:
         path = root / name
         text = with_settings(path.read_text(encoding="utf-8"), settings)
         path.write_text(text, encoding="utf-8", newline="\n")
+    if plan.absent:
+        _comment(root / DATASET.removesuffix(": "), "files:", written_down(plan.absent, plan.old))
+    model = plan.answers.get("model", catalogue.DEFAULT)
+    if catalogue.find(model) is None and not catalogue.is_local(model):
+        _comment(root / MODEL.partition(": ")[0], "  id:", UNSEEN)
     if REGISTRY in plan.values:
         path = root / REGISTRY.partition(": ")[0]
         text = path.read_text(encoding="utf-8")
         known = r"(?<=#   path: )azureml:\S+"
         text = re.sub(known, lambda _: plan.values[REGISTRY], text)
         path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _comment(path: Path, key: str, comment: str) -> None:
+    """Write a comment above a key of a YAML file."""
+    text = path.read_text(encoding="utf-8")
+    start = text.index(f"\n{key}") + 1
+    path.write_text(text[:start] + comment + text[start:], encoding="utf-8", newline="\n")

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.datasets import dataset_hub
 from phi3scaffold.generator import template
+from phi3scaffold.generator.row_source import RowSource
 from phi3scaffold.migration import azure, sources
 from phi3scaffold.migration.context import DroppedField, MigrationContext, NeedlessField
 from phi3scaffold.migration.fields import (
@@ -36,6 +38,11 @@ REVISION = f"{PROJECT}model.revision"
 # What Olive before 0.13 warmed up by itself; the template's ten steps may be all that there are.
 WARMUP = 0.03
 FILES = ("data_files.train", "data_files", "data_dir")
+# What is said where nothing in the file, and no option, gives a value.
+STAND_IN = {
+    MODEL: f"{catalogue.DEFAULT} stands in, --model NAME takes another",
+    TRAIN: "sample rows stand in, --data ROWS takes yours",
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,23 @@ class FieldOutcome:
 
 
 @dataclass(frozen=True)
+class AbsentRows:
+    """Rows that cannot be had now, and what is known of them.
+
+    Attributes:
+        name: a file, or a dataset of the hub.
+        reason: why, to go on after the name.
+        turns: what their columns become.
+        held_out: the share of them that is held out.
+    """
+
+    name: str
+    reason: str
+    turns: Turns | None = None
+    held_out: float | None = None
+
+
+@dataclass(frozen=True)
 class MigrationPlan:
     """A project to generate.
 
@@ -69,6 +93,11 @@ class MigrationPlan:
         data: the rows: a path or several, a name on the hub, or None for samples.
         part: the subset of a dataset on the hub.
         added: what the old file lacks, and why it is needed.
+        absent: the rows that sample rows stand in for, or None.
+        from_option: whether --data named the rows.
+        source: the rows, once they were looked at (row_lookup.py).
+        notice: what is said before all else, or "".
+        old: the name of the config.
     """
 
     outcomes: tuple[FieldOutcome, ...]
@@ -77,6 +106,17 @@ class MigrationPlan:
     data: str | list[str] | None
     part: str | None = None
     added: tuple[str, ...] = ()
+    absent: AbsentRows | None = None
+    from_option: bool = False
+    source: RowSource | None = None
+    notice: str = ""
+    old: str = "OLD"
+
+    @property
+    def hub_id(self) -> str | None:
+        """The dataset of the hub that the rows are, or None."""
+        there = isinstance(self.data, str) and dataset_hub.is_hub_id(self.data)
+        return str(self.data) if there else None
 
     @property
     def turns(self) -> Turns | None:
@@ -90,22 +130,25 @@ class MigrationPlan:
 
 def plan(old: OldConfig, overrides: dict[str, Any] | None = None) -> MigrationPlan:
     """Decide the fate of every field; `overrides` are options of `new` that win over the file."""
-    overrides = dict(overrides or {})
-    data = overrides.pop("data", None)
+    options = dict(overrides or {})
+    data = options.pop("data", None)
     roles = Roles(old.content)
     fields = {roles.address(leaf.path): leaf.value for leaf in reversed(old.leaves)}
-    context = _context(old, roles, fields, overrides)
+    context = _context(old, roles, fields, options)
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
-    outcomes = []
+    outcomes: list[FieldOutcome] = []
+    lost: dict[str, str] = {}  # name of a field whose value has no place -> its place
     for leaf in old.leaves:
-        outcome = _outcome(leaf, roles.address(leaf.path), context)
+        outcome, place = _outcome(leaf, roles.address(leaf.path), context)
         at = outcome.at
-        option = "model" if at in (MODEL, REVISION, REGISTRY) else at.removeprefix(OPTION)
-        if option in overrides:
-            outcome = _gone(outcome, f"--{option} {overrides[option]} was given")
-        elif at in (TRAIN, CLOUD_ROWS) and data:
+        option = "model" if place in (MODEL, REVISION, REGISTRY) else place.removeprefix(OPTION)
+        if option in options:
+            outcome = _gone(outcome, f"--{option} {options[option]} was given")
+        elif data and _names_rows(place, roles.address(leaf.path), outcome.value):
             outcome = _gone(outcome, "--data was given")
+        elif outcome.look:
+            lost[leaf.name] = TRAIN if place == CLOUD_ROWS else place
         elif at == HELD_OUT:
             pass  # several fields may name them, in any order: see _held_out
         elif at in values and values[at] != outcome.value:
@@ -116,21 +159,84 @@ def plan(old: OldConfig, overrides: dict[str, Any] | None = None) -> MigrationPl
     if MODEL not in values and values.pop(REVISION, None):
         why = "of a model that is not taken"
         outcomes = [_gone(one, why) if one.at == REVISION else one for one in outcomes]
-    part = None if data else fields.get("train.load.subset")
-    data = data or values.get(TRAIN)
     if data or TURNS not in values:  # nobody has seen the columns of rows in Azure
         values.pop(CLOUD_ROWS, None)
-        why = "without a text_template its columns are unknown"
+        why = f"without a text_template its columns are unknown; {STAND_IN[TRAIN]}"
         outcomes = [_gone(one, why, look=True) if one.at == CLOUD_ROWS else one for one in outcomes]
-    outcomes = _held_out(outcomes, values, data)
-    if data is None and CLOUD_ROWS not in values:
-        outcomes = [_without_rows(outcome, values) for outcome in outcomes]
-    answers = {name.removeprefix(OPTION): v for name, v in values.items() if name[:2] == OPTION}
+    outcomes = [_with_stand_in(one, lost.get(one.name, ""), lines) for one in outcomes]
+    found = MigrationPlan(
+        tuple(_held_out(outcomes, values, data or values.get(TRAIN))),
+        values,
+        _answers(values, context) | options,
+        data or values.get(TRAIN),
+        None if data else fields.get("train.load.subset"),
+        _added(roles, values, options),
+        from_option=bool(data),
+        old=old.path.name,
+    )
+    if found.data or found.cloud:
+        return found
+    missing = (leaf.value for leaf in old.leaves if lost.get(leaf.name) == TRAIN)
+    names = [name for name in missing if isinstance(name, str) and not is_placeholder(name)]
+    return without_rows(found, ", ".join(names), "was not found")
+
+
+def _names_rows(place: str, address: str, value: Any) -> bool:
+    """Return whether a field names rows that --data replaces; a share to hold out is none."""
+    if place == HELD_OUT:
+        return ".load." in address and not isinstance(value, float)
+    return place in (TRAIN, CLOUD_ROWS)
+
+
+def _answers(values: dict[str, Any], context: MigrationContext) -> dict[str, Any]:
+    answers = {at.removeprefix(OPTION): v for at, v in values.items() if at.startswith(OPTION)}
     answers |= {"algo": context.algo, "target": context.target}
-    if MODEL in values:
-        answers["model"] = values[MODEL]
-    added = _added(roles, values, overrides)
-    return MigrationPlan(tuple(outcomes), values, answers | overrides, data, part, added)
+    return answers | ({"model": values[MODEL]} if MODEL in values else {})
+
+
+def without_rows(found: MigrationPlan, name: str, reason: str) -> MigrationPlan:
+    """Return the plan with sample rows, which have columns of their own, in place of its rows.
+
+    Args:
+        name: of the rows that cannot be had now; "" where the file names none.
+        reason: why they cannot.
+    """
+    values = {at: v for at, v in found.values.items() if at not in (TRAIN, HELD_OUT, TURNS)}
+    turns, share = found.turns, found.values.get(HELD_OUT)
+    kept = share if isinstance(share, float) else None
+    return replace(
+        found,
+        outcomes=tuple(_without_rows(outcome, name, reason) for outcome in found.outcomes),
+        values=values,
+        data=None,
+        part=None,
+        absent=AbsentRows(name, reason, turns, kept) if name else None,
+    )
+
+
+def _without_rows(outcome: FieldOutcome, name: str, reason: str) -> FieldOutcome:
+    if outcome.at == TRAIN:
+        return _gone(outcome, f"{name} {reason}; {STAND_IN[TRAIN]}", look=True)
+    if outcome.at == HELD_OUT:
+        return _gone(outcome, "sample rows stand in, with their own held-out rows; --data ROWS")
+    if outcome.at == TURNS:
+        user, assistant, _ = outcome.value
+        turns = f"user {user!r} and assistant {assistant!r}"
+        return _gone(
+            outcome, f"sample rows stand in; with --data ROWS it becomes {turns}", look=True
+        )
+    return outcome
+
+
+def _with_stand_in(outcome: FieldOutcome, place: str, lines: dict[str, int]) -> FieldOutcome:
+    """Say of a model or of rows that are lost what is used in their place."""
+    if place not in STAND_IN:
+        return outcome
+    line = lines.get(place) or (lines.get(CLOUD_ROWS) if place == TRAIN else None)
+    if line is None:
+        return replace(outcome, why=f"{outcome.why}; {STAND_IN[place]}")
+    what = "the model" if place == MODEL else "rows"
+    return replace(outcome, why=f"{outcome.why}; line {line} names {what}")
 
 
 def _context(
@@ -159,35 +265,37 @@ def _context(
     )
 
 
-def _outcome(leaf: Leaf, address: str, context: MigrationContext) -> FieldOutcome:
+def _outcome(leaf: Leaf, address: str, context: MigrationContext) -> tuple[FieldOutcome, str]:
+    """Return how a field is converted, and the place that it is for."""
     rule = rule_for(address)
     gone = FieldOutcome(leaf.name, leaf.line, DROPPED)
     empty = leaf.value is None or leaf.value in ({}, [])
     if rule is None and empty and any(known.startswith(f"{address}.") for known in FIELDS):
-        return replace(gone, why="empty")
+        return replace(gone, why="empty"), ""
     if rule is None:
         why = "not a known field of Olive; check whether you need it"
-        return replace(gone, fate=UNKNOWN, why=why, look=True)
+        return replace(gone, fate=UNKNOWN, why=why, look=True), ""
     if empty:
-        return replace(gone, why=rule.why if not rule.at else "empty")
+        return replace(gone, why=rule.why if not rule.at else "empty"), rule.at
     if is_placeholder(leaf.value):
-        instead = "the template's own stays" if rule.at else f"not needed: {rule.why}"
-        if rule.at in (TRAIN, CLOUD_ROWS):
-            instead = "sample rows are used instead; use --data ROWS for yours"
-        return replace(gone, why=f"a placeholder; {instead}", look=bool(rule.at))
+        stays = "the template's own stays" if rule.at else f"not needed: {rule.why}"
+        rows = rule.at == CLOUD_ROWS
+        why = "a placeholder" if rows or rule.at in STAND_IN else f"a placeholder; {stays}"
+        return replace(gone, why=why, look=bool(rule.at)), rule.at
     try:
         value = rule.convert(leaf.value, context)
     except DroppedField as error:
-        return replace(gone, why=str(error), look=not isinstance(error, NeedlessField))
+        lost = not isinstance(error, NeedlessField)
+        return replace(gone, why=str(error), look=lost), rule.at
     if not rule.at:
-        return replace(gone, why=rule.why, look=rule.look)
+        return replace(gone, why=rule.why, look=rule.look), ""
     fate, why = MOVED, rule.why
     if rule.at.startswith(OLIVE):
         key = rule.at.removeprefix(OLIVE).rpartition(".")[2]
         fate = KEPT if key == leaf.path[-1] else RENAMED
         if not why and value != leaf.value:
             why = f"was {json.dumps(leaf.value, ensure_ascii=False)}"
-    return FieldOutcome(leaf.name, leaf.line, fate, rule.at, value, why)
+    return FieldOutcome(leaf.name, leaf.line, fate, rule.at, value, why), rule.at
 
 
 def _gone(outcome: FieldOutcome, why: str, *, look: bool = False) -> FieldOutcome:
@@ -215,19 +323,6 @@ def _held_out(
             outcome = _gone(outcome, f"line {chosen.line} names the held-out rows")
         found.append(outcome)
     return found
-
-
-def _without_rows(outcome: FieldOutcome, values: dict[str, Any]) -> FieldOutcome:
-    """Drop what describes the user's rows: sample rows have columns of their own."""
-    if outcome.at == HELD_OUT:
-        values.pop(HELD_OUT, None)
-        why = "sample rows are used instead, with their own held-out rows; --data ROWS"
-        return _gone(outcome, why)
-    if outcome.at == TURNS:
-        user, assistant, _ = values.pop(TURNS)
-        why = "sample rows are used instead; with --data ROWS it becomes user "
-        return _gone(outcome, f"{why}{user!r} and assistant {assistant!r}", look=True)
-    return outcome
 
 
 def _added(roles: Roles, values: dict[str, Any], overrides: dict[str, Any]) -> tuple[str, ...]:

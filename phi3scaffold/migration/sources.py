@@ -40,7 +40,7 @@ def model(value: Any, context: MigrationContext) -> str:
         try:
             return resolve_model(str(there[0].resolve()))[0]
         except ScaffoldError as error:
-            raise _replaced(f"{reference}: {error.what}") from None
+            raise DroppedField(f"{reference}: {error.what}") from None
     plain = re.sub(r"/(versions|labels)/[^/]+$", "", reference)  # of azureml://registries/...
     last = plain.replace("\\", "/").rsplit("/", 1)[-1].lower()
     for entry in catalogue.ENTRIES:
@@ -49,14 +49,10 @@ def model(value: Any, context: MigrationContext) -> str:
     if last in ALIASES:
         return catalogue.DEFAULT
     if OTHERS.search(last):
-        raise _replaced(f"{reference} is not of the architecture {architectures_text()}")
+        raise DroppedField(f"{reference} is not of the architecture {architectures_text()}")
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", reference) and reference.split("/")[0] not in FOLDERS:
         return reference
-    raise _replaced(f"{reference} is no folder here and not among `phi3scaffold models`")
-
-
-def _replaced(why: str) -> DroppedField:
-    return DroppedField(f"{why}; {catalogue.DEFAULT} is used instead, --model NAME takes another")
+    raise DroppedField(f"{reference} is no folder here and not among `phi3scaffold models`")
 
 
 # ------------------------------------------------------------------ rows
@@ -71,9 +67,7 @@ def rows(value: Any, context: MigrationContext) -> str | list[str]:
         reference = text(one, context)
         paths = context.find(reference)
         if not paths:
-            raise DroppedField(
-                f"{reference} is not here; sample rows are used, --data ROWS gives yours"
-            )
+            raise DroppedField(f"{reference} is not here")
         found += map(str, paths)
     return found if len(found) > 1 else found[0]
 
@@ -93,17 +87,13 @@ def data_set(value: Any, context: MigrationContext) -> str | list[str]:
         return context.hub
     if context.find(reference):
         return rows(reference, context)
-    raise DroppedField(
-        f"{reference} is neither here nor OWNER/NAME; sample rows are used, --data ROWS"
-    )
+    raise DroppedField(f"{reference} is neither here nor OWNER/NAME")
 
 
 def part(_value: Any, context: MigrationContext) -> str:
     """Return a dataset's subset; the plan passes its name on beside the dataset's."""
     if context.hub is None:
-        raise DroppedField(
-            "no dataset of the hub is named; name the file of that part: --data ROWS"
-        )
+        raise DroppedField("no dataset of the hub is named, of which this could be a part")
     return context.hub
 
 

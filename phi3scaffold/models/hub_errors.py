@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
+T = TypeVar("T")
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+
+
+class HubError(ScaffoldError):
+    """The hub did not give what was asked of it."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,8 @@ class HubRequest:
         return f"{self.repo} @ {self.revision}"
 
 
-def offline_error(request: HubRequest) -> ScaffoldError:
-    return ScaffoldError(
+def offline_error(request: HubRequest) -> HubError:
+    return HubError(
         f"{request.repo} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it.",
         where=request.where,
         fix=request.offline_fix,
@@ -65,29 +71,29 @@ def explained(request: HubRequest) -> Iterator[None]:
     except ScaffoldError:
         raise
     except errors.HFValidationError:
-        raise ScaffoldError(
+        raise HubError(
             f"{request.repo!r} is not a hub id.", where=request.id_key, fix=request.id_fix
         ) from None
     except errors.GatedRepoError as error:
-        raise ScaffoldError(
+        raise HubError(
             f"{request.repo} is gated: its owner lets in only people who request.",
             where=request.where,
             fix=f"accept its terms at {page}, then {LOG_IN}",
         ) from error
     except errors.RevisionNotFoundError as error:
-        raise ScaffoldError(
+        raise HubError(
             f"{request.repo} has no revision {request.revision!r}.",
             where=request.revision_key,
             fix=f"see {page}/commits/main, {request.revision_fix}",
         ) from error
     except errors.RepositoryNotFoundError as error:
-        raise ScaffoldError(
+        raise HubError(
             f"{request.repo} does not exist on the hub, or is private.",
             where=request.where,
             fix=f"{request.missing_fix}; if it is private, {LOG_IN}",
         ) from error
     except errors.RemoteEntryNotFoundError as error:
-        raise ScaffoldError(
+        raise HubError(
             f"{request.repo} has no such file at that revision.",
             where=request.where,
             fix=f"see {page}/tree/{request.revision}",
@@ -99,7 +105,7 @@ def explained(request: HubRequest) -> Iterator[None]:
     except (httpx2.HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
         if constants.is_offline_mode():
             raise offline_error(request) from error
-        raise ScaffoldError(
+        raise HubError(
             f"The hub cannot be reached: {_first_line(error)}",
             where=constants.ENDPOINT,
             fix=f"check the network (and HTTPS_PROXY), then {request.again}",
@@ -107,31 +113,66 @@ def explained(request: HubRequest) -> Iterator[None]:
         ) from error
 
 
-def _http_error(request: HubRequest, page: str, error: Any) -> ScaffoldError:
+def within(seconds: float, ask: Callable[[], T]) -> T:
+    """Return what `ask` returns, where the hub answers it in time.
+
+    huggingface_hub waits for ever where a network swallows packets, and the system's look-up of a
+    name cannot be given a limit: the question goes on in a thread that ends with the process.
+
+    Raises:
+        HubError: the hub has not answered by then.
+    """
+    from huggingface_hub import constants
+
+    found: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(ask())
+        except BaseException as error:  # noqa: BLE001 (it is raised where the answer is awaited)
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if found:
+        return found[0]
+    raise HubError(
+        f"The hub did not answer within {seconds:g} seconds.",
+        where=constants.ENDPOINT,
+        fix="check the network (and HTTPS_PROXY), then run it again",
+        exit_code=FAILED_RUN,
+    )
+
+
+def _http_error(request: HubRequest, page: str, error: Any) -> HubError:
     from huggingface_hub import constants
 
     status = getattr(error.response, "status_code", None)
     if status == 401:
-        return ScaffoldError(
+        return HubError(
             "The hub does not accept the token.",
             where=request.where,
             fix=f"{LOG_IN}; `hf auth whoami` says which one is used",
         )
     if status == 403:
-        return ScaffoldError(
+        return HubError(
             f"The hub refuses access to {request.repo}.",
             where=request.where,
             fix=request.refused_fix.format(page=page, settings=constants.ENDPOINT),
         )
     if status in (409, 412):
-        return ScaffoldError(
+        return HubError(
             f"{request.repo} has changed meanwhile, or is just being changed.",
             where=request.where,
             fix=request.again,
             exit_code=FAILED_RUN,
         )
     message = (getattr(error, "server_message", None) or "").splitlines()[:1]
-    return ScaffoldError(
+    return HubError(
         ": ".join(["The hub failed", _first_line(error).rstrip(":"), *message]),
         where=request.where,
         fix=f"wait a while, then {request.again}",

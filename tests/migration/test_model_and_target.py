@@ -47,7 +47,7 @@ def test_the_model(name: str, model: str | None, tmp_path: Path) -> None:
     assert any(f"model.id: {MINI}" in line for line in plan.added) is (model is None)
     [outcome] = [one for one in plan.outcomes if one.name == "input_model.model_path"]
     assert outcome.look is (model is None)
-    assert ("is used instead" in outcome.why) is (model is None and name != "Your model")
+    assert ("stands in" in outcome.why) is (model is None)
     assert any("when it is fetched" in line for line in plan.added) is (name == model)
 
 
