@@ -63,14 +63,20 @@ def unused_parts(rows: Iterable[Row], spec: DatasetSpec) -> UnusedParts:
     return parts
 
 
-def unused_text(parts: UnusedParts, of_more: bool = False) -> str:
+def unused_text(
+    parts: UnusedParts, kinds: Mapping[str, str] | None = None, of_more: bool = False
+) -> str:
     """Name what is unused with its counts of rows, as a sentence; "" where nothing is.
 
     Args:
         parts: what was counted.
+        kinds: column -> what it holds, or why it is left out.
         of_more: whether there are rows that were not looked at.
     """
-    named = [f"`{name}` ({count(rows, 'row')})" for name, rows in parts.columns.items()]
+    named = [
+        f"`{name}` ({', '.join([*filter(None, [(kinds or {}).get(name)]), count(rows, 'row')])})"
+        for name, rows in parts.columns.items()
+    ]
     named += [
         f"`{name}` of a turn ({count(rows, 'row')})" for name, rows in parts.turn_keys.items()
     ]

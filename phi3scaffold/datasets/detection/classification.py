@@ -1,42 +1,158 @@
-"""Find a text and its label in the columns."""
+"""Find the texts and their label in the columns."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from phi3scaffold.datasets.detection.guess import Guess, Head, first_named
+from phi3scaffold.datasets.detection.column_kinds import (
+    EMPTY,
+    NESTED,
+    PERSON,
+    TELLING_NAMES,
+    TEXT,
+    RowColumn,
+    determine_each_other,
+    say_the_same,
+)
+from phi3scaffold.datasets.detection.guess import Guess, Head, first_named, quoted
 from phi3scaffold.datasets.reader import Row
+from phi3scaffold.project.formatting import count
 
-MOST_LABELS = 50
-
-TEXT_NAMES = (
-    "text", "phrase", "sentence", "utterance", "review", "comment", "message", "content", "body",
-    "title", "headline", "tweet", "query", "question", "input", "prompt",
-)  # fmt: skip
 LABEL_NAMES = (
-    "label", "labels", "tone", "sentiment", "emotion", "category", "class", "intent", "topic",
-    "target", "type", "answer", "output",
+    "label", "labels", "gold_label", "tone", "sentiment", "emotion", "mood", "category", "class",
+    "intent", "topic", "target", "type", "answer", "output", "stance", "verdict", "genre", "team",
+    "department", "queue", "status", "priority", "severity", "rating", "stars",
 )  # fmt: skip
+HOLDS_LABEL = 0.9  # of the rows, for a text that gives its label away
+LETTERS = 3  # of a label at least, to be looked for in a text
+SAME_AS_LABEL, ABOUT_LABEL = "says the same as the label", "written about the label, by its name"
+
+
+@dataclass
+class ColumnChoice:
+    """Columns for a classification.
+
+    Attributes:
+        texts: the columns that the model reads.
+        label: the column that it answers.
+        reasons: column that is left out -> why, where its kind does not say it.
+        notes: what is doubtful, each a sentence.
+    """
+
+    texts: list[RowColumn]
+    label: RowColumn
+    reasons: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def classify(head: Head) -> Guess | None:
-    simple = [name for name in head.columns if not isinstance(head.value(name), (list, dict))]
-    label = first_named(simple, LABEL_NAMES)
-    text = first_named([name for name in simple if name != label], TEXT_NAMES)
-    if label is None:
-        label = fewest_values(head.rows, [name for name in simple if name != text])
-    if text is None:
-        texts = [name for name in simple if name != label and isinstance(head.value(name), str)]
-        text = max(texts, key=head.letters, default=None)
-    if label is None or text is None:
+    """Guess at a classification: texts, and a column of few values that come again and again."""
+    choice = choose(head)
+    if choice is None:
         return None
-    user = f"{{{text}}}\n{label.replace('_', ' ').capitalize()}:"
-    said = f"`{text}` as the text, `{label}` as the label"
-    return Guess("classify", said, (text,), user, f"{{{label}}}")
+    names = tuple(column.name for column in choice.texts)
+    label = choice.label.name
+    user = classification_turn(names, label)
+    said = f"{quoted(names)} as the text, `{label}` as the label"
+    return Guess(
+        "classify", said, names, user, f"{{{label}}}",
+        notes=tuple(choice.notes), reasons=choice.reasons,
+    )  # fmt: skip
+
+
+def classification_turn(columns: Sequence[str], label: str) -> str:
+    """Return the user's turn: a line for each column, then the label's name to be answered."""
+    lines = [f"{{{name}}}" for name in columns]
+    return "\n".join([*lines, f"{label.replace('_', ' ').capitalize()}:"])
+
+
+def choose(head: Head) -> ColumnChoice | None:
+    """Choose the texts and the label, or return None where the columns have no such two."""
+    columns = [RowColumn(name, head.values(name)) for name in head.columns]
+    flat = [column for column in columns if column.kind not in (NESTED, EMPTY)]
+    label, rivals = _label(flat)
+    if label is None:
+        return None
+    others = [column for column in flat if column is not label]
+    choice = ColumnChoice([], label)
+    choice.texts = _texts(others, choice)
+    if not choice.texts:
+        return None
+    left = [one for one in rivals if one not in choice.texts and one.name not in choice.reasons]
+    if left:
+        which = ", ".join(f"`{one.name}` ({count(len(one.counts), 'value')})" for one in left)
+        choice.notes.append(f"the label could also be {which}: --answer {left[0].name}")
+    return choice
+
+
+def _label(columns: Sequence[RowColumn]) -> tuple[RowColumn | None, list[RowColumn]]:
+    """Return the label's column, and others that could be it as well."""
+    by_name = {column.name: column for column in columns}
+    names = list(by_name)
+    named: list[RowColumn] = []
+    while (name := first_named(names, LABEL_NAMES)) is not None:
+        named.append(by_name[name])
+        names.remove(name)
+    fitting = [one for one in named if one.can_be_label]
+    if fitting:
+        return fitting[0], fitting[1:]
+    able = [one for one in columns if one.can_be_label and not one.is_named_text]
+    words = [one for one in able if one.share(str.isalpha) or not one.share(str.isdigit)]
+    able = [one for one in words or able if one.kind != PERSON]
+    if able:  # tables end with what is to be known
+        return able[-1], able[:-1]
+    unnamed = [one for one in columns if one.can_be_label]
+    return next(iter(named or unnamed), None), []
+
+
+def _texts(columns: Sequence[RowColumn], choice: ColumnChoice) -> list[RowColumn]:
+    """Return the columns that read like text and do not give the label away."""
+    texts = [column for column in columns if column.kind == TEXT]
+    if not texts:
+        named = first_named([column.name for column in columns], ("text", "input", "prompt"))
+        words = [one for one in columns if any(map(str.isalpha, "".join(one.texts[:9])))]
+        longest = max(words, key=lambda one: sum(map(len, one.texts)), default=None)
+        texts = [one for one in columns if one.name == named] or ([longest] if longest else [])
+    for column in columns:
+        if column.is_repeated and determine_each_other(column, choice.label):
+            choice.reasons[column.name] = SAME_AS_LABEL
+        elif TELLING_NAMES.match(column.plain_name):
+            choice.reasons[column.name] = ABOUT_LABEL
+    for number, column in enumerate(texts):
+        twin = next((one for one in texts[:number] if say_the_same(one, column)), None)
+        if twin is not None:
+            choice.reasons[column.name] = f"says the same as `{twin.name}`"
+        elif _holds_label(column, choice.label):
+            choice.reasons[column.name] = "holds the label"
+    used = [column for column in texts if column.name not in choice.reasons]
+    if used or not texts:
+        return used
+    for column in texts:  # there is no other text
+        reason = choice.reasons.pop(column.name)
+        if reason == "holds the label":
+            choice.notes.append(
+                f"`{column.name}` holds the label: the model would learn to copy it"
+            )
+    return texts[:1]
+
+
+def _holds_label(text: RowColumn, label: RowColumn) -> bool:
+    """Return whether most rows write their own label in the text, as a word of its own."""
+    if any(len(name) < LETTERS for name in label.counts) or len(label.counts) < 2:
+        return False
+    found = [
+        re.search(rf"\b{re.escape(str(b).strip())}\b", str(a), re.I) is not None
+        for a, b in zip(text.values, label.values, strict=True)
+        if a and b
+    ]
+    return bool(found) and sum(found) >= HOLDS_LABEL * len(found)
 
 
 def fewest_values(rows: Sequence[Row], columns: Iterable[str]) -> str | None:
-    """Return the column that looks most like a label: the fewest different values, at most half."""
-    counts = {name: len({str(row.values.get(name)) for row in rows}) for name in columns}
-    fitting = [name for name in counts if counts[name] <= min(MOST_LABELS, len(rows) / 2)]
-    return min(fitting, key=counts.__getitem__, default=None)
+    """Return the first column whose few values come again and again, as labels do."""
+    for name in columns:
+        if RowColumn(name, [row.values.get(name) for row in rows]).is_repeated:
+            return name
+    return None

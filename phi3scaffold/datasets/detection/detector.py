@@ -7,17 +7,20 @@ guess is said, and written to datasets/dataset.yaml, where the user changes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.detection.chat import chat
 from phi3scaffold.datasets.detection.classification import classify, fewest_values
+from phi3scaffold.datasets.detection.column_kinds import RowColumn
 from phi3scaffold.datasets.detection.guess import Guess, Head, quoted
 from phi3scaffold.datasets.detection.label_column import with_labels
 from phi3scaffold.datasets.detection.other_kinds import refuse_other_kinds
 from phi3scaffold.datasets.detection.question_answer import question_answer
 from phi3scaffold.datasets.reader import Reading, Row
+from phi3scaffold.datasets.unused import unused_parts, unused_text
 from phi3scaffold.models.column_templates import columns_of
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -50,6 +53,7 @@ def guess(
         found = guessed
         _refuse_braces(found, head)
     _try(found, head.rows)
+    found = _with_unused(found, head)
     return with_labels(found, chain(head.rows, rows)) if task == "classify" else found
 
 
@@ -83,6 +87,14 @@ def is_labelled(sources: Sequence[Source], found: Guess) -> bool:
         return any(isinstance(conversation(row, found.spec()), Conversation) for row in rows)
     except ScaffoldError:
         return False
+
+
+def _with_unused(found: Guess, head: Head) -> Guess:
+    """Name the columns and keys that the guess does not use, with what they hold."""
+    parts = unused_parts(head.rows, found.spec())
+    kinds = {name: RowColumn(name, head.values(name)).kind for name in parts.columns}
+    text = unused_text(parts, kinds | dict(found.reasons), len(head.rows) == LOOKED_AT)
+    return replace(found, notes=(text, *found.notes)) if text else found
 
 
 def with_held_out(found: Guess, sources: Sequence[Source]) -> Guess:
@@ -131,7 +143,7 @@ def _refuse_braces(found: Guess, head: Head) -> None:
     for column in (*found.columns, found.assistant[1:-1]):
         if any(mark in column for mark in "{}\n"):
             raise ScaffoldError(
-                f"Column {column!r}: braces and line breaks are not allowed in a column's name.",
+                f"RowColumn {column!r}: braces and line breaks are not allowed in a column's name.",
                 where=head.place,
                 fix="rename the column",
             )

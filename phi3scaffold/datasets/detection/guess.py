@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class Guess:
         messages: where whole conversations stand, or None.
         label_table: what the texts of the label column are read as; empty unless classify.
         notes: what else to know about the rows, each a sentence.
+        reasons: column that is left out -> why, where its kind does not say it.
         said: what was taken for what, for the person who runs `new`.
     """
 
@@ -34,6 +35,7 @@ class Guess:
     messages: Messages | None = None
     label_table: LabelTable = field(default_factory=LabelTable)
     notes: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -86,8 +88,9 @@ class Head:
         values = (row.values.get(column) for row in self.rows)
         return next((value for value in values if value is not None), None)
 
-    def letters(self, column: str) -> int:
-        return sum(len(str(row.values.get(column, ""))) for row in self.rows)
+    def values(self, column: str) -> list[Any]:
+        """Return the column's value of each row."""
+        return [row.values.get(column) for row in self.rows]
 
     @property
     def place(self) -> str:
@@ -101,4 +104,6 @@ def first_named(columns: Iterable[str], names: Sequence[str]) -> str | None:
 
 
 def quoted(names: Iterable[str]) -> str:
-    return " and ".join(f"`{name}`" for name in names)
+    """Return names in a sentence: `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``."""
+    *most, last = [f"`{name}`" for name in names]
+    return f"{', '.join(most)} and {last}" if most else last
