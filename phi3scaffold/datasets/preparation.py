@@ -17,7 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.datasets import near_duplicates
+from phi3scaffold.datasets import near_duplicates, signatures
+from phi3scaffold.datasets.frames import LOOKED_AT, Frames, find_frames
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, file_of, schema
 from phi3scaffold.datasets.reader import Reading
 from phi3scaffold.datasets.row_index import COLUMNS, Index
@@ -25,6 +26,7 @@ from phi3scaffold.datasets.shards import Batch, Shards, batches, mask, name_of
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.datasets.split import hold_out, mixed
 from phi3scaffold.datasets.statistics import Facts
+from phi3scaffold.datasets.wording import wording
 from phi3scaffold.datasets.worker_pool import WorkerPool, worth
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.pipeline.events import Emit, Step
@@ -163,55 +165,69 @@ class _Preparation:
                 yield batch, held
 
     def compare(self, crew: WorkerPool) -> dict[str, int]:
-        """Group the prompts that are nearly the same; how many rows were looked at, of how many."""
+        """Group the prompts that are nearly the same.
+
+        Returns:
+            How many rows were ``checked``, ``of`` how many, and how many of them had prompts too
+            ``short`` for more than equality.
+        """
         import numpy as np
 
-        prompts, rows, counts = self.index.prompts()
-        ranked = np.argsort(mixed(prompts, self.spec.seed))
-        looked_at = [
-            self.shards.prompt(*self.shards.find(row))
-            for row in rows[ranked[: near_duplicates.COMMON_LOOKED_AT]].tolist()
-        ]
-        common = near_duplicates.common_shingles(looked_at)
-        sample = ranked[: near_duplicates.MOST]
-        sample = sample[np.argsort(rows[sample])]  # as they lie in the shards
-        places, signed = self.sign(crew, rows[sample], common)
-        compared = sample[places]
+        every = self.index.prompts()
+        ranked = np.argsort(mixed(every["prompt"], self.spec.seed))
+        frames = self.frames(every[np.sort(ranked[:LOOKED_AT])])
+        sample = every[ranked[: near_duplicates.MOST]]
+        sample.sort(order="row")  # as they lie in the shards
+        prompts = self.read_prompts(crew, sample, frames)
 
         @lru_cache(COMPARED)
         def shingles_of(place: int) -> np.ndarray:
-            where = self.shards.find(int(rows[compared[place]]))
-            return near_duplicates.shingles(self.shards.prompt(*where), common)
+            where = self.shards.find(int(sample["row"][place]))
+            return signatures.own_shingles(self.shards.prompt(*where), frames)
 
-        def tell(band: int, of: int) -> None:
-            self.progress(RENDERING + COMPARING / 2, COMPARING / 2, band / of, "comparing")
+        def tell(step: int, of: int) -> None:
+            self.progress(RENDERING + COMPARING / 2, COMPARING / 2, step / of, "comparing")
 
-        groups = near_duplicates.near_groups(signed, prompts[compared], shingles_of, tell)
-        self.index.add_near(prompts[compared[group]].tolist() for group in groups)
-        return {"checked": int(counts[sample].sum()), "of": int(counts.sum())}
+        names = sample["prompt"]
+        groups = near_duplicates.near_groups(prompts, names, shingles_of, tell)
+        self.index.add_near(names[group].tolist() for group in groups)
+        checked = int(sample["count"].sum())
+        short = checked - int(sample["count"][prompts.places].sum())
+        return {"checked": checked, "of": int(every["count"].sum()), "short": short}
 
-    def sign(
-        self, crew: WorkerPool, rows: np.ndarray, common: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return places among `rows` (sorted), and the signatures of the prompts there."""
+    def frames(self, prompts: np.ndarray) -> Frames:
+        """Find what some prompts share at their beginning and end."""
+        ordered = prompts[prompts["row"].argsort()]
+        texts = [
+            wording(self.shards.prompt(*self.shards.find(row))).text
+            for row in ordered["row"].tolist()
+        ]
+        return find_frames(texts, ordered["answer"].tolist())
+
+    def read_prompts(
+        self, crew: WorkerPool, sample: np.ndarray, frames: Frames
+    ) -> signatures.Prompts:
+        """Return the prompts of a sample, sorted by row, as they are compared."""
         import numpy as np
 
+        rows = sample["row"]
         numbers = np.searchsorted(self.shards.starts, rows, "right") - 1
         shards, begins = np.unique(numbers, return_index=True)
+        parts = np.split(sample, begins[1:])
         tasks = (
-            (int(number), (part - self.shards.starts[number]).tolist(), common)
-            for number, part in zip(shards, np.split(rows, begins[1:]), strict=False)
+            (
+                int(number),
+                (part["row"] - self.shards.starts[number]).tolist(),
+                part["answer"].tolist(),
+                frames,
+            )
+            for number, part in zip(shards, parts, strict=False)
         )
-        places = np.empty(len(rows), np.int64)
-        signed = np.empty((len(rows), near_duplicates.PERMUTATIONS), np.uint32)
-        filled = 0
-        for done, (found, made) in enumerate(crew.do("sign", tasks)):
-            places[filled : filled + len(found)] = begins[done] + found
-            signed[filled : filled + len(found)] = made
-            filled += len(found)
-            share = (done + 1) / len(shards)
-            self.progress(RENDERING, COMPARING / 2, share, "comparing")
-        return places[:filled], signed[:filled]
+        read = []
+        for done, part in enumerate(crew.do("read_prompts", tasks), 1):
+            read.append(part)
+            self.progress(RENDERING, COMPARING / 2, done / len(shards), "comparing")
+        return signatures.join(read)
 
     def refuse_empty_sides(self) -> None:
         """Refuse a split with no row on a side, or with only one label to train."""

@@ -100,13 +100,18 @@ class Index:
             f"UPDATE rows SET reason = ? WHERE row IN (SELECT row FROM {table})", (reason,)
         )
 
-    def prompts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the different prompts of the rows in use: hashes, first rows, counts."""
-        found = self.array(
-            "SELECT prompt, MIN(row), COUNT(*) FROM rows WHERE reason IS NULL GROUP BY prompt",
-            [("prompt", "i8"), ("row", "i8"), ("count", "i4")],
+    def prompts(self) -> np.ndarray:
+        """Return the different prompts of the rows in use.
+
+        Returns:
+            Each with ``prompt`` (its hash), ``row`` (the first that has it), ``answer`` (the hash
+            of that row's) and ``count`` (of its rows).
+        """
+        return self.array(
+            "SELECT prompt, MIN(row), answer, COUNT(*) FROM rows "  # SQLite: that row's answer
+            "WHERE reason IS NULL GROUP BY prompt",
+            [("prompt", "i8"), ("row", "i8"), ("answer", "i8"), ("count", "i4")],
         )
-        return found["prompt"], found["row"], found["count"]
 
     def add_near(self, groups: Iterable[Sequence[int]]) -> None:
         """Make prompts that are nearly the same one group, named by the least hash."""

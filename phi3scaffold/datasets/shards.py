@@ -6,7 +6,6 @@ A shard is finished or not there, so a killed run begins where it stopped.
 from __future__ import annotations
 
 import bisect
-import hashlib
 import itertools
 import json
 import os
@@ -16,15 +15,17 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from phi3scaffold.datasets import near_duplicates, private_data
+from phi3scaffold.datasets import private_data, signatures
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.formats.byte_stream import shown
+from phi3scaffold.datasets.frames import Frames
 from phi3scaffold.datasets.prepared_rows import pack_conversation, schema
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.rendering import IGNORE, Rendered, Renderer
 from phi3scaffold.datasets.row_index import COLUMNS
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.datasets.unused import unused_parts
+from phi3scaffold.datasets.wording import answer_wording, hash_text, normalised
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import whole_file
@@ -110,13 +111,12 @@ class Maker:
                 _write(self._table(batch.rows), part)
         return os.getpid(), peak_bytes()
 
-    def sign(
-        self, number: int, rows: Sequence[int], common: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return `near_duplicates.signatures` of the prompts of some rows of a shard."""
-        return near_duplicates.signatures(
-            [self._shards.prompt(number, row) for row in rows], common
-        )
+    def read_prompts(
+        self, number: int, rows: Sequence[int], answers: Sequence[int], frames: Frames
+    ) -> signatures.Prompts:
+        """Return `signatures.read` of the prompts of some rows of a shard."""
+        pairs = (self._shards.pair(number, row) for row in rows)
+        return signatures.read(pairs, answers, frames)
 
     def _table(self, rows: Sequence[Row]) -> pa.Table:
         import pyarrow as pa
@@ -172,7 +172,7 @@ class Maker:
         return entry | {
             "prompt": _hash(prompts),
             "whole": _hash([turn["content"] for turn in record.messages]),
-            "answer": _hash(answers),
+            "answer": _hash(answer_wording(answers, prompts)),
             "label": record.answer if self._spec.task == "classify" else "",
             "tokens": len(rendered.input_ids),
             "trained": len(rendered.labels) - rendered.labels.count(IGNORE),
@@ -253,6 +253,10 @@ class Shards:
         record = self.record(number, row)
         prompts = [turn["content"] for turn in record["messages"] if turn["role"] == "user"]
         return "\n".join(record["values"].values() or prompts)
+
+    def pair(self, number: int, row: int) -> tuple[str, str]:
+        """Return a row's `prompt` and `answer`."""
+        return self.prompt(number, row), self.answer(number, row)
 
     def answer(self, number: int, row: int) -> str:
         return str(self.record(number, row)["messages"][-1]["content"])
@@ -335,6 +339,4 @@ def name_of(file: Path, spec: Path) -> str:
 
 def _hash(texts: Sequence[str]) -> int:
     """64 bits of texts: lower case, white space collapsed."""
-    whole = "\x1f".join(map(near_duplicates.normalised, texts)).encode("utf-8", "surrogatepass")
-    digest = hashlib.blake2b(whole, digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
+    return hash_text("\x1f".join(map(normalised, texts)))

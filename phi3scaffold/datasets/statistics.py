@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.datasets.near_duplicates import THRESHOLD
 from phi3scaffold.datasets.rendering import IGNORE
-from phi3scaffold.datasets.row_index import Index
+from phi3scaffold.datasets.row_index import GROUP, Index
 from phi3scaffold.datasets.shards import Shards
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.datasets.split import mixed
@@ -46,7 +46,8 @@ class Facts:
             files: each file that was read: name, split, rows, bytes.
             columns: the columns of the rows, in order of first appearance.
             unused: the columns and the keys of turns that nothing uses -> rows that have them.
-            checked: how many rows were compared for near duplicates, of how many.
+            checked: how many rows were compared for near duplicates, of how many, and of how many
+                the prompts were too short for more than equality.
         """
         dropped = self._counts("SELECT reason, COUNT(*) FROM rows WHERE reason IS NOT NULL")
         return {
@@ -146,14 +147,42 @@ class Facts:
         )
         # first those that stand on both sides: there the user can do something
         shown = self.index.ask(
-            f"SELECT grp FROM kin GROUP BY grp ORDER BY -across, MIN(row) LIMIT {EXAMPLES}"
+            "SELECT grp, COUNT(*) FROM kin GROUP BY grp "
+            f"ORDER BY -across, -COUNT(*), MIN(row) LIMIT {EXAMPLES}"
         )
         examples = []
         one_each = "SELECT MIN(row) FROM kin WHERE grp = ? GROUP BY prompt ORDER BY 1 LIMIT ?"
-        for (group,) in shown:
+        for group, size in shown:
             found = [row for (row,) in self.index.ask(one_each, group, EXAMPLES)]
-            examples.append({"places": self._places(found), "texts": list(map(self._text, found))})
-        return {"groups": groups, "rows": rows, "across_splits": int(across), "examples": examples}
+            texts = list(map(self._text, found))
+            examples.append({"rows": size, "places": self._places(found), "texts": texts})
+        return {
+            "groups": groups,
+            "rows": rows,
+            "across_splits": int(across),
+            **self._distinct(),
+            "examples": examples,
+        }
+
+    def _distinct(self) -> dict[str, Any]:
+        """Return how many questions and answers there are, near duplicates counted once."""
+        question = f"SELECT COUNT(DISTINCT {GROUP}) FROM rows WHERE {KEPT}"
+        ((questions,),) = self.index.ask(question)
+        ((answers,),) = self.index.ask(f"SELECT COUNT(DISTINCT answer) FROM rows WHERE {KEPT}")
+        sides = {
+            side: self.index.ask(f"{question} AND held = ?", held)[0][0]
+            for held, side in enumerate(SIDES)
+        }
+        single = self.index.ask(
+            f"SELECT label FROM rows WHERE {KEPT} AND label <> '' GROUP BY label "
+            f"HAVING COUNT(*) > 1 AND COUNT(DISTINCT {GROUP}) = 1 ORDER BY label"
+        )
+        return {
+            "questions": questions,
+            "answers": answers,
+            "questions_by_split": sides,
+            "single_question_labels": [label for (label,) in single],
+        }
 
     def _conflicts(self) -> dict[str, Any]:
         self.index.keep(

@@ -7,8 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from phi3scaffold.datasets import near_duplicates
+from phi3scaffold.datasets import near_duplicates, signatures
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN
+from phi3scaffold.datasets.wording import wording
 
 from .conftest import FILES, QA, Rows, different, labelled
 
@@ -31,10 +32,7 @@ def planted(count: int, every: int, seed: int = 3) -> tuple[Rows, dict[str, int]
 
 
 def jaccard(one: str, other: str) -> float:
-    a, b = (
-        set(near_duplicates.shingles(one).tolist()),
-        set(near_duplicates.shingles(other).tolist()),
-    )
+    a, b = (set(signatures.shingles(wording(text).text).tolist()) for text in (one, other))
     return len(a & b) / len(a | b)
 
 
@@ -84,7 +82,8 @@ def test_what_stands_in_every_prompt_does_not_make_them_alike(make) -> None:
     always = " ".join(different(1, 99, words=90))
     texts = [f"{always} {text}" for text in different(60)]
     assert jaccard(texts[0], texts[1]) > near_duplicates.THRESHOLD
-    made = make([{"phrase": text, "tone": "joy"} for text in texts], QA)
+    tones = ("joy", "fear", "calm")
+    made = make([{"phrase": t, "tone": tones[n % 3]} for n, t in enumerate(texts)], QA)
     assert made.report["near_duplicates"]["groups"] == 0
     assert made.report["rows"]["held_out"] == 15
 
@@ -107,9 +106,14 @@ def test_of_pairs_above_the_threshold_hardly_any_is_missed(share: float) -> None
         apart = round(300 * (1 / share - 1) / 2)
         sets += [np.concatenate([both, one[:apart]]), np.concatenate([both, other[:apart]])]
     sets = [np.sort(found) for found in sets]
-    signed = np.concatenate([near_duplicates.sketch(found)[None] for found in sets])
+    signed = np.concatenate([signatures.sketch(found)[None] for found in sets])
+    own, nothing = np.arange(600), np.zeros(600, np.int64)
+    prompts = signatures.Prompts(
+        own, own, own, frame=nothing, numbers=nothing, answer=own, specific=nothing,
+        places=own, signatures=signed,
+    )  # fmt: skip
     groups = list(
-        near_duplicates.near_groups(signed, np.arange(600), sets.__getitem__, lambda band, of: None)
+        near_duplicates.near_groups(prompts, own, sets.__getitem__, lambda step, of: None)
     )
     assert all(len(group) == 2 and group[1] == group[0] + 1 for group in groups)
     assert len(groups) >= 0.98 * 300
