@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from phi3scaffold.datasets.files import data_files
 from phi3scaffold.datasets.formats.byte_stream import Meter, readable, shown
-from phi3scaffold.datasets.formats.format import OnError, refuse
+from phi3scaffold.datasets.formats.format import OnError, place_of, refuse
 from phi3scaffold.datasets.formats.registry import format_of
 from phi3scaffold.datasets.formats.text import not_utf8
 from phi3scaffold.project.errors import ScaffoldError
@@ -19,7 +19,8 @@ class Row(NamedTuple):
 
     Attributes:
         file: the file it was read from.
-        line: the line where it begins, from 1; in a parquet file the number of the row.
+        line: the line where it begins, from 1; the number of the row where a file has no lines, or
+            several rows on one.
         values: column -> value.
     """
 
@@ -29,8 +30,8 @@ class Row(NamedTuple):
 
     @property
     def place(self) -> str:
-        """``file:line``; a file of the hub by its address there."""
-        return f"{shown(self.file)}:{self.line}"
+        """``file:line`` or ``file: row N``; a file of the hub by its address there."""
+        return place_of(self.file, self.line)
 
 
 class Reading:

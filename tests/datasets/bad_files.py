@@ -42,7 +42,7 @@ LINES = [
     line("nested without end", "[" * 200_000, "nested too deeply"),
     line("a number of 5,000 digits", '{"a": ' + "1" * 5000 + "}", "Exceeds the limit".lower()),
     line("an escaped NUL", '{"question": "\\u0000", "answer": "b"}', "NUL character", "take it"),
-    line("half a surrogate", '{"question": "\\ud800", "answer": "b"}', "not valid UTF-8", "UTF-8"),
+    line("half a surrogate", '{"question": "\\ud800", "answer": "b"}', "half of a character", "w"),
 ]  # fmt: skip
 
 JSONL = [
@@ -96,14 +96,15 @@ DELIMITED = [
     table("a quote left open", 'question,answer\na,b\n"c,d\n', "never closed", ":3", "tw"),
     table("text behind a quote", 'question,answer\n"a"b,c\n', "Not valid csv", ":2", '""'),
     table("two columns of a name", "question,question\na,b\n", "'question'", ":1", "renam"),
-    table("a column without a name", ",question,answer\n0,a,b\n", "Column 1", ":1", "inde"),
+    table("a column without a name", "question,,answer\na,0,b\n", "Column 2", ":1", "every"),
+    table("a title above", "Export,,\nquestion,answer,\na,b,\n", "Column 2", ":1", "above that"),
     table("only a header", "question,answer\n", "holds no rows", "", "put rows into it"),
     table("an empty csv", "", "holds no rows", "", "put rows into it"),
     table("latin-1 csv", "question,answer\na,b\n\xe9,d\n", "0xe9", ":3", "Excel: CSV UTF"),
     table("Excel's Unicode text", "\xff\xfeq\0,\0a\0", "UTF-16", "", "save it as UTF-8"),
     table("a workbook as csv", "PK\x03\x04" + "\0" * 99, "Excel workbook", "", "export"),
     table("a NUL in a cell", "question,answer\na\0,b\n", "NUL character", ":2", "take it"),
-    table("columns parted by |", "question|answer\na|b\n", "lacks the column", ":2", "mean"),
+    table("columns parted by ^", "question^answer\na^b\n", "lacks the column", ":2", "mean"),
     table("no header", "Why?,So.\nAnd?,Yes.\n", "lacks the column", ":2", "mend"),
     table("a list in a cell", 'messages\n"[{""role"": ""user""}]"\n', "text, not a list of turns",
         ":2", '"role": "user"', CHAT),

@@ -98,12 +98,100 @@ def test_the_line_is_where_the_row_begins(
     assert next(iter(read_rows([tmp_path / name]))).place == f"{tmp_path / name}:{lines[0]}"
 
 
-@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
 def test_the_header_shows_what_parts_a_csv(tmp_path: Path, mark: str) -> None:
-    rows = [["question", "the; best, answer"], ["a,b;c\td", "e"]]
+    rows = [["question", "the; best, answer"], ["a,b;c\td|", "e"]]
     with (tmp_path / "rows.csv").open("w", newline="") as stream:
         csv.writer(stream, delimiter=mark).writerows(rows)
     assert values(tmp_path / "rows.csv") == [dict(zip(*rows, strict=True))]
+
+
+# a file, and its rows with their lines
+TABLES = [
+    ("sep=;\r\ntext;label\r\na, b;c\r\n", {3: {"text": "a, b", "label": "c"}}),
+    ('"sep=;"\ntext;label\na;b\n', {3: {"text": "a", "label": "b"}}),
+    ("SEP=|\ntext|label\na|b\n", {3: {"text": "a", "label": "b"}}),
+    ("sep=\t\ntext\tlabel\na\tb\n", {3: {"text": "a", "label": "b"}}),
+    ("\ufeffsep=,\ntext,label\na,b\n", {3: {"text": "a", "label": "b"}}),
+    (",text,label\n0,a,b\n", {2: {"column_1": "0", "text": "a", "label": "b"}}),
+    ("Unnamed: 0,text\n0,a\n", {2: {"Unnamed: 0": "0", "text": "a"}}),
+    ("text,label,,\na,b,,\n", {2: {"text": "a", "label": "b", "column_3": "", "column_4": ""}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "rows"), TABLES)
+def test_tables_as_programs_write_them(
+    tmp_path: Path, text: str, rows: dict[int, dict[str, str]]
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text.encode())
+    assert {row.line: row.values for row in read_rows([path])} == rows
+
+
+ONE_LINE = [
+    ('[{"a": 1}, {"a": 2}, {"a": 3}]', ["row 1", "row 2", "row 3"]),
+    ('{"data": [{"a": 1}, {"a": 2}]}', ["row 1", "row 2"]),
+    ('{"a": 1} {"a": 2}', ["row 1", "row 2"]),
+    ('[{"a": 1}, {"a": 2},\n{"a": 3}]', ["row 1", "row 2", "2"]),
+]
+
+
+@pytest.mark.parametrize(("text", "rows"), ONE_LINE)
+def test_rows_on_one_line_are_counted(tmp_path: Path, text: str, rows: list[str]) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(text)
+    assert [row.place.removeprefix(f"{path}:").strip() for row in read_rows([path])] == rows
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ('{"a" 1}', "Not valid JSON: expecting ':' delimiter."),
+        ("3", "Each row must be a JSON object, not the number 3."),
+        ('{"a": "x\\ud83d"}', "The escape \\ud83d is half of a character"),
+    ],
+)
+def test_an_error_in_a_one_line_list_names_the_row(tmp_path: Path, broken: str, says: str) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text("[" + '{"a": 1}, ' * 36 + broken + ", {}]")
+    with pytest.raises(ScaffoldError) as caught:
+        list(read_rows([path]))
+    assert says in caught.value.what
+    assert caught.value.where == f"{path}: row 37"
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+def test_what_json_does_not_have_is_missing(tmp_path: Path, kind: str) -> None:
+    row = '{"a": NaN, "b": Infinity, "c": -Infinity, "d": null, "e": "NaN", "f": [NaN]}'
+    (tmp_path / f"rows.{kind}").write_text(row if kind == "jsonl" else f"[{row}]")
+    missing = dict.fromkeys("abcd")
+    assert values(tmp_path / f"rows.{kind}") == [{**missing, "e": "NaN", "f": [None]}]
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\ud83d\\ude00"', '"\\\\ud83d"', '"\\uD83D\\uDE00 x"'], ids=["pair", "text", "big"]
+)
+def test_a_whole_character_is_no_half(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(f'{{"a": {text}}}\n')
+    assert values(tmp_path / "rows.jsonl") == [{"a": json.loads(text)}]
+
+
+@pytest.mark.parametrize(
+    ("text", "orient"),
+    [
+        ('{"text": {"0": "a", "1": "b"}, "label": {"0": 1, "1": 2}}', "columns"),
+        ('{"0": {"text": "a"}, "1": {"text": "b"}}', "index"),
+        ('{"columns": ["text"], "index": [0], "data": [["a"]]}', "split"),
+    ],
+)
+def test_pandas_tables_that_are_no_rows(tmp_path: Path, text: str, orient: str) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(text)
+    with pytest.raises(ScaffoldError) as caught:
+        list(read_rows([path]))
+    assert f"orient='{orient}'" in caught.value.what
+    assert caught.value.where == f"{path}:1"
+    assert 'orient="records", lines=True' in str(caught.value.fix)
 
 
 def test_a_json_document_may_be_larger_than_what_is_read_at_once(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,21 +15,30 @@ from phi3scaffold.datasets.formats.format import Format, OnError, Rows, refuse
 from phi3scaffold.datasets.formats.text import LARGEST, refuse_other_kinds, too_large
 from phi3scaffold.project.errors import ScaffoldError
 
+MARKS = "\t,;|"
+SEPARATOR = re.compile(r'(?i)"?sep=(\t|[^\w\s"])"?')  # Excel's own first line, in some countries
+
 
 def delimited(file: Path, meter: Meter, on_error: OnError = refuse, *, delimiter: str = "") -> Rows:
     """Read rows of delimited text.
 
     Args:
         on_error: takes the errors of rows that have too few fields, or too many.
-        delimiter: "" where the first line shows it: a comma, a semicolon or a tab.
+        delimiter: "" where the first line shows it: a comma, a semicolon, a tab or a bar; or by
+            Excel's ``sep=;``.
     """
     csv.field_size_limit(LARGEST)  # of this process; the default would refuse a long text
     with open_bytes(file, meter) as stream:
         refuse_other_kinds(file, stream)
         lines = _lines(file, io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
-        begin, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (1, ""))
-        delimiter = delimiter or _delimiter(first)
-        reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+        numbered = enumerate(lines, 1)
+        begin, first = next(((n, line) for n, line in numbered if line.strip()), (1, ""))
+        if excel := SEPARATOR.fullmatch(first.rstrip("\r\n")):
+            delimiter = excel[1]
+            begin, first = next(((n, line) for n, line in numbered if line.strip()), (1, ""))
+        second = next(lines, "")
+        delimiter = delimiter or _delimiter(first, second)
+        reader = csv.reader(chain([first, second], lines), delimiter=delimiter, strict=True)
         before, header = begin - 1, None
         try:
             for record in reader:
@@ -52,27 +62,51 @@ def _lines(file: Path, stream: io.TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def _delimiter(header: str) -> str:
-    """Return the mark that splits the first line into the most columns without cutting quotes."""
+def _delimiter(header: str, below: str) -> str:
+    """Return the mark that splits the first line into the most columns without cutting quotes.
 
-    def columns(mark: str) -> tuple[bool, int]:
-        names = next(csv.reader([header], delimiter=mark), [])
-        return not any('"' in name for name in names), len(names)
+    Of several the one that splits the line below alike.
+    """
 
-    mark = max("\t,;", key=columns)  # the first of equals
-    return mark if columns(mark)[1] > 1 else ","
+    def cells(line: str, mark: str) -> list[str]:
+        return next(csv.reader([line], delimiter=mark), [])
+
+    def fitness(mark: str) -> tuple[bool, int, bool]:
+        names = cells(header, mark)
+        whole = not any('"' in name for name in names)
+        return whole, len(names), len(names) == len(cells(below, mark))
+
+    mark = max(MARKS, key=fitness)  # the first of equals
+    return mark if fitness(mark)[1] > 1 else ","
+
+
+def column_names(cells: Sequence[str]) -> list[str]:
+    """Return the names of columns; one without a name is called by its position.
+
+    pandas leaves the name of its index empty, and spreadsheets end lines with empty cells.
+
+    >>> column_names(["", "text", "label", ""])
+    ['column_1', 'text', 'label', 'column_4']
+    """
+    names = [cell.strip() for cell in cells]
+    for position, name in enumerate(names, 1):
+        if not name:
+            own = f"column_{position}"
+            names[position - 1] = own if own not in names else f"{own}_"
+    return names
 
 
 def _header(record: list[str], file: Path, line: int) -> list[str]:
-    names = [name.strip() for name in record]
     where = f"{shown(file)}:{line}"
-    if "" in names:
+    stripped = [name.strip() for name in record]
+    named = stripped[: max((n for n, name in enumerate(stripped, 1) if name), default=0)]
+    if "" in named[1:] or (len(record) > 2 and sum(map(bool, named)) < 2):
         raise ScaffoldError(
-            f"Column {names.index('') + 1} has no name.",
+            f"Column {stripped.index('', 1) + 1} has no name.",
             where=where,
-            fix="the first line must name every column; pandas leaves its index out with "
-            "to_csv(..., index=False)",
+            fix="the first line must name every column: remove what stands above that line",
         )
+    names = column_names(record)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ScaffoldError(
@@ -104,5 +138,5 @@ def _not_delimited(file: Path, line: int, error: str) -> ScaffoldError:
     )
 
 
-CSV = Format((".csv",), delimited, by_lines=True)
-TSV = Format((".tsv",), partial(delimited, delimiter="\t"), by_lines=True)
+CSV = Format((".csv",), delimited, by_lines=True, is_text=True)
+TSV = Format((".tsv",), partial(delimited, delimiter="\t"), by_lines=True, is_text=True)

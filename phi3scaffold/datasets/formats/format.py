@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from phi3scaffold.datasets.formats.byte_stream import shown
 from phi3scaffold.project.errors import ScaffoldError
 
 Values = dict[str, Any]
 Rows = Iterator[tuple[int, Values]]
 OnError = Callable[[ScaffoldError], None]
+
+
+class RowNumber(int):
+    """The number of a row that no line tells from others."""
+
+
+def place_of(file: Path, number: int) -> str:
+    """Return where a row stands, for messages."""
+    return f"{shown(file)}{': row ' if isinstance(number, RowNumber) else ':'}{number}"
 
 
 def refuse(error: ScaffoldError) -> None:
@@ -26,11 +37,15 @@ class Format:
         endings: of its files' names, in lower case and with the dot; the usual one first.
         rows: called with a file and a `Meter`, and with `on_error` where `by_lines`; yields the
             number of each row and its values. The number is the line where the row begins, or
-            the row's own where the format has no lines.
+            the row's own: a `RowNumber` where several rows begin on a line.
         by_lines: whether reading goes on behind a row that cannot be read: its error is passed to
             `on_error`.
+        is_text: whether its files are text, in whatever encoding.
+        notes: called with a file, returns sentences on what in it is not read.
     """
 
     endings: tuple[str, ...]
     rows: Callable[..., Rows]
     by_lines: bool = False
+    is_text: bool = False
+    notes: Callable[[Path], list[str]] = lambda _file: []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -15,11 +16,27 @@ from phi3scaffold.datasets.formats.byte_stream import (
     shown,
     unpacked_name,
 )
-from phi3scaffold.datasets.formats.format import Format, OnError, Rows, Values, refuse
+from phi3scaffold.datasets.formats.format import (
+    Format,
+    OnError,
+    RowNumber,
+    Rows,
+    Values,
+    place_of,
+    refuse,
+)
 from phi3scaffold.datasets.formats.text import LARGEST, lines_of, refuse_other_kinds, too_large
 from phi3scaffold.project.errors import ScaffoldError
 
-decode: Callable[..., tuple[Any, int]] = json.JSONDecoder().raw_decode
+# NaN, Infinity: no JSON, and what pandas and Python write where a value is missing.
+decode: Callable[..., tuple[Any, int]] = json.JSONDecoder(parse_constant=lambda _: None).raw_decode
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # an escape of half of a character
+# How pandas begins a table that is not a list of rows: its to_json writes the first by default.
+ORIENTS = {
+    "index": re.compile(r'\{\s*"-?\d+"\s*:\s*\{'),
+    "columns": re.compile(r'\{\s*"[^"]*"\s*:\s*\{\s*"-?\d+"\s*:'),
+    "split": re.compile(r'\{\s*"columns"\s*:\s*\['),
+}
 
 
 def json_lines(file: Path, meter: Meter, on_error: OnError = refuse) -> Rows:
@@ -32,24 +49,24 @@ def json_lines(file: Path, meter: Meter, on_error: OnError = refuse) -> Rows:
 def json_lines_of(stream: IO[bytes], file: Path, on_error: OnError = refuse) -> Rows:
     """Read JSON lines from an open stream; `file` is its name in messages."""
     for number, text in lines_of(stream, file, on_error):
-        text = text.strip()
+        text, where = text.strip(), f"{shown(file)}:{number}"
         if not text:
             continue
         try:
             values, end = decode(text)
         except (ValueError, RecursionError) as error:
-            on_error(not_json(file, number, reason(error)))
+            on_error(not_json(file, where, reason(error)))
             continue
         if end != len(text):
-            on_error(
-                ScaffoldError(
-                    "Not valid JSON: something stands behind the object.",
-                    where=f"{shown(file)}:{number}",
-                    fix="write one JSON object a line",
-                )
-            )
+            fix = "write one JSON object a line"
+            if "\r" in text:
+                fix = "end lines with a line feed; these end as old Macs end them"
+            what = "Not valid JSON: something stands behind the object."
+            on_error(ScaffoldError(what, where=where, fix=fix))
         elif not isinstance(values, dict):
-            on_error(no_object(values, file, number))
+            on_error(no_object(values, where))
+        elif half := half_character(text, 0, end, values):
+            on_error(cut_character(half, where))
         else:
             yield number, values
 
@@ -80,6 +97,8 @@ class Window:
 
     Attributes:
         at: where in the part at hand the next value begins.
+        row: the number of the row that is read, from 1.
+        shares_line: whether that row begins on the line where the one before begins.
     """
 
     # The decoder says "broken" of a value that merely goes on in what was not read yet.
@@ -89,6 +108,7 @@ class Window:
         self.file, self.at = file, 0
         self._stream, self._part = stream, ""
         self._line, self._counted = 1, 0
+        self.row, self.shares_line, self._row_line = 0, False, 0
 
     def next(self) -> str:
         """Move `at` to the next character that is no white space; return it, or "" at the end."""
@@ -114,7 +134,10 @@ class Window:
         self.next()
         while True:
             try:
-                value, self.at = decode(self._part, self.at)
+                value, end = decode(self._part, self.at)
+                if half := half_character(self._part, self.at, end, value):
+                    raise cut_character(half, self.place())
+                self.at = end
                 return value
             except json.JSONDecodeError as error:
                 cut = error.pos >= len(self._part) - self.CUT or "Unterminated" in error.msg
@@ -133,18 +156,33 @@ class Window:
             return False
         return bool(self._part[end:].strip())
 
+    def orient(self) -> str:
+        """Return in which of pandas' forms without rows the object that begins here is, or ""."""
+        self.next()
+        start = self._part[self.at : self.at + BUFFER]
+        return next((name for name, form in ORIENTS.items() if form.match(start)), "")
+
     def line(self) -> int:
         """Return the line of what `at` points to."""
         self._line += self._part.count("\n", self._counted, self.at)
         self._counted = self.at
         return self._line
 
-    def place(self) -> str:
-        return f"{shown(self.file)}:{self.line()}"
+    def begin_row(self) -> int:
+        """Count the row that begins here; return its line."""
+        line = self.line()
+        self.row += 1
+        self.shares_line, self._row_line = line == self._row_line, line
+        return line
+
+    def place(self, further: int = 0) -> str:
+        """Return where `at`, or `further` lines below, is, for messages."""
+        number = RowNumber(self.row) if self.shares_line else self.line() + further
+        return place_of(self.file, number)
 
     def broken(self, why: str, at: int | None = None) -> ScaffoldError:
-        line = self.line() + (self._part.count("\n", self.at, at) if at else 0)
-        return not_json(self.file, line, why)
+        further = self._part.count("\n", self.at, at) if at else 0
+        return not_json(self.file, self.place(further), why)
 
     def _read_on(self) -> bool:
         """Read another part; False at the end of the file."""
@@ -161,27 +199,49 @@ def _list(text: Window) -> Rows:
     if text.next() == "]":
         text.at += 1
         return
-    while True:
-        yield _row(text)
-        if text.take(",]") == "]":
-            return
+    more = True
+    while more:
+        line, value = _row(text)
+        more = text.take(",]") == ","
+        yield _number(text, line), value
 
 
 def _one_after_another(text: Window) -> Rows:
     while text.next():
-        yield _row(text)
+        line, value = _row(text)
+        yield _number(text, line), value
 
 
 def _row(text: Window) -> tuple[int, Values]:
     text.next()
-    line, value = text.line(), text.value()
+    line, value = text.begin_row(), text.value()
     if not isinstance(value, dict):
-        raise no_object(value, text.file, line)
+        raise no_object(value, text.place())
     return line, value
+
+
+def _number(text: Window, line: int) -> int:
+    """Return the line where a row began, or its own number where others begin there too."""
+    following = text.next() in ("{", "[") and text.line() == line
+    return RowNumber(text.row) if text.shares_line or following else line
 
 
 def _wrapped(text: Window) -> Rows:
     """Yield the one list of objects that stands in an object, such as ``{"data": [...]}``."""
+    orient = text.orient()
+    try:
+        yield from _list_within(text)
+    except ScaffoldError as error:
+        if not orient or text.row:
+            raise
+        raise ScaffoldError(
+            f"The file holds a table as pandas writes it with orient={orient!r}, and no rows.",
+            where=error.where,
+            fix='write it with df.to_json("rows.jsonl", orient="records", lines=True)',
+        ) from None
+
+
+def _list_within(text: Window) -> Rows:
     first, found = text.place(), ""
     text.take("{")
     while text.next() != "}":
@@ -219,11 +279,31 @@ def _wrapped(text: Window) -> Rows:
         )
 
 
-def no_object(value: Any, file: Path, line: int) -> ScaffoldError:
+def no_object(value: Any, where: str) -> ScaffoldError:
     return ScaffoldError(
         f"Each row must be a JSON object, not {kind_of_value(value)}.",
-        where=f"{shown(file)}:{line}",
+        where=where,
         fix='write it as {"column": "text", ...}',
+    )
+
+
+def half_character(text: str, begin: int, end: int, value: Any) -> str:
+    """Return the first escape in a value that is half of a character, or ""."""
+    return _half_in(value) if HALF.search(text, begin, end) else ""
+
+
+def _half_in(value: Any) -> str:
+    if isinstance(value, str):
+        return next((f"\\u{ord(mark):04x}" for mark in value if "\ud800" <= mark <= "\udfff"), "")
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    return next(filter(None, map(_half_in, parts)), "") if isinstance(parts, list) else ""
+
+
+def cut_character(half: str, where: str) -> ScaffoldError:
+    return ScaffoldError(
+        f"The escape {half} is half of a character, and its other half is missing.",
+        where=where,
+        fix="write the character whole, or take the escape out: the text was cut in its middle",
     )
 
 
@@ -245,15 +325,15 @@ def reason(error: Exception) -> str:
     return str(error).partition(";")[0]  # a number of thousands of digits
 
 
-def not_json(file: Path, line: int, why: str) -> ScaffoldError:
+def not_json(file: Path, where: str, why: str) -> ScaffoldError:
     return ScaffoldError(
         f"Not valid JSON: {why[:1].lower()}{why[1:]}.",
-        where=f"{shown(file)}:{line}",
+        where=where,
         fix="mend it there"
         if unpacked_name(file.name).endswith(".json")
         else "mend that line; each line must be one JSON object",
     )
 
 
-JSON_LINES = Format((".jsonl", ".ndjson"), json_lines, by_lines=True)
-JSON = Format((".json",), json_document)
+JSON_LINES = Format((".jsonl", ".ndjson"), json_lines, by_lines=True, is_text=True)
+JSON = Format((".json",), json_document, is_text=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, shown
+from phi3scaffold.datasets.formats.encodings import encoding_of, name_of
 from phi3scaffold.datasets.formats.format import OnError, refuse
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -69,20 +70,32 @@ def not_utf8(file: Path) -> ScaffoldError:
 
 
 def wrong_byte(file: Path, line: int, byte: int) -> ScaffoldError:
+    codec = encoding_of(file).codec if file.is_file() else None
+    what = f"The file is not UTF-8: byte 0x{byte:02x}"
     return ScaffoldError(
-        f"The file is not UTF-8: byte 0x{byte:02x}.",
+        f"{what}; it seems to be {name_of(codec)}." if codec else f"{what}.",
         where=f"{shown(file)}:{line}",
-        fix="save it as UTF-8 (Excel: CSV UTF-8)",
+        fix=_conversion(file, codec),
     )
 
 
+def _conversion(file: Path, codec: str | None) -> str:
+    """Return how a file becomes UTF-8."""
+    fix = "save it as UTF-8 (Excel: CSV UTF-8)"
+    if codec and codec != "utf-8":
+        fix += f", or convert it: iconv -f {name_of(codec)} -t UTF-8 {file.name} > utf8-{file.name}"
+    return fix
+
+
+UTF_16 = "UTF-16 text"
 OTHER_KINDS = {
     b"PK\x03\x04": "a zip archive or an Excel workbook",
     b"PAR1": "a parquet file",
     b"\x1f\x8b": "a gz file",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
+    b"\xff\xfe": UTF_16,
+    b"\xfe\xff": UTF_16,
     b"SQLite": "a database",
+    b"\xd0\xcf\x11\xe0": "an old or an encrypted Office file",
 }
 
 
@@ -92,9 +105,9 @@ def refuse_other_kinds(file: Path, stream: io.BufferedReader[Any]) -> None:
     for mark, kind in OTHER_KINDS.items():
         if first.startswith(mark):
             raise ScaffoldError(
-                f"The file is {kind}, not what its name says.",
+                f"The file is {kind}, not {'UTF-8' if kind == UTF_16 else 'what its name says'}.",
                 where=shown(file),
-                fix="save it as UTF-8 text"
-                if "text" in kind
+                fix=_conversion(file, "utf-16")
+                if kind == UTF_16
                 else "export it as csv or jsonl, or give it the ending it should have",
             )
