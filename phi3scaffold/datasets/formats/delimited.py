@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, shown, unpacked_name
 from phi3scaffold.datasets.formats.format import Format, OnError, Rows, refuse
@@ -29,30 +30,45 @@ def delimited(file: Path, meter: Meter, on_error: OnError = refuse, *, delimiter
     """
     csv.field_size_limit(LARGEST)  # of this process; the default would refuse a long text
     with open_bytes(file, meter) as stream:
-        refuse_other_kinds(file, stream)
-        lines = _lines(file, io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
-        numbered = enumerate(lines, 1)
+        delimiter, found = _records(file, stream, delimiter)
+        header = None
+        for line, record in found:
+            if not any(record) and len(record) < 2:
+                continue
+            if header is None:
+                header = _header(record, file, line)
+            elif len(record) == len(header):
+                yield line, dict(zip(header, record, strict=True))
+            else:
+                on_error(_ragged(file, line, record, header, delimiter))
+
+
+def _records(
+    file: Path, stream: io.BufferedReader[Any], delimiter: str
+) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    """Return the delimiter, and the records with the lines where they begin."""
+    csv.field_size_limit(LARGEST)  # of this process; the default would refuse a long text
+    refuse_other_kinds(file, stream)
+    lines = _lines(file, io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
+    numbered = enumerate(lines, 1)
+    begin, first = next(((n, line) for n, line in numbered if line.strip()), (1, ""))
+    if excel := SEPARATOR.fullmatch(first.rstrip("\r\n")):
+        delimiter = excel[1]
         begin, first = next(((n, line) for n, line in numbered if line.strip()), (1, ""))
-        if excel := SEPARATOR.fullmatch(first.rstrip("\r\n")):
-            delimiter = excel[1]
-            begin, first = next(((n, line) for n, line in numbered if line.strip()), (1, ""))
-        second = next(lines, "")
-        delimiter = delimiter or _delimiter(first, second)
-        reader = csv.reader(chain([first, second], lines), delimiter=delimiter, strict=True)
-        before, header = begin - 1, None
+    second = next(lines, "")
+    delimiter = delimiter or _delimiter(first, second)
+    reader = csv.reader(chain([first, second], lines), delimiter=delimiter, strict=True)
+
+    def numbered_records(begin: int) -> Iterator[tuple[int, list[str]]]:
+        before = begin - 1
         try:
             for record in reader:
                 line, begin = begin, before + reader.line_num + 1
-                if not any(record) and len(record) < 2:
-                    continue
-                if header is None:
-                    header = _header(record, file, line)
-                elif len(record) == len(header):
-                    yield line, dict(zip(header, record, strict=True))
-                else:
-                    on_error(_ragged(file, line, record, header, delimiter))
+                yield line, record
         except csv.Error as error:
             raise _not_delimited(file, begin, str(error)) from None
+
+    return delimiter, numbered_records(begin)
 
 
 def _lines(file: Path, stream: io.TextIOWrapper) -> Iterator[str]:
@@ -106,13 +122,25 @@ def _header(record: list[str], file: Path, line: int) -> list[str]:
             where=where,
             fix="the first line must name every column: remove what stands above that line",
         )
-    names = column_names(record)
+    return unique_names(file, line, column_names(record))
+
+
+def unique_names(file: Path, line: int, names: list[str]) -> list[str]:
+    """Return the names; refuse one that two columns have."""
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ScaffoldError(
-            f"Two columns are called {twice!r}.", where=where, fix="rename or remove one of them"
+            f"Two columns are called {twice!r}.",
+            where=f"{shown(file)}:{line}",
+            fix="rename or remove one of them",
         )
     return names
+
+
+def records(file: Path, delimiter: str = "") -> Iterator[list[str]]:
+    """Yield the header and the rows below it, each as its cells."""
+    with open_bytes(file, Meter()) as stream:
+        yield from (record for _, record in _records(file, stream, delimiter)[1] if any(record))
 
 
 def _ragged(
@@ -138,5 +166,11 @@ def _not_delimited(file: Path, line: int, error: str) -> ScaffoldError:
     )
 
 
-CSV = Format((".csv",), delimited, by_lines=True, is_text=True)
-TSV = Format((".tsv",), partial(delimited, delimiter="\t"), by_lines=True, is_text=True)
+CSV = Format((".csv",), delimited, by_lines=True, is_text=True, records=records)
+TSV = Format(
+    (".tsv",),
+    partial(delimited, delimiter="\t"),
+    by_lines=True,
+    is_text=True,
+    records=partial(records, delimiter="\t"),
+)

@@ -41,6 +41,8 @@ class Format:
         by_lines: whether reading goes on behind a row that cannot be read: its error is passed to
             `on_error`.
         is_text: whether its files are text, in whatever encoding.
+        records: called with a file, yields the cells of each row as texts, the header's first; None
+            where columns have names without a header.
         notes: called with a file, returns sentences on what in it is not read.
     """
 
@@ -48,4 +50,5 @@ class Format:
     rows: Callable[..., Rows]
     by_lines: bool = False
     is_text: bool = False
+    records: Callable[[Path], Iterator[list[str]]] | None = None
     notes: Callable[[Path], list[str]] = lambda _file: []

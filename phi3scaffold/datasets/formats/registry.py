@@ -10,9 +10,23 @@ from phi3scaffold.datasets.formats.delimited import CSV, TSV
 from phi3scaffold.datasets.formats.format import Format
 from phi3scaffold.datasets.formats.json import JSON, JSON_LINES
 from phi3scaffold.datasets.formats.parquet import PARQUET
+from phi3scaffold.datasets.formats.workbook import WORKBOOK
 from phi3scaffold.project.errors import ScaffoldError
 
-FORMATS: tuple[Format, ...] = (JSON_LINES, JSON, CSV, TSV, PARQUET)
+FORMATS: tuple[Format, ...] = (JSON_LINES, JSON, CSV, TSV, PARQUET, WORKBOOK)
+_SAVE = "open it and save it as .xlsx, or as CSV UTF-8"
+_PARQUET = 'write it with df.to_parquet("rows.parquet")'
+# What people have instead: ending -> kind, and what to do.
+OTHERS = {
+    ".xls": ("Workbooks of old Excels", _SAVE),
+    ".xlsb": ("Binary workbooks", _SAVE),
+    ".ods": ("OpenDocument sheets", _SAVE),
+    ".numbers": ("Sheets of Apple Numbers", "export it as .xlsx, or as CSV"),
+    ".arrow": ("Arrow files", 'write it with dataset.to_parquet("rows.parquet")'),
+    ".feather": ("Feather files", _PARQUET),
+    ".pkl": ("Pickles, which can run code,", _PARQUET),
+    ".zip": ("Archives", "unpack it, and name the file or the folder"),
+}
 # Files that lie beside data files and hold no rows.
 BESIDE = re.compile(r"dataset\.ya?ml|dataset_infos?\.json|(readme|licen[cs]e)\b.*|.*\.md", re.I)
 
@@ -42,6 +56,10 @@ def format_of(file: Path) -> Format:
     for one in FORMATS:
         if ending in one.endings:
             return one
+    if ending in OTHERS:
+        kind, fix = OTHERS[ending]
+        what = f"{kind} ({ending}) are not read."
+        raise ScaffoldError(what, where=shown(file), fix=fix)
     raise ScaffoldError(
         f"Files of kind {ending!r} are not read."
         if ending
