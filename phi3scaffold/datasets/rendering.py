@@ -16,6 +16,10 @@ from phi3scaffold.models.chat_template import encode, load_tokenizer, render_cha
 from phi3scaffold.models.prompt import Prompt, special_tokens
 from phi3scaffold.project.errors import ScaffoldError
 
+NO_SYSTEM = (
+    "set system: null in datasets/dataset.yaml and take the rows' own system turns out, or write "
+    "them into the user turn"
+)
 IGNORE = -100  # what torch's cross entropy leaves out
 
 
@@ -188,11 +192,15 @@ class Renderer:
         if first["role"] != "system" or first["content"] == self._kept_system:
             return
         without = render_chat(self.tokenizer, others, to_answer=False)
-        if render_chat(self.tokenizer, row.messages, to_answer=False) == without:
+        try:
+            whole = render_chat(self.tokenizer, row.messages, to_answer=False)
+        except ScaffoldError as error:  # Gemma's raises
+            raise ScaffoldError(error.what, where=row.place, fix=NO_SYSTEM) from None
+        if whole == without:
             raise ScaffoldError(
                 "The model's chat template leaves system prompts out.",
                 where=row.place,
-                fix="set system: null in datasets/dataset.yaml, or write it into the user turn",
+                fix=NO_SYSTEM,
             )
         self._kept_system = first["content"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -65,7 +66,7 @@ def new(
 
     explicit, answers = answers, complete(answers)
     answers["model"], registered = known_model(answers["model"], answers["target"])
-    answers["model"], weights = resolve_model(answers["model"])
+    answers["model"], weights = resolve_model(answers["model"], say)
     if isinstance(data, RowSource):
         source = data
     else:
@@ -165,13 +166,21 @@ def known_model(ref: str, target: str) -> tuple[str, str]:
     )
 
 
-def resolve_model(ref: str) -> tuple[str, Path | None]:
+def resolve_model(
+    ref: str, say: Callable[[str], None] = lambda _line: None
+) -> tuple[str, Path | None]:
     """Return the text for project.yaml's model.id, and the weights to copy (tiny's) or None.
 
+    Args:
+        ref: a name of the catalogue, a hub id, or a folder.
+        say: receives what could not be checked, and what differs from the model's own files.
+
     Raises:
-        ScaffoldError: an unknown name, or a folder that is not a Phi-3 model.
+        ScaffoldError: an unknown name, or a model that cannot be trained here.
     """
     from phi3scaffold.models import catalogue
+    from phi3scaffold.models.model_folder import check_model_folder
+    from phi3scaffold.models.template_file import date_note
 
     if not ref.strip():
         raise ScaffoldError(
@@ -182,13 +191,13 @@ def resolve_model(ref: str) -> tuple[str, Path | None]:
     entry = catalogue.describe(ref)
     if catalogue.is_local(ref):
         folder = Path(ref).expanduser().resolve()
-        if not any(folder.glob("*.safetensors")):
-            raise ScaffoldError(
-                "The model's folder has no *.safetensors file.",
-                where=folder,
-                fix="weights must be safetensors: pickle files (*.bin, *.pt) can run code",
-            )
+        check_model_folder(folder)
+        note = date_note(folder)
+        if note:
+            say(note)
         return str(folder), None
+    if catalogue.find(ref) is None:
+        _check_on_hub(ref, say)
     if entry.ref != "tiny":
         return entry.ref, None
     weights = catalogue.tiny_folder()
@@ -199,3 +208,37 @@ def resolve_model(ref: str) -> tuple[str, Path | None]:
             fix="run the `phi3scaffold` that was installed from the package or the repository",
         )
     return entry.ref, weights
+
+
+def _check_on_hub(repo: str, say: Callable[[str], None]) -> None:
+    """Refuse a model of the hub that cannot be trained; say so where that cannot be seen from here.
+
+    Raises:
+        ScaffoldError: its config.json says another architecture, or quantized weights.
+    """
+    from phi3scaffold.models.model_config import CARD, CONFIG, check_config
+    from phi3scaffold.models.model_hub import peek
+
+    def card() -> str:
+        try:
+            return peek(repo, CARD)
+        except ScaffoldError:  # a model needs none
+            return ""
+
+    try:
+        text = peek(repo, CONFIG)
+    except ScaffoldError as error:
+        say(
+            f"warning: --model {repo} was not checked, since its config.json cannot be read from "
+            f"here: {error.what.rstrip('.')}. `phi3scaffold model` checks it before it downloads "
+            "the weights"
+        )
+        return
+    try:
+        config = json.loads(text)
+    except ValueError:
+        config = None
+    where = f"--model {repo}: {CONFIG}"
+    if not isinstance(config, dict):
+        raise ScaffoldError("It holds no JSON object.", where=where, fix="choose another model")
+    check_config(config, where, card)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from phi3scaffold.models import catalogue, model_hub
@@ -16,6 +17,7 @@ from phi3scaffold.models.model_folder import (
     wanted_files,
 )
 from phi3scaffold.models.model_lock import ModelLock, hub_id, local_folder, pin, read_lock
+from phi3scaffold.models.template_file import settle_template
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 
@@ -24,12 +26,21 @@ LOCK_COPY = "model.lock"  # the copy in the base's folder: which lock it was fet
 
 
 def fetch_base(
-    project: Project, out: Path, *, weights: bool = True, progress: Progress | None = None
+    project: Project,
+    out: Path,
+    *,
+    weights: bool = True,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> ModelLock:
     """Put the base model's files into `out`, an empty folder, and check them.
 
     From the hub they come by way of model-cache/.partial-COMMIT, which outlives a killed run.
-    `progress` is called with (what, bytes done, bytes in all).
+
+    Args:
+        weights: whether the weights come along.
+        progress: called with (what, bytes done, bytes in all).
+        say: called with what differs from the model's own files, and a user should know.
 
     Raises:
         ScaffoldError: not such a model, no access, no network, no room.
@@ -46,6 +57,9 @@ def fetch_base(
         _fetch_from_hub(project, lock, out, weights, progress)
     check(out)
     modernise(out)
+    note = settle_template(out)
+    if note:
+        say(note)
     lock.save(out / LOCK_COPY)
     return lock
 

@@ -19,6 +19,7 @@ from typing import Any
 from phi3scaffold.models.families import registry
 from phi3scaffold.models.families.family import Family
 from phi3scaffold.models.families.phi3 import PHI3
+from phi3scaffold.models.model_config import read_config
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json
 
@@ -283,35 +284,3 @@ def family_for(ref: str) -> Family:
         return describe(ref).family
     except ScaffoldError:
         return registry.DEFAULT
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read a model folder's config.json, checked to be of a known architecture.
-
-    Raises:
-        ScaffoldError: no folder, no config.json, not JSON, or another architecture.
-    """
-    path = folder / "config.json"
-    if not folder.is_dir():
-        raise ScaffoldError(
-            "The model's folder does not exist.",
-            where=folder,
-            fix="give a folder with config.json, *.safetensors and the tokenizer's files",
-        )
-    if not path.exists():
-        raise ScaffoldError(
-            "The model's folder has no config.json.",
-            where=folder,
-            fix="give a folder in Hugging Face's format (save_pretrained writes one)",
-        )
-    config = read_json(path)
-    found = config.get("architectures")
-    names = [str(name) for name in found] if isinstance(found, list) else []
-    if registry.family_of(names) is None:
-        raise ScaffoldError(
-            f"This model cannot be used: its architecture is {', '.join(names) or 'nothing'}, "
-            f"not {registry.architectures_text()}.",
-            where=f"{path}: architectures",
-            fix="choose a model from `phi3scaffold models`, or another of that architecture",
-        )
-    return config

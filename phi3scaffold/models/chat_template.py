@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.models.column_templates import Message
 from phi3scaffold.models.prompt import special_tokens
+from phi3scaffold.models.template_file import refused_turns
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
@@ -16,10 +17,22 @@ if TYPE_CHECKING:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a model folder, from local files only."""
+    """Load the tokenizer of a model folder, from local files only.
+
+    Raises:
+        ScaffoldError: transformers cannot read it.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # tokenizers raises plain ones
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ScaffoldError(
+            f"The model's tokenizer cannot be loaded: {reason:.200}",
+            where=folder,
+            fix="copy the tokenizer's files of the same model again",
+        ) from error
 
 
 def render_chat(tokenizer: Any, messages: Sequence[Message], *, to_answer: bool) -> str:
@@ -31,6 +44,9 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], *, to_answer: bool)
             space, which the ONNX form mends.
         messages: the turns.
         to_answer: whether the text ends where the assistant begins to answer.
+
+    Raises:
+        ScaffoldError: the template refuses the turns; some do so with a system turn.
     """
     turns: Any = list(messages)
     options: dict[str, Any] = {"add_generation_prompt": to_answer}
@@ -38,7 +54,13 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], *, to_answer: bool)
         turns = json.dumps(turns)
     else:
         options["tokenize"] = False
-    return str(tokenizer.apply_chat_template(turns, **options))
+    from jinja2 import TemplateError
+
+    try:
+        return str(tokenizer.apply_chat_template(turns, **options))
+    except (TemplateError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        where = getattr(tokenizer, "name_or_path", None)
+        raise refused_turns(str(error), messages, where) from error
 
 
 def encode(

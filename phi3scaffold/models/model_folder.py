@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.models.catalogue import read_config
 from phi3scaffold.models.families import registry
+from phi3scaffold.models.model_config import read_config, refuse_pointer
+from phi3scaffold.models.template_file import check_template
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.files import read_json, write_json
+from phi3scaffold.project.files import write_json
 from phi3scaffold.project.formatting import binary_size
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "LICENSE*")
@@ -28,7 +29,6 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 UNWANTED = ("*/*", "manifest.json", "genai_config.json", "trainer_state.json", "adapter_*")
 INDEX = "model.safetensors.index.json"
 PLAIN_TOKENIZER = "PreTrainedTokenizerFast"
-LFS_POINTER = b"version https://git-lfs"
 
 Progress = Callable[[str, int, int], None]
 
@@ -103,19 +103,9 @@ def check_tokenizer(folder: Path) -> None:
             where=folder,
             fix="copy the tokenizer's files of the same model into the folder",
         )
-    if not _has_chat_template(folder):
-        raise ScaffoldError(
-            "The model's tokenizer has no chat template, so its prompts cannot be written.",
-            where=folder / "tokenizer_config.json",
-            fix="take the instruct version of the model, or add a chat_template.jinja",
-        )
-
-
-def _has_chat_template(folder: Path) -> bool:
-    path = folder / "tokenizer_config.json"
-    settings = read_json(path) if path.exists() else {}
-    apart = ("chat_template.jinja", "chat_template.json")
-    return bool(settings.get("chat_template")) or any((folder / name).is_file() for name in apart)
+    for path in wanted_files(folder, weights=False):
+        refuse_pointer(path)
+    check_template(folder)
 
 
 def _check_shards(folder: Path) -> None:
@@ -146,14 +136,7 @@ def _check_shards(folder: Path) -> None:
 def _check_length(path: Path) -> None:
     """Read a safetensors header only: a truncated copy and a git-lfs pointer are found at once."""
     size = path.stat().st_size
-    with path.open("rb") as stream:
-        start = stream.read(len(LFS_POINTER))
-        if start == LFS_POINTER:
-            raise ScaffoldError(
-                "The weights are a git-lfs pointer, not the weights themselves.",
-                where=path,
-                fix="run `git lfs pull` in the model's repository",
-            )
+    refuse_pointer(path)
     try:
         length, tensors = read_header(path)
         whole = size == 8 + length + max(entry["data_offsets"][1] for entry in tensors.values())

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.models.catalogue import read_config
 from phi3scaffold.models.hub_errors import HubRequest, explained, offline_error
+from phi3scaffold.models.model_config import read_config
 from phi3scaffold.models.model_folder import (
     Progress,
     check_model_folder,
@@ -29,6 +29,7 @@ from phi3scaffold.pipeline.hashing import hash_file
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 PART = ".part"
+PATIENCE = 5.0  # seconds for a small file, on which only an early refusal depends
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -69,6 +70,36 @@ def resolve(repo: str, revision: str) -> str:
             exit_code=FAILED_RUN,
         )
     return str(commit)
+
+
+def peek(repo: str, name: str, revision: str = "main") -> str:
+    """Return a small text file of a model: from the hub's cache, else from the hub.
+
+    One request of a few seconds; nothing is kept.
+
+    Raises:
+        ScaffoldError: it cannot be had: no network, no access, no such file.
+    """
+    commit = _cached_commit(repo, revision)
+    if commit:
+        cached = _cache(repo) / "snapshots" / commit / name
+        if cached.is_file():
+            return cached.read_text(encoding="utf-8", errors="replace")
+    request = hub_request(repo, revision)
+    if offline():
+        raise offline_error(request)
+    with explained(request):
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+        response = get_session().get(
+            hf_hub_url(repo, name, revision=revision),
+            headers=build_hf_headers(library_name="phi3scaffold"),
+            timeout=PATIENCE,
+            follow_redirects=True,
+        )
+        hf_raise_for_status(response)
+    return str(response.text)
 
 
 def list_files(repo: str, commit: str) -> dict[str, RemoteFile]:

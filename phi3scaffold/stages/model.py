@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 
 from phi3scaffold.models import catalogue
@@ -14,7 +15,7 @@ from phi3scaffold.models.model_folder import (
     wanted_files,
 )
 from phi3scaffold.models.model_lock import local_folder, pin
-from phi3scaffold.pipeline.events import Bytes, Emit
+from phi3scaffold.pipeline.events import Bytes, Emit, Note
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
 from phi3scaffold.project.settings import Project
 
@@ -43,9 +44,15 @@ def inputs(project: Project) -> Inputs:
 def run(context: Context) -> Facts:
     """Write the base model into the stage's folder; returns what it is."""
     project = context.project
-    lock = fetch_base(project, context.out, progress=throttled(context.emit))
+    report = throttled(context.emit)
+    lock = fetch_base(project, context.out, progress=report, say=noted(context.emit, "model"))
     size = sum(path.stat().st_size for path in context.out.iterdir() if path.is_file())
     return {"id": lock.id, "source": lock.source, "commit": lock.commit, "bytes": size}
+
+
+def noted(emit: Emit, stage: str) -> Callable[[str], None]:
+    """Return a function that emits a text as the stage's note."""
+    return lambda text: emit(Note(stage, text))
 
 
 def throttled(emit: Emit) -> Progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from phi3scaffold.models.base_files import fetch_base
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
 from phi3scaffold.project.settings import Project
-from phi3scaffold.stages.model import inputs_of, throttled
+from phi3scaffold.stages.model import inputs_of, noted, throttled
 
 
 def inputs(project: Project) -> Inputs:
@@ -15,7 +15,8 @@ def inputs(project: Project) -> Inputs:
 
 def run(context: Context) -> Facts:
     """Write the tokenizer, its chat template and the configuration, of the commit in model.lock."""
-    lock = fetch_base(context.project, context.out, weights=False, progress=throttled(context.emit))
+    report, say = throttled(context.emit), noted(context.emit, "tokenizer")
+    lock = fetch_base(context.project, context.out, weights=False, progress=report, say=say)
     return {"id": lock.id, "commit": lock.commit}
 
 

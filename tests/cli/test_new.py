@@ -17,6 +17,7 @@ from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.cli.new import next_steps
 from phi3scaffold.generator import template
+from tests.support.phi3_files import phi3_files, write
 
 GIVEN = ("--algo", "lora", "--target", "cpu", "--task", "qa")
 
@@ -208,8 +209,7 @@ def test_tiny_brings_its_weights(small_tiny: Path, capsys: Any) -> None:
 
 
 def test_a_local_model(tmp_path: Path) -> None:
-    files = {"config.json": PHI3, "model.safetensors": "x"}
-    folder = model_folder(tmp_path / "mine", files)
+    folder = str(write(tmp_path / "mine", phi3_files()))
     assert main(VERBS, ["new", "proj", *GIVEN, "--model", os.path.relpath(folder)]) == 0
     assert folder in Path("proj/project.yaml").read_text()
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from phi3scaffold import migration
+from tests.support.phi3_files import phi3_files, write
 
 DIRECTML = {"device": "gpu", "execution_providers": ["DmlExecutionProvider"]}
 MINI = "microsoft/Phi-3-mini-4k-instruct"
@@ -56,7 +57,7 @@ def test_the_model(name: str, model: str | None, tmp_path: Path) -> None:
     [
         ("Phi3ForCausalLM", "model.safetensors", None),
         ("LlamaForCausalLM", "model.safetensors", "architecture is LlamaForCausalLM"),
-        ("Phi3ForCausalLM", "pytorch_model.bin", "no *.safetensors"),
+        ("Phi3ForCausalLM", "pytorch_model.bin", "only safetensors are used"),
     ],
 )
 def test_a_model_in_a_folder(
@@ -64,13 +65,9 @@ def test_a_model_in_a_folder(
 ) -> None:
     """Beside the config, as the AI Toolkit kept it."""
     folder = tmp_path / "model-cache" / "ours"
-    folder.mkdir(parents=True)
-    shape = {
-        "architectures": [architecture], "vocab_size": 8, "hidden_size": 8,
-        "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
-    }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(shape), encoding="utf-8")
-    (folder / weights).write_text("x", encoding="utf-8")
+    files = phi3_files(architectures=[architecture])
+    files[weights] = files.pop("model.safetensors")
+    write(folder, files)
     content = {"input_model": {"type": "HfModel", "model_path": "model-cache/ours"}}
     plan = planned(written(tmp_path, content))
     assert plan.answers.get("model") == (None if why else str(folder.resolve()))

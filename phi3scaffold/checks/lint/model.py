@@ -1,8 +1,10 @@
-"""Every file that names the base model names the one in project.yaml.
+"""Every file that names the base model names the one in project.yaml, and it can be trained.
 
 project.yaml names the model; model.lock holds its commit, model-cache/ the download, the Olive
 config its path, and each form's prompt.json the model that the form comes from. After a change of
-`model.id` the old files stay until the next run.
+`model.id` the old files stay until the next run. The model itself must be one that can be trained:
+of a known architecture, not quantized, with a chat template that works, and that writes a system
+turn where datasets/dataset.yaml has a system text.
 
 To fix it: `phi3scaffold model` fetches the model that project.yaml names, `phi3scaffold run`
 updates the rest. In the Olive config, input_model.model_path is always model-cache/base.
@@ -14,8 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from phi3scaffold.checks.lint_context import ANSWERS, OLIVE, LintContext
+from phi3scaffold.checks.lint_context import ANSWERS, DATASET, OLIVE, LintContext
 from phi3scaffold.models import catalogue
+from phi3scaffold.models.model_config import read_config
+from phi3scaffold.models.template_file import check_template
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.layout import PROJECT_FILE
@@ -28,6 +32,7 @@ BASE = "model-cache/base"
 def check(context: LintContext) -> Iterator[Finding]:
     project = context.require_project()
     yield from _known(context, project)
+    yield from _usable(context, project)
     yield from _fetched(context, project)
     config = context.document(OLIVE)
     path = config.get("input_model", "model_path") if config else None
@@ -43,15 +48,48 @@ def check(context: LintContext) -> Iterator[Finding]:
 
 
 def _known(context: LintContext, project: Project) -> Iterator[Finding]:
-    """Check that it is a known name, a hub id, or a folder that holds such a model."""
+    """Check that it is a known name, a hub id, or a folder that holds a whole model."""
+    from phi3scaffold.models.model_folder import check_model_folder
     from phi3scaffold.models.model_lock import local_folder
 
+    folder = local_folder(project)
     try:
-        catalogue.describe(local_folder(project) or project.model_id)
+        catalogue.describe(folder or project.model_id)
+        if folder is not None:
+            check_model_folder(folder)
     except ScaffoldError as error:
         document = context.document(PROJECT_FILE)
         place = document.at("model", "id") if document else PROJECT_FILE
-        yield Finding(ID, "error", error.what, place, error.fix)
+        what = f"{error.what} ({error.where})" if error.where else error.what
+        yield Finding(ID, "error", what, place, error.fix)
+
+
+def _usable(context: LintContext, project: Project) -> Iterator[Finding]:
+    """Check what was fetched, which an earlier version may have let in, or a hand has changed."""
+    base = context.root / BASE
+    if not (base / "config.json").is_file():
+        return
+    try:
+        read_config(base)
+        template = check_template(base)
+    except ScaffoldError as error:
+        yield context.finding(ID, error)
+        return
+    dataset = context.document(DATASET)
+    system = dataset.get("system") if dataset else None
+    if dataset is None or not system:
+        return
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    with_system = [{"role": "system", "content": str(system)}, *turns]
+    what = "The model's chat template leaves system prompts out."
+    try:
+        same = template.render(turns, to_answer=False)
+        if template.render(with_system, to_answer=False) != same:
+            return
+    except ScaffoldError as error:
+        what = error.what
+    fix = "system: null, or write the text into the user turn"
+    yield Finding(ID, "error", what, dataset.at("system"), fix)
 
 
 def _fetched(context: LintContext, project: Project) -> Iterator[Finding]:

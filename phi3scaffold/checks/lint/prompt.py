@@ -20,6 +20,7 @@ from phi3scaffold.checks.lint_context import DATASET, LintContext
 from phi3scaffold.conversion.form_files import GENAI_CONFIG
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.models.prompt import FILE, Prompt
+from phi3scaffold.models.template_file import read_template
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json
 from phi3scaffold.project.findings import Finding, Skip
@@ -117,26 +118,10 @@ def _end_of_turn(base: Path, added: dict[str, int]) -> str | None:
 
     Needs no transformers; None where the template cannot be rendered by Jinja alone.
     """
-    from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "~b~"}]
     try:
-        settings = read_json(base / "tokenizer_config.json")
-        file = base / "chat_template.jinja"
-        text = file.read_text(encoding="utf-8") if file.is_file() else settings["chat_template"]
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        marks = {
-            key: value["content"] if isinstance(value, dict) else value
-            for key, value in settings.items()
-            if key.endswith("_token") and isinstance(value, (str, dict))
-        }
-        turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "~b~"}]
-        written = environment.from_string(text).render(
-            messages=turns, add_generation_prompt=False, **marks
-        )
-    except (TemplateError, ScaffoldError, KeyError, TypeError, OSError):
+        written = read_template(base).render(turns, to_answer=False)
+    except (ScaffoldError, OSError):
         return None
     rest = written.partition("~b~")[2]
     there = [(rest.index(mark), -len(mark), mark) for mark in added if mark and mark in rest]

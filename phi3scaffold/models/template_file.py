@@ -1,0 +1,238 @@
+"""The file of a model's chat template: checked before anything is trained, its date pinned.
+
+Jinja alone is asked, in the environment that transformers gives a template, so that `new` and
+`lint` can look at one without importing transformers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from phi3scaffold.models.column_templates import Message
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_json, write_json, write_whole
+
+JINJA = "chat_template.jinja"
+SETTINGS = "tokenizer_config.json"
+PROCESSORS = "chat_template.json"  # transformers reads it for images and sound only
+KEY = "chat_template"
+# The day that a template's date becomes: the one that Llama's own templates fall back to.
+PINNED = datetime(2024, 7, 26)
+DAY = "26 July 2024"
+NOW = re.compile(r"""strftime_now\(\s*(?P<quote>["'])(?P<format>[^"'\\]*)(?P=quote)\s*\)""")
+INSTRUCT = "take the instruct version of the model, or its original tokenizer and chat template"
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """The template that transformers uses.
+
+    Attributes:
+        path: the file that it stands in.
+        text: the template itself.
+        tokens: the special tokens that it may name, such as ``eos_token``.
+    """
+
+    path: Path
+    text: str
+    tokens: Mapping[str, str]
+
+    @property
+    def where(self) -> str:
+        return str(self.path) if self.path.name == JINJA else f"{self.path}: {KEY}"
+
+    def render(self, turns: Sequence[Message], *, to_answer: bool) -> str:
+        """Return the turns as text. Raises ScaffoldError where the template cannot write them."""
+        from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
+
+        options = {"tools": None, "documents": None, "add_generation_prompt": to_answer}
+        try:
+            template = _environment().from_string(self.text)
+            return str(template.render(messages=list(turns), **options, **self.tokens))
+        except TemplateSyntaxError as error:
+            own_file = self.path.name == JINJA
+            where = f"{self.where}{':' if own_file else ', line '}{error.lineno}"
+            raise ScaffoldError(
+                f"The chat template is no valid Jinja: {error.message}", where=where, fix=INSTRUCT
+            ) from None
+        except UndefinedError as error:
+            raise ScaffoldError(
+                f"The chat template needs a variable that nobody sets: {error.message}.",
+                where=self.where,
+                fix=f"{INSTRUCT}; or set the variable in it",
+            ) from None
+        except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+            raise refused_turns(str(error), turns, self.where) from None
+
+
+def refused_turns(reason: str, turns: Sequence[Message], where: str | None) -> ScaffoldError:
+    """Return the error for turns that a template does not write, by its own reason."""
+    reason = (reason.strip().splitlines() or ["no reason given"])[0]
+    reason = re.sub(r" at row \d+, column \d+:$", "", reason).rstrip(".")  # GenAI's own place
+    has_system = bool(turns) and turns[0]["role"] == "system"
+    return ScaffoldError(
+        f"The model's chat template refuses {'a system turn' if has_system else 'these turns'}: "
+        f"{reason}.",
+        where=where,
+        fix="leave the system text out, or write it into the user turn" if has_system else INSTRUCT,
+    )
+
+
+def read_template(folder: Path) -> ChatTemplate:
+    """Return the chat template of a model folder.
+
+    Raises:
+        ScaffoldError: it has none, or not one that a conversation can be written with.
+    """
+    settings_file, file = folder / SETTINGS, folder / JINJA
+    settings = read_json(settings_file) if settings_file.exists() else {}
+    tokens = {
+        key: value["content"] if isinstance(value, dict) else value
+        for key, value in settings.items()
+        if key.endswith("_token") and isinstance(value, (str, dict))
+    }
+    if file.is_file():
+        try:
+            return ChatTemplate(file, file.read_text(encoding="utf-8"), tokens)
+        except UnicodeDecodeError:
+            raise ScaffoldError(
+                "The chat template is not UTF-8.", where=file, fix="copy it again"
+            ) from None
+    found = settings.get(KEY)
+    if isinstance(found, list):  # several, by name
+        named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
+        found = named.get("default")
+        if not found:
+            raise ScaffoldError(
+                "The model's tokenizer has several chat templates, and none is called default.",
+                where=f"{settings_file}: {KEY}",
+                fix=f"save the one to use as {JINJA} beside it",
+            )
+    if isinstance(found, str) and found:
+        return ChatTemplate(settings_file, found, tokens)
+    if (folder / PROCESSORS).is_file():
+        raise ScaffoldError(
+            f"The chat template stands in {PROCESSORS}, which is read for images and sound only.",
+            where=folder / PROCESSORS,
+            fix=f"save its text as {JINJA} beside it",
+        )
+    raise ScaffoldError(
+        "The model's tokenizer has no chat template, so its prompts cannot be written.",
+        where=settings_file,
+        fix=f"take the instruct version of the model, or add a {JINJA}",
+    )
+
+
+def check_template(folder: Path) -> ChatTemplate:
+    """Return the chat template of a model folder, tried with a question and its answer.
+
+    A system turn is not tried: a model without one can be trained on rows without one.
+
+    Raises:
+        ScaffoldError: there is none, it cannot be read, or what it writes changes with the day.
+    """
+    template = read_template(folder)
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    template.render(turns[:1], to_answer=True)
+    template.render(turns, to_answer=False)
+    if _asks_for_date(pinned(template.text)):
+        raise ScaffoldError(
+            "The chat template writes today's date, so training and answers would differ from "
+            "day to day, and here the date cannot be pinned.",
+            where=template.where,
+            fix="put a date in quotes in the place of strftime_now(...), in a folder of your own",
+        )
+    return template
+
+
+def pinned(text: str) -> str:
+    """Return a template with `PINNED` in the place of today's date."""
+
+    def write(match: re.Match[str]) -> str:
+        return json.dumps(PINNED.strftime(match["format"]), ensure_ascii=False)
+
+    return NOW.sub(write, text) if _asks_for_date(text) else text
+
+
+def date_note(folder: Path) -> str | None:
+    """Return what becomes of a date in the template of a model folder; None where it has none."""
+    if not _asks_for_date(read_template(folder).text):
+        return None
+    return (
+        f"the model's chat template writes today's date; the project's copy always writes {DAY}, "
+        "so that training and answers see the same prompt"
+    )
+
+
+def settle_template(folder: Path) -> str | None:
+    """Pin the date in a fetched folder's own copy of the template; return `date_note` if there is.
+
+    Where the template stands in two files, ONNX Runtime GenAI reads the one that transformers does
+    not: both get the same text. A file is replaced, never written through, for it may be a hard
+    link to the user's own.
+    """
+    template, note = read_template(folder), date_note(folder)
+    text = pinned(template.text)
+    settings_file = folder / SETTINGS
+    settings = read_json(settings_file) if settings_file.exists() else {}
+    if template.path == settings_file:
+        changed = text != template.text
+    else:
+        changed = isinstance(settings.get(KEY), str) and settings[KEY] != text
+        if text != template.text:
+            write_whole(template.path, text)
+    if changed:
+        write_json(settings_file, {**settings, KEY: text}, indent=2)
+    return note
+
+
+def _asks_for_date(text: str) -> bool:
+    """Return whether the template uses strftime_now otherwise than to ask whether it is there."""
+    from jinja2 import TemplateError, nodes
+
+    try:
+        tree = _environment().parse(text)
+    except TemplateError:
+        return False
+    tested = {id(test.node) for test in tree.find_all(nodes.Test)}
+    return any(
+        name.name == "strftime_now" and id(name) not in tested for name in tree.find_all(nodes.Name)
+    )
+
+
+def _environment() -> Any:
+    """Return the environment that transformers gives a chat template."""
+    from jinja2 import TemplateError, nodes
+    from jinja2.ext import Extension
+    from jinja2.parser import Parser
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """The block that marks an answer; it writes what stands in it."""
+
+        tags = {"generation"}  # noqa: RUF012 (as Jinja declares it)
+
+        def parse(self, parser: Parser) -> nodes.Node:
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+            return nodes.Scope(body, lineno=line)
+
+    def raise_exception(message: str) -> None:
+        raise TemplateError(message)
+
+    def as_json(value: Any, **options: Any) -> str:
+        return json.dumps(value, **{"ensure_ascii": False, **options})
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = as_json
+    environment.globals["raise_exception"] = raise_exception
+    environment.globals["strftime_now"] = PINNED.strftime
+    return environment
