@@ -14,6 +14,7 @@ from phi3scaffold.datasets.cell_text import cell_text
 TEXT, CATEGORY = "text", "few values"
 NESTED, EMPTY, CONSTANT = "lists or objects", "empty", "the same in every row"
 ID, DATE, NUMBER, URL, PERSON = "an id", "dates", "numbers", "addresses", "names"
+RARE = "seldom filled"
 
 TEXT_NAMES = (
     "text", "phrase", "sentence", "utterance", "review", "comment", "message", "content", "body",
@@ -46,6 +47,7 @@ URLS = re.compile(r"(?:https?://|www\.)\S+|[\w.+-]+@[\w-]+\.[\w.]+|/?(?:[\w.-]+/
 IDS = re.compile(r"[\w#.:/-]+")
 
 MOST = 0.9  # of the values, for a kind
+FEW = 0.05  # of the rows, below which a column is not worth a line in every prompt
 CATEGORIES = 50  # values at most that are always labels where they come twice
 EXACTLY_ALIKE = 0.9  # of the rows, for two columns that say the same
 
@@ -81,7 +83,8 @@ class RowColumn:
     def is_named_text(self) -> bool:
         """Whether its name says that it is text."""
         words = re.split(r"[_\W\d]+", self.plain_name)
-        return any(word in TEXT_NAMES for word in (*words, self.plain_name))
+        named = any(word in TEXT_NAMES for word in (*words, self.plain_name))
+        return named and not ID_NAMES.search(self.plain_name)
 
     def share(self, fits: Callable[[str], object]) -> float:
         """Return the share of the texts that fit."""
@@ -90,10 +93,13 @@ class RowColumn:
     @cached_property
     def kind(self) -> str:
         """What the column holds."""
-        if any(isinstance(value, (list, dict)) for value in self.values):
+        nested = sum(isinstance(value, (list, dict)) for value in self.values)
+        if nested > len(self.texts):  # else the row that has one is told
             return NESTED
         if not self.texts:
             return EMPTY
+        if len(self.texts) < FEW * len(self.values):
+            return RARE
         if self.share(DATES.fullmatch) >= MOST:
             return DATE
         if self.share(URLS.fullmatch) >= MOST:
