@@ -19,7 +19,7 @@ from typing import Any
 from phi3scaffold.models.families import registry
 from phi3scaffold.models.families.family import Family
 from phi3scaffold.models.families.phi3 import PHI3
-from phi3scaffold.models.model_config import read_config
+from phi3scaffold.models.model_config import HUB_ID, read_config
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json
 
@@ -260,15 +260,14 @@ def describe(ref: str | Path) -> CatalogueEntry:
             ) from None
         family = registry.family_of(config["architectures"]) or registry.DEFAULT
         return _unlisted(folder.name, None, shape, family=family)
-    owner, slash, name = text.partition("/")
-    if not slash or not owner or not name or "/" in name or " " in text:
+    if not HUB_ID.fullmatch(text):
         names = ", ".join(entry.name for entry in ENTRIES)
         raise ScaffoldError(
             f"Unknown model {text!r}.",
             fix=f"one of {names}; a hub id such as {DEFAULT}; or a folder such as ./my-model",
         )
     note = f"its config must say {registry.architectures_text()}; checked after the download"
-    return _unlisted(name, text, None, note=note)
+    return _unlisted(text.partition("/")[2], text, None, note=note)
 
 
 def _unlisted(name: str, hub_id: str | None, shape: Shape | None, **traits: Any) -> CatalogueEntry:

@@ -46,16 +46,17 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     refuse_pointer(path)
     config = read_json(path)
-
-    def card() -> str:
-        file = folder / CARD
-        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-
-    check_config(config, str(path), card)
+    check_config(config, str(path), lambda: read_card(folder))
     for name, method in BESIDE.items():
         if (folder / name).is_file():
-            raise _quantized(method, f"{folder / name}", original_of(config, card()))
+            raise _quantized(method, f"{folder / name}", original_of(config, read_card(folder)))
     return config
+
+
+def read_card(folder: Path) -> str:
+    """Return the model card of a folder; "" where there is none."""
+    file = folder / CARD
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
 def check_config(config: Mapping[str, Any], where: str, card: Callable[[], str]) -> None:

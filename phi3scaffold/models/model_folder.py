@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.models.families import registry
-from phi3scaffold.models.model_config import read_config, refuse_pointer
+from phi3scaffold.models.model_config import (
+    original_of,
+    read_card,
+    read_config,
+    refuse_pointer,
+)
 from phi3scaffold.models.template_file import check_template
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import write_json
@@ -74,6 +79,45 @@ def refuse_without_weights(names: Iterable[str], where: str | Path) -> None:
     )
 
 
+def refuse_without_tokenizer(
+    names: Iterable[str],
+    where: str | Path,
+    local: str | Path,
+    *,
+    original: str | None = None,
+    first: str = "",
+) -> None:
+    """Raise ScaffoldError where a listing has no tokenizer.json.
+
+    A SentencePiece model alone is not converted: where spaces go after the tags of a turn stands
+    neither in it nor, for certain, beside it, and another guess than the model's is other tokens.
+
+    Args:
+        names: the files of the model.
+        where: what was listed.
+        local: the folder to put it into.
+        original: the hub id of the model that this one was made from, where it is known.
+        first: what to do before, to have such a folder.
+    """
+    names = list(names)
+    if "tokenizer.json" in names:
+        return
+    if "tokenizer.model" not in names:
+        raise ScaffoldError(
+            "The model has no tokenizer.json.",
+            where=where,
+            fix="copy the tokenizer's files of the same model into the folder",
+        )
+    source = original or "MODEL"
+    which = "" if original else ", where MODEL is the one that this one was made from"
+    raise ScaffoldError(
+        "The model has a SentencePiece model (tokenizer.model) and no tokenizer.json, which holds "
+        "its control tokens and which ONNX Runtime GenAI reads.",
+        where=where,
+        fix=f"{first}hf download {source} tokenizer.json --local-dir {local}{which}",
+    )
+
+
 def check_model_folder(folder: Path) -> None:
     """Refuse a folder that is not a whole Phi-3 model with safetensors and a tokenizer.
 
@@ -95,14 +139,10 @@ def check_tokenizer(folder: Path) -> None:
     Raises:
         ScaffoldError: what is missing or wrong, and what to do.
     """
-    read_config(folder)
+    config = read_config(folder)
     names = [path.name for path in folder.iterdir() if path.is_file()]
-    if "tokenizer.json" not in names and "tokenizer.model" not in names:
-        raise ScaffoldError(
-            "The model has no tokenizer: neither tokenizer.json nor tokenizer.model.",
-            where=folder,
-            fix="copy the tokenizer's files of the same model into the folder",
-        )
+    original = original_of(config, read_card(folder))
+    refuse_without_tokenizer(names, folder, folder, original=original)
     for path in wanted_files(folder, weights=False):
         refuse_pointer(path)
     check_template(folder)

@@ -20,6 +20,7 @@ from phi3scaffold.models.model_config import read_config
 from phi3scaffold.models.model_folder import (
     Progress,
     check_model_folder,
+    refuse_without_tokenizer,
     refuse_without_weights,
     require_room,
     wanted,
@@ -106,13 +107,16 @@ def list_files(repo: str, commit: str) -> dict[str, RemoteFile]:
     """List by name the files that we take from the repository at `commit`.
 
     Raises:
-        ScaffoldError: the repository cannot be read, or has no safetensors.
+        ScaffoldError: the repository cannot be read, has no safetensors, or no tokenizer.json.
     """
     api = _hub().HfApi()
     with explained(hub_request(repo, commit)):
         tree = api.list_repo_tree(repo, revision=commit)
         entries = [entry for entry in tree if hasattr(entry, "blob_id")]
-    refuse_without_weights((entry.path for entry in entries), f"{repo} @ {commit[:12]}")
+    names = [entry.path for entry in entries]
+    refuse_without_weights(names, f"{repo} @ {commit[:12]}")
+    first = f"hf download {repo} --local-dir my-model, and choose ./my-model; then "
+    refuse_without_tokenizer(names, f"{repo} @ {commit[:12]}", "my-model", first=first)
     return {
         entry.path: RemoteFile(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None)
         for entry in entries

@@ -137,6 +137,12 @@ def test_a_bad_local_folder_is_refused(tmp_path: Path, case: str) -> None:
         model.inputs(project)
 
 
+@pytest.mark.parametrize("ref", ["-owner/name", "owner/na me", "owner/", "a/b/c", "o/x?y"])
+def test_what_is_no_hub_id_is_an_unknown_name(tmp_path: Path, ref: str) -> None:
+    with pytest.raises(ScaffoldError, match="Unknown model"):
+        model.inputs(project_for(tmp_path, json.dumps(ref)))
+
+
 @pytest.mark.parametrize("ref", ["./nowhere", "/nowhere/at/all"])
 def test_a_folder_that_is_not_there(tmp_path: Path, ref: str) -> None:
     with pytest.raises(ScaffoldError, match="does not exist"):

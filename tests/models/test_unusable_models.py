@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ import pytest
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.models import template_file
+from tests.support.hub_server import HubServer
 from tests.support.phi3_files import phi3_files, project_for, write
 from tests.support.unusable_models import (
     CARD,
@@ -148,3 +153,34 @@ def test_pinning_changes_nothing_but_the_date(monkeypatch: pytest.MonkeyPatch) -
     pinned = template_file.pinned(DATED)
     assert chat_template_utils.render_jinja_template([turns], chat_template=pinned)[0] == [own]
     assert template_file.pinned(CHATML) == CHATML
+
+
+def sentence_piece_only(**config: object) -> dict[str, bytes]:
+    files = {**phi3_files(**config), "tokenizer.model": b"\n\x0e\n\x05<unk>"}
+    del files["tokenizer.json"]
+    return files
+
+
+def test_a_sentencepiece_model_alone(tmp_path: Path, capsys) -> None:
+    said = refusals(tmp_path, sentence_piece_only(), capsys)
+    assert "(tokenizer.model) and no tokenizer.json" in said
+    assert "where MODEL is the one that this one was made from" in said
+
+
+def test_the_remedy_for_a_sentencepiece_model_works(tmp_path: Path, capsys) -> None:
+    """The command in the message is run as it stands, against a hub."""
+    original = "someone/original"
+    said = refusals(tmp_path, sentence_piece_only(_name_or_path=original), capsys)
+    remedy = shlex.split(said.partition("fix:")[2].strip())
+    assert remedy[0] == "hf"
+    with HubServer() as hub:
+        hub.add(original).commit(phi3_files())
+        environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf-home")}
+        tool = str(Path(sys.executable).with_name("hf"))
+        done = subprocess.run(
+            [tool, *remedy[1:]], env={**os.environ, **environment}, capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mine" / "tokenizer.json").read_bytes() == phi3_files()["tokenizer.json"]
+    words = ["new", str(tmp_path / "proj"), "--algo", "lora", "--target", "cpu", "--task", "qa"]
+    assert main(VERBS, [*words, "--model", str(tmp_path / "mine")]) == 0

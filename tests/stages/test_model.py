@@ -250,6 +250,27 @@ def test_pickles_are_refused_before_the_download(tmp_path: Path, hub: HubServer)
     assert hub.downloads() == []
 
 
+def test_a_sentencepiece_model_alone_is_refused_before_the_download(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    files = {**phi3_files(), "tokenizer.model": b"x"}
+    del files["tokenizer.json"]
+    hub.add(REPO).commit(files)
+    result = fetch(project_for(tmp_path, REPO), hub)
+    assert result["code"] == 2 and f"hf download {REPO} --local-dir my-model" in result["text"]
+    assert hub.downloads() == []
+
+
+def test_quantized_weights_are_refused_before_their_download(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    settings = {"quant_method": "awq", "bits": 4}
+    hub.add(REPO).commit(phi3_files(quantization_config=settings))
+    result = fetch(project_for(tmp_path, REPO), hub)
+    assert result["code"] == 2 and "quantized (AWQ, 4-bit)" in result["text"]
+    assert hub.downloads() == ["config.json"]
+
+
 def test_another_architecture_is_refused_before_its_weights(tmp_path: Path, hub: HubServer) -> None:
     hub.add(REPO).commit(phi3_files(architectures=["LlamaForCausalLM"]))
     result = fetch(project_for(tmp_path, REPO), hub)
