@@ -114,7 +114,7 @@ def summary(destination: Path, answers: dict[str, Any]) -> None:
 
 def next_steps(destination: Path, target: str, *, windows: bool) -> list[str]:
     """Return commands that work, in this order, for a project of that target on this system."""
-    from phi3scaffold.targets.base import DIRECTML
+    from phi3scaffold.project.providers import DIRECTML
     from phi3scaffold.targets.registry import TARGETS
 
     here = f'"{destination}"' if windows else shlex.quote(str(destination))

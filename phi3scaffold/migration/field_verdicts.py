@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from phi3scaffold.project.algorithms import has_four_bit_base
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.key_locations import Key
+from phi3scaffold.project.providers import CPU
 from phi3scaffold.training.olive_runner import collected_warnings
 
 READ, REFUSED, IGNORED, UNREACHED = "read", "refused", "ignored", "not reached"
@@ -302,7 +303,7 @@ class _Parts:
         from olive.package_config import OlivePackageConfig
 
         package = OlivePackageConfig.load_default_config()
-        accelerator = AcceleratorSpec("cpu", "CPUExecutionProvider")
+        accelerator = AcceleratorSpec("cpu", CPU)
 
         def make(value: Any) -> Any:
             settings = RunPassConfig.model_validate(value)

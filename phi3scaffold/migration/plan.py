@@ -30,6 +30,7 @@ from phi3scaffold.migration.old_config import Leaf, OldConfig, is_placeholder
 from phi3scaffold.migration.roles import Roles
 from phi3scaffold.migration.template_turns import Turns
 from phi3scaffold.models import catalogue
+from phi3scaffold.project.settings import DEFAULT_TARGET
 
 KEPT, RENAMED, MOVED, DROPPED, UNKNOWN = "kept", "renamed", "moved", "dropped", "unknown"
 TRAIN, HELD_OUT, TURNS = (f"{DATASET}{key}" for key in ("files.train", "files.held_out", "turns"))
@@ -253,7 +254,7 @@ def _context(
     files = (fields.get(f"train.load.{key}") for key in FILES)
     return MigrationContext(
         algo=overrides.get("algo") or roles.algo or "lora",
-        target=overrides.get("target") or roles.target() or "cpu",
+        target=overrides.get("target") or roles.target() or DEFAULT_TARGET,
         precision=overrides.get("precision") or precision,
         # Olive looked in the current folder; the AI Toolkit keeps its config one folder deeper.
         folders=(Path.cwd(), here, here.parent),

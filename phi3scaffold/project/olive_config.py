@@ -16,6 +16,7 @@ from phi3scaffold.project.algorithms import algorithm_of, has_four_bit_base
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json
 from phi3scaffold.project.key_locations import dotted, find_places
+from phi3scaffold.project.providers import CPU
 from phi3scaffold.project.quantizers import QUANTIZERS, quantizer_of
 from phi3scaffold.project.settings import Project
 
@@ -148,7 +149,7 @@ def _on_cpu(config: OliveConfig) -> OliveConfig:
             fix="int4 or fp32",
         )
     content = copy.deepcopy(config.content)
-    cpu = {"device": "cpu", "execution_providers": ["CPUExecutionProvider"]}
+    cpu = {"device": "cpu", "execution_providers": [CPU]}
     for system in (content.get("systems") or {}).values():
         system["accelerators"] = [dict(cpu)]
     for settings in content["passes"].values():

@@ -15,6 +15,7 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import write_json
 from phi3scaffold.project.layout import HISTORY
 from phi3scaffold.project.olive_config import OliveConfig, project_config
+from phi3scaffold.project.providers import CUDA
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.measured_memory import GIB, memory_for
 from phi3scaffold.training import nf4
@@ -101,7 +102,7 @@ def memory(project: Project, weights: int) -> int:
         accelerators = project_config(project).system("host").get("accelerators") or [{}]
     except ScaffoldError:
         accelerators = [{}]
-    on_gpu = "CUDAExecutionProvider" in (accelerators[0].get("execution_providers") or ())
+    on_gpu = CUDA in (accelerators[0].get("execution_providers") or ())
     in_float32 = not on_gpu and machine.has_bfloat16() is False
     return memory_for(weights, PEAK) + (weights if in_float32 else 0)
 

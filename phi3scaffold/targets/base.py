@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 from phi3scaffold.pipeline.events import Emit
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.providers import CPU, CUDA
 from phi3scaffold.project.settings import Project
-
-CPU, CUDA, DIRECTML = "CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider"
 
 
 class FileProblem(NamedTuple):

@@ -20,6 +20,7 @@ from phi3scaffold.pipeline.events import Emit, ignore
 from phi3scaffold.project.algorithms import ALGORITHMS
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.olive_config import OliveConfig
+from phi3scaffold.project.providers import CPU
 from phi3scaffold.project.quantizers import QUANTIZERS
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def accelerator_of(config: OliveConfig) -> Any:
     from olive.hardware.accelerator import AcceleratorSpec
 
     chosen = (config.system("target").get("accelerators") or [{}])[0]
-    providers = chosen.get("execution_providers") or ["CPUExecutionProvider"]
+    providers = chosen.get("execution_providers") or [CPU]
     return AcceleratorSpec(chosen.get("device", "cpu"), providers[0])
 
 

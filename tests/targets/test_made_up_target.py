@@ -14,9 +14,10 @@ from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.pipeline.events import Emit, Failure, Note, StageEnded, to_json
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.providers import CPU
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets import registry
-from phi3scaffold.targets.base import CPU, FileProblem, JobStatus, RemoteTarget
+from phi3scaffold.targets.base import FileProblem, JobStatus, RemoteTarget
 from tests.template.conftest import without_git
 
 Call = Callable[..., tuple[int, str, str]]

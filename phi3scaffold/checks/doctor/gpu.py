@@ -22,8 +22,8 @@ from phi3scaffold.pipeline.installed_packages import Environment
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.formatting import binary_size
+from phi3scaffold.project.providers import DIRECTML
 from phi3scaffold.project.settings import Project
-from phi3scaffold.targets.base import DIRECTML
 from phi3scaffold.targets.doctor_context import DoctorContext
 
 ID = "D09-gpu"

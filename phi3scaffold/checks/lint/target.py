@@ -19,8 +19,9 @@ from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.olive_config import load_config
+from phi3scaffold.project.providers import CPU, CUDA, DIRECTML
 from phi3scaffold.project.settings import Project
-from phi3scaffold.targets.base import CPU, CUDA, DIRECTML, Target
+from phi3scaffold.targets.base import Target
 from phi3scaffold.targets.registry import TARGETS, target_of
 
 ID = "L06-target"

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.pipeline.events import Emit
+from phi3scaffold.project.providers import CPU, CUDA
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml import job_checks, job_log, submission, workspace_settings
 from phi3scaffold.targets.azureml.fetch import fetch
 from phi3scaffold.targets.azureml.job_run import run_job
 from phi3scaffold.targets.azureml.login import AzureLogin
-from phi3scaffold.targets.base import CPU, CUDA, FileProblem, JobStatus, RemoteTarget
+from phi3scaffold.targets.base import FileProblem, JobStatus, RemoteTarget
 
 
 class AzureML(RemoteTarget):

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.providers import CUDA, DIRECTML
 from phi3scaffold.project.settings import Project
-from phi3scaffold.targets.base import CUDA, DIRECTML, Target
+from phi3scaffold.targets.base import Target
 
 
 class Cpu(Target):
