@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-git", action="store_true", help="create no git repository")
     group = parser.add_argument_group("answers that override OLD")
-    new_verb.add_options(group)
+    new_verb.add_options(group, columns=False)
 
 
 def run(args: argparse.Namespace) -> int:

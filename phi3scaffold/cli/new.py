@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import sys
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.project.errors import ScaffoldError
+
+if TYPE_CHECKING:
+    from phi3scaffold.generator.row_source import RowSource
 
 # What decides the kind of project: without a terminal it must be named, or --defaults.
 REQUIRED = ("algo", "target", "task")
@@ -21,13 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-git", action="store_true", help="create no git repository")
 
 
-def add_options(parser: argparse._ActionsContainer) -> None:
-    """Add an option for each question of the template."""
+def add_options(parser: argparse._ActionsContainer, *, columns: bool = True) -> None:
+    """Add an option for each question of the template; without `columns`, not those about them."""
     from phi3scaffold.datasets.formats.registry import endings_text
     from phi3scaffold.generator import template
     from phi3scaffold.models import catalogue
 
     for question in template.questions().values():
+        if question.about_rows and question.name != "data" and not columns:
+            continue
         text = question.help.replace(f" ({question.flag})", "").replace("%", "%%")
         if isinstance(question.default, str) and question.default:
             text += f" (default: {question.default})"
@@ -52,36 +59,70 @@ def run(args: argparse.Namespace) -> int:
     answers = answers_of(args)
     template.check_choices(answers)
     check_destination(destination.expanduser().resolve())
-    if answers.get("data") and "task" not in answers:
-        answers["task"] = generator.fitting_task(answers["data"])
-        print(f"{answers['data']}: --task {answers['task']} fits these rows")
-    if not args.defaults:
-        answers = _ask(answers)
-    data = answers.pop("data", "") or None
-    generator.new(destination, answers, data=data, git=not args.no_git, say=print)
+    at_terminal = not args.defaults and sys.stdin.isatty() and sys.stdout.isatty()
+    if not args.defaults and not at_terminal:
+        _refuse_missing(answers)
+    answers, source = _asked(answers) if at_terminal else (answers, _rows(answers))
+    if source:
+        answers["task"] = source.task
+    generator.new(destination, answers, data=source, git=not args.no_git, say=_say)
     summary(destination, generator.complete(answers))
     return 0
+
+
+def _rows(answers: dict[str, Any]) -> RowSource | None:
+    """Return the rows that the answers name, and say what they are."""
+    from phi3scaffold import generator
+
+    source = generator.chosen_rows(answers)
+    if source is not None:
+        if "task" not in answers:
+            print(f"{answers['data']}: --task {source.task} fits these rows")
+        for line in source.lines():
+            _say(line)
+    return source
+
+
+def _asked(answers: dict[str, Any]) -> tuple[dict[str, Any], RowSource | None]:
+    """Ask what is missing; rows are looked at first where they are known, for what to ask."""
+    from phi3scaffold.generator.render import ask
+
+    source = _rows(answers)
+    if source is None:
+        answers = ask(answers)
+        source = _rows(answers)
+        if source is None:
+            return answers, None
+    preselected = {"task": source.task} if source.other_task else {}
+    known = answers if preselected else {"task": source.task} | answers
+    chosen = ask(known, preselected, source.label_questions)
+    decided = any(name in chosen and name not in known for name in source.label_questions)
+    if decided or chosen["task"] != source.task:
+        source = _rows(chosen)
+    return chosen, source
+
+
+def _say(line: str) -> None:
+    """Print a sentence; in a terminal, folded with its other lines indented."""
+    if sys.stdout.isatty():
+        width = max(40, shutil.get_terminal_size().columns)
+        line = textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False)
+    print(line)
 
 
 def answers_of(args: argparse.Namespace) -> dict[str, Any]:
     """Return the answers that options gave to the template's questions."""
     from phi3scaffold.generator import template
 
-    values = {name: getattr(args, name) for name in template.questions()}
+    values = {name: getattr(args, name, None) for name in template.questions()}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _ask(answers: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers with the missing ones, asked for in a terminal."""
-    from phi3scaffold.generator import template
-
-    if all(name in answers for name in template.questions()):
-        return answers
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        from phi3scaffold.generator.render import ask
-
-        return ask(answers)
+def _refuse_missing(answers: dict[str, Any]) -> None:
+    """Refuse answers without those that nobody can be asked for."""
     required = [name for name in REQUIRED if name not in answers]
+    if answers.get("data") and "task" in required:
+        required.remove("task")  # the rows say it
     if required:
         flags = " ".join(f"--{name}" for name in required)
         one = len(required) == 1
@@ -90,7 +131,6 @@ def _ask(answers: dict[str, Any]) -> dict[str, Any]:
             f"{'it' if one else 'they'} cannot be asked for.",
             fix=f"add {flags}, or --defaults",
         )
-    return answers
 
 
 def summary(destination: Path, answers: dict[str, Any]) -> None:

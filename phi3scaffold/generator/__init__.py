@@ -5,6 +5,6 @@ reads it.
 """
 
 from phi3scaffold.generator.new import complete, new
-from phi3scaffold.generator.row_source import fitting_task
+from phi3scaffold.generator.row_source import chosen_rows
 
-__all__ = ["complete", "fitting_task", "new"]
+__all__ = ["chosen_rows", "complete", "new"]

@@ -12,7 +12,7 @@ from typing import Any
 from phi3scaffold.generator import template
 from phi3scaffold.generator.git import first_commit
 from phi3scaffold.generator.render import render
-from phi3scaffold.generator.row_source import RowSource, sample_rows, user_rows
+from phi3scaffold.generator.row_source import RowSource, chosen_rows, sample_rows
 from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
 from phi3scaffold.pipeline.atomic_folder import check_destination, published
@@ -67,14 +67,13 @@ def new(
     explicit, answers = answers, complete(answers)
     answers["model"], registered = known_model(answers["model"], answers["target"])
     answers["model"], weights = resolve_model(answers["model"], say)
-    if isinstance(data, RowSource):
-        source = data
-    else:
-        source = user_rows(data, explicit.get("task")) if data else sample_rows(answers["task"])
-    answers["task"] = source.task
-    if data is not source and data:
+    source = data if isinstance(data, RowSource) else chosen_rows({**explicit, "data": data})
+    if source is None:
+        source = sample_rows(answers["task"])
+    elif source is not data:
         for line in source.lines():
             say(line)
+    answers["task"] = source.task
     with published(destination) as staging:
         found = {"project_name": destination.name, "rows": source.answer}
         if answers["target"] in template.cloud_targets():
@@ -106,8 +105,9 @@ def complete(answers: dict[str, Any]) -> dict[str, Any]:
     """
     template.check_choices(answers)
     questions = template.questions().values()
-    known = {one.name: one.default for one in questions if not one.depends and one.name != "data"}
-    return known | {name: value for name, value in answers.items() if name != "data"}
+    known = {one.name: one.default for one in questions if not (one.depends or one.about_rows)}
+    about_rows = {one.name for one in questions if one.about_rows}
+    return known | {name: value for name, value in answers.items() if name not in about_rows}
 
 
 def check_name(destination: Path) -> None:

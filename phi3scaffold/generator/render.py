@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -45,17 +45,28 @@ def follow(answers: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
     return worker.answers.combined, set(worker.answers.hidden)
 
 
-def ask(answers: dict[str, Any]) -> dict[str, Any]:
+def ask(
+    answers: dict[str, Any],
+    preselected: Mapping[str, Any] | None = None,
+    labels_found: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Ask at the terminal what `answers` does not say; return all visible answers.
+
+    Args:
+        answers: what is not asked.
+        preselected: answers to propose in place of copier.yml's defaults.
+        labels_found: question about labels -> what was found; without it they are not asked.
 
     Raises:
         ScaffoldError: an answer is refused.
         KeyboardInterrupt: the person gave up.
     """
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
-        worker = _copy(str(template.folder()), Path(scratch) / "out", answers, pretend=True)
+        found = {"labels_found": dict(labels_found)} if labels_found else {}
+        options = {"pretend": True, "user_defaults": dict(preselected or {})}
+        worker = _copy(str(template.folder()), Path(scratch) / "out", answers | found, **options)
     visible = [name for name in template.questions() if name not in worker.answers.hidden]
-    return {name: worker.answers.combined[name] for name in visible}
+    return answers | {name: worker.answers.combined[name] for name in visible}
 
 
 def render(destination: Path, answers: dict[str, Any], tag: str | None = None) -> None:

@@ -10,15 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.datasets import dataset_hub
-from phi3scaffold.datasets.detection import Guess, guess, is_labelled, task_of, with_held_out
+from phi3scaffold.datasets.detection import Guess, NamedColumns, guess, is_labelled, with_held_out
 from phi3scaffold.datasets.files import data_files
-from phi3scaffold.datasets.labels import LabelTable, label_table
+from phi3scaffold.datasets.labels import (
+    LIKELY,
+    MERGE,
+    LabelTable,
+    label_table,
+    labels_text,
+    spellings_text,
+)
 from phi3scaffold.datasets.split_names import Splits, by_name
 from phi3scaffold.generator import template
 from phi3scaffold.project.errors import ScaffoldError
 
 HELD_OUT_FRACTION = 0.2
-Turns = tuple[str, str] | None
+LABEL_QUESTIONS = ("label_variants", "missing_labels")
+Turns = tuple[str, str] | NamedColumns | None
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class RowSource:
         summary: what was guessed, for people.
         label_table: what the texts of the label column are read as.
         found_notes: what else was found, each a sentence.
+        other_task: the task that they could be for as well.
         files: name in datasets/ -> the file to copy; nothing where they stay on the hub.
     """
 
@@ -40,16 +49,48 @@ class RowSource:
     files: Mapping[str, Path] = field(default_factory=dict)
     label_table: LabelTable = field(default_factory=LabelTable)
     found_notes: tuple[str, ...] = ()
+    other_task: str = ""
 
     def lines(self) -> list[str]:
         """Return what was found in the rows, for people, a sentence a line."""
         what = f"{self.summary}; change it in datasets/dataset.yaml"
         return [what, *self.found_notes, *self.label_table.notes()]
 
-    def with_label_choices(self, variants: str, missing: str) -> RowSource:
-        """Return the rows with their labels read as a person chose: see `label_table`."""
-        table = label_table(self.label_table.texts, variants, missing)
-        return replace(self, label_table=table, answer=self.answer | table.answer())
+    @property
+    def label_questions(self) -> dict[str, str]:
+        """What is found in the labels that a person may decide: question of copier.yml -> words."""
+        table = self.label_table
+        doubtful = {**{text: n for text, n in table.missing.items() if text}, **table.doubtful}
+        spellings = {
+            text: rows for variants in table.variants.values() for text, rows in variants.items()
+        } | {text: rows for text, rows, _ in table.alike}
+        return {
+            "label_variants": spellings_text(spellings) if spellings else "",
+            "missing_labels": spellings_text(doubtful) if doubtful else "",
+        }
+
+    def with_label_choices(
+        self, label_variants: str = MERGE, missing_labels: str = LIKELY
+    ) -> RowSource:
+        """Return the rows with their labels read as a person chose: see `label_table`.
+
+        Raises:
+            ScaffoldError: fewer than two labels are left.
+        """
+        table = label_table(self.label_table.texts, label_variants, missing_labels)
+        if len(table.labels) < 2:
+            raise ScaffoldError(
+                f"So read, the rows have only one label: {''.join(table.labels)!r}.",
+                where="--missing-labels",
+                fix="--missing-labels keep",
+            )
+        before, after = labels_text(self.label_table.labels), labels_text(table.labels)
+        return replace(
+            self,
+            label_table=table,
+            answer=self.answer | table.answer(),
+            summary=self.summary.replace(f"({before})", f"({after})"),
+        )
 
 
 def sample_rows(task: str) -> RowSource:
@@ -58,18 +99,6 @@ def sample_rows(task: str) -> RowSource:
     files = {path.name: path for path in sorted(folder.glob("*.jsonl"))}
     found = guess([folder / "train.jsonl"], task)
     return RowSource(task, found.answer(["train.jsonl"], ["held-out.jsonl"]), found.summary, files)
-
-
-def fitting_task(data: str) -> str:
-    """Return the task that fits the user's rows (see `user_rows`), by the first of them."""
-    if dataset_hub.is_hub_id(data):
-        there = dataset_hub.find(data)
-        return task_of([there.address(name) for name in there.splits.train])
-    path = _existing(data)
-    if not path.is_dir():
-        return task_of([path])
-    files, splits = _in_folder(path)
-    return task_of([files[name] for name in splits.train])
 
 
 def user_rows(
@@ -84,7 +113,7 @@ def user_rows(
         data: a path, ``owner/name[@revision]``, or ``hf://datasets/owner/name/path``; or the paths
             of several files.
         task: None: whichever task fits them.
-        turns: the user's and the assistant's, where they are known.
+        turns: the user's and the assistant's, or their columns, where they are known.
         part: of a dataset of the hub, where it has several.
 
     Raises:
@@ -98,6 +127,31 @@ def user_rows(
         return _source(found, answer, f"{there.repo} at {there.commit[:12]}: {summary}")
     path = _existing(data)
     return _from_folder(path, task, turns) if path.is_dir() else _from_files([path], task, turns)
+
+
+def chosen_rows(answers: Mapping[str, Any]) -> RowSource | None:
+    """Return the rows that answers to copier.yml's questions name, or None where they name none.
+
+    Raises:
+        ScaffoldError: they cannot be read, or do not fit what the answers say of them.
+    """
+    names = NamedColumns(answers.get("prompt") or "", answers.get("answer") or "")
+    choices = {name: answers[name] for name in LABEL_QUESTIONS if answers.get(name)}
+    data = answers.get("data")
+    if not data:
+        named = dict(zip(("prompt", "answer"), names, strict=True)) | choices
+        for name in filter(named.get, named):
+            flag = template.questions()[name].flag
+            raise ScaffoldError(f"{flag} is about rows of yours.", where=flag, fix="add --data")
+        return None
+    source = user_rows(data, answers.get("task"), names)
+    if not choices:
+        return source
+    if not source.label_table.labels:
+        flag = template.questions()[next(iter(choices))].flag
+        what = f"Rows for {source.task} have no labels."
+        raise ScaffoldError(what, where=flag, fix=f"leave {flag} out")
+    return source.with_label_choices(**choices)
 
 
 def _existing(data: str | Path) -> Path:
@@ -129,7 +183,7 @@ def _source(
     found: Guess, answer: dict[str, Any], summary: str, files: Mapping[str, Path] | None = None
 ) -> RowSource:
     table, notes = found.label_table, found.notes
-    return RowSource(found.task, answer, summary, files or {}, table, notes)
+    return RowSource(found.task, answer, summary, files or {}, table, notes, found.other_task)
 
 
 def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:

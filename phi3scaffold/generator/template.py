@@ -5,6 +5,7 @@ In a wheel the template is package data; in a checkout it is the folder beside t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,7 @@ class Question:
         choices: allowed values, empty where any text goes.
         refused: values that exist and cannot work here -> why; shown, and never accepted.
         depends: whether it is asked, or its default, follows from the answers before it.
+        about_rows: whether it is about the user's rows, and no answer of the project.
     """
 
     name: str
@@ -39,10 +41,11 @@ class Question:
     choices: tuple[str, ...]
     refused: dict[str, str] = field(default_factory=dict)
     depends: bool = False
+    about_rows: bool = False
 
     @property
     def flag(self) -> str:
-        return f"--{self.name}"
+        return f"--{self.name.replace('_', '-')}"
 
 
 @cache
@@ -96,11 +99,12 @@ def questions() -> dict[str, Question]:
         extended = [choice for choice in choices if isinstance(choice, dict)]
         known[name] = Question(
             name,
-            details["help"],
+            re.sub(r"\{\{.*?\}\}", "", details["help"]),
             None if follows else default,
             tuple(str(choice) for choice in choices if choice not in extended),
             {choice["value"]: REFUSALS[choice["value"]] for choice in extended},
             depends=follows or "when" in details,
+            about_rows=details.get("secret", False),
         )
     return known
 
@@ -130,4 +134,5 @@ def check_choices(answers: dict[str, Any]) -> None:
 def refusal(name: str, reason: str) -> ScaffoldError:
     """Return a refusal of copier.yml, ``what; remedy``, as an error at the flag."""
     what, _, fix = reason.strip().partition("; ")
-    return ScaffoldError(what[:1].upper() + what[1:] + ".", where=f"--{name}", fix=fix or None)
+    flag = f"--{name.replace('_', '-')}"
+    return ScaffoldError(what[:1].upper() + what[1:] + ".", where=flag, fix=fix or None)

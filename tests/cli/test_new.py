@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
@@ -294,3 +295,38 @@ def test_ctrl_c_at_a_question() -> None:
     assert code == 130, said
     assert "Traceback" not in said
     assert not list(Path.cwd().iterdir())
+
+
+def labelled(labels: list[str]) -> str:
+    Path("rows.csv").write_text(
+        "text,label\n" + "".join(f"a text {n},{label}\n" for n, label in enumerate(labels))
+    )
+    return "rows.csv"
+
+
+@pty_only
+def test_a_terminal_is_asked_about_labels(small_tiny: Path) -> None:
+    """Enter takes the proposal; the arrow takes the next choice."""
+    data = labelled(["joy", "fear"] * 10 + ["Joy"] * 3 + ["nan"] * 2)
+    words = [*GIVEN[:4], "--model", "phi-3-mini-4k", "--precision", "fp32", "--no-git"]
+    keys = {0: b"\x1b[B\x1b[B", 1: b"\r", 2: b"\r"}  # keep the spellings; the likely missing
+    code, said = at_a_terminal(lambda n: keys.get(n, b"\r"), "new", "proj", "--data", data, *words)
+    assert code == 0, said
+    assert "Other spellings of a label: Joy (3)" in said
+    assert "Labels that may say that there is none: nan (2)" in said
+    written = yaml.safe_load(Path("proj/datasets/dataset.yaml").read_text())
+    assert written["labels"] == ["Joy", "fear", "joy"]
+    assert written["missing_labels"] == ["nan"] and "label_variants" not in written
+
+
+@pty_only
+def test_a_terminal_is_asked_for_the_task_where_two_fit(small_tiny: Path) -> None:
+    rows = [f"Is it {n}?,{('Yes it is.', 'No it is not.')[n % 2]}\n" for n in range(40)]
+    Path("rows.csv").write_text("question,answer\n" + "".join(rows))
+    words = [*GIVEN[:4], "--model", "phi-3-mini-4k", "--precision", "fp32", "--no-git"]
+    code, said = at_a_terminal(
+        lambda n: {0: b"\x1b[B"}.get(n, b"\r"), "new", "proj", "--data", "rows.csv", *words
+    )
+    assert code == 0, said
+    assert "2 different answers in 40 rows" in said
+    assert yaml.safe_load(Path("proj/datasets/dataset.yaml").read_text())["task"] == "qa"

@@ -15,7 +15,7 @@ import yaml
 from phi3scaffold import generator
 from phi3scaffold.datasets.conversations import Conversation, conversation
 from phi3scaffold.datasets.detection import detector as module
-from phi3scaffold.datasets.detection import guess, task_of
+from phi3scaffold.datasets.detection import guess
 from phi3scaffold.datasets.reader import read_rows
 from phi3scaffold.datasets.spec import Messages, load_spec
 from phi3scaffold.generator.row_source import user_rows
@@ -91,7 +91,7 @@ def test_the_task_is_guessed_where_it_is_not_given(
     task: str, rows: Any, write_rows: Callable[..., Path]
 ) -> None:
     path = write_rows(rows)
-    assert task_of([path]) == task
+    assert guess([path]).task == task
     assert guess([path]) == guess([path], task)
 
 

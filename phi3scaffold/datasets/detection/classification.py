@@ -50,8 +50,11 @@ class ColumnChoice:
 def classify(head: Head) -> Guess | None:
     """Guess at a classification: texts, and a column of few values that come again and again."""
     choice = choose(head)
-    if choice is None:
-        return None
+    return classification(choice) if choice else None
+
+
+def classification(choice: ColumnChoice) -> Guess:
+    """Return the guess that uses these columns."""
     names = tuple(column.name for column in choice.texts)
     label = choice.label.name
     user = classification_turn(names, label)
@@ -68,16 +71,28 @@ def classification_turn(columns: Sequence[str], label: str) -> str:
     return "\n".join([*lines, f"{label.replace('_', ' ').capitalize()}:"])
 
 
-def choose(head: Head) -> ColumnChoice | None:
-    """Choose the texts and the label, or return None where the columns have no such two."""
+def choose(head: Head, answer: str = "", prompt: Sequence[str] = ()) -> ColumnChoice | None:
+    """Choose the texts and the label, or return None where the columns have no such two.
+
+    Args:
+        head: the first rows.
+        answer: the label's column, where that is known.
+        prompt: the texts' columns, where they are known.
+    """
     columns = [RowColumn(name, head.values(name)) for name in head.columns]
     flat = [column for column in columns if column.kind not in (NESTED, EMPTY)]
-    label, rivals = _label(flat)
+    label, rivals = _label([column for column in flat if column.name not in prompt])
+    if answer:
+        label, rivals = next((one for one in flat if one.name == answer), None), []
     if label is None:
         return None
     others = [column for column in flat if column is not label]
     choice = ColumnChoice([], label)
-    choice.texts = _texts(others, choice)
+    choice.texts = (
+        [column for name in prompt for column in others if column.name == name]
+        if prompt
+        else _texts(others, choice)
+    )
     if not choice.texts:
         return None
     left = [one for one in rivals if one not in choice.texts and one.name not in choice.reasons]

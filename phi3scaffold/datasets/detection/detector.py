@@ -10,69 +10,93 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import NoReturn
 
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
 from phi3scaffold.datasets.detection.chat import chat
-from phi3scaffold.datasets.detection.classification import classify, fewest_values
+from phi3scaffold.datasets.detection.classification import (
+    choose,
+    classification,
+    classify,
+    fewest_values,
+)
 from phi3scaffold.datasets.detection.column_kinds import RowColumn
 from phi3scaffold.datasets.detection.guess import Guess, Head, quoted
 from phi3scaffold.datasets.detection.label_column import with_labels
+from phi3scaffold.datasets.detection.named_columns import NamedColumns, named_columns
 from phi3scaffold.datasets.detection.other_kinds import refuse_other_kinds
 from phi3scaffold.datasets.detection.question_answer import question_answer
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.datasets.unused import unused_parts, unused_text
 from phi3scaffold.models.column_templates import columns_of
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import count
 
 LOOKED_AT = 1000  # rows
+# Answers that are rather labels: so few, so often, so short on average.
+FEW_ANSWERS, ROWS_EACH, SHORT = 20, 5, 100
 Source = Path | str
 
 
 def guess(
-    sources: Sequence[Source], task: str | None = None, turns: tuple[str, str] | None = None
+    sources: Sequence[Source],
+    task: str | None = None,
+    turns: tuple[str, str] | NamedColumns | None = None,
 ) -> Guess:
     """Guess what the rows are, for `task` or for whichever task fits.
 
     The first rows decide; of a classification all are read, for its labels. Where the user's and
-    the assistant's `turns` are known, only the task and the labels are left to guess.
+    the assistant's `turns`, or their columns, are known, only the rest is left to guess.
 
     Raises:
         ScaffoldError: with file:line, when a file cannot be read or does not fit the task.
     """
     rows = _one_after_another(sources)
     head = Head(list(islice(rows, LOOKED_AT)))
-    if turns:
+    if turns and not isinstance(turns, NamedColumns):
         found = _known(head, task, *turns)
-        task = found.task
     else:
-        refuse_other_kinds(head, task)
-        task = task or _task_of(head)
-        guessed = FORMS[task](head)
-        if guessed is None:
-            raise _lacking(head, task)
-        found = guessed
+        found = _guessed(head, task, turns)
         _refuse_braces(found, head)
+    task = found.task
     _try(found, head.rows)
     found = _with_unused(found, head)
     return with_labels(found, chain(head.rows, rows)) if task == "classify" else found
 
 
-def task_of(sources: Sequence[Source]) -> str:
-    """Return the task that fits the rows, by the first of them; refuse rows that fit none."""
-    head = Head(list(islice(_one_after_another(sources), LOOKED_AT)))
-    refuse_other_kinds(head, None)
-    return _task_of(head)
+def _guessed(head: Head, task: str | None, names: NamedColumns | None) -> Guess:
+    if names and any(names):
+        found = named_columns(head, task, names)
+        return found or _refuse_columns(head, task)
+    refuse_other_kinds(head, task)
+    few = few_answers(head) if task in (None, "classify") else None
+    if few and (task is None or classify(head) is None):
+        return few
+    task = task or _fitting_task(head)
+    return (FORMS[task](head) if task else None) or _refuse_columns(head, task)
 
 
-def _task_of(head: Head) -> str:
-    task = _fitting_task(head)
-    if task is None:
-        raise ScaffoldError(
-            f"No task fits these columns: {', '.join(head.columns)}.",
-            where=head.place,
-            fix="name them question and answer, text and label, or messages",
-        )
-    return task
+def few_answers(head: Head) -> Guess | None:
+    """Return questions with a few short answers that come again and again as a classification."""
+    found = None if chat(head) else question_answer(head)
+    if found is None:
+        return None
+    name = found.assistant[1:-1]
+    answer = RowColumn(name, head.values(name))
+    number, rows = len(answer.counts), len(answer.texts)
+    if not 2 <= number <= FEW_ANSWERS or rows < ROWS_EACH * number:
+        return None
+    if sum(map(len, answer.counts)) > SHORT * number:
+        return None
+    choice = choose(head, name, found.columns)
+    if choice is None:
+        return None
+    note = (
+        f"{number} different answers in {count(rows, 'row')}: a classification; "
+        "--task qa learns them as free text"
+    )
+    as_labels = classification(choice)
+    return replace(as_labels, notes=(*as_labels.notes, note), other_task="qa")
 
 
 def _fitting_task(head: Head) -> str | None:
@@ -135,7 +159,8 @@ def _try(found: Guess, rows: Sequence[Row]) -> None:
     raise ScaffoldError(
         f"Not one of the first rows can be used: {', '.join(reasons)}.",
         where=rows[0].place,
-        fix=f"the guess was {found.said}; rename the columns where that is wrong",
+        fix=f"the guess was {found.said}; where that is wrong, name the columns: "
+        "--prompt COLUMN --answer COLUMN",
     )
 
 
@@ -143,7 +168,7 @@ def _refuse_braces(found: Guess, head: Head) -> None:
     for column in (*found.columns, found.assistant[1:-1]):
         if any(mark in column for mark in "{}\n"):
             raise ScaffoldError(
-                f"RowColumn {column!r}: braces and line breaks are not allowed in a column's name.",
+                f"Column {column!r}: braces and line breaks are not allowed in a column's name.",
                 where=head.place,
                 fix="rename the column",
             )
@@ -157,10 +182,17 @@ NEEDS = {
 }
 
 
-def _lacking(head: Head, task: str) -> ScaffoldError:
-    other = _fitting_task(head)
-    return ScaffoldError(
-        f"--task {task} needs {NEEDS[task]}; the columns are: {', '.join(head.columns)}.",
-        where=head.place,
-        fix=f"--task {other} fits these columns" if other else "rename the columns",
-    )
+def _refuse_columns(head: Head, task: str | None) -> NoReturn:
+    """Say which columns a task needs, and how to name them."""
+    columns = ", ".join(head.columns)
+    if task is None:
+        what, other = f"No task fits these columns: {columns}.", None
+    else:
+        what, other = f"--task {task} needs {NEEDS[task]}; the columns are: {columns}.", None
+        other = _fitting_task(head)
+    fix = "name the columns: --prompt COLUMN --answer COLUMN"
+    if task == "chat":
+        fix = "name the column that holds conversations: --answer COLUMN"
+    if other and other != task:
+        fix = f"--task {other} fits these columns"
+    raise ScaffoldError(what, where=head.place, fix=fix)

@@ -24,6 +24,7 @@ class Guess:
         label_table: what the texts of the label column are read as; empty unless classify.
         notes: what else to know about the rows, each a sentence.
         reasons: column that is left out -> why, where its kind does not say it.
+        other_task: the task that they could be for as well.
         said: what was taken for what, for the person who runs `new`.
     """
 
@@ -36,6 +37,7 @@ class Guess:
     label_table: LabelTable = field(default_factory=LabelTable)
     notes: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
+    other_task: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -52,14 +52,14 @@ def _preference(head: Head, _task: str | None) -> OtherKind | None:
         return None
     column = better or first_named(head.columns, ANSWERS)
     value = head.value(str(column))
-    if isinstance(value, list):
-        as_name = "messages"
-    else:
-        as_name = "answer" if first_named(head.columns, PROMPTS) else "a question and an answer"
+    prompt = first_named(head.columns, PROMPTS)
+    options = f"--answer {column}"
+    if not isinstance(value, list):
+        options = f"--prompt {prompt or 'COLUMN'} {options}"
     return OtherKind(
         f"The rows are preference data: `{column}` holds the better answer, `{worse}` the worse. "
         "Only answers that are right can be learned here.",
-        f"take `{column}` alone: write it as {as_name}, and leave `{worse}` out",
+        f"take `{column}` alone: {options}",
     )
 
 
