@@ -187,7 +187,7 @@ class Chat:
             system = None if text == "default" else text
             self.session.settings = replace(self.session.settings, system=system)
         now = self.session.settings.system
-        trained = self.session.form.prompt.system
+        trained = self.session.form.prompt.fixed_system
         message = f"{trained or 'none'} (as trained)" if now is None else now
         print(f"system: {message}", file=sys.stderr)
 

@@ -102,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
             "--output needs prompts as arguments, or --input.",
             fix="--input - reads standard input, one prompt a line",
         )
+    from phi3scaffold.datasets.conversations import turn_text
     from phi3scaffold.inference.answer import Answer
     from phi3scaffold.inference.answer_record import AnswerRecord
 
@@ -113,14 +114,12 @@ def run(args: argparse.Namespace) -> int:
     with open_with_remark(args, project) as form:
         if row:
             print("a held-out row:", file=sys.stderr)
-            print(textwrap.indent(row.messages[-2]["content"], "  "), file=sys.stderr)
-            columns = row.values
-        if row and not row.values:  # a conversation, as it stands
-            turns = row.messages[:-1]
+            print(textwrap.indent(turn_text(row.messages[-2]), "  "), file=sys.stderr)
+            turns, tools = row.messages[:-1], row.tools
         else:
             content = form.prompt.spoken(columns) if columns else text or ""
-            turns = [{"role": "user", "content": content}]
-        answer = Answer(form, turns, settings_of(args))
+            turns, tools = [{"role": "user", "content": content}], ()
+        answer = Answer(form, turns, settings_of(args), exact=row is not None, tools=tools)
         try:
             for piece in answer:
                 if not args.json:
@@ -134,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
             if expected is not None:
                 print(f"expected: {expected}", file=sys.stderr)
             return 0
-        messages = form.prompt.conversation(answer.request.turns)
+        messages = answer.request.messages(form.prompt)
         counts = answer.prompt_tokens, answer.tokens
         record = AnswerRecord(seconds=round(answer.seconds, 3), expected=expected)
         print(record.answered(form, messages, answer.text, *counts, answer.finish).as_json())

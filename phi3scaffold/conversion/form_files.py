@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.models.prompt import WHOLE, Prompt
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.files import read_json, write_json
 from phi3scaffold.project.settings import Project
@@ -32,19 +32,20 @@ def copy_tokenizer(source: Path, target: Path) -> None:
 
 def project_prompt(project: Project) -> Prompt:
     """Return the prompt that a project trains with, of its dataset.yaml and base tokenizer."""
+    from phi3scaffold.datasets.conversations import system_columns
     from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.models.base_model import Base
     from phi3scaffold.models.chat_template import load_tokenizer, stop_ids
     from phi3scaffold.models.column_templates import columns_of
 
     spec = load_spec(project.dataset_yaml)
-    user = "{message}" if spec.messages else spec.user
+    user = WHOLE if spec.messages else spec.user
     tokenizer = load_tokenizer(project.base)
     longest = max((len(tokenizer.encode(label)) for label in spec.labels), default=127)
     return Prompt(
         task=spec.task,
         user=user,
-        columns=columns_of(user),
+        columns=tuple(dict.fromkeys((*columns_of(user), *system_columns(spec.system)))),
         stop=tuple(stop_ids(tokenizer, project.base)),
         system=spec.system,
         labels=spec.labels,

@@ -1,20 +1,32 @@
-"""Rows become conversations: columns fill the turns of dataset.yaml."""
+"""Rows become conversations: columns fill the turns of dataset.yaml, or hold whole ones."""
 
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from phi3scaffold.datasets.cell_text import cell_text, label_key
 from phi3scaffold.datasets.formats.json import kind_of_value
 from phi3scaffold.datasets.labels import no_label
+from phi3scaffold.datasets.message_format import TOOL, Messages
 from phi3scaffold.datasets.reader import Row
-from phi3scaffold.datasets.spec import ROLES, DatasetSpec, Messages
+from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.datasets.tool_calls import definitions
+from phi3scaffold.datasets.turns import (
+    YAML,
+    column_value,
+    content_text,
+    list_in_text,
+    near_names,
+    read_turns,
+)
 from phi3scaffold.models.column_templates import Message, columns_of, fill
+from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.errors import ScaffoldError
 
-YAML = "datasets/dataset.yaml"
+ALIKE = 0.8  # a column is taken for a misspelling of one that a row lacks, not for another
 
 
 @dataclass(frozen=True)
@@ -23,19 +35,41 @@ class Conversation:
 
     Attributes:
         place: ``file:line`` it came from.
-        messages: turns, each ``{"role": ..., "content": ...}``; the last is the assistant's.
+        messages: turns, each ``{"role": ..., "content": ...}``, with ``tool_calls`` where it
+            calls tools; the last is the assistant's, and is learned.
         values: the columns that filled the user turn ({} where the row held whole messages).
         spelling: how the row writes its label, where that is not the label itself.
+        shown: the numbers of the assistant's turns that are shown and not learned.
+        tools: the definitions of the tools that it may call.
+        notes: what was changed or decided in reading the row, a word for each time.
+        rendered_answer: the last turn as the chat template writes it, where it calls tools.
     """
 
     place: str
     messages: list[Message]
     values: dict[str, str]
     spelling: str = ""
+    shown: tuple[int, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    rendered_answer: str = ""
 
     @property
     def answer(self) -> str:
-        return self.messages[-1]["content"]
+        return self.rendered_answer or str(self.messages[-1]["content"])
+
+    @property
+    def learned(self) -> list[int]:
+        """The numbers of the turns that are learned."""
+        answers = [n for n, turn in enumerate(self.messages) if turn["role"] == "assistant"]
+        return [number for number in answers if number not in self.shown]
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether it defines, calls or hears tools."""
+        return bool(self.tools) or any(
+            turn["role"] == TOOL or "tool_calls" in turn for turn in self.messages
+        )
 
 
 @dataclass(frozen=True)
@@ -58,18 +92,56 @@ def conversation(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
     return _filled(row, spec)
 
 
-def split_answer(row: Row, form: Messages) -> tuple[list[Message], str | None]:
-    """Return the turns of a row up to the user's last, and the answer behind them where it has one.
+@dataclass(frozen=True)
+class OpenConversation:
+    """A conversation to be answered: up to the turn before the answer.
+
+    Attributes:
+        messages: the turns.
+        tools: the definitions of the tools that it may call.
+        expected: the answer that the row has, if any.
+    """
+
+    messages: list[Message]
+    tools: tuple[dict[str, Any], ...] = ()
+    expected: str | None = None
+
+
+def split_answer(row: Row, form: Messages, prompt: Prompt) -> OpenConversation:
+    """Return the conversation of a row without its last answer, for a model with `prompt`.
 
     Raises:
         ScaffoldError: the row holds no such turns.
     """
-    turns = _turns(row, form)
-    if turns and turns[-1]["role"] == "assistant":
-        _refuse_disorder(turns, row)
-        return turns[:-1], turns[-1]["content"]
-    _refuse_disorder([*turns, {"role": "assistant", "content": ""}], row)
-    return turns, None
+    turns = read_turns(row, form)
+    expected = None
+    if turns.messages and turns.messages[-1]["role"] == "assistant":
+        expected = turns.messages.pop()["content"]
+    answer: Message = {"role": "assistant", "content": ""}
+    _refuse_disorder([*turns.messages, answer], [*turns.places, row.place], row)
+    system = system_text(row, prompt.system, prompt.system_columns)
+    return OpenConversation(_with_system(turns.messages, system), _tools(row, form), expected)
+
+
+def open_question(row: Row, history: str | None, prompt: Prompt) -> OpenConversation:
+    """Return the conversation that a row of columns asks to be answered.
+
+    Raises:
+        ScaffoldError: a column is missing or no text, or all of the user turn are empty.
+    """
+    values = values_of(row, prompt.user_columns)
+    system = system_text(row, prompt.system, prompt.system_columns)
+    user: Message = {"role": "user", "content": fill(prompt.user, values)}
+    earlier = _history(row, history, prompt.user)
+    return OpenConversation(_with_system([*earlier, user], system))
+
+
+def turn_text(turn: Message) -> str:
+    """Return what a turn says: its content, and its calls of tools as JSON."""
+    calls = [
+        json.dumps(call["function"], ensure_ascii=False) for call in turn.get("tool_calls", ())
+    ]
+    return "\n".join([turn["content"], *calls]) if calls else str(turn["content"])
 
 
 def values_of(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
@@ -78,14 +150,39 @@ def values_of(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
     Raises:
         ScaffoldError: one is missing or no text, or all are empty.
     """
-    found = {name: _text(row, name, "turns") for name in columns}
+    found = _user_values(row, columns)
     if not any(map(str.strip, found.values())):
         raise ScaffoldError("The row has no text to answer.", where=row.place, fix="mend the row")
     return found
 
 
+def system_columns(system: str | None) -> tuple[str, ...]:
+    """Return the columns that a system text names; braces around JSON name none."""
+    return tuple(name for name in columns_of(system or "") if not set(name) & set("\"':,"))
+
+
+def system_text(row: Row, system: str | None, columns: tuple[str, ...]) -> str:
+    """Return a row's system text; "" where it has none, or its columns are empty.
+
+    Raises:
+        ScaffoldError: a column holds no text.
+    """
+    values = {name: _system_value(row, name) for name in columns}
+    if columns and not any(map(str.strip, values.values())):
+        return ""
+    return fill(system or "", values)
+
+
+def _system_value(row: Row, column: str) -> str:
+    try:
+        return content_text(row.values.get(column))
+    except ScaffoldError as error:
+        what = f"The column {column!r}, which system names: {error.what}"
+        raise ScaffoldError(what, where=row.place, fix=error.fix) from None
+
+
 def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
-    prompt = {name: _text(row, name, "turns") for name in columns_of(spec.user)}
+    prompt = _user_values(row, columns_of(spec.user))
     answers = {name: _text(row, name, "turns") for name in columns_of(spec.assistant)}
     if not all(map(str.strip, answers.values())):
         return DroppedRow(row.place, "empty answer")
@@ -99,40 +196,61 @@ def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
         if not label:
             return DroppedRow(row.place, no_label(spelling))
         answer = label
+    earlier = _history(row, spec.history, spec.user)
     messages = [
+        *earlier,
         {"role": "user", "content": fill(spec.user, prompt)},
         {"role": "assistant", "content": answer},
     ]
-    messages = _with_system(messages, spec.system)
+    notes = ["history"] * (len(earlier) // 2)
+    messages = _with_system(messages, system_text(row, spec.system, system_columns(spec.system)))
     plain = not spec.labels or label_key(spelling) == label_key(answer)
-    return Conversation(row.place, messages, prompt, "" if plain else spelling)
+    return Conversation(row.place, messages, prompt, "" if plain else spelling, notes=tuple(notes))
+
+
+def _user_values(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
+    """Return the texts of the user turn's columns; of several, one that a row lacks is empty."""
+    there = any(name in row.values for name in columns)
+    others = [str(name) for name in row.values if name not in columns]
+    return {
+        name: ""
+        if there and name not in row.values and not near_names(others, name, ALIKE)
+        else _text(row, name, "turns")
+        for name in columns
+    }
+
+
+def _history(row: Row, column: str | None, user: str) -> list[Message]:
+    """Return the earlier turns of a row of columns: Alpaca's pairs of question and answer."""
+    value = row.values.get(column) if column else None
+    if isinstance(value, str):
+        value = (list_in_text(value) or value) if value.strip() not in ("", "[]") else None
+    pairs = [] if value is None else value
+    messages: list[Message] = []
+    first, *others = columns_of(user)
+    for pair in pairs if isinstance(pairs, list) else [pairs]:
+        texts = list(map(cell_text, pair)) if isinstance(pair, list) else []
+        if len(texts) != 2 or not all(texts):
+            raise ScaffoldError(
+                f"The column {column!r} must be a list of pairs of question and answer.",
+                where=row.place,
+                fix='write it as [["question", "answer"], ...], neither of them empty',
+            )
+        question = fill(user, {first: str(texts[0]), **dict.fromkeys(others, "")})
+        messages.append({"role": "user", "content": question})
+        messages.append({"role": "assistant", "content": str(texts[1])})
+    return messages
 
 
 def _text(row: Row, column: str, key: str) -> str:
     """Return a column's text, "" where it has none; `key` is where dataset.yaml names it."""
-    value = _value(row, column, key)
+    value = column_value(row, column, key)
     text = cell_text(value)
     if text is not None:
         return text
     fix = f"write its text into a column of its own, and name that in {key} in {YAML}"
     what = f"The column {column!r} holds {kind_of_value(value)}, not text."
     raise ScaffoldError(what, where=row.place, fix=fix)
-
-
-def _value(row: Row, column: str, key: str) -> Any:
-    if column in row.values:
-        return row.values[column]
-    names = [str(name) for name in row.values]
-    same = [name for name in names if name.lower() == column.lower()]
-    near = same or difflib.get_close_matches(column, names, 1)
-    have = ", ".join(names[:20]) or "none"
-    raise ScaffoldError(
-        f"The row lacks the column {column!r}; it has: {have}.",
-        where=row.place,
-        fix=f"did you mean {near[0]!r}? Mend {key} in {YAML}, or the row"
-        if near
-        else f"mend the row, or {key} in {YAML}",
-    )
 
 
 def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
@@ -148,77 +266,69 @@ def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
 
 
 def _whole(row: Row, spec: DatasetSpec, form: Messages) -> Conversation | DroppedRow:
-    turns = _turns(row, form)
-    _refuse_disorder(turns, row)
+    turns = read_turns(row, form)
+    if turns.messages and all(
+        number in turns.shown
+        for number, turn in enumerate(turns.messages)
+        if turn["role"] == "assistant"
+    ):
+        if turns.shown:
+            return DroppedRow(row.place, "no turn that is learned")
+        _refuse_disorder(turns.messages, turns.places, row)
+    turns.cut()
+    _refuse_disorder(turns.messages, turns.places, row)
     for name, role in (("answer", "assistant"), ("prompt", "user")):
-        if not all(turn["content"].strip() for turn in turns if turn["role"] == role):
+        if any(_is_empty(turn) for turn in turns.messages if turn["role"] == role):
             return DroppedRow(row.place, f"empty {name}")
-    if turns[0]["role"] != "system":
-        turns = _with_system(turns, spec.system)
-    return Conversation(row.place, turns, {})
+    notes = [*turns.notes, *turns.shown.values()]
+    system = system_text(row, spec.system, system_columns(spec.system))
+    messages = _with_system(turns.messages, system)
+    if system_columns(spec.system) and system not in ("", messages[0]["content"]):
+        notes.append("own system")
+    moved = len(messages) - len(turns.messages)
+    shown = tuple(number + moved for number in turns.shown)
+    tools = _tools(row, form)
+    return Conversation(row.place, messages, {}, shown=shown, tools=tools, notes=tuple(notes))
 
 
-def _turns(row: Row, form: Messages) -> list[Message]:
-    listed = _value(row, form.column, "messages")
-    if not isinstance(listed, list):
-        raise ScaffoldError(
-            f"The column {form.column!r} holds {kind_of_value(listed)}, not a list of turns.",
-            where=row.place,
-            fix=f'write it as [{{"{form.role}": "user", "{form.content}": "..."}}, ...]',
-        )
-    return [_turn(turn, row, index, form) for index, turn in enumerate(listed, 1)]
+def _is_empty(turn: Message) -> bool:
+    return not turn["content"].strip() and not turn.get("tool_calls")
 
 
-def _turn(turn: Any, row: Row, number: int, form: Messages) -> Message:
-    where = f"{row.place}: turn {number}"
-    example = f'{{"{form.role}": "user", "{form.content}": "..."}}'
-    if not isinstance(turn, dict):
-        what = f"The turn is {kind_of_value(turn)}."
-        raise ScaffoldError(what, where=where, fix=f"write it as {example}")
-    for key in (form.role, form.content):
-        if key not in turn:
-            near = difflib.get_close_matches(key, map(str, turn), 1)
-            raise ScaffoldError(
-                f"The turn lacks {key!r}; it has: {', '.join(map(str, turn)) or 'nothing'}.",
-                where=where,
-                fix=(f"did you mean {near[0]!r}? " if near else "")
-                + f"Write it as {example}, or mend messages in {YAML}",
-            )
-    role, content = turn[form.role], turn[form.content]
-    name = form.names.get(role, role) if isinstance(role, str) else None
-    if name not in ROLES:
-        known = ", ".join((*form.names, *ROLES))
-        raise ScaffoldError(
-            f"Nobody is called {role!r:.100} here; known are: {known}.",
-            where=where,
-            fix=f"mend the row, or say who that is under messages.names in {YAML}",
-        )
-    text = cell_text(content)
-    if text is None:
-        what = f"{form.content!r} holds {kind_of_value(content)}, not text."
-        raise ScaffoldError(what, where=where, fix="write its text in its place")
-    return {"role": name, "content": text}
+def _tools(row: Row, form: Messages) -> tuple[dict[str, Any], ...]:
+    return tuple(definitions(row.values.get(form.tools), form.tools, row.place))
 
 
-def _refuse_disorder(turns: list[Message], row: Row) -> None:
-    """Refuse turns other than a system turn at most, then user and assistant in turn."""
-    roles = [turn["role"] for turn in turns]
-    spoken = roles[1:] if roles[:1] == ["system"] else roles
-    for index, role in enumerate(spoken):
-        wanted = ROLES[1 + index % 2]
-        if role != wanted:
-            number = len(roles) - len(spoken) + index + 1
+def _refuse_disorder(messages: list[Message], places: list[str], row: Row) -> None:
+    """Refuse turns that do not go user, assistant, user, assistant.
+
+    System turns may stand anywhere, and what tools answer behind a turn that calls them.
+    """
+    wanted: tuple[str, ...] = ("user",)
+    spoken = 0
+    for message, place in zip(messages, places, strict=False):
+        role = message["role"]
+        if role == "system":
+            continue
+        spoken += 1
+        if role not in wanted:
             raise ScaffoldError(
                 f"The turns must go user, assistant, user, assistant: here stands {role}, "
-                f"not {wanted}.",
-                where=f"{row.place}: turn {number}",
-                fix="join turns of the same speaker, or take the row out",
+                f"not {' or '.join(wanted)}.",
+                where=place,
+                fix="take the row out, or add the turn that is missing",
             )
-    if len(spoken) % 2 or not spoken:
-        no_answer = "The conversation must end with a turn of the assistant."
+        wanted = ("assistant", TOOL) if role == TOOL else ("assistant",)
+        if role == "assistant":
+            wanted = (TOOL, "user") if message.get("tool_calls") else ("user",)
+    if not spoken or messages[-1]["role"] != "assistant":
+        no_answer = "The conversation has no turn of the assistant."
         what = no_answer if spoken else "The conversation has no turns."
         raise ScaffoldError(what, where=row.place, fix="add the answer, or take the row out")
 
 
-def _with_system(messages: list[Message], system: str | None) -> list[Message]:
-    return [{"role": "system", "content": system}, *messages] if system else messages
+def _with_system(messages: list[Message], system: str) -> list[Message]:
+    """Put the system turn first, unless the row has its own."""
+    if not system.strip() or (messages and messages[0]["role"] == "system"):
+        return messages
+    return [{"role": "system", "content": system}, *messages]

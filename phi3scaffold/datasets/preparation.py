@@ -21,16 +21,19 @@ from phi3scaffold.datasets import near_duplicates, signatures
 from phi3scaffold.datasets.frames import LOOKED_AT, Frames, find_frames
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, file_of, schema
 from phi3scaffold.datasets.reader import Reading
+from phi3scaffold.datasets.rendering import TOOLS_LOST
 from phi3scaffold.datasets.row_index import COLUMNS, Index
 from phi3scaffold.datasets.shards import Batch, Shards, batches, mask, name_of
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.datasets.split import hold_out, mixed
 from phi3scaffold.datasets.statistics import Facts
+from phi3scaffold.datasets.unused import optional_columns
 from phi3scaffold.datasets.wording import wording
 from phi3scaffold.datasets.worker_pool import WorkerPool, worth
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import count as count_text
 from phi3scaffold.project.layout import DROPPED_ROWS, ROWS_REPORT
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ def prepare(
     scratch: Path,
     emit: Emit,
     workers: int | None = None,
+    model: str = "the model",
 ) -> dict[str, Any]:
     """Write the training rows and their report into `out`.
 
@@ -62,6 +66,7 @@ def prepare(
             something was wrong with the rows.
         emit: takes progress events.
         workers: how many processes work; as many as are worth it by default.
+        model: the model's name, for messages.
 
     Returns:
         The report (see `Facts`), with ``seconds``, ``rows_per_second`` and ``peak_bytes`` (of all
@@ -73,7 +78,7 @@ def prepare(
     """
     started = time.monotonic()
     scratch.mkdir(parents=True, exist_ok=True)
-    run = _Preparation(spec, tokenizer, scratch, emit)
+    run = _Preparation(spec, tokenizer, scratch, emit, model)
     try:
         report = run.all(out, workers)
     finally:
@@ -91,8 +96,10 @@ def prepare(
 class _Preparation:
     """One preparation, phase by phase."""
 
-    def __init__(self, spec: DatasetSpec, tokenizer: Path, scratch: Path, emit: Emit) -> None:
-        self.spec, self.tokenizer, self.scratch = spec, tokenizer, scratch
+    def __init__(
+        self, spec: DatasetSpec, tokenizer: Path, scratch: Path, emit: Emit, model: str
+    ) -> None:
+        self.spec, self.tokenizer, self.scratch, self.model = spec, tokenizer, scratch, model
         self.sources = [(Reading(spec.train), TRAIN)]
         if isinstance(spec.held_out, tuple):
             self.sources.append((Reading(spec.held_out), HELD_OUT))
@@ -101,6 +108,7 @@ class _Preparation:
         self.shards = Shards(scratch)
         self.index = Index(scratch / "index.sqlite")
         self.columns: dict[str, None] = {}
+        self.notes: Counter[tuple[str, str]] = Counter()
         self.unused: dict[str, Counter[str]] = {"columns": Counter(), "turn_keys": Counter()}
         self.spellings: dict[str, Counter[str]] = {}  # label -> other spellings -> rows
         self.counts: Counter[tuple[int, str]] = Counter()  # (side, file) -> rows
@@ -110,6 +118,8 @@ class _Preparation:
         count = worth(self.size) if workers is None else workers
         with WorkerPool(self.spec, self.tokenizer, self.scratch, count) as crew:
             self.render(crew)
+            self.refuse_lost_tools()
+            self.refuse_missing_columns()
             self.index.drop_doubles()
             self.index.drop_leaks()
             checked = self.compare(crew)
@@ -120,7 +130,13 @@ class _Preparation:
         self.refuse_empty_sides()
         self.write(out)
         facts = Facts(self.spec, self.tokenizer, self.index, self.shards)
-        report = facts.report(self.files(), list(self.columns), self.unused, checked)
+        report = facts.report(self.files(), list(self.columns), checked) | {
+            "unused": {part: dict(counts) for part, counts in self.unused.items()},
+            "readings": {
+                note: {"rows": self.notes[note, "rows"], "times": self.notes[note, "times"]}
+                for note in dict.fromkeys(note for note, _ in self.notes)
+            },
+        }
         report["label_variants"] = {
             label: dict(counts.most_common()) for label, counts in sorted(self.spellings.items())
         }
@@ -149,6 +165,9 @@ class _Preparation:
                 self.unused[part].update(counts)
             for label, counts in facts["spellings"].items():
                 self.spellings.setdefault(label, Counter()).update(counts)
+            for note, (rows_with, times) in facts["notes"].items():
+                self.notes[note, "rows"] += rows_with
+                self.notes[note, "times"] += times
             self.peaks[process] = peak
             side = 0 if held is None else int(held)
             self.counts.update((side, file) for file in table.column("file").to_pylist())
@@ -228,6 +247,34 @@ class _Preparation:
             read.append(part)
             self.progress(RENDERING, COMPARING / 2, done / len(shards), "comparing")
         return signatures.join(read)
+
+    def refuse_lost_tools(self) -> None:
+        """Refuse rows of tools that the chat template would render in part."""
+        query = "SELECT COUNT(*), MIN(row), reason FROM rows WHERE reason LIKE ? GROUP BY reason"
+        lost = self.index.ask(f"{query} ORDER BY 2", f"{TOOLS_LOST}%")
+        if not lost:
+            return
+        rows, first = sum(count for count, _, _ in lost), lost[0][1]
+        ((place,),) = self.index.ask("SELECT file || ':' || line FROM rows WHERE row = ?", first)
+        parts = " and ".join(reason.removeprefix(TOOLS_LOST) for _, _, reason in lost)
+        raise ScaffoldError(
+            f"{count_text(rows, 'row uses', 'rows use')} tools, and the chat template of "
+            f"{self.model} leaves out {parts}: they would be learned in half.",
+            where=place,
+            fix="choose a model whose chat template writes tools, or take those rows out",
+        )
+
+    def refuse_missing_columns(self) -> None:
+        """Refuse a column that may be missing in some rows, and is in none."""
+        for key, names in optional_columns(self.spec).items():
+            for name in names:
+                if name not in self.columns:
+                    raise ScaffoldError(
+                        f"No row has the column {name!r}; they have: "
+                        f"{', '.join(list(self.columns)[:20])}.",
+                        where=f"{self.spec.path}: {key}",
+                        fix="mend the name, or take it out",
+                    )
 
     def refuse_empty_sides(self) -> None:
         """Refuse a split with no row on a side, or with only one label to train."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TRAIN = "train"
 HELD_OUT = "held-out"
+EXTRAS = ("shown", "tools", "rendered_answer")  # of a conversation, beside messages and values
 
 
 def file_of(split: str) -> str:
@@ -31,7 +32,7 @@ def schema() -> pa.Schema:
     return pa.schema(
         [
             pa.field("place", pa.string()),  # file:line
-            pa.field("conversation", pa.string()),  # JSON: {"messages", "values"}
+            pa.field("conversation", pa.string()),  # JSON: see pack_conversation
             pa.field("input_ids", ids),
             pa.field("labels", ids),  # of the same length; IGNORE where nothing is trained
         ]
@@ -46,7 +47,10 @@ def spread(rows: int, most: int | None) -> Sequence[int]:
 
 
 def pack_conversation(row: Conversation) -> str:
-    return json.dumps({"messages": row.messages, "values": row.values}, ensure_ascii=False)
+    """Write a conversation as JSON, with those of `EXTRAS` that it has."""
+    record: dict[str, Any] = {"messages": row.messages, "values": row.values}
+    extras = {name: getattr(row, name) for name in EXTRAS}
+    return json.dumps(record | {k: v for k, v in extras.items() if v}, ensure_ascii=False)
 
 
 class Prepared(Sequence[Any]):
@@ -105,7 +109,14 @@ class Prepared(Sequence[Any]):
     def conversation(self, index: int) -> Conversation:
         batch, row = self._find(index)
         record = json.loads(str(self._batches[batch].column("conversation")[row]))
-        return Conversation(self.place(index), record["messages"], record["values"])
+        return Conversation(
+            self.place(index),
+            record["messages"],
+            record["values"],
+            shown=tuple(record.get("shown", ())),
+            tools=tuple(record.get("tools", ())),
+            rendered_answer=record.get("rendered_answer", ""),
+        )
 
     def _find(self, index: int) -> tuple[int, int]:
         """Return the batch, and the row in it."""

@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3scaffold.datasets import private_data, signatures
-from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
+from phi3scaffold.datasets.conversations import (
+    Conversation,
+    DroppedRow,
+    conversation,
+    turn_text,
+)
 from phi3scaffold.datasets.formats.byte_stream import shown
 from phi3scaffold.datasets.frames import Frames
 from phi3scaffold.datasets.prepared_rows import pack_conversation, schema
@@ -129,6 +134,7 @@ class Maker:
             "columns": [str(name) for name in names],
             "unused": unused_parts(rows, self._spec).counts(),
             "spellings": _spellings(one for one, _ in pairs if one is not None),
+            "notes": count_notes(one.conversation for _, one in pairs if isinstance(one, Rendered)),
         }
         schema = _schema().with_metadata({FACTS: json.dumps(facts)})
         return pa.Table.from_arrays(columns, schema=schema)
@@ -167,11 +173,14 @@ class Maker:
         entry = _nothing() | {"file": file, "line": row.line, "place": f"{file}:{row.line}"}
         if record is None or isinstance(rendered, DroppedRow):
             return entry | {"reason": rendered.reason, "too_long": record is not None}
-        prompts = [turn["content"] for turn in record.messages if turn["role"] != "assistant"]
-        answers = [turn["content"] for turn in record.messages if turn["role"] == "assistant"]
+        learned = set(record.learned)
+        texts = list(map(turn_text, record.messages))
+        tools = [json.dumps(tool, ensure_ascii=False) for tool in record.tools]
+        prompts = [text for number, text in enumerate(texts) if number not in learned] + tools
+        answers = [text for number, text in enumerate(texts) if number in learned]
         return entry | {
             "prompt": _hash(prompts),
-            "whole": _hash([turn["content"] for turn in record.messages]),
+            "whole": _hash(texts + tools),
             "answer": _hash(answer_wording(answers, prompts)),
             "label": record.answer if self._spec.task == "classify" else "",
             "tokens": len(rendered.input_ids),
@@ -259,7 +268,8 @@ class Shards:
         return self.prompt(number, row), self.answer(number, row)
 
     def answer(self, number: int, row: int) -> str:
-        return str(self.record(number, row)["messages"][-1]["content"])
+        record = self.record(number, row)
+        return str(record.get("rendered_answer") or record["messages"][-1]["content"])
 
     def tokens(self, number: int, row: int) -> tuple[list[int], list[int]]:
         """Return a row's input ids and labels."""
@@ -288,6 +298,17 @@ def _nothing() -> dict[str, Any]:
 
     empty = {pa.string(): "", pa.int64(): 0, pa.int32(): 0, pa.list_(pa.int32()): []}
     return {field.name: empty[field.type] for field in _schema()}
+
+
+def count_notes(rows: Iterable[Conversation]) -> dict[str, list[int]]:
+    """Return note -> how many rows have it, and how often they have it together."""
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        for note, times in Counter(row.notes).items():
+            rows_and_times = found.setdefault(note, [0, 0])
+            rows_and_times[0] += 1
+            rows_and_times[1] += times
+    return found
 
 
 def mask(which: np.ndarray) -> pa.Array:

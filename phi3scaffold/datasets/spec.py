@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,36 +12,21 @@ from typing import Any
 from phi3scaffold.datasets.dataset_hub import ADDRESS
 from phi3scaffold.datasets.files import data_files
 from phi3scaffold.datasets.labels import LabelLookup
+from phi3scaffold.datasets.message_format import Messages, parse_messages
+from phi3scaffold.datasets.spec_keys import refuse_unknown as _refuse_unknown
+from phi3scaffold.datasets.spec_keys import wrong as _wrong
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_yaml
 
 TASKS = ("classify", "qa", "chat")
-ROLES = ("system", "user", "assistant")
 LONG_ROWS = ("drop", "truncate")
 KEYS = (
-    "task", "files", "turns", "messages", "system", "labels", "label_variants", "missing_labels",
-    "max_tokens", "long_rows", "seed",
+    "task", "files", "turns", "history", "messages", "system", "labels", "label_variants",
+    "missing_labels", "max_tokens", "long_rows", "seed",
 )  # fmt: skip
 FILES_KEYS = ("train", "held_out")
-MESSAGES_KEYS = ("column", "role", "content", "names")
 TURNS = 'turns: [{user: "{question}"}, {assistant: "{answer}"}]'
 Sources = tuple[Path | str, ...]
-
-
-@dataclass(frozen=True)
-class Messages:
-    """Where whole conversations stand in a row: a column with a list of turns.
-
-    Attributes:
-        column: the column.
-        role, content: the two keys of a turn.
-        names: the rows' own word for who speaks -> one of `ROLES`, which are known by themselves.
-    """
-
-    column: str
-    role: str = "role"
-    content: str = "content"
-    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,7 +40,8 @@ class DatasetSpec:
         held_out: the same for the held-out rows, or the share of `train` to hold out.
         user, assistant: the two turns with ``{column}`` in them; empty where `messages` is set.
         messages: where whole conversations stand, or None.
-        system: the system prompt, or None.
+        system: the system prompt, which may name columns, or None.
+        history: the column of earlier pairs of question and answer, or None.
         labels: the allowed answers of a classification, or ().
         label_variants: label -> other spellings in the rows that are read as it.
         missing_labels: texts that say that a row has no label.
@@ -73,6 +58,7 @@ class DatasetSpec:
     assistant: str = ""
     messages: Messages | None = None
     system: str | None = None
+    history: str | None = None
     labels: tuple[str, ...] = ()
     label_variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing_labels: tuple[str, ...] = ()
@@ -120,7 +106,7 @@ def _spec(raw: Mapping[str, Any], path: Path, folder: Path) -> DatasetSpec:
     if not isinstance(files, dict) or "train" not in files:
         raise _wrong("files", "The files are missing.", "files: {train: [rows.jsonl]}")
     _refuse_unknown(files, FILES_KEYS, "files.")
-    messages = _messages(raw.get("messages"))
+    messages = parse_messages(raw.get("messages"))
     if messages and raw.get("turns") is not None:
         raise _wrong("turns", "Both turns and messages are given.", "remove one of them")
     if messages and task == "classify":
@@ -137,6 +123,7 @@ def _spec(raw: Mapping[str, Any], path: Path, folder: Path) -> DatasetSpec:
         assistant=assistant,
         messages=messages,
         system=_system(raw.get("system")),
+        history=_history(raw.get("history"), user),
         labels=labels,
         label_variants=variants,
         missing_labels=_missing_labels(raw.get("missing_labels"), labels, variants),
@@ -144,20 +131,6 @@ def _spec(raw: Mapping[str, Any], path: Path, folder: Path) -> DatasetSpec:
         long_rows=_one_of(raw.get("long_rows", "drop"), LONG_ROWS, "long_rows"),
         seed=_whole(raw.get("seed", 42), "seed", least=0),
     )
-
-
-def _wrong(key: str, what: str, fix: str) -> ScaffoldError:
-    return ScaffoldError(what, where=key, fix=fix)
-
-
-def _refuse_unknown(found: Mapping[Any, Any], known: tuple[str, ...], within: str = "") -> None:
-    for key in found:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            fix = f"known keys: {', '.join(known)}"
-            if near:
-                fix = f"did you mean {near[0]}? {fix.capitalize()}"
-            raise _wrong(f"{within}{key}", "Unknown key.", fix)
 
 
 def _one_of(value: Any, known: tuple[str, ...], key: str) -> str:
@@ -210,29 +183,6 @@ def _held_out(value: Any, folder: Path) -> Sources | float:
     return float(value)
 
 
-def _messages(value: Any) -> Messages | None:
-    example = "messages: {column: conversations, role: from, content: value, names: {human: user}}"
-    if value is None:
-        return None
-    if isinstance(value, str) and value:
-        return Messages(value)
-    if not isinstance(value, dict):
-        raise _wrong("messages", "It names a column, or says how turns are written.", example)
-    _refuse_unknown(value, MESSAGES_KEYS, "messages.")
-    form = {"role": "role", "content": "content", **value}
-    for key in ("column", "role", "content"):
-        if not isinstance(form.get(key), str) or not form[key]:
-            raise _wrong(f"messages.{key}", "It must be a name.", example)
-    names = form.get("names") or {}
-    if not isinstance(names, dict):
-        raise _wrong("messages.names", "It must be a mapping.", example)
-    for name, role in names.items():
-        if role not in ROLES:
-            fix = f"one of: {', '.join(ROLES)}"
-            raise _wrong(f"messages.names.{name}", f"Unknown role {role!r}.", fix)
-    return Messages(**form | {"names": {str(name): role for name, role in names.items()}})
-
-
 def _two_turns(turns: Any) -> tuple[str, str]:
     from phi3scaffold.models.column_templates import columns_of
 
@@ -253,6 +203,16 @@ def _system(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value or None
     raise _wrong("system", "It must be text.", 'system: "..." in quotes, or null')
+
+
+def _history(value: Any, user: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise _wrong("history", "It must name a column.", "history: history, or null")
+    if not user:
+        raise _wrong("history", "A conversation has its own turns.", "history: null")
+    return value
 
 
 def _labels(value: Any, task: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,18 +34,13 @@ class Facts:
         self.spec, self.tokenizer, self.index, self.shards = spec, tokenizer, index, shards
 
     def report(
-        self,
-        files: list[dict[str, Any]],
-        columns: list[str],
-        unused: Mapping[str, Mapping[str, int]],
-        checked: dict[str, int],
+        self, files: list[dict[str, Any]], columns: list[str], checked: dict[str, int]
     ) -> dict[str, Any]:
         """Return the content of report.json.
 
         Args:
             files: each file that was read: name, split, rows, bytes.
             columns: the columns of the rows, in order of first appearance.
-            unused: the columns and the keys of turns that nothing uses -> rows that have them.
             checked: how many rows were compared for near duplicates, of how many, and of how many
                 the prompts were too short for more than equality.
         """
@@ -55,7 +50,6 @@ class Facts:
             "form": self._form(),
             "files": files,
             "columns": columns,
-            "unused": {part: dict(counts) for part, counts in unused.items()},
             "rows": self._rows(),
             "dropped": dropped,
             "labels": self._labels() if self.spec.task == "classify" else None,

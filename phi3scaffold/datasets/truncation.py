@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from phi3scaffold.datasets.conversations import Conversation
 from phi3scaffold.models.column_templates import columns_of, fill
@@ -17,31 +18,48 @@ Fits = Callable[[Conversation], bool]  # whether a row keeps within the limit
 def shorten(row: Conversation, user: str, max_tokens: int, fits: Fits) -> Conversation | None:
     """Return the row with the longest end of its prompt that fits; None where no end does.
 
-    A row of columns loses the beginning of its longest column, so that the words of the turn
-    `user` stay. A conversation loses its oldest turns first (a question always with its answer),
-    then the beginning of the first question that is left. The system turn stays.
+    A conversation loses its oldest turns first (a question always with its answer), then the
+    beginning of the first question that is left. A row of columns loses its history in the same
+    way, then the beginning of its longest column, so that the words of the turn `user` stay. The
+    system turn stays.
     """
     most = max_tokens * LETTERS_A_TOKEN
-    if row.values and columns_of(user):
+    by_column = bool(row.values and columns_of(user))
+    if by_column:
         longest = max(row.values, key=lambda name: len(row.values[name]))
+        text = row.values[longest]
+    else:
+        text = str(row.messages[_first_question(row)]["content"])
 
-        def with_column(text: str) -> Conversation:
-            values = {**row.values, longest: text}
-            turn = {"role": "user", "content": fill(user, values)}
-            messages = [turn if old["role"] == "user" else old for old in row.messages]
-            return Conversation(row.place, messages, values)
+    def with_text(text: str, row: Conversation) -> Conversation:
+        values = {**row.values, longest: text} if by_column else {}
+        number = len(row.messages) - 2 if by_column else _first_question(row)
+        content = fill(user, values) if by_column else text
+        turn = {**row.messages[number], "content": content}
+        messages = [*row.messages[:number], turn, *row.messages[number + 1 :]]
+        return replace(row, messages=messages, values=values)
 
-        return _longest_end(row.values[longest][-most:], with_column, fits)
-    system = [message for message in row.messages if message["role"] == "system"]
-    turns = row.messages[len(system) :]
+    while _questions(row)[1:] and not fits(row):
+        row = _without_oldest(row)
+        if not by_column:
+            text = str(row.messages[_first_question(row)]["content"])
+    return _longest_end(text[-most:], lambda text: with_text(text, row), fits)
 
-    def with_question(text: str) -> Conversation:
-        first = {"role": "user", "content": text}
-        return Conversation(row.place, [*system, first, *turns[1:]], {})
 
-    while len(turns) > 2 and not fits(with_question(turns[0]["content"])):
-        turns = turns[2:]
-    return _longest_end(turns[0]["content"][-most:], with_question, fits)
+def _questions(row: Conversation) -> list[int]:
+    """Return the numbers of the user's turns."""
+    return [number for number, turn in enumerate(row.messages) if turn["role"] == "user"]
+
+
+def _first_question(row: Conversation) -> int:
+    return _questions(row)[0]
+
+
+def _without_oldest(row: Conversation) -> Conversation:
+    """Return the row without its oldest question and all that was said to it."""
+    first, second, *_ = _questions(row)
+    shown = tuple(n - second + first for n in row.shown if n >= second)
+    return replace(row, messages=[*row.messages[:first], *row.messages[second:]], shown=shown)
 
 
 def _longest_end(text: str, build: Build, fits: Fits) -> Conversation | None:

@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from phi3scaffold.datasets.conversations import system_columns
+from phi3scaffold.datasets.message_format import TOOL
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.datasets.turns import TOOL_KEYS, TURN_KEYS
 from phi3scaffold.models.column_templates import columns_of
 from phi3scaffold.project.formatting import count
 
@@ -37,18 +40,22 @@ class UnusedParts:
         for name, value in values.items():
             if name not in self._used and holds_something(value):
                 self.columns[str(name)] += 1
-        turns = values.get(self._form.column) if self._form else None
-        if self._form and isinstance(turns, list):
-            used = (self._form.role, self._form.content)
-            self.turn_keys.update(
-                {
-                    str(key)
-                    for turn in turns
-                    if isinstance(turn, dict)
-                    for key, value in turn.items()
-                    if key not in used and holds_something(value)
-                }
-            )
+        form = self._form
+        if form is None:
+            return
+        used = {form.role, form.content, *TURN_KEYS}
+        keys: set[str] = set()
+        for column in filter(None, (form.prompt, form.column)):
+            turns = values.get(column)
+            for turn in turns if isinstance(turns, list) else ():
+                if isinstance(turn, dict):
+                    known = used | set(
+                        TOOL_KEYS if form.role_of(turn.get(form.role)) == TOOL else ()
+                    )
+                    keys |= {
+                        str(k) for k, v in turn.items() if k not in known and holds_something(v)
+                    }
+        self.turn_keys.update(keys)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return both counts, for report.json."""
@@ -88,10 +95,23 @@ def unused_text(
 
 def used_columns(spec: DatasetSpec) -> tuple[str, ...]:
     """Return the columns of a row that the spec uses, each once."""
-    found = [*columns_of(spec.user), *columns_of(spec.assistant)]
+    found = [*columns_of(spec.user), *columns_of(spec.assistant), *system_columns(spec.system)]
+    if spec.history:
+        found.append(spec.history)
     if spec.messages:
-        found.append(spec.messages.column)
+        form = spec.messages
+        found += [form.column, form.tools, *([form.prompt] if form.prompt else [])]
     return tuple(dict.fromkeys(found))
+
+
+def optional_columns(spec: DatasetSpec) -> dict[str, tuple[str, ...]]:
+    """Return key of dataset.yaml -> the columns it names that a row may lack."""
+    user = columns_of(spec.user)
+    return {
+        "turns": user if len(user) > 1 else (),
+        "system": system_columns(spec.system),
+        "history": (spec.history,) if spec.history else (),
+    }
 
 
 def holds_something(value: Any) -> bool:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from phi3scaffold.datasets.conversations import turn_text
 from phi3scaffold.datasets.prepared_rows import TRAIN, Prepared, spread
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.form_metrics import share_with_interval
@@ -48,7 +49,7 @@ def compute_baselines(folder: Path, dataset: EvaluationSet) -> dict[str, Baselin
 
 def _prompt_text(messages: Sequence[dict[str, str]]) -> str:
     """Return what the model answers to, without the system's turn."""
-    return "\n".join(m["content"] for m in messages[:-1] if m["role"] != "system")
+    return "\n".join(turn_text(m) for m in messages[:-1] if m["role"] != "system")
 
 
 def _predict(texts: list[str], labels: list[str], unlabelled: list[str]) -> list[str]:

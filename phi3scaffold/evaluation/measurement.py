@@ -126,7 +126,7 @@ def measure(
         ScaffoldError: the form cannot be opened, or a prompt is longer than its context.
     """
     with candidate.open() as form:
-        prompts = [form.encode(row.messages[:-1]) for row in dataset.rows]
+        prompts = [form.encode(row.messages[:-1], row.tools) for row in dataset.rows]
         steps = 2 * len(prompts)
         progress = _RowProgress(emit, candidate.form, steps)
         first_token, rate = _speed(form, prompts)

@@ -10,7 +10,7 @@ from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.engine import Engine, RequestCancelled
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.request import AnswerEnded, AnswerStarted, AnswerText
-from phi3scaffold.models.column_templates import Message
+from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.project.errors import ScaffoldError
 
 MODEL, NUMBER = "local", 1
@@ -22,6 +22,7 @@ class Answer:
 
     Args:
         turns: the conversation, the user's text last; the settings' system turn is put before it.
+        exact, tools: see `Request`.
 
     Attributes:
         text: what came so far; prompt_tokens and tokens are known once the answer ended.
@@ -29,8 +30,15 @@ class Answer:
         seconds, first_token_seconds: of the whole answer, and until its first token.
     """
 
-    def __init__(self, form: Form, turns: Sequence[Message], settings: AnswerSettings) -> None:
-        self.form, self.request = form, settings.request(turns, MODEL)
+    def __init__(
+        self,
+        form: Form,
+        turns: Sequence[Message],
+        settings: AnswerSettings,
+        exact: bool = False,
+        tools: tuple[Tool, ...] = (),
+    ) -> None:
+        self.form, self.request = form, settings.request(turns, MODEL, exact, tools)
         self.text, self.finish = "", ""
         self.prompt_tokens = self.tokens = 0
         self.seconds = self.first_token_seconds = 0.0

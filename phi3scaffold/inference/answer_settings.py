@@ -16,7 +16,7 @@ from phi3scaffold.inference.sampling import (
     STOPS,
     Sampling,
 )
-from phi3scaffold.models.column_templates import Message
+from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -47,7 +47,13 @@ class AnswerSettings:
     def system_turns(self) -> list[Message]:
         return [] if self.system is None else [{"role": "system", "content": self.system}]
 
-    def request(self, turns: Sequence[Message], model: str) -> Request:
+    def request(
+        self,
+        turns: Sequence[Message],
+        model: str,
+        exact: bool = False,
+        tools: tuple[Tool, ...] = (),
+    ) -> Request:
         """Return the request for an answer to `turns`, with the system turn of the settings."""
         has_own = bool(turns) and turns[0]["role"] == "system"
         return Request(
@@ -57,6 +63,8 @@ class AnswerSettings:
             stop=self.stop,
             sampling=self.sampling,
             stream=True,
+            exact=exact,
+            tools=tools,
         )
 
     def changed(self, name: str, text: str) -> AnswerSettings:

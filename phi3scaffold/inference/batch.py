@@ -94,9 +94,9 @@ def _prepare(
     try:
         if entry.error is not None:
             raise entry.error
-        request = settings.request(entry.turns, MODEL)
+        request = settings.request(entry.turns, MODEL, entry.exact, entry.tools)
         ids = encode(form, request)
-        messages = form.prompt.conversation(request.turns)
+        messages = request.messages(form.prompt)
         return PreparedPrompt(entry, messages, ids, answer_room(form, ids, request))
     except ApiError as error:
         return entry.record.failed(ScaffoldError(error.message))
@@ -110,7 +110,8 @@ def _answer(
     """Answer prompts, in any order."""
     if settings.sampling.temperature:
         for prompt in ready:
-            answer = Answer(form, prompt.entry.turns, settings)
+            entry = prompt.entry
+            answer = Answer(form, entry.turns, settings, entry.exact, entry.tools)
             for _ in answer:
                 pass
             yield prompt, _record(form, prompt, answer.text, answer.tokens, answer.finish)

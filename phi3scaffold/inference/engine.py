@@ -103,7 +103,7 @@ def encode(form: Form, request: Request) -> list[int]:
     try:
         if request.text is not None:
             return form.encode_text(request.text)
-        return form.encode(form.prompt.conversation(request.turns))
+        return form.encode(request.messages(form.prompt), request.tools)
     except ScaffoldError as error:
         if error.exit_code != USER_MISTAKE:
             raise

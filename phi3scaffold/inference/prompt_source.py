@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from phi3scaffold.datasets.conversations import split_answer, values_of
+from phi3scaffold.datasets.conversations import OpenConversation, open_question, split_answer
 from phi3scaffold.datasets.files import data_files
 from phi3scaffold.datasets.formats import registry
 from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, readable, unpacked_name
 from phi3scaffold.datasets.formats.json import json_lines_of
 from phi3scaffold.datasets.formats.text import lines_of, refuse_other_kinds
+from phi3scaffold.datasets.message_format import Messages
 from phi3scaffold.datasets.reader import Reading, Row
-from phi3scaffold.datasets.spec import Messages, load_spec
+from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.inference.answer_record import AnswerRecord
-from phi3scaffold.models.column_templates import Message
-from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.models.column_templates import Message, Tool
+from phi3scaffold.models.prompt import WHOLE, Prompt
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 
@@ -44,11 +45,14 @@ class PromptEntry:
     Attributes:
         number: from 1; prompts that cannot be read have one, too.
         turns: the conversation to be answered; empty where there is an `error`.
+        exact, tools: see `Request`.
     """
 
     number: int
     place: str
     turns: Sequence[Message] = ()
+    exact: bool = False
+    tools: tuple[Tool, ...] = ()
     expected: str | None = None
     id: Any = None
     error: ScaffoldError | None = None
@@ -64,13 +68,18 @@ class PromptSource:
     Args:
         source: yields them; what cannot be read goes to the function that it is called with.
         again: whether `source` can be read more than once.
+        project: whose dataset.yaml says how rows are written.
 
     Attributes:
         total: how many there are; None where that is unknown before the end.
     """
 
-    def __init__(self, source: Source, *, again: bool, messages: Messages | None = None) -> None:
-        self._source, self._messages = source, messages or Messages("messages")
+    def __init__(self, source: Source, *, again: bool, project: Project | None = None) -> None:
+        self._source, self._messages = source, Messages("messages")
+        self._history: str | None = None
+        if project and project.dataset_yaml.is_file():
+            spec = load_spec(project.dataset_yaml)
+            self._messages, self._history = spec.messages or self._messages, spec.history
         self.total = sum(1 for _ in self._all()) if again else None
 
     def entries(self, prompt: Prompt) -> Iterator[PromptEntry]:
@@ -84,15 +93,17 @@ class PromptSource:
                 continue
             name = item.values.get("id")
             try:
-                yield PromptEntry(number, place, *self._turns(item, prompt), name)
+                found, exact = self._open(item, prompt)
+                turns, tools, expected = found.messages, found.tools, found.expected
+                yield PromptEntry(number, place, turns, exact, tools, expected, name)
             except ScaffoldError as error:
                 yield PromptEntry(number, place, id=name, error=error)
 
-    def _turns(self, row: Row, prompt: Prompt) -> tuple[Sequence[Message], str | None]:
-        """Return the conversation to be answered, and the answer that the row has, if any."""
+    def _open(self, row: Row, prompt: Prompt) -> tuple[OpenConversation, bool]:
+        """Return the conversation to be answered, and whether it stands as the model reads it."""
         if self._messages.column in row.values:
-            return split_answer(row, self._messages)
-        return _user(prompt.spoken(values_of(row, prompt.columns))), None
+            return split_answer(row, self._messages, prompt), prompt.user == WHOLE
+        return open_question(row, self._history, prompt), True
 
     def _all(self) -> Iterator[tuple[str, TextLine | Row | ScaffoldError]]:
         """Yield prompts and errors, each with its place, in their order."""
@@ -136,7 +147,7 @@ def of_file(file: Path, project: Project) -> PromptSource:
             )
         data_files([file])
         prompts = PromptSource(
-            lambda broken: iter(Reading([file], broken)), again=True, messages=_messages(project)
+            lambda broken: iter(Reading([file], broken)), again=True, project=project
         )
     if not prompts.total:
         raise ScaffoldError("The file holds no prompts.", where=file, fix="write one a line")
@@ -154,7 +165,7 @@ def of_stream(stream: IO[bytes], kind: str, project: Project) -> PromptSource:
         return _lines(stream, STANDARD_INPUT, broken)
 
     source: Source = lines if kind == "txt" else rows
-    return PromptSource(source, again=False, messages=_messages(project))
+    return PromptSource(source, again=False, project=project)
 
 
 def _lines_of_file(file: Path, broken: Broken) -> Iterator[TextLine]:
@@ -168,10 +179,6 @@ def _lines(stream: IO[bytes], file: Path, broken: Broken) -> Iterator[TextLine]:
     for number, text in lines_of(stream, file, broken):
         if text.strip():
             yield TextLine(f"{file}:{number}", text)
-
-
-def _messages(project: Project) -> Messages | None:
-    return load_spec(project.dataset_yaml).messages if project.dataset_yaml.is_file() else None
 
 
 def _user(text: str) -> list[Message]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from phi3scaffold.inference.sampling import GREEDY, Sampling
-from phi3scaffold.models.column_templates import Message
+from phi3scaffold.models.column_templates import Message, Tool
+from phi3scaffold.models.prompt import Prompt
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Request:
 
     Attributes:
         turns: the client's conversation; empty where `text` is set.
+        exact: whether `turns` stand as the model reads them, and fill no template.
+        tools: the definitions of the tools that the answer may call.
         text: a text to be continued as it stands.
         max_tokens: the longest answer; None: as the model's prompt says.
         stream: whether the client wants the text in pieces, as soon as they are there.
@@ -27,6 +30,12 @@ class Request:
     stop: tuple[str, ...] = ()
     sampling: Sampling = GREEDY
     stream: bool = False
+    exact: bool = False
+    tools: tuple[Tool, ...] = ()
+
+    def messages(self, prompt: Prompt) -> list[Message]:
+        """Return the turns as a model with `prompt` reads them. Raises as `conversation` does."""
+        return list(self.turns) if self.exact else prompt.conversation(self.turns)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Request:
@@ -34,6 +43,7 @@ class Request:
         exact = {
             "turns": tuple(values["turns"]),
             "stop": tuple(values["stop"]),
+            "tools": tuple(values["tools"]),
             "sampling": Sampling(**values["sampling"]),
         }
         return cls(**{**values, **exact})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.models.column_templates import Message
+from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.models.prompt import special_tokens
 from phi3scaffold.models.template_file import refused_turns
 from phi3scaffold.project.errors import ScaffoldError
@@ -35,7 +35,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         ) from error
 
 
-def render_chat(tokenizer: Any, messages: Sequence[Message], *, to_answer: bool) -> str:
+def render_chat(
+    tokenizer: Any, messages: Sequence[Message], *, to_answer: bool, tools: Sequence[Tool] = ()
+) -> str:
     """Return a conversation as text.
 
     Args:
@@ -44,16 +46,20 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], *, to_answer: bool)
             space, which the ONNX form mends.
         messages: the turns.
         to_answer: whether the text ends where the assistant begins to answer.
+        tools: the definitions of the tools that the assistant may call.
 
     Raises:
         ScaffoldError: the template refuses the turns; some do so with a system turn.
     """
     turns: Any = list(messages)
+    definitions: Any = list(tools)
     options: dict[str, Any] = {"add_generation_prompt": to_answer}
     if type(tokenizer).__module__.startswith("onnxruntime_genai"):
-        turns = json.dumps(turns)
+        turns, definitions = json.dumps(turns), json.dumps(definitions)
     else:
         options["tokenize"] = False
+    if tools:
+        options["tools"] = definitions
     from jinja2 import TemplateError
 
     try:
@@ -64,10 +70,14 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], *, to_answer: bool)
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, to_answer: bool
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    *,
+    to_answer: bool,
+    tools: Sequence[Tool] = (),
 ) -> list[int]:
     """Return the token ids of `render_chat`'s text."""
-    text = render_chat(tokenizer, messages, to_answer=to_answer)
+    text = render_chat(tokenizer, messages, to_answer=to_answer, tools=tools)
     return tokenizer.encode(text, add_special_tokens=False)
 
 

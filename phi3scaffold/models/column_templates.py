@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
-Message = dict[str, str]
+Message = dict[str, Any]  # role and content are texts; tool_calls are a list
+Tool = dict[str, Any]  # the definition of a tool
 COLUMN = re.compile(r"\{([^{}\n]+)\}")
 
 

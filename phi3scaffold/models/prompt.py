@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.models.column_templates import Message, fill
+from phi3scaffold.models.column_templates import Message, columns_of, fill
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json
 
 FILE = "prompt.json"
+WHOLE = "{message}"  # the user turn of a model that was trained on whole conversations
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,10 @@ class Prompt:
 
     Attributes:
         task: classify, qa or chat.
-        system: the system turn, or None.
+        system: the system turn, which may have ``{column}`` in it, too; or None.
         user: the user turn with ``{column}`` in it.
-        columns: the columns `user` names, in order.
+        columns: the columns `user` names, in order, then those that only `system` names; these may
+            be left out. Braces in `system` around anything else are plain text.
         labels: the allowed answers of a classification, or ().
         stop: token ids that end an answer; at least one.
         max_new_tokens: how long an answer may get, in tokens, where nobody says otherwise.
@@ -68,6 +70,19 @@ class Prompt:
             model=str(raw.get("model", "")),
         )
 
+    @property
+    def user_columns(self) -> tuple[str, ...]:
+        return tuple(name for name in columns_of(self.user) if name in self.columns)
+
+    @property
+    def system_columns(self) -> tuple[str, ...]:
+        return tuple(name for name in columns_of(self.system or "") if name in self.columns)
+
+    @property
+    def fixed_system(self) -> str | None:
+        """The system turn that every prompt has; None where rows had one each, or none."""
+        return None if self.system_columns else self.system
+
     def save(self, folder: Path) -> Path:
         """Write `folder`/prompt.json; the same prompt gives the same bytes."""
         path = folder / FILE
@@ -87,27 +102,30 @@ class Prompt:
         Raises:
             ScaffoldError: a column is missing or unknown, or all of them are empty.
         """
-        user = {"role": "user", "content": fill(self.user, self._values(values))}
-        return [*self._system(), *history, user]
+        known = self._values(values)
+        user = {"role": "user", "content": fill(self.user, known)}
+        return [*self._system(known), *history, user]
 
     def conversation(self, turns: Sequence[Message]) -> list[Message]:
         """Turn a client's turns into those that the model was trained to read.
 
         The trained system turn comes first, unless the turns begin with one of their own. Each
         user's text fills the user turn, as a row's column did; where that has several columns, the
-        text is a JSON object with all of them.
+        text is a JSON object with all of them. Columns of the system turn may be in the first.
 
         Raises:
             ScaffoldError: a text is not such an object, or a column is missing or unknown.
         """
         own_system = turns[:1] if turns and turns[0]["role"] == "system" else []
-        rest = [
-            {"role": "user", "content": fill(self.user, self._values(self._read(turn["content"])))}
-            if turn["role"] == "user"
-            else turn
-            for turn in turns[len(own_system) :]
-        ]
-        return [*(own_system or self._system()), *rest]
+        rest: list[Message] = []
+        first: dict[str, str] = {}
+        for turn in turns[len(own_system) :]:
+            if turn["role"] == "user":
+                values = self._values(self._read(turn["content"]))
+                first = first or values
+                turn = {"role": "user", "content": fill(self.user, values)}
+            rest.append(turn)
+        return [*(own_system or self._system(first)), *rest]
 
     def spoken(self, values: Mapping[str, str]) -> str:
         """Return the one text in which `conversation` finds these columns.
@@ -116,12 +134,16 @@ class Prompt:
             ScaffoldError: a column is missing or unknown.
         """
         known = self._values(values)
-        if len(self.columns) == 1:
-            return known[self.columns[0]]
+        if len(self.user_columns) == 1 and not any(map(known.get, self.system_columns)):
+            return known[self.user_columns[0]]
         return json.dumps(known, ensure_ascii=False)
 
-    def _system(self) -> list[Message]:
-        return [{"role": "system", "content": self.system}] if self.system else []
+    def _system(self, values: Mapping[str, str]) -> list[Message]:
+        """Return the system turn; none where its columns are empty."""
+        texts = {name: values.get(name, "") for name in self.system_columns}
+        if not self.system or (texts and not any(map(str.strip, texts.values()))):
+            return []
+        return [{"role": "system", "content": fill(self.system, texts)}]
 
     def _read(self, text: str) -> str | dict[str, str]:
         if len(self.columns) == 1:
@@ -130,6 +152,9 @@ class Prompt:
             values = json.loads(text)
         except (ValueError, RecursionError):
             values = None
+        alone = len(self.user_columns) == 1
+        if alone and not (isinstance(values, dict) and set(values) == set(self.columns)):
+            return text  # the columns of the system turn are left out
         if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
             example = json.dumps(dict.fromkeys(self.columns, "..."), ensure_ascii=False)
             raise ScaffoldError(
@@ -142,24 +167,24 @@ class Prompt:
         names = ", ".join(self.columns) or "none"
         each = " ".join(f"--set {name}=..." for name in self.columns)
         if isinstance(values, str):
-            if len(self.columns) != 1:
+            if len(self.user_columns) != 1:
                 raise ScaffoldError(
                     f"The prompt has {len(self.columns)} columns, not one: {names}.",
                     fix=f"name them: {each}" if each else "see turns in datasets/dataset.yaml",
                 )
-            values = {self.columns[0]: values}
+            values = {self.user_columns[0]: values}
         unknown = [name for name in values if name not in self.columns]
         if unknown:
             raise ScaffoldError(
                 f"The prompt has no column {unknown[0]!r}.", fix=f"its columns: {names}"
             )
-        missing = [name for name in self.columns if name not in values]
+        missing = [name for name in self.user_columns if name not in values]
         if missing:
             raise ScaffoldError(f"The column {missing[0]!r} has no text.", fix=f"give it: {each}")
-        if values and not any(text.strip() for text in values.values()):
+        if values and not any(values[name].strip() for name in self.user_columns):
             # no row with such a prompt is trained either
             raise ScaffoldError("The prompt is empty, or only white space.", fix="write a text")
-        return dict(values)
+        return dict.fromkeys(self.system_columns, "") | dict(values)
 
     @staticmethod
     def check_text(text: str, special_tokens: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from phi3scaffold.datasets.conversations import turn_text
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared, spread
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, read_rows
@@ -170,7 +171,7 @@ def _prompts(folder: Path, rows: int) -> Iterator[tuple[str, RowPrompt]]:
     for index in spread(len(held_out), rows):
         row = held_out.conversation(index)
         turns = [turn for turn in row.messages[:-1] if turn["role"] != "system"]
-        text = turns[-1]["content"] if turns and turns[-1]["role"] == "user" else ""
+        text = turn_text(turns[-1]) if turns and turns[-1]["role"] in ("user", "tool") else ""
         yield row.place, RowPrompt(text, max(0, len(turns) - 1))
 
 

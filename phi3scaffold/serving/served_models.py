@@ -74,7 +74,7 @@ def find_models(project: Project, forms: Sequence[str] | None = None) -> list[Se
                 created=int((folder / KINDS[form].marker).stat().st_mtime),
                 content=record.content[:12] if record else "unknown",
                 task=prompt.task,
-                system=prompt.system,
+                system=prompt.fixed_system,
                 demonstration=prompt.demonstration,
                 remark=warning if form in SHIPPED else None,
             )

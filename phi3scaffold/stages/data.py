@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.models.base_model import Base
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
 from phi3scaffold.project.layout import ROWS_CARD, ROWS_PAGE
 from phi3scaffold.project.settings import DEMONSTRATION, Project
@@ -28,7 +29,14 @@ def run(context: Context) -> Facts:
 
     project = context.project
     spec = load_spec(project.dataset_yaml)
-    report = prepare(spec, project.tokenizer, context.out, context.partial, context.emit)
+    report = prepare(
+        spec,
+        project.tokenizer,
+        context.out,
+        context.partial,
+        context.emit,
+        model=Base.of(project).name,
+    )
     data_page.write(
         report, context.out / ROWS_PAGE, DEMONSTRATION if project.is_demonstration else ""
     )

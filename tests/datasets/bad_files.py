@@ -106,7 +106,9 @@ DELIMITED = [
     table("a NUL in a cell", "question,answer\na\0,b\n", "NUL character", ":2", "take it"),
     table("columns parted by ^", "question^answer\na^b\n", "lacks the column", ":2", "mean"),
     table("no header", "Why?,So.\nAnd?,Yes.\n", "lacks the column", ":2", "mend"),
-    table("a list in a cell", 'messages\n"[{""role"": ""user""}]"\n', "text, not a list of turns",
+    table("a list in a cell", 'messages\n"[{""role"": ""user""}]"\n', "lacks 'content'",
+        ":2: turn 1", '"role": "user"', CHAT),
+    table("half a list in a cell", 'messages\n"[{""role"": "\n', "text, not a list of turns",
         ":2", '"role": "user"', CHAT),
 ]  # fmt: skip
 

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
+from phi3scaffold.datasets.message_format import Messages
 from phi3scaffold.datasets.reader import Row
-from phi3scaffold.datasets.spec import DatasetSpec, Messages, load_spec
+from phi3scaffold.datasets.spec import DatasetSpec, load_spec
 from phi3scaffold.models.column_templates import columns_of, fill
 from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.project.errors import ScaffoldError
 
 ALPACA = "{instruction}\n{input}"
 SCRIPTS = Path(__file__).resolve().parents[2] / "template" / "project" / "inferences"
@@ -65,13 +67,19 @@ def test_the_stand_alone_scripts_fill_alike(script: str, tmp_path: Path) -> None
     exec(source[start : source.index("\ndef arguments(")], names)
     (tmp_path / "tokenizer.json").write_text('{"added_tokens": []}')
     for turn, columns, text in FILLED:
-        if set(columns) != set(columns_of(turn)):
+        if set(columns) != set(columns_of(turn)) or not any(map(str.strip, columns.values())):
             continue
         prompt = {"user": turn, "columns": list(columns), "system": None}
         added = [] if script == "onnx" else tmp_path
         assert names["fill"](prompt, list(columns.values()), added)[-1]["content"] == text
         whole = Prompt(task="qa", user=turn, columns=columns_of(turn), stop=(1,))
         assert whole.messages(columns)[-1]["content"] == text
+    prompt = {"user": "{q}", "columns": ["q", "who"], "system": 'You are {who}. {"a": 1}'}
+    whole = Prompt("qa", "{q}", ("q", "who"), (1,), prompt["system"])
+    for texts, system in ((["x", "a cook"], ['You are a cook. {"a": 1}']), (["x"], [])):
+        messages = names["fill"](prompt, texts, added)
+        assert messages == whole.messages(dict(zip(prompt["columns"], texts, strict=False)))
+        assert [turn["content"] for turn in messages] == [*system, "x"]
 
 
 def test_a_row_of_columns(tmp_path: Path) -> None:
@@ -158,3 +166,43 @@ def test_files_below_datasets_and_on_the_hub(tmp_path: Path) -> None:
     assert given.train == (tmp_path / "rows.jsonl", address)
     assert given.held_out == (tmp_path / "more",)
     assert given.files == tuple(tmp_path / n for n in ("rows.jsonl", "more/a.csv", "more/b.csv"))
+
+
+def test_history_and_a_system_column(tmp_path: Path) -> None:
+    """Alpaca's earlier turns fill the user turn as a question without input does."""
+    turns = [{"user": ALPACA}, {"assistant": "{output}"}]
+    given = spec(tmp_path, turns=turns, history="history", system="{system}")
+    pairs = [["Before?", "Yes."], ["And before?", "No."]]
+    for history in (pairs, repr(pairs), '[["Before?", "Yes."], ["And before?", "No."]]'):
+        row = made(given, instruction="Now.", output="Done.", system="Mode 0.", history=history)
+        assert isinstance(row, Conversation)
+        texts = ["Mode 0.", "Before?", "Yes.", "And before?", "No.", "Now.", "Done."]
+        assert [turn["content"] for turn in row.messages] == texts
+        assert row.learned == [2, 4, 6]
+        assert row.notes == ("history", "history")
+    for history in (None, [], "", "[]"):
+        row = made(given, instruction="Now.", input="", output="Done.", history=history)
+        assert isinstance(row, Conversation)
+        assert [turn["content"] for turn in row.messages] == ["Now.", "Done."]
+
+
+@pytest.mark.parametrize("history", ["so so", [["only one"]], [["a", ""]], ["a", "b"], {"a": "b"}])
+def test_a_history_that_is_no_pairs_is_refused(history: Any, tmp_path: Path) -> None:
+    given = spec(tmp_path, history="history")
+    with pytest.raises(ScaffoldError, match="'history' must be a list of pairs") as caught:
+        made(given, question="a", answer="b", history=history)
+    assert caught.value.where == "rows.jsonl:7"
+
+
+def test_a_column_of_several_that_a_row_lacks_is_empty(tmp_path: Path) -> None:
+    turns = [{"user": ALPACA}, {"assistant": "{output}"}]
+    given = spec(tmp_path, turns=turns)
+    texts = []
+    for values in ({}, {"input": None}, {"input": ""}, {"input": float("nan")}):
+        row = made(given, instruction="Sing.", output="La.", **values)
+        assert isinstance(row, Conversation)
+        texts.append(row.messages[0]["content"])
+    assert texts == ["Sing."] * 4
+    with pytest.raises(ScaffoldError, match="lacks the column 'input'") as caught:
+        made(given, instruction="Sing.", Input="x", output="La.")
+    assert "did you mean 'Input'?" in str(caught.value.fix)

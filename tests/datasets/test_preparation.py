@@ -256,3 +256,16 @@ def test_samples_are_of_rows_without_a_likely_secret(make) -> None:
         row["phrase"] += " jane.roe@example.com"
     places = {sample["place"] for sample in make(rows).report["samples"]}
     assert places & {f"train.jsonl:{line}" for line in (28, 29, 30)}
+
+
+@pytest.mark.parametrize(
+    ("key", "turns"),
+    [("turns", "{phrase}\\n{more}"), ("system", "{phrase}"), ("history", "{phrase}")],
+)
+def test_a_column_that_no_row_has_is_refused(make, key: str, turns: str) -> None:
+    """A row may lack it; where all do, its name is wrong."""
+    extra = {"system": 'system: "{more}"\n', "history": "history: more\n"}.get(key, "")
+    yaml = QA.replace("{phrase}\\nTone:", turns) + extra
+    with pytest.raises(ScaffoldError, match="No row has the column 'more'") as caught:
+        make(labelled(8), yaml)
+    assert str(caught.value.where).endswith(f"dataset.yaml: {key}")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from phi3scaffold.datasets.findings import findings
+from phi3scaffold.datasets.message_format import Messages
 from phi3scaffold.datasets.reader import Row
-from phi3scaffold.datasets.spec import DatasetSpec, Messages
+from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.datasets.unused import unused_parts, unused_text
 from tests.datasets.conftest import QA, different
 

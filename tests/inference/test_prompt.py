@@ -127,3 +127,30 @@ heavy = {{"torch", "transformers", "olive", "onnxruntime_genai", "numpy", "rich"
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_system_turn_with_columns() -> None:
+    """A client's own system turn, the columns by name, or none at all."""
+    prompt = Prompt("qa", "Q: {q}", ("q", "who"), (1,), system="You are {who}.")
+    cook = [
+        {"role": "system", "content": "You are a cook."},
+        {"role": "user", "content": "Q: x"},
+    ]
+    assert prompt.messages({"q": "x", "who": "a cook"}) == cook
+    assert prompt.messages("x") == prompt.messages({"q": "x"}) == cook[1:]
+    assert prompt.conversation([{"role": "user", "content": "x"}]) == cook[1:]
+    own = {"role": "system", "content": "Be kind."}
+    assert prompt.conversation([own, {"role": "user", "content": "x"}]) == [own, cook[1]]
+    spoken = prompt.spoken({"q": "x", "who": "a cook"})
+    assert prompt.conversation([{"role": "user", "content": spoken}]) == cook
+    assert prompt.spoken({"q": "x"}) == "x"
+    assert (prompt.fixed_system, prompt.system_columns) == (None, ("who",))
+    with pytest.raises(ScaffoldError, match="'q' has no text"):
+        prompt.messages({"who": "a cook"})
+
+
+def test_braces_of_a_system_turn_that_name_no_column_stay(tmp_path: Path) -> None:
+    prompt = Prompt("qa", "{q}", ("q",), (1,), system='Say {"a": 1} to {who}.')
+    prompt.save(tmp_path)
+    assert Prompt.load(tmp_path).messages("x")[0]["content"] == 'Say {"a": 1} to {who}.'
+    assert prompt.fixed_system == prompt.system

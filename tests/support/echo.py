@@ -10,6 +10,7 @@ from pathlib import Path
 
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.sampling import GREEDY, Sampling
+from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.models.prompt import Prompt
 
 QA = Prompt(task="qa", user="Q: {q}", columns=("q",), stop=(1,), max_new_tokens=40)
@@ -33,7 +34,7 @@ class Echo(Form):
         self.samplings: list[Sampling] = []
         self.interrupt_after, self.pause = interrupt_after, pause
 
-    def _encode(self, messages: list[dict[str, str]]) -> list[int]:
+    def _encode(self, messages: list[Message], tools: Sequence[Tool] = ()) -> list[int]:
         self.asked.append(messages)
         return self._encode_text("|".join(m["content"] for m in messages))
 

@@ -10,7 +10,7 @@ from reference import FOLDER, pages
 
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.checks.runner import load
-from phi3scaffold.datasets import spec
+from phi3scaffold.datasets import message_format, spec
 from phi3scaffold.evaluation.limits import LIMITS
 from phi3scaffold.generator import template
 from phi3scaffold.project import settings
@@ -63,7 +63,7 @@ def test_every_key_is_explained() -> None:
     assert all(f"| `{name}` |" in page for name in LIMITS)
     page = generated()["dataset-yaml.md"]
     assert all(f"| `{key}` |" in page for key in spec.KEYS)
-    assert all(f"`{key}`" in page for key in spec.MESSAGES_KEYS)
+    assert all(f"`{key}`" in page for key in message_format.MESSAGES_KEYS)
 
 
 def test_every_finding_names_a_place_in_the_page_of_the_checks() -> None:

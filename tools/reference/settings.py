@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from phi3scaffold.datasets.spec import Messages
+from phi3scaffold.datasets.message_format import Messages
+from phi3scaffold.datasets.spec import KEYS as DATASET_KEYS
+from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.evaluation.limits import LIMITS
 from phi3scaffold.generator import render, template
 from reference.markdown import plain, table
@@ -61,6 +63,15 @@ def dataset_yaml() -> str:
         "What the rows are, and which chat turns they become. A project has `turns`, or it has\n"
         "`messages`.\n\n"
         + _described(found)
+        + "\nWritten only where the rows need them:\n\n"
+        + table(
+            ("Key", "Meaning"),
+            [
+                row
+                for row in attributes(DatasetSpec)
+                if row[0].strip("`") in DATASET_KEYS and row[0].strip("`") not in found
+            ],
+        )
         + "\n`messages` may also be a mapping, for conversations in other words:\n\n"
         + table(("Key of `messages`", "Meaning"), attributes(Messages))
         + "\n## Example\n\n```yaml\n"

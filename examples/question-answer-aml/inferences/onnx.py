@@ -53,21 +53,30 @@ def main():
 
 def fill(prompt, texts, added):
     """Return the messages of one prompt: each text fills a column, in the order of prompt.json."""
-    if len(texts) != len(prompt["columns"]):
-        sys.exit("error: give one text for each of: " + ", ".join(prompt["columns"]))
+    columns, named = prompt["columns"], r"\{([^{}\n]+)\}"
+    least = sum("{" + name + "}" in prompt["user"] for name in columns)
+    if not least <= len(texts) <= len(columns):  # those of the system turn come last
+        sys.exit("error: give one text for each of: " + ", ".join(columns))
     if texts and not any(text.strip() for text in texts):
         sys.exit("error: the text is empty")
     for mark in (token["content"] for token in added):
         if mark.strip() and any(mark in text for text in texts):
             sys.exit(f"error: the text contains the control token {mark}")
-    values = dict(zip(prompt["columns"], texts, strict=True))
-    lines = []
-    for line in prompt["user"].split("\n"):
-        filled = re.sub(r"\{([^{}\n]+)\}", lambda m: values.get(m[1], m[0]), line)
-        if filled.strip() or not line.strip():  # a line of nothing but empty columns disappears
-            lines.append(filled)
-    system = [{"role": "system", "content": prompt["system"]}] if prompt["system"] else []
-    return [*system, {"role": "user", "content": "\n".join(lines)}]
+    values = dict.fromkeys(columns, "") | dict(zip(columns, texts, strict=False))
+
+    def put(turn):
+        lines = []
+        for line in turn.split("\n"):
+            filled = re.sub(named, lambda m: values.get(m[1], m[0]), line)
+            if filled.strip() or not line.strip():  # a line of only empty columns disappears
+                lines.append(filled)
+        return "\n".join(lines)
+
+    messages, system = [{"role": "user", "content": put(prompt["user"])}], prompt["system"]
+    own = [values[name] for name in re.findall(named, system or "") if name in values]
+    if system and (not own or any(text.strip() for text in own)):
+        messages.insert(0, {"role": "system", "content": put(system)})
+    return messages
 
 
 def arguments():

@@ -19,7 +19,7 @@ from typing import Any
 from phi3scaffold.checks.lint_context import DATASET, LintContext
 from phi3scaffold.conversion.form_files import GENAI_CONFIG
 from phi3scaffold.datasets.spec import load_spec
-from phi3scaffold.models.prompt import FILE, Prompt
+from phi3scaffold.models.prompt import FILE, WHOLE, Prompt
 from phi3scaffold.models.template_file import read_template
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json
@@ -53,7 +53,7 @@ def _as_dataset(context: LintContext, folder: Path, prompt: Prompt) -> Iterator[
         spec = load_spec(context.root / DATASET)
     except ScaffoldError:
         return
-    user = "{message}" if spec.messages else spec.user
+    user = WHOLE if spec.messages else spec.user
     now = {"task": spec.task, "user": user, "system": spec.system, "labels": spec.labels}
     differ = [key for key, current in now.items() if getattr(prompt, key) != current]
     if differ:

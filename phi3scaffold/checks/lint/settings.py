@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.checks.lint_context import DATASET, Document, FileChange, LintContext
-from phi3scaffold.datasets import spec
+from phi3scaffold.datasets import message_format, spec
 from phi3scaffold.evaluation.limits import LIMITS, project_limits
 from phi3scaffold.evaluation.metrics import RENAMED
 from phi3scaffold.models.model_lock import read_lock
@@ -84,7 +84,7 @@ def _unknown(document: Document) -> Iterator[tuple[Key, tuple[str, ...]]]:
     if document.name == DATASET:
         yield from _beside(content, (), spec.KEYS)
         yield from _beside(content.get("files"), ("files",), spec.FILES_KEYS)
-        yield from _beside(content.get("messages"), ("messages",), spec.MESSAGES_KEYS)
+        yield from _beside(content.get("messages"), ("messages",), message_format.MESSAGES_KEYS)
         return
     sections = {name: known for name, (_, known) in _sections().items()}
     yield from _beside(content, (), (*KEYS, *sections))

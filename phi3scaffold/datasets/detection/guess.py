@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.datasets.labels import LabelTable, labels_text
+from phi3scaffold.datasets.message_format import Messages
 from phi3scaffold.datasets.reader import Row
-from phi3scaffold.datasets.spec import DatasetSpec, Messages
+from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.datasets.unused import holds_something
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Guess:
         notes: what else to know about the rows, each a sentence.
         reasons: column that is left out -> why, where its kind does not say it.
         other_task: the task that they could be for as well.
+        system: the system text, which names a column, or None.
+        history: the column of earlier pairs of question and answer, or None.
         said: what was taken for what, for the person who runs `new`.
     """
 
@@ -38,6 +42,8 @@ class Guess:
     notes: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     other_task: str = ""
+    system: str | None = None
+    history: str | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -52,7 +58,15 @@ class Guess:
     def spec(self) -> DatasetSpec:
         """Return the guess as dataset.yaml will say it, to try it on rows."""
         return DatasetSpec(
-            Path("dataset.yaml"), self.task, (), 0.5, self.user, self.assistant, self.messages
+            Path("dataset.yaml"),
+            self.task,
+            (),
+            0.5,
+            self.user,
+            self.assistant,
+            self.messages,
+            system=self.system,
+            history=self.history,
         )
 
     def answer(self, train: Sequence[str], held_out: Sequence[str] | float) -> dict[str, Any]:
@@ -68,6 +82,8 @@ class Guess:
             "user": self.user or None,
             "assistant": self.assistant or None,
             "messages": messages,
+            "system": self.system,
+            "history": self.history,
             **self.label_table.answer(),
             "columns": list(self.columns),
         }
@@ -94,9 +110,25 @@ class Head:
         """Return the column's value of each row."""
         return [row.values.get(column) for row in self.rows]
 
+    def holds(self, column: str) -> bool:
+        """Return whether one of the rows has something there."""
+        return any(map(holds_something, self.values(column)))
+
     @property
     def place(self) -> str:
         return self.rows[0].place
+
+
+SYSTEM_NAMES = (
+    "system", "system_prompt", "systemprompt", "system_message", "systeminstruction",
+    "system_instruction",
+)  # fmt: skip
+
+
+def system_of(head: Head) -> str | None:
+    """Return the system text that names the column of system texts, if there is one."""
+    column = first_named(filter(head.holds, head.columns), SYSTEM_NAMES)
+    return f"{{{column}}}" if column else None
 
 
 def first_named(columns: Iterable[str], names: Sequence[str]) -> str | None:

@@ -111,7 +111,7 @@ def _conversations(head: Head, prompt: Sequence[str], answer: str) -> Guess | No
         return None
     form = replace(found.messages, column=answer)
     if prompt:
-        form = replace(form, prompt=prompt[0])  # type: ignore[call-arg]
+        form = replace(form, prompt=prompt[0])
     return replace(found, messages=form, said=f"conversations in column `{answer}`")
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phi3scaffold.inference.sampling import GREEDY, Sampling
-from phi3scaffold.models.column_templates import Message
+from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.models.prompt import Prompt, special_tokens
+from phi3scaffold.models.tool_template import texts_of
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
@@ -46,15 +47,15 @@ class Form(abc.ABC):
         self.special_tokens = special_tokens(folder)
         self._stop = frozenset(prompt.stop)
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
+    def encode(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """Return the token ids of the conversation, up to where the assistant begins to answer.
 
         Raises:
             ScaffoldError: a text contains a control token.
         """
-        for message in messages:
-            self.prompt.check_text(message["content"], self.special_tokens)
-        return self._encode(list(messages))
+        for text in texts_of(messages, tools):
+            self.prompt.check_text(text, self.special_tokens)
+        return self._encode(list(messages), tools)
 
     def encode_text(self, text: str) -> list[int]:
         """Return the token ids of a text outside of any conversation. Raises as `encode` does."""
@@ -172,7 +173,7 @@ class Form(abc.ABC):
         """Return the text of `ids`, incomplete characters as `UNFINISHED`."""
 
     @abc.abstractmethod
-    def _encode(self, messages: list[Message]) -> list[int]:
+    def _encode(self, messages: list[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """Render by the folder's own chat template, then tokenize with nothing added."""
 
     @abc.abstractmethod

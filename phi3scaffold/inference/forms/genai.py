@@ -13,7 +13,7 @@ from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.json_schema import BadSchema, grammar
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.chat_template import render_chat
-from phi3scaffold.models.column_templates import Message
+from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.pipeline.environment import physical_cores
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -74,8 +74,8 @@ class GenaiForm(Form):
     def close(self) -> None:
         self._tokenizer = self._model = None
 
-    def _encode(self, messages: list[Message]) -> list[int]:
-        text = render_chat(self._tokenizer, messages, to_answer=True)
+    def _encode(self, messages: list[Message], tools: Sequence[Tool] = ()) -> list[int]:
+        text = render_chat(self._tokenizer, messages, to_answer=True, tools=tools)
         if self._white_space:
             text = self._white_space.sub(r"\1", text)
         return self._encode_text(text)

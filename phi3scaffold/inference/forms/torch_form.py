@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.inference.forms.form import BATCH_TOKENS, Form
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.chat_template import render_chat
-from phi3scaffold.models.column_templates import Message
+from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.files import read_json
@@ -98,8 +98,10 @@ class TorchForm(Form):
     def close(self) -> None:
         self._model = None
 
-    def _encode(self, messages: list[Message]) -> list[int]:
-        return self._encode_text(render_chat(self._tokenizer, messages, to_answer=True))
+    def _encode(self, messages: list[Message], tools: Sequence[Tool] = ()) -> list[int]:
+        return self._encode_text(
+            render_chat(self._tokenizer, messages, to_answer=True, tools=tools)
+        )
 
     def _encode_text(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))
