@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
+    from phi3scaffold.datasets.normalization import ReadingOptions
     from phi3scaffold.generator.row_source import RowSource
 
 # What decides the kind of project: without a terminal it must be named, or --defaults.
@@ -22,6 +23,7 @@ REQUIRED = ("algo", "target", "task")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="the folder to create; it must not exist")
     add_options(parser)
+    add_reading_options(parser)
     parser.add_argument("--defaults", action="store_true", help="ask nothing; use the defaults")
     parser.add_argument("--no-git", action="store_true", help="create no git repository")
 
@@ -50,19 +52,44 @@ def add_options(parser: argparse._ActionsContainer, *, columns: bool = True) -> 
             action.completer = lambda values=values, **_: values  # type: ignore[attr-defined]
 
 
+def add_reading_options(parser: argparse._ActionsContainer) -> None:
+    """Add how the files of --data are read where that cannot be seen in them."""
+    parser.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="the encoding of --data where it is not UTF-8, such as windows-1252 "
+        "(default: seen in the file)",
+    )
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="the first row of --data names the columns, or does not (default: seen in the file)",
+    )
+
+
+def reading_options(args: argparse.Namespace) -> ReadingOptions:
+    """Return how the files of --data are read."""
+    from phi3scaffold.datasets.normalization import ReadingOptions
+
+    return ReadingOptions(args.encoding, args.header)
+
+
 def run(args: argparse.Namespace) -> int:
     from phi3scaffold import generator
     from phi3scaffold.generator import template
     from phi3scaffold.pipeline.atomic_folder import check_destination
 
     destination = Path(args.directory)
-    answers = answers_of(args)
+    answers, reading = answers_of(args), reading_options(args)
     template.check_choices(answers)
     check_destination(destination.expanduser().resolve())
     at_terminal = not args.defaults and sys.stdin.isatty() and sys.stdout.isatty()
     if not args.defaults and not at_terminal:
         _refuse_missing(answers)
-    answers, source = _asked(answers) if at_terminal else (answers, _rows(answers))
+    if at_terminal:
+        answers, source = _asked(answers, reading)
+    else:
+        source = _rows(answers, reading)
     if source:
         answers["task"] = source.task
     generator.new(destination, answers, data=source, git=not args.no_git, say=_say)
@@ -70,11 +97,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(answers: dict[str, Any]) -> RowSource | None:
+def _rows(answers: dict[str, Any], reading: ReadingOptions) -> RowSource | None:
     """Return the rows that the answers name, and say what they are."""
     from phi3scaffold import generator
 
-    source = generator.chosen_rows(answers)
+    source = generator.chosen_rows(answers, reading)
     if source is not None:
         if "task" not in answers:
             print(f"{answers['data']}: --task {source.task} fits these rows")
@@ -83,14 +110,16 @@ def _rows(answers: dict[str, Any]) -> RowSource | None:
     return source
 
 
-def _asked(answers: dict[str, Any]) -> tuple[dict[str, Any], RowSource | None]:
+def _asked(
+    answers: dict[str, Any], reading: ReadingOptions
+) -> tuple[dict[str, Any], RowSource | None]:
     """Ask what is missing; rows are looked at first where they are known, for what to ask."""
     from phi3scaffold.generator.render import ask
 
-    source = _rows(answers)
+    source = _rows(answers, reading)
     if source is None:
         answers = ask(answers)
-        source = _rows(answers)
+        source = _rows(answers, reading)
         if source is None:
             return answers, None
     preselected = {"task": source.task} if source.other_task else {}
@@ -98,7 +127,7 @@ def _asked(answers: dict[str, Any]) -> tuple[dict[str, Any], RowSource | None]:
     chosen = ask(known, preselected, source.label_questions)
     decided = any(name in chosen and name not in known for name in source.label_questions)
     if decided or chosen["task"] != source.task:
-        source = _rows(chosen)
+        source = _rows(chosen, reading)
     return chosen, source
 
 

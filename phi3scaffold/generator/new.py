@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.datasets.normalization import LOOK, ReadingOptions
 from phi3scaffold.generator import template
 from phi3scaffold.generator.git import first_commit
 from phi3scaffold.generator.render import render
@@ -39,6 +40,7 @@ def new(
     answers: dict[str, Any],
     *,
     data: str | Path | RowSource | None = None,
+    reading: ReadingOptions = LOOK,
     git: bool = True,
     wheel: bool = True,
     amend: Callable[[Path], None] = lambda _staging: None,
@@ -50,6 +52,7 @@ def new(
         answers: option -> value, as copier.yml asks; what is missing takes its default.
         data: the user's rows (a file, a folder, or a dataset of the hub), or None for the sample
             rows of the task. They decide the task where `answers` does not.
+        reading: how the rows' files are read where that cannot be seen.
         git: make the first commit.
         wheel: write the runtime's wheel into setup/.
         amend: changes the rendered files in a folder before the first commit.
@@ -67,7 +70,9 @@ def new(
     explicit, answers = answers, complete(answers)
     answers["model"], registered = known_model(answers["model"], answers["target"])
     answers["model"], weights = resolve_model(answers["model"], say)
-    source = data if isinstance(data, RowSource) else chosen_rows({**explicit, "data": data})
+    source = (
+        data if isinstance(data, RowSource) else chosen_rows({**explicit, "data": data}, reading)
+    )
     if source is None:
         source = sample_rows(answers["task"])
     elif source is not data:

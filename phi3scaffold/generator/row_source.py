@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +18,16 @@ from phi3scaffold.datasets.labels import (
     labels_text,
     spellings_text,
 )
+from phi3scaffold.datasets.normalization import (
+    LOOK,
+    NormalFile,
+    ReadingOptions,
+    normal_file,
+    plain_name,
+)
 from phi3scaffold.datasets.split_names import Splits, by_name
 from phi3scaffold.generator import template
+from phi3scaffold.generator.data_argument import hub_address, normal_files
 from phi3scaffold.project.errors import ScaffoldError
 
 HELD_OUT_FRACTION = 0.2
@@ -106,30 +112,42 @@ def user_rows(
     task: str | None,
     turns: Turns = None,
     part: str | None = None,
+    reading: ReadingOptions = LOOK,
 ) -> RowSource:
     """Return the user's own rows: a file, a folder, or a dataset of the hub.
 
     Args:
         data: a path, ``owner/name[@revision]``, or ``hf://datasets/owner/name/path``; or the paths
-            of several files.
+            of several files. ``book.xlsx#Sheet`` is a sheet of a workbook.
         task: None: whichever task fits them.
         turns: the user's and the assistant's, or their columns, where they are known.
         part: of a dataset of the hub, where it has several.
+        reading: how files are read where that cannot be seen.
 
     Raises:
         ScaffoldError: they cannot be read, or do not fit the task.
     """
     if not isinstance(data, (str, Path)):
-        return _from_files([_existing(path) for path in data], task, turns)
+        return _from_files(normal_files(data, reading), task, turns)
+    if isinstance(data, str):
+        data = hub_address(data)
     if dataset_hub.is_hub_id(str(data)):
+        if reading != LOOK:
+            raise ScaffoldError(
+                "Files of the hub are read where they lie: as UTF-8, and with their header.",
+                where="--data",
+                fix="download the files, and give their folder to --data",
+            )
         there = dataset_hub.find(str(data), part)
         found, answer, summary, _ = _split(there.splits, there.address, there.address, task, turns)
         return _source(found, answer, f"{there.repo} at {there.commit[:12]}: {summary}")
-    path = _existing(data)
-    return _from_folder(path, task, turns) if path.is_dir() else _from_files([path], task, turns)
+    path = Path(data).expanduser()
+    if path.is_dir():
+        return _from_folder(path, task, turns, reading)
+    return _from_files(normal_files([data], reading), task, turns)
 
 
-def chosen_rows(answers: Mapping[str, Any]) -> RowSource | None:
+def chosen_rows(answers: Mapping[str, Any], reading: ReadingOptions = LOOK) -> RowSource | None:
     """Return the rows that answers to copier.yml's questions name, or None where they name none.
 
     Raises:
@@ -144,7 +162,7 @@ def chosen_rows(answers: Mapping[str, Any]) -> RowSource | None:
             flag = template.questions()[name].flag
             raise ScaffoldError(f"{flag} is about rows of yours.", where=flag, fix="add --data")
         return None
-    source = user_rows(data, answers.get("task"), names)
+    source = user_rows(data, answers.get("task"), names, reading=reading)
     if not choices:
         return source
     if not source.label_table.labels:
@@ -154,47 +172,50 @@ def chosen_rows(answers: Mapping[str, Any]) -> RowSource | None:
     return source.with_label_choices(**choices)
 
 
-def _existing(data: str | Path) -> Path:
-    path = Path(data).expanduser()
-    if not os.path.lexists(path):
-        raise ScaffoldError(
-            "The data file does not exist.",
-            where=path,
-            fix="check --data: a file, a folder, or owner/name of a dataset on the hub",
-        )
-    return path
-
-
-def _from_files(paths: Sequence[Path], task: str | None, turns: Turns) -> RowSource:
-    paths = data_files(paths)
-    found = guess(paths, task, turns)
+def _from_files(normal: Sequence[NormalFile], task: str | None, turns: Turns) -> RowSource:
+    found = guess([one.path for one in normal], task, turns)
     files: dict[str, Path] = {}
-    for path in paths:
-        name = plain_name(path.name)
+    for one in normal:
+        name = plain_name(one.name)
         while name in files:  # from another folder
             name = f"more-{name}"
-        files[name] = path
+        files[name] = one.path
     answer = found.answer(list(files), HELD_OUT_FRACTION)
-    summary = f"{', '.join(path.name for path in paths)}: {found.summary}"
-    return _source(found, answer, summary, files)
+    summary = f"{', '.join(one.name for one in normal)}: {found.summary}"
+    return _source(found, answer, summary, files, normal)
 
 
 def _source(
-    found: Guess, answer: dict[str, Any], summary: str, files: Mapping[str, Path] | None = None
+    found: Guess,
+    answer: dict[str, Any],
+    summary: str,
+    files: Mapping[str, Path] | None = None,
+    normal: Sequence[NormalFile] = (),
 ) -> RowSource:
-    table, notes = found.label_table, found.notes
+    notes = (*(note for one in normal for note in one.notes), *found.notes)
+    table = found.label_table
     return RowSource(found.task, answer, summary, files or {}, table, notes, found.other_task)
 
 
-def _in_folder(folder: Path) -> tuple[dict[str, Path], Splits]:
+def _in_folder(
+    folder: Path, reading: ReadingOptions
+) -> tuple[dict[str, Path], Splits, list[NormalFile]]:
     """Return the files by their names below the folder, and by split where they name one."""
-    files = {path.relative_to(folder).as_posix(): path for path in data_files([folder])}
+    paths = data_files([folder])
+    normal = [normal_file(path, reading) for path in paths]
+    files = {
+        path.relative_to(folder).with_name(one.name).as_posix(): one.path
+        for path, one in zip(paths, normal, strict=True)
+    }
     splits = by_name(files)
-    return files, splits if splits.train and splits.held_out else Splits(tuple(files), {})
+    splits = splits if splits.train and splits.held_out else Splits(tuple(files), {})
+    return files, splits, normal
 
 
-def _from_folder(folder: Path, task: str | None, turns: Turns) -> RowSource:
-    files, splits = _in_folder(folder)
+def _from_folder(
+    folder: Path, task: str | None, turns: Turns, reading: ReadingOptions
+) -> RowSource:
+    files, splits, normal = _in_folder(folder, reading)
     name = plain_name(folder.resolve().name)
     found, answer, summary, used = _split(
         splits, files.__getitem__, f"{name}/{{}}".format, task, turns
@@ -202,7 +223,7 @@ def _from_folder(folder: Path, task: str | None, turns: Turns) -> RowSource:
     if len(used) == len(splits.train) == len(files):
         answer["train"] = [name]
     copied = {f"{name}/{file}": files[file] for file in used}
-    return _source(found, answer, f"{folder.resolve().name}: {summary}", copied)
+    return _source(found, answer, f"{folder.resolve().name}: {summary}", copied, normal)
 
 
 def _split(
@@ -239,8 +260,3 @@ def _split(
     train, used = [named(name) for name in splits.train], [*splits.train, *held_out_files]
     held_out = [named(name) for name in held_out_files] or HELD_OUT_FRACTION
     return found, found.answer(train, held_out), summary, used
-
-
-def plain_name(name: str) -> str:
-    """Return a file's name without characters that a shell or a YAML file misreads."""
-    return re.sub(r"[^\w.-]+", "-", name)

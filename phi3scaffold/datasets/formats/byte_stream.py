@@ -36,10 +36,23 @@ def is_gz(file: Path) -> bool:
     return file.name.lower().endswith(".gz")
 
 
+_COPIES: dict[Path, tuple[Path, int]] = {}
+
+
+def name_copy(copy: Path, source: Path, lines: int = 0) -> None:
+    """Let messages name a copy as the user's own file, `lines` lines further up."""
+    _COPIES[copy] = (source, lines)
+
+
+def line_shown(file: Path, line: int) -> int:
+    """Return the line that messages name: of a copy the line of the user's own file."""
+    return line - _COPIES[file][1] if file in _COPIES else line
+
+
 @lru_cache(maxsize=4096)
 def shown(file: Path) -> str:
     """Return how messages name a file: one in the hub's cache by its shortened address."""
-    text = str(file)
+    text = str(_COPIES[file][0] if file in _COPIES else file)
     cached = CACHED.fullmatch(text) if "datasets--" in text else None
     if cached is None:
         return text

@@ -11,8 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, shown, unpacked_name
-from phi3scaffold.datasets.formats.format import Format, OnError, Rows, refuse
+from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, unpacked_name
+from phi3scaffold.datasets.formats.format import Format, OnError, Rows, place_of, refuse
 from phi3scaffold.datasets.formats.text import LARGEST, refuse_other_kinds, too_large
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -30,7 +30,7 @@ def delimited(file: Path, meter: Meter, on_error: OnError = refuse, *, delimiter
     """
     csv.field_size_limit(LARGEST)  # of this process; the default would refuse a long text
     with open_bytes(file, meter) as stream:
-        delimiter, found = _records(file, stream, delimiter)
+        delimiter, _, found = _records(file, stream, delimiter)
         header = None
         for line, record in found:
             if not any(record) and len(record) < 2:
@@ -45,15 +45,16 @@ def delimited(file: Path, meter: Meter, on_error: OnError = refuse, *, delimiter
 
 def _records(
     file: Path, stream: io.BufferedReader[Any], delimiter: str
-) -> tuple[str, Iterator[tuple[int, list[str]]]]:
-    """Return the delimiter, and the records with the lines where they begin."""
+) -> tuple[str, int, Iterator[tuple[int, list[str]]]]:
+    """Return the delimiter, how many lines speak of it, and the records with their lines."""
     csv.field_size_limit(LARGEST)  # of this process; the default would refuse a long text
     refuse_other_kinds(file, stream)
     lines = _lines(file, io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
     numbered = enumerate(lines, 1)
     begin, first = next(((n, line) for n, line in numbered if line.strip()), (1, ""))
+    above = 0
     if excel := SEPARATOR.fullmatch(first.rstrip("\r\n")):
-        delimiter = excel[1]
+        delimiter, above = excel[1], begin
         begin, first = next(((n, line) for n, line in numbered if line.strip()), (1, ""))
     second = next(lines, "")
     delimiter = delimiter or _delimiter(first, second)
@@ -68,7 +69,7 @@ def _records(
         except csv.Error as error:
             raise _not_delimited(file, begin, str(error)) from None
 
-    return delimiter, numbered_records(begin)
+    return delimiter, above, numbered_records(begin)
 
 
 def _lines(file: Path, stream: io.TextIOWrapper) -> Iterator[str]:
@@ -113,7 +114,7 @@ def column_names(cells: Sequence[str]) -> list[str]:
 
 
 def _header(record: list[str], file: Path, line: int) -> list[str]:
-    where = f"{shown(file)}:{line}"
+    where = place_of(file, line)
     stripped = [name.strip() for name in record]
     named = stripped[: max((n for n, name in enumerate(stripped, 1) if name), default=0)]
     if "" in named[1:] or (len(record) > 2 and sum(map(bool, named)) < 2):
@@ -131,7 +132,7 @@ def unique_names(file: Path, line: int, names: list[str]) -> list[str]:
     if twice is not None:
         raise ScaffoldError(
             f"Two columns are called {twice!r}.",
-            where=f"{shown(file)}:{line}",
+            where=place_of(file, line),
             fix="rename or remove one of them",
         )
     return names
@@ -140,7 +141,16 @@ def unique_names(file: Path, line: int, names: list[str]) -> list[str]:
 def records(file: Path, delimiter: str = "") -> Iterator[list[str]]:
     """Yield the header and the rows below it, each as its cells."""
     with open_bytes(file, Meter()) as stream:
-        yield from (record for _, record in _records(file, stream, delimiter)[1] if any(record))
+        _, _, found = _records(file, stream, delimiter)
+        yield from (record for _, record in found if any(record))
+
+
+def first_record(file: Path) -> tuple[str, int, list[str]]:
+    """Return the delimiter, how many lines stand above the header, and the header's cells."""
+    delimiter = "\t" if unpacked_name(file.name).endswith(TSV.endings) else ""
+    with open_bytes(file, Meter()) as stream:
+        delimiter, above, found = _records(file, stream, delimiter)
+        return delimiter, above, next(record for _, record in found if any(record))
 
 
 def _ragged(
@@ -149,7 +159,7 @@ def _ragged(
     mark = "a tab" if delimiter == "\t" else repr(delimiter)
     return ScaffoldError(
         f"The row has {len(record)} fields, the header {len(header)}.",
-        where=f"{shown(file)}:{line}",
+        where=place_of(file, line),
         fix=f"put quotes around a field that holds {mark}, or add what is missing",
     )
 
@@ -161,7 +171,7 @@ def _not_delimited(file: Path, line: int, error: str) -> ScaffoldError:
         error = "a quote is opened and never closed"
     return ScaffoldError(
         f"Not valid {Path(unpacked_name(file.name)).suffix[1:]}: {error}.",
-        where=f"{shown(file)}:{line}",
+        where=place_of(file, line),
         fix='close the quote; inside quotes, a quote is written twice ("")',
     )
 

@@ -40,6 +40,7 @@ BLOCK = 1 << 16
 SAMPLE = 1 << 18  # bytes of lines that are not plain ASCII
 EVIDENT = 0.05  # a text this much odder than another is no rival of it
 HALF_WIDTH = re.compile("[\uff61-\uff9f]")  # what Chinese looks like in Japan's encoding
+CONTROL = re.compile("[\x80-\x9f]")  # no text has them; an encoding of ISO's gives them for a €
 FOREIGN_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
 
 
@@ -129,6 +130,8 @@ def _guessed(sample: bytes, old_mac: bool) -> Encoding:
         return Encoding(None, (), old_mac)
     texts: dict[str, tuple[float, str]] = {}  # codec -> how odd, text
     for match in from_bytes(sample, cp_isolation=list(CANDIDATES)):
+        if CONTROL.search(str(match)):
+            continue
         for codec in match.could_be_from_charset:
             if codec in CANDIDATES:
                 # a known language speaks for a text as oddness speaks against it

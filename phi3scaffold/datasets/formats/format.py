@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.datasets.formats.byte_stream import shown
+from phi3scaffold.datasets.formats.byte_stream import line_shown, shown
 from phi3scaffold.project.errors import ScaffoldError
 
 Values = dict[str, Any]
@@ -21,7 +21,9 @@ class RowNumber(int):
 
 def place_of(file: Path, number: int) -> str:
     """Return where a row stands, for messages."""
-    return f"{shown(file)}{': row ' if isinstance(number, RowNumber) else ':'}{number}"
+    if isinstance(number, RowNumber):
+        return f"{shown(file)}: row {number}"
+    return f"{shown(file)}:{line_shown(file, number)}"
 
 
 def refuse(error: ScaffoldError) -> None:

@@ -13,7 +13,6 @@ from phi3scaffold.datasets.formats.byte_stream import (
     BUFFER,
     Meter,
     open_bytes,
-    shown,
     unpacked_name,
 )
 from phi3scaffold.datasets.formats.format import (
@@ -49,7 +48,7 @@ def json_lines(file: Path, meter: Meter, on_error: OnError = refuse) -> Rows:
 def json_lines_of(stream: IO[bytes], file: Path, on_error: OnError = refuse) -> Rows:
     """Read JSON lines from an open stream; `file` is its name in messages."""
     for number, text in lines_of(stream, file, on_error):
-        text, where = text.strip(), f"{shown(file)}:{number}"
+        text, where = text.strip(), place_of(file, number)
         if not text:
             continue
         try:

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, shown
 from phi3scaffold.datasets.formats.encodings import encoding_of, name_of
-from phi3scaffold.datasets.formats.format import OnError, refuse
+from phi3scaffold.datasets.formats.format import OnError, place_of, refuse
 from phi3scaffold.project.errors import ScaffoldError
 
 LARGEST = 16 << 20  # bytes or characters of one row
@@ -53,7 +53,7 @@ def lines_of(
 def too_large(file: Path, line: int) -> ScaffoldError:
     return ScaffoldError(
         f"The row is larger than {LARGEST >> 20} MiB.",
-        where=f"{shown(file)}:{line}",
+        where=place_of(file, line),
         fix="look whether a quote, a bracket or the end of a line is missing; else cut the row",
     )
 
@@ -74,7 +74,7 @@ def wrong_byte(file: Path, line: int, byte: int) -> ScaffoldError:
     what = f"The file is not UTF-8: byte 0x{byte:02x}"
     return ScaffoldError(
         f"{what}; it seems to be {name_of(codec)}." if codec else f"{what}.",
-        where=f"{shown(file)}:{line}",
+        where=place_of(file, line),
         fix=_conversion(file, codec),
     )
 

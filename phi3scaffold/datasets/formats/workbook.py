@@ -15,7 +15,7 @@ from typing import IO, Any
 from phi3scaffold.datasets.cell_text import cell_text
 from phi3scaffold.datasets.formats.byte_stream import Meter, is_gz, open_bytes, shown
 from phi3scaffold.datasets.formats.delimited import column_names, unique_names
-from phi3scaffold.datasets.formats.format import Format, Rows
+from phi3scaffold.datasets.formats.format import Format, Rows, place_of
 from phi3scaffold.project.errors import ScaffoldError
 
 UNPACKED = 512 << 20  # bytes; a million rows of a hundred letters are half of that
@@ -33,7 +33,7 @@ Cells = list[Any]
 Numbered = tuple[int, Cells]
 
 
-def rows(file: Path, meter: Meter, sheet: str | None = None) -> Rows:
+def rows(file: Path, meter: Meter, sheet: str | None = None, *, header: bool = True) -> Rows:
     """Read the rows of a workbook's first visible sheet, or of the one that is named.
 
     The number of a row is the sheet's own. What a formula gave when the workbook was saved is its
@@ -47,7 +47,11 @@ def rows(file: Path, meter: Meter, sheet: str | None = None) -> Rows:
         if head is None:
             return
         number, cells = head
-        names = _names(file, number, cells, _merged(file, archive, page))
+        merged = _merged(file, archive, page)
+        if header:
+            names = _names(file, number, cells, merged)
+        else:
+            names, filled = column_names([""] * len(cells)), chain([head], filled)
         for number, cells in filled:
             if len(cells) > len(names):
                 names = column_names([*names, *[""] * (len(cells) - len(names))])
@@ -223,7 +227,7 @@ def _names(
         if top <= number <= bottom and first != last:
             raise ScaffoldError(
                 f"A cell of the header spans the columns {first} to {last}.",
-                where=f"{shown(file)}:{number}",
+                where=place_of(file, number),
                 fix="split it: the header must name every column in a cell of its own",
             )
     return unique_names(file, number, column_names([cell_text(cell) or "" for cell in cells]))
