@@ -185,7 +185,7 @@ def resolve_model(
     """
     from phi3scaffold.models import catalogue
     from phi3scaffold.models.model_folder import check_model_folder
-    from phi3scaffold.models.template_file import date_note
+    from phi3scaffold.models.template_file import template_notes
 
     if not ref.strip():
         raise ScaffoldError(
@@ -197,8 +197,7 @@ def resolve_model(
     if catalogue.is_local(ref):
         folder = Path(ref).expanduser().resolve()
         check_model_folder(folder)
-        note = date_note(folder)
-        if note:
+        for note in template_notes(folder):
             say(note)
         return str(folder), None
     if catalogue.find(ref) is None:

@@ -57,8 +57,7 @@ def fetch_base(
         _fetch_from_hub(project, lock, out, weights, progress)
     check(out)
     modernise(out)
-    note = settle_template(out)
-    if note:
+    for note in settle_template(out):
         say(note)
     lock.save(out / LOCK_COPY)
     return lock

@@ -81,11 +81,9 @@ def peek(repo: str, name: str, revision: str = "main") -> str:
     Raises:
         ScaffoldError: it cannot be had: no network, no access, no such file.
     """
-    commit = _cached_commit(repo, revision)
-    if commit:
-        cached = _cache(repo) / "snapshots" / commit / name
-        if cached.is_file():
-            return cached.read_text(encoding="utf-8", errors="replace")
+    cached = cached_file(repo, name, revision)
+    if cached is not None:
+        return cached.read_text(encoding="utf-8", errors="replace")
     request = hub_request(repo, revision)
     if offline():
         raise offline_error(request)
@@ -101,6 +99,13 @@ def peek(repo: str, name: str, revision: str = "main") -> str:
         )
         hf_raise_for_status(response)
     return str(response.text)
+
+
+def cached_file(repo: str, name: str, revision: str = "main") -> Path | None:
+    """Return a model's file in the hub's cache of this machine; None where it is not there."""
+    commit = revision if COMMIT.fullmatch(revision) else _cached_commit(repo, revision)
+    path = _cache(repo) / "snapshots" / str(commit) / name
+    return path if commit and path.is_file() else None
 
 
 def list_files(repo: str, commit: str) -> dict[str, RemoteFile]:

@@ -58,9 +58,8 @@ class ChatTemplate:
         except TemplateSyntaxError as error:
             own_file = self.path.name == JINJA
             where = f"{self.where}{':' if own_file else ', line '}{error.lineno}"
-            raise ScaffoldError(
-                f"The chat template is no valid Jinja: {error.message}", where=where, fix=INSTRUCT
-            ) from None
+            what = f"The chat template is no valid Jinja: {(error.message or '').rstrip('.')}."
+            raise ScaffoldError(what, where=where, fix=INSTRUCT) from None
         except UndefinedError as error:
             raise ScaffoldError(
                 f"The chat template needs a variable that nobody sets: {error.message}.",
@@ -141,7 +140,7 @@ def check_template(folder: Path) -> ChatTemplate:
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     template.render(turns[:1], to_answer=True)
     template.render(turns, to_answer=False)
-    if _asks_for_date(pinned(template.text)):
+    if asks_for_date(pinned(template.text)):
         raise ScaffoldError(
             "The chat template writes today's date, so training and answers would differ from "
             "day to day, and here the date cannot be pinned.",
@@ -157,27 +156,33 @@ def pinned(text: str) -> str:
     def write(match: re.Match[str]) -> str:
         return json.dumps(PINNED.strftime(match["format"]), ensure_ascii=False)
 
-    return NOW.sub(write, text) if _asks_for_date(text) else text
+    return NOW.sub(write, text) if asks_for_date(text) else text
 
 
-def date_note(folder: Path) -> str | None:
-    """Return what becomes of a date in the template of a model folder; None where it has none."""
-    if not _asks_for_date(read_template(folder).text):
-        return None
-    return (
-        f"the model's chat template writes today's date; the project's copy always writes {DAY}, "
-        "so that training and answers see the same prompt"
-    )
+def template_notes(folder: Path) -> list[str]:
+    """Return what a user should know about the template of a model folder, a sentence each."""
+    text, notes = read_template(folder).text, []
+    if asks_for_date(text):
+        notes.append(
+            f"the model's chat template writes today's date; the project's copy always writes {DAY}"
+            ", so that training and answers see the same prompt"
+        )
+    notes += [
+        f"the model's chat template writes the variable {name!r}, which nobody sets, so nothing "
+        f"stands there; to set it, begin the template with {{% set {name} = '...' %}}"
+        for name in _unset_variables(text)
+    ]
+    return notes
 
 
-def settle_template(folder: Path) -> str | None:
-    """Pin the date in a fetched folder's own copy of the template; return `date_note` if there is.
+def settle_template(folder: Path) -> list[str]:
+    """Pin the date in a fetched folder's own copy of the template; return its `template_notes`.
 
     Where the template stands in two files, ONNX Runtime GenAI reads the one that transformers does
     not: both get the same text. A file is replaced, never written through, for it may be a hard
     link to the user's own.
     """
-    template, note = read_template(folder), date_note(folder)
+    template, notes = read_template(folder), template_notes(folder)
     text = pinned(template.text)
     settings_file = folder / SETTINGS
     settings = read_json(settings_file) if settings_file.exists() else {}
@@ -189,10 +194,10 @@ def settle_template(folder: Path) -> str | None:
             write_whole(template.path, text)
     if changed:
         write_json(settings_file, {**settings, KEY: text}, indent=2)
-    return note
+    return notes
 
 
-def _asks_for_date(text: str) -> bool:
+def asks_for_date(text: str) -> bool:
     """Return whether the template uses strftime_now otherwise than to ask whether it is there."""
     from jinja2 import TemplateError, nodes
 
@@ -204,6 +209,24 @@ def _asks_for_date(text: str) -> bool:
     return any(
         name.name == "strftime_now" and id(name) not in tested for name in tree.find_all(nodes.Name)
     )
+
+
+def _unset_variables(text: str) -> list[str]:
+    """Return the variables that the template writes as they are, and that no call sets."""
+    from jinja2 import TemplateError, meta, nodes
+
+    try:
+        tree = _environment().parse(text)
+    except TemplateError:
+        return []
+    known = {"messages", "tools", "documents", "add_generation_prompt", *_environment().globals}
+    unset = meta.find_undeclared_variables(tree) - known
+    written = (one for output in tree.find_all(nodes.Output) for one in output.nodes)
+    names = {one.name for one in written if isinstance(one, nodes.Name)}
+    tested = {
+        test.node.name for test in tree.find_all(nodes.Test) if isinstance(test.node, nodes.Name)
+    }
+    return sorted(name for name in names & unset - tested if not name.endswith("_token"))
 
 
 def _environment() -> Any:

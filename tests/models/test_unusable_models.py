@@ -47,6 +47,11 @@ def refusals(tmp_path: Path, files: dict[str, bytes], capsys: pytest.CaptureFixt
     findings = json.loads(capsys.readouterr().out)
     (finding,) = [one for one in findings if one["id"] == "L05-model"]
     assert finding["state"] == "error" and message in finding["what"]
+    words = ["doctor", "--project", str(project.root), "--only", "D19-model", "--json"]
+    assert main(VERBS, words) == 1
+    findings = json.loads(capsys.readouterr().out)["verdicts"]
+    (finding,) = [one for one in findings if one["id"] == "D19-model"]
+    assert finding["state"] == "error" and finding["what"] == message
     return said
 
 
@@ -136,6 +141,17 @@ def test_the_date_is_pinned_in_the_projects_copy(own_file: bool, tmp_path: Path,
     assert "Today Date: 26 Jul 2024<|end|>" in template.render(TURNS, to_answer=True)
     assert "strftime_now(" not in template.text
     assert {name: (folder / name).read_bytes() for name in files} == files  # the user's own
+
+
+def test_a_variable_that_nobody_sets_is_named(tmp_path: Path, capsys) -> None:
+    guarded = "{% if persona is defined %}{{ persona }}{% endif %}{{ bos_token }}"
+    template = f"{{{{ tone }}}}{{% set name = 'x' %}}{{{{ name }}}}{guarded}{CHATML}"
+    folder = write(tmp_path / "mine", with_template(template))
+    (note,) = template_file.template_notes(folder)
+    assert "writes the variable 'tone', which nobody sets" in note
+    project = project_for(tmp_path / "project", str(folder))
+    assert main(VERBS, ["model", "--project", str(project.root)]) == 0
+    assert note in capsys.readouterr().out
 
 
 def test_pinning_changes_nothing_but_the_date(monkeypatch: pytest.MonkeyPatch) -> None:

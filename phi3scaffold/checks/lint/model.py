@@ -18,8 +18,8 @@ from pathlib import Path
 
 from phi3scaffold.checks.lint_context import ANSWERS, DATASET, OLIVE, LintContext
 from phi3scaffold.models import catalogue
-from phi3scaffold.models.model_config import read_config
-from phi3scaffold.models.template_file import check_template
+from phi3scaffold.models.model_config import CONFIG, read_config
+from phi3scaffold.models.template_file import asks_for_date, check_template
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.layout import PROJECT_FILE
@@ -50,13 +50,18 @@ def check(context: LintContext) -> Iterator[Finding]:
 def _known(context: LintContext, project: Project) -> Iterator[Finding]:
     """Check that it is a known name, a hub id, or a folder that holds a whole model."""
     from phi3scaffold.models.model_folder import check_model_folder
+    from phi3scaffold.models.model_hub import cached_file
     from phi3scaffold.models.model_lock import local_folder
 
     folder = local_folder(project)
     try:
-        catalogue.describe(folder or project.model_id)
+        entry = catalogue.describe(folder or project.model_id)
         if folder is not None:
             check_model_folder(folder)
+        elif entry.hub_id and catalogue.find(project.model_id) is None:
+            cached = cached_file(entry.hub_id, CONFIG, project.revision)
+            if cached is not None:
+                read_config(cached.parent)
     except ScaffoldError as error:
         document = context.document(PROJECT_FILE)
         place = document.at("model", "id") if document else PROJECT_FILE
@@ -75,6 +80,9 @@ def _usable(context: LintContext, project: Project) -> Iterator[Finding]:
     except ScaffoldError as error:
         yield context.finding(ID, error)
         return
+    if asks_for_date(template.text):
+        what = "The chat template writes today's date: an earlier version has fetched it."
+        yield Finding(ID, "warning", what, BASE, f"remove {BASE}, then: phi3scaffold model")
     dataset = context.document(DATASET)
     system = dataset.get("system") if dataset else None
     if dataset is None or not system:

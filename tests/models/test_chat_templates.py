@@ -1,4 +1,4 @@
-"""A chat template that raises on a system turn: told with the row; else such a model works."""
+"""A template that raises on a system turn, one with a date, and what lint sees of a model here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from phi3scaffold.models.catalogue import tiny_folder
 from phi3scaffold.models.chat_template import render_chat
 from phi3scaffold.project.errors import ScaffoldError
 from tests.checks.lint.helpers import change, found
-from tests.support.unusable_models import NO_SYSTEM
+from tests.support.phi3_files import phi3_files, write
+from tests.support.unusable_models import DATED, NO_SYSTEM
 
 REASON = "The model's chat template refuses a system turn: System role not supported."
 
@@ -65,3 +66,29 @@ def test_the_reason_is_the_templates_own_in_genai_too() -> None:
     with pytest.raises(ScaffoldError) as caught:
         render_chat(kind(), turns, to_answer=True)
     assert caught.value.what == REASON and caught.value.exit_code == 2
+
+
+def test_a_base_of_an_earlier_version_with_a_date_is_found(project: Path) -> None:
+    base = project / "model-cache" / "base"
+    shutil.copytree(project.parent / "mine", base)
+    (base / "chat_template.jinja").write_text(DATED, encoding="utf-8")
+    (finding,) = [one for one in found(project, "model") if one.state == "warning"]
+    assert "writes today's date" in finding.what and finding.where == "model-cache/base"
+
+
+def test_the_hubs_cache_is_looked_at_before_the_download(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    cache = tmp_path / "hub" / "models--someone--model"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs" / "main").write_text(commit)
+    files = phi3_files(quantization_config={"quant_method": "awq", "bits": 4})
+    write(cache / "snapshots" / commit, {"config.json": files["config.json"]})
+    change(project, "project.yaml", str(tmp_path / "mine"), "someone/model")
+    (finding,) = [one for one in found(project, "model") if one.state == "error"]
+    assert "quantized (AWQ, 4-bit)" in finding.what
+    assert str(finding.where).endswith(": model.id")
