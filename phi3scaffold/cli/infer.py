@@ -270,8 +270,8 @@ def _standard_input() -> str | None:
         text = stream.read()
     except UnicodeDecodeError:
         raise ScaffoldError("The text on standard input is not valid UTF-8.") from None
-    text = text.removesuffix("\n").removesuffix("\r")
-    return text if text.strip() else None
+    # nothing at all is a closed pipe, as in cron; white space is somebody's prompt, and refused
+    return text.removesuffix("\n").removesuffix("\r") if text else None
 
 
 def _held_out_row(project: Project) -> Conversation:

@@ -52,6 +52,17 @@ def test_the_text_may_come_from_standard_input(use, monkeypatch, capsys) -> None
     assert capsys.readouterr().out == "Q: A LINE\nAND ANOTHER\n"
 
 
+@pytest.mark.parametrize("text", ["\n", "  \r\n"])
+def test_white_space_on_standard_input_is_no_reason_to_answer_a_row(
+    text: str, use, project: Path, monkeypatch, capsys
+) -> None:
+    use(QA)
+    held_out(project)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    assert main(VERBS, ["infer"]) == 2
+    assert "The prompt is empty" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [[], ["--example"]])
 def test_without_a_text_the_first_held_out_row_is_answered(
     arguments: list[str], use, project: Path, capsys

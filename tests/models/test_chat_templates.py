@@ -12,7 +12,7 @@ import pytest
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.models.catalogue import tiny_folder
-from phi3scaffold.models.chat_template import render_chat
+from phi3scaffold.models.chat_template import load_tokenizer, render_chat
 from phi3scaffold.project.errors import ScaffoldError
 from tests.checks.lint.helpers import change, found
 from tests.support.phi3_files import phi3_files, write
@@ -92,3 +92,10 @@ def test_the_hubs_cache_is_looked_at_before_the_download(
     (finding,) = [one for one in found(project, "model") if one.state == "error"]
     assert "quantized (AWQ, 4-bit)" in finding.what
     assert str(finding.where).endswith(": model.id")
+
+
+def test_a_tokenizer_that_cannot_be_loaded(tmp_path: Path) -> None:
+    folder = write(tmp_path / "mine", phi3_files())
+    with pytest.raises(ScaffoldError, match="tokenizer cannot be loaded") as caught:
+        load_tokenizer(folder)
+    assert caught.value.where == str(folder) and caught.value.exit_code == 2
