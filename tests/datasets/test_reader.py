@@ -115,6 +115,7 @@ TABLES = [
     ("\ufeffsep=,\ntext,label\na,b\n", {3: {"text": "a", "label": "b"}}),
     (",text,label\n0,a,b\n", {2: {"column_1": "0", "text": "a", "label": "b"}}),
     ("Unnamed: 0,text\n0,a\n", {2: {"Unnamed: 0": "0", "text": "a"}}),
+    ("t,l\na,b\n,\n\nc,d\n,\n", {2: {"t": "a", "l": "b"}, 5: {"t": "c", "l": "d"}}),
     ("text,label,,\na,b,,\n", {2: {"text": "a", "label": "b", "column_3": "", "column_4": ""}}),
 ]  # fmt: skip
 
@@ -148,7 +149,7 @@ def test_rows_on_one_line_are_counted(tmp_path: Path, text: str, rows: list[str]
     [
         ('{"a" 1}', "Not valid JSON: expecting ':' delimiter."),
         ("3", "Each row must be a JSON object, not the number 3."),
-        ('{"a": "x\\ud83d"}', "The escape \\ud83d is half of a character"),
+        ('{"a": "x\\ud83d"}', "The escape \\ud83d is a lone surrogate"),
     ],
 )
 def test_an_error_in_a_one_line_list_names_the_row(tmp_path: Path, broken: str, says: str) -> None:

@@ -33,7 +33,7 @@ def delimited(file: Path, meter: Meter, on_error: OnError = refuse, *, delimiter
         delimiter, _, found = _records(file, stream, delimiter)
         header = None
         for line, record in found:
-            if not any(record) and len(record) < 2:
+            if not any(record):  # spreadsheets end with such
                 continue
             if header is None:
                 header = _header(record, file, line)

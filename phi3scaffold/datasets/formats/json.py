@@ -300,7 +300,7 @@ def _half_in(value: Any) -> str:
 
 def cut_character(half: str, where: str) -> ScaffoldError:
     return ScaffoldError(
-        f"The escape {half} is half of a character, and its other half is missing.",
+        f"The escape {half} is a lone surrogate: half of a character, without its other half.",
         where=where,
         fix="write the character whole, or take the escape out: the text was cut in its middle",
     )

@@ -255,7 +255,7 @@ ENTRIES = (
         Read(
             "classify",
             [labelled(note(n), str(n % 2 * 4), "Column 1") for n in range(100)],
-            {f"column {n}": 100 for n in range(2, 6)},
+            {f"column_{n}": 100 for n in range(2, 6)},
             said=("header",),
             labels=("0", "4"),
         ),
