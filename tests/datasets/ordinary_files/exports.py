@@ -149,7 +149,7 @@ ENTRIES = (
                 ["", "", "", ""],
             ]
         ),
-        Read("classify", of_moods()),
+        Read("classify", [*of_moods(), "empty answer", "empty answer"]),
     ),
     Entry(
         "a workbook of two sheets",
@@ -217,7 +217,7 @@ ENTRIES = (
             [
                 {
                     "text": sentence(n),
-                    "label": "N/A" if n == 13 else ("Joy", "joy ", "FEAR", "fear")[n % 4],
+                    "label": "N/A" if n == 13 else ("joy", "joy ", "FEAR", "fear")[n % 4],
                 }
                 for n in SIXTY
             ]
@@ -284,7 +284,7 @@ ENTRIES = (
                 for n in NUMBERS
             ),
         ),
-        Refused(("surrogate", "rows.jsonl:12")),
+        Refused(("half of a character", "rows.jsonl:12")),
     ),
     Entry(
         "a web address in place of a file",

@@ -90,7 +90,11 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Read("qa", [asked(with_input(n), sentence(n, 1)) for n in NUMBERS]),
+        Read(
+            "qa",
+            [asked(with_input(n), sentence(n, 1)) for n in NUMBERS],
+            {"column_1": 40},
+        ),
     ),
     Entry(
         "axolotl jeopardy",
