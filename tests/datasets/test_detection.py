@@ -221,7 +221,7 @@ def test_the_task_that_fits_is_named(
 
 
 def test_nothing_fits(write_rows: Callable[..., Path]) -> None:
-    rows = [{"a": f"text {n}", "b": f"other {n}"} for n in range(9)]
+    rows = [{"a": f"text {n}", "b": n / 7} for n in range(9)]
     with pytest.raises(ScaffoldError, match="No task fits these columns: a, b"):
         guess([write_rows(rows)])
 

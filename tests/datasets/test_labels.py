@@ -197,6 +197,7 @@ def test_the_look_counts_them() -> None:
         "dropped": {"no label (nan)": 6, "no label (N/A)": 3, "empty answer": 1},
         "rows": {"dropped": 10, "read": 50},
         "unused": {"columns": {}, "turn_keys": {}},
+        "readings": {},
         "private": {},
         "conflicts": {"prompts": 0},
         "leaks": {"rows": 0},

@@ -41,17 +41,17 @@ REFUSED: dict[str, tuple[tuple[Values, ...], str, str]] = {
     "a pair of answers": (
         ({"question": "TEXT", "chosen": "TEXT", "rejected": "TEXT"},),
         "preference data: `chosen` holds the better answer, `rejected` the worse",
-        "take `chosen` alone: write it as answer",
+        "take `chosen` alone: --prompt question --answer chosen",
     ),
     "a pair of conversations": (
         ({"chosen": TURNS, "rejected": TURNS},),
         "preference data: `chosen`",
-        "write it as messages",
+        "take `chosen` alone: --answer chosen",
     ),
     "a worse answer beside messages": (
         ({"messages": TURNS, "rejected_response": "TEXT"},),
         "preference data: `messages` holds the better answer, `rejected_response` the worse",
-        "leave `rejected_response` out",
+        "take `messages` alone: --answer messages",
     ),
     "answers and verdicts": (
         (
