@@ -26,10 +26,6 @@ GREETINGS = (
 )
 NAMES = ("Anna", "Bob", "Chidi", "Dolores", "Emre", "Fatima", "Giovanni", "Hana", "Igor", "Jo")
 CITIES = ("Paris", "London", "Cairo", "Lagos", "Lima", "Oslo", "Quito", "Rome", "Seoul", "Tunis")
-THINGS = (
-    *("the green kettle", "a bicycle pump", "the garden chair", "my reading lamp", "a wool scarf"),
-    *("the coffee grinder", "two candles", "a phone charger", "the picture frame", "a tent"),
-)
 NOUNS = (
     *("apple", "bridge", "candle", "doctor", "engine", "forest", "garden", "hammer", "island"),
     *("jacket", "kitchen", "ladder", "mirror", "needle", "orange", "pencil", "queen", "river"),
