@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from phi3scaffold.cli.ui import data_screen
     from phi3scaffold.project.settings import DEMONSTRATION
+    from phi3scaffold.project.training_plan import training_plan
 
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         project = stage.bring_up_to_date(args, summary=False)
@@ -25,5 +26,5 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=1, ensure_ascii=False))
     else:
         note = DEMONSTRATION if project.is_demonstration else ""
-        data_screen.show(report, project.rows, note)
+        data_screen.show(report, project.rows, note, training_plan(project))
     return 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from phi3scaffold.datasets.data_finding import DataFinding, Example
 from phi3scaffold.datasets.labels import (
     FEW,
     missing_spelling,
@@ -12,7 +13,14 @@ from phi3scaffold.datasets.labels import (
     shown_spelling,
     spellings_text,
 )
+from phi3scaffold.datasets.question_findings import (
+    enough,
+    few_questions,
+    near_duplicates,
+    split_share,
+)
 from phi3scaffold.project.formatting import count, share
+from phi3scaffold.project.training_plan import TrainingPlan
 
 Run = tuple[str, int]  # a piece of a rendered row, and 1 where it is trained
 RUNS = 8  # of a sample that are shown: four questions and their answers
@@ -20,40 +28,13 @@ SHOWN = ("assistant turn is", "assistant turns are")
 GAP = " … "  # where something is left out
 
 
-class Example(NamedTuple):
-    """Rows side by side.
+def findings(report: dict[str, Any], plan: TrainingPlan | None = None) -> list[DataFinding]:
+    """Return what was found in the rows, the most urgent first; leave out what is not there.
 
-    Attributes:
-        text: what they have in common, or None.
-        sides: (heading, what one of them says, or None where it says `text`).
-        place: where `text` stands.
+    Args:
+        report: what report.json holds.
+        plan: how long training will run; None where that is not known, or is over.
     """
-
-    text: str | None
-    sides: list[tuple[str, str | None]]
-    place: str = ""
-
-
-class DataFinding(NamedTuple):
-    """One thing to know about the rows.
-
-    Attributes:
-        name: of one or two words.
-        message: one sentence.
-        warn: whether a person should do something about it.
-        counts: (what, rows, places) where one sentence is several counts.
-        examples: at most five.
-    """
-
-    name: str
-    message: str
-    warn: bool = False
-    counts: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
-    examples: tuple[Example, ...] = ()
-
-
-def findings(report: dict[str, Any]) -> list[DataFinding]:
-    """Return what was found in the rows, the most urgent first; leave out what is not there."""
     every = [
         *_private(report),
         *_conflicts(report),
@@ -62,7 +43,10 @@ def findings(report: dict[str, Any]) -> list[DataFinding]:
         *_variants(report),
         *_no_label(report),
         *_leaks(report),
-        *_near(report),
+        *near_duplicates(report),
+        *few_questions(report),
+        *split_share(report),
+        *enough(report, plan),
         *_too_long(report),
         *_duplicates(report),
         *_dropped(report),
@@ -74,9 +58,13 @@ def findings(report: dict[str, Any]) -> list[DataFinding]:
 
 def not_found(report: dict[str, Any]) -> str:
     """Name in one line what was looked for and is not there; "" where nothing is."""
+    near = report["near_duplicates"]
+    near_name = "near duplicates"
+    if near["checked"] < near["of"]:
+        near_name += f" (in {count(near['checked'])} of {count(near['of'])} rows)"
     rows = {
         "duplicates": report["duplicates"]["rows"],
-        "near duplicates": report["near_duplicates"]["rows"],
+        near_name: near["rows"],
         "conflicting answers": report["conflicts"]["rows"],
         "leaks from train to held out": report["leaks"]["rows"],
         "secrets or personal data": len(report["private"]),
@@ -115,6 +103,9 @@ def _labels(report: dict[str, Any]) -> list[DataFinding]:
         message.append(f"never trained: {', '.join(sorted(held_out - train))}")
     if train - held_out:
         message.append(f"never held out: {', '.join(sorted(train - held_out))}")
+        single = report["near_duplicates"].get("single_question_labels", ())
+        if of_one := sorted(set(single) & (train - held_out)):
+            message.append(f"all rows of {', '.join(of_one)} are variants of one text: add others")
     return [DataFinding("labels", "; ".join(message), warn=True)] if message else []
 
 
@@ -159,31 +150,6 @@ def _leaks(report: dict[str, Any]) -> list[DataFinding]:
         "and would be known by heart: left out"
     )
     return [DataFinding("leaks", message, True, (), _same(found["examples"]))]
-
-
-def _near(report: dict[str, Any]) -> list[DataFinding]:
-    found = report["near_duplicates"]
-    message = []
-    if found["groups"]:
-        message.append(
-            f"{count(found['rows'], 'row')} in {count(found['groups'], 'group')}, "
-            f"alike by {found['threshold']:.0%} or more"
-        )
-    if found["across_splits"]:
-        message.append(
-            f"{count(found['across_splits'], 'held-out row has', 'held-out rows have')} "
-            "a twin in train"
-        )
-    if found["checked"] < found["of"]:
-        message.append(f"looked for in {count(found['checked'])} of {count(found['of'])} rows")
-    examples = tuple(
-        Example(None, list(zip(shown["places"], shown["texts"], strict=True)))
-        for shown in found["examples"]
-    )
-    if not message:
-        return []
-    warn = bool(found["across_splits"])
-    return [DataFinding("near duplicates", "; ".join(message), warn, (), examples)]
 
 
 def _too_long(report: dict[str, Any]) -> list[DataFinding]:

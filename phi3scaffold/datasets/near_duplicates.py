@@ -147,14 +147,13 @@ def _link_similar(
     steps = BANDS + SAME_BANDS
     done = 0
     for members, bands, estimate, threshold in rounds:
-        signed = prompts.signatures[signed_at[members]]
-        at = places[members]
+        signed, at = signed_at[members], places[members]
         same_answer = threshold < THRESHOLD
         salt = prompts.answer[at] if same_answer else np.zeros(len(at), np.int64)
-        keys = _band_keys(signed, bands, salt.astype(np.uint64))
+        keys = _band_keys(prompts.signatures, signed, bands, salt.astype(np.uint64))
         for band in range(bands):
-            pairs = _candidates(signed, keys[band], keys[(band + 1) % bands], names[at], estimate)
-            for one, other in pairs:
+            pairs = _pairs(keys[band], keys[(band + 1) % bands], names[at])
+            for one, other in _alike(prompts.signatures, signed, pairs, estimate):
                 first, second = int(at[one]), int(at[other])
                 if circles.root(first) == circles.root(second):
                     continue
@@ -211,22 +210,24 @@ def _is_noise(group: np.ndarray, prompts: Prompts, usual: float) -> bool:
     return differ == 0 or (differ <= 1 - NEARLY_ALL and differ <= NOISE * (1 - usual))
 
 
-def _band_keys(signed: np.ndarray, bands: int, salt: np.ndarray) -> np.ndarray:
-    """Return one 64-bit number for each band of each prompt: uint64 of shape (bands, prompts)."""
+def _band_keys(
+    signatures: np.ndarray, rows: np.ndarray, bands: int, salt: np.ndarray
+) -> np.ndarray:
+    """Return one 64-bit number for each band of some rows: uint64 of shape (bands, rows)."""
     import numpy as np
 
     width = PERMUTATIONS // bands
     keys = np.repeat(salt[None], bands, axis=0)
     for band in range(bands):
         for column in range(band * width, (band + 1) * width):
-            keys[band] = keys[band] * np.uint64(0x9E3779B97F4A7C15) + signed[:, column]
+            keys[band] = keys[band] * np.uint64(0x9E3779B97F4A7C15) + signatures[rows, column]
     return keys
 
 
-def _candidates(
-    signed: np.ndarray, key: np.ndarray, next_key: np.ndarray, names: np.ndarray, estimate: float
-) -> Iterator[tuple[int, int]]:
-    """Yield pairs of prompts in one bucket of a band whose signatures agree well enough.
+def _pairs(
+    key: np.ndarray, next_key: np.ndarray, names: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield prompts in one bucket of a band, as two arrays of places.
 
     Linear in the prompts however full a bucket is: each is paired with the bucket's first, and
     with its neighbours when the bucket is sorted by the next band and by name.
@@ -239,16 +240,25 @@ def _candidates(
     ranked = key[order]
     starts = np.concatenate([[True], ranked[1:] != ranked[:-1]])
     first = order[np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))]
-    pairs = [(first, order)]
+    yield first, order
     for step in range(1, NEIGHBOURS + 1):
         same = ranked[step:] == ranked[:-step]
-        pairs.append((order[:-step][same], order[step:][same]))
+        yield order[:-step][same], order[step:][same]
+
+
+def _alike(
+    signatures: np.ndarray,
+    rows: np.ndarray,
+    pairs: Iterator[tuple[np.ndarray, np.ndarray]],
+    estimate: float,
+) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of two different prompts whose signatures agree well enough."""
     for ones, others in pairs:
         differ = ones != others
         ones, others = ones[differ], others[differ]
         for start in range(0, len(ones), CHUNK):
             a, b = ones[start : start + CHUNK], others[start : start + CHUNK]
-            alike = (signed[a] == signed[b]).mean(axis=1) >= estimate
+            alike = (signatures[rows[a]] == signatures[rows[b]]).mean(axis=1) >= estimate
             yield from zip(a[alike].tolist(), b[alike].tolist(), strict=True)
 
 

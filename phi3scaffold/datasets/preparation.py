@@ -22,7 +22,7 @@ from phi3scaffold.datasets.frames import LOOKED_AT, Frames, find_frames
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, file_of, schema
 from phi3scaffold.datasets.reader import Reading
 from phi3scaffold.datasets.rendering import TOOLS_LOST
-from phi3scaffold.datasets.row_index import COLUMNS, Index
+from phi3scaffold.datasets.row_index import COLUMNS, GROUP, Index
 from phi3scaffold.datasets.shards import Batch, Shards, batches, mask, name_of
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.datasets.split import hold_out, mixed
@@ -242,11 +242,13 @@ class _Preparation:
             )
             for number, part in zip(shards, parts, strict=False)
         )
-        read = []
-        for done, part in enumerate(crew.do("read_prompts", tasks), 1):
-            read.append(part)
-            self.progress(RENDERING, COMPARING / 2, done / len(shards), "comparing")
-        return signatures.join(read)
+
+        def read() -> Iterator[signatures.Prompts]:
+            for done, part in enumerate(crew.do("read_prompts", tasks), 1):
+                yield part
+                self.progress(RENDERING, COMPARING / 2, done / len(shards), "comparing")
+
+        return signatures.join(read(), len(sample))
 
     def refuse_lost_tools(self) -> None:
         """Refuse rows of tools that the chat template would render in part."""
@@ -303,6 +305,11 @@ class _Preparation:
     def dropped_text(self) -> str:
         counts = "SELECT COUNT(*), reason FROM rows WHERE reason IS NOT NULL GROUP BY reason"
         reasons = [f"{count} dropped: {reason}" for count, reason in self.index.ask(counts)]
+        kept, questions = self.index.ask(
+            f"SELECT COUNT(*), COUNT(DISTINCT {GROUP}) FROM rows WHERE reason IS NULL"
+        )[0]
+        if questions == 1 < kept:  # a group stays in one set
+            reasons.append(f"all {kept} others ask nearly the same, which stays in one set")
         return f" ({', '.join(reasons)})" if reasons else ""
 
     def write(self, out: Path) -> None:

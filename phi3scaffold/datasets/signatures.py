@@ -81,16 +81,24 @@ def read(prompts: Iterable[tuple[str, str]], answers: Sequence[int], frames: Fra
     return Prompts._make((*hashed, np.array(places, np.int64), np.concatenate(sketches)))
 
 
-def join(parts: Sequence[Prompts]) -> Prompts:
-    """Join prompts that were read in parts."""
+def join(parts: Iterable[Prompts], count: int) -> Prompts:
+    """Join `count` prompts that were read in parts; no signature is held twice."""
     import numpy as np
 
-    starts = np.cumsum([0, *(len(part.text) for part in parts)])
+    signed = np.empty((count, PERMUTATIONS), np.uint32)
+    read, filled = [], 0
+    for part in parts:
+        more = len(part.places)
+        signed[filled : filled + more] = part.signatures
+        read.append(part._replace(signatures=signed[:0]))
+        filled += more
+    starts = np.cumsum([0, *(len(part.text) for part in read)])
     moved = [
-        part._replace(places=part.places + start)
-        for part, start in zip(parts, starts, strict=False)
+        part._replace(places=part.places + start) for part, start in zip(read, starts, strict=False)
     ]
-    return Prompts._make(map(np.concatenate, zip(*moved, strict=True)))
+    return Prompts._make(map(np.concatenate, zip(*moved, strict=True)))._replace(
+        signatures=signed[:filled]
+    )
 
 
 def own_shingles(prompt: str, frames: Frames) -> np.ndarray:

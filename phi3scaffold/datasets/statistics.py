@@ -47,7 +47,7 @@ class Facts:
         dropped = self._counts("SELECT reason, COUNT(*) FROM rows WHERE reason IS NOT NULL")
         return {
             "task": self.spec.task,
-            "form": self._form(),
+            "turns": self._turns(),
             "files": files,
             "columns": columns,
             "rows": self._rows(),
@@ -62,7 +62,7 @@ class Facts:
             "samples": self._samples(),
         }
 
-    def _form(self) -> str:
+    def _turns(self) -> str:
         if self.spec.messages:
             return f"whole conversations in the column {self.spec.messages.column!r}"
         return f"{self.spec.user} -> {self.spec.assistant}"
@@ -171,11 +171,13 @@ class Facts:
             f"SELECT label FROM rows WHERE {KEPT} AND label <> '' GROUP BY label "
             f"HAVING COUNT(*) > 1 AND COUNT(DISTINCT {GROUP}) = 1 ORDER BY label"
         )
+        wanted = self.spec.held_out
         return {
             "questions": questions,
             "answers": answers,
             "questions_by_split": sides,
             "single_question_labels": [label for (label,) in single],
+            "held_out_share": wanted if isinstance(wanted, float) else None,
         }
 
     def _conflicts(self) -> dict[str, Any]:

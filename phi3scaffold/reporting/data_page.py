@@ -8,7 +8,9 @@ from typing import Any
 
 from phi3scaffold import __version__
 from phi3scaffold.datasets.findings import findings, fit, not_found, trained_of
+from phi3scaffold.datasets.question_findings import not_checked
 from phi3scaffold.project.formatting import binary_size, count, share
+from phi3scaffold.project.training_plan import TrainingPlan
 from phi3scaffold.reporting.figures import bars, histogram
 from phi3scaffold.reporting.pages import render
 
@@ -22,13 +24,16 @@ MOST_BARS = 24  # labels in the picture; the table has all
 SAMPLE_LETTERS = 6000
 
 
-def write(report: dict[str, Any], path: Path, note: str = "") -> None:
+def write(
+    report: dict[str, Any], path: Path, note: str = "", plan: TrainingPlan | None = None
+) -> None:
     """Write the page of a report.json to `path`; the same report gives the same bytes.
 
     Args:
         report: what report.json holds.
         path: the page.
         note: one sentence for the top.
+        plan: how long training will run by the settings of today.
     """
     page = render(
         "data_page.html.j2",
@@ -38,8 +43,9 @@ def write(report: dict[str, Any], path: Path, note: str = "") -> None:
         task=TASKS[report["task"]],
         note=note,
         facts=facts(report),
-        findings=findings(report),
+        findings=findings(report, plan),
         not_found=not_found(report),
+        not_checked=not_checked(report),
         labels=labels(report["labels"]),
         lengths=lengths(report["tokens"]),
         samples=[

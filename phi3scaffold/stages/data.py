@@ -7,6 +7,7 @@ from phi3scaffold.models.base_model import Base
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
 from phi3scaffold.project.layout import ROWS_CARD, ROWS_PAGE
 from phi3scaffold.project.settings import DEMONSTRATION, Project
+from phi3scaffold.project.training_plan import training_plan
 
 DISK_PER_BYTE = 12  # bytes for a byte of rows: shards and result hold ids, labels and texts
 
@@ -37,9 +38,8 @@ def run(context: Context) -> Facts:
         context.emit,
         model=Base.of(project).name,
     )
-    data_page.write(
-        report, context.out / ROWS_PAGE, DEMONSTRATION if project.is_demonstration else ""
-    )
+    note = DEMONSTRATION if project.is_demonstration else ""
+    data_page.write(report, context.out / ROWS_PAGE, note, training_plan(project))
     data_card.write(report, context.out / ROWS_CARD)
     facts = {
         "task": spec.task,

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from phi3scaffold.cli.ui.data_screen import NAME, WIDTH, show
+from phi3scaffold.project.training_plan import TrainingPlan
 from tests.support.planted import ACROSS, DOUBTFUL, EMAIL, KEY, LEAKED, TWICE
 
 ESCAPE = "\x1b"
@@ -61,12 +62,12 @@ def in_terminal(project: Path, columns: int, **environment: str) -> str:
     return written.decode()
 
 
-def test_rows_files_form_and_labels(planted: tuple[Path, str]) -> None:
+def test_rows_files_task_and_labels(planted: tuple[Path, str]) -> None:
     printed = planted[1]
     rows = section(printed, "rows")
     assert "13 to train, 3 held out; 4 of 20 left out" in rows
     assert "train.jsonl (16 rows, " in rows and "held-out.jsonl (4 rows, " in rows
-    assert section(printed, "form") == "classify: {phrase}↵Tone: -> {tone}"
+    assert section(printed, "task") == "classify: {phrase}↵Tone: -> {tone}"
     labels = section(printed, "labels")
     assert "6 (46.2%), 2 held out" in labels and "odd   ████ 1 (7.7%)" in labels
 
@@ -92,7 +93,8 @@ def test_what_is_planted_is_found_with_its_place(planted: tuple[Path, str]) -> N
     leaks = section(printed, "! leaks")
     assert leaks.startswith("1 held-out row") and f"held-out.jsonl:1: {LEAKED[:20]}" in leaks
     near = section(printed, "! near duplicates")
-    assert near.startswith("4 rows in 2 groups, alike by 80% or more; 1 held-out row has a twin")
+    assert near.startswith("4 rows in 2 groups ask nearly the same (up to 2 rows a group); ")
+    assert "1 held-out row has a twin in train, so the score is too good" in near
     assert f"train.jsonl:6: {ACROSS[0][:40]}" in near and "held-out.jsonl:2: " in near
     assert "1 row (5%) of more than 100 tokens" in section(printed, "! long rows")
     twice = section(printed, "duplicates")
@@ -158,7 +160,7 @@ def test_in_a_terminal_it_fits_and_trained_tokens_are_coloured(
     assert "{{" not in written and written.count("[[") == 1  # the row's own
     plain = data_only(written)
     assert max(map(len, plain)) <= columns
-    assert len(plain) <= 50  # everything that can be found is in these rows
+    assert len(plain) <= 54  # everything that can be found is in these rows
 
 
 def data_only(written: str) -> list[str]:
@@ -202,6 +204,7 @@ def clean(report: dict[str, Any]) -> None:
         ("leaks", ("rows",)),
     ):
         report[name] |= {**dict.fromkeys(counts, 0), "examples": []}
+    report["near_duplicates"]["questions"] = 16
     report |= {"private": {}, "dropped": {}}
     report["rows"] |= {"read": 16, "dropped": 0}
     report["labels"]["held_out"]["odd"] = 1
@@ -212,8 +215,49 @@ def clean(report: dict[str, Any]) -> None:
 def test_a_sample_of_the_rows_is_said(report: dict[str, Any], capsys) -> None:
     clean(report)
     report["near_duplicates"] |= {"checked": 100_000, "of": 1_000_000}
-    told = section(shown(report, capsys), "near duplicates")
-    assert told == "looked for in 100,000 of 1,000,000 rows"
+    printed = shown(report, capsys)
+    assert "near duplicates (in 100,000 of 1,000,000 rows)" in section(printed, "not found")
+    told = section(printed, "not checked")
+    assert "900,000 of 1,000,000 rows for near duplicates" in told
+
+
+def test_what_was_not_checked_is_always_said(report: dict[str, Any], capsys) -> None:
+    clean(report)
+    report["near_duplicates"]["short"] = 3
+    told = section(shown(report, capsys), "not checked")
+    assert told.startswith(
+        "paraphrases in other words; 3 rows of fewer than 24 letters, beyond equality"
+    )
+    assert "names of people" in told
+
+
+def test_rows_that_repeat_each_other_are_told_with_counts(report: dict[str, Any], capsys) -> None:
+    clean(report)
+    report["rows"] |= {"read": 300, "train": 240, "held_out": 60}
+    sides = {"train": 4, "held_out": 1}
+    report["near_duplicates"] |= {"questions": 5, "answers": 4, "questions_by_split": sides}
+    report["task"] = "qa"
+    told = section(shown(report, capsys), "! repeated rows")
+    assert told.startswith("4 distinct answers, 5 distinct questions in 300 rows: ")
+    assert "held out is 1 distinct question" in told and "task: classify" in told
+
+
+def test_a_held_out_share_that_whole_groups_spoilt_is_told(report: dict[str, Any], capsys) -> None:
+    clean(report)
+    report["rows"] |= {"read": 100, "train": 55, "held_out": 45}
+    report["near_duplicates"]["held_out_share"] = 0.2
+    told = section(shown(report, capsys), "! split")
+    assert told.startswith("held out are 45% of the rows, not 20%, since rows that ask nearly")
+
+
+def test_training_steps_and_the_comparison_are_told_where_the_plan_is_known(
+    report: dict[str, Any], capsys
+) -> None:
+    plan = TrainingPlan("passes.finetune.training_args", 3, 16, 1, 0)
+    show(report, Path("gen-model/data"), plan=plan)
+    printed = capsys.readouterr().out
+    assert section(printed, "! training steps").startswith("Training will take 3 steps: 13 rows")
+    assert "With 3 held-out rows a difference" in section(printed, "! comparison")
 
 
 def test_truncated_rows_are_told_and_are_no_warning(report: dict[str, Any], capsys) -> None:
@@ -254,5 +298,5 @@ def test_an_output_that_is_not_unicode(planted: tuple[Path, str]) -> None:
         check=True,
     )
     printed = done.stdout.decode("cp1252")
-    assert "form              classify: {phrase}\\nTone: -> {tone}" in printed
+    assert "task              classify: {phrase}\\nTone: -> {tone}" in printed
     assert "odd   #### 1" in printed and "█" not in printed

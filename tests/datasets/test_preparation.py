@@ -48,7 +48,7 @@ def test_the_report_says_what_was_read(make) -> None:
     made = make(rows, FILES, held_out=[{"phrase": "three", "tone": "calm"}])
     report = json.loads((made.folder / ROWS_REPORT).read_text(encoding="utf-8"))
     assert report["task"] == "classify"
-    assert report["form"] == "{phrase}\nTone: -> {tone}"
+    assert report["turns"] == "{phrase}\nTone: -> {tone}"
     assert report["columns"] == ["phrase", "tone", "note"]
     named = [(file["name"], file["split"], file["rows"]) for file in report["files"]]
     assert named == [("train.jsonl", "train", 2), ("held-out.jsonl", "held_out", 1)]

@@ -19,13 +19,16 @@ from phi3scaffold.datasets.findings import (
     not_found,
     trained_of,
 )
+from phi3scaffold.datasets.question_findings import not_checked
 from phi3scaffold.project.formatting import binary_size, count, cut, from_here, share, visible
+from phi3scaffold.project.training_plan import TrainingPlan
 
 WIDTH = 100  # columns where there is no terminal
 NAME = 18  # columns of the names on the left
 MOST_FILES = 3
 MOST_LABELS = 6
 MOST_PLACES = 3
+MESSAGE_LINES = 7  # of a finding's sentence, at most
 FEW = 3  # findings whose examples may take two lines
 BAR = 24  # columns of the longest bar
 HEIGHT = 3  # lines of the histogram
@@ -37,8 +40,10 @@ TRAINED = "bold green underline"
 MARKS = (("[[", "]]"), ("{{", "}}"), ("<<<", ">>>"), ("[[trained:", ":trained]]"))
 
 
-def show(report: dict[str, Any], folder: Path, note: str = "") -> None:
-    """Print the report.json of a folder."""
+def show(
+    report: dict[str, Any], folder: Path, note: str = "", plan: TrainingPlan | None = None
+) -> None:
+    """Print the report.json of a folder; `plan` is how long training will run."""
     glyphs = UNICODE
     if not (sys.stdout.encoding or "utf").lower().startswith("utf"):
         glyphs = ASCII
@@ -46,7 +51,8 @@ def show(report: dict[str, Any], folder: Path, note: str = "") -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = WIDTH
-    screen = DataScreen(report, console.width - NAME, glyphs, console.color_system is not None)
+    styled = console.color_system is not None
+    screen = DataScreen(report, console.width - NAME, glyphs, styled, plan)
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=NAME - 1, no_wrap=True)
     grid.add_column(overflow="fold")
@@ -76,15 +82,23 @@ ASCII = Glyphs(" ....####", "\\n", "...")
 class DataScreen:
     """A report.json in lines of (name, text) for one screen; a styled one can underline."""
 
-    def __init__(self, report: dict[str, Any], width: int, glyphs: Glyphs, styled: bool) -> None:
+    def __init__(
+        self,
+        report: dict[str, Any],
+        width: int,
+        glyphs: Glyphs,
+        styled: bool,
+        plan: TrainingPlan | None = None,
+    ) -> None:
         self.report, self.width, self.glyphs, self.styled = report, width, glyphs, styled
+        self.plan = plan
 
     def lines(self, folder: Path, note: str) -> Iterator[tuple[str, str | Text]]:
         yield from _named("rows", self.rows())
-        yield "form", self.text(f"{self.report['task']}: {self.report['form']}", 2 * self.width)
+        yield "task", self.text(f"{self.report['task']}: {self.report['turns']}", 2 * self.width)
         yield from _named("labels", self.labels())
         yield from _named("tokens", self.tokens())
-        every = findings(self.report)
+        every = findings(self.report, self.plan)
         room = self.width * (2 if len(every) <= FEW else 1)
         for finding in every:
             yield from _named(
@@ -92,6 +106,7 @@ class DataScreen:
             )
         if clean := not_found(self.report):
             yield "not found", clean
+        yield "not checked", not_checked(self.report)
         yield from self.samples()
         beside = "report.json" + (" and dropped.jsonl" if self.report["rows"]["dropped"] else "")
         yield "more", f"{from_here(folder / 'report.html')}; beside it {beside}"
@@ -171,7 +186,7 @@ class DataScreen:
 
     def finding(self, finding: DataFinding, room: int) -> Iterator[str]:
         """Yield a finding, each row of its first example in `room` columns."""
-        yield self.text(finding.message, 3 * self.width)
+        yield self.text(finding.message, MESSAGE_LINES * self.width)
         for what, rows, places in finding.counts:
             shown = [f"{what}: {count(rows, 'row')}", *places[:MOST_PLACES]]
             more = places and rows > MOST_PLACES

@@ -1,0 +1,109 @@
+"""What is said of rows that repeat each other, and of rows that are too few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from phi3scaffold.datasets.data_finding import DataFinding, Example
+from phi3scaffold.datasets.signatures import FEWEST, LETTERS
+from phi3scaffold.datasets.sufficiency import comparison_message, steps_message
+from phi3scaffold.project.formatting import count, share
+from phi3scaffold.project.training_plan import TrainingPlan
+
+# What a row asks and what it is answered with, by the task.
+ASKED = {"classify": "text", "qa": "question", "chat": "conversation"}
+ANSWERED = {"classify": "label", "qa": "answer", "chat": "answer"}
+FEW = 0.5  # distinct questions a row; with fewer, rows mostly repeat each other
+FEW_ANSWERS, ROWS_AN_ANSWER = 20, 5  # as many as labels may be, each as often as labels are
+OFF = 0.5  # of the share that should be held out
+
+
+def near_duplicates(report: Mapping[str, Any]) -> list[DataFinding]:
+    """Report the groups of nearly equal prompts, and those that stand in two sets."""
+    found = report["near_duplicates"]
+    if not found["groups"]:
+        return []
+    message = (
+        f"{count(found['rows'], 'row')} in {count(found['groups'], 'group')} ask nearly the same"
+    )
+    if largest := max((shown.get("rows", 0) for shown in found["examples"]), default=0):
+        message += f" (up to {count(largest, 'row')} a group)" if found["groups"] > 1 else ""
+    if found["across_splits"]:
+        message += (
+            f"; {count(found['across_splits'], 'held-out row has', 'held-out rows have')} "
+            "a twin in train, so the score is too good: take them out of one of the files"
+        )
+    else:
+        message += "; each group stays in one set"
+    examples = tuple(
+        Example(None, list(zip(shown["places"], shown["texts"], strict=True)))
+        for shown in found["examples"]
+    )
+    return [DataFinding("near duplicates", message, bool(found["across_splits"]), (), examples)]
+
+
+def few_questions(report: Mapping[str, Any]) -> list[DataFinding]:
+    """Report that there are far fewer questions than rows."""
+    near, rows = report["near_duplicates"], report["rows"]
+    kept = rows["read"] - rows["dropped"]
+    questions = near.get("questions", kept)
+    if questions > FEW * kept:
+        return []
+    task = report["task"]
+    asked, answered = ASKED[task], ANSWERED[task]
+    message = (
+        f"{count(near['answers'], f'distinct {answered}')}, "
+        f"{count(questions, f'distinct {asked}')} in {count(kept, 'row')}: the rows repeat each "
+        "other in other words, and a score says little of anything else"
+    )
+    held_out = near["questions_by_split"]["held_out"]
+    message += (
+        f"; held out {'is' if held_out == 1 else 'are'} {count(held_out, f'distinct {asked}')}. "
+        f"Add rows with other {asked}s"
+    )
+    if task == "qa" and near["answers"] <= min(FEW_ANSWERS, kept // ROWS_AN_ANSWER):
+        message += ", or make it a classification (task: classify)"
+    return [DataFinding("repeated rows", message, warn=True)]
+
+
+def split_share(report: Mapping[str, Any]) -> list[DataFinding]:
+    """Report that whole groups made the held-out set far smaller or larger than was wanted."""
+    wanted = report["near_duplicates"].get("held_out_share")
+    rows = report["rows"]
+    kept = rows["read"] - rows["dropped"]
+    if not wanted or abs(rows["held_out"] - wanted * kept) <= max(1, OFF * wanted * kept):
+        return []
+    message = (
+        f"held out are {share(rows['held_out'], kept)} of the rows, not {share(wanted, 1)}, since "
+        "rows that ask nearly the same stay together: add rows with other questions, or give "
+        "held-out rows in a file (files.held_out in dataset.yaml)"
+    )
+    return [DataFinding("split", message, warn=True)]
+
+
+def enough(report: dict[str, Any], plan: TrainingPlan | None) -> list[DataFinding]:
+    """Report how many steps training will take, and what the held-out rows can tell."""
+    if plan is None:
+        return []
+    steps, too_few = steps_message(report["rows"]["train"], plan)
+    compared, too_wide = comparison_message(report)
+    return [
+        DataFinding("training steps", steps, warn=too_few),
+        DataFinding("comparison", compared, warn=too_wide),
+    ]
+
+
+def not_checked(report: Mapping[str, Any]) -> str:
+    """Name in one line what was not looked for, so that nothing found is not taken for more."""
+    near = report["near_duplicates"]
+    parts = ["paraphrases in other words"]
+    if short := near.get("short"):
+        letters = FEWEST + LETTERS - 1
+        parts.append(f"{count(short, 'row')} of fewer than {letters} letters, beyond equality")
+    if near["checked"] < near["of"]:
+        left = near["of"] - near["checked"]
+        parts.append(f"{count(left)} of {count(near['of'])} rows for near duplicates")
+    parts.append("secrets of no known pattern, names of people")
+    parts.append("whether answers are right")
+    return "; ".join(parts)
