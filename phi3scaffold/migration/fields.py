@@ -85,6 +85,7 @@ FIELDS: dict[str, Rule] = {
              *(f"model.{name}.revision" for name in LOADING)),
     **_gone("training starts from the base model", "model.adapter_path", look=True),
     **_gone("Olive recognizes an MLflow folder by itself", "model.model_file_format"),
+    **_gone("every model here generates text", "model.generative"),
     **_gone(REMOTE, *(f"model.{name}.trust_remote_code" for name in LOADING)),
     **_gone("the runtime loads the weights, in the training pass's torch_dtype",
             *(f"model.{name}.*" for name in LOADING)),

@@ -166,7 +166,11 @@ def _data_address(role: str, rest: Key) -> str:
     """Return the address of a data component's field; `params_config` held those of all."""
     inner = _plain(rest)
     component = COMPONENTS.get(inner[0].removesuffix("_config")) if inner else None
-    if component:
+    if (
+        component and len(inner) > 2 and inner[1] in COMPONENTS
+    ):  # component_kwargs, one level deeper
+        inner = [COMPONENTS[inner[1]], *inner[2:]]
+    elif component:
         inner[0] = component
     elif inner and inner[0] not in OF_A_DATA_CONFIG and "params_config" in rest:
         inner = ["load", *inner]

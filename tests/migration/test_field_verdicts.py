@@ -19,6 +19,9 @@ SAMPLES = Path(__file__).parent / "samples"
 PRE = "pre_process_data_config.params"
 LOAD = "load_dataset_config.params"
 
+ROWS = "passes.tune.config.train_data_config"
+ALL_OF_THEM = f"{ROWS}.params_config.component_kwargs.pre_process_data"
+
 # file, field, kind, what Olive's words hold
 CLAIMS = [
     ("local-0.6.json", "input_model.type", "read", ""),
@@ -60,6 +63,23 @@ CLAIMS = [
     ("toolkit-0.7.json", "passes.tune.shiny_new_thing", "ignored", "LoRAConfig"),
     ("toolkit-0.7.json", "passes.tune.training_args.made_up_argument", "ignored", "not part"),
     ("messy.json", "passes.lora.lora_r", "ignored", "LoRAConfig"),
+    # a data config inside a pass
+    ("inline-0.3.json", f"{ROWS}.name", "read", ""),
+    ("inline-0.3.json", f"{ROWS}.type", "read", ""),
+    ("inline-0.3.json", f"{ROWS}.params_config.data_name", "ignored", "no rows are loaded"),
+    ("inline-0.3.json", f"{ROWS}.params_config.split", "ignored", "no field of DataConfig"),
+    ("inline-0.3.json", f"{ALL_OF_THEM}.text_template", "ignored", "dropped without a warning"),
+    ("inline-0.3.json", f"{ALL_OF_THEM}.source_max_len", "ignored", "dropped without a warning"),
+    ("inline-0.3.json", f"{ROWS}.nonsense", "ignored", "no field of DataConfig"),
+    ("inline-0.3.json", f"{ROWS}.load_dataset_config.made_up", "refused", "takes no made_up"),
+    (
+        "inline-0.3.json",
+        f"{ROWS}.pre_process_data_config.text_template",
+        "ignored",
+        "huggingface_pre_process",
+    ),
+    ("inline-0.3.json", f"{ROWS}.pre_process_data_config.max_samples", "read", ""),
+    ("inline-0.3.json", "passes.tune.config.lora_r", "ignored", "QLoRAConfig"),
 ]
 
 
@@ -96,6 +116,44 @@ def test_code_of_the_config_is_not_run(tmp_path: Path, monkeypatch: pytest.Monke
     ]
     found = verdicts({"data_configs": [rows | {"load_dataset_config": load}]}, paths)
     assert [found[path].kind for path in paths] == ["read", "not asked", "not asked"]
+    assert not ran.exists()
+
+
+def test_a_data_config_inside_a_pass_is_what_the_installed_olive_makes_of_it() -> None:
+    """The verdicts say the same as the object that a run of the whole file gets."""
+    from olive.hardware.accelerator import AcceleratorSpec
+    from olive.package_config import OlivePackageConfig
+    from olive.workflows.run.config import RunConfig
+
+    content = migration.read(SAMPLES / "inline-0.3.json").content
+    tune = {"tune": content["passes"]["tune"]}
+    run = RunConfig.model_validate(
+        {"input_model": {"type": "HfModel", "model_path": "x"}, "passes": tune}
+    )
+    settings = run.passes["tune"][0]
+    kind = OlivePackageConfig.load_default_config().import_pass_module(settings.type)
+    made = kind.generate_config(
+        AcceleratorSpec("cpu", "CPUExecutionProvider"), dict(settings.config), disable_search=True
+    ).train_data_config
+    assert made.name == "codes_train"
+    assert made.load_dataset_params["data_name"] is None
+    assert made.pre_process_data_config.type == "huggingface_pre_process"
+    assert "nonsense" not in made.model_dump()
+    with pytest.raises(AssertionError, match="data name"):
+        made.load_dataset(**made.load_dataset_params)
+
+
+def test_code_of_a_config_inside_a_pass_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = tmp_path / "ran"
+    Path("script.py").write_text(f"open({str(ran)!r}, 'w')", encoding="utf-8")
+    rows = {"name": "a", "type": "HuggingfaceContainer", "user_script": "script.py"}
+    place = ("passes", "x", "train_data_config")
+    content = {"passes": {"x": {"type": "LoRA", "train_data_config": rows}}}
+    found = verdicts(content, [(*place, "name"), (*place, "user_script")])
+    assert [verdict.kind for verdict in found.values()] == ["read", "not asked"]
     assert not ran.exists()
 
 

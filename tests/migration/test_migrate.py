@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from phi3scaffold import migration
+from phi3scaffold.datasets import dataset_hub
 from phi3scaffold.datasets.spec import DatasetSpec, load_spec
-from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.models.hub_errors import HubError
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import load_project
 from phi3scaffold.targets.azureml import job_checks
 from phi3scaffold.targets.azureml.job_run import place_rows
@@ -31,7 +33,12 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The name of the old config -> the project."""
     folder = tmp_path_factory.mktemp("migrated")
     made = {}
-    with without_git():
+
+    def find(*_: object) -> None:
+        raise HubError("The hub is not asked by this test.", exit_code=FAILED_RUN)
+
+    with without_git(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset_hub, "find", find)
         for path in CONFIGS:
             made[path.name] = folder / path.stem
             plan = migration.plan(migration.read(path))
@@ -230,6 +237,15 @@ def test_sample_rows_stand_in_for_rows_in_the_cloud(migrated: dict[str, Path]) -
     plan = migration.plan(migration.read(SAMPLES / "azure-0.6.json"))
     assert "datasets/dataset.yaml: files.held_out" not in plan.values
     assert load_project(migrated["azure-0.6.json"]).target == "aml"
+
+
+def test_sample_rows_stand_in_for_rows_of_a_hub_that_does_not_answer(
+    migrated: dict[str, Path],
+) -> None:
+    root = migrated["inline-0.3.json"]
+    assert (rows(root).user, rows(root).max_tokens) == ("{Question}", 1024)
+    text = (root / "datasets" / "dataset.yaml").read_text(encoding="utf-8")
+    assert "# Sample rows stand in for owner/codes" in text
 
 
 def test_a_split_of_its_own_is_better_than_a_share(tmp_path: Path) -> None:

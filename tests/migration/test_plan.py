@@ -265,6 +265,8 @@ def test_what_is_unknown_is_said_to_be() -> None:
     }
     assert unknown == {
         f"{CODE}.load_dataset.language",
+        "passes.tune.config.train_data_config.load_dataset_config.made_up",
+        "passes.tune.config.train_data_config.nonsense",
         "passes.tune.shiny_new_thing",
         "passes.tune.training_args.made_up_argument",
     }
