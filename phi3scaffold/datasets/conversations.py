@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phi3scaffold.datasets.cell_text import cell_text, label_key
+from phi3scaffold.datasets.dataset_error import NAME_COLUMNS, YAML, DatasetError
 from phi3scaffold.datasets.formats.json import kind_of_value
 from phi3scaffold.datasets.labels import no_label
 from phi3scaffold.datasets.message_format import TOOL, Messages
@@ -15,7 +16,6 @@ from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.datasets.tool_calls import definitions
 from phi3scaffold.datasets.turns import (
-    YAML,
     column_value,
     content_text,
     list_in_text,
@@ -248,20 +248,25 @@ def _text(row: Row, column: str, key: str) -> str:
     text = cell_text(value)
     if text is not None:
         return text
-    fix = f"write its text into a column of its own, and name that in {key} in {YAML}"
-    what = f"The column {column!r} holds {kind_of_value(value)}, not text."
-    raise ScaffoldError(what, where=row.place, fix=fix)
+    remedy = "write its text into a column of its own"
+    raise DatasetError(
+        f"The column {column!r} holds {kind_of_value(value)}, not text.",
+        where=row.place,
+        fix=f"{remedy}, and name that in {key} in {YAML}",
+        at_new=f"{remedy}, {NAME_COLUMNS}",
+    )
 
 
 def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
     same = [label for label in spec.labels if label.lower() == answer.strip().lower()]
     near = same or difflib.get_close_matches(answer, spec.labels, 1)
-    return ScaffoldError(
+    return DatasetError(
         f"The label {answer!r:.100} is not one of: {', '.join(spec.labels)}.",
         where=row.place,
         fix=f"did you mean {near[0]!r}? Otherwise add it to labels in {YAML}"
         if near
         else f"mend the row, or add the label to labels in {YAML}",
+        at_new=f"did you mean {near[0]!r}? Mend the row" if near else "mend the row",
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from phi3scaffold.datasets import dataset_hub
+from phi3scaffold.datasets.dataset_error import YAML, DatasetError
 from phi3scaffold.datasets.formats import registry
 from phi3scaffold.datasets.formats.byte_stream import HUB, unreadable
 from phi3scaffold.project.errors import ScaffoldError
@@ -39,10 +40,11 @@ def _mode(path: Path) -> int:
     try:
         return path.stat().st_mode
     except FileNotFoundError:
-        raise ScaffoldError(
+        raise DatasetError(
             "The link points to nothing." if path.is_symlink() else "The data file does not exist.",
             where=path,
-            fix="put it there, or name another in datasets/dataset.yaml",
+            fix=f"put it there, or name another in {YAML}",
+            at_new="put it there, or name another: --data",
         ) from None
     except NotADirectoryError:
         raise ScaffoldError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from phi3scaffold.datasets.cell_text import cell_text
+from phi3scaffold.datasets.dataset_error import NAME_COLUMNS, YAML, DatasetError
 from phi3scaffold.datasets.formats.json import kind_of_value
 from phi3scaffold.datasets.message_format import KNOWN_NAMES, TOOL, TOOL_CALL, Messages
 from phi3scaffold.datasets.reader import Row
@@ -17,7 +18,6 @@ from phi3scaffold.datasets.tool_calls import calls_in_text, calls_of
 from phi3scaffold.models.column_templates import Message
 from phi3scaffold.project.errors import ScaffoldError
 
-YAML = "datasets/dataset.yaml"
 LONGEST_LITERAL = 1 << 20  # letters; Python's parser takes much memory for each
 
 # Keys of a turn that say whether it is learned: OpenAI's, Axolotl's, LLaMA-Factory's.
@@ -114,12 +114,14 @@ def column_value(row: Row, column: str, key: str) -> Any:
         return row.values[column]
     names = list(map(str, row.values))
     have, near = ", ".join(names[:20]) or "none", near_names(names, column)
-    raise ScaffoldError(
+    meant = f"did you mean {near[0]!r}? Mend" if near else "mend"
+    raise DatasetError(
         f"The row lacks the column {column!r}; it has: {have}.",
         where=row.place,
         fix=f"did you mean {near[0]!r}? Mend {key} in {YAML}, or the row"
         if near
         else f"mend the row, or {key} in {YAML}",
+        at_new=f"{meant} the row, {NAME_COLUMNS}",
     )
 
 
@@ -210,19 +212,21 @@ def _turn(turn: Any, place: str, form: Messages, turns: RowTurns) -> tuple[Messa
     for key in (form.role, form.content):
         if key not in turn and not (calls and key == form.content):
             near = difflib.get_close_matches(key, map(str, turn), 1)
-            raise ScaffoldError(
+            remedy = (f"did you mean {near[0]!r}? " if near else "") + f"Write it as {example}"
+            raise DatasetError(
                 f"The turn lacks {key!r}; it has: {', '.join(map(str, turn)) or 'nothing'}.",
                 where=place,
-                fix=(f"did you mean {near[0]!r}? " if near else "")
-                + f"Write it as {example}, or mend messages in {YAML}",
+                fix=f"{remedy}, or mend messages in {YAML}",
+                at_new=remedy,
             )
     role = form.role_of(turn[form.role])
     if role is None:
         known = ", ".join(dict.fromkeys((*form.names, *KNOWN_NAMES)))
-        raise ScaffoldError(
+        raise DatasetError(
             f"Nobody is called {turn[form.role]!r:.100} here; known are: {known}.",
             where=place,
             fix=f"mend the row, or say who that is under messages.names in {YAML}",
+            at_new="mend the row",
         )
     content = turn.get(form.content)
     if role == TOOL_CALL:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.datasets import dataset_hub
+from phi3scaffold.datasets.dataset_error import no_project_yet
 from phi3scaffold.datasets.detection import Guess, NamedColumns, guess, is_labelled, with_held_out
 from phi3scaffold.datasets.files import data_files
 from phi3scaffold.datasets.labels import (
@@ -107,6 +108,7 @@ def sample_rows(task: str) -> RowSource:
     return RowSource(task, found.answer(["train.jsonl"], ["held-out.jsonl"]), found.summary, files)
 
 
+@no_project_yet()
 def user_rows(
     data: str | Path | Sequence[str],
     task: str | None,

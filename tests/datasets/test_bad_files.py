@@ -17,6 +17,7 @@ from phi3scaffold import generator
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.datasets import rendering
+from phi3scaffold.generator.row_source import user_rows
 from phi3scaffold.pipeline import atomic_publish
 from phi3scaffold.pipeline.runner import run_stages
 from phi3scaffold.pipeline.stage_runner import scratch
@@ -220,3 +221,44 @@ def test_new_leaves_nothing_behind(
     assert error.count("error:") == 1
     assert case.says in error and case.where in error and case.fix in error
     assert not (tmp_path / "deep").exists()
+
+
+ROWS_ONLY = [name for name in CASES if not name.startswith("yaml: ")]
+
+
+@pytest.mark.parametrize("name", ROWS_ONLY)
+def test_new_names_no_file_that_it_has_not_made(name: str, tmp_path: Path) -> None:
+    """Whatever task is asked for: a remedy is an option, a column or the row."""
+    case = CASES[name]
+    bad.put(tmp_path / case.file, case.make)
+    for task in (None, "classify", "qa", "chat"):
+        try:
+            user_rows(tmp_path / case.file, task)
+        except ScaffoldError as error:
+            assert "dataset.yaml" not in str(error), error
+            assert error.fix and error.where, error
+
+
+# rows that `new` itself refuses, the task, and the remedy
+REMEDIES = [
+    ([{"question": "a", "answer": "b"}, {"answer": "b"}], "qa", "--prompt COLUMN --answer COLUMN"),
+    ([{"question": ["a"], "answer": "b"}], "qa", "--prompt COLUMN --answer COLUMN"),
+    ([{"text": "a", "label": "b"}] * 3, "classify", "another column: --answer COLUMN"),
+    ([{"text": "a", "label": f"b {n}"} for n in range(60)], "classify", "--answer COLUMN"),
+    ([{"a": "x y"}] * 3, None, "--prompt COLUMN --answer COLUMN"),
+    ([{"messages": [*bad.TURNS, {"role": "user"}, bad.TURNS[1]]}], "chat", "Write it as"),
+    ([{"messages": [{"role": "narrator", "content": "Hi"}]}], "chat", "mend the row"),
+    ([{"a": "b"}] * 2, "chat", "--answer COLUMN"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "task", "fix"), REMEDIES)
+def test_the_remedies_of_new(
+    rows: list[dict[str, object]], task: str | None, fix: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "rows.jsonl").write_bytes(bad.lines(rows))
+    words = ["new", str(tmp_path / "proj"), "--defaults", "--data", str(tmp_path / "rows.jsonl")]
+    assert main(VERBS, [*words, *(["--task", task] if task else [])]) == 2
+    error = capsys.readouterr().err
+    assert fix in error and "dataset.yaml" not in error

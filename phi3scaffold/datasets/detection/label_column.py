@@ -44,13 +44,13 @@ def with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
             f"Column {column!r} has {len(table.labels)} different values in "
             f"{sum(table.counts.values())} rows; that is no label.",
             where=first_of_many.place,
-            fix="name the label column `label`, or use --task qa",
+            fix="name the label's column: --answer COLUMN; or learn it as free text: --task qa",
         )
     if len(table.labels) < 2:
         raise ScaffoldError(
             f"Column {column!r} has only one label: {''.join(table.labels)!r}.",
             where=row.file,
-            fix="classifying needs at least two labels",
+            fix="classifying needs at least two labels; another column: --answer COLUMN",
         )
     return replace(found, label_table=table)
 
