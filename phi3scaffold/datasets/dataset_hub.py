@@ -15,7 +15,15 @@ from typing import Any, NamedTuple
 
 from phi3scaffold.datasets.formats import registry
 from phi3scaffold.datasets.formats.byte_stream import HUB
-from phi3scaffold.datasets.split_names import HELD_OUT, TRAIN, Splits, by_name, kinds, split_of
+from phi3scaffold.datasets.split_names import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Splits,
+    by_name,
+    kinds,
+    split_of,
+)
 from phi3scaffold.models.hub_errors import HubRequest, explained
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -163,12 +171,12 @@ def _unclear(repo: str, why: str, names: Sequence[str]) -> ScaffoldError:
 
 def _one_of_each(repo: str, splits: Splits) -> Splits:
     """Refuse a split of several kinds of files, which may be languages or versions."""
-    everything = [*splits.train, *(n for names in splits.held_out.values() for n in names)]
+    everything = [name for names in splits.named.values() for name in names]
     if not splits.train:
         if len(everything) != 1:
             raise _unclear(repo, "no file is called train", [*everything, *splits.others])
-        return Splits(tuple(everything), {})
-    for split, names in ((TRAIN, splits.train), *splits.held_out.items()):
+        return Splits(tuple(everything))
+    for split, names in splits.named.items():
         different = kinds(names)
         if len(different) > 1:
             raise _unclear(repo, f"several files could be its {split} split", different)
@@ -213,9 +221,9 @@ def _of_card(
         full = [f"{folder}/{pattern}" if folder else pattern for pattern in patterns]
         matching = [name for name in names if any(_fits(name, pattern) for pattern in full)]
         found.setdefault(split_of(split) or split, {}).update(dict.fromkeys(matching))
-    held_out = {split: tuple(found[split]) for split in HELD_OUT if found.get(split)}
-    others = (n for split in found if split not in (TRAIN, *HELD_OUT) for n in found[split])
-    return Splits(tuple(found.get(TRAIN, ())), held_out, tuple(others))
+    train, validation, test = (tuple(found.pop(one, ())) for one in (TRAIN, VALIDATION, TEST))
+    others = tuple(name for names_of_split in found.values() for name in names_of_split)
+    return Splits(train, validation, test, others)
 
 
 def _data_files(listing: Any) -> list[tuple[str, list[str]]]:

@@ -19,6 +19,7 @@ from phi3scaffold.datasets.question_findings import (
     near_duplicates,
     split_share,
 )
+from phi3scaffold.datasets.set_findings import later_sets, validation_set
 from phi3scaffold.project.formatting import count, share
 from phi3scaffold.project.training_plan import TrainingPlan
 
@@ -51,6 +52,7 @@ def findings(report: dict[str, Any], plan: TrainingPlan | None = None) -> list[D
         *_duplicates(report),
         *_dropped(report),
         *_readings(report),
+        *validation_set(report),
         *_unused(report),
     ]
     return sorted(every, key=lambda finding: not finding.warn)
@@ -66,7 +68,7 @@ def not_found(report: dict[str, Any]) -> str:
         "duplicates": report["duplicates"]["rows"],
         near_name: near["rows"],
         "conflicting answers": report["conflicts"]["rows"],
-        "leaks from train to held out": report["leaks"]["rows"],
+        "leaks between the sets": report["leaks"]["rows"],
         "secrets or personal data": len(report["private"]),
     }
     return ", ".join(name for name, number in rows.items() if not number)
@@ -95,12 +97,13 @@ def _conflicts(report: dict[str, Any]) -> list[DataFinding]:
 
 
 def _labels(report: dict[str, Any]) -> list[DataFinding]:
-    """Report labels that stand on one side only: they are not learned, or not measured."""
-    labels = report["labels"] or {"train": {}, "held_out": {}}
+    """Report labels that are missing in a set: they are not learned, or not measured."""
+    labels = report["labels"] or {"train": {}, "validation": {}, "held_out": {}}
     train, held_out = set(labels["train"]), set(labels["held_out"])
+    untrained = (held_out | set(labels["validation"])) - train
     message = []
-    if held_out - train:
-        message.append(f"never trained: {', '.join(sorted(held_out - train))}")
+    if untrained:
+        message.append(f"never trained: {', '.join(sorted(untrained))}")
     if train - held_out:
         message.append(f"never held out: {', '.join(sorted(train - held_out))}")
         single = report["near_duplicates"].get("single_question_labels", ())
@@ -145,8 +148,9 @@ def _leaks(report: dict[str, Any]) -> list[DataFinding]:
     found = report["leaks"]
     if not found["rows"]:
         return []
+    which, where = later_sets(report)
     message = (
-        f"{count(found['rows'], 'held-out row stands', 'held-out rows stand')} in train, too, "
+        f"{count(found['rows'], f'{which} row stands', f'{which} rows stand')} in {where}, too, "
         "and would be known by heart: left out"
     )
     return [DataFinding("leaks", message, True, (), _same(found["examples"]))]

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.datasets import near_duplicates, signatures
 from phi3scaffold.datasets.frames import LOOKED_AT, Frames, find_frames
-from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, file_of, schema
+from phi3scaffold.datasets.prepared_rows import SPLITS, VALIDATION, file_of, key_of, schema
 from phi3scaffold.datasets.reader import Reading
 from phi3scaffold.datasets.rendering import TOOLS_LOST
 from phi3scaffold.datasets.row_index import COLUMNS, GROUP, Index
 from phi3scaffold.datasets.shards import Batch, Shards, batches, mask, name_of
 from phi3scaffold.datasets.spec import DatasetSpec
-from phi3scaffold.datasets.split import hold_out, mixed
+from phi3scaffold.datasets.split import AUTO, TRAINED, VALIDATING, mixed, split
 from phi3scaffold.datasets.statistics import Facts
 from phi3scaffold.datasets.unused import optional_columns
 from phi3scaffold.datasets.wording import wording
@@ -59,8 +59,8 @@ def prepare(
     Args:
         spec: dataset.yaml.
         tokenizer: the folder of the model's tokenizer files.
-        out: an empty folder: gets train.arrow, held-out.arrow, dropped.jsonl and report.json, the
-            same bytes for the same input.
+        out: an empty folder: gets train.arrow, validation.arrow (where there is a validation set),
+            held-out.arrow, dropped.jsonl and report.json, the same bytes for the same input.
         scratch: where finished work lies, so that a killed run goes on from there. It must belong
             to just these inputs and versions. The caller removes it when `out` is published, or
             something was wrong with the rows.
@@ -73,8 +73,8 @@ def prepare(
         processes).
 
     Raises:
-        ScaffoldError: the first row that is wrong, in order of the files; or a side of the split
-            is left without rows, or without a second label.
+        ScaffoldError: the first row that is wrong, in order of the files; or a set is left without
+            rows, or the training rows without a second label.
     """
     started = time.monotonic()
     scratch.mkdir(parents=True, exist_ok=True)
@@ -100,9 +100,8 @@ class _Preparation:
         self, spec: DatasetSpec, tokenizer: Path, scratch: Path, emit: Emit, model: str
     ) -> None:
         self.spec, self.tokenizer, self.scratch, self.model = spec, tokenizer, scratch, model
-        self.sources = [(Reading(spec.train), TRAIN)]
-        if isinstance(spec.held_out, tuple):
-            self.sources.append((Reading(spec.held_out), HELD_OUT))
+        named = enumerate((spec.train, spec.validation, spec.held_out))
+        self.sources = [(Reading(one), side) for side, one in named if isinstance(one, tuple)]
         self.size = sum(reading.bytes_total for reading, _ in self.sources)
         self.emit, self.emitted = emit, 0.0
         self.shards = Shards(scratch)
@@ -111,7 +110,7 @@ class _Preparation:
         self.notes: Counter[tuple[str, str]] = Counter()
         self.unused: dict[str, Counter[str]] = {"columns": Counter(), "turn_keys": Counter()}
         self.spellings: dict[str, Counter[str]] = {}  # label -> other spellings -> rows
-        self.counts: Counter[tuple[int, str]] = Counter()  # (side, file) -> rows
+        self.counts: Counter[tuple[int, str]] = Counter()  # (set, file) -> rows
         self.peaks: dict[int, int] = {}  # process -> the most memory it ever had
 
     def all(self, out: Path, workers: int | None) -> dict[str, Any]:
@@ -123,10 +122,7 @@ class _Preparation:
             self.index.drop_doubles()
             self.index.drop_leaks()
             checked = self.compare(crew)
-        if isinstance(self.spec.held_out, float):
-            groups = self.index.groups()
-            held = hold_out(groups, self.spec.held_out, self.spec.seed)
-            self.index.split(groups.ids[held].tolist())
+        self.split()
         self.refuse_empty_sides()
         self.write(out)
         facts = Facts(self.spec, self.tokenizer, self.index, self.shards)
@@ -146,19 +142,18 @@ class _Preparation:
 
     def render(self, crew: WorkerPool) -> None:
         """Make the shards, and the index of what is in them."""
-        sides = self.batches()
-        pending: list[tuple[Batch, bool | None]] = []  # handed out, not yet back
+        pending: list[tuple[Batch, int]] = []  # handed out, not yet back
 
         def tasks() -> Iterator[tuple[Batch]]:
-            for batch, held in sides:
-                pending.append((batch, held))
+            for batch, side in self.batches():
+                pending.append((batch, side))
                 yield (batch,)
 
         rows = 0
         for process, peak in crew.do("make", tasks()):
-            batch, held = pending.pop(0)
+            batch, side = pending.pop(0)
             table = self.shards.read(batch.number, COLUMNS)
-            self.index.add(self.shards.add(table.num_rows), held, table.to_pydict())
+            self.index.add(self.shards.add(table.num_rows), side, table.to_pydict())
             facts = self.shards.facts(table)
             self.columns.update(dict.fromkeys(facts["columns"]))
             for part, counts in facts["unused"].items():
@@ -169,19 +164,17 @@ class _Preparation:
                 self.notes[note, "rows"] += rows_with
                 self.notes[note, "times"] += times
             self.peaks[process] = peak
-            side = 0 if held is None else int(held)
             self.counts.update((side, file) for file in table.column("file").to_pylist())
             rows += table.num_rows
             done = sum(reading.bytes_done for reading, _ in self.sources) / max(1, self.size)
             self.progress(0, RENDERING, done, f"{rows:,} rows")
 
-    def batches(self) -> Iterator[tuple[Batch, bool | None]]:
+    def batches(self) -> Iterator[tuple[Batch, int]]:
         number = 0
         for reading, side in self.sources:
-            held = None if len(self.sources) == 1 else side == HELD_OUT
             for batch in batches(iter(reading), number):
                 number = batch.number + 1
-                yield batch, held
+                yield batch, side
 
     def compare(self, crew: WorkerPool) -> dict[str, int]:
         """Group the prompts that are nearly the same.
@@ -278,21 +271,36 @@ class _Preparation:
                         fix="mend the name, or take it out",
                     )
 
+    def split(self) -> None:
+        """Move rows of the training files to the sets that have no files of their own."""
+        held_out, validation = self.spec.held_out, self.spec.validation
+        groups = self.index.groups()
+        sets = split(
+            groups,
+            None if isinstance(held_out, tuple) else held_out,
+            None if isinstance(validation, tuple) else validation,
+            self.spec.seed,
+        )
+        elsewhere = sets != TRAINED
+        self.index.move(groups.ids[elsewhere].tolist(), sets[elsewhere].tolist())
+
     def refuse_empty_sides(self) -> None:
-        """Refuse a split with no row on a side, or with only one label to train."""
+        """Refuse a set with no row, unless `auto` says so, or only one label to train."""
         yaml = self.spec.path
-        for held, side in enumerate(("train", "held_out")):
-            query = "SELECT 1 FROM rows WHERE reason IS NULL AND held = ? LIMIT 1"
-            if not self.index.ask(query, held):
+        for side, name in enumerate(map(key_of, SPLITS)):
+            if side == VALIDATING and self.spec.validation in (None, AUTO):
+                continue
+            query = "SELECT 1 FROM rows WHERE reason IS NULL AND side = ? LIMIT 1"
+            if not self.index.ask(query, side):
                 raise ScaffoldError(
-                    f"No row is left for {side}{self.dropped_text()}.",
-                    where=f"{yaml}: files.{side}",
+                    f"No row is left for {name}{self.dropped_text()}.",
+                    where=f"{yaml}: files.{name}",
                     fix="add rows, or mend those"
-                    if isinstance(self.spec.held_out, tuple)
-                    else "add rows with other prompts, or give held-out rows in a file",
+                    if any(side == own for _, own in self.sources)
+                    else f"add rows with other prompts, or give {SPLITS[side]} rows in a file",
                 )
         if self.spec.task == "classify":
-            labels = "SELECT DISTINCT label FROM rows WHERE reason IS NULL AND held = 0 LIMIT 2"
+            labels = "SELECT DISTINCT label FROM rows WHERE reason IS NULL AND side = 0 LIMIT 2"
             found = self.index.ask(labels)
             if len(found) < 2:
                 raise ScaffoldError(
@@ -313,19 +321,20 @@ class _Preparation:
         return f" ({', '.join(reasons)})" if reasons else ""
 
     def write(self, out: Path) -> None:
-        """Write each split's rows in the order they were read, and why others were dropped."""
+        """Write each set's rows in the order they were read, and why others were dropped."""
         import pyarrow as pa
 
+        validating = "SELECT 1 FROM rows WHERE reason IS NULL AND side = ? LIMIT 1"
         with contextlib.ExitStack() as stack:
-            files = [
-                stack.enter_context(pa.OSFile(str(out / file_of(side)), "wb"))
-                for side in (TRAIN, HELD_OUT)
-            ]
-            writers = [stack.enter_context(pa.ipc.new_file(file, schema())) for file in files]
+            writers = {}
+            for side, name in enumerate(SPLITS):
+                if name != VALIDATION or self.index.ask(validating, side):
+                    file = stack.enter_context(pa.OSFile(str(out / file_of(name)), "wb"))
+                    writers[side] = stack.enter_context(pa.ipc.new_file(file, schema()))
             for number, start in enumerate(self.shards.starts[:-1]):
                 table = self.shards.read(number, schema().names).replace_schema_metadata()
                 sides = self.index.sides(start, table.num_rows)
-                for side, writer in enumerate(writers):
+                for side, writer in writers.items():
                     rows = table.filter(mask(sides == side))
                     if rows.num_rows:
                         writer.write_table(rows.combine_chunks())
@@ -338,15 +347,15 @@ class _Preparation:
                 lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def files(self) -> list[dict[str, Any]]:
-        """Return what was read: name, side, rows, bytes on the disk."""
+        """Return what was read: name, split, rows, bytes on the disk."""
         return [
             {
                 "name": name_of(file, self.spec.path),
-                "split": side.replace("-", "_"),
-                "rows": self.counts[held, name_of(file, self.spec.path)],
+                "split": key_of(SPLITS[side]),
+                "rows": self.counts[side, name_of(file, self.spec.path)],
                 "bytes": file.stat().st_size,
             }
-            for held, (reading, side) in enumerate(self.sources)
+            for reading, side in self.sources
             for file in reading.files
         ]
 

@@ -16,12 +16,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TRAIN = "train"
+VALIDATION = "validation"
 HELD_OUT = "held-out"
 EXTRAS = ("shown", "tools", "rendered_answer")  # of a conversation, beside messages and values
+SPLITS = (TRAIN, VALIDATION, HELD_OUT)
 
 
 def file_of(split: str) -> str:
     return f"{split}.arrow"
+
+
+def has_validation(folder: Path) -> bool:
+    """Return whether a data folder has a validation set."""
+    return (folder / file_of(VALIDATION)).is_file()
+
+
+def key_of(split: str) -> str:
+    """Return how dataset.yaml and report.json call a split."""
+    return split.replace("-", "_")
 
 
 def schema() -> pa.Schema:
@@ -54,17 +66,17 @@ def pack_conversation(row: Conversation) -> str:
 
 
 class Prepared(Sequence[Any]):
-    """One side of the split, as `prepare` wrote it.
+    """One of the three sets, as `prepare` wrote it.
 
     ``prepared[i]`` is ``(input_ids, labels)``: two int32 arrays of the row's length, views of the
     mapped file that cannot be written to.
 
     Args:
         folder: the published data folder.
-        split: `TRAIN` or `HELD_OUT`.
+        split: one of `SPLITS`; a data folder may have no validation set (see `has_validation`).
 
     Attributes:
-        folder: as given.
+        folder, split: as given.
         lengths: int32, the tokens of each row.
 
     Raises:
@@ -75,7 +87,7 @@ class Prepared(Sequence[Any]):
         import numpy as np
         import pyarrow as pa
 
-        self.folder = folder
+        self.folder, self.split = folder, split
         path = folder / file_of(split)
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from phi3scaffold.datasets.data_finding import DataFinding, Example
+from phi3scaffold.datasets.set_findings import later_sets
 from phi3scaffold.datasets.signatures import FEWEST, LETTERS
 from phi3scaffold.datasets.sufficiency import comparison_message, steps_message
 from phi3scaffold.project.formatting import count, share
@@ -29,10 +30,11 @@ def near_duplicates(report: Mapping[str, Any]) -> list[DataFinding]:
     )
     if largest := max((shown.get("rows", 0) for shown in found["examples"]), default=0):
         message += f" (up to {count(largest, 'row')} a group)" if found["groups"] > 1 else ""
+    which, where = later_sets(report)
     if found["across_splits"]:
         message += (
-            f"; {count(found['across_splits'], 'held-out row has', 'held-out rows have')} "
-            "a twin in train, so the score is too good: take them out of one of the files"
+            f"; {count(found['across_splits'], f'{which} row has', f'{which} rows have')} "
+            f"a twin in {where}, so the score is too good: take them out of one of the files"
         )
     else:
         message += "; each group stays in one set"
@@ -72,6 +74,8 @@ def split_share(report: Mapping[str, Any]) -> list[DataFinding]:
     wanted = report["near_duplicates"].get("held_out_share")
     rows = report["rows"]
     kept = rows["read"] - rows["dropped"]
+    if report["validation"] == "files":  # the share is of the training files
+        kept -= rows["validation"]
     if not wanted or abs(rows["held_out"] - wanted * kept) <= max(1, OFF * wanted * kept):
         return []
     message = (

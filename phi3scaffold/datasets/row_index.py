@@ -11,21 +11,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.datasets.split import Groups
+from phi3scaffold.datasets.split import HELD, TRAINED, VALIDATING, Groups
 
 if TYPE_CHECKING:
     import numpy as np
 
 SAME = "the same as an earlier row"
-LEAKED = "held-out row also in train"
+LEAKED = (  # the set of a row, the one where its prompt stands, too, and why the row is dropped
+    (VALIDATING, TRAINED, "validation row also in train"),
+    (HELD, TRAINED, "held-out row also in train"),
+    (HELD, VALIDATING, "held-out row also in validation"),
+)
 CACHE = 32 << 10  # KiB of pages that SQLite keeps in memory
 
 TABLES = """
 CREATE TABLE rows (
-  row INTEGER PRIMARY KEY,  -- from 0, as they were read: what is to train, then held-out files
+  row INTEGER PRIMARY KEY,  -- from 0, as they were read: files to train, to validate, held out
   file TEXT,
   line INTEGER,
-  held INTEGER,             -- 1 held out, 0 trained; NULL until the split has decided
+  side INTEGER,             -- its set, as `split` numbers them; until the split, its file's
   prompt INTEGER,           -- hashes, of what is not the assistant's, of everything, of the answers
   whole INTEGER,
   answer INTEGER,
@@ -40,7 +44,7 @@ CREATE TABLE rows (
 CREATE TABLE doubles (row INTEGER PRIMARY KEY, first INTEGER);
 CREATE TABLE leaks (row INTEGER PRIMARY KEY, first INTEGER);
 CREATE TABLE near (prompt INTEGER PRIMARY KEY, grp INTEGER);
-CREATE TABLE held (grp INTEGER PRIMARY KEY);
+CREATE TABLE moved (grp INTEGER PRIMARY KEY, side INTEGER);
 """
 GROUP = "COALESCE((SELECT grp FROM near WHERE near.prompt = rows.prompt), rows.prompt)"
 COLUMNS = (
@@ -62,19 +66,18 @@ class Index:
     def close(self) -> None:
         self._base.close()
 
-    def add(self, start: int, held: bool | None, columns: dict[str, list[Any]]) -> None:
+    def add(self, start: int, side: int, columns: dict[str, list[Any]]) -> None:
         """Add rows.
 
         Args:
             start: the number of the first.
-            held: their side, where the user gave it.
+            side: the set of the file that they are from.
             columns: `COLUMNS` and a value for each row; the last, `reason`, "" where it is kept.
         """
         count = len(columns["line"])
         values = zip(range(start, start + count), *(columns[c] for c in COLUMNS), strict=True)
         names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
-        side = "NULL" if held is None else str(int(held))
-        into = f"rows (held, row, {names}) VALUES ({side}, {marks}, NULLIF(?, ''))"
+        into = f"rows (side, row, {names}) VALUES ({int(side)}, {marks}, NULLIF(?, ''))"
         self._insert(into, values)
 
     def _insert(self, into: str, values: Iterable[tuple[Any, ...]]) -> None:
@@ -83,21 +86,23 @@ class Index:
         self._base.execute("COMMIT")
 
     def drop_doubles(self) -> None:
-        """Drop what is the same as an earlier row of its side; the first stays."""
-        self._drop("doubles", SAME, "MIN(row) OVER (PARTITION BY whole, held)", "row > first")
+        """Drop what is the same as an earlier row of its files; the first stays."""
+        self._drop("doubles", SAME, "MIN(row) OVER (PARTITION BY whole, side)", "row > first")
 
     def drop_leaks(self) -> None:
-        """Drop the held-out rows whose prompt stands among those to train."""
-        trained = "MIN(CASE held WHEN 0 THEN row END) OVER (PARTITION BY prompt)"
-        self._drop("leaks", LEAKED, trained, "held = 1 AND first IS NOT NULL")
+        """Drop the validation and held-out rows whose prompt stands in another set, too."""
+        for side, other, reason in LEAKED:
+            first = f"MIN(CASE side WHEN {other} THEN row END) OVER (PARTITION BY prompt)"
+            self._drop("leaks", reason, first, f"side = {side} AND first IS NOT NULL")
 
     def _drop(self, table: str, reason: str, first: str, which: str) -> None:
         self._base.execute(
             f"INSERT INTO {table} SELECT row, first FROM "
-            f"(SELECT row, held, {first} AS first FROM rows WHERE reason IS NULL) WHERE {which}"
+            f"(SELECT row, side, {first} AS first FROM rows WHERE reason IS NULL) WHERE {which}"
         )
         self._base.execute(
-            f"UPDATE rows SET reason = ? WHERE row IN (SELECT row FROM {table})", (reason,)
+            f"UPDATE rows SET reason = ? WHERE reason IS NULL AND row IN (SELECT row FROM {table})",
+            (reason,),
         )
 
     def prompts(self) -> np.ndarray:
@@ -119,13 +124,17 @@ class Index:
         self._insert("near VALUES (?, ?)", pairs)
 
     def groups(self) -> Groups:
-        """Return what stays on one side; its most frequent label counts, of equals the first."""
+        """Return the groups of the training files; of a group's labels the most frequent counts.
+
+        Of equally frequent ones it is the first.
+        """
         import numpy as np
 
-        labels = self.ask("SELECT DISTINCT label FROM rows WHERE reason IS NULL ORDER BY label")
+        of = f"FROM rows WHERE reason IS NULL AND side = {TRAINED}"
+        labels = self.ask(f"SELECT DISTINCT label {of} ORDER BY label")
         codes = {name: code for code, (name,) in enumerate(labels)}
         found = self._base.execute(
-            f"SELECT {GROUP} AS grp, label, COUNT(*) AS count FROM rows WHERE reason IS NULL "
+            f"SELECT {GROUP} AS grp, label, COUNT(*) AS count {of} "
             "GROUP BY grp, label ORDER BY grp, count DESC, label"
         )
         coded = ((group, codes[label], count) for group, label, count in found)
@@ -135,19 +144,20 @@ class Index:
             return Groups(ids, each["label"], each["count"])
         return Groups(ids, each["label"][starts], np.add.reduceat(each["count"], starts))
 
-    def split(self, held: Iterable[int]) -> None:
-        """Give every kept row its side: the groups `held` are held out."""
-        self._insert("held VALUES (?)", ((group,) for group in held))
+    def move(self, groups: Iterable[int], sides: Iterable[int]) -> None:
+        """Move groups of the training files to other sets."""
+        self._insert("moved VALUES (?, ?)", zip(groups, sides, strict=True))
         self._base.execute(
-            f"UPDATE rows SET held = ({GROUP} IN (SELECT grp FROM held)) WHERE reason IS NULL"
+            f"UPDATE rows SET side = (SELECT moved.side FROM moved WHERE grp = {GROUP}) "
+            f"WHERE reason IS NULL AND side = {TRAINED} AND {GROUP} IN (SELECT grp FROM moved)"
         )
 
     def sides(self, start: int, count: int) -> np.ndarray:
-        """Return the side of each row in order: 0 train, 1 held out, -1 dropped (int8)."""
+        """Return the set of each row in order, -1 where it is dropped (int8)."""
         import numpy as np
 
         found = self._base.execute(
-            "SELECT CASE WHEN reason IS NULL THEN held ELSE -1 END FROM rows "
+            "SELECT CASE WHEN reason IS NULL THEN side ELSE -1 END FROM rows "
             "WHERE row >= ? AND row < ? ORDER BY row",
             (start, start + count),
         )

@@ -15,6 +15,7 @@ from phi3scaffold.datasets.labels import LabelLookup
 from phi3scaffold.datasets.message_format import Messages, parse_messages
 from phi3scaffold.datasets.spec_keys import refuse_unknown as _refuse_unknown
 from phi3scaffold.datasets.spec_keys import wrong as _wrong
+from phi3scaffold.datasets.split import AUTO
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_yaml
 
@@ -24,7 +25,7 @@ KEYS = (
     "task", "files", "turns", "history", "messages", "system", "labels", "label_variants",
     "missing_labels", "max_tokens", "long_rows", "seed",
 )  # fmt: skip
-FILES_KEYS = ("train", "held_out")
+FILES_KEYS = ("train", "validation", "held_out")
 TURNS = 'turns: [{user: "{question}"}, {assistant: "{answer}"}]'
 Sources = tuple[Path | str, ...]
 
@@ -38,6 +39,7 @@ class DatasetSpec:
         task: one of `TASKS`.
         train: training files and folders (absolute paths), and addresses on the hub (``hf://``).
         held_out: the same for the held-out rows, or the share of `train` to hold out.
+        validation: the same for the validation rows; `AUTO`; or None for no validation set.
         user, assistant: the two turns with ``{column}`` in them; empty where `messages` is set.
         messages: where whole conversations stand, or None.
         system: the system prompt, which may name columns, or None.
@@ -65,6 +67,7 @@ class DatasetSpec:
     max_tokens: int = 512
     long_rows: str = "drop"
     seed: int = 42
+    validation: Sources | float | str | None = AUTO
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -75,8 +78,13 @@ class DatasetSpec:
         Raises:
             ScaffoldError: one is missing or not to be read.
         """
-        held = self.held_out if isinstance(self.held_out, tuple) else ()
-        return data_files(source for source in (*self.train, *held) if isinstance(source, Path))
+        return data_files(source for source in self.sources if isinstance(source, Path))
+
+    @property
+    def sources(self) -> Sources:
+        """Every file, folder and address that it names, in the order they are read."""
+        named = (self.train, self.validation, self.held_out)
+        return tuple(source for one in named if isinstance(one, tuple) for source in one)
 
     def label_of(self, text: str) -> str | None:
         """Return the label that a text is read as: "" for no label, None where that is unknown."""
@@ -118,7 +126,8 @@ def _spec(raw: Mapping[str, Any], path: Path, folder: Path) -> DatasetSpec:
         path=path,
         task=task,
         train=_sources(files["train"], folder, "files.train"),
-        held_out=_held_out(files.get("held_out", 0.2), folder),
+        held_out=(held_out := _held_out(files.get("held_out", 0.2), folder)),
+        validation=_validation(files.get("validation", AUTO), held_out, folder),
         user=user,
         assistant=assistant,
         messages=messages,
@@ -175,11 +184,35 @@ def _inside(name: str, folder: Path, key: str) -> Path:
 
 def _held_out(value: Any, folder: Path) -> Sources | float:
     key = "files.held_out"
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    share = _share(value, key, "held_out: 0.2, or a list of files")
+    return _sources(value, folder, key) if share is None else share
+
+
+def _validation(
+    value: Any, held_out: Sources | float, folder: Path
+) -> Sources | float | str | None:
+    key, fix = "files.validation", "validation: auto, 0.1, a list of files, or null for none"
+    if value is None or value == AUTO:
+        return value
+    share = _share(value, key, fix)
+    if share is None:
+        word = isinstance(value, str) and "." not in value and not (folder / value).exists()
+        if word or not isinstance(value, (str, list)):
+            what = f"It must be auto, a share, a list of file names or null, not {value!r:.50}."
+            raise _wrong(key, what, fix)
         return _sources(value, folder, key)
+    if isinstance(held_out, float) and held_out + share >= 1:
+        what = f"With {held_out:g} of the rows held out, {share:g} leaves none to train."
+        raise _wrong(key, what, fix)
+    return share
+
+
+def _share(value: Any, key: str, fix: str) -> float | None:
+    """Return a share of the training files' rows; None where the value is no number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
     if not 0 < value < 1:
-        what = f"A share lies between 0 and 1, not {value}."
-        raise _wrong(key, what, "held_out: 0.2, or a list of files")
+        raise _wrong(key, f"A share lies between 0 and 1, not {value}.", fix)
     return float(value)
 
 

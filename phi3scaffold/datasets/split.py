@@ -1,8 +1,15 @@
-"""Which rows are held out: by content and seed, never by the order of the rows.
+"""Which rows train, validate or are held out: by content and seed, never by the rows' order.
 
 What belongs together (the same prompt, nearly the same prompts) forms a group, and a group stays
-on one side. Every group has a rank that only its content and the seed decide, so that other rows
-may come, go and change places, and hardly any row changes sides.
+in one set. Every group has a rank that only its content and the seed decide, so that other rows
+may come, go and change places, and hardly any row changes sets.
+
+The held-out rows are chosen first, so they are the same with and without a validation set. The
+rule of ``validation: auto`` counts the rows of the training files that are kept, held-out rows
+among them:
+
+- fewer than 250: no validation set;
+- else a tenth of them, at least 50, and never more than half of what is not held out.
 """
 
 from __future__ import annotations
@@ -11,6 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
+
+AUTO = "auto"
+LEAST_ROWS = 250  # kept; with fewer there is no validation set
+LEAST_VALIDATION = 50  # rows: with fewer, losses and metrics say little
+AUTO_SHARE = 0.1
+TRAINED, VALIDATING, HELD = range(3)  # the three sets, in the order of `prepared_rows.SPLITS`
 
 
 class Groups(NamedTuple):
@@ -28,8 +41,47 @@ class Groups(NamedTuple):
     rows: np.ndarray
 
 
+def split(
+    groups: Groups, held_out: float | None, validation: float | str | None, seed: int
+) -> np.ndarray:
+    """Choose the set of each group of the training files: `TRAINED`, `VALIDATING` or `HELD` (int8).
+
+    Args:
+        groups: of the kept rows of the training files.
+        held_out: the share of these rows to hold out; None where files of their own are.
+        validation: `AUTO`; the share of these rows; or None where there is no validation set, or
+            files of its own are.
+        seed: decides the ranks.
+    """
+    import numpy as np
+
+    sets = np.zeros(len(groups.ids), np.int8)
+    if held_out is not None:
+        sets[hold_out(groups, held_out, seed)] = HELD
+    left = np.flatnonzero(sets == TRAINED)
+    rest = Groups(*(column[left] for column in groups))
+    total, free = int(groups.rows.sum()), int(rest.rows.sum())
+    least = auto_rows(total, free) if validation == AUTO else 0
+    wanted = round(validation * total) if isinstance(validation, float) else least
+    while wanted:
+        chosen = hold_out(rest, wanted / free, seed)
+        missing = least - int(rest.rows[chosen].sum())
+        if missing <= 0 or wanted + missing > free // 2:
+            sets[left[chosen]] = VALIDATING
+            break
+        wanted += missing  # whole groups came to a few rows less
+    return sets
+
+
+def auto_rows(total: int, free: int) -> int:
+    """Return how many of `total` kept rows validate by `AUTO`, where `free` are not held out."""
+    if total < LEAST_ROWS:
+        return 0
+    return min(max(LEAST_VALIDATION, round(AUTO_SHARE * total)), free // 2)
+
+
 def hold_out(groups: Groups, share: float, seed: int) -> np.ndarray:
-    """Choose the groups to hold out (bool, one a group): `share` of the rows, of every label.
+    """Choose groups to keep from training (bool, one a group): `share` of the rows, of every label.
 
     As near to the share as whole groups allow, which is to the row where there are single rows.
     Every label that has at least two groups stands on both sides.

@@ -1,18 +1,22 @@
-"""Which files are for training and which are held out, as their names say."""
+"""Which files are for training, for validation and held out, as their names say.
+
+Files called train train, files called validation (valid, val, dev) validate, and files called test
+(testing, eval, evaluation, held-out) are held out. What has no file comes from the training rows:
+the held-out rows as a share, the validation rows by the rule in `split`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-TRAIN = "train"
-HELD_OUT = ("test", "validation")  # the better one first
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
 WORDS = {
     **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation", "heldout"), "test"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation", "heldout"), TEST),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), VALIDATION),
 }
 
 
@@ -21,13 +25,21 @@ class Splits(NamedTuple):
 
     Attributes:
         train: what is trained on.
-        held_out: ``test`` or ``validation`` -> its files.
+        validation: what chooses; () where no file is called so.
+        test: what is held out; () where no file is called so.
         others: what is in no split, although others are.
     """
 
     train: tuple[str, ...]
-    held_out: Mapping[str, tuple[str, ...]]
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """The splits that have files, by name."""
+        every = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
+        return {split: files for split, files in every.items() if files}
 
 
 def split_of(name: str) -> str | None:
@@ -51,9 +63,9 @@ def by_name(names: Iterable[str]) -> Splits:
         found.setdefault(split_of(name), []).append(name)
     others = tuple(found.get(None, ()))
     if found.keys() <= {None}:
-        return Splits(others, {})
-    held_out = {split: tuple(found[split]) for split in HELD_OUT if split in found}
-    return Splits(tuple(found.get(TRAIN, ())), held_out, others)
+        return Splits(others)
+    train, validation, test = (tuple(found.get(one, ())) for one in (TRAIN, VALIDATION, TEST))
+    return Splits(train, validation, test, others)
 
 
 def kinds(names: Sequence[str]) -> list[str]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.datasets.near_duplicates import THRESHOLD
+from phi3scaffold.datasets.prepared_rows import SPLITS, key_of
 from phi3scaffold.datasets.rendering import IGNORE
 from phi3scaffold.datasets.row_index import GROUP, Index
 from phi3scaffold.datasets.shards import Shards
 from phi3scaffold.datasets.spec import DatasetSpec
-from phi3scaffold.datasets.split import mixed
+from phi3scaffold.datasets.split import TRAINED, mixed
 from phi3scaffold.project.formatting import cut
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ LETTERS = 200  # of a text that is shown
 BINS = 20
 SAMPLES = 3
 LOOKED_AT = 300  # rows, to find samples of different labels
-SIDES = ("train", "held_out")
+SIDES = tuple(map(key_of, SPLITS))
 KEPT = "reason IS NULL"
 
 
@@ -51,6 +52,7 @@ class Facts:
             "files": files,
             "columns": columns,
             "rows": self._rows(),
+            "validation": self._validation(),
             "dropped": dropped,
             "labels": self._labels() if self.spec.task == "classify" else None,
             "tokens": self._tokens(),
@@ -72,36 +74,44 @@ class Facts:
         return dict(self.index.ask(f"{question} GROUP BY 1 ORDER BY 2 DESC, 1"))
 
     def _rows(self) -> dict[str, int]:
-        ((read, train, held_out),) = self.index.ask(
-            f"SELECT COUNT(*), TOTAL({KEPT} AND held = 0), TOTAL({KEPT} AND held = 1) FROM rows"
-        )
-        kept_counts = {"train": int(train), "held_out": int(held_out)}
-        return {"read": read, **kept_counts, "dropped": read - sum(kept_counts.values())}
+        of_side = f"SELECT side, COUNT(*) FROM rows WHERE {KEPT} GROUP BY side"
+        rows = dict(self.index.ask(of_side))
+        kept = {name: rows.get(side, 0) for side, name in enumerate(SIDES)}
+        ((read,),) = self.index.ask("SELECT COUNT(*) FROM rows")
+        return {"read": read, **kept, "dropped": read - sum(kept.values())}
+
+    def _validation(self) -> str:
+        """Return where the validation rows come from: auto, share, files, or none by wish."""
+        wish = self.spec.validation
+        if isinstance(wish, tuple):
+            return "files"
+        return "share" if isinstance(wish, float) else wish or "none"
 
     def _labels(self) -> dict[str, dict[str, int]]:
-        count = f"SELECT label, COUNT(*) FROM rows WHERE {KEPT} AND held = "
-        return {side: self._counts(f"{count}{held}") for held, side in enumerate(SIDES)}
+        count = f"SELECT label, COUNT(*) FROM rows WHERE {KEPT} AND side = "
+        return {name: self._counts(f"{count}{side}") for side, name in enumerate(SIDES)}
 
     def _tokens(self) -> dict[str, Any]:
         import numpy as np
 
         lengths: dict[str, np.ndarray] = {}
         counts: dict[str, dict[str, int]] = {}
-        for held, side in enumerate(SIDES):
+        for side, name in enumerate(SIDES):
             found = self.index.array(
-                f"SELECT tokens, trained FROM rows WHERE {KEPT} AND held = ?",
+                f"SELECT tokens, trained FROM rows WHERE {KEPT} AND side = ?",
                 [("tokens", "i4"), ("trained", "i4")],
-                held,
+                side,
             )
-            lengths[side] = sizes = found["tokens"]
-            counts[side] = {
+            lengths[name] = found["tokens"]
+            sizes = found["tokens"] if len(found) else np.zeros(1, np.int32)
+            counts[name] = {
                 "all": int(sizes.sum(dtype=np.int64)),
                 "trained": int(found["trained"].sum(dtype=np.int64)),
                 "median": int(np.percentile(sizes, 50, method="nearest")),
                 "p95": int(np.percentile(sizes, 95, method="nearest")),
                 "longest": int(sizes.max()),
             }
-        longest = max(side["longest"] for side in counts.values())
+        longest = max(one["longest"] for one in counts.values())
         step = max(1, -(-(longest + 1) // BINS))
         edges = list(range(0, longest + step + 1, step))
         ((truncated, too_long),) = self.index.ask(
@@ -114,7 +124,7 @@ class Facts:
             **counts,
             "histogram": {
                 "edges": edges,
-                **{side: np.histogram(lengths[side], edges)[0].tolist() for side in SIDES},
+                **{name: np.histogram(lengths[name], edges)[0].tolist() for name in SIDES},
             },
         }
 
@@ -132,17 +142,16 @@ class Facts:
     def _near(self) -> dict[str, Any]:
         self.index.keep(
             "kin",
-            "SELECT grp, prompt, row, held, MIN(held) OVER (PARTITION BY grp) < "
-            "MAX(held) OVER (PARTITION BY grp) AS across "
+            "SELECT grp, prompt, row, side > MIN(side) OVER (PARTITION BY grp) AS across "
             f"FROM rows JOIN near USING (prompt) WHERE {KEPT}",
         )
         ((groups, rows, across),) = self.index.ask(
-            "SELECT COUNT(DISTINCT grp), COUNT(*), TOTAL(held AND across) FROM kin"
+            "SELECT COUNT(DISTINCT grp), COUNT(*), TOTAL(across) FROM kin"
         )
-        # first those that stand on both sides: there the user can do something
+        # first those that stand in two sets: there the user can do something
         shown = self.index.ask(
             "SELECT grp, COUNT(*) FROM kin GROUP BY grp "
-            f"ORDER BY -across, -COUNT(*), MIN(row) LIMIT {EXAMPLES}"
+            f"ORDER BY -MAX(across), -COUNT(*), MIN(row) LIMIT {EXAMPLES}"
         )
         examples = []
         one_each = "SELECT MIN(row) FROM kin WHERE grp = ? GROUP BY prompt ORDER BY 1 LIMIT ?"
@@ -164,8 +173,8 @@ class Facts:
         ((questions,),) = self.index.ask(question)
         ((answers,),) = self.index.ask(f"SELECT COUNT(DISTINCT answer) FROM rows WHERE {KEPT}")
         sides = {
-            side: self.index.ask(f"{question} AND held = ?", held)[0][0]
-            for held, side in enumerate(SIDES)
+            name: self.index.ask(f"{question} AND side = ?", side)[0][0]
+            for side, name in enumerate(SIDES)
         }
         single = self.index.ask(
             f"SELECT label FROM rows WHERE {KEPT} AND label <> '' GROUP BY label "
@@ -228,7 +237,7 @@ class Facts:
         from tokenizers import Tokenizer
 
         found = self.index.array(
-            f"SELECT row, whole, private != '' FROM rows WHERE {KEPT} AND held = 0",
+            f"SELECT row, whole, private != '' FROM rows WHERE {KEPT} AND side = {TRAINED}",
             [("row", "i8"), ("whole", "i8"), ("private", "i1")],
         )
         order = np.lexsort((mixed(found["whole"], self.spec.seed), found["private"]))

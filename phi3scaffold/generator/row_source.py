@@ -26,7 +26,8 @@ from phi3scaffold.datasets.normalization import (
     normal_file,
     plain_name,
 )
-from phi3scaffold.datasets.split_names import Splits, by_name
+from phi3scaffold.datasets.split import AUTO
+from phi3scaffold.datasets.split_names import TEST, VALIDATION, Splits, by_name
 from phi3scaffold.generator import template
 from phi3scaffold.generator.data_argument import hub_address, normal_files
 from phi3scaffold.project.errors import ScaffoldError
@@ -210,8 +211,8 @@ def _in_folder(
         for path, one in zip(paths, normal, strict=True)
     }
     splits = by_name(files)
-    splits = splits if splits.train and splits.held_out else Splits(tuple(files), {})
-    return files, splits, normal
+    sets = splits.train and (splits.validation or splits.test)
+    return files, splits if sets else Splits(tuple(files)), normal
 
 
 def _from_folder(
@@ -235,7 +236,7 @@ def _split(
     task: str | None,
     turns: Turns,
 ) -> tuple[Guess, dict[str, Any], str, Sequence[str]]:
-    """Guess on the training files, and find held-out files that have answers.
+    """Guess on the training files, and take validation and test files that have answers.
 
     Args:
         source: where a file is read from.
@@ -245,20 +246,30 @@ def _split(
         The guess, copier's answer, what was found in words, and the files used.
     """
     found = guess([source(name) for name in splits.train], task, turns)
-    labelled = (
-        split
-        for split, names in splits.held_out.items()
-        if is_labelled([source(name) for name in names], found)
-    )
-    held = next(labelled, None)
-    held_out_files = splits.held_out[held] if held else ()
-    found = with_held_out(found, [source(name) for name in held_out_files])
-    unused = [*splits.others, *(s for s in splits.held_out if s != held)]
-    summary = found.summary
-    if held:
-        summary += f"; the {held} split is held out"
-    if unused:
+    sets = {VALIDATION: splits.validation, TEST: splits.test}
+    used = {
+        name: files
+        for name, files in sets.items()
+        if files and is_labelled([source(file) for file in files], found)
+    }
+    others = [file for files in used.values() for file in files]
+    found = with_held_out(found, [source(file) for file in others])
+    summary = f"{found.summary}; {_said(used)}" if used else found.summary
+    unanswered = [f"{name} (no answers)" for name in sets if sets[name] and name not in used]
+    if unused := [*splits.others, *unanswered]:
         summary += f"; not used: {', '.join(unused)}"
-    train, used = [named(name) for name in splits.train], [*splits.train, *held_out_files]
-    held_out = [named(name) for name in held_out_files] or HELD_OUT_FRACTION
-    return found, found.answer(train, held_out), summary, used
+    answer = found.answer(
+        list(map(named, splits.train)),
+        list(map(named, used.get(TEST, ()))) or HELD_OUT_FRACTION,
+        list(map(named, used.get(VALIDATION, ()))) or AUTO,
+    )
+    return found, answer, summary, [*splits.train, *others]
+
+
+def _said(used: Mapping[str, Sequence[str]]) -> str:
+    """Say which split is what, and which rows are held out where no file has them."""
+    validates = f"the {VALIDATION} split is for validation"
+    is_held_out = f"the {TEST} split is held out"
+    if TEST not in used:
+        return f"{validates}; {HELD_OUT_FRACTION:.0%} of the train split is held out"
+    return f"{validates}; {is_held_out}" if VALIDATION in used else is_held_out

@@ -161,7 +161,7 @@ FIELDS: dict[str, Rule] = {
         **_gone(CODE, "user_script", "script_dir", "pre_process.user_script",
                 "pre_process.script_dir", "pre_process.text_formatting_func",
                 "pre_process.message_col", look=True),
-        **_gone("the data configs are called train and held_out", "name"),
+        **_gone("the data configs are called train and validation", "name"),
         **_gone("rows are read by the runtime's own components", "type"),
     }),
     "eval.load.data_files": Rule(f"{DATASET}files.held_out", convert=sources.held_out_rows),
@@ -205,7 +205,7 @@ FIELDS: dict[str, Rule] = {
     "finetune.training_args.bf16": Rule(f"{PASS}torch_dtype", convert=to.dtype_switch("bfloat16")),
     "finetune.training_args.fp16": Rule(f"{PASS}torch_dtype", convert=to.dtype_switch("float16")),
     **_below("finetune.training_args.", {
-        **_gone("training evaluates some held-out rows, `phi3scaffold evaluate` all of them",
+        **_gone("training watches the validation rows, `phi3scaffold evaluate` the held-out ones",
                 "evaluation_strategy", "eval_strategy", "eval_steps", "do_eval",
                 "per_device_eval_batch_size", "load_best_model_at_end", "metric_for_best_model",
                 "greater_is_better", "eval_delay", "eval_accumulation_steps"),

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from phi3scaffold.datasets import dataset_hub
 from phi3scaffold.datasets.detection import Guess
+from phi3scaffold.datasets.split import AUTO
 from phi3scaffold.generator.row_source import (
     HELD_OUT_FRACTION,
     RowSource,
@@ -75,6 +76,10 @@ def _source(plan: MigrationPlan) -> RowSource:
         f"held-out-{name}" if name in source.files else name: p for name, p in held.files.items()
     }
     answer = source.answer | {"held_out": list(files)}
+    validation = answer["validation"]
+    own = () if isinstance(validation, str) else map(source.files.get, validation)
+    if any(path in held.files.values() for path in own):
+        answer["validation"] = AUTO  # what the old config measured on still measures
     return replace(source, answer=answer, files={**source.files, **files})
 
 

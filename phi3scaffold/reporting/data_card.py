@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
+from phi3scaffold.datasets.set_findings import why_no_validation
 from phi3scaffold.reporting import cards
-from phi3scaffold.reporting.data_page import SIDES, TASKS, side_of
+from phi3scaffold.reporting.data_page import TASKS, side_of, sides
 
 CATEGORIES = {
     "classify": "text-classification",
@@ -25,12 +26,15 @@ def write(report: Mapping[str, Any], path: Path) -> None:
     """Write the card of a report.json to `path`; the same report gives the same bytes."""
     from huggingface_hub import DatasetCard, DatasetCardData
 
-    rows = report["rows"]["train"] + report["rows"]["held_out"]
+    named = sides(report)
+    rows = sum(report["rows"][side] for side in named)
+    own = {"train", *(file["split"] for file in report["files"])}
     data = DatasetCardData(
         task_categories=[CATEGORIES[report["task"]]],
         size_categories=[next((name for below, name in SIZES if rows < below), LARGEST)],
         tags=["phi3scaffold"],
     )
+    lacking = "" if "validation" in named else why_no_validation(report["validation"], rows)
     names = {name for side in (report["labels"] or {}).values() for name in side}
     cards.write(
         DatasetCard,
@@ -40,8 +44,10 @@ def write(report: Mapping[str, Any], path: Path) -> None:
         report=report,
         version=__version__,
         task=TASKS[report["task"]],
-        sides=list(SIDES.items()),
+        sides=list(named.items()),
         files=[(file, side_of(file, report)) for file in report["files"]],
-        own=any(file["split"] == "held_out" for file in report["files"]),
+        drawn=[name for side, name in named.items() if side not in own],
+        own=[name for side, name in named.items() if side in own],
+        no_validation=lacking,
         labels=sorted(names),
     )

@@ -14,7 +14,7 @@ from phi3scaffold.project.training_plan import TrainingPlan
 from phi3scaffold.reporting.figures import bars, histogram
 from phi3scaffold.reporting.pages import render
 
-SIDES = {"train": "training", "held_out": "held-out"}
+SIDES = {"train": "training", "validation": "validation", "held_out": "held-out"}
 TASKS = {
     "classify": "Classification: one of a few labels for a text",
     "qa": "Question answering",
@@ -46,8 +46,8 @@ def write(
         findings=findings(report, plan),
         not_found=not_found(report),
         not_checked=not_checked(report),
-        labels=labels(report["labels"]),
-        lengths=lengths(report["tokens"]),
+        labels=labels(report),
+        lengths=lengths(report),
         samples=[
             (shown["place"], trained_of(shown["tokens"]), fit(shown["tokens"], SAMPLE_LETTERS))
             for shown in report["samples"]
@@ -61,9 +61,17 @@ def write(
 
 
 def side_of(file: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    """Return the split of a file's rows; without a held-out file, rows of each are in both."""
-    own = any(one["split"] == "held_out" for one in report["files"])
-    return SIDES[file["split"]] if own else " and ".join(SIDES.values())
+    """Return the split of a file's rows: of training files each that has no file of its own."""
+    if file["split"] != "train":
+        return SIDES[file["split"]]
+    own = {one["split"] for one in report["files"]} - {"train"}
+    *first, last = (name for side, name in sides(report).items() if side not in own)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def sides(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the sets that have rows: key in the report -> name."""
+    return {side: name for side, name in SIDES.items() if report["rows"][side]}
 
 
 def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -71,6 +79,7 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows, tokens = report["rows"], report["tokens"]["train"]
     counts = [
         ("training rows", count(rows["train"])),
+        ("validation rows", count(rows["validation"]) if rows["validation"] else ""),
         ("held-out rows", count(rows["held_out"])),
         ("dropped rows", count(rows["dropped"]) if rows["dropped"] else ""),
         ("tokens per epoch", count(tokens["all"])),
@@ -79,8 +88,9 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in counts if value]
 
 
-def labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
+def labels(report: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the picture and the table of the labels, the most frequent first."""
+    labels, named = report["labels"], sides(report)
     if not labels:
         return None
     totals = {side: sum(numbers.values()) for side, numbers in labels.items()}
@@ -90,11 +100,11 @@ def labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
     )
     shown = names[:MOST_BARS]
     series = {
-        split: {name: labels[side].get(name, 0) for name in shown} for side, split in SIDES.items()
+        split: {name: labels[side].get(name, 0) for name in shown} for side, split in named.items()
     }
     rows = []
     for name in names:
-        numbers = [(labels[side].get(name, 0), totals[side]) for side in SIDES]
+        numbers = [(labels[side].get(name, 0), totals[side]) for side in named]
         rows.append((name, *(f"{count(n)} ({share(n, of)})" for n, of in numbers)))
     describe = ", ".join(f"{name} {labels['train'].get(name, 0)}" for name in shown)
     left_out = (
@@ -103,29 +113,30 @@ def labels(labels: dict[str, dict[str, int]] | None) -> dict[str, Any] | None:
     return {
         "picture": bars(series, "Rows by label", f"training: {describe}"),
         "left_out": left_out,
-        "sides": list(SIDES.values()),
+        "sides": list(named.values()),
         "rows": rows,
     }
 
 
-def lengths(tokens: dict[str, Any]) -> dict[str, Any]:
+def lengths(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the picture and the table of the lengths."""
+    tokens, named = report["tokens"], sides(report)
     drawn, train = tokens["histogram"], tokens["train"]
     marks = {"median": train["median"], "95th percentile": train["p95"]}
     picture = histogram(
         drawn["edges"],
-        {split: drawn[side] for side, split in SIDES.items()},
+        {split: drawn[side] for side, split in named.items()},
         marks,
         "Rows by length in tokens",
         f"median {train['median']}, 95th percentile {train['p95']}, longest {train['longest']}",
     )
-    both = [tokens[side] for side in SIDES]
+    every = [tokens[side] for side in named]
     rows = [
-        ("median", *(count(side["median"]) for side in both)),
-        ("95th percentile", *(count(side["p95"]) for side in both)),
-        ("longest", *(count(side["longest"]) for side in both)),
-        ("tokens per epoch", *(count(side["all"]) for side in both)),
-        ("tokens in the loss", *(count(side["trained"]) for side in both)),
-        ("share in the loss", *(share(side["trained"], side["all"]) for side in both)),
+        ("median", *(count(side["median"]) for side in every)),
+        ("95th percentile", *(count(side["p95"]) for side in every)),
+        ("longest", *(count(side["longest"]) for side in every)),
+        ("tokens per epoch", *(count(side["all"]) for side in every)),
+        ("tokens in the loss", *(count(side["trained"]) for side in every)),
+        ("share in the loss", *(share(side["trained"], side["all"]) for side in every)),
     ]
-    return {"picture": picture, "sides": list(SIDES.values()), "rows": rows}
+    return {"picture": picture, "sides": list(named.values()), "rows": rows}

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 5.0  # inches of 72 units; a phone shows them at about their size
-INK, LINE, FIRST, SECOND, PAPER = "#000001", "#000002", "#000003", "#000004", "#000005"
+INK, LINE, FIRST, SECOND, THIRD, PAPER = (f"#00000{number}" for number in range(1, 7))
 # Drawn in colours that stand for the page's, which has others when it is dark.
 COLOURS = {
     INK: "currentColor",
     LINE: "var(--line)",
     FIRST: "var(--first)",
     SECOND: "var(--second)",
+    THIRD: "var(--third)",
     PAPER: "var(--paper)",
 }
 # behind words that stand over lines
@@ -49,7 +50,7 @@ MOST_NUMBERED = 12  # columns of a matrix whose cells hold their numbers
 
 
 def bars(series: Mapping[str, Mapping[str, int]], title: str, describe: str) -> Markup:
-    """Draw horizontal bars, one group for each name, at most two series in the page's two colours.
+    """Draw horizontal bars, one group for each name, at most three series in the page's colours.
 
     Args:
         series: what a colour stands for -> name -> how many.
@@ -62,7 +63,7 @@ def bars(series: Mapping[str, Mapping[str, int]], title: str, describe: str) -> 
     thick = 0.8 / len(series)
     with _figure(0.1 + (0.08 + 0.19 * len(series)) * len(names)) as (figure, axes):
         for place, (values, colour) in enumerate(
-            zip(series.values(), (FIRST, SECOND), strict=False)
+            zip(series.values(), (FIRST, SECOND, THIRD), strict=False)
         ):
             at = np.arange(len(names)) + (place - (len(series) - 1) / 2) * thick
             numbers = [values.get(name, 0) for name in names]
@@ -83,7 +84,7 @@ def histogram(
     title: str,
     describe: str,
 ) -> Markup:
-    """Draw vertical bars between `edges`, the second series on top of the first.
+    """Draw vertical bars between `edges`, each of at most three series on top of the one before.
 
     Args:
         edges: one more than the bars; the last bars that are empty are not drawn.
@@ -99,7 +100,7 @@ def histogram(
     top = counts.sum(axis=0).max(initial=1)
     with _figure(2.3) as (figure, axes):
         below = np.zeros(last)
-        for values, colour in zip(counts, (FIRST, SECOND), strict=False):
+        for values, colour in zip(counts, (FIRST, SECOND, THIRD), strict=False):
             axes.bar(at[:-1], values, 0.92 * np.diff(at), below, align="edge", color=colour)
             below = below + values
         for step, (name, place) in enumerate(sorted(marks.items(), key=lambda mark: -mark[1])):

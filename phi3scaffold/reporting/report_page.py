@@ -45,7 +45,7 @@ TABLES = {  # caption -> columns
     "Agreement with the adapter": ("perplexity", "same_answer", "agreement", "other_prompt"),
     "Speed and size": ("tokens_per_second", "first_token_seconds", "peak_bytes", "disk_bytes"),
 }
-HELD_OUT = "held-out"
+VALIDATION, HELD_OUT = "validation", "held-out"  # losses
 ADAPTERS = "adapters"  # the stage
 
 
@@ -71,8 +71,8 @@ def write(record: RunRecord, path: Path) -> None:
         confusion=_confusion(record),
         compared=row_comparison.compare_rows(record),
         data_facts=data_page.facts(record.data),
-        labels=data_page.labels(record.data["labels"]),
-        lengths=data_page.lengths(record.data["tokens"]),
+        labels=data_page.labels(record.data),
+        lengths=data_page.lengths(record.data),
         findings=findings(dict(record.data)),
         not_found=not_found(dict(record.data)),
         stages=_stages(record),
@@ -149,9 +149,9 @@ def _check(check: LimitResult) -> list[str | Markup]:
 
 
 def losses(history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
-    """Return ``training`` and ``held-out`` -> (step, loss); only finite numbers."""
+    """Return ``training`` and ``validation`` -> (step, loss); only finite numbers."""
     series = {}
-    for name, key in (("training", "loss"), (HELD_OUT, "eval_loss")):
+    for name, key in (("training", "loss"), (VALIDATION, "eval_loss")):
         points = [
             (float(entry["step"]), float(entry[key]))
             for entry in history
@@ -165,11 +165,11 @@ def losses(history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, 
 
 
 def _loss(record: RunRecord) -> dict[str, Any] | None:
-    """Return the picture; where no held-out loss was measured, that of base and adapter."""
+    """Return the picture; without a validation loss, with the held-out one of base and adapter."""
     series = losses(record.history)
     if not series:
         return None
-    watched = HELD_OUT in series
+    watched = VALIDATION in series
     last = max(step for points in series.values() for step, _ in points)
     ends = [
         (step, record.metrics.forms.get(name)) for name, step in (("base", 0.0), ("adapter", last))

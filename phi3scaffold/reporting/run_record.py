@@ -135,8 +135,7 @@ def read_run(
     file = project.evaluation / METRICS
     metrics = Metrics.from_json(_json(file))
     answers = list(read_rows(project.evaluation / ANSWERS))
-    held = spec.held_out if isinstance(spec.held_out, tuple) else ()
-    hub = [one for one in (*spec.train, *held) if isinstance(one, str)]
+    hub = [one for one in spec.sources if isinstance(one, str)]
     # OWNER/NAME of hf://datasets/OWNER/NAME@COMMIT/PATH
     sources = [one.removeprefix("hf://datasets/").partition("@")[0] for one in hub]
     stages = {name: manifest.read(folder) for name, folder in folders.items()}
@@ -151,7 +150,7 @@ def read_run(
         config=project_config(project),
         columns=1 if spec.messages else len(columns_of(spec.user)),
         unmeasured=tuple(name for name, path in project.adapters if path != project.adapter),
-        split_seed=None if held else spec.seed,
+        split_seed=None if isinstance(spec.held_out, tuple) else spec.seed,
         sources=tuple(dict.fromkeys(sources)),
         metrics=metrics,
         release=Release.from_json(_json(project.release / RELEASE)),

@@ -24,7 +24,7 @@ def disk(project: Project, weights: int) -> int:
 
 
 def run(context: Context) -> Facts:
-    """Write both sides, the dropped rows, the report and the data card: see `prepare`."""
+    """Write the sets, the dropped rows, the report and the data card: see `prepare`."""
     from phi3scaffold.datasets.preparation import prepare
     from phi3scaffold.reporting import data_card, data_page
 
@@ -44,6 +44,7 @@ def run(context: Context) -> Facts:
     facts = {
         "task": spec.task,
         "train": report["rows"]["train"],
+        "validation": report["rows"]["validation"],
         "held_out": report["rows"]["held_out"],
         "dropped": report["dropped"],
         **{name: report[name] for name in ("seconds", "rows_per_second", "peak_bytes")},
@@ -57,7 +58,12 @@ def summary(facts: Facts) -> str:
     if not facts:
         return ""
     dropped = sum(facts.get("dropped", {}).values())
-    return f"{facts['train']} rows to train, {facts['held_out']} held out, {dropped} dropped"
+    validation = facts.get("validation")
+    validating = f"{validation} to validate" if validation else "no validation set"
+    return (
+        f"{facts['train']} rows to train, {validating}, {facts['held_out']} held out, "
+        f"{dropped} dropped"
+    )
 
 
 STAGE = Stage(

@@ -62,12 +62,15 @@ def run(context: Context) -> Facts:
     history = trained.history
     write_json(context.out / HISTORY, history)
     losses = [entry["loss"] for entry in history if "loss" in entry]
+    validation = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
     summary = history[-1] if history else {}
     return {
         "algo": config.algo,
         "steps": summary.get("step"),
         "first_loss": losses[0] if losses else None,
         "last_loss": losses[-1] if losses else None,
+        "validation_rows": trained.validation_rows,
+        "validation_loss": validation[-1] if validation else None,
         "train_seconds": trained.seconds,
         "tokens": trained.tokens,
         "processes": size,
@@ -113,9 +116,9 @@ def disk(project: Project, weights: int) -> int:
 
 
 def curves(folder: Path) -> Curves:
-    """Return the losses, also of steps before a run was resumed, and of held-out rows."""
+    """Return the losses, also of steps before a run was resumed, and of validation rows."""
     history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
-    keys = {"loss": "loss", "held_out_loss": "eval_loss"}
+    keys = {"loss": "loss", "validation_loss": "eval_loss"}
     return {
         name: [(int(entry["step"]), float(entry[key])) for entry in history if key in entry]
         for name, key in keys.items()
@@ -130,6 +133,10 @@ def summary(facts: Facts) -> str:
     text = f"{facts['algo']}, {facts['steps']} steps"
     if first is not None and last is not None:
         text += f", loss {first:.3f} -> {last:.3f}"
+    if facts.get("validation_loss") is not None:
+        text += f", validation {facts['validation_loss']:.3f}"
+    elif facts.get("validation_rows") == 0:
+        text += ", no validation set"
     if facts.get("tokens") and facts.get("train_seconds"):
         text += f", {facts['tokens'] / facts['train_seconds']:.0f} tok/s"
     return text

@@ -129,7 +129,7 @@ class SaveCheckpoints(transformers.TrainerCallback):
             self._save_when_due(args, state, control)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._save_when_due(args, state, control)  # after the held-out loss, to include it
+        self._save_when_due(args, state, control)  # after the validation loss, to include it
 
     def _save_when_due(self, args: Any, state: Any, control: Any) -> None:
         """Ask the Trainer to save where a checkpoint is due, as rank 0 decides for all."""

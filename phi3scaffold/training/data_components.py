@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from olive.data.registry import Registry
 
-from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared, spread
+from phi3scaffold.datasets.prepared_rows import (
+    TRAIN,
+    VALIDATION,
+    Prepared,
+    has_validation,
+    spread,
+)
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, find_project
@@ -28,7 +34,11 @@ def rows_are_fresh(project: Project) -> bool:
 
 @Registry.register_dataset("phi3scaffold_rows")
 def phi3scaffold_rows(dataset: str, split: str, **_: Any) -> Prepared:
-    """Return one split (``train`` or ``held_out``) of the rows of a project's dataset.yaml.
+    """Return one split of the rows of a project's dataset.yaml: ``train`` or ``validation``.
+
+    Without a validation set both are the training rows. Held-out rows are never read here, since
+    they only measure: where a config names them, as those of version 0.2 do, it gets the validation
+    rows.
 
     Raises:
         ScaffoldError: they were not prepared yet, or have changed since.
@@ -40,7 +50,8 @@ def phi3scaffold_rows(dataset: str, split: str, **_: Any) -> Prepared:
             where=dataset,
             fix="run: phi3scaffold data",
         )
-    return Prepared(project.rows, TRAIN if split == "train" else HELD_OUT)
+    train = split == TRAIN or not has_validation(project.rows)
+    return Prepared(project.rows, TRAIN if train else VALIDATION)
 
 
 @Registry.register_pre_process("phi3scaffold_turns")

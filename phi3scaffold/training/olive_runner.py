@@ -54,11 +54,13 @@ class TrainingResult:
         history: the Trainer's log: step, loss, learning rate; a summary at the end.
         tokens: of the rows that it saw; none of them is padding.
         seconds: how long it took, with what was trained before a checkpoint.
+        validation_rows: on how many rows the validation loss was computed.
     """
 
     history: list[dict[str, Any]]
     tokens: int
     seconds: float
+    validation_rows: int = 0
 
 
 def load_run_config(config: OliveConfig, root: Path) -> Any:

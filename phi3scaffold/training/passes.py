@@ -17,12 +17,16 @@ import transformers
 from olive.model import HfModelHandler
 from olive.passes.pytorch import lora as olive
 
+from phi3scaffold.datasets.prepared_rows import TRAIN
 from phi3scaffold.pipeline import ranks
 from phi3scaffold.pipeline.events import Note
 from phi3scaffold.training.checkpoints import ResumePoint, SaveCheckpoints
 from phi3scaffold.training.olive_runner import TrainingHooks, TrainingResult
 from phi3scaffold.training.trainer import AnswerTrainer, ReportSteps
 
+NO_VALIDATION = (
+    "no validation set: no loss is measured during training, and the number of epochs is fixed"
+)
 logger = logging.getLogger(__name__)
 
 
@@ -71,9 +75,16 @@ class _TrainingPass:
         """
         train = _rows(config.train_data_config)
         assert train is not None
-        held_out = _rows(config.eval_data_config)
+        validation = _rows(config.eval_data_config)
         arguments = config.training_args
-        arguments.eval_strategy = (arguments.eval_strategy or "epoch") if held_out else "no"
+        if validation and validation.split == TRAIN:
+            self.hooks.emit(Note("finetune", NO_VALIDATION))
+            validation = None
+        if validation:
+            arguments.eval_strategy = arguments.eval_strategy or "epoch"
+        else:
+            arguments.eval_strategy = "no"
+            arguments.extra_args["load_best_model_at_end"] = False
         arguments.output_dir = str(Path(output_model_path) / "trainer")
         if config.torch_dtype == "bfloat16":
             arguments.extra_args["bf16"] = True  # Olive loads the weights so, and no more
@@ -93,7 +104,7 @@ class _TrainingPass:
             model=model,
             args=arguments,
             train_dataset=train,
-            eval_dataset=held_out,
+            eval_dataset=validation,
             max_tokens=train.max_tokens,
             callbacks=[ReportSteps(self.hooks.emit, per_step)],
         )
@@ -104,6 +115,7 @@ class _TrainingPass:
             history=history,
             tokens=round(per_step * trainer.state.global_step),
             seconds=history[-1]["train_runtime"] + (start.seconds if start else 0.0),
+            validation_rows=len(validation) if validation else 0,
         )
         adapter = Path(output_model_path) / "adapter"
         model.save_pretrained(adapter, save_embedding_layers=False)
@@ -135,6 +147,7 @@ class _TrainingRows(torch.utils.data.Dataset):
     def __init__(self, samples: Any) -> None:
         self.samples = samples
         self.tokens, self.max_tokens = samples.tokens, samples.max_tokens
+        self.split: str = samples.rows.split
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -88,7 +88,7 @@ class AnswerTrainer(transformers.Trainer):
     def evaluation_loop(
         self, dataloader: Any, *_: Any, metric_key_prefix: str = "eval", **__: Any
     ) -> EvalLoopOutput:
-        """Compute the held-out loss, the mean over all labels of all ranks; keep no logits."""
+        """Compute the validation loss, the mean over all labels of all ranks; keep no logits."""
         self.model.eval()
         sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
         with torch.no_grad():
@@ -109,7 +109,7 @@ class AnswerTrainer(transformers.Trainer):
         return self._loader(self.train_dataset, self._train_batch_size, self.args.seed)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        """Load the held-out rows, shared by all ranks."""
+        """Load the validation rows, shared by all ranks."""
         return self._loader(eval_dataset or self.eval_dataset, self.args.eval_batch_size, None)
 
     def _loader(self, rows: Any, batch: int, seed: int | None) -> Any:
@@ -186,7 +186,7 @@ class ReportSteps(transformers.TrainerCallback):
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
         loss = (logs or {}).get("loss")
-        if loss is None:  # of held-out rows, or the summary at the end
+        if loss is None:  # of validation rows, or the summary at the end
             return
         if not math.isfinite(loss):
             raise ScaffoldError(

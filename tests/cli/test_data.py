@@ -160,7 +160,7 @@ def test_in_a_terminal_it_fits_and_trained_tokens_are_coloured(
     assert "{{" not in written and written.count("[[") == 1  # the row's own
     plain = data_only(written)
     assert max(map(len, plain)) <= columns
-    assert len(plain) <= 54  # everything that can be found is in these rows
+    assert len(plain) <= 56  # everything that can be found is in these rows
 
 
 def data_only(written: str) -> list[str]:
@@ -186,13 +186,47 @@ def test_rows_with_nothing_wrong_say_so_in_one_line(report: dict[str, Any], caps
     printed = shown(report, capsys)
     assert "!" not in "".join(line[:NAME] for line in printed.splitlines())
     assert section(printed, "not found") == (
-        "duplicates, near duplicates, conflicting answers, leaks from train to held out, "
+        "duplicates, near duplicates, conflicting answers, leaks between the sets, "
         "secrets or personal data"
     )
     assert section(printed, "rows").startswith("13 to train, 3 held out train.jsonl")
     assert section(printed, "more").endswith("report.html; beside it report.json")
     for name in ("left out", "duplicates", "long rows"):
         assert f"\n{name}" not in printed
+    assert section(printed, "validation") == (
+        "none: fewer than 250 rows; training runs for a fixed number of epochs, and held-out rows "
+        "choose nothing"
+    )
+
+
+def test_three_sets_are_counted_on_every_line(report: dict[str, Any], capsys) -> None:
+    clean(report)
+    report["rows"] |= {"read": 616, "validation": 600}
+    report["labels"]["validation"] = {"joy": 300, "fear": 300}
+    report["tokens"]["validation"] = report["tokens"]["train"] | {"median": 77}
+    report["tokens"]["histogram"]["validation"] = report["tokens"]["histogram"]["train"]
+    printed = shown(report, capsys)
+    assert section(printed, "rows").startswith("13 to train, 600 to validate, 3 held out train")
+    assert ", 300 to validate, 2 held out" in section(printed, "labels")
+    assert "to validate: median 77, " in section(printed, "tokens")
+    assert section(printed, "validation").startswith("600 rows taken from the training rows")
+    report["validation"] = "files"
+    assert "600 rows in files of their own" in shown(report, capsys)
+
+
+@pytest.mark.parametrize(
+    ("wish", "train", "told"),
+    [
+        ("none", 900, "none: files.validation is null; training runs for a fixed number of"),
+        ("auto", 900, "none: too few different prompts; training runs"),
+    ],
+)
+def test_why_there_is_no_validation_set(
+    report: dict[str, Any], capsys, wish: str, train: int, told: str
+) -> None:
+    clean(report)
+    report["validation"], report["rows"]["train"] = wish, train
+    assert section(shown(report, capsys), "validation").startswith(told)
 
 
 def clean(report: dict[str, Any]) -> None:
@@ -270,7 +304,7 @@ def test_truncated_rows_are_told_and_are_no_warning(report: dict[str, Any], caps
 def test_many_labels_and_files_stay_on_the_screen(report: dict[str, Any], capsys) -> None:
     clean(report)
     many = {f"label {n}": 900 - n for n in range(500)}
-    report["labels"] = {"train": many, "held_out": many}
+    report["labels"] = {"train": many, "validation": many, "held_out": many}
     report["files"] *= 20
     printed = shown(report, capsys)
     assert "494 more labels, the rarest with 401 rows" in section(printed, "labels")

@@ -19,6 +19,10 @@ def train(*names: str) -> str:
     return instead("[FILE]", json.dumps(names))
 
 
+def validation(value: str) -> str:
+    return instead("held_out:", f"validation: {value}, held_out:")
+
+
 OUTSIDE = "copy the file into that folder"
 YAML = [
     key("bad syntax", instead("turns: [", "turns: [["), ":4", "Not valid YAML", "mend"),
@@ -48,6 +52,12 @@ YAML = [
     key("all held out", instead("0.25", "1"), ": files.held_out", "between 0 and 1", "0.2, or a"),
     key("none held out", instead("0.25", "0"), ": files.held_out", "between 0 and 1", "0.2, or a"),
     key("held out: true", instead("0.25", "true"), ": files.held_out", "list of", "[rows.jsonl]"),
+    key("validation: none", validation("none"), ": files.validation", "'none'", "null for"),
+    key("all validate", validation("1"), ": files.validation", "between 0 and 1", "null for none"),
+    key("validation: true", validation("true"), ": files.validation", "auto, a share", "null for"),
+    key("none to train", validation("0.75"), ": files.validation", "leaves none to train", "0.1"),
+    key("an empty validation", validation("[]"), ": files.validation", "list of", "[rows.jsonl]"),
+    key("validation twice", validation("[a.csv, a.csv]"), ": files.validation", "twice", "once"),
     key("one turn", instead(TURNS_OF, 'turns: [{user: "{question}"}]'), ": turns",
         "a user turn and", 'assistant: "{answer}"'),
     key("another role", instead("assistant:", "bot:"), ": turns[1]", "the assistant's turn",

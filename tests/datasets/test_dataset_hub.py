@@ -32,7 +32,7 @@ for words in json.loads(sys.argv[1]):
         if words[0] == "find":
             try:
                 code, found = 0, find(words[1])
-                print(json.dumps([found.commit, found.splits]))
+                print(json.dumps([found.commit, found.splits.named]))
             except ScaffoldError as error:
                 code = error.exit_code
                 print(error, file=sys.stderr)
@@ -92,7 +92,7 @@ def labelled_parquet(values: list[tuple[str, int]]) -> bytes:
     return stream.getvalue()
 
 
-# name -> (files, datasets' card, train, held out) or (..., words of the error)
+# name -> (files, datasets' card, train, other splits) or (..., words of the error)
 CHOSEN: dict[str, tuple[list[str], str, Any, Any]] = {
     "one file": (["alpaca.json"], "", ["alpaca.json"], {}),
     "one file called test": (["test.csv"], "", ["test.csv"], {}),
@@ -165,13 +165,13 @@ def test_which_files_are_chosen(tmp_path: Path, hub: HubServer) -> None:
         hub.add(f"datasets/{ids[name]}").commit(content)
     found = run(tmp_path, hub, *(("find", ids[name]) for name in CHOSEN))
     for name, (code, out, err) in zip(CHOSEN, found, strict=True):
-        _, _, train, held_out = CHOSEN[name]
+        _, _, train, others = CHOSEN[name]
         if train == 2:
             assert code == 2, name
-            assert all(word in err for word in held_out), (name, err)
+            assert all(word in err for word in others), (name, err)
         else:
             assert code == 0, (name, err)
-            assert json.loads(out)[1][:2] == [train, held_out], name
+            assert json.loads(out)[1] == {"train": train, **others}, name
     assert set(hub.downloads()) <= {"README.md"}  # only looked at
 
 
@@ -184,10 +184,9 @@ def test_a_part_is_named_by_its_path(tmp_path: Path, hub: HubServer) -> None:
     asked = (f"{address}/fr", f"{address}/*/train.csv", f"{address}/fr/train-1.csv",
              "some/parts@refs/convert/parquet", f"{address}/none")  # fmt: skip
     folder, pattern, file, branch, none = run(tmp_path, hub, *(("find", one) for one in asked))
-    assert json.loads(folder[1])[1][0] == files[1:3]
-    assert json.loads(folder[1])[1][1] == {"test": [files[3]]}
-    assert json.loads(pattern[1])[1][0] == [files[0]]
-    assert json.loads(file[1])[1][:2] == [[files[1]], {}]
+    assert json.loads(folder[1])[1] == {"train": files[1:3], "test": [files[3]]}
+    assert json.loads(pattern[1])[1] == {"train": [files[0]]}
+    assert json.loads(file[1])[1] == {"train": [files[1]]}
     assert json.loads(branch[1])[0] == old
     assert none[0] == 2 and "nothing that is read lies at 'none'" in none[2]
 
@@ -198,7 +197,7 @@ from pathlib import Path
 from phi3scaffold.datasets.reader import Reading
 from phi3scaffold.datasets.spec import load_spec
 spec = load_spec(Path("proj/datasets/dataset.yaml"))
-rows = [[row.place, row.values] for row in Reading((*spec.train, *spec.held_out))]
+rows = [[row.place, row.values] for row in Reading(spec.sources)]
 print(json.dumps([rows, [str(file) for file in spec.files]]))
 """
 
@@ -218,11 +217,11 @@ def test_a_project_keeps_the_commit_and_reads_offline(tmp_path: Path, hub: HubSe
     ((code, said, error),) = run(tmp_path, hub, new)
     assert code == 0, error
     assert "--task classify fits" in said
-    assert "the validation split is held out; not used: test" in said
+    assert "20% of the train split is held out; not used: test (no answers)" in said
     dataset = yaml.safe_load((tmp_path / "proj/datasets/dataset.yaml").read_text())
     train = f"hf://datasets/some/tones@{commit}/data/train-00000-of-00001.parquet"
-    held_out = f"hf://datasets/some/tones@{commit}/data/validation-00000-of-00001.parquet"
-    assert dataset["files"] == {"train": [train], "held_out": [held_out]}
+    validation = f"hf://datasets/some/tones@{commit}/data/validation-00000-of-00001.parquet"
+    assert dataset["files"] == {"train": [train], "validation": [validation], "held_out": 0.2}
     assert dataset["labels"] == ["neg", "pos"]
     assert [path.name for path in (tmp_path / "proj/datasets").iterdir()] == ["dataset.yaml"]
 
@@ -235,7 +234,7 @@ def test_a_project_keeps_the_commit_and_reads_offline(tmp_path: Path, hub: HubSe
     )
     assert done.returncode == 0, done.stderr
     read, files = json.loads(done.stdout)
-    first, last = (name.replace(commit, commit[:12]) for name in (train, held_out))
+    first, last = (name.replace(commit, commit[:12]) for name in (train, validation))
     assert read[0] == [f"{first}:1", {"text": "Good.", "label": "pos"}]
     assert read[-1] == [f"{last}:2", {"text": "Bad.", "label": "neg"}]
     assert (len(read), files, hub.requests) == (8, [], [])

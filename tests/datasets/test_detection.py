@@ -309,31 +309,6 @@ def test_a_folder_without_splits_is_taken_whole(tmp_path: Path) -> None:
     assert "my rows: `phrase` as the text" in said
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-def test_a_folder_with_splits(tmp_path: Path, labelled: bool) -> None:
-    folder = tmp_path / "rows"
-    folder.mkdir()
-    for name, rows in (
-        ("train-1.jsonl", TONES),
-        ("train-2.jsonl", TONES),
-        ("test.jsonl", TONES if labelled else [{"phrase": "a"}]),
-        ("validation.jsonl", TONES),
-        ("notes.jsonl", TONES),
-    ):
-        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    datasets, said = project(tmp_path, folder, task="classify")
-    files = yaml.safe_load((datasets / "dataset.yaml").read_text())["files"]
-    held = "test" if labelled else "validation"
-    assert files == {
-        "train": ["rows/train-1.jsonl", "rows/train-2.jsonl"],
-        "held_out": [f"rows/{held}.jsonl"],
-    }
-    copied = [path.name for path in (datasets / "rows").iterdir()]
-    assert sorted(copied) == sorted(["train-1.jsonl", "train-2.jsonl", f"{held}.jsonl"])
-    other = "validation" if labelled else "test"
-    assert f"the {held} split is held out; not used: notes.jsonl, {other}" in said
-
-
 def test_the_guess_holds_few_rows(tmp_path: Path) -> None:
     """A pipe of rows without end would do for a question and its answer."""
     path = tmp_path / "rows.jsonl"

@@ -30,7 +30,9 @@ def test_every_row_is_somewhere_and_counted(make) -> None:
     ]
     places = made.train + made.held_out + [place for place, _ in made.dropped]
     assert sorted(places) == sorted(f"train.jsonl:{line}" for line in range(1, 64))
-    assert made.report["rows"] == {"read": 63, "train": 45, "held_out": 15, "dropped": 3}
+    assert made.report["rows"] == {
+        "read": 63, "train": 45, "validation": 0, "held_out": 15, "dropped": 3
+    }  # fmt: skip
     assert made.report["dropped"] == dict.fromkeys(
         ("empty answer", "empty prompt", "the same as an earlier row"), 1
     )
@@ -52,7 +54,9 @@ def test_the_report_says_what_was_read(make) -> None:
     assert report["columns"] == ["phrase", "tone", "note"]
     named = [(file["name"], file["split"], file["rows"]) for file in report["files"]]
     assert named == [("train.jsonl", "train", 2), ("held-out.jsonl", "held_out", 1)]
-    assert report["labels"] == {"train": {"fear": 1, "joy": 1}, "held_out": {"calm": 1}}
+    assert report["labels"] == {
+        "train": {"fear": 1, "joy": 1}, "validation": {}, "held_out": {"calm": 1}
+    }  # fmt: skip
     assert report["leaks"] == report["duplicates"] == {"rows": 0, "examples": []}
 
 

@@ -301,10 +301,11 @@ def test_splits_by_name() -> None:
     names = ["b/train-2.csv", "b/train-1.csv", "val.csv", "more.csv"]
     assert by_name(names) == (
         ("b/train-1.csv", "b/train-2.csv"),
-        {"validation": ("val.csv",)},
+        ("val.csv",),
+        (),
         ("more.csv",),
     )
-    assert by_name(["b.csv", "a.csv"]) == (("a.csv", "b.csv"), {}, ())
+    assert by_name(["b.csv", "a.csv"]) == (("a.csv", "b.csv"), (), (), ())
     assert kinds(["a/x-1.csv", "a/x-22.csv"]) == ["a/x-1.csv"]
     assert kinds(["a/x-1.csv", "b/x-1.csv", "a/x-1.json"]) == [
         "a/x-1.csv",

@@ -49,7 +49,7 @@ def with_labels(made: RunRecord, labels: list[str]) -> RunRecord:
     for form in metrics.forms.values():
         form.confusion = table
     metrics.baselines["majority"].label = labels[0]
-    counts = {side: dict.fromkeys(labels, 2) for side in ("train", "held_out")}
+    counts = {side: dict.fromkeys(labels, 2) for side in ("train", "validation", "held_out")}
     data = {**made.data, "labels": counts}
     return dataclasses.replace(made, metrics=metrics, data=data, answers=answers, prompts=prompts)
 

@@ -124,9 +124,9 @@ def test_the_loss_curve_is_the_history(open_page: Any, tiny_project: Path) -> No
     looks = np.array([(e["step"], e["eval_loss"]) for e in history if "eval_loss" in e])
     assert len(looks) == 5
     assert looks[-1, 0] == steps[-1]
-    held_out = points("second")[: len(looks)]  # the line; its dots come after it
-    assert np.abs(np.polyval(across, held_out[:, 0]) - looks[:, 0]).max() < 0.5
-    assert np.abs(held_out[:, 1] - np.polyval(up, np.log(looks[:, 1]))).max() < 1
+    watched = points("second")[: len(looks)]  # the line; its dots come after it
+    assert np.abs(np.polyval(across, watched[:, 0]) - looks[:, 0]).max() < 0.5
+    assert np.abs(watched[:, 1] - np.polyval(up, np.log(looks[:, 1]))).max() < 1
 
 
 def test_the_matrix_is_that_of_the_metrics(open_page: Any, tiny_project: Path) -> None:

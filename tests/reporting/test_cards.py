@@ -164,7 +164,10 @@ def test_a_file_that_is_divided_is_for_both_sides(
 ) -> None:
     path = planted[0] / "gen-model" / "data" / "report.json"
     report = json.loads(path.read_text(encoding="utf-8"))
-    for split, told in (("held_out", "files of their own"), ("train", "A seed decided")):
+    for split, told in (
+        ("held_out", "The held-out rows are files of their own"),
+        ("train", "A seed chose the held-out rows among the training rows"),
+    ):
         report["files"] = [
             {"name": "a.jsonl", "split": "train", "rows": 8, "bytes": 80},
             {"name": "b.jsonl", "split": split, "rows": 4, "bytes": 40},

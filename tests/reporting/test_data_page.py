@@ -122,7 +122,7 @@ def test_no_text_anywhere_becomes_html(report: dict[str, Any], tmp_path: Path) -
     report |= {"turns": NASTY, "columns": [NASTY], "dropped": {NASTY: 4}}
     report["private"] = {NASTY: {"rows": 9, "places": [NASTY]}}
     report["files"][0]["name"] = NASTY
-    for side in ("train", "held_out"):
+    for side in ("train", "validation", "held_out"):
         report["labels"][side] = {NASTY: 3, **report["labels"][side]}
     for name in ("duplicates", "leaks"):
         report[name]["examples"][0] = {"places": [NASTY], "text": NASTY}
@@ -156,7 +156,8 @@ def test_what_is_not_there_is_not_shown(report: dict[str, Any], tmp_path: Path) 
     report["rows"]["dropped"] = report["tokens"]["too_long"] = 0
     found = page_of(report, tmp_path)
     classes = [attributes.get("class") for tag, attributes in found.tags if tag == "article"]
-    assert classes == ["sample"] * 3  # and no finding
+    assert classes == ["finding", *["sample"] * 3]
+    assert "None: fewer than 250 rows; training runs" in found.text("article")
     assert "Searched for and not found: duplicates, near duplicates" in found.text()
     assert "left out" not in found.text() and "Labels" not in found.text()
 

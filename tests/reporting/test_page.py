@@ -168,8 +168,8 @@ def broken_losses(made: RunRecord) -> RunRecord:
 
 def many_steps(made: RunRecord) -> RunRecord:
     history: list[dict[str, Any]] = [{"step": n, "loss": 9 / n} for n in range(1, 20_000)]
-    held_out = [{"step": n, "eval_loss": 0.5} for n in range(5000, 20_000, 5000)]
-    return dataclasses.replace(made, history=history + held_out)
+    validation = [{"step": n, "eval_loss": 0.5} for n in range(5000, 20_000, 5000)]
+    return dataclasses.replace(made, history=history + validation)
 
 
 def only_the_adapter(made: RunRecord) -> RunRecord:
@@ -229,9 +229,9 @@ def no_prompts(made: RunRecord) -> RunRecord:
 
 ODD: dict[str, tuple[Change, str]] = {
     "no history": (no_history, "The training recorded no losses."),
-    "one step": (one_step, "Held-out loss was not measured during training"),
-    "broken losses": (broken_losses, "held-out: 0 at step 4"),
-    "many steps": (many_steps, "held-out: 0.5 at step 5000"),
+    "one step": (one_step, "No validation loss was measured during training"),
+    "broken losses": (broken_losses, "validation: 0 at step 4"),
+    "many steps": (many_steps, "validation: 0.5 at step 5000"),
     "two labels": (lambda made: with_labels(made, ["0", "1"]), "one of 2 labels"),
     "forty labels": (
         lambda made: with_labels(made, [f"l{n}" for n in range(40)]),

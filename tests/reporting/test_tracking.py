@@ -116,11 +116,13 @@ def test_a_run_is_in_the_projects_own_store(project: Project) -> None:
     assert run.data.tags["released"] == run.data.tags["demonstration"] == "true"
     assert run.data.params["finetune.r"] == "16" and run.data.params["model"] == "tiny"
     (rows,) = run.inputs.dataset_inputs
-    assert json.loads(rows.dataset.profile) == {"train": 1260, "held_out": 440}
+    assert json.loads(rows.dataset.profile) == {
+        "train": 1134, "validation": 126, "held_out": 440
+    }  # fmt: skip
     client = MlflowClient(tracking.tracking_uri(project))
     steps = client.get_metric_history(run.info.run_id, "finetune/loss")
     assert [(one.step, one.value) for one in steps] == [(1, 3.0), (2, 1.5), (3, 1.0)]
-    assert run.data.metrics["finetune/held_out_loss"] == 0.5
+    assert run.data.metrics["finetune/validation_loss"] == 0.5
     assert run.info.start_time <= steps[0].timestamp <= run.info.end_time
     assert kept(project) == {
         *("index.html", "MODEL_CARD.md", "metrics.json", "release.json", "olive-config.json"),

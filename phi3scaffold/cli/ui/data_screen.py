@@ -23,6 +23,7 @@ from phi3scaffold.datasets.question_findings import not_checked
 from phi3scaffold.project.formatting import binary_size, count, cut, from_here, share, visible
 from phi3scaffold.project.training_plan import TrainingPlan
 
+SIDES = {"train": "to train", "validation": "to validate", "held_out": "held out"}
 WIDTH = 100  # columns where there is no terminal
 NAME = 18  # columns of the names on the left
 MOST_FILES = 3
@@ -113,6 +114,11 @@ class DataScreen:
         if note:
             yield "note", note
 
+    @property
+    def sides(self) -> list[tuple[str, str]]:
+        """The sets that have rows, each with its name."""
+        return [(side, named) for side, named in SIDES.items() if self.report["rows"][side]]
+
     def text(self, text: str, most: int) -> str:
         """Return a user's text on one line of at most `most` columns, cut if need be."""
         line = visible(text.strip(), lines=True).replace("\n", self.glyphs.newline)
@@ -120,7 +126,7 @@ class DataScreen:
 
     def rows(self) -> Iterator[str]:
         rows, files = self.report["rows"], self.report["files"]
-        counts = f"{count(rows['train'])} to train, {count(rows['held_out'])} held out"
+        counts = ", ".join(f"{count(rows[side])} {named}" for side, named in self.sides)
         if rows["dropped"]:
             counts += f"; {count(rows['dropped'])} of {count(rows['read'])} left out"
         yield counts
@@ -136,7 +142,7 @@ class DataScreen:
         """Yield a bar for each of the most frequent labels, and a line about the others."""
         if not self.report["labels"]:
             return
-        train, held_out = self.report["labels"]["train"], self.report["labels"]["held_out"]
+        train = self.report["labels"]["train"]
         ranked = sorted(train.items(), key=lambda label: (-label[1], label[0]))
         most, of = ranked[0][1], sum(train.values())
         shown = [(self.text(name, 20), name, rows) for name, rows in ranked[:MOST_LABELS]]
@@ -145,8 +151,9 @@ class DataScreen:
             line.pad_right(max(Text(s).cell_len for s, _, _ in shown) - line.cell_len + 2)
             line.append(self.glyphs.levels[-1] * max(1, round(BAR * rows / most)), "cyan")
             line.append(f" {count(rows)} ({share(rows, of)})")
-            if held_out.get(name):
-                line.append(f", {count(held_out[name])} held out", "dim")
+            for side, named in self.sides[1:]:
+                if rows := self.report["labels"][side].get(name):
+                    line.append(f", {count(rows)} {named}", "dim")
             yield line
         if ranked[MOST_LABELS:]:
             others = count(len(ranked) - MOST_LABELS, "more label")
@@ -154,7 +161,7 @@ class DataScreen:
 
     def tokens(self) -> Iterator[str | Text]:
         tokens = self.report["tokens"]
-        for side, named in (("train", "to train"), ("held_out", "held out")):
+        for side, named in self.sides:
             lengths = tokens[side]
             line = (
                 f"{named}: median {count(lengths['median'])}, 95% up to {count(lengths['p95'])}, "
@@ -169,7 +176,7 @@ class DataScreen:
         yield from self.histogram(tokens["histogram"])
 
     def histogram(self, drawn: dict[str, list[int]]) -> Iterator[Text]:
-        rows = [sum(both) for both in zip(drawn["train"], drawn["held_out"], strict=True)]
+        rows = [sum(every) for every in zip(*(drawn[side] for side in SIDES), strict=True)]
         while rows and not rows[-1]:
             rows.pop()
         if len(rows) < 2:

@@ -11,6 +11,7 @@ from phi3scaffold.datasets.labels import LabelTable, labels_text
 from phi3scaffold.datasets.message_format import Messages
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.datasets.split import AUTO
 from phi3scaffold.datasets.unused import holds_something
 
 
@@ -69,7 +70,12 @@ class Guess:
             history=self.history,
         )
 
-    def answer(self, train: Sequence[str], held_out: Sequence[str] | float) -> dict[str, Any]:
+    def answer(
+        self,
+        train: Sequence[str],
+        held_out: Sequence[str] | float,
+        validation: Sequence[str] | str = AUTO,
+    ) -> dict[str, Any]:
         """Return the value of copier's answer `rows`."""
         messages: str | dict[str, Any] | None = None
         if self.messages:
@@ -78,6 +84,7 @@ class Guess:
             messages = form.column if plain else {**vars(form), "names": dict(form.names)}
         return {
             "train": list(train),
+            "validation": validation if isinstance(validation, str) else list(validation),
             "held_out": held_out if isinstance(held_out, float) else list(held_out),
             "user": self.user or None,
             "assistant": self.assistant or None,

@@ -152,9 +152,10 @@ def _work_out(root: Path, choices: dict[str, str]) -> UpdatePlan:
         names=(f"phi3scaffold {old}", f"phi3scaffold {new}"),
         rewrite=tables.rewrite,
     )
-    note = (
-        f"datasets/dataset.yaml is yours and was not touched: give it `task: {today['task']}` "
-        "and the turns that go with it."
-    )
-    notes = (note,) if today["task"] != answers["task"] else ()
-    return UpdatePlan(root, old, new, tuple(changes), notes)
+    notes = [tables.note(change.path) for change in changes if change.fate == "changed"]
+    if today["task"] != answers["task"]:
+        notes.append(
+            f"datasets/dataset.yaml is yours: give it `task: {today['task']}` and the turns that "
+            "go with it."
+        )
+    return UpdatePlan(root, old, new, tuple(changes), tuple(filter(None, notes)))

@@ -59,7 +59,7 @@ def three_way(
         base: what the project was made of.
         theirs: what it would be made as now.
         moves: (old path, new path) of what the template has moved meanwhile, in order.
-        owned: patterns of files that are the user's once they exist.
+        owned: patterns of files that are the user's once they exist: only `rewrite` changes them.
         names: of the versions of `base` and `theirs`, beside a conflict's markers.
         rewrite: brings a text of `base` or of the project to today's keys, by path.
 
@@ -74,6 +74,8 @@ def three_way(
     for path in sorted({*base, *theirs}):
         mine = ours.get(path)
         if mine is not None and any(fnmatch(path, pattern) for pattern in owned):
+            if rewrite(path, mine) != mine:
+                changes.append(FileUpdate(path, "changed", rewrite(path, mine)))
             continue
         before, now = base.get(path), theirs.get(path)
         if mine is not None:

@@ -162,7 +162,7 @@ class Tracker:
             published = manifest.read(self.project.rows)
             if published is None:
                 return
-            counts = {name: published.facts[name] for name in ("train", "held_out")}
+            counts = {name: published.facts[name] for name in ("train", "validation", "held_out")}
             rows = Dataset(
                 name="datasets",
                 digest=published.fingerprint[:8],

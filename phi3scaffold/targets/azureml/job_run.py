@@ -93,15 +93,14 @@ def place_rows(project: Project, rows: Path) -> None:
         ScaffoldError: a file that dataset.yaml names is not among them.
     """
     spec = load_spec(project.dataset_yaml)
-    held_out = spec.held_out if isinstance(spec.held_out, tuple) else ()
-    named = [one for one in (*spec.train, *held_out) if isinstance(one, Path)]
+    named = [one for one in spec.sources if isinstance(one, Path)]
     if rows.is_file():
         if len(named) != 1:
             raise ScaffoldError(
                 "The job was given one file of rows, and dataset.yaml names "
                 f"{len(named) or 'none'}.",
                 where=f"{project.dataset_yaml}: files",
-                fix="one file under files.train and a share under held_out; or give a folder",
+                fix="one file under files.train and shares for the other sets; or give a folder",
             )
         _link(rows, named[0])
         return

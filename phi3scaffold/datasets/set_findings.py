@@ -1,0 +1,42 @@
+"""What a report says of the three sets: what validates, and which rows may stand in two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from phi3scaffold.datasets.data_finding import DataFinding
+from phi3scaffold.datasets.split import LEAST_ROWS
+from phi3scaffold.project.formatting import count
+
+OWN = "in files of their own"
+TAKEN = "taken from the training rows (files.validation in dataset.yaml)"
+FIXED = "training runs for a fixed number of epochs, and held-out rows choose nothing"
+
+
+def validation_set(report: Mapping[str, Any]) -> list[DataFinding]:
+    """Say what validates, and what is left out of a run where nothing does."""
+    rows = report["rows"]
+    if rows["validation"]:
+        own = report["validation"] == "files"
+        message = f"{count(rows['validation'], 'row')} {OWN if own else TAKEN}"
+    else:
+        total = rows["train"] + rows["held_out"]
+        message = f"none: {why_no_validation(report['validation'], total)}; {FIXED}"
+    return [DataFinding("validation", message)]
+
+
+def why_no_validation(wish: str, rows: int) -> str:
+    """Return why there is no validation set, where `rows` were to be split."""
+    if wish == "none":
+        return "files.validation is null"
+    if rows < LEAST_ROWS:
+        return f"fewer than {LEAST_ROWS} rows"
+    return "too few different prompts"
+
+
+def later_sets(report: Mapping[str, Any]) -> tuple[str, str]:
+    """Return which rows may stand in another set, too, and in which."""
+    if report["validation"] == "files":
+        return "validation or held-out", "another set"
+    return "held-out", "train or validation" if report["rows"]["validation"] else "train"
