@@ -33,7 +33,7 @@ def findings(report: dict[str, Any], plan: TrainingPlan | None = None) -> list[D
     """Return what was found in the rows, the most urgent first; leave out what is not there.
 
     Args:
-        report: what report.json holds.
+        report: what report.json holds; one of an earlier version may lack a part.
         plan: how long training will run; None where that is not known, or is over.
     """
     every = [
@@ -210,14 +210,14 @@ READINGS = {
 def _readings(report: dict[str, Any]) -> list[DataFinding]:
     """Report what was changed in reading the rows, or is not learned."""
     message = []
-    for name, counts in report["readings"].items():
+    for name, counts in report.get("readings", {}).items():
         one, many, became = READINGS.get(name, (*SHOWN, f"shown and not learned: {name}"))
         message.append(f"{count(counts['times'], one, many)} {became}")
     return [DataFinding("as read", "; ".join(message))] if message else []
 
 
 def _unused(report: dict[str, Any]) -> list[DataFinding]:
-    unused = report["unused"]
+    unused = report.get("unused", {"columns": {}, "turn_keys": {}})
     counts = [(f"column {name}", rows, ()) for name, rows in unused["columns"].items()]
     counts += [(f"{name} of a turn", rows, ()) for name, rows in unused["turn_keys"].items()]
     message = "in the rows, and neither learned nor shown to the model"

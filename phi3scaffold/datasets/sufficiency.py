@@ -75,8 +75,8 @@ def steps_message(rows: int, plan: TrainingPlan) -> tuple[str, bool]:
         )
         advice = _more_steps(rows, per_epoch, plan)
     if steps >= FEWEST_STEPS:
-        return f"{message}.", False
-    return f"{message}. Fewer than {FEWEST_STEPS} teach little: {advice} ({plan.where}).", True
+        return message, False
+    return f"{message}. Fewer than {FEWEST_STEPS} teach little: {advice} ({plan.where})", True
 
 
 def _more_steps(rows: int, per_epoch: int, plan: TrainingPlan) -> str:
@@ -111,11 +111,11 @@ def comparison_message(report: dict[str, Any]) -> tuple[str, bool]:
     if questions < rows:
         held_out += f" ({count(questions, 'distinct question')})"
     if width <= DIFFERENCE:
-        return f"With {held_out} a difference of 2 points in accuracy can be told.", False
+        return f"With {held_out} a difference of 2 points in accuracy can be told", False
     return (
         f"With {held_out} a difference in accuracy is known to ±{100 * width:.1f} points, so one "
         f"of 2 points cannot be told; that takes about {count(_rounded(needed))} rows with "
-        "different questions (files.held_out in dataset.yaml).",
+        "different questions (files.held_out in dataset.yaml)",
         width > TOO_WIDE,
     )
 

@@ -246,6 +246,20 @@ def clean(report: dict[str, Any]) -> None:
     report["tokens"]["too_long"] = 0
 
 
+def test_a_report_of_an_earlier_version_is_shown(report: dict[str, Any], capsys) -> None:
+    """What a runtime wrote before an update; the rows have not changed since."""
+    old = (
+        *("task", "files", "columns", "rows", "dropped", "labels", "tokens", "duplicates"),
+        *("near_duplicates", "conflicts", "leaks", "private", "samples"),
+    )
+    near = ("checked", "of", "threshold", "groups", "rows", "across_splits", "examples")
+    earlier = {"form": report["turns"], **{name: report[name] for name in old}}
+    earlier["near_duplicates"] = {name: report["near_duplicates"][name] for name in near}
+    printed = shown(earlier, capsys)
+    assert section(printed, "task") == "classify: {phrase}↵Tone: -> {tone}"
+    assert section(printed, "! near duplicates").startswith("4 rows in 2 groups")
+
+
 def test_a_sample_of_the_rows_is_said(report: dict[str, Any], capsys) -> None:
     clean(report)
     report["near_duplicates"] |= {"checked": 100_000, "of": 1_000_000}

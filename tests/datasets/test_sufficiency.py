@@ -79,7 +79,7 @@ def test_the_advice_is_enough() -> None:
 
 def test_enough_steps_are_said_without_advice() -> None:
     assert steps_message(900, plan()) == (
-        "Training will take 171 steps: 900 rows, 16 to a step, 3 epochs.",
+        "Training will take 171 steps: 900 rows, 16 to a step, 3 epochs",
         False,
     )
 
@@ -97,7 +97,7 @@ def test_questions_count_and_not_their_variants() -> None:
 
 def test_many_held_out_rows_tell_two_points() -> None:
     assert comparison_message(report(1200, 1200)) == (
-        "With 1,200 held-out rows a difference of 2 points in accuracy can be told.",
+        "With 1,200 held-out rows a difference of 2 points in accuracy can be told",
         False,
     )
     message, wide = comparison_message(report(200, 200))

@@ -96,7 +96,8 @@ class DataScreen:
 
     def lines(self, folder: Path, note: str) -> Iterator[tuple[str, str | Text]]:
         yield from _named("rows", self.rows())
-        yield "task", self.text(f"{self.report['task']}: {self.report['turns']}", 2 * self.width)
+        turns = self.report.get("turns") or self.report["form"]  # as it was called before 0.3.0
+        yield "task", self.text(f"{self.report['task']}: {turns}", 2 * self.width)
         yield from _named("labels", self.labels())
         yield from _named("tokens", self.tokens())
         every = findings(self.report, self.plan)
