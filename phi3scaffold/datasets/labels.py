@@ -93,6 +93,10 @@ class LabelTable:
             lines[SHOWN:] = [f"so are spellings of {count(len(lines) - SHOWN, 'more label')}"]
         if self.missing:
             lines.append(missing_text(self.missing))
+        undo = ["--label-variants"] if self.variants else []
+        undo += ["--missing-labels"] if any(self.missing) else []
+        if undo:
+            lines.append(f"as labels of their own: {', '.join(f'{flag} keep' for flag in undo)}")
         if self.doubtful:
             stays = "is kept as a label" if len(self.doubtful) == 1 else "are kept as labels"
             lines.append(

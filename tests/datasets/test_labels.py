@@ -156,6 +156,7 @@ def test_new_merges_says_so_and_writes_it_down(tmp_path: Path) -> None:
     assert spec.missing_labels == ("nan", "N/A")
     assert "12 rows read as joy: Joy (7), JOY (5)" in said
     assert "11 rows left out: no label (nan 6, N/A 3, empty 2)" in said
+    assert "as labels of their own: --label-variants keep, --missing-labels keep" in said
     read = [conversation(row, spec) for row in read_rows(spec.train)]
     answers = [one.answer for one in read if isinstance(one, Conversation)]
     assert (answers.count("joy"), answers.count("fear")) == (32, 20)
