@@ -11,8 +11,10 @@ from typing import Any
 
 from phi3scaffold.datasets.cell_text import cell_text
 from phi3scaffold.datasets.dataset_error import NAME_COLUMNS, YAML, DatasetError
+from phi3scaffold.datasets.formats.byte_stream import shown
 from phi3scaffold.datasets.formats.json import kind_of_value
 from phi3scaffold.datasets.message_format import KNOWN_NAMES, TOOL, TOOL_CALL, Messages
+from phi3scaffold.datasets.normalization import lacks_header
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.tool_calls import calls_in_text, calls_of
 from phi3scaffold.models.column_templates import Message
@@ -114,6 +116,13 @@ def column_value(row: Row, column: str, key: str) -> Any:
         return row.values[column]
     names = list(map(str, row.values))
     have, near = ", ".join(names[:20]) or "none", near_names(names, column)
+    if not near and row.file.is_file() and lacks_header(row.file):
+        raise ScaffoldError(
+            "The file has no header: its first row is a row like the others.",
+            where=shown(row.file),
+            fix=f"put a line with the columns' names above it, {column} among them "
+            "(`phi3scaffold new --data` writes one)",
+        )
     meant = f"did you mean {near[0]!r}? Mend" if near else "mend"
     raise DatasetError(
         f"The row lacks the column {column!r}; it has: {have}.",
