@@ -25,7 +25,7 @@ from phi3scaffold.datasets.rendering import TOOLS_LOST
 from phi3scaffold.datasets.row_index import COLUMNS, GROUP, Index
 from phi3scaffold.datasets.shards import Batch, Shards, batches, mask, name_of
 from phi3scaffold.datasets.spec import DatasetSpec
-from phi3scaffold.datasets.split import AUTO, TRAINED, VALIDATING, mixed, split
+from phi3scaffold.datasets.split import AUTO, HELD, TRAINED, VALIDATING, mixed, split
 from phi3scaffold.datasets.statistics import Facts
 from phi3scaffold.datasets.unused import optional_columns
 from phi3scaffold.datasets.wording import wording
@@ -106,6 +106,7 @@ class _Preparation:
         self.emit, self.emitted = emit, 0.0
         self.shards = Shards(scratch)
         self.index = Index(scratch / "index.sqlite")
+        self.parted = False  # whether near duplicates stand in several sets, for want of others
         self.columns: dict[str, None] = {}
         self.notes: Counter[tuple[str, str]] = Counter()
         self.unused: dict[str, Counter[str]] = {"columns": Counter(), "turn_keys": Counter()}
@@ -133,6 +134,7 @@ class _Preparation:
                 for note in dict.fromkeys(note for note, _ in self.notes)
             },
         }
+        report["near_duplicates"]["parted"] = self.parted
         report["label_variants"] = {
             label: dict(counts.most_common()) for label, counts in sorted(self.spellings.items())
         }
@@ -274,13 +276,17 @@ class _Preparation:
     def split(self) -> None:
         """Move rows of the training files to the sets that have no files of their own."""
         held_out, validation = self.spec.held_out, self.spec.validation
-        groups = self.index.groups()
-        sets = split(
-            groups,
+        shares = (
             None if isinstance(held_out, tuple) else held_out,
             None if isinstance(validation, tuple) else validation,
-            self.spec.seed,
         )
+        groups = self.index.groups()
+        sets = split(groups, *shares, self.spec.seed)
+        if shares[0] is not None and HELD not in sets:
+            self.parted = True  # said beside the twins that are now in two sets
+            self.index.part_near()
+            groups = self.index.groups()
+            sets = split(groups, *shares, self.spec.seed)
         elsewhere = sets != TRAINED
         self.index.move(groups.ids[elsewhere].tolist(), sets[elsewhere].tolist())
 

@@ -34,7 +34,12 @@ def near_duplicates(report: Mapping[str, Any]) -> list[DataFinding]:
     if found["across_splits"]:
         message += (
             f"; {count(found['across_splits'], f'{which} row has', f'{which} rows have')} "
-            f"a twin in {where}, so the score is too good: take them out of one of the files"
+            f"a twin in {where}, so the score is too good: "
+        )
+        message += (
+            "there are too few other rows to hold out; add rows that ask something else"
+            if found.get("parted")
+            else "take them out of one of the files"
         )
     else:
         message += "; each group stays in one set"

@@ -62,6 +62,7 @@ class Index:
         for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE}"):
             self._base.execute(f"PRAGMA {setting}")
         self._base.executescript(TABLES)
+        self._group = GROUP
 
     def close(self) -> None:
         self._base.close()
@@ -123,6 +124,10 @@ class Index:
         pairs = ((prompt, min(group)) for group in groups for prompt in group)
         self._insert("near VALUES (?, ?)", pairs)
 
+    def part_near(self) -> None:
+        """Let prompts that are nearly the same go to different sets; equal ones stay together."""
+        self._group = "rows.prompt"
+
     def groups(self) -> Groups:
         """Return the groups of the training files; of a group's labels the most frequent counts.
 
@@ -134,7 +139,7 @@ class Index:
         labels = self.ask(f"SELECT DISTINCT label {of} ORDER BY label")
         codes = {name: code for code, (name,) in enumerate(labels)}
         found = self._base.execute(
-            f"SELECT {GROUP} AS grp, label, COUNT(*) AS count {of} "
+            f"SELECT {self._group} AS grp, label, COUNT(*) AS count {of} "
             "GROUP BY grp, label ORDER BY grp, count DESC, label"
         )
         coded = ((group, codes[label], count) for group, label, count in found)
@@ -148,8 +153,9 @@ class Index:
         """Move groups of the training files to other sets."""
         self._insert("moved VALUES (?, ?)", zip(groups, sides, strict=True))
         self._base.execute(
-            f"UPDATE rows SET side = (SELECT moved.side FROM moved WHERE grp = {GROUP}) "
-            f"WHERE reason IS NULL AND side = {TRAINED} AND {GROUP} IN (SELECT grp FROM moved)"
+            f"UPDATE rows SET side = (SELECT moved.side FROM moved WHERE grp = {self._group}) "
+            f"WHERE reason IS NULL AND side = {TRAINED} "
+            f"AND {self._group} IN (SELECT grp FROM moved)"
         )
 
     def sides(self, start: int, count: int) -> np.ndarray:

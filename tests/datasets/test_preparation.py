@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold.datasets.findings import findings
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared
 from phi3scaffold.datasets.rendering import IGNORE
 from phi3scaffold.models.catalogue import tiny_folder
@@ -273,3 +274,21 @@ def test_a_column_that_no_row_has_is_refused(make, key: str, turns: str) -> None
     with pytest.raises(ScaffoldError, match="No row has the column 'more'") as caught:
         make(labelled(8), yaml)
     assert str(caught.value.where).endswith(f"dataset.yaml: {key}")
+
+
+def test_rows_that_all_ask_nearly_the_same_are_parted_and_warned_of(make) -> None:
+    """Nothing else could be held out; the report says what that score is worth."""
+    rows = [{"phrase": f"Add {n} to the sum.", "tone": f"It is {n}."} for n in range(40)]
+    made = make(rows, QA)
+    assert (len(made.train), len(made.held_out)) == (30, 10)
+    near = made.report["near_duplicates"]
+    assert (near["groups"], near["parted"], near["across_splits"]) == (1, True, 10)
+    (found,) = [one for one in findings(made.report) if one.name == "near duplicates"]
+    assert found.warn
+    assert "10 held-out rows have a twin in train, so the score is too good" in found.message
+    assert found.message.endswith("add rows that ask something else")
+
+
+def test_rows_that_ask_different_things_are_not_parted(make) -> None:
+    near = make(labelled(60)).report["near_duplicates"]
+    assert (near["groups"], near["parted"]) == (0, False)
