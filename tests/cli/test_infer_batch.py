@@ -108,7 +108,7 @@ BAD_LINES = {
     "prompts.txt": (b"one\na <|end|>\n\xff\n" + b"x" * 300 + b"\ntwo", (2, 3, 4)),
     "rows.jsonl": (
         b'{"message": "one"}\n{"message": "a <|end|>"}\nno json\n[1]\n{"text": "x"}\n'
-        b'{"message": 7}\n{"message": " "}\n{"message": "\xff"}\n{"message": "\\ud800"}\n'
+        b'{"message": [7]}\n{"message": " "}\n{"message": "\xff"}\n{"message": "\\ud800"}\n'
         b'{"messages": []}\n{"messages": [{"role": "assistant", "content": "x"}]}\n'
         b'{"message": "two"}',
         tuple(range(2, 12)),

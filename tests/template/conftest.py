@@ -15,6 +15,7 @@ from phi3scaffold.datasets.detection import guess
 from phi3scaffold.generator import template
 from phi3scaffold.generator.row_source import RowSource
 from phi3scaffold.models import catalogue
+from tests.support.phi3_files import phi3_files, write
 from tests.template.cases import CASES, Case, name_of
 
 ROWS = {
@@ -25,10 +26,6 @@ ROWS = {
     ],
 }
 ON_THE_HUB = f"hf://datasets/somebody/rows@{'0' * 40}/train.jsonl"
-SHAPE = {
-    "architectures": ["Phi3ForCausalLM"], "vocab_size": 8, "hidden_size": 8,
-    "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
-}  # fmt: skip
 
 
 class Made(NamedTuple):
@@ -81,9 +78,7 @@ def make(folder: Path, case: Case, scratch: Path) -> Made:
     answers = {name: value for name, value in case.items() if name != "rows" and value}
     if case["model"] == "folder":
         answers["model"] = str(scratch / "model")
-        (scratch / "model").mkdir()
-        (scratch / "model" / "config.json").write_text(json.dumps(SHAPE))
-        (scratch / "model" / "model.safetensors").write_text("x")
+        write(scratch / "model", phi3_files())
     data = write_rows(scratch, case["task"], case["rows"])
     root = folder / name_of(case)
     generator.new(root, answers, data=data, git=False, wheel=False)
