@@ -24,6 +24,7 @@ from phi3scaffold.datasets.turns import (
 )
 from phi3scaffold.models.column_templates import Message, columns_of, fill
 from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.models.tool_template import uses_tools
 from phi3scaffold.project.errors import ScaffoldError
 
 ALIKE = 0.8  # a column is taken for a misspelling of one that a row lacks, not for another
@@ -67,9 +68,7 @@ class Conversation:
     @property
     def has_tools(self) -> bool:
         """Whether it defines, calls or hears tools."""
-        return bool(self.tools) or any(
-            turn["role"] == TOOL or "tool_calls" in turn for turn in self.messages
-        )
+        return uses_tools(self.messages, self.tools)
 
 
 @dataclass(frozen=True)

@@ -46,20 +46,20 @@ def render_chat(
             space, which the ONNX form mends.
         messages: the turns.
         to_answer: whether the text ends where the assistant begins to answer.
-        tools: the definitions of the tools that the assistant may call.
+        tools: the definitions of the tools that the assistant may call; of transformers alone,
+            since GenAI would write them in a form of its own.
 
     Raises:
         ScaffoldError: the template refuses the turns; some do so with a system turn.
     """
     turns: Any = list(messages)
-    definitions: Any = list(tools)
     options: dict[str, Any] = {"add_generation_prompt": to_answer}
     if type(tokenizer).__module__.startswith("onnxruntime_genai"):
-        turns, definitions = json.dumps(turns), json.dumps(definitions)
+        turns = json.dumps(turns)
     else:
         options["tokenize"] = False
     if tools:
-        options["tools"] = definitions
+        options["tools"] = list(tools)
     from jinja2 import TemplateError
 
     try:

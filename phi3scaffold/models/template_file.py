@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.models.column_templates import Message
+from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json, write_json, write_whole
 
@@ -47,11 +47,14 @@ class ChatTemplate:
     def where(self) -> str:
         return str(self.path) if self.path.name == JINJA else f"{self.path}: {KEY}"
 
-    def render(self, turns: Sequence[Message], *, to_answer: bool) -> str:
+    def render(
+        self, turns: Sequence[Message], *, to_answer: bool, tools: Sequence[Tool] = ()
+    ) -> str:
         """Return the turns as text. Raises ScaffoldError where the template cannot write them."""
         from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
 
-        options = {"tools": None, "documents": None, "add_generation_prompt": to_answer}
+        definitions = list(tools) or None
+        options = {"tools": definitions, "documents": None, "add_generation_prompt": to_answer}
         try:
             template = _environment().from_string(self.text)
             return str(template.render(messages=list(turns), **options, **self.tokens))

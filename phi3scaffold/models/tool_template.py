@@ -46,6 +46,11 @@ def knows_tools(tokenizer: Any) -> bool:
     )
 
 
+def uses_tools(messages: Sequence[Message], tools: Sequence[Tool]) -> bool:
+    """Return whether a conversation defines tools, calls them, or has what they answer."""
+    return bool(tools) or any(m["role"] == "tool" or "tool_calls" in m for m in messages)
+
+
 def lost_part(text: str, messages: Sequence[Message], tools: Sequence[Tool]) -> str | None:
     """Return what a rendered conversation lacks of its tools and turns; None where all is there."""
     for kind, part in _parts(messages, tools):

@@ -19,12 +19,13 @@ from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.genai import _threads
 from phi3scaffold.inference.forms.kinds import FORMS
 from phi3scaffold.models.chat_template import encode, load_tokenizer
+from phi3scaffold.models.tool_template import CONVERSATION, DEFINITION
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
-from phi3scaffold.project.settings import Project
+from phi3scaffold.project.settings import Project, load_project
+from tests.support.tool_templates import JSON_CALLS, TAGGED
 
 ODD_TEXTS = (
     "plain",
-    "",
     "  spaces   inside and around  ",
     "\n\nlines\n\nand\ttabs\r\n",
     "it's \"quoted\" and 'quoted' \\ back\\slashed \\n \\u0041",
@@ -52,6 +53,24 @@ def test_all_forms_make_the_prompt_tokens_of_training(
         load_tokenizer(form.folder), form.prompt.messages(text), to_answer=True
     )
     assert len(made["onnx"]) > 4
+
+
+@pytest.mark.parametrize("template", [TAGGED, JSON_CALLS], ids=["tagged", "json"])
+def test_forms_make_the_prompt_tokens_of_tools(
+    template: str, forms_project: Project, tmp_path: Path
+) -> None:
+    """ONNX Runtime GenAI would write the definitions in a form of its own."""
+    root = tmp_path / "project"
+    shutil.copytree(forms_project.root, root)
+    for file in root.rglob("chat_template.jinja"):
+        file.write_text(template)
+    for name in ("merged", "onnx"):
+        with open_form(name, load_project(root)) as form:
+            tokenizer = load_tokenizer(form.folder)
+            for turns, tools in ((1, [DEFINITION]), (3, [DEFINITION]), (3, [])):
+                messages = CONVERSATION[:turns]
+                expected = encode(tokenizer, messages, to_answer=True, tools=tools)
+                assert form.encode(messages, tools) == expected
 
 
 def test_scores_are_the_logits_behind_each_token(form: Form) -> None:

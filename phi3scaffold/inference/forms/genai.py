@@ -15,6 +15,8 @@ from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.chat_template import render_chat
 from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.models.prompt import Prompt
+from phi3scaffold.models.template_file import read_template
+from phi3scaffold.models.tool_template import uses_tools
 from phi3scaffold.pipeline.environment import physical_cores
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.files import read_json
@@ -75,7 +77,10 @@ class GenaiForm(Form):
         self._tokenizer = self._model = None
 
     def _encode(self, messages: list[Message], tools: Sequence[Tool] = ()) -> list[int]:
-        text = render_chat(self._tokenizer, messages, to_answer=True, tools=tools)
+        if uses_tools(messages, tools):  # GenAI would write the definitions in a form of its own
+            text = read_template(self.folder).render(messages, to_answer=True, tools=tools)
+        else:
+            text = render_chat(self._tokenizer, messages, to_answer=True)
         if self._white_space:
             text = self._white_space.sub(r"\1", text)
         return self._encode_text(text)
