@@ -17,6 +17,7 @@ ASKED = {"classify": "text", "qa": "question", "chat": "conversation"}
 ANSWERED = {"classify": "label", "qa": "answer", "chat": "answer"}
 FEW = 0.5  # distinct questions a row; with fewer, rows mostly repeat each other
 FEW_ANSWERS, ROWS_AN_ANSWER = 20, 5  # as many as labels may be, each as often as labels are
+SHOWN = 4  # rows of a group, side by side
 OFF = 0.5  # of the share that should be held out
 
 
@@ -44,7 +45,7 @@ def near_duplicates(report: Mapping[str, Any]) -> list[DataFinding]:
     else:
         message += "; each group stays in one set"
     examples = tuple(
-        Example(None, list(zip(shown["places"], shown["texts"], strict=True)))
+        Example(None, list(zip(shown["places"], shown["texts"], strict=True))[:SHOWN])
         for shown in found["examples"]
     )
     return [DataFinding("near duplicates", message, bool(found["across_splits"]), (), examples)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from phi3scaffold.cli.ui.data_screen import NAME, WIDTH, show
+from phi3scaffold.cli.ui.data_screen import NAME, UNICODE, WIDTH, DataScreen, show
 from phi3scaffold.project.training_plan import TrainingPlan
 from tests.support.planted import ACROSS, DOUBTFUL, EMAIL, KEY, LEAKED, TWICE
 
@@ -244,6 +244,23 @@ def clean(report: dict[str, Any]) -> None:
     report["labels"]["held_out"]["odd"] = 1
     report["labels"]["train"] = dict.fromkeys(report["labels"]["train"], 10)
     report["tokens"]["too_long"] = 0
+
+
+def test_two_long_rows_are_shown_where_they_differ(report: dict[str, Any], capsys) -> None:
+    texts = ["the same words " * 10 + end for end in ("and then one", "and then another")]
+    shown_places = {"rows": 2, "places": ["a.csv:1", "a.csv:2"], "texts": texts}
+    report["near_duplicates"]["examples"] = [shown_places]
+    told = section(shown(report, capsys), "! near duplicates")
+    assert "and then one" in told and "and then another" in told
+
+
+def test_the_legend_of_the_histogram_never_breaks_in_a_word_of_its_own(
+    report: dict[str, Any],
+) -> None:
+    screen = DataScreen(report, 62, UNICODE, styled=False)
+    lines = [str(line) for line in screen.tokens()]
+    assert all(len(line) <= 62 for line in lines[2:])
+    assert any(line.startswith("tallest bar: ") or "; tallest bar: " in line for line in lines)
 
 
 def test_a_report_of_an_earlier_version_is_shown(report: dict[str, Any], capsys) -> None:

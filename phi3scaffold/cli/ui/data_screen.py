@@ -35,6 +35,7 @@ BAR = 24  # columns of the longest bar
 HEIGHT = 3  # lines of the histogram
 BIN = 2  # columns of one of its bars
 SAMPLE_LINES = 3
+DIFFERENCE = 8  # columns of a difference that are shown at least
 TRAINED = "bold green underline"
 # Around tokens that contribute to the loss, where there are no colours: the first pair that
 # no sample holds.
@@ -190,7 +191,9 @@ class DataScreen:
             yield Text("".join(parts).rstrip(), "cyan")
         last = count(drawn["edges"][len(rows)])
         axis = "0" + last.rjust(BIN * len(rows) - 1)
-        yield Text(f"{axis} tokens; tallest bar: {count(max(rows), 'row')}", "dim")
+        legend = f"{axis} tokens; tallest bar: {count(max(rows), 'row')}"
+        for line_of_legend in [legend] if len(legend) <= self.width else legend.split("; "):
+            yield Text(line_of_legend, "dim")
 
     def finding(self, finding: DataFinding, room: int) -> Iterator[str]:
         """Yield a finding, each row of its first example in `room` columns."""
@@ -205,8 +208,13 @@ class DataScreen:
     def example(self, shown: Example, room: int) -> Iterator[str]:
         """Yield the places of rows and their common text, or two rows with a text each."""
         if shown.text is None:
+            same = _same_letters(*(text or "" for _, text in shown.sides[:2]))
+            longest = max(len(place) for place, _ in shown.sides[:2])
+            hidden = longest + same + DIFFERENCE > room  # where they differ is to be seen
+            begin = max(0, same - room // 3) if hidden else 0
             for place, text in shown.sides[:2]:
-                yield self.text(f"{place}: {text}", room)
+                part = f"{self.glyphs.cut} {(text or '')[begin:]}" if begin else text
+                yield self.text(f"{place}: {part}", room)
             return
         heads = [
             place if text is None else f"{place} {self.text(text, 24)}"
@@ -244,3 +252,9 @@ def _named(name: str, lines: Iterable[str | Text]) -> Iterator[tuple[str, str | 
     """Yield the lines with the name before the first one only."""
     for number, line in enumerate(lines):
         yield ("" if number else name), line
+
+
+def _same_letters(one: str, other: str = "") -> int:
+    """Return how many letters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
