@@ -19,6 +19,8 @@ from phi3scaffold.datasets.spec import DatasetSpec, load_spec
 from phi3scaffold.project.errors import ScaffoldError
 from tests.template.conftest import without_git
 
+from .conftest import CLASSIFY, labelled
+
 WIDE = "\uff4a\uff4f\uff59"  # joy, in letters of full width
 # texts -> labels, variants, missing, doubtful
 TABLES: dict[str, tuple[dict[str, int], list[str], dict[str, Any], dict[str, int], list[str]]] = {
@@ -191,23 +193,26 @@ def test_held_out_rows_are_read_by_the_same_table(tmp_path: Path) -> None:
     assert spec.missing_labels == ("nan",)
 
 
-def test_the_look_counts_them() -> None:
-    report: dict[str, Any] = {
-        "labels": {"train": {"joy": 30, "rage": 3}, "held_out": {"joy": 3, "rage": 1}},
-        "label_variants": {"joy": {"Joy": 7, "JOY": 5}},
-        "dropped": {"no label (nan)": 6, "no label (N/A)": 3, "empty answer": 1},
-        "rows": {"dropped": 10, "read": 50},
-        "unused": {"columns": {}, "turn_keys": {}},
-        "readings": {},
-        "private": {},
-        "conflicts": {"prompts": 0},
-        "leaks": {"rows": 0},
-        "duplicates": {"rows": 0},
-        "near_duplicates": {"groups": 0, "across_splits": 0, "checked": 1, "of": 1, "examples": []},
-        "tokens": {"truncated": 0, "too_long": 0},
-    }
-    found = {one.name: one for one in findings(report)}
-    assert found["spellings"].counts == (("read as joy: Joy (7), JOY (5)", 12, ()),)
+def test_the_look_counts_them(make: Any) -> None:
+    rows = labelled(60)
+    texts = ["Joy"] * 7 + ["JOY"] * 5 + ["nan"] * 6 + ["N/A"] * 3 + [""]
+    rows += [{"phrase": f"{text} of kind {n}", "tone": text} for n, text in enumerate(texts)]
+    rows += [{"phrase": f"quite {n} another thing", "tone": "Rage"} for n in range(4)]
+    yaml_text = CLASSIFY.replace("calm]", "calm, rage]") + (
+        'label_variants: {joy: ["Joy", "JOY"]}\nmissing_labels: ["nan", "N/A"]\n'
+    )
+    made = make(rows, yaml_text)
+    assert "Joy" not in made.report["labels"]["train"]
+    kept = sum(sum(side.values()) for side in made.report["labels"].values())
+    assert kept == made.report["rows"]["read"] - made.report["rows"]["dropped"]
+    found = {one.name: one for one in findings(made.report)}
+    assert found["spellings"].counts == (
+        ("read as joy: Joy (7), JOY (5)", 12, ()),
+        ("read as rage: Rage (4)", 4, ()),
+    )
     assert found["no label"].message == "10 rows left out: no label (nan 6, N/A 3, empty 1)"
-    assert found["rare labels"].message == "1 label has fewer than 10 rows to train: rage (3)"
-    assert found["rare labels"].warn and not found["no label"].warn
+    rare = found["rare labels"]
+    assert (
+        rare.message == "1 label has fewer than 10 rows to train: rage (4)"
+    )  # alike: all on one side
+    assert rare.warn and not found["no label"].warn
