@@ -70,10 +70,16 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_as_json(old, plan), indent=2, ensure_ascii=False))
         return 0
-    first = [plan.notice, ""] if plan.notice else []
+    first = [line for line in (plan.notice, *filter(_is_warning, messages)) if line]
+    messages = [line for line in messages if not _is_warning(line)]
+    first += [""] if first else []
     print("\n".join([*first, *migration_report.lines(old, plan, _width()), *messages]))
     new_verb.summary(destination, answers)
     return 0
+
+
+def _is_warning(line: str) -> bool:
+    return line.startswith("warning:")
 
 
 @contextlib.contextmanager

@@ -17,8 +17,8 @@ from phi3scaffold.models import catalogue
 # What `new` writes by itself, from its answers and from the rows.
 WRITTEN = (MODEL, TRAIN, HELD_OUT, TURNS, REGISTRY)
 UNSEEN = """\
-  # Nobody has looked at this model yet: `phi3scaffold model` asks the hub for it, and refuses it
-  # where its architecture is not supported.
+  # The hub could not be asked about this model: `phi3scaffold model` checks it before it downloads
+  # the weights.
 """
 
 
@@ -44,9 +44,23 @@ def migrate(
     if isinstance(share, float) and held_out != share:
         say(f"held out are {', '.join(held_out)}, and no share of {share:g}")
     answers = {**plan.answers, "task": source.task}
+    model, heard = str(plan.answers.get("model", catalogue.DEFAULT)), []
+
+    def listen(line: str) -> None:
+        heard.append(line)
+        say(line)
+
+    def finish(root: Path) -> None:
+        amend(root, plan)
+        # the generator says so where the hub could not be asked about it
+        if catalogue.find(model) is None and any(
+            f"{model} was not checked" in one for one in heard
+        ):
+            _comment(root / MODEL.partition(": ")[0], "  id:", UNSEEN)
+
     new(
-        destination, answers, data=source, git=git, wheel=wheel, say=say,
-        amend=lambda root: amend(root, plan),
+        destination, answers, data=source, git=git, wheel=wheel, say=listen,
+        amend=finish,
     )  # fmt: skip
     return complete(answers)
 
@@ -66,9 +80,6 @@ def amend(root: Path, plan: MigrationPlan) -> None:
         path.write_text(text, encoding="utf-8", newline="\n")
     if plan.absent:
         _comment(root / DATASET.removesuffix(": "), "files:", written_down(plan.absent, plan.old))
-    model = plan.answers.get("model", catalogue.DEFAULT)
-    if catalogue.find(model) is None and not catalogue.is_local(model):
-        _comment(root / MODEL.partition(": ")[0], "  id:", UNSEEN)
     if REGISTRY in plan.values:
         path = root / REGISTRY.partition(": ")[0]
         text = path.read_text(encoding="utf-8")

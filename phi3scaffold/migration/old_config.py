@@ -74,6 +74,12 @@ def is_placeholder(value: Any) -> bool:
 def read(path: Path) -> OldConfig:
     """Read the file. Raises ScaffoldError with the line of what is wrong."""
     path = Path(path).expanduser()
+    if path.is_dir():
+        raise ScaffoldError(
+            "This is a folder, and no config.",
+            where=path,
+            fix="name the file in it: olive-config.json",
+        )
     notes: list[ConfigNote] = []
     if path.suffix.lower() in YAML:
         content: Any = read_yaml(path)

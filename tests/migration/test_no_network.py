@@ -146,8 +146,11 @@ def test_data_of_the_hub_that_cannot_be_reached_wins_all_the_same() -> None:
     assert "owner/codes" not in text
     project = Path("proj/project.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(project)["model"]["id"] == "owner/their-model"
-    assert "Nobody has looked at this model yet" in project
+    assert "The hub could not be asked about this model" in project
     assert "stands in" not in done.stdout  # of a model: --model named one
+    told = done.stdout
+    assert "--model owner/their-model was not checked" in told
+    assert told.index("was not checked") < told.index("old.json: ")
 
 
 def test_the_network_is_forbidden() -> None:

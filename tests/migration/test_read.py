@@ -67,6 +67,12 @@ def test_files_that_are_no_config(
         migration.read(path)
 
 
+def test_a_folder_is_no_config(tmp_path: Path) -> None:
+    with pytest.raises(ScaffoldError, match="folder") as caught:
+        migration.read(tmp_path)
+    assert caught.value.where == str(tmp_path)
+
+
 def test_comments_and_spare_commas_are_taken_out_and_noted() -> None:
     old = migration.read(SAMPLES / "messy.json")
     notes = {(note.line, note.text.split(", which")[0]) for note in old.notes}
