@@ -80,7 +80,8 @@ def _pre_process(parts: ConfigParts, at: Key, value: Any, result: Any) -> None:
     values = value.get("pre_process_data_config")
     if not isinstance(values, dict) or result.type != "huggingfacecontainer":
         return
-    inner = {**values, **(values.get("params") or {})}
+    params = values.get("params")
+    inner = {**values, **(params if isinstance(params, dict) else {})}
     own = {k: v for k, v in inner.items() if k not in (*OF_PRE_PROCESSING, "params")}
     part, kind = (*at, "pre_process_data_config"), result.pre_process_data_config.type
     if kind == TEXT_GENERATION:

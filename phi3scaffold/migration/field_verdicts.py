@@ -216,7 +216,7 @@ def _engine(parts: ConfigParts, settings: dict[str, Any]) -> None:
         name = settings.get(key)
         at = place(key)
         section = "evaluators" if key == "evaluator" else "systems"
-        if isinstance(name, str) and name not in (parts.content.get(section) or {}):
+        if isinstance(name, str) and name not in _named(parts.content.get(section)):
             parts.mark(at, OliveVerdict(REFUSED, f"{section} has no {name}"))
         elif isinstance(name, str) and parts.has_refused((section, name)):
             parts.mark(at, OliveVerdict(UNREACHED, f"since {name} is refused"))
@@ -226,3 +226,8 @@ def _engine_setting(key: str, value: Any) -> Any:
     from olive.workflows.run.config import RunEngineConfig
 
     return RunEngineConfig.model_validate({key: value})
+
+
+def _named(section: Any) -> Any:
+    """Return what a section names: nothing where it is no mapping."""
+    return section if isinstance(section, dict) else {}

@@ -7,11 +7,13 @@ raises `DroppedField` where this very value has no place.
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from phi3scaffold.migration import azure, sources
 from phi3scaffold.migration import conversions as to
 from phi3scaffold.migration.conversions import Conversion
+from phi3scaffold.migration.old_config import Leaf
 
 OLIVE = "fine-tuning/olive-config.json: "
 PASS = f"{OLIVE}passes.finetune."
@@ -31,6 +33,13 @@ BUILDER = "ModelBuilder makes what the runtime needs"
 COMMENT = "in a comment there; otherwise the weights come from the hub"
 ENGINE = "the pipeline runs the passes itself, with its own cache"
 CODE = "code of the old project; rows are described in datasets/dataset.yaml"
+SECTIONS = {
+    "input_model": "an object",
+    "systems": "an object of objects",
+    "passes": "an object of objects",
+    "data_configs": "a list of objects",
+    "evaluators": "an object of objects",
+}
 # Where versions put the arguments of `from_pretrained`.
 LOADING = ("load_kwargs", "hf_config.load_kwargs", "hf_config.from_pretrained_args",
            "hf_config.model_loading_args")  # fmt: skip
@@ -282,3 +291,15 @@ def rule_for(address: str) -> Rule | None:
             return FIELDS[f"{address}.*"]
         address = address.rpartition(".")[0]
     return None
+
+
+def wrong_shape(leaf: Leaf, address: str) -> str:
+    """Return what is wrong with a field that has keys and should not, or the other way round."""
+    if leaf.path[0] in SECTIONS and len(leaf.path) == 1:
+        return f"{leaf.name} must be {SECTIONS[leaf.path[0]]}, not {json.dumps(leaf.value)}"
+    if any(known.startswith(f"{address}.") for known in FIELDS):
+        return f"it must be an object with keys, not {json.dumps(leaf.value)}"
+    above = address.rpartition(".")[0]
+    if above in FIELDS and FIELDS[above].at:
+        return f"{above.rpartition('.')[2]} must be a value or a list, not an object with keys"
+    return ""

@@ -25,6 +25,7 @@ from phi3scaffold.migration.fields import (
     PROJECT,
     REGISTRY,
     rule_for,
+    wrong_shape,
 )
 from phi3scaffold.migration.old_config import Leaf, OldConfig, is_placeholder
 from phi3scaffold.migration.roles import Roles
@@ -274,10 +275,11 @@ def _outcome(leaf: Leaf, address: str, context: MigrationContext) -> tuple[Field
     if rule is None and empty and any(known.startswith(f"{address}.") for known in FIELDS):
         return replace(gone, why="empty"), ""
     if rule is None:
-        why = "not a known field of Olive; check whether you need it"
-        return replace(gone, fate=UNKNOWN, why=why, look=True), ""
+        shape = wrong_shape(leaf, address)
+        why = shape or "not a known field of Olive; check whether you need it"
+        return replace(gone, fate=DROPPED if shape else UNKNOWN, why=why, look=True), ""
     if empty:
-        return replace(gone, why=rule.why if not rule.at else "empty"), rule.at
+        return replace(gone, why="empty" if rule.at else rule.why or "empty"), rule.at
     if is_placeholder(leaf.value):
         stays = "the template's own stays" if rule.at else f"not needed: {rule.why}"
         rows = rule.at == CLOUD_ROWS

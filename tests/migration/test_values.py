@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from phi3scaffold import migration
 from phi3scaffold.generator import template
 from phi3scaffold.migration.fields import FIELDS, OLIVE
 from phi3scaffold.migration.plan import DROPPED, UNKNOWN, FieldOutcome
+from phi3scaffold.project.errors import ScaffoldError
 
 SAMPLES = Path(__file__).with_name("samples")
 PASS = f"{OLIVE}passes.finetune."
@@ -183,3 +186,69 @@ def test_line_breaks_that_yaml_did_not_read(tmp_path: Path) -> None:
     )
     [outcome] = [one for one in planned(path, data="rows").outcomes if "template" in one.name]
     assert outcome.value == ("{q}", "{a}", None)
+
+
+# content, field, what is said of it
+SHAPES: list[tuple[dict[str, Any], str, str]] = [
+    ({"passes": "lora"}, "passes", "must be an object of objects"),
+    ({"passes": ["lora"]}, "passes", "must be an object of objects"),
+    ({"passes": {}, "systems": 3}, "systems", "must be an object of objects"),
+    ({"passes": {}, "data_configs": "rows"}, "data_configs", "must be a list of objects"),
+    ({"passes": {}, "input_model": "microsoft/phi-2"}, "input_model", "must be an object"),
+    (
+        {"passes": {"x": {"type": "LoRA", "target_modules": {"a": 1}}}},
+        "passes.x.target_modules.a",
+        "target_modules must be a value or a list",
+    ),
+    (
+        {"passes": {}, "data_configs": [{"name": "x", "load_dataset_config": "rows"}]},
+        "data_configs[0].load_dataset_config",
+        "must be an object with keys",
+    ),
+    (
+        {
+            "passes": {},
+            "data_configs": [{"name": "x", "pre_process_data_config": {"text_cols": {"a": 1}}}],
+        },
+        "data_configs[0].pre_process_data_config.text_cols.a",
+        "text_cols must be a value or a list",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "name", "why"), SHAPES)
+def test_another_shape_of_json_is_named_with_its_key(
+    content: dict[str, Any], name: str, why: str, tmp_path: Path
+) -> None:
+    outcome = outcomes(written(tmp_path, content))[name]
+    assert why in outcome.why
+    assert outcome.look
+
+
+WRONG: list[Any] = [None, 1, "x", [], {}, [1], {"a": 1}, [{"a": 1}], [[1]], True]
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield at
+    if not isinstance(value, (dict, list)):
+        return
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield from places(inner, (*at, key))
+
+
+@pytest.mark.parametrize("file", ["local-0.6.json", "inline-0.3.json"])
+def test_no_shape_of_json_is_a_traceback(file: str, tmp_path: Path) -> None:
+    """Every part of a config is replaced by what does not belong there."""
+    content = migration.read(SAMPLES / file).content
+    for at in list(places(content))[1:]:
+        for wrong in WRONG:
+            changed = copy.deepcopy(content)
+            inner: Any = changed
+            for key in at[:-1]:
+                inner = inner[key]
+            inner[at[-1]] = wrong
+            try:
+                plan = planned(written(tmp_path, changed))
+            except ScaffoldError:
+                continue
+            assert all(one.at or one.why for one in plan.outcomes)
