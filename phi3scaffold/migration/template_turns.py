@@ -159,8 +159,6 @@ def _turns(parts: list[tuple[str, str]]) -> Turns:
     if roles[-2:] != [USER, ASSISTANT] or roles.count(SYSTEM) > 1:
         raise NotSplit("its turns are not a user's and then an assistant's")
     system = "\n\n".join(filter(None, (before, by_role.get(SYSTEM)))) or None
-    if system and columns_of(system):
-        raise NotSplit("its system text names a column")
     return Turns(by_role[USER], by_role[ASSISTANT], system)
 
 

@@ -222,6 +222,23 @@ def test_a_system_text_and_a_second_file(migrated: dict[str, Path]) -> None:
     assert [Path(path).name for path in spec.held_out] == ["more.jsonl"]
 
 
+def test_the_system_text_of_llama_2(tmp_path: Path) -> None:
+    """As a turn of its own, with a column of each row; the user's turn is the question alone."""
+    content = json.loads((SAMPLES / "local-0.6.json").read_text(encoding="utf-8"))
+    params = content["data_configs"][0]["pre_process_data_config"]["params"]
+    params["text_template"] = "<s>[INST] <<SYS>>\nName {who}.\n<</SYS>>\n\n{ask} [/INST] {say} </s>"
+    content["data_configs"][0]["load_dataset_config"]["params"]["data_files"] = "rows.jsonl"
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(content), encoding="utf-8")
+    lines = [{"who": "a", "ask": f"what is {n}?", "say": f"it is {n} of {n}"} for n in range(30)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "rows.jsonl").write_text(text, encoding="utf-8")
+    plan = migration.plan(migration.read(old))
+    migration.migrate(plan, tmp_path / "proj", git=False, wheel=False)
+    spec = rows(tmp_path / "proj")
+    assert (spec.system, spec.user, spec.assistant) == ("Name {who}.", "{ask}", "{say}")
+
+
 def test_files_by_split(migrated: dict[str, Path]) -> None:
     spec = rows(migrated["flat-0.9.json"])
     assert isinstance(spec.held_out, tuple)
