@@ -9,6 +9,7 @@ from phi3scaffold.datasets.data_finding import DataFinding
 from phi3scaffold.datasets.split import LEAST_ROWS
 from phi3scaffold.project.formatting import count
 
+EARLIER = "earlier"  # the report was written before there were validation sets
 OWN = "in files of their own"
 TAKEN = "taken from the training rows (files.validation in dataset.yaml)"
 FIXED = "training runs for a fixed number of epochs, and held-out rows choose nothing"
@@ -28,6 +29,8 @@ def validation_set(report: Mapping[str, Any]) -> list[DataFinding]:
 
 def why_no_validation(wish: str, rows: int) -> str:
     """Return why there is no validation set, where `rows` were to be split."""
+    if wish == EARLIER:
+        return "the rows were prepared by an earlier version"
     if wish == "none":
         return "files.validation is null"
     if rows < LEAST_ROWS:
@@ -40,3 +43,19 @@ def later_sets(report: Mapping[str, Any]) -> tuple[str, str]:
     if report["validation"] == "files":
         return "validation or held-out", "another set"
     return "held-out", "train or validation" if report["rows"]["validation"] else "train"
+
+
+def complete(report: dict[str, Any]) -> dict[str, Any]:
+    """Complete a report.json of before 0.3.0, which had no validation set."""
+    if "validation" in report:
+        return report
+    tokens = report["tokens"]
+    drawn = tokens["histogram"]
+    empty = dict.fromkeys(tokens["train"], 0)
+    histogram = {**drawn, "validation": [0] * len(drawn["train"])}
+    return report | {
+        "validation": EARLIER,
+        "rows": {**report["rows"], "validation": 0},
+        "labels": report["labels"] and {**report["labels"], "validation": {}},
+        "tokens": {**tokens, "validation": empty, "histogram": histogram},
+    }

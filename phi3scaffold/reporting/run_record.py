@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from phi3scaffold.datasets.conversations import turn_text
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, Prepared, spread
+from phi3scaffold.datasets.set_findings import complete
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, read_rows
 from phi3scaffold.evaluation.metrics import Metrics
@@ -154,7 +155,7 @@ def read_run(
         sources=tuple(dict.fromkeys(sources)),
         metrics=metrics,
         release=Release.from_json(_json(project.release / RELEASE)),
-        data=_json(project.rows / ROWS_REPORT),
+        data=complete(_json(project.rows / ROWS_REPORT)),
         history=_json(project.adapter / HISTORY),
         answers=answers,
         prompts=dict(_prompts(project.rows, len(answers))),

@@ -29,7 +29,7 @@ def small(tiny_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, rows in (("train", 33), ("held-out", 9)):
         file = folder / "datasets" / f"{name}.jsonl"
         file.write_text("".join(file.read_text().splitlines(keepends=True)[:rows]))
-    settle(folder, torch_dtype="float32", eval_data_config="held_out", lora_dropout=0.0)
+    settle(folder, torch_dtype="float32", eval_data_config="validation", lora_dropout=0.0)
     training(folder, num_train_epochs=2, eval_strategy="epoch")
     for made in (folder / "gen-model").glob("[!.]*/"):
         shutil.rmtree(made)

@@ -143,7 +143,7 @@ def test_packed_and_padded_agree(model: Any, tmp_path: Path, limit: int, attenti
         assert torch.allclose(found[name], gradient, atol=1e-4 * scale + 1e-7), name
 
 
-def test_the_held_out_loss_is_the_same_too(model: Any, tmp_path: Path) -> None:
+def test_the_validation_loss_is_the_same_too(model: Any, tmp_path: Path) -> None:
     batch = rows(seed=3)
     expected = padded(model, batch)
     ours = trainer(model, tmp_path, 100)

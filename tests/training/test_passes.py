@@ -55,7 +55,7 @@ def project_with(tiny_project: Path, folder: Path, kind: str, dtype: str = "bflo
         **KEYS.get(kind, {}),
         "torch_dtype": dtype,
         "train_data_config": "train",
-        **({"eval_data_config": "held_out"} if kind == "LoKr" else {}),
+        **({"eval_data_config": "validation"} if kind == "LoKr" else {}),
         "training_args": {**old["training_args"], "max_steps": 2},
     }
     path.write_text(json.dumps(config))

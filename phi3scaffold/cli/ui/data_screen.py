@@ -20,6 +20,7 @@ from phi3scaffold.datasets.findings import (
     trained_of,
 )
 from phi3scaffold.datasets.question_findings import not_checked
+from phi3scaffold.datasets.set_findings import complete
 from phi3scaffold.project.formatting import binary_size, count, cut, from_here, share, visible
 from phi3scaffold.project.training_plan import TrainingPlan
 
@@ -46,6 +47,7 @@ def show(
     report: dict[str, Any], folder: Path, note: str = "", plan: TrainingPlan | None = None
 ) -> None:
     """Print the report.json of a folder; `plan` is how long training will run."""
+    report = complete(report)
     glyphs = UNICODE
     if not (sys.stdout.encoding or "utf").lower().startswith("utf"):
         glyphs = ASCII
