@@ -14,16 +14,15 @@ CONVERSATIONS = (
 PROMPT, COMPLETION = "prompt", "completion"  # where both hold turns
 FUNCTIONS = "functions"  # OpenAI's older name for tools
 # Keys of a turn: who speaks, and what is said.
-TURN_KEYS = (
-    ("role", "content"), ("from", "value"), ("speaker", "text"), ("role", "text"),
-    ("role", "parts"),
-)  # fmt: skip
+ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
+CONTENT_KEYS = ("content", "value", "text", "parts", "message", "utterance")
 SPOKEN = ("user", "assistant", "system")
 # Who speaks, in the words of ShareGPT and its like.
 SPEAKERS = {
-    **dict.fromkeys(("human", "user", "prompter"), "user"),
+    **dict.fromkeys(("human", "user", "prompter", "customer"), "user"),
     **dict.fromkeys(
-        ("gpt", "assistant", "chatgpt", "bing", "bard", "bot", "model", "ai"), "assistant"
+        ("gpt", "assistant", "chatgpt", "chatbot", "bing", "bard", "bot", "model", "ai", "agent"),
+        "assistant",
     ),
     "system": "system",
 }
@@ -38,7 +37,7 @@ def chat(head: Head) -> Guess | None:
         prompt = first_named(head.columns, (PROMPT,))
     turns = [turn for name in (prompt, column) if name for turn in _turns(head, name)]
     keys = {key for turn in turns for key in turn}
-    role, content = next((pair for pair in TURN_KEYS if keys.issuperset(pair)), TURN_KEYS[0])
+    role, content = _first(ROLE_KEYS, keys), _first(CONTENT_KEYS, keys)
     spoken = {turn[role] for turn in turns if isinstance(turn.get(role), str)}
     others = spoken - set(KNOWN_NAMES)
     names = {name: SPEAKERS[name.lower()] for name in others if name.lower() in SPEAKERS}
@@ -52,7 +51,7 @@ def chat(head: Head) -> Guess | None:
     said = f"conversations in column `{column}`"
     if prompt:
         said += f", whose beginning in `{prompt}` is shown and not learned"
-    if (role, content) != TURN_KEYS[0] or names:
+    if (role, content) != ("role", "content") or names:
         said += f" (`{role}` says who speaks, `{content}` what is said)"
     system = system_of(head)
     if system:
@@ -60,6 +59,11 @@ def chat(head: Head) -> Guess | None:
     if head.holds(tools) or any(_has_tools(turn, role) for turn in turns):
         said += "; they use tools, which the model's chat template must know"
     return Guess("chat", said, messages=form, system=system)
+
+
+def _first(names: tuple[str, ...], keys: set[Any]) -> str:
+    """Return the first of the names that is a key, or the most usual one."""
+    return next((name for name in names if name in keys), names[0])
 
 
 def _column(head: Head) -> str | None:

@@ -40,10 +40,16 @@ class Read(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A file that `new` refuses: what the message holds, and its remedy, in small letters."""
+    """A file that is refused.
+
+    Attributes:
+        says, fix: what the message and its remedy hold, in small letters.
+        said: where `data` refuses it, once the model is there: what `new` says of it.
+    """
 
     says: tuple[str, ...]
     fix: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):

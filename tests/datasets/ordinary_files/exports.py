@@ -149,7 +149,7 @@ ENTRIES = (
                 ["", "", "", ""],
             ]
         ),
-        Read("classify", [*of_moods(), "empty answer", "empty answer"]),
+        Read("classify", of_moods()),
     ),
     Entry(
         "a workbook of two sheets",

@@ -106,7 +106,7 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("tool", "40 rows"), ("model",)),
+        Refused(("tool", "40 rows"), ("model",), said=("tools",)),
     ),
     Entry(
         "alpaca whose input is missing or empty",

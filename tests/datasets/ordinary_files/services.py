@@ -80,7 +80,7 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("tool", "rows.jsonl"), ("model",)),
+        Refused(("tool", "rows.jsonl"), ("model",), said=("tools",)),
     ),
     Entry(
         "openai developer role, user content in parts",

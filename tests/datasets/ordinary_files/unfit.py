@@ -204,7 +204,7 @@ ENTRIES = (
                 ],
             }
         ),
-        Refused(("rows.json", "content"), ("question",)),
+        Refused(("rows.json", "content"), ("--prompt",)),
     ),
     Entry(
         "a chat of whatsapp",
