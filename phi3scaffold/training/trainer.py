@@ -17,7 +17,7 @@ from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.training import attention
 from phi3scaffold.training.fused_layers import fuse
-from phi3scaffold.training.packing import IGNORE, pack, packs, row_bounds
+from phi3scaffold.training.packing import pack
 
 # Tokens of a forward pass, where no row is longer: fewer, and the processor waits for memory.
 PASS = 1024
@@ -34,8 +34,8 @@ class AnswerTrainer(transformers.Trainer):
 
     def __init__(self, *, max_tokens: int, **settings: Any) -> None:
         super().__init__(**settings, data_collator=partial(pack, limit=max(max_tokens, PASS)))
+        self.model.get_base_model().set_attn_implementation(attention.name_for(self.args.device))
         if self.args.device.type == "cpu":
-            self.model.get_base_model().set_attn_implementation(attention.NAME)
             fuse(self.model)
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by all labels of the step
 
@@ -43,7 +43,7 @@ class AnswerTrainer(transformers.Trainer):
         self, model: torch.nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Forward and backward over a batch, pack by pack; returns its share of the loss."""
-        passes = list(packs(inputs))
+        passes = inputs["passes"]
         total: torch.Tensor | float = 0.0
         for number, one in enumerate(passes, start=1):
             last = number == len(passes)
@@ -60,30 +60,29 @@ class AnswerTrainer(transformers.Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the cross entropy over the labels ([1, T]; -100: none), divided by the step's."""
+        """Return the cross entropy of a pass's targets, divided by the number of the step's."""
         total, count, outputs = self.summed_loss(model, inputs)
         loss = total / (count if num_items_in_batch is None else num_items_in_batch)
         loss = loss * self.accelerator.num_processes  # whose mean the gradient is
         return (loss, outputs) if return_outputs else loss
 
     def summed_loss(
-        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor]
+        self, model: torch.nn.Module, inputs: dict[str, Any]
     ) -> tuple[torch.Tensor, int, Any]:
         """Return the loss summed over a pack's labels, their number, and the model's outputs."""
-        targets = inputs["labels"][0, 1:]
-        positions = (targets != IGNORE).nonzero()[:, 0]
+        targets = inputs["targets"]
         with self.accelerator.autocast():
             outputs = model(
                 input_ids=inputs["input_ids"],
                 position_ids=inputs["position_ids"],
-                cu_seq_lens_q=row_bounds(inputs["position_ids"]),
+                layout=inputs["layout"],
                 use_cache=False,
-                logits_to_keep=positions,
+                logits_to_keep=inputs["sources"],
             )
         loss = torch.nn.functional.cross_entropy(
-            outputs.logits[0].float(), targets[positions], reduction="sum"
+            outputs.logits[0].float(), targets, reduction="sum"
         )
-        return loss, len(positions), outputs
+        return loss, len(targets), outputs
 
     def evaluation_loop(
         self, dataloader: Any, *_: Any, metric_key_prefix: str = "eval", **__: Any
@@ -93,7 +92,7 @@ class AnswerTrainer(transformers.Trainer):
         sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
         with torch.no_grad():
             for batch in dataloader:
-                for one in packs(self._prepare_inputs(batch)):
+                for one in self._prepare_inputs(batch)["passes"]:
                     total, count, _outputs = self.summed_loss(self.model, one)
                     sums += torch.stack([total.double(), sums.new_tensor(count)])
         loss, labels = self.accelerator.reduce(sums, "sum").tolist()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import random
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,14 @@ import pytest
 from phi3scaffold.models.catalogue import tiny_folder
 from phi3scaffold.models.families.phi3 import PHI3
 from phi3scaffold.pipeline import environment
-from phi3scaffold.training.packing import IGNORE, MULTIPLE, bins, pack, row_bounds
+from phi3scaffold.training.packing import (
+    IGNORE,
+    LEAST_SHARED,
+    MULTIPLE,
+    bins,
+    pack,
+    shared_groups,
+)
 from tests.support.random_models import make, unfuse
 
 environment.prepare()  # before torch: its threads sleep while they wait
@@ -75,13 +84,13 @@ def rows(count: int = 6, seed: int = 0) -> list[dict[str, Any]]:
     return made
 
 
-@pytest.fixture(params=["row by row", "mask"])
+@pytest.fixture(params=["groups", "mask"])
 def attention(request: pytest.FixtureRequest) -> str:
     """How attention is kept inside each row: as on a CPU (adapters fused, too), as on a GPU."""
     return str(request.param)
 
 
-def trainer(model: Any, folder: Path, max_tokens: int, attention: str = "row by row") -> Any:
+def trainer(model: Any, folder: Path, max_tokens: int, attention: str = "groups") -> Any:
     import transformers
 
     from phi3scaffold.training.trainer import AnswerTrainer
@@ -92,8 +101,10 @@ def trainer(model: Any, folder: Path, max_tokens: int, attention: str = "row by 
     made = AnswerTrainer(model=model, args=arguments, max_tokens=max_tokens)
     made.data_collator = partial(pack, limit=max_tokens)  # smaller passes than it would choose
     if attention == "mask":
+        from phi3scaffold.training.attention import MASK
+
         unfuse(model)
-        model.get_base_model().set_attn_implementation("sdpa")
+        model.get_base_model().set_attn_implementation(MASK)
     return made
 
 
@@ -143,11 +154,95 @@ def test_packed_and_padded_agree(model: Any, tmp_path: Path, limit: int, attenti
         assert torch.allclose(found[name], gradient, atol=1e-4 * scale + 1e-7), name
 
 
-def test_the_validation_loss_is_the_same_too(model: Any, tmp_path: Path) -> None:
-    batch = rows(seed=3)
+def alike(seed: int = 0) -> list[dict[str, Any]]:
+    """Rows of three kinds: two that begin alike in 20 and 30 tokens, and rows of their own.
+
+    In some, tokens of what they share are learned.
+    """
+    import torch
+
+    random_ = torch.Generator().manual_seed(seed)
+
+    def some(count: int) -> Any:
+        return torch.randint(0, 400, (count,), generator=random_)
+
+    made = []
+    for shared, count, learned in ((some(20), 5, 4), (some(30), 4, 0)):
+        for number in range(count):
+            ids = torch.cat([shared, some(3 + 7 * number)])
+            labels = torch.full_like(ids, IGNORE)
+            labels[-2:] = ids[-2:]
+            labels[10 : 10 + learned] = ids[10 : 10 + learned]
+            if number == 1:
+                labels[len(shared)] = ids[len(shared)]  # the first of its own
+            made.append({"input_ids": ids, "labels": labels})
+    return [*made, *rows(3, seed + 1)]
+
+
+@pytest.mark.parametrize("limit", [70, 10_000])
+def test_what_rows_share_is_computed_once_and_the_loss_is_theirs_apart(
+    model: Any, tmp_path: Path, limit: int, attention: str
+) -> None:
+    """The loss to 1e-5 and each gradient to 1e-4 of its scale, over one pass or several."""
+    import torch
+
+    batch = alike()
+    model.train()
     expected = padded(model, batch)
-    ours = trainer(model, tmp_path, 100)
-    assert ours.evaluate(batch)["eval_loss"] == pytest.approx(expected, abs=1e-5)
+    wanted = gradients(model)
+    ours = trainer(model, tmp_path, limit, attention)
+    packed = ours.data_collator(batch)
+    computed = sum(one["layout"].tokens for one in packed["passes"])
+    useful = sum(len(row["input_ids"]) for row in batch)
+    assert limit == 70 or computed < 0.8 * useful  # small passes are mostly filled up
+    loss = ours.training_step(model, packed, (packed["labels"] != IGNORE).sum())
+    found = gradients(model)
+    assert float(loss) == pytest.approx(expected, abs=1e-5)
+    assert set(found) == set(wanted)
+    for name, gradient in wanted.items():
+        scale = float(gradient.abs().max())
+        assert torch.allclose(found[name], gradient, atol=1e-4 * scale + 1e-7), name
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_groups_save_as_much_as_any_grouping_of_neighbours(seed: int) -> None:
+    """Compared with the best of all ways to cut the sorted rows."""
+    rng = random.Random(seed)
+    stems = [[rng.randint(0, 3) for _ in range(rng.randint(0, 30))] for _ in range(3)]
+    rows_ = [
+        rng.choice(stems) + [rng.randint(0, 9) for _ in range(rng.randint(1, 6))] for _ in "x" * 9
+    ]
+    groups = shared_groups(rows_)
+    assert sorted(row for _, members in groups for row in members) == list(range(len(rows_)))
+    for shared, members in groups:
+        assert not shared or len(members) > 1
+        assert len({tuple(rows_[row][:shared]) for row in members}) == 1
+        assert all(len(rows_[row]) > shared for row in members)
+
+    def saved(parts: Iterable[Sequence[list[int]]]) -> int:
+        total = 0
+        for part in parts:
+            least = min(map(len, part)) - 1
+            alike_ = 0
+            while alike_ < least and len({row[alike_] for row in part}) == 1:
+                alike_ += 1
+            total += alike_ * (len(part) - 1) if alike_ >= LEAST_SHARED else 0
+        return total
+
+    ranked = sorted(rows_)
+    ways = itertools.product([False, True], repeat=len(ranked) - 1)
+    best = 0
+    for cuts in ways:
+        places = [0, *(n for n, cut in enumerate(cuts, 1) if cut), len(ranked)]
+        best = max(best, saved(ranked[a:b] for a, b in itertools.pairwise(places)))
+    assert sum(shared * (len(members) - 1) for shared, members in groups) == best
+
+
+def test_the_held_out_loss_is_the_same_too(model: Any, tmp_path: Path) -> None:
+    for batch in (rows(seed=3), alike(seed=3)):
+        expected = padded(model, batch)
+        ours = trainer(model, tmp_path, 100)
+        assert ours.evaluate(batch)["eval_loss"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_attention_stays_inside_each_row(model: Any, tmp_path: Path, attention: str) -> None:
@@ -165,12 +260,13 @@ def test_attention_stays_inside_each_row(model: Any, tmp_path: Path, attention: 
     with torch.no_grad():
         one, other = (
             model(
-                input_ids=packed["input_ids"],
-                position_ids=packed["position_ids"],
-                cu_seq_lens_q=row_bounds(packed["position_ids"]),
+                input_ids=only["input_ids"],
+                position_ids=only["position_ids"],
+                layout=only["layout"],
                 use_cache=False,
             ).logits[0]
             for packed in map(ours.data_collator, (batch, changed))
+            for only in packed["passes"]
         )
     assert torch.allclose(one[begin:end], other[begin:end], atol=1e-5)
     assert not torch.allclose(one[:begin], other[:begin], atol=1e-3)
@@ -208,7 +304,7 @@ def test_no_rows_are_a_pass_in_which_nothing_is_learned(model: Any, tmp_path: Pa
     """What a process has to do where the others take the last rows of an epoch."""
     ours = trainer(model, tmp_path, 100)
     nothing = ours.data_collator([])
-    assert nothing["input_ids"].shape == (1, MULTIPLE)
+    assert [one["input_ids"].shape for one in nothing["passes"]] == [(1, MULTIPLE)]
     model.train()
     model.zero_grad()
     assert float(ours.training_step(model, nothing, 5)) == 0
@@ -218,7 +314,7 @@ def test_no_rows_are_a_pass_in_which_nothing_is_learned(model: Any, tmp_path: Pa
 
 
 def test_a_row_longer_than_the_window_looks_no_further(tmp_path: Path) -> None:
-    """Phi-3-mini's window is 2,047 tokens; here it is 5."""
+    """Phi-3-mini's window is 2,047 tokens; here it is 5, with shared tokens too."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -227,10 +323,11 @@ def test_a_row_longer_than_the_window_looks_no_further(tmp_path: Path) -> None:
         tiny_folder(), dtype=torch.float32, sliding_window=5
     )
     model = get_peft_model(base, LoraConfig(r=2, target_modules=["o_proj"], task_type="CAUSAL_LM"))
-    batch = rows()
+    batch = alike()
     expected = padded(model, batch)
-    ours = trainer(model, tmp_path, 100)
-    assert ours.evaluate(batch)["eval_loss"] == pytest.approx(expected, abs=1e-5)
+    for way in ("groups", "mask"):
+        ours = trainer(model, tmp_path, 200, way)
+        assert ours.evaluate(batch)["eval_loss"] == pytest.approx(expected, abs=1e-5), way
     base.config.sliding_window = None
     assert padded(model, batch) != pytest.approx(expected, abs=1e-3)
 
