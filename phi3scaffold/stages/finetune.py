@@ -73,6 +73,7 @@ def run(context: Context) -> Facts:
         "validation_loss": validation[-1] if validation else None,
         "train_seconds": trained.seconds,
         "tokens": trained.tokens,
+        "computed_per_token": round(trained.computed_per_token, 3),
         "processes": size,
         BASE_WEIGHTS: hash_base_weights(project),
     }

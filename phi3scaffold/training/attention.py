@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
@@ -22,6 +22,14 @@ from phi3scaffold.training.packing import Layout
 ROWS, MASK = "phi3scaffold_rows", "phi3scaffold_mask"  # names of the two ways
 LONG = 512  # tokens of its own, from which on a row is attended to alone
 LEAST_FILLED = 0.6  # of the longest row of a padded call, which the others must have
+
+
+class AttentionRule(NamedTuple):
+    """What the scores are multiplied by, dropout's share, and how many tokens back a token looks."""
+
+    scale: float
+    dropout: float
+    window: int | None
 
 
 def name_for(device: torch.device) -> str:
@@ -61,7 +69,8 @@ def attend_by_groups(
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     # the products' own type: autocast would convert back and forth
     with torch.autocast(query.device.type, enabled=False):
-        found = _by_groups(query[0], key[0], value[0], layout, dropout, scale, sliding_window)
+        how = AttentionRule(scale, dropout, sliding_window)
+        found = _by_groups(query[0], key[0], value[0], layout, how)
     return found.transpose(0, 1)[None], None
 
 
@@ -90,27 +99,24 @@ def _by_groups(
     key: torch.Tensor,
     value: torch.Tensor,
     layout: Layout,
-    dropout: float,
-    scale: float,
-    window: int | None,
+    how: AttentionRule,
 ) -> torch.Tensor:
     """Return the attention of query [heads, T, d] to key and value [key heads, T, d]."""
     sizes = [size for group in layout.groups for size in (group.shared, *group.own)]
     queries, keys, values = (states.split(sizes, dim=1) for states in (query, key, value))
     found: list[torch.Tensor] = []
     at = 0
-    settings = {"dropout": dropout, "scale": scale, "window": window}
     for group in layout.groups:
         first_key, first_value = keys[at], values[at]
         if group.shared:
-            found += _padded([queries[at]], [first_key], [first_value], None, **settings)
+            found += _padded([queries[at]], [first_key], [first_value], None, how)
         at += 1
         before = (first_key, first_value) if group.shared else None
         for few in _alike(group.own):
             rows = slice(at, at + few)
             one_by_one = few == 1 and sizes[at] > LONG
             attend = _alone if one_by_one else _padded
-            found += attend(queries[rows], keys[rows], values[rows], before, **settings)
+            found += attend(queries[rows], keys[rows], values[rows], before, how)
             at += few
     return torch.cat(found, dim=1)
 
@@ -132,10 +138,7 @@ def _padded(
     keys: Sequence[torch.Tensor],
     values: Sequence[torch.Tensor],
     before: tuple[torch.Tensor, torch.Tensor] | None,
-    *,
-    dropout: float,
-    scale: float,
-    window: int | None,
+    how: AttentionRule,
 ) -> list[torch.Tensor]:
     """Attend in R rows at once: [heads, L, d] each, the longest first; `before`: what they share.
 
@@ -156,10 +159,10 @@ def _padded(
         shared = before[0].shape[1]
         of_shared = (flat @ before[0].transpose(1, 2)).view(*scores.shape[:-1], shared)
         scores = torch.cat([of_shared, scores], dim=-1)
-    scores = scores.float().mul(scale) + _causal(shared, longest, window)
+    scores = scores.float().mul(how.scale) + _causal(shared, longest, how.window)
     weights = scores.softmax(-1)
-    if dropout:
-        weights = torch.nn.functional.dropout(weights, dropout)
+    if how.dropout:
+        weights = torch.nn.functional.dropout(weights, how.dropout)
     weights = weights.to(v.dtype)
     own = weights[..., shared:].reshape(groups * len(lengths), -1, longest)
     result = (own @ v.flatten(0, 1)).view(groups, len(lengths), -1, longest, size)
@@ -193,10 +196,7 @@ def _alone(
     keys: Sequence[torch.Tensor],
     values: Sequence[torch.Tensor],
     before: tuple[torch.Tensor, torch.Tensor] | None,
-    *,
-    dropout: float,
-    scale: float,
-    window: int | None,
+    how: AttentionRule,
 ) -> list[torch.Tensor]:
     """Attend in one long row by SDPA, in float32: its backward pass is three times faster so."""
     (query,), (key,), (value,) = queries, keys, values
@@ -205,17 +205,17 @@ def _alone(
         shared = before[0].shape[1]
         key, value = torch.cat([before[0], key], dim=1), torch.cat([before[1], value], dim=1)
     length = query.shape[1]
-    plain = not shared and (window is None or length <= window)
-    mask = None if plain else _causal(shared, length, window)
+    plain = not shared and (how.window is None or length <= how.window)
+    mask = None if plain else _causal(shared, length, how.window)
     repeats = query.shape[0] // key.shape[0]
     found = torch.nn.functional.scaled_dot_product_attention(
         query.float()[None],
         repeat_kv(key.float()[None], repeats),
         repeat_kv(value.float()[None], repeats),
         attn_mask=mask,
-        dropout_p=dropout,
+        dropout_p=how.dropout,
         is_causal=mask is None,
-        scale=scale,
+        scale=how.scale,
     )
     return [found[0].to(query.dtype)]
 

@@ -82,13 +82,14 @@ def phi3scaffold_turns(
 class Samples:  # Olive needs __len__ and __getitem__
     """Prepared rows as Olive's containers take them: ``({input_ids, attention_mask}, labels)``.
 
-    `tokens` are those of all rows, `max_tokens` the most that one may have.
+    `tokens` are those of all rows, `longest` of the longest, `max_tokens` the most one may have.
     """
 
     def __init__(self, rows: Prepared, max_tokens: int, most: int | None = None) -> None:
         self.rows = rows
         self.chosen = spread(len(rows), most)
-        self.tokens = int(rows.lengths[self.chosen].sum())
+        lengths = rows.lengths[self.chosen]
+        self.tokens, self.longest = int(lengths.sum()), int(lengths.max(initial=0))
         self.max_tokens = max_tokens
 
     def __len__(self) -> int:

@@ -55,11 +55,14 @@ class TrainingResult:
         tokens: of the rows that it saw; none of them is padding.
         seconds: how long it took, with what was trained before a checkpoint.
         validation_rows: on how many rows the validation loss was computed.
+        computed_per_token: tokens that were computed for each of `tokens`; less than 1 where rows
+            share what they begin with.
     """
 
     history: list[dict[str, Any]]
     tokens: int
     seconds: float
+    computed_per_token: float
     validation_rows: int = 0
 
 

@@ -157,7 +157,8 @@ def pack(rows: Sequence[dict[str, torch.Tensor]], limit: int) -> dict[str, Any]:
     Returns:
         ``passes``, each with ``input_ids`` and ``position_ids`` of shape [1, T], ``layout``, and N
         ``targets`` with the ``sources`` in T that predict them; and ``labels``, [1, N of all
-        passes + 1], which begins with no label, for the Trainer to count.
+        passes + 1], which begins with no label, for the Trainer to count; ``useful``, the rows'
+        tokens.
     """
     import torch
 
@@ -171,7 +172,11 @@ def pack(rows: Sequence[dict[str, torch.Tensor]], limit: int) -> dict[str, Any]:
     chosen = [[parts[place] for place in group] for group in bins(sizes, limit)] or [[]]
     passes = [_pass(rows, group) for group in chosen]
     targets = [one["targets"] for one in passes]
-    return {"passes": passes, "labels": torch.cat([torch.tensor([IGNORE]), *targets])[None]}
+    return {
+        "passes": passes,
+        "labels": torch.cat([torch.tensor([IGNORE]), *targets])[None],
+        "useful": sum(map(len, ids)),
+    }
 
 
 def _parts(

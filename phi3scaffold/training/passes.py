@@ -17,17 +17,21 @@ import transformers
 from olive.model import HfModelHandler
 from olive.passes.pytorch import lora as olive
 
-from phi3scaffold.datasets.prepared_rows import TRAIN
-from phi3scaffold.pipeline import ranks
+from phi3scaffold.datasets.prepared_rows import TRAIN, spread
+from phi3scaffold.pipeline import machine, ranks
 from phi3scaffold.pipeline.events import Note
+from phi3scaffold.training import recomputation
 from phi3scaffold.training.checkpoints import ResumePoint, SaveCheckpoints
 from phi3scaffold.training.olive_runner import TrainingHooks, TrainingResult
+from phi3scaffold.training.packing import IGNORE
 from phi3scaffold.training.trainer import AnswerTrainer, ReportSteps
 
 NO_VALIDATION = (
     "no validation set: no loss is measured during training, and the number of epochs is fixed"
 )
 logger = logging.getLogger(__name__)
+
+LOOKED_AT = 1000  # rows, to know how many labels a row has
 
 
 class _TrainingPass:
@@ -40,6 +44,7 @@ class _TrainingPass:
 
     hooks = TrainingHooks()
     result: TrainingResult | None = None
+    recomputes_as_needed = False  # where the config does not say
 
     def load_base_pytorch_model(self, model_handler: Any, config: Any, **kwargs: Any) -> Any:
         """Load the model as Olive does, in float32 where bfloat16 would be emulated.
@@ -53,6 +58,9 @@ class _TrainingPass:
         if config.torch_dtype == "bfloat16" and not has_bfloat16(use_cpu):
             logger.warning("No bfloat16 in this processor: training in float32, twice the memory.")
             config.torch_dtype = "float32"
+        arguments = config.training_args
+        if "gradient_checkpointing" not in arguments.model_fields_set:
+            arguments.gradient_checkpointing, self.recomputes_as_needed = False, True
         return super().load_base_pytorch_model(model_handler, config, **kwargs)  # type: ignore[misc]
 
     def init_adapters(self, model: Any, config: Any, **kwargs: Any) -> Any:
@@ -108,6 +116,8 @@ class _TrainingPass:
             max_tokens=train.max_tokens,
             callbacks=[ReportSteps(self.hooks.emit, per_step)],
         )
+        if self.recomputes_as_needed:
+            self._choose_recomputation(trainer, train)
         start = self._start(trainer)
         trainer.train(resume_from_checkpoint=str(start.folder) if start else None)
         history = trainer.state.log_history
@@ -116,11 +126,33 @@ class _TrainingPass:
             tokens=round(per_step * trainer.state.global_step),
             seconds=history[-1]["train_runtime"] + (start.seconds if start else 0.0),
             validation_rows=len(validation) if validation else 0,
+            computed_per_token=trainer.computed / max(1, trainer.useful),
         )
         adapter = Path(output_model_path) / "adapter"
         model.save_pretrained(adapter, save_embedding_layers=False)
         output_model.set_resource("adapter_path", adapter)
         return output_model
+
+    def _choose_recomputation(self, trainer: AnswerTrainer, rows: _TrainingRows) -> None:
+        """Recompute in as many layers as the free memory asks for, and say so."""
+        model = trainer.model.get_base_model()
+        device, size = trainer.args.device, recomputation.FLOAT32
+        if next(model.parameters()).dtype == torch.bfloat16:
+            size = recomputation.BFLOAT16
+        free = machine.memory()[1] // ranks.here().size
+        if device.type == "cuda":
+            free = torch.cuda.mem_get_info(device)[0]
+        batch = trainer.args.per_device_train_batch_size
+        choice = recomputation.choose(
+            recomputation.ActivationShape.of(model.config),
+            tokens=trainer.pass_tokens,
+            row=rows.longest,
+            labels=min(trainer.pass_tokens, batch * rows.most_labels()),
+            free=free,
+            size=size,
+        )
+        recomputation.apply(model, choice.layers)
+        self.hooks.emit(Note("finetune", str(choice)))
 
     def _start(self, trainer: AnswerTrainer) -> ResumePoint | None:
         """Return where to resume an interrupted training, and keep checkpoints from now on."""
@@ -148,6 +180,12 @@ class _TrainingRows(torch.utils.data.Dataset):
         self.samples = samples
         self.tokens, self.max_tokens = samples.tokens, samples.max_tokens
         self.split: str = samples.rows.split
+        self.longest = samples.longest
+
+    def most_labels(self) -> int:
+        """Return the most labels that a row has, of some spread over all."""
+        looked_at = spread(len(self), LOOKED_AT)
+        return max(int((self.samples[index][1] != IGNORE).sum()) for index in looked_at)
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -33,7 +33,9 @@ class AnswerTrainer(transformers.Trainer):
     """
 
     def __init__(self, *, max_tokens: int, **settings: Any) -> None:
-        super().__init__(**settings, data_collator=partial(pack, limit=max(max_tokens, PASS)))
+        self.pass_tokens = max(max_tokens, PASS)
+        self.computed = self.useful = 0  # tokens so far, of passes and of their rows
+        super().__init__(**settings, data_collator=partial(pack, limit=self.pass_tokens))
         self.model.get_base_model().set_attn_implementation(attention.name_for(self.args.device))
         if self.args.device.type == "cpu":
             fuse(self.model)
@@ -44,6 +46,8 @@ class AnswerTrainer(transformers.Trainer):
     ) -> torch.Tensor:
         """Forward and backward over a batch, pack by pack; returns its share of the loss."""
         passes = inputs["passes"]
+        self.computed += sum(one["layout"].tokens for one in passes)
+        self.useful += inputs["useful"]
         total: torch.Tensor | float = 0.0
         for number, one in enumerate(passes, start=1):
             last = number == len(passes)

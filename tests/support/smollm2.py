@@ -56,7 +56,9 @@ def make(folder: Path, architecture: str = "phi3", *, dither: bool = False) -> P
     if dither:
         state = _dithered(state)
     model = _phi3(read.config, state) if architecture == "phi3" else _llama(read.config, state)
-    ids = {key: getattr(read.config, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    ids = {
+        key: getattr(read.config, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")
+    }
     model.generation_config = GenerationConfig(**ids)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.model_max_length = read.config.max_position_embeddings
