@@ -25,7 +25,7 @@ LEAST_FILLED = 0.6  # of the longest row of a padded call, which the others must
 
 
 class AttentionRule(NamedTuple):
-    """What the scores are multiplied by, dropout's share, and how many tokens back a token looks."""
+    """The factor of the scores, the share of dropout, and how many tokens back a token looks."""
 
     scale: float
     dropout: float
