@@ -17,7 +17,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from phi3scaffold.training.packing import Layout
+from phi3scaffold.training.packing import PackLayout
 
 ROWS, MASK = "phi3scaffold_rows", "phi3scaffold_mask"  # names of the two ways
 LONG = 512  # tokens of its own, from which on a row is attended to alone
@@ -47,7 +47,7 @@ def attend_by_groups(
     scaling: float | None = None,
     sliding_window: int | None = None,
     *,
-    layout: Layout | None = None,
+    layout: PackLayout | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend causally inside each row; without a layout (while generating), as SDPA does.
@@ -84,7 +84,7 @@ def attend_by_mask(
     scaling: float | None = None,
     sliding_window: int | None = None,
     *,
-    layout: Layout | None = None,
+    layout: PackLayout | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """Do what `attend_by_groups` does, by one call of SDPA with a mask of the layout."""
@@ -98,7 +98,7 @@ def _by_groups(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    layout: Layout,
+    layout: PackLayout,
     how: AttentionRule,
 ) -> torch.Tensor:
     """Return the attention of query [heads, T, d] to key and value [key heads, T, d]."""

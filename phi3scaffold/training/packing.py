@@ -23,7 +23,7 @@ MULTIPLE = 64
 LEAST_SHARED = 8  # tokens; below that sharing costs more than it saves
 
 
-class Group(NamedTuple):
+class RowGroup(NamedTuple):
     """Rows that share their first tokens, one behind the other in a pass.
 
     Attributes:
@@ -40,14 +40,14 @@ class Group(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
+class PackLayout:
     """Where the rows of a pass lie; attention keeps to it.
 
     Attributes:
         groups: in their order; their tokens are the whole pass.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
     _masks: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -202,7 +202,7 @@ def _pass(
     positions: list[torch.Tensor] = []
     sources: list[torch.Tensor] = [torch.empty(0, dtype=torch.long)]
     targets: list[torch.Tensor] = [torch.empty(0, dtype=torch.long)]
-    groups: list[Group] = []
+    groups: list[RowGroup] = []
     begin = 0
     alone = [row for shared, members in parts if not shared for row in members]
     for shared, members in [part for part in parts if part[0]] + ([(0, alone)] if alone else []):
@@ -220,17 +220,17 @@ def _pass(
             positions.append(torch.arange(shared, len(tokens)))
             own.append(len(tokens) - shared)
             end += own[-1]
-        groups.append(Group(shared, tuple(own)))
+        groups.append(RowGroup(shared, tuple(own)))
         begin = end
     missing = -begin % MULTIPLE if begin else MULTIPLE
     if missing:
         ids.append(torch.zeros(missing, dtype=torch.long))
         positions.append(torch.arange(missing))
-        groups.append(Group(0, (missing,)))
+        groups.append(RowGroup(0, (missing,)))
     return {
         "input_ids": torch.cat(ids)[None],
         "position_ids": torch.cat(positions)[None],
         "sources": torch.cat(sources),
         "targets": torch.cat(targets),
-        "layout": Layout(tuple(groups)),
+        "layout": PackLayout(tuple(groups)),
     }
