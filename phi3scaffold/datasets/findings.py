@@ -19,13 +19,13 @@ from phi3scaffold.datasets.question_findings import (
     near_duplicates,
     split_share,
 )
+from phi3scaffold.datasets.readings import readings_text
 from phi3scaffold.datasets.set_findings import later_sets, validation_set
 from phi3scaffold.project.formatting import count, share
 from phi3scaffold.project.training_plan import TrainingPlan
 
 Run = tuple[str, int]  # a piece of a rendered row, and 1 where it is trained
 RUNS = 8  # of a sample that are shown: four questions and their answers
-SHOWN = ("assistant turn is", "assistant turns are")
 GAP = " … "  # where something is left out
 
 
@@ -195,25 +195,10 @@ def _dropped(report: dict[str, Any]) -> list[DataFinding]:
     return [DataFinding("left out", f"{message}; dropped.jsonl lists them")] if reasons else []
 
 
-# What was decided in reading the rows: one and several of what it counts, and what became of it.
-READINGS = {
-    "joined": ("turn is", "turns are", "joined with the turn of the same speaker before it"),
-    "cut": ("turn is", "turns are", "left out: no answer that is learned comes after it"),
-    "parts": ("turn is", "turns are", "joined from parts of text"),
-    "history": ("earlier answer is", "earlier answers are", "learned, too (history)"),
-    "own system": ("row has", "rows have", "a system turn of its own, which stays as it is"),
-    "text": ("list of turns is", "lists of turns are", "read from a text (JSON or Python)"),
-    "prompt": (*SHOWN, "shown and not learned: the column of the prompt holds it"),
-}
-
-
 def _readings(report: dict[str, Any]) -> list[DataFinding]:
     """Report what was changed in reading the rows, or is not learned."""
-    message = []
-    for name, counts in report.get("readings", {}).items():
-        one, many, became = READINGS.get(name, (*SHOWN, f"shown and not learned: {name}"))
-        message.append(f"{count(counts['times'], one, many)} {became}")
-    return [DataFinding("as read", "; ".join(message))] if message else []
+    times = {name: counts["times"] for name, counts in report.get("readings", {}).items()}
+    return [DataFinding("as read", readings_text(times))] if times else []
 
 
 def _unused(report: dict[str, Any]) -> list[DataFinding]:

@@ -26,6 +26,7 @@ from phi3scaffold.datasets.formats.byte_stream import shown
 from phi3scaffold.datasets.frames import Frames
 from phi3scaffold.datasets.prepared_rows import pack_conversation, schema
 from phi3scaffold.datasets.reader import Row
+from phi3scaffold.datasets.readings import count_notes
 from phi3scaffold.datasets.rendering import IGNORE, Rendered, Renderer
 from phi3scaffold.datasets.row_index import COLUMNS
 from phi3scaffold.datasets.spec import DatasetSpec
@@ -298,17 +299,6 @@ def _nothing() -> dict[str, Any]:
 
     empty = {pa.string(): "", pa.int64(): 0, pa.int32(): 0, pa.list_(pa.int32()): []}
     return {field.name: empty[field.type] for field in _schema()}
-
-
-def count_notes(rows: Iterable[Conversation]) -> dict[str, list[int]]:
-    """Return note -> how many rows have it, and how often they have it together."""
-    found: dict[str, list[int]] = {}
-    for row in rows:
-        for note, times in Counter(row.notes).items():
-            rows_and_times = found.setdefault(note, [0, 0])
-            rows_and_times[0] += 1
-            rows_and_times[1] += times
-    return found
 
 
 def mask(which: np.ndarray) -> pa.Array:

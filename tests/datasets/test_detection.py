@@ -138,6 +138,27 @@ def test_conversations(row: Any, form: Messages, write_rows: Callable[..., Path]
     assert f"`{form.column}`" in found.said
 
 
+FLAGGED = [TURNS[0], TURNS[1] | {"weight": 0}, *TURNS]
+AS_READ = {
+    "weight": (FLAGGED, ["3 assistant turns are shown and not learned: weight: 0"]),
+    "same speaker": ([TURNS[0], *TURNS], ["3 turns are joined with the turn of the same speaker"]),
+    "ends with the user": ([*TURNS, TURNS[0]], ["3 turns are left out: no answer that is learned"]),
+    "plain": (TURNS, []),
+}
+
+
+@pytest.mark.parametrize("turns", AS_READ)
+def test_what_becomes_of_turns_is_said(turns: str, write_rows: Callable[..., Path]) -> None:
+    rows, said = AS_READ[turns]
+    notes = guess([write_rows([{"messages": rows}] * 3)]).notes
+    assert [note[: len(text)] for note, text in zip(notes, said, strict=True)] == said
+
+
+def test_rows_that_are_left_out_are_counted(write_rows: Callable[..., Path]) -> None:
+    rows = [{"prompt": f"Why {n}?", "completion": None if n % 3 else f"So {n}."} for n in range(9)]
+    assert guess([write_rows(rows)]).notes == ("6 rows left out: empty answer",)
+
+
 def test_only_the_first_rows_decide_but_every_label_counts(
     write_rows: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ guess is said, and written to datasets/dataset.yaml, where the user changes it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
@@ -27,6 +28,7 @@ from phi3scaffold.datasets.detection.named_columns import NamedColumns, named_co
 from phi3scaffold.datasets.detection.other_kinds import refuse_other_kinds
 from phi3scaffold.datasets.detection.question_answer import question_answer
 from phi3scaffold.datasets.reader import Reading, Row
+from phi3scaffold.datasets.readings import count_notes, readings_text
 from phi3scaffold.datasets.unused import unused_parts, unused_text
 from phi3scaffold.models.column_templates import columns_of
 from phi3scaffold.project.errors import ScaffoldError
@@ -59,7 +61,7 @@ def guess(
         found = _guessed(head, task, turns)
         _refuse_braces(found, head)
     task = found.task
-    _try(found, head.rows)
+    found = _with_readings(found, head.rows)
     found = _with_unused(found, head)
     return with_labels(found, chain(head.rows, rows)) if task == "classify" else found
 
@@ -149,19 +151,29 @@ def _known(head: Head, task: str | None, user: str, assistant: str) -> Guess:
     return Guess(task, said, columns_of(user), user, assistant)
 
 
-def _try(found: Guess, rows: Sequence[Row]) -> None:
-    """Make conversations of the first rows, as all will be made later."""
+def _with_readings(found: Guess, rows: Sequence[Row]) -> Guess:
+    """Make conversations of the first rows, as all will be made later; say what becomes of them.
+
+    Raises:
+        ScaffoldError: a row is wrong, or not one can be used.
+    """
     spec = found.spec()
     attempts = [conversation(row, spec) for row in rows]
-    if any(isinstance(one, Conversation) for one in attempts):
-        return
-    reasons = sorted({one.reason for one in attempts if isinstance(one, DroppedRow)})
-    raise ScaffoldError(
-        f"Not one of the first rows can be used: {', '.join(reasons)}.",
-        where=rows[0].place,
-        fix=f"the guess was {found.said}; where that is wrong, name the columns: "
-        "--prompt COLUMN --answer COLUMN",
-    )
+    usable = [one for one in attempts if isinstance(one, Conversation)]
+    reasons = Counter(one.reason for one in attempts if isinstance(one, DroppedRow))
+    if not usable:
+        raise ScaffoldError(
+            f"Not one of the first rows can be used: {', '.join(sorted(reasons))}.",
+            where=rows[0].place,
+            fix=f"the guess was {found.said}; where that is wrong, name the columns: "
+            "--prompt COLUMN --answer COLUMN",
+        )
+    notes = [readings_text({note: times for note, (_, times) in count_notes(usable).items()})]
+    if reasons and found.task != "classify":  # whose labels are looked at by themselves
+        notes += [f"{count(number, 'row')} left out: {why}" for why, number in reasons.items()]
+    more = f"of the first {count(len(rows), 'row')}: " if len(rows) == LOOKED_AT else ""
+    said = [f"{more}{note}" for note in notes if note]
+    return replace(found, notes=(*found.notes, *said))
 
 
 def _refuse_braces(found: Guess, head: Head) -> None:
