@@ -122,6 +122,8 @@ class _Preparation:
             self.refuse_missing_columns()
             self.index.drop_doubles()
             self.index.drop_leaks()
+            if not self.index.ask("SELECT 1 FROM rows WHERE reason IS NULL LIMIT 1"):
+                self.refuse_empty_sides()
             checked = self.compare(crew)
         self.split()
         self.refuse_empty_sides()

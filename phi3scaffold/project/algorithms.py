@@ -21,7 +21,7 @@ class Algorithm:
         rank, alpha: what a new project gets.
         learning_rates: for `tiny`, and for a real model; as text, so that they are not rounded.
         epochs: for `tiny`, and for a real model.
-        has_dropout: whether its pass can drop a share of the adapter's input.
+        dropout: for `tiny`, and for a real model; None where its pass has no such setting.
         settings: of its pass alone.
         four_bit_base: whether the frozen base is held in 4 bits, and each of its linear layers gets
             an adapter whatever `target_modules` says.
@@ -36,7 +36,7 @@ class Algorithm:
     alpha: int = 32
     learning_rates: tuple[str, str] = ("0.002", "0.0002")
     epochs: tuple[int, int] = (2, 3)
-    has_dropout: bool = False
+    dropout: tuple[str, str] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     four_bit_base: bool = False
     swappable: bool = False
@@ -45,17 +45,17 @@ class Algorithm:
 
 
 ALGORITHMS = (
-    Algorithm("lora", "LoRA", has_dropout=True, swappable=True),
+    Algorithm("lora", "LoRA", dropout=("0.0", "0.0"), swappable=True),
     Algorithm(
         "qlora",
         "QLoRA",
         epochs=(3, 3),
-        has_dropout=True,
+        dropout=("0.0", "0.0"),
         settings={"quant_type": "nf4", "double_quant": False},
         four_bit_base=True,
         swappable=True,
     ),
-    Algorithm("dora", "DoRA", has_dropout=True),
+    Algorithm("dora", "DoRA", dropout=("0.0", "0.0")),
     Algorithm("loha", "LoHa", alpha=64, learning_rates=("0.005", "0.0005")),
     Algorithm(
         "lokr",

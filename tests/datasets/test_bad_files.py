@@ -198,7 +198,7 @@ def test_as_it_is_typed(project: Project, name: str, tmp_path: Path) -> None:
 
 
 NEW = [
-    "line: half of a character",
+    "line: half a surrogate",
     "json: two lists",
     "csv: two columns of a name",
     "file: a device",

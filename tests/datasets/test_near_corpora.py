@@ -64,7 +64,7 @@ def test_the_order_of_the_rows_decides_nothing(of) -> None:
 
 def test_a_project_of_four_questions_is_told_as_that(make) -> None:
     """Through `prepare`: a cluster is on one side, and the count is of questions, not of rows."""
-    from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN
+    from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, VALIDATION
 
     from .conftest import QA
     from .near_corpora import four_questions
@@ -76,7 +76,7 @@ def test_a_project_of_four_questions_is_told_as_that(make) -> None:
     assert (near["questions"], near["answers"]) == (4, 4)
     sides = [
         {question for question in FAQ for text in made.asked(split) if question in text}
-        for split in (TRAIN, HELD_OUT)
+        for split in (TRAIN, VALIDATION, HELD_OUT)
     ]
-    assert [len(side) for side in sides] == [3, 1]
+    assert [len(side) for side in sides] == [2, 1, 1]
     assert sides[0].isdisjoint(sides[1])

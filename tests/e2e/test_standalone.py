@@ -163,7 +163,7 @@ def test_the_onnx_script_in_an_environment_that_pip_made(
 @pytest.mark.parametrize("form", FORMS)
 def test_the_scripts_are_short_and_import_only_what_they_require(form: str) -> None:
     source = (SCRIPTS / f"{form}.py").read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= (104 if form == "adapter" else 84)  # QLoRA's rounding
+    assert len(source.splitlines()) <= (120 if form == "adapter" else 100)  # QLoRA's rounding
     modules = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -53,11 +53,9 @@ def test_it_still_answers(server: Server) -> None:
         "\u202e\u200b\ufeff",
         "e\u0301",
         "\r\n\t\x0b\x1b[31m",
-        "",
-        " ",
         "{phrase}",
         "漢字",
-        "\u2028",
+        "\u2028.",
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
@@ -65,6 +63,12 @@ def test_odd_texts_are_only_texts(server: Server, text: str, stream: bool) -> No
     turns = [{"role": "user", "content": text}]
     reply = server.chat(messages=turns, stream=stream)
     assert reply.status == 200, reply.body
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u2028"])
+def test_an_empty_prompt_is_refused(server: Server, text: str) -> None:
+    reply = server.chat(messages=[{"role": "user", "content": text}])
+    assert reply.status == 400 and b"The prompt is empty" in reply.body
 
 
 def slowly(server: Server, begin: bytes, rest: bytes) -> bytes:

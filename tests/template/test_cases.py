@@ -11,8 +11,9 @@ from tests.template.cases import CASES, OPTIONS, REFUSED, ROUNDED, fits, name_of
 
 
 def test_every_question_is_an_option() -> None:
-    """A new question must be rendered, too: `data` is `rows` here."""
-    asked = set(template.questions()) - {"data"}
+    """A new question must be rendered, too: what decides how data is read is `rows` here."""
+    reading = {"data", "prompt", "answer", "label_variants", "missing_labels"}
+    asked = set(template.questions()) - reading
     assert asked == set(OPTIONS) - {"rows"}
     for name in asked - {"model"}:
         assert {*template.questions()[name].choices} == {*OPTIONS[name]} - {""}, name

@@ -46,7 +46,7 @@ def test_submit_follow_fetch_infer(
     if importlib.util.find_spec("mlflow"):
         names = {"/".join(path.parts[-2:]) for path in tracked.rglob("metrics/*/*")}
         assert {"finetune/seconds", "finetune/last_loss", "onnx/accuracy"} <= names, done.stdout
-    for line in ("submitted the job", "finetune: done in", "export: done in", "1260 rows to train"):
+    for line in ("submitted the job", "finetune: done in", "export: done in", "1134 rows to train"):
         assert line in done.stdout
     for name in ("adapter", "onnx", "evaluation", "release", "report"):
         assert (project / "gen-model" / name / "manifest.json").exists(), name
