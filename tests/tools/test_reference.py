@@ -42,7 +42,8 @@ def test_every_option_of_new_is_explained_with_its_values_and_default() -> None:
     lines = [line for line in generated()["new.md"].splitlines() if line.startswith("| `")]
     rows = {line.split("`")[1].split()[0]: line for line in lines}
     questions = template.questions()
-    known = {question.flag for question in questions.values()} | {"--defaults", "--no-git", "--encoding", "--header"}
+    others = {"--defaults", "--no-git", "--encoding", "--header"}
+    known = {question.flag for question in questions.values()} | others
     assert set(rows) == known
     for question in questions.values():
         said = set(re.findall(r"`([^`]+)`", rows[question.flag]))
