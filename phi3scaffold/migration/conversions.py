@@ -5,6 +5,7 @@ Each raises `DroppedField` where this very value has no place.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -130,7 +131,8 @@ def modules(value: Any, context: MigrationContext) -> list[str]:
     if has_four_bit_base(context.algo):
         raise NeedlessField("QLoRA takes every layer that it rounds to 4 bits")
     family = context.family
-    found = list(dict.fromkeys(map(family.own_module, listed(value, context))))
+    own = map(family.own_modules, listed(value, context))
+    found = list(dict.fromkeys(itertools.chain.from_iterable(own)))
     wrong = [name for name in found if name not in family.target_modules]
     if wrong:
         raise DroppedField(f"{family.title} has no {', '.join(wrong)}; the template's modules stay")

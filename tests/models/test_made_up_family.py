@@ -25,8 +25,7 @@ MADE_UP = Family(
     architecture="MadeUpForCausalLM",
     config_class="MadeUpConfig",
     target_modules=("mixer", "expert"),
-    fused={"mixer": ("q_proj", "k_proj")},
-    foreign_modules={"fc1": "expert"},
+    fused={"mixer": ("q_proj", "k_proj", "v_proj"), "expert": ("gate_proj", "up_proj")},
     old_rope_types=("ancient",),
 )
 

@@ -1,17 +1,18 @@
 """Every name in the training pass's target_modules is a module of the model.
 
-Phi-3 fuses q, k and v into `qkv_proj`, gate and up into `gate_up_proj`. A list for another model,
-with `q_proj` in it, matches little or nothing, and PEFT trains what is left without a word. The
-names are read from the headers of the weights in model-cache/base, or, before they are there,
-from the catalogue.
+Phi-3 fuses q, k and v into `qkv_proj`, gate and up into `gate_up_proj`; other models have them
+apart. A list for another model, with `q_proj` in it for Phi-3, matches little or nothing, and PEFT
+trains what is left without a word. The names are read from the headers of the weights in
+model-cache/base, or, before they are there, from the catalogue.
 
-To fix it: take the names that the message lists. `--fix` puts the fused module in the place of
-those that are parts of it.
+To fix it: take the names that the message lists. `--fix` puts the model's own modules in the place
+of another family's.
 """
 
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -41,11 +42,10 @@ def check(context: LintContext) -> Iterator[Finding]:
         for index, name in enumerate(wanted):
             if any(_matches(name, module) for module in modules):
                 continue
-            own = _family(context).own_module(name)
-            close = difflib.get_close_matches(name, names, 1)
-            near = own if own != name else next(iter(close), None)
+            own = _family(context).own_modules(name)
+            near = own if own != (name,) else difflib.get_close_matches(name, names, 1)
             place = config.at(*at, index) if isinstance(config.get(*at), list) else config.at(*at)
-            fix = f"did you mean {near}? " if near else ""
+            fix = f"did you mean {', '.join(near)}? " if near else ""
             what = f"The model has no module {name!r}: nothing would be trained by that name."
             yield Finding(ID, "error", what, place, f"{fix}Its modules: {', '.join(names)}")
 
@@ -100,15 +100,16 @@ def _matches(name: str, module: str) -> bool:
 
 
 def fix(context: LintContext) -> Iterator[FileChange]:
-    """Put the fused module in place of its parts, where there is one such list."""
+    """Put the family's modules in place of another's, where there is one such list."""
     lists, text = list(_module_lists(context)), context.text(OLIVE)
     modules = _modules(context)
     pattern = r'("target_modules"\s*:\s*)\[[^\]]*\]'
     if len(lists) != 1 or text is None or not modules or len(re.findall(pattern, text)) != 1:
         return
     (_, names), known = lists[0], {module.rpartition(".")[2] for module in modules}
-    fused = [name if name in known else _family(context).own_module(name) for name in names]
-    new = list(dict.fromkeys(fused))
+    family = _family(context)
+    own = [(name,) if name in known else family.own_modules(name) for name in names]
+    new = list(dict.fromkeys(itertools.chain.from_iterable(own)))
     if new != names and set(new) <= known:
         changed = re.sub(pattern, lambda match: match[1] + json.dumps(new), text)
-        yield FileChange(OLIVE, changed, f"target_modules: the fused ones, {', '.join(new)}")
+        yield FileChange(OLIVE, changed, f"target_modules: the model's, {', '.join(new)}")

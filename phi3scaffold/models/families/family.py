@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# The linear layers of a decoder, and what models that have them in one, or under another name, call
+# them.
+LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("qkv_proj", "Wqkv", "query_key_value"), ("q_proj", "k_proj", "v_proj")),
+    **dict.fromkeys(("dense", "out_proj"), ("o_proj",)),
+    **dict.fromkeys(("gate_up_proj", "fc1"), ("gate_proj", "up_proj")),
+    "fc2": ("down_proj",),
+}
+
 
 @dataclass(frozen=True)
 class Family:
@@ -19,7 +29,10 @@ class Family:
         target_modules: the linear layers that get an adapter.
         fused: module of the checkpoint -> the parts that ModelBuilder may make of it, in the order
             of its output features. Other families have the parts as modules of their own.
-        foreign_modules: module of another family -> the one that does its work here.
+        qkv_bias: whether q, k and v have a bias.
+        qk_norms: whether each head's queries and keys are normalized.
+        layer_norms: how many norms a layer has over its whole width.
+        layers: what its layers have that others' have not, in words for people.
         builder_blocks: block of a layer as ModelBuilder names it -> as the checkpoint does.
         old_rope_types: what older configurations call longrope.
         template_features: what the chat templates and tokenizers of the family have in common and
@@ -30,17 +43,25 @@ class Family:
     title: str
     architecture: str
     config_class: str
-    target_modules: tuple[str, ...]
+    target_modules: tuple[str, ...] = LAYERS
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    foreign_modules: Mapping[str, str] = field(default_factory=dict)
-    builder_blocks: Mapping[str, str] = field(default_factory=dict)
+    qkv_bias: bool = False
+    qk_norms: bool = False
+    layer_norms: int = 2
+    layers: tuple[str, ...] = ()
+    builder_blocks: Mapping[str, str] = field(
+        default_factory=lambda: {"attn": "self_attn", "mlp": "mlp"}
+    )
     old_rope_types: tuple[str, ...] = ()
     template_features: tuple[str, ...] = ()
 
-    def own_module(self, name: str) -> str:
-        """Return this family's module for a name of this or of another family."""
-        parts = {part: whole for whole, parts in self.fused.items() for part in parts}
-        return {**parts, **self.foreign_modules}.get(name, name)
+    def own_modules(self, name: str) -> tuple[str, ...]:
+        """Return this family's modules for a name of this or of another family."""
+        if name in self.target_modules:
+            return (name,)
+        whole_of = {part: whole for whole, parts in self.fused.items() for part in parts}
+        parts = OTHER_NAMES.get(name, (name,))
+        return tuple(dict.fromkeys(whole_of.get(part, part) for part in parts))
 
     def modernise(self, config: dict[str, Any]) -> list[str]:
         """Rename what today's transformers refuses in a config.json; return the changes."""

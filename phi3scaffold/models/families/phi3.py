@@ -1,4 +1,4 @@
-"""Phi-3, Phi-3.5 and Phi-4-mini: one architecture, with fused projections."""
+"""Phi-3, Phi-3.5 and Phi-4: one architecture, with fused projections."""
 
 from __future__ import annotations
 
@@ -11,13 +11,6 @@ PHI3 = Family(
     config_class="Phi3Config",
     target_modules=("qkv_proj", "o_proj", "gate_up_proj", "down_proj"),
     fused={"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")},
-    foreign_modules={
-        **dict.fromkeys(("Wqkv", "query_key_value"), "qkv_proj"),
-        **dict.fromkeys(("dense", "out_proj"), "o_proj"),
-        "fc1": "gate_up_proj",
-        "fc2": "down_proj",
-    },
-    builder_blocks={"attn": "self_attn", "mlp": "mlp"},
     old_rope_types=("su", "yarn"),
     template_features=("role tags are single tokens; some strip the text that follows",),
 )

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from phi3scaffold.models.families.family import Family
+from phi3scaffold.models.families.gemma3 import GEMMA3
+from phi3scaffold.models.families.llama import LLAMA
+from phi3scaffold.models.families.mistral import MISTRAL
 from phi3scaffold.models.families.phi3 import PHI3
+from phi3scaffold.models.families.qwen2 import QWEN2
+from phi3scaffold.models.families.qwen3 import QWEN3
+from phi3scaffold.models.families.smollm3 import SMOLLM3
 
-FAMILIES: tuple[Family, ...] = (PHI3,)
+FAMILIES: tuple[Family, ...] = (PHI3, LLAMA, QWEN2, QWEN3, SMOLLM3, GEMMA3, MISTRAL)
 DEFAULT = PHI3  # of a model that nobody has looked at yet
 
 
@@ -19,4 +25,5 @@ def family_of(architectures: Iterable[object]) -> Family | None:
 
 def architectures_text() -> str:
     """Return the known architectures as messages list them."""
-    return " or ".join(family.architecture for family in FAMILIES)
+    *first, last = (family.architecture for family in FAMILIES)
+    return f"{', '.join(first)} or {last}"

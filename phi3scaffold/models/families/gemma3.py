@@ -1,0 +1,19 @@
+"""Gemma 3, text only: norms on both sides of each block, sliding windows in five of six layers."""
+
+from __future__ import annotations
+
+from phi3scaffold.models.families.family import Family
+
+GEMMA3 = Family(
+    name="gemma3_text",
+    title="Gemma 3",
+    architecture="Gemma3ForCausalLM",
+    config_class="Gemma3TextConfig",
+    qk_norms=True,
+    layer_norms=4,
+    layers=(
+        "norms over each head's queries and keys",
+        "sliding windows in five of six layers, with rotations of their own",
+    ),
+    template_features=("no system turn: its text stands before the first user's",),
+)

@@ -1,0 +1,13 @@
+"""Mistral 7B: Llama's layers, with a sliding window in some versions."""
+
+from __future__ import annotations
+
+from phi3scaffold.models.families.family import Family
+
+MISTRAL = Family(
+    name="mistral",
+    title="Mistral",
+    architecture="MistralForCausalLM",
+    config_class="MistralConfig",
+    template_features=("no system turn: its text stands in a user turn",),
+)

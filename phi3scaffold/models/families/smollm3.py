@@ -1,0 +1,17 @@
+"""SmolLM3: every fourth layer has no positions; it thinks."""
+
+from __future__ import annotations
+
+from phi3scaffold.models.families.family import Family
+
+SMOLLM3 = Family(
+    name="smollm3",
+    title="SmolLM3",
+    architecture="SmolLM3ForCausalLM",
+    config_class="SmolLM3Config",
+    layers=("no positions in every fourth layer",),
+    template_features=(
+        "thinks before it answers, which is switched off",
+        "writes the date into the system turn",
+    ),
+)
