@@ -15,6 +15,7 @@ from phi3scaffold.project.errors import ScaffoldError
 RELEASED = {
     "v0.1.0": "ce9aa3d866b8c68e7ad157ae2ef4fbd5410f13bd",
     "v0.2.0": "a2dc7ad63b4fc45fd92292d135fb02ad7f5b9645",
+    "v0.3.0": "4982000c5ff48a742f001959e38926b9a188457e",
 }
 
 
