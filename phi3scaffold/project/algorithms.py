@@ -23,6 +23,7 @@ class Algorithm:
         epochs: for `tiny`, and for a real model.
         dropout: for `tiny`, and for a real model; None where its pass has no such setting.
         settings: of its pass alone.
+        adapter_size: the weights of its adapter, in those of LoRA's.
         four_bit_base: whether the frozen base is held in 4 bits, and each of its linear layers gets
             an adapter whatever `target_modules` says.
         swappable: whether its adapters can be swapped over one ONNX base.
@@ -38,6 +39,7 @@ class Algorithm:
     epochs: tuple[int, int] = (2, 3)
     dropout: tuple[str, str] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    adapter_size: float = 1.0
     four_bit_base: bool = False
     swappable: bool = False
     refusal: str = ""
@@ -55,8 +57,8 @@ ALGORITHMS = (
         four_bit_base=True,
         swappable=True,
     ),
-    Algorithm("dora", "DoRA", dropout=("0.0", "0.0")),
-    Algorithm("loha", "LoHa", alpha=64, learning_rates=("0.005", "0.0005")),
+    Algorithm("dora", "DoRA", dropout=("0.0", "0.0"), adapter_size=1.1),
+    Algorithm("loha", "LoHa", alpha=64, learning_rates=("0.005", "0.0005"), adapter_size=2.0),
     Algorithm(
         "lokr",
         "LoKr",
@@ -64,6 +66,7 @@ ALGORITHMS = (
         alpha=64,
         learning_rates=("0.005", "0.002"),
         settings={"decompose_factor": 4},
+        adapter_size=0.5,
     ),
     Algorithm(
         "loftq",

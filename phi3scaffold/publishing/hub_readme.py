@@ -16,6 +16,7 @@ from phi3scaffold.inference.forms.genai_adapter import adapter_names
 from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
+from phi3scaffold.models.licences import UNKNOWN
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.project.files import read_json
 from phi3scaffold.project.layout import METRICS, MODEL_CARD
@@ -136,20 +137,17 @@ def _quantization(project: Project) -> Any:
 def _licence(project: Project, notice: bool) -> str:
     """Return what is known of the base model's licence, as a sentence."""
     entry = catalogue.find(project.model_id)
-    licence = known_licence(project)
-    if licence == "unknown":
+    if entry is None:
         return "The licence of the base model is unknown: ask before you redistribute this model."
+    applies = f"The base model's licence ({entry.licence.title}) also applies to this model"
     if notice:
-        return f"The base model's licence ({licence}) also applies to this model: `{LICENCE}`."
-    if entry and entry.hub_id:
-        return (
-            f"The base model's licence ({licence}) also applies to this model; its notice "
-            f"is at [{entry.hub_id}](https://huggingface.co/{entry.hub_id})."
-        )
-    return f"The base model's licence is {licence}."
+        return f"{applies}: `{LICENCE}`."
+    if entry.hub_id:
+        return f"{applies}; its notice is at [{entry.hub_id}]({entry.page})."
+    return f"The base model's licence is {entry.licence.title}."
 
 
 def known_licence(project: Project) -> str:
     """Return the base model's licence, or ``unknown``."""
     entry = catalogue.find(project.model_id)
-    return entry.licence if entry else "unknown"
+    return (entry.licence if entry else UNKNOWN).title

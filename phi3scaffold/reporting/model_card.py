@@ -74,15 +74,14 @@ def metadata(record: RunRecord) -> Any:
         dataset_type=record.sources[0] if record.sources else OWN_ROWS,
         dataset_name=f"held-out rows of {record.name}",
     )
-    known = record.licence.lower()
     return ModelCardData(
         model_name=re.sub(r"[^\w.-]+", "-", record.name).strip("-") or "model",
-        license=known if known != "unknown" else None,
+        license=record.licence.id or None,
         base_model=record.hub_id,
         datasets=list(record.sources) or None,
         pipeline_tag="text-generation",
         tags=[
-            *("phi3", "olive", "onnx", "onnxruntime-genai", "phi3scaffold"),
+            *(record.family, "olive", "onnx", "onnxruntime-genai", "phi3scaffold"),
             *(record.config.algo.lower(), record.config.precision),
             *(["demonstration"] if record.demonstration else []),
         ],

@@ -19,6 +19,7 @@ from phi3scaffold.evaluation.release import Release
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base
 from phi3scaffold.models.column_templates import columns_of
+from phi3scaffold.models.licences import UNKNOWN, Licence
 from phi3scaffold.models.model_lock import read_lock
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.manifest import Manifest
@@ -46,6 +47,7 @@ class RunRecord:
         local: whether it ran on this machine's CPU, whatever the target.
         in_cloud: whether a job ran it, whose processes are said in fine-tuning/job.yml.
         model: the base model's name (see `Base`); `commit`: of it on the hub, or None.
+        family: of the base model, as transformers calls it.
         hub_id: the base model on the hub, or None; `licence`: of its weights.
         config: the Olive configuration.
         columns: how many texts make a prompt.
@@ -66,8 +68,9 @@ class RunRecord:
     in_cloud: bool
     model: str
     commit: str | None
+    family: str
     hub_id: str | None
-    licence: str
+    licence: Licence
     config: OliveConfig
     columns: int
     split_seed: int | None
@@ -146,8 +149,9 @@ def read_run(
         in_cloud=project.job.is_file() and not project.local,
         model=Base.of(project).name,
         commit=lock.commit if lock else None,
+        family=catalogue.family_for(project.model_id).name,
         hub_id=entry.hub_id if entry else fetched,
-        licence=entry.licence if entry else "unknown",
+        licence=entry.licence if entry else UNKNOWN,
         config=project_config(project),
         columns=1 if spec.messages else len(columns_of(spec.user)),
         unmeasured=tuple(name for name, path in project.adapters if path != project.adapter),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from phi3scaffold.models.shape import Shape
 from phi3scaffold.project.formatting import binary_size
 
 BFLOAT16 = 2  # bytes
@@ -44,6 +45,13 @@ class ActivationShape:
             vocab=config.vocab_size,
         )
 
+    @classmethod
+    def of_shape(cls, shape: Shape) -> ActivationShape:
+        """Take the widths of a model that need not be here."""
+        return cls(
+            shape.hidden, shape.intermediate, shape.heads, shape.head_dim, shape.layers, shape.vocab
+        )
+
     def layer(self, tokens: int, row: int, size: int = BFLOAT16) -> int:
         """Return the bytes that one layer keeps of a pass.
 
@@ -67,6 +75,11 @@ class ActivationShape:
     def logits(self, labels: int) -> int:
         """Return the bytes of the vocabulary's part: logits, their softmax and its gradient."""
         return labels * self.vocab * (BFLOAT16 + 3 * FLOAT32)
+
+    def least(self, tokens: int, row: int, labels: int, size: int = BFLOAT16) -> int:
+        """Return the bytes of a pass in which every layer recomputes, and of its logits."""
+        inputs = self.layers * self.layer_input(tokens, size)
+        return inputs + self.layer(tokens, row, size) + self.logits(labels)
 
 
 @dataclass(frozen=True)

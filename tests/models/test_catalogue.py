@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,29 +27,48 @@ def test_names_and_ids_are_found_whatever_their_case() -> None:
     assert catalogue.find("phi-9") is None
 
 
-def test_the_issue_s_list_is_there() -> None:
-    assert [entry.name for entry in catalogue.ENTRIES] == [
-        "tiny",
-        "phi-3-mini-4k",
-        "phi-3-mini-128k",
-        "phi-3.5-mini",
-        "phi-4-mini",
-        "phi-3-medium-4k",
-        "phi-3-medium-128k",
-    ]
+def test_the_default_is_there() -> None:
     default = catalogue.find(catalogue.DEFAULT)
     assert default and default.name == "phi-3-mini-4k"
 
 
+# As their model cards and the hub count them.
+PUBLISHED = {
+    "smollm2-135m": 134_515_008,
+    "smollm2-360m": 361_821_120,
+    "smollm2-1.7b": 1_711_376_384,
+    "smollm3-3b": 3_075_098_624,
+    "qwen2.5-0.5b": 494_032_768,
+    "qwen2.5-1.5b": 1_543_714_304,
+    "qwen3-0.6b": 596_049_920,
+    "qwen3-1.7b": 1_720_574_976,
+    "qwen3-4b": 4_022_468_096,
+    "llama-3.2-1b": 1_235_814_400,
+    "llama-3.2-3b": 3_212_749_824,
+    "gemma-3-270m": 268_098_176,
+    "gemma-3-1b": 999_885_952,
+    "mistral-7b": 7_248_023_552,
+    "phi-3-mini-4k": 3_821_079_552,
+    "phi-3-mini-128k": 3_821_079_552,
+    "phi-3.5-mini": 3_821_079_552,
+    "phi-4-mini": 3_836_021_760,
+    "phi-3-medium-4k": 13_960_238_080,
+    "phi-3-medium-128k": 13_960_238_080,
+    "phi-4": 14_659_507_200,
+}
+
+
+def test_the_shapes_have_the_published_numbers_of_weights() -> None:
+    assert {entry.name: entry.parameters for entry in HUB} == PUBLISHED
+
+
 @pytest.mark.parametrize(
-    ("name", "parameters", "context", "features"),
+    ("name", "context", "features"),
     [
-        ("phi-3-mini-4k", 3_821_079_552, 4096, ()),
-        ("phi-3-mini-128k", 3_821_079_552, 131072, ("longrope",)),
-        ("phi-3.5-mini", 3_821_079_552, 131072, ("longrope",)),
+        ("phi-3-mini-4k", 4096, ()),
+        ("phi-3-mini-128k", 131072, ("longrope",)),
         (
             "phi-4-mini",
-            3_836_021_760,
             131072,
             (
                 "longrope",
@@ -57,27 +77,65 @@ def test_the_issue_s_list_is_there() -> None:
                 "partial rotary 0.75",
             ),
         ),
-        ("phi-3-medium-4k", 13_960_238_080, 4096, ("grouped-query attention 40:10",)),
+        ("phi-3-medium-4k", 4096, ("grouped-query attention 40:10",)),
         (
-            "phi-3-medium-128k",
-            13_960_238_080,
+            "llama-3.2-1b",
             131072,
-            ("longrope", "grouped-query attention 40:10"),
+            ("RoPE scaling llama3", "grouped-query attention 32:8", "tied embeddings"),
         ),
+        ("mistral-7b", 32768, ("grouped-query attention 32:8",)),
     ],
 )
-def test_the_numbers(name: str, parameters: int, context: int, features: tuple[str, ...]) -> None:
+def test_the_features(name: str, context: int, features: tuple[str, ...]) -> None:
     entry = catalogue.find(name)
-    assert entry and entry.parameters == parameters and entry.context == context
-    assert entry.features == features
-    assert entry.weights_gb == pytest.approx(parameters * 2 / 1024**3)
+    assert entry and entry.features == features and entry.context == context
+
+
+def test_a_shape_says_of_its_layers_what_its_family_does() -> None:
+    for entry in HUB:
+        assert entry.shape
+        own = (entry.shape.qkv_bias, entry.shape.qk_norms, entry.shape.layer_norms)
+        family = entry.family
+        assert own == (family.qkv_bias, family.qk_norms, family.layer_norms), entry.name
+
+
+@pytest.mark.parametrize("entry", HUB, ids=lambda entry: entry.name)
+def test_transformers_counts_the_same_weights(entry: catalogue.CatalogueEntry) -> None:
+    """With its own class, of one layer and a hundred tokens, on no device."""
+    torch = pytest.importorskip("torch")
+    import transformers
+
+    assert entry.shape
+    shape = replace(entry.shape, layers=1, vocab=100)
+    config = getattr(transformers, entry.family.config_class)(
+        vocab_size=100,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.intermediate,
+        num_hidden_layers=1,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head_dim,
+        tie_word_embeddings=shape.tied,
+        pad_token_id=0,
+    )
+    with torch.device("meta"):
+        model = getattr(transformers, entry.family.architecture)(config)
+    assert sum(weight.numel() for weight in model.parameters()) == shape.parameters
 
 
 def test_every_entry_says_what_was_tested_and_what_was_not() -> None:
     for entry in HUB:
-        assert "two-layer random" in entry.tested and "real weights" in entry.untested
-        assert entry.licence == "MIT" and entry.stop_ids
-        assert entry.target_modules == ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
+        assert entry.untested and (entry.weights_run or entry.mechanics_run) == bool(entry.tested)
+        assert entry.stop_ids and entry.licence.id
+        assert bool(entry.access) == entry.gated
+
+
+def test_a_gated_model_says_how_it_can_be_had() -> None:
+    gated = [entry for entry in HUB if entry.gated]
+    assert {entry.licence.id for entry in gated} == {"llama3.2", "gemma"}
+    for entry in gated:
+        assert entry.page in entry.access and "HF_TOKEN" in entry.access
+        assert entry.licence.notice and entry.licence.duties
 
 
 def test_no_commit_hash_is_shipped() -> None:
@@ -90,7 +148,7 @@ def test_no_commit_hash_is_shipped() -> None:
 def test_describe_takes_any_hub_id() -> None:
     entry = catalogue.describe("someone/phi-3-of-mine")
     assert (entry.hub_id, entry.ref, entry.shape) == ("someone/phi-3-of-mine",) * 2 + (None,)
-    assert "not in the catalogue" in entry.untested
+    assert "not in the catalogue" in entry.notes and not entry.tested
 
 
 @pytest.mark.parametrize("ref", ["phi-9", "a/b/c", "/", "someone/", "some one/x", ""])
@@ -125,12 +183,48 @@ def run(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-def test_models_prints_plain_lines_without_a_terminal() -> None:
+def test_models_fits_a_small_terminal_with_its_prompt() -> None:
     lines = run().splitlines()
     assert "\x1b" not in "".join(lines)
-    assert len(lines) < 25  # one screen
-    for entry in catalogue.ENTRIES:
-        assert any(line.startswith(entry.name + " ") for line in lines)
+    assert len(lines) < 24 and max(map(len, lines)) <= 80
+
+
+def test_every_model_has_its_place_in_the_table() -> None:
+    names = [line.partition("  ")[0] for line in models.table()]
+    written = []
+    for name in names:
+        first, *others = name.split(", ")
+        written += [first, *(first.rpartition("-")[0] + other for other in others)]
+    assert {entry.name for entry in catalogue.ENTRIES} < set(written)
+
+
+def test_the_table_says_what_was_tested() -> None:
+    said = {line.split()[0].rstrip(","): line.split()[-1] for line in models.table()}
+    assert said["tiny"] == "yes" and said["phi-3-mini-4k"] == "mechanics"
+
+
+def test_the_table_names_the_licence_and_the_gate() -> None:
+    [line] = [line for line in models.table() if line.startswith("llama-3.2-1b")]
+    assert "1.2B" in line and "Llama 3.2, gated" in line
+
+
+def test_models_shows_one_model() -> None:
+    text = run("gemma-3-1b")
+    assert max(map(len, text.splitlines())) <= 80
+    for part in ("999,885,952", "1.9 GiB", "32,768 tokens", "qlora", "HF_TOKEN", "Gemma Terms"):
+        assert part in " ".join(text.split()), part
+    assert json.loads(run("gemma-3-1b", "--json"))["gated"] is True
+
+
+def test_models_shows_a_folder_of_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(phi3_files()["config.json"])
+    assert "qkv_proj" in run(str(tmp_path)) and "unknown" in run(str(tmp_path))
+
+
+def test_a_name_that_is_not_there_has_its_neighbours_in_the_message() -> None:
+    with pytest.raises(ScaffoldError) as error:
+        catalogue.describe("qwen3-1.7")
+    assert "did you mean qwen3-1.7b" in str(error.value.fix)
 
 
 def test_models_prints_json() -> None:
@@ -138,16 +232,7 @@ def test_models_prints_json() -> None:
     assert [entry["name"] for entry in content] == [entry.name for entry in catalogue.ENTRIES]
     assert [entry["hub_id"] for entry in content if entry["default"]] == [catalogue.DEFAULT]
     assert all(isinstance(entry["features"], list) for entry in content)
-
-
-@pytest.mark.parametrize("width", [80, 120])
-def test_models_fits_a_terminal(
-    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    models.print_table()
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 24 and max(map(len, lines)) <= width
+    assert all(one["training_gb"]["qlora"] <= one["training_gb"]["lora"] for one in content)
 
 
 def test_the_catalogue_is_light() -> None:

@@ -15,6 +15,7 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from markdown_it import MarkdownIt
 
+from phi3scaffold.models.licences import LLAMA_32, UNKNOWN
 from phi3scaffold.project.formatting import visible
 from phi3scaffold.project.layout import MODEL_CARD
 from phi3scaffold.project.settings import DEMONSTRATION
@@ -79,9 +80,18 @@ def test_what_is_known_of_the_base_is_in_the_metadata(made: RunRecord, tmp_path:
     found = written(of_the_hub, tmp_path)
     assert found.data.base_model == "microsoft/Phi-3-mini-4k-instruct"
     assert found.data.datasets == ["me/rows"] and "0" * 40 in found.text
-    unknown = written(dataclasses.replace(made, licence="unknown", hub_id=None), tmp_path)
+    unknown = written(dataclasses.replace(made, licence=UNKNOWN, hub_id=None), tmp_path)
     assert unknown.data.license is None and unknown.data.base_model is None
     assert unknown.data.language is None
+
+
+def test_a_licence_that_asks_for_a_notice_has_it_in_the_card(
+    made: RunRecord, tmp_path: Path
+) -> None:
+    found = written(dataclasses.replace(made, licence=LLAMA_32, family="llama"), tmp_path)
+    assert found.data.license == "llama3.2" and "Built with Llama" in found.text
+    assert "llama" in (found.data.tags or []) and "phi3" not in (found.data.tags or [])
+    assert "Built with" not in written(made, tmp_path).text
 
 
 @pytest.mark.parametrize("name", ODD)
