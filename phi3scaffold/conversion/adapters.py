@@ -13,8 +13,7 @@ from phi3scaffold.conversion import adapter_file
 from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS, ONNX_WEIGHTS
 from phi3scaffold.conversion.build import build_base, build_facts
 from phi3scaffold.conversion.lora_inputs import A, LoraSlot, add_lora_inputs, lora_slots
-from phi3scaffold.models import catalogue
-from phi3scaffold.models.base_model import BASE_WEIGHTS, hash_base_weights
+from phi3scaffold.models.base_model import BASE_WEIGHTS, base_family, hash_base_weights
 from phi3scaffold.models.model_folder import take_over
 from phi3scaffold.models.prompt import FILE, Prompt
 from phi3scaffold.pipeline import manifest
@@ -73,7 +72,7 @@ def build_adapters(
     if not _take_last_base(project, base_fingerprint, out):
         build_base(project, out, scratch)
         (out / FILE).unlink()  # each adapter has a prompt of its own
-        add_lora_inputs(out / GRAPH, catalogue.family_for(project.model_id))
+        add_lora_inputs(out / GRAPH, base_family(project))
     slots = lora_slots(out / GRAPH)
     adapters = {
         name: _add(project, folder, out / ONNX_ADAPTERS / name, slots)

@@ -25,6 +25,8 @@ NO_SYSTEM = (
     "them into the user turn"
 )
 IGNORE = -100  # what torch's cross entropy leaves out
+# Why an earlier answer is shown and not learned, as `readings` says it.
+ONLY_LAST = "the model's chat template writes an answer otherwise once another turn follows"
 # Why a row of tools is dropped; `prepare` refuses the rows where any is.
 TOOLS_LOST = "the chat template leaves out "
 
@@ -80,6 +82,7 @@ class Renderer:
         self._widest = max(map(len, self.tokenizer.get_vocab()))
         self._layouts: dict[tuple[tuple[str, ...], tuple[int, ...]], TemplateMarks] = {}
         self._kept_system: str | None = None  # the last one that the template was seen to keep
+        self._keeps_answers: dict[tuple[str, ...], bool] = {}
 
     def render(self, rows: Sequence[Conversation]) -> list[Rendered | DroppedRow]:
         """Return every row rendered, or `DroppedRow` where it is too long.
@@ -88,6 +91,7 @@ class Renderer:
             ScaffoldError: naming the first row whose text holds a control token, that has no
                 trained token, or that the chat template does not keep as it was asked.
         """
+        rows = list(map(self.learnable, rows))
         for row in rows:
             self._refuse_control_tokens(row)
         plausible = [row for row in rows if not self._surely_too_long(row)]
@@ -101,6 +105,36 @@ class Renderer:
         return len(self.tokenizer.encode(self._text(row), add_special_tokens=False)) <= (
             self.max_tokens
         )
+
+    def learnable(self, row: Conversation) -> Conversation:
+        """Return the row with only its last answer learned, where earlier ones cannot be.
+
+        Some templates (Qwen3's, which leaves earlier thoughts out) write an earlier answer
+        otherwise than it was asked for: learned there, it would be asked for as it never is.
+        """
+        earlier = tuple(row.learned[:-1])
+        if not earlier:
+            return row
+        roles = tuple(message["role"] for message in row.messages)
+        if row.has_tools:
+            kept = self._keeps(row)
+        else:
+            if roles not in self._keeps_answers:
+                plain = [{"role": role, "content": "x"} for role in roles]
+                self._keeps_answers[roles] = self._keeps(replace(row, messages=plain))
+            kept = self._keeps_answers[roles]
+        if kept:
+            return row
+        notes = (*row.notes, *[ONLY_LAST] * len(earlier))
+        return replace(row, shown=tuple(sorted({*row.shown, *earlier})), notes=notes)
+
+    def _keeps(self, row: Conversation) -> bool:
+        """Tell whether each answer that is learned stands behind the prompt that asks for it."""
+        try:
+            text = self._text(row)
+            return all(text.startswith(self._text(row, turn)) for turn in row.learned)
+        except ScaffoldError:
+            return True  # refused with its reason when it is rendered
 
     def _fitting(
         self, row: Conversation, rendered: Rendered | DroppedRow | None

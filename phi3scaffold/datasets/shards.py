@@ -150,7 +150,10 @@ class Maker:
         failed: ScaffoldError | None = None
         for row in rows:
             try:
-                results.append(conversation(row, self._spec))
+                one = conversation(row, self._spec)
+                if isinstance(one, Conversation):
+                    one = self._renderer.learnable(one)
+                results.append(one)
             except ScaffoldError as error:
                 failed = error
                 break

@@ -14,6 +14,8 @@ from typing import Any
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.measurement import Candidate, Measurement, Reference, measure
+from phi3scaffold.models.base_model import base_family
+from phi3scaffold.models.families.registry import DEFAULT
 from phi3scaffold.pipeline import environment, protocol
 from phi3scaffold.pipeline.events import Emit, Failure, from_json, to_json
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -38,7 +40,7 @@ def measure_in_subprocess(
     Raises:
         ScaffoldError: what `measure` raises; or exit code 1 with the log's name when it died.
     """
-    context = _context(candidate.form)
+    context = _context(candidate)
     ours, its = context.Pipe(duplex=False)
     work = (candidate, dataset, reference, save_logits, log, its)
     process = context.Process(target=_work, args=work, daemon=True)
@@ -74,12 +76,16 @@ def _lines(pipe: Connection) -> Iterator[bytes]:
             yield pipe.recv_bytes()
 
 
-def _context(form: str) -> Any:
+def _context(candidate: Candidate) -> Any:
     """Return the way to start it: ONNX forms get a process without torch, as where they ship."""
-    if form.startswith("onnx") or "forkserver" not in multiprocessing.get_all_start_methods():
+    if (
+        candidate.form.startswith("onnx")
+        or "forkserver" not in multiprocessing.get_all_start_methods()
+    ):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    family = DEFAULT if isinstance(candidate.where, Path) else base_family(candidate.where)
+    context.set_forkserver_preload([*PRELOADED, family.module])
     return context
 
 

@@ -115,7 +115,14 @@ SMOLLM3_3B = Shape(
     tied=True,
 )
 SMOLLMS = (
-    _row("smollm2-135m", "HuggingFaceTB/SmolLM2-135M-Instruct", LLAMA, SMALLEST, **SMOL),
+    _row(
+        "smollm2-135m",
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        LLAMA,
+        SMALLEST,
+        mechanics_run=True,
+        **SMOL,
+    ),
     _row(
         "smollm2-360m",
         "HuggingFaceTB/SmolLM2-360M-Instruct",
@@ -169,7 +176,7 @@ QWEN3_06B = Shape(
     qk_norms=True,
 )
 QWENS = (
-    _row("qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct", QWEN2, QWEN25, **QWEN),
+    _row("qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct", QWEN2, QWEN25, mechanics_run=True, **QWEN),
     _row(
         "qwen2.5-1.5b",
         "Qwen/Qwen2.5-1.5B-Instruct",
@@ -177,7 +184,7 @@ QWENS = (
         replace(QWEN25, hidden=1536, intermediate=8960, layers=28, heads=12),
         **QWEN,
     ),
-    _row("qwen3-0.6b", "Qwen/Qwen3-0.6B", QWEN3, QWEN3_06B, **QWEN),
+    _row("qwen3-0.6b", "Qwen/Qwen3-0.6B", QWEN3, QWEN3_06B, mechanics_run=True, **QWEN),
     _row(
         "qwen3-1.7b",
         "Qwen/Qwen3-1.7B",
@@ -240,7 +247,14 @@ MISTRAL_7B = Shape(
     original_context=32768,
 )
 OTHERS = (
-    _row("llama-3.2-1b", "meta-llama/Llama-3.2-1B-Instruct", LLAMA, LLAMA_1B, **LLAMAS),
+    _row(
+        "llama-3.2-1b",
+        "meta-llama/Llama-3.2-1B-Instruct",
+        LLAMA,
+        LLAMA_1B,
+        mechanics_run=True,
+        **LLAMAS,
+    ),
     _row(
         "llama-3.2-3b",
         "meta-llama/Llama-3.2-3B-Instruct",

@@ -1,4 +1,7 @@
-"""The file of a model's chat template: checked before anything is trained, its date pinned.
+"""The file of a model's chat template: checked before anything is trained, and settled.
+
+Settled means that it writes the same today and tomorrow, and that the model answers without
+thinking aloud first: rows hold answers and no thoughts.
 
 Jinja alone is asked, in the environment that transformers gives a template, so that `new` and
 `lint` can look at one without importing transformers.
@@ -25,6 +28,10 @@ KEY = "chat_template"
 # The day that a template's date becomes: the one that Llama's own templates fall back to.
 PINNED = datetime(2024, 7, 26)
 DAY = "26 July 2024"
+THINKING = "enable_thinking"  # what the templates of models that can think ask for
+NO_THINKING = f"{{% set {THINKING} = false %}}\n"
+# A test that ONNX Runtime GenAI's Jinja does not know, of what is false from there on.
+IS_FALSE = re.compile(rf"\b{THINKING}\s+is\s+(?P<no>not\s+)?(?P<what>true|false)\b")
 NOW = re.compile(r"""strftime_now\(\s*(?P<quote>["'])(?P<format>[^"'\\]*)(?P=quote)\s*\)""")
 INSTRUCT = "take the instruct version of the model, or its original tokenizer and chat template"
 
@@ -162,6 +169,17 @@ def pinned(text: str) -> str:
     return NOW.sub(write, text) if asks_for_date(text) else text
 
 
+def settled(text: str) -> str:
+    """Return a template with its date pinned and without thinking."""
+
+    def decide(match: re.Match[str]) -> str:
+        return str((match["what"] == "false") is not bool(match["no"])).lower()
+
+    if asks_for_thinking(text):
+        text = NO_THINKING + IS_FALSE.sub(decide, text)
+    return pinned(text)
+
+
 def template_notes(folder: Path) -> list[str]:
     """Return what a user should know about the template of a model folder, a sentence each."""
     text, notes = read_template(folder).text, []
@@ -169,6 +187,11 @@ def template_notes(folder: Path) -> list[str]:
         notes.append(
             f"the model's chat template writes today's date; the project's copy always writes {DAY}"
             ", so that training and answers see the same prompt"
+        )
+    if asks_for_thinking(text):
+        notes.append(
+            "the model can think before it answers; the project's copy of its chat template "
+            "switches that off, for training and for answers alike"
         )
     notes += [
         f"the model's chat template writes the variable {name!r}, which nobody sets, so nothing "
@@ -179,14 +202,14 @@ def template_notes(folder: Path) -> list[str]:
 
 
 def settle_template(folder: Path) -> list[str]:
-    """Pin the date in a fetched folder's own copy of the template; return its `template_notes`.
+    """Settle the template of a fetched folder, its own copy; return its `template_notes`.
 
     Where the template stands in two files, ONNX Runtime GenAI reads the one that transformers does
     not: both get the same text. A file is replaced, never written through, for it may be a hard
     link to the user's own.
     """
     template, notes = read_template(folder), template_notes(folder)
-    text = pinned(template.text)
+    text = settled(template.text)
     settings_file = folder / SETTINGS
     settings = read_json(settings_file) if settings_file.exists() else {}
     if template.path == settings_file:
@@ -212,6 +235,16 @@ def asks_for_date(text: str) -> bool:
     return any(
         name.name == "strftime_now" and id(name) not in tested for name in tree.find_all(nodes.Name)
     )
+
+
+def asks_for_thinking(text: str) -> bool:
+    """Return whether the template leaves it to its caller whether the model thinks."""
+    from jinja2 import TemplateError, meta
+
+    try:
+        return THINKING in meta.find_undeclared_variables(_environment().parse(text))
+    except TemplateError:
+        return False
 
 
 def _unset_variables(text: str) -> list[str]:

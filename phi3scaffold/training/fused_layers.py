@@ -17,7 +17,7 @@ from peft.tuners.lora.variants import DoraLinearVariant
 
 
 class _AdaptedLinear(torch.autograd.Function):
-    """``x W' + s drop(x) A' B'`` with W frozen (https://arxiv.org/abs/2106.09685, section 4.1)."""
+    """``x W' + s drop(x) A' B' + c``, W and c frozen (https://arxiv.org/abs/2106.09685, 4.1)."""
 
     @staticmethod
     def forward(
@@ -28,15 +28,18 @@ class _AdaptedLinear(torch.autograd.Function):
         b: torch.Tensor,
         scaling: float,
         keep: torch.Tensor | None,
+        bias: torch.Tensor | None,
     ) -> torch.Tensor:
         """Compute the product of x [..., in], weight [out, in], a [rank, in], b [out, rank].
 
-        keep: dropout's factors.
+        keep: dropout's factors. bias: c, [out].
         """
         rows = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         small_a, small_b = a.to(weight.dtype), (b * scaling).to(weight.dtype)
         middle = _dropped(rows, keep) @ small_a.t()
         product = (rows @ weight.t()).addmm_(middle, small_b.t())
+        if bias is not None:
+            product.add_(bias)
         ctx.save_for_backward(rows, weight, small_a, small_b, middle, keep)
         ctx.scaling, ctx.shape, ctx.dtype = scaling, x.shape, x.dtype
         return product.view(*x.shape[:-1], weight.shape[0])
@@ -56,7 +59,7 @@ class _AdaptedLinear(torch.autograd.Function):
             of_x = of_x.view(ctx.shape).to(ctx.dtype)
         of_a = (of_middle.t() @ _dropped(rows, keep)).float()
         of_b = (gradient.t() @ middle).float().mul_(ctx.scaling)
-        return of_x, None, of_a, of_b, None, None
+        return of_x, None, of_a, of_b, None, None, None
 
 
 def _dropped(rows: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
@@ -72,7 +75,7 @@ def fuse(model: torch.nn.Module) -> None:
 
 
 def _kind(layer: Any) -> type[_Forward] | None:
-    """Return the forward for a layer: one adapter over an unquantized linear layer without bias."""
+    """Return the forward for a layer: one adapter over an unquantized linear layer."""
     kinds: dict[type, type[_Forward]] = {
         LoRALinear: _LoRA,
         LoHaLinear: _LoHa,
@@ -83,7 +86,7 @@ def _kind(layer: Any) -> type[_Forward] | None:
         return None
     (name,) = layer.active_adapters
     base = layer.base_layer
-    if type(base) is not torch.nn.Linear or base.bias is not None:
+    if type(base) is not torch.nn.Linear:
         return None
     if kind is not _LoRA:
         wide = kind is _LoHa and layer.r[name] ** 2 > min(base.weight.shape)
@@ -112,6 +115,12 @@ class _Forward:
         return weight
 
     @property
+    def bias(self) -> torch.Tensor | None:
+        """The frozen bias, [out], where the layer has one."""
+        bias: torch.Tensor | None = self.layer.base_layer.bias
+        return bias
+
+    @property
     def scaling(self) -> float:
         return float(self.layer.scaling[self.name])
 
@@ -121,14 +130,21 @@ class _Forward:
         return parameter
 
     def adapted(
-        self, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, keep: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        keep: torch.Tensor | None = None,
+        *,
+        biased: bool = True,
     ) -> torch.Tensor:
-        product: torch.Tensor = _AdaptedLinear.apply(x, self.weight, a, b, self.scaling, keep)
+        bias = self.bias if biased else None
+        product: torch.Tensor = _AdaptedLinear.apply(x, self.weight, a, b, self.scaling, keep, bias)
         return product
 
 
 class _LoRA(_Forward):
-    """``x W' + s drop(x) A' B'`` (https://arxiv.org/abs/2106.09685, section 4.1)."""
+    """``x W' + s drop(x) A' B' + c`` (https://arxiv.org/abs/2106.09685, section 4.1)."""
 
     @property
     def pair(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -148,8 +164,8 @@ class _LoRA(_Forward):
 class _DoRA(_LoRA):
     """LoRA's product, each output times ``m / |W + s B A|`` (https://arxiv.org/abs/2402.09353).
 
-    The length needs no W + s B A: its square is ``|W|^2 + 2 s (W A') . B + s^2 (B (A A')) . B``,
-    row by row. It gets no gradient (section 4.3).
+    The bias comes after that. The length needs no W + s B A: its square is
+    ``|W|^2 + 2 s (W A') . B + s^2 (B (A A')) . B``, row by row. It gets no gradient (section 4.3).
     """
 
     def __init__(self, layer: Any) -> None:
@@ -160,7 +176,8 @@ class _DoRA(_LoRA):
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         magnitude = self.layer.lora_magnitude_vector[self.name].weight
         factor = (magnitude / self.length()).to(self.weight.dtype)
-        return self.adapted(x, *self.pair) * factor
+        product = self.adapted(x, *self.pair, biased=False)
+        return product * factor if self.bias is None else torch.addcmul(self.bias, product, factor)
 
     @torch.no_grad()
     def length(self) -> torch.Tensor:
@@ -202,7 +219,7 @@ class _LoKr(_Forward):
         else:
             middle = parts @ self.parameter("lokr_w2_b").to(dtype).t()  # [rows, m, r]
             change = self.over_parts(small, middle) @ self.parameter("lokr_w2_a").to(dtype).t()
-        product = torch.nn.functional.linear(rows, weight) + change.flatten(1)
+        product = torch.nn.functional.linear(rows, weight, self.bias) + change.flatten(1)
         return product.view(*x.shape[:-1], weight.shape[0])
 
     def factor(self, name: str) -> torch.Tensor:

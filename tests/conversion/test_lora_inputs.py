@@ -18,6 +18,11 @@ from phi3scaffold.conversion.lora_inputs import A, B, add_lora_inputs, lora_slot
 from phi3scaffold.inference.forms import open_form
 from phi3scaffold.inference.forms.genai import GenaiForm
 from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
+from phi3scaffold.models.families.family import Family
+from phi3scaffold.models.families.llama import LLAMA
+from phi3scaffold.models.families.phi3 import PHI3
+from phi3scaffold.models.families.qwen2 import QWEN2
+from phi3scaffold.models.families.qwen3 import QWEN3
 from phi3scaffold.pipeline.environment import prepare
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from tests.inference.small_forms import make_adapter, make_base, make_onnx, make_swappable, prompt
@@ -34,6 +39,12 @@ PHI_4_LIKE = {
     "num_key_value_heads": 1,
     "partial_rotary_factor": 0.75,
     "tie_word_embeddings": True,
+}
+GROUPED = {"vocab_size": 400, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64}
+APART: dict[str, tuple[Family, dict]] = {
+    "llama": (LLAMA, {}),
+    "qwen2": (QWEN2, {"head_dim": 32}),  # the one with biases
+    "qwen3": (QWEN3, {}),  # norms of queries and keys
 }
 KINDS: dict[str, dict] = {
     "all": {},
@@ -71,28 +82,34 @@ class Made:
             return model(torch.tensor(IDS)).logits.numpy()
 
 
-def make(folder: Path, shape: dict, precision: str, **build: object) -> Made:
+def make(folder: Path, shape: dict, precision: str, family: Family = PHI3, **build: object) -> Made:
     prepare()
     made = Made(
         folder / "base", folder / "plain", folder / "onnx", {name: folder / name for name in KINDS}
     )
-    make_base(made.base, **shape)
+    make_base(made.base, family, **shape)
     for name, settings in KINDS.items():
-        make_adapter(made.base, made.adapters[name], **settings)
+        make_adapter(made.base, made.adapters[name], family, **settings)
     make_onnx(made.base, made.plain, folder / "scratch", precision, **build)
     shutil.copytree(made.plain, made.onnx)
-    make_swappable(made.onnx, **made.adapters)
+    make_swappable(made.onnx, family, **made.adapters)
     for place in (made.plain, *(made.onnx / ONNX_ADAPTERS / name for name in KINDS)):
         (place / "prompt.json").write_text(json.dumps(prompt([3])))
     return made
 
 
-@pytest.fixture(scope="module", params=["packed", "cut"])
+@pytest.fixture(scope="module", params=["packed", "cut", *APART])
 def fp32(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Phi-3 with its qkv_proj in one piece; grouped-query attention with q, k and v apart."""
+    """Phi-3 with its qkv_proj in one piece; grouped-query attention with q, k and v apart.
+
+    And families that have them apart, which ModelBuilder joins.
+    """
     folder = tmp_path_factory.mktemp("fp32")
     if request.param == "packed":
         return make(folder, PHI_3, "fp32")
+    if request.param in APART:
+        family, shape = APART[request.param]
+        return make(folder, {**GROUPED, **shape}, "fp32", family)
     apart = {"hf_remote": False, "disable_qkv_fusion": True}
     return make(folder, PHI_4_LIKE, "fp32", extra_options=apart)
 

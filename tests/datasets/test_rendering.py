@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.datasets.conversations import Conversation, DroppedRow
+from phi3scaffold.datasets.readings import readings_text
 from phi3scaffold.datasets.rendering import IGNORE, Rendered, Renderer
 from phi3scaffold.models.catalogue import tiny_folder
 from phi3scaffold.models.chat_template import encode, end_of_turn, load_tokenizer, stop_ids
@@ -100,6 +101,31 @@ def test_a_template_that_rewrites_the_prompt_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ScaffoldError, match="renders the prompt differently"):
         Renderer(folder, 512).render([conversation("a", "b")])
+
+
+# As Qwen3's: an earlier answer has no thoughts before it.
+LAST_THINKS = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{% if loop.last and m['role'] == 'assistant' %}"
+    "(none)\n{% endif %}{{ m['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>(none)\n{% endif %}"
+)
+
+
+def test_earlier_answers_that_are_written_otherwise_are_not_learned(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder(), folder)
+    (folder / "chat_template.jinja").write_text(LAST_THINKS)
+    tokenizer = load_tokenizer(folder)
+    texts = ("Hello?", "Yes.", "Open today?", "Until six.", "Thank you.", "Welcome.")
+    sample = one(tokenizer, conversation(*texts))
+    assert trained(tokenizer, sample) == ["Welcome.<|end|>"]
+    assert sample.conversation.shown == (1, 3)
+    said = readings_text(dict.fromkeys(set(sample.conversation.notes), 2))
+    assert said == (
+        "2 assistant turns are shown and not learned: the model's chat template writes an answer "
+        "otherwise once another turn follows"
+    )
+    assert one(tokenizer, conversation(*texts[:2])).conversation.shown == ()
 
 
 def test_a_template_without_an_end_of_turn_is_refused(tmp_path: Path) -> None:

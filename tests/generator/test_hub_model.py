@@ -54,10 +54,10 @@ def test_a_model_that_can_be_trained_costs_one_small_request(
 
 
 def test_another_architecture(tmp_path: Path, hub: HubServer) -> None:
-    hub.add(REPO).commit(phi3_files(architectures=["LlamaForCausalLM"]))
+    hub.add(REPO).commit(phi3_files(architectures=["GPT2LMHeadModel"]))
     done = new(tmp_path, hub)
     assert done.returncode == 2 and not (tmp_path / "proj").exists()
-    assert "its architecture is LlamaForCausalLM, not Phi3ForCausalLM" in done.stderr
+    assert "its architecture is GPT2LMHeadModel, not Phi3ForCausalLM" in done.stderr
     assert f"--model {REPO}: config.json: architectures" in done.stderr
 
 

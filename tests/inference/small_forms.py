@@ -11,6 +11,7 @@ from pathlib import Path
 
 from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS, ONNX_WEIGHTS, read_lora, write_lora
 from phi3scaffold.conversion.lora_inputs import add_lora_inputs, lora_slots
+from phi3scaffold.models.families.family import Family
 from phi3scaffold.models.families.phi3 import PHI3
 
 TEXT = (
@@ -58,11 +59,12 @@ def prompt(stop: list[int]) -> dict:
     }
 
 
-def make_base(folder: Path, **shape: object) -> None:
-    """A random Phi-3 with a tokenizer; `shape` is more of Phi3Config."""
+def make_base(folder: Path, family: Family = PHI3, **shape: object) -> None:
+    """A random model of a family with a tokenizer; `shape` is more of its configuration."""
     import torch
+    import transformers
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import GenerationConfig, Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
+    from transformers import GenerationConfig, PreTrainedTokenizerFast
 
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -102,7 +104,14 @@ def make_base(folder: Path, **shape: object) -> None:
         "pad_token_id": eos[0],
         "initializer_range": 0.2,  # far from uniform, so that no two tokens tie
     }
-    model = Phi3ForCausalLM(Phi3Config(**{**config, **shape})).to(torch.bfloat16)
+    if family is not PHI3:
+        del config["original_max_position_embeddings"]
+    settings = getattr(transformers, family.config_class)(**{**config, **shape})
+    model = getattr(transformers, family.architecture)(settings).to(torch.bfloat16)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(".bias"):
+                weight.normal_(std=0.2)
     _speak_plainly(model, tokenizer)
     model.generation_config = GenerationConfig(eos_token_id=eos, pad_token_id=eos[0])
     model.save_pretrained(folder)
@@ -120,8 +129,8 @@ def _speak_plainly(model, tokenizer) -> None:
                 model.lm_head.weight[token] = 0
 
 
-def make_adapter(base: Path, folder: Path, **more: object) -> None:
-    """A random LoRA adapter over all four modules; `more` is more of LoraConfig."""
+def make_adapter(base: Path, folder: Path, family: Family = PHI3, **more: object) -> None:
+    """A random LoRA adapter over all modules; `more` is more of LoraConfig."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -130,7 +139,7 @@ def make_adapter(base: Path, folder: Path, **more: object) -> None:
     config: dict = {
         "r": 4,
         "lora_alpha": 8,
-        "target_modules": list(PHI3.target_modules),
+        "target_modules": list(family.target_modules),
         "init_lora_weights": False,  # so that the adapter changes what the model says
         "task_type": "CAUSAL_LM",
     }
@@ -172,9 +181,9 @@ def make_onnx(
         shutil.copy(path, folder)
 
 
-def make_swappable(folder: Path, **adapters: Path) -> None:
+def make_swappable(folder: Path, family: Family = PHI3, **adapters: Path) -> None:
     """Give an ONNX base inputs for adapters, and these adapters, without their prompts."""
-    add_lora_inputs(folder / "model.onnx")
+    add_lora_inputs(folder / "model.onnx", family)
     slots = lora_slots(folder / "model.onnx")
     for name, adapter in adapters.items():
         (folder / ONNX_ADAPTERS / name).mkdir(parents=True)

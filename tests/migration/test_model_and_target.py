@@ -56,7 +56,7 @@ def test_the_model(name: str, model: str | None, tmp_path: Path) -> None:
     ("architecture", "weights", "why"),
     [
         ("Phi3ForCausalLM", "model.safetensors", None),
-        ("LlamaForCausalLM", "model.safetensors", "architecture is LlamaForCausalLM"),
+        ("GPT2LMHeadModel", "model.safetensors", "architecture is GPT2LMHeadModel"),
         ("Phi3ForCausalLM", "pytorch_model.bin", "only safetensors are used"),
     ],
 )

@@ -1,8 +1,9 @@
-"""Each entry's features, on a two-layer random model, through the real stages.
+"""Each family's features, and each Phi's, on a small random model through the real stages.
 
-LoRA and QLoRA, merge, int4 and token identity. What this proves is that nothing in the road breaks
-on longrope, grouped-query attention, tied embeddings, partial rotary or an entry's special ids; not
-that its real weights learn.
+LoRA and QLoRA, merge, int4, adapters in ONNX and token identity. What this proves is that nothing
+in the road breaks on longrope, grouped-query attention, tied embeddings, partial rotary, biases,
+norms of queries and keys, sliding windows or a model's special ids; not that its real weights
+learn.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ import pytest
 from phi3scaffold.models import catalogue
 from phi3scaffold.pipeline import environment
 from phi3scaffold.project.settings import Project, load_project
-from tests.support.random_models import FEATURES, LAYERS, Features, config_json, make
+from tests.support.model_features import FEATURES, Features
+from tests.support.random_models import config_json, make
 
 environment.prepare()  # before torch: its threads sleep while they wait
 NEEDED = ("torch", "olive", "onnxruntime_genai")
 pytestmark = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, NEEDED)), reason=f"needs {', '.join(NEEDED)}"
 )
-NAMES = list(FEATURES)
-WITHOUT_SYSTEM = ("phi-3-medium-4k", "phi-3-medium-128k")  # their chat templates have none
+NAMES = [entry.name for entry in catalogue.ENTRIES if entry.mechanics_run]
 TEXTS = (
     "I am not angry with you at all.",
     "  two  spaces\n\nand\ta tab, then a newline\n",
@@ -38,8 +39,12 @@ TEXTS = (
 )
 
 
-def test_every_entry_that_says_so_has_a_random_model() -> None:
-    assert [entry.name for entry in catalogue.ENTRIES if entry.mechanics_run] == NAMES
+def test_an_entry_of_each_family_and_every_phi_3_is_run() -> None:
+    assert set(NAMES) <= set(FEATURES)
+    run = [catalogue.find(name) for name in NAMES]
+    families = {entry.family.name for entry in run if entry}
+    assert families >= {"phi3", "llama", "qwen2", "qwen3"}
+    assert sum(name.startswith("phi-3") for name in NAMES) == 5
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,16 +148,15 @@ def load(folder: Path, **settings: Any) -> Any:
 
 
 def check_adapter(made: Made) -> None:
-    """Every fused layer has an adapter that training has moved; nothing else has one."""
+    """Every module of the family has an adapter that training has moved; nothing else has one."""
     from safetensors import safe_open
 
     with safe_open(made.project.adapter / "adapter_model.safetensors", "pt") as weights:
         names = list(weights.keys())
         moved = [n for n in names if "lora_B" in n and weights.get_tensor(n).abs().max() > 0]
-    entry = catalogue.find(made.name)
-    assert entry
-    assert len(moved) == len(names) / 2 == LAYERS * len(entry.target_modules)
-    assert all(any(module in name for name in moved) for module in entry.target_modules)
+    modules = made.features.family.target_modules
+    assert len(moved) == len(names) / 2 == made.features.layers * len(modules)
+    assert all(any(f".{module}." in name for name in moved) for module in modules)
 
 
 def check_merged(made: Made) -> Any:
@@ -201,7 +205,7 @@ def test_int4_answers_like_the_merged_model(lora: Made) -> None:
     reference = load(merged)
     exchanged = None
     lengths = [60]
-    if lora.features.context > 4096:
+    if lora.features.longrope:
         lengths.append(4104)
         config = AutoConfig.from_pretrained(merged)
         rope = dict(config.rope_parameters)
@@ -243,7 +247,7 @@ def test_every_form_asks_the_tokens_that_were_trained(lora: Made) -> None:
     from phi3scaffold.inference.forms import open_form
 
     renderer = Renderer(lora.project.tokenizer, 4096)
-    asked = conversations(system=lora.name not in WITHOUT_SYSTEM)
+    asked = conversations(system=lora.features.system_turn)
     answer = {"role": "assistant", "content": "yes"}
     rows = [Conversation("row", [*turns, answer], {}) for turns in asked]
     trained = []
@@ -267,15 +271,15 @@ def test_every_form_asks_the_tokens_that_were_trained(lora: Made) -> None:
             form.close()
 
 
-def test_a_template_without_a_system_turn_says_so(base: Path) -> None:
+def test_a_template_without_a_system_turn_says_so(lora: Made) -> None:
     from phi3scaffold.datasets.conversations import Conversation
     from phi3scaffold.datasets.rendering import Renderer
     from phi3scaffold.project.errors import ScaffoldError
 
     turns = [{"role": "system", "content": "Be brief."}, *conversations(False)[0]]
     row = Conversation("row", [*turns, {"role": "assistant", "content": "yes"}], {})
-    if base.name in WITHOUT_SYSTEM:
+    if not lora.features.system_turn:
         with pytest.raises(ScaffoldError, match="leaves system prompts out"):
-            Renderer(base, 4096).render([row])
+            Renderer(lora.project.tokenizer, 4096).render([row])
     else:
-        assert Renderer(base, 4096).render([row])
+        assert Renderer(lora.project.tokenizer, 4096).render([row])

@@ -85,8 +85,8 @@ BAD_FOLDERS = {
     "config.json not an object": ({**phi3_files(), "config.json": b"[]"}, "JSON object"),
     "config.json not text": ({**phi3_files(), "config.json": b"\xff\xfe"}, "UTF-8"),
     "another architecture": (
-        phi3_files(architectures=["LlamaForCausalLM"]),
-        "its architecture is LlamaForCausalLM",
+        phi3_files(architectures=["GPT2LMHeadModel"]),
+        "its architecture is GPT2LMHeadModel",
     ),
     "no architecture": (phi3_files(architectures=None), "its architecture is nothing"),
     "pickles only": (

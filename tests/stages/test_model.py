@@ -272,9 +272,9 @@ def test_quantized_weights_are_refused_before_their_download(
 
 
 def test_another_architecture_is_refused_before_its_weights(tmp_path: Path, hub: HubServer) -> None:
-    hub.add(REPO).commit(phi3_files(architectures=["LlamaForCausalLM"]))
+    hub.add(REPO).commit(phi3_files(architectures=["GPT2LMHeadModel"]))
     result = fetch(project_for(tmp_path, REPO), hub)
-    assert result["code"] == 2 and "LlamaForCausalLM" in result["text"]
+    assert result["code"] == 2 and "GPT2LMHeadModel" in result["text"]
     assert hub.downloads() == ["config.json"]
 
 

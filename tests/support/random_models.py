@@ -1,10 +1,11 @@
 """Two-layer random models with the real features of each entry of the catalogue.
 
 What is real: the architecture's switches (grouped-query attention, tied embeddings, partial rotary,
-longrope with the right number of factors, sliding window), the size of the vocabulary and the ids
-of the special tokens, the chat template, the kind of tokenizer, and a config.json in the hub's own
-form (`rope_scaling`, `auto_map`, `torch_dtype`). What is not: the width, the depth, the weights and
-the learned pieces of the vocabulary; ids no merge reaches are filled with placeholders.
+longrope with the right number of factors, sliding windows, biases, norms of queries and keys, size
+of a head), the size of the vocabulary and the ids of the special tokens, the kind of tokenizer, and
+a config.json in the hub's own form (`rope_scaling`, `auto_map`, `torch_dtype`). What is not: the
+width, the depth, the weights and the learned pieces of the vocabulary; ids no merge reaches are
+filled with placeholders. The chat template is Phi's own, and of other families one of its traits.
 
 Everything follows from the entry's name and a fixed seed; nothing is downloaded.
 """
@@ -13,121 +14,30 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+import re
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.models.families.phi3 import PHI3 as FAMILY
+from phi3scaffold.models.families.llama import LLAMA
+from phi3scaffold.models.families.phi3 import PHI3
+from tests.support.model_features import FEATURES, Features
 from tests.support.random_tokenizers import byte_level, sentence_piece_like
+from tests.support.tokenizer_kinds import ByteLevelKind
 
 SEED = 20260101
-LAYERS = 2
 # Fresh weights attend to everything alike, and then no mistake in the positions would ever show.
 SHARPER = 60.0  # over the root of the width, which the scores grow with
 INTERMEDIATE = 512
 
 
-@dataclass(frozen=True)
-class Features:
-    """What differs between the entries.
-
-    Attributes:
-        heads, kv_heads, head_dim: of the small model; the ratio of the two is the real one.
-        context: max_position_embeddings. Above 4096 the model has longrope.
-        short, long: the range of the longrope factors.
-        stop_ids: eos_token_id of generation_config.json.
-    """
-
-    heads: int
-    kv_heads: int
-    head_dim: int
-    context: int
-    sliding_window: int
-    template: str
-    stop_ids: tuple[int, ...] = (32000, 32001, 32007)
-    vocab: int = 32064
-    eos_id: int = 32000
-    bos_id: int = 1
-    pad_id: int | None = 32000
-    partial_rotary: float = 1.0
-    tied: bool = False
-    byte_level: bool = False
-    short: tuple[float, float] = (1.0, 2.8)
-    long: tuple[float, float] = (1.05, 65.0)
-
-
-_MINI = (
-    "{% for message in messages %}{% if message['role'] == 'system' %}{{'<|system|>\n' + "
-    "message['content'] + '<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + "
-    "message['content'] + '<|end|>\n'}}{% elif message['role'] == 'assistant' %}"
-    "{{'<|assistant|>\n' + message['content'] + '<|end|>\n'}}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}"
-)
-_MINI_35 = _MINI.replace(
-    "message['role'] == 'system' %}", "message['role'] == 'system' and message['content'] %}"
-)
-# No system turn, and the generation prompt comes whether it was asked for or not.
-_MEDIUM = (
-    "{% for message in messages %}{% if (message['role'] == 'user') %}{{'<|user|>' + '\n' + "
-    "message['content'] + '<|end|>' + '\n' + '<|assistant|>' + '\n'}}{% elif (message['role'] == "
-    "'assistant') %}{{message['content'] + '<|end|>' + '\n'}}{% endif %}{% endfor %}"
-)
-_PHI4_MINI = (
-    "{% for message in messages %}{% if message['role'] == 'system' and 'tools' in message and "
-    "message['tools'] is not none %}{{ '<|' + message['role'] + '|>' + message['content'] + "
-    "'<|tool|>' + message['tools'] + '<|/tool|>' + '<|end|>' }}{% else %}{{ '<|' + message['role'] "
-    "+ '|>' + message['content'] + '<|end|>' }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% else %}{{ eos_token }}{% endif %}"
-)
-
-FEATURES: dict[str, Features] = {
-    "phi-3-mini-4k": Features(4, 4, 96, 4096, 2047, _MINI),
-    "phi-3-mini-128k": Features(4, 4, 96, 131072, 262144, _MINI),
-    "phi-3.5-mini": Features(4, 4, 96, 131072, 262144, _MINI_35),
-    "phi-4-mini": Features(
-        heads=3,
-        kv_heads=1,
-        head_dim=128,
-        context=131072,
-        sliding_window=262144,
-        template=_PHI4_MINI,
-        stop_ids=(200020, 199999),
-        vocab=200064,
-        eos_id=199999,
-        bos_id=199999,
-        pad_id=199999,
-        partial_rotary=0.75,
-        tied=True,
-        byte_level=True,
-        short=(1.0, 1.0),
-        long=(1.0, 48.0),
-    ),
-    "phi-3-medium-4k": Features(8, 2, 64, 4096, 2047, _MEDIUM),
-    "phi-3-medium-128k": Features(
-        4, 1, 128, 131072, 131072, _MEDIUM, pad_id=None, short=(1.0, 17.0)
-    ),
-}
-
-
 def make(entry_name: str, folder: Path) -> Path:
     """Write the model of `entry_name` (a key of `FEATURES`) into `folder`; returns the folder."""
     import torch
-    import transformers
 
     features = FEATURES[entry_name]
     folder.mkdir(parents=True, exist_ok=True)
     config = config_json(features)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        native = {k: v for k, v in config.items() if k not in ("auto_map", "torch_dtype")}
-        model_class = getattr(transformers, FAMILY.architecture)
-        config_class = getattr(transformers, FAMILY.config_class)
-        model = model_class(config_class(**native, dtype=torch.bfloat16)).to(torch.bfloat16)
-    factor = SHARPER / math.sqrt(config["hidden_size"])
-    with torch.no_grad():
-        for layer in model.model.layers:
-            layer.self_attn.qkv_proj.weight.mul_(factor)
-            layer.self_attn.o_proj.weight.mul_(factor)
+    model = _random(features, config, torch.bfloat16)
     model.save_pretrained(folder)
     _write(folder / "config.json", config)
     _write(
@@ -139,52 +49,100 @@ def make(entry_name: str, folder: Path) -> Path:
             "pad_token_id": features.pad_id if features.pad_id is not None else features.eos_id,
         },
     )
-    if features.byte_level:
-        byte_level(folder, features.vocab, features.template)
+    if isinstance(features.tokenizer, ByteLevelKind):
+        byte_level(folder, features.vocab, features.template, features.tokenizer)
     else:
-        sentence_piece_like(folder, features.template)
+        sentence_piece_like(folder, features.template, features.tokenizer)
     return folder
+
+
+def small_vocabulary(entry_name: str, **changes: Any) -> Any:
+    """Return the same model in float32 with 500 tokens, and other changes of its configuration."""
+    import torch
+
+    features = FEATURES[entry_name]
+    ids = {"vocab_size": 500, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    return _random(features, {**config_json(features), **ids, **changes}, torch.float32)
+
+
+def _random(features: Features, config: dict[str, Any], dtype: Any) -> Any:
+    import torch
+    import transformers
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        native = {k: v for k, v in config.items() if k not in ("auto_map", "torch_dtype")}
+        model_class = getattr(transformers, features.family.architecture)
+        config_class = getattr(transformers, features.family.config_class)
+        model = model_class(config_class(**native, dtype=dtype)).to(dtype)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                _enliven(name, weight, config["hidden_size"])
+    return model
+
+
+def _enliven(name: str, weight: Any, width: int) -> None:
+    """Make attention sharp, and biases and norms something that would be missed."""
+    import torch
+
+    if name.endswith(".bias"):
+        weight.normal_(std=0.5)
+    elif "norm" in name:
+        weight.add_(torch.rand_like(weight) - 0.5)
+        if name.endswith(("q_norm.weight", "k_norm.weight")):
+            weight.add_(1.5)
+    elif re.search(r"(qkv|q|k|v|o)_proj", name):
+        weight.mul_(SHARPER / math.sqrt(width))
 
 
 def config_json(features: Features) -> dict[str, Any]:
     """config.json as the hub has it for such a model."""
+    family = features.family
     config: dict[str, Any] = {
-        "architectures": [FAMILY.architecture],
+        "architectures": [family.architecture],
         "attention_bias": False,
         "attention_dropout": 0.0,
-        "auto_map": {
-            "AutoConfig": f"configuration_{FAMILY.name}.{FAMILY.config_class}",
-            "AutoModelForCausalLM": f"modeling_{FAMILY.name}.{FAMILY.architecture}",
-        },
         "bos_token_id": features.bos_id,
-        "embd_pdrop": 0.0,
         "eos_token_id": features.eos_id,
         "hidden_act": "silu",
-        "hidden_size": features.heads * features.head_dim,
+        "hidden_size": features.width,
         "initializer_range": 0.02,
         "intermediate_size": INTERMEDIATE,
         "max_position_embeddings": features.context,
-        "model_type": FAMILY.name,
+        "model_type": family.name,
         "num_attention_heads": features.heads,
-        "num_hidden_layers": LAYERS,
+        "num_hidden_layers": features.layers,
         "num_key_value_heads": features.kv_heads,
-        "original_max_position_embeddings": 4096,
         "pad_token_id": features.pad_id,
-        "resid_pdrop": 0.0,
         "rms_norm_eps": 1e-05,
         "rope_scaling": None,
-        "rope_theta": 10000.0,
+        "rope_theta": features.theta,
         "sliding_window": features.sliding_window,
         "tie_word_embeddings": features.tied,
         "torch_dtype": "bfloat16",
         "use_cache": True,
         "vocab_size": features.vocab,
     }
-    if features.byte_level:
-        config["auto_map"]["AutoTokenizer"] = "Xenova/gpt-4o"
+    if family is LLAMA:
+        del config["sliding_window"]
+    if family is PHI3:
+        config |= _phi(features)
+    return config | dict(features.config)
+
+
+def _phi(features: Features) -> dict[str, Any]:
+    """Return what a Phi's config.json says beside."""
+    code = {
+        "AutoConfig": f"configuration_{PHI3.name}.{PHI3.config_class}",
+        "AutoModelForCausalLM": f"modeling_{PHI3.name}.{PHI3.architecture}",
+    }
+    config: dict[str, Any] = {"embd_pdrop": 0.0, "resid_pdrop": 0.0, "auto_map": code}
+    config["original_max_position_embeddings"] = 4096
+    if isinstance(features.tokenizer, ByteLevelKind):
+        code["AutoTokenizer"] = "Xenova/gpt-4o"
         config["partial_rotary_factor"] = features.partial_rotary
         config["lm_head_bias"] = False
-    if features.context > 4096:
+    if features.longrope:
         count = int(features.head_dim * features.partial_rotary) // 2
         config["rope_scaling"] = {
             "long_factor": _rising(*features.long, count),

@@ -1,4 +1,4 @@
-"""Small tokenizers of the two kinds the catalogue has, with the real ids of the special tokens.
+"""Small tokenizers of the two kinds there are, with the real ids of the special tokens.
 
 Both learn a few hundred merges from the text below; every id between those and the special tokens
 is filled with a placeholder that no text can reach.
@@ -7,8 +7,17 @@ is filled with a placeholder that no text can reach.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from tests.support.tokenizer_kinds import (
+    PHI_3,
+    PHI_4,
+    ByteLevelKind,
+    SentencePieceLike,
+    added_token,
+)
 
 TEXT = """
 The weather was fine, and we walked down to the river before lunch. I am not angry with you at all.
@@ -21,59 +30,17 @@ Well... she said: "no!" (twice); see https://example.org/a/b, or call f(x, y); -
 Well... he said: "yes!" (once); see https://example.org/c/d, or call g(x, y); -- they left... "so!"
 """
 PIECES = 500
-
-PHI3_SPECIALS = (
-    "<|endoftext|>",
-    "<|assistant|>",
-    "<|placeholder1|>",
-    "<|placeholder2|>",
-    "<|placeholder3|>",
-    "<|placeholder4|>",
-    "<|system|>",
-    "<|end|>",
-    "<|placeholder5|>",
-    "<|placeholder6|>",
-    "<|user|>",
-)
-PHI3_FIRST = 32000
-PHI4_SPECIALS = {
-    "<|endoftext|>": 199999,
-    "<|endofprompt|>": 200018,
-    "<|assistant|>": 200019,
-    "<|end|>": 200020,
-    "<|user|>": 200021,
-    "<|system|>": 200022,
-    "<|tool|>": 200023,
-    "<|/tool|>": 200024,
-    "<|tool_call|>": 200025,
-    "<|/tool_call|>": 200026,
-    "<|tool_response|>": 200027,
-    "<|tag|>": 200028,
-}
 SCRIPTS = r"▁?[\p{L}\p{M}]+|\p{N}|▁?[^\p{L}\p{M}\p{N}▁]+|▁+"
-O200K = "|".join(
-    [
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
-        r"\p{N}{1,3}",
-        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
-        r"\s*[\r\n]+",
-        r"\s+(?!\S)",
-        r"\s+",
-    ]
-)
+FIRST_SPECIAL = 1000  # control tokens below it stand before the learned pieces
 
 
-def sentence_piece_like(folder: Path, template: str) -> None:
-    """Phi-3's kind: Llama's tokenizer, with byte fallback; the role tags eat what follows them."""
+def sentence_piece_like(folder: Path, template: str, kind: SentencePieceLike = PHI_3) -> None:
+    """Write Llama's tokenizer, with byte fallback."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     learner = Tokenizer(models.BPE())
-    learner.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
-    )
+    prepended = [normalizers.Prepend("▁")] if kind.prepends else []
+    learner.normalizer = normalizers.Sequence([*prepended, normalizers.Replace(" ", "▁")])
     # As Llama's learned: no piece mixes letters with punctuation, and digits stand alone.
     learner.pre_tokenizer = pre_tokenizers.Split(Regex(SCRIPTS), "isolated")
     learner.train_from_iterator(
@@ -81,26 +48,25 @@ def sentence_piece_like(folder: Path, template: str) -> None:
     )
     learned = json.loads(learner.to_str())["model"]
     pieces = sorted(learned["vocab"], key=learned["vocab"].get)
-    vocab = {"<unk>": 0, "<s>": 1, "</s>": 2}
-    vocab.update({f"<0x{byte:02X}>": 3 + byte for byte in range(256)})
+    first = {token["content"]: token["id"] for token in kind.added if token["id"] < FIRST_SPECIAL}
+    vocab = dict(sorted(first.items(), key=lambda pair: pair[1]))
+    _fill(vocab, max(first.values()) + 1)
+    vocab = dict(sorted(vocab.items(), key=lambda pair: pair[1]))
+    vocab.update({f"<0x{byte:02X}>": len(vocab) + byte for byte in range(256)})
     for piece in pieces:
         vocab.setdefault(piece, len(vocab))
-    _fill(vocab, PHI3_FIRST)
-    # As the hub's files have it: <|endoftext|> keeps what follows, the others strip it.
-    added = [_added(0, "<unk>"), _added(1, "<s>"), _added(2, "</s>", rstrip=True, special=False)]
-    added += [
-        _added(PHI3_FIRST + index, token, rstrip=token != "<|endoftext|>")
-        for index, token in enumerate(PHI3_SPECIALS)
-    ]
+    _fill(vocab, kind.filled)
+    strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if kind.prepends else []
+    prepend = [{"type": "Prepend", "prepend": "▁"}] if kind.prepends else []
     tokenizer = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": added,
+        "added_tokens": list(kind.added),
         "normalizer": {
             "type": "Sequence",
             "normalizers": [
-                {"type": "Prepend", "prepend": "▁"},
+                *prepend,
                 {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
             ],
         },
@@ -112,7 +78,7 @@ def sentence_piece_like(folder: Path, template: str) -> None:
                 {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
                 {"type": "ByteFallback"},
                 {"type": "Fuse"},
-                {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+                *strip,
             ],
         },
         "model": {
@@ -134,33 +100,37 @@ def sentence_piece_like(folder: Path, template: str) -> None:
         {
             "add_bos_token": False,
             "add_eos_token": False,
-            "added_tokens_decoder": _decoder(added),
-            "bos_token": "<s>",
+            "added_tokens_decoder": _decoder(kind.added),
+            "bos_token": kind.bos,
             "chat_template": template,
             "clean_up_tokenization_spaces": False,
-            "eos_token": "<|endoftext|>",
+            "eos_token": kind.eos,
             "legacy": False,
             "model_max_length": 131072,
-            "pad_token": "<|endoftext|>",
+            "pad_token": kind.pad,
             "padding_side": "left",
             "sp_model_kwargs": {},
-            "tokenizer_class": "LlamaTokenizer",
+            "tokenizer_class": kind.tokenizer_class,
             "unk_token": "<unk>",
             "use_default_system_prompt": False,
         },
     )
 
 
-def byte_level(folder: Path, vocab_size: int, template: str) -> None:
-    """Phi-4-mini's kind: byte-level BPE with o200k's way of splitting words."""
+def byte_level(folder: Path, vocab_size: int, template: str, kind: ByteLevelKind = PHI_4) -> None:
+    """Write a byte-level BPE."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-    split = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(O200K), "removed", invert=True),
+    words: list[Any] = [
+        pre_tokenizers.Digits(individual_digits=True),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+    ]
+    if kind.split:
+        words = [
+            pre_tokenizers.Split(Regex(kind.split), "removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
-    )
+    split = pre_tokenizers.Sequence(words)
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = split
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -171,20 +141,29 @@ def byte_level(folder: Path, vocab_size: int, template: str) -> None:
         ),
     )
     content = json.loads(learner.to_str())
+    first = {token: number for token, number in kind.specials.items() if number < FIRST_SPECIAL}
+    if first:  # the learned pieces come behind them
+        content["model"]["vocab"] = dict(first) | {
+            piece: number + len(first) for piece, number in content["model"]["vocab"].items()
+        }
     vocab = content["model"]["vocab"]
-    _fill(vocab, min(PHI4_SPECIALS.values()))
-    added = [_added(number, token) for token, number in PHI4_SPECIALS.items()]
+    added = [
+        added_token(number, token, special=token not in kind.plain)
+        for token, number in kind.specials.items()
+    ]
     content["added_tokens"] = added
     # Ids between the special tokens stay unused, as on the hub; the vocabulary is padded to them.
-    taken = set(PHI4_SPECIALS.values())
+    taken = set(kind.specials.values())
     vocab.update(
         {
             f"<unused_{number}>": number
-            for number in range(min(taken) + 1, max(taken))
+            for number in range(len(vocab), vocab_size if first else max(taken))
             if number not in taken
         }
     )
-    vocab.update(PHI4_SPECIALS)
+    vocab.update(kind.specials)
+    if kind.normal_form:
+        content["normalizer"] = {"type": kind.normal_form}
     content["decoder"] = {
         "type": "ByteLevel",
         "add_prefix_space": True,
@@ -197,6 +176,8 @@ def byte_level(folder: Path, vocab_size: int, template: str) -> None:
         "trim_offsets": False,
         "use_regex": True,
     }
+    if kind.bos_first:  # where special tokens are added, as no prompt here does
+        content["post_processor"] = _bos_first(kind.bos, kind.specials[kind.bos])
     assert max(taken) < vocab_size
     _save(
         folder,
@@ -206,14 +187,14 @@ def byte_level(folder: Path, vocab_size: int, template: str) -> None:
             "add_eos_token": False,
             "add_prefix_space": False,
             "added_tokens_decoder": _decoder(added),
-            "bos_token": "<|endoftext|>",
+            "bos_token": kind.bos,
             "chat_template": template,
             "clean_up_tokenization_spaces": False,
-            "eos_token": "<|endoftext|>",
+            "eos_token": kind.eos,
             "model_max_length": 131072,
-            "pad_token": "<|endoftext|>",
-            "tokenizer_class": "GPT2Tokenizer",
-            "unk_token": "<|endoftext|>",
+            "pad_token": kind.pad,
+            "tokenizer_class": kind.tokenizer_class,
+            "unk_token": kind.pad,
         },
     )
 
@@ -223,21 +204,7 @@ def _fill(vocab: dict[str, int], upto: int) -> None:
         vocab[f"<unused_{number}>"] = number
 
 
-def _added(
-    number: int, token: str, *, rstrip: bool = False, special: bool = True
-) -> dict[str, Any]:
-    return {
-        "id": number,
-        "content": token,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": rstrip,
-        "normalized": False,
-        "special": special,
-    }
-
-
-def _decoder(added: list[dict[str, Any]]) -> dict[str, Any]:
+def _decoder(added: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {str(entry["id"]): {k: v for k, v in entry.items() if k != "id"} for entry in added}
 
 
@@ -252,3 +219,16 @@ def _save(folder: Path, tokenizer: dict[str, Any], config: dict[str, Any]) -> No
     (folder / "special_tokens_map.json").write_text(
         json.dumps({name: config[name] for name in names}, indent=2) + "\n", encoding="utf-8"
     )
+
+
+def _bos_first(bos: str, number: int) -> dict[str, Any]:
+    """Return Llama 3's post-processor."""
+    template = {"SpecialToken": {"id": bos, "type_id": 0}}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    known = {bos: {"id": bos, "ids": [number], "tokens": [bos]}}
+    return {
+        "type": "TemplateProcessing",
+        "single": [template, text],
+        "pair": [template, text, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": known,
+    }

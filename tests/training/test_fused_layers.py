@@ -39,13 +39,17 @@ LEFT = {
 }
 
 
-def adapted(kind: str, settings: dict[str, Any], dtype: str = "float32") -> torch.nn.Module:
+def adapted(
+    kind: str, settings: dict[str, Any], dtype: str = "float32", *, bias: bool = False
+) -> torch.nn.Module:
     """A PeftModel over one linear layer; its adapter is far from its start."""
     import peft
     import torch
 
     torch.manual_seed(0)
-    base = torch.nn.Sequential(torch.nn.Linear(IN, OUT, bias=False, dtype=getattr(torch, dtype)))
+    base = torch.nn.Sequential(torch.nn.Linear(IN, OUT, bias=bias, dtype=getattr(torch, dtype)))
+    if bias:
+        torch.nn.init.normal_(base[0].bias, std=3.0)
     model = peft.get_peft_model(base, getattr(peft, kind)(target_modules=["0"], **settings))
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -74,13 +78,14 @@ def passes(model: torch.nn.Module, dtype: str) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(("dtype", "within"), [("float32", 1e-5), ("bfloat16", 0.02)])
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_it_is_peft_s(case: str, dtype: str, within: float) -> None:
+def test_it_is_peft_s(case: str, bias: bool, dtype: str, within: float) -> None:
     import torch
 
     from phi3scaffold.training.fused_layers import fuse
 
-    model = adapted(*CASES[case], dtype)
+    model = adapted(*CASES[case], dtype, bias=bias)
     plain = layer_of(model).forward
     expected = passes(model, dtype)
     fuse(model)

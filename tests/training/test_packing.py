@@ -23,7 +23,8 @@ from phi3scaffold.training.packing import (
     pack,
     shared_groups,
 )
-from tests.support.random_models import make, unfuse
+from tests.support.model_features import FEATURES
+from tests.support.random_models import small_vocabulary, unfuse
 
 environment.prepare()  # before torch: its threads sleep while they wait
 pytestmark = pytest.mark.skipif(
@@ -44,21 +45,39 @@ def test_bins_hold_every_row_once_and_keep_the_limit(seed: int) -> None:
     assert len(loose) <= 1
 
 
-@pytest.fixture(scope="module", params=["tiny", "phi-4-mini"])
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A LoRA model in float32: plain; grouped-query with partial rotary and longrope."""
+# With windows that rows here are longer than.
+CASES: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "phi-4-mini": {},
+    "llama-3.2-1b": {},
+    "qwen2.5-0.5b": {},
+    "qwen3-0.6b": {},
+    "smollm3-3b": {},
+    "gemma-3-270m": {
+        "sliding_window": 16,
+        "num_hidden_layers": 3,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    },
+    "mistral-window": {"sliding_window": 16},
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def model(request: pytest.FixtureRequest) -> Any:
+    """A LoRA model in float32: plain; grouped-query with partial rotary and longrope; others."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    folder: Path = tiny_folder()
-    if request.param != "tiny":
-        folder = make(request.param, tmp_path_factory.mktemp("random") / request.param)
+    name = str(request.param)
+    if name == "tiny":
+        base = AutoModelForCausalLM.from_pretrained(tiny_folder(), dtype=torch.float32)
+        modules = list(PHI3.target_modules)
+    else:
+        base = small_vocabulary(name, **CASES[name])
+        modules = list(FEATURES[name].family.target_modules)
+    base.set_attn_implementation("sdpa")
     torch.manual_seed(0)
-    base = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="sdpa"
-    )
-    modules = list(PHI3.target_modules)
     config = LoraConfig(r=4, target_modules=modules, task_type="CAUSAL_LM")
     made = get_peft_model(base, config)
     for name, weight in made.named_parameters():
@@ -344,7 +363,7 @@ def test_dropout_of_a_fused_layer_is_the_adapters_own() -> None:
     a = torch.randn(4, 24, dtype=torch.double, requires_grad=True)
     b = torch.randn(16, 4, dtype=torch.double, requires_grad=True)
     keep = torch.nn.functional.dropout(torch.ones(50, 24, dtype=torch.double), 0.3)
-    found = _AdaptedLinear.apply(x, weight, a, b, 0.5, keep)
+    found = _AdaptedLinear.apply(x, weight, a, b, 0.5, keep, None)
     expected = x @ weight.t() + 0.5 * (x * keep) @ a.t() @ b.t()
     assert torch.allclose(found, expected)
     factors = torch.randn_like(found)

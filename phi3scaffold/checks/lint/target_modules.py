@@ -84,7 +84,9 @@ def _modules(context: LintContext) -> list[str]:
 
 
 def _family(context: LintContext) -> Family:
-    return catalogue.family_for(context.project.model_id) if context.project else DEFAULT
+    from phi3scaffold.models.base_model import base_family
+
+    return base_family(context.project) if context.project else DEFAULT
 
 
 def _matches(name: str, module: str) -> bool:

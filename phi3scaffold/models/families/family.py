@@ -55,6 +55,12 @@ class Family:
     old_rope_types: tuple[str, ...] = ()
     template_features: tuple[str, ...] = ()
 
+    @property
+    def module(self) -> str:
+        """The module of transformers that holds its classes."""
+        package = self.name.removesuffix("_text")
+        return f"transformers.models.{package}.modeling_{package}"
+
     def own_modules(self, name: str) -> tuple[str, ...]:
         """Return this family's modules for a name of this or of another family."""
         if name in self.target_modules:
