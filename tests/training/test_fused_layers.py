@@ -106,3 +106,25 @@ def test_others_are_left_alone(case: str) -> None:
     plain = layer_of(model).forward
     fuse(model)
     assert layer_of(model).forward == plain
+
+
+def test_dropout_of_a_fused_layer_is_the_adapters_own() -> None:
+    """The frozen part stays whole; of the adapter's input the share is left out, scaled up."""
+    import torch
+
+    from phi3scaffold.training.fused_layers import _AdaptedLinear
+
+    torch.manual_seed(1)
+    x = torch.randn(50, 24, dtype=torch.double, requires_grad=True)
+    weight = torch.randn(16, 24, dtype=torch.double)
+    a = torch.randn(4, 24, dtype=torch.double, requires_grad=True)
+    b = torch.randn(16, 4, dtype=torch.double, requires_grad=True)
+    keep = torch.nn.functional.dropout(torch.ones(50, 24, dtype=torch.double), 0.3)
+    found = _AdaptedLinear.apply(x, weight, a, b, 0.5, keep, None)
+    expected = x @ weight.t() + 0.5 * (x * keep) @ a.t() @ b.t()
+    assert torch.allclose(found, expected)
+    factors = torch.randn_like(found)
+    wanted = torch.autograd.grad((expected * factors).sum(), (x, a, b))
+    given = torch.autograd.grad((found * factors).sum(), (x, a, b))
+    for one, other in zip(given, wanted, strict=True):
+        assert torch.allclose(one.double(), other, atol=1e-4)
