@@ -83,9 +83,20 @@ class OliveConfig:
         return systems.get(str(named)) or next(iter(systems.values()), {})
 
     @property
+    def training_pass(self) -> dict[str, Any]:
+        """The settings of the pass that trains."""
+        return self.passes[self.names_for("finetune")[0]]
+
+    @property
+    def training_arguments(self) -> dict[str, Any]:
+        """The training pass's arguments of transformers' Trainer."""
+        arguments: dict[str, Any] = self.training_pass.get("training_args") or {}
+        return {**(arguments.get("extra_args") or {}), **arguments}
+
+    @property
     def has_nf4_base(self) -> bool:
         """Whether the adapter is trained over a base rounded to NF4."""
-        settings = self.passes[self.names_for("finetune")[0]]
+        settings = self.training_pass
         return has_four_bit_base(self.algo) and settings.get("quant_type", "nf4") == "nf4"
 
     def nf4_base(self) -> dict[str, Any]:
@@ -112,7 +123,7 @@ class OliveConfig:
     @property
     def algo(self) -> str:
         """The training pass's type as written, e.g. ``QLoRA``."""
-        return str(self.passes[self.names_for("finetune")[0]]["type"])
+        return str(self.training_pass["type"])
 
     @property
     def precision(self) -> str:

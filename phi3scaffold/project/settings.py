@@ -22,6 +22,7 @@ KEYS: dict[str, tuple[str, ...] | None] = {
     "evaluate": ("rows",),
     "gate": None,
     "checkpoint_minutes": None,
+    "early_stopping_patience": None,
     "merge_base": None,
     "adapters": None,
     "tracking": None,
@@ -45,6 +46,8 @@ class Project(Layout):
         base_override: the base model's folder where this run got one, as a job in the cloud does;
             `model_id` then only names it.
         checkpoint_minutes: how often training saves its state; None for never.
+        early_stopping_patience: how many evaluations in a row may bring no lower validation loss
+            before training stops; None: it makes all its steps.
         checkpoints: where that goes, if not into the project: what outlives the machine.
         adapters: (name, folder) of the PEFT adapters to swap over one ONNX base, in file order.
         gate: the limits that project.yaml sets, as (name, value); `phi3scaffold.evaluation.limits`
@@ -60,6 +63,7 @@ class Project(Layout):
     local: bool = False
     base_override: Path | None = None
     checkpoint_minutes: float | None = 10
+    early_stopping_patience: int | None = 3
     checkpoints: Path | None = None
     adapters: tuple[tuple[str, Path], ...] = ()
     gate: tuple[tuple[str, Any], ...] = ()
@@ -158,6 +162,13 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
             where=f"{path}: checkpoint_minutes",
             fix="such as 10; null for no checkpoints",
         )
+    patience = settings.get("early_stopping_patience", Project.early_stopping_patience)
+    if patience is not None and (type(patience) is not int or patience < 1):
+        raise ScaffoldError(
+            f"early_stopping_patience must be a whole number of at least 1, not {patience!r}.",
+            where=f"{path}: early_stopping_patience",
+            fix="such as 3; null for all steps",
+        )
     gate = mapping(settings.get("gate") or {}, "gate", path)
     tracking = settings.get("tracking", True)
     if not isinstance(tracking, bool):
@@ -174,6 +185,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
         gate=tuple((str(key), limit) for key, limit in gate.items()),
         merge_base=merge_base,
         checkpoint_minutes=minutes,
+        early_stopping_patience=patience,
         tracking=tracking,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.olive_config import OliveConfig, load_config
@@ -56,8 +55,7 @@ def training_plan(project: Project) -> TrainingPlan | None:
 def plan_of(config: OliveConfig) -> TrainingPlan:
     """Return the plan of the training pass of an Olive config."""
     name = config.names_for("finetune")[0]
-    arguments: dict[str, Any] = config.passes[name].get("training_args") or {}
-    arguments = {**(arguments.get("extra_args") or {}), **arguments}
+    arguments = config.training_arguments
     return TrainingPlan(
         where=f"passes.{name}.training_args in fine-tuning/{config.path.name}",
         epochs=float(arguments.get("num_train_epochs", EPOCHS)),

@@ -124,6 +124,7 @@ def curves(
     describe: str,
     *,
     joined: bool = True,
+    marks: Mapping[str, float] | None = None,
 ) -> Markup:
     """Draw lines over a common axis, the second one with a dot at each of its points.
 
@@ -133,6 +134,7 @@ def curves(
         across: what x is.
         title, describe: read aloud in the picture's place.
         joined: whether there is a line between the second one's dots.
+        marks: name -> an x at which a line with that name stands.
     """
     import numpy as np
 
@@ -153,6 +155,9 @@ def curves(
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.locator_params(axis="x", nbins=6, integer=True)
         axes.set_xlabel(across)
+        (low, high), (first, last) = axes.get_ylim(), axes.get_xlim()
+        for name, x in (marks or {}).items():
+            _mark(axes, name, x, low, high, "top", left=x <= (first + last) / 2)
         _grid(axes, "y")
         return _svg(figure, title, describe)
 

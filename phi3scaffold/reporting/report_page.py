@@ -26,6 +26,7 @@ from phi3scaffold.reporting.figures import curves, matrix, scores
 from phi3scaffold.reporting.pages import render
 from phi3scaffold.reporting.run_record import RunRecord
 from phi3scaffold.reporting.training_settings import training_settings
+from phi3scaffold.training.validation_history import describe_steps
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -181,9 +182,13 @@ def _loss(record: RunRecord) -> dict[str, Any] | None:
         f"{points[-1][1]:.3g} at step {points[-1][0]:.0f}"
         for name, points in series.items()
     )
+    best = record.trained.get("best_step")
+    marks = {f"best at {count(best)}": float(best)} if best else {}
+    described = "; ".join([described, *marks])
     thinned = {name: _thinned(points) for name, points in series.items()}
+    picture = curves(thinned, "step", "Training loss", described, joined=watched, marks=marks)
     return {
-        "picture": curves(thinned, "step", "Training loss", described, joined=watched),
+        "picture": picture,
         "keys": list(series),
         "watched": watched,
         "ends": HELD_OUT in series,
@@ -201,9 +206,13 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _training(record: RunRecord) -> list[tuple[str, str]]:
-    stage = record.stages.get("finetune")
-    facts = stage.facts if stage else {}
-    rows = [("algorithm", record.config.algo), ("steps", count(facts.get("steps") or 0))]
+    facts = record.trained
+    rows = [("algorithm", record.config.algo), ("length", describe_steps(facts))]
+    if facts.get("best_step"):
+        kept = f"of step {count(facts['best_step'])}, the lowest validation loss"
+        rows.append(("adapter", f"{kept}: {facts['validation_loss']:.3f}"))
+    if facts.get("early_stopping_off"):
+        rows.append(("early stopping", f"off: {facts['early_stopping_off']}"))
     seconds = facts.get("train_seconds")
     if seconds:
         rows.append(("time", duration(seconds)))

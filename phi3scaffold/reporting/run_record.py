@@ -102,22 +102,22 @@ class RunRecord:
         return SHIPPED if SHIPPED in self.forms else self.forms[-1]
 
     @property
-    def training(self) -> Mapping[str, Any]:
-        """The settings of the pass that trains."""
-        return self.config.passes[self.config.names_for("finetune")[0]]
+    def trained(self) -> Mapping[str, Any]:
+        """What the training told of itself: steps, the best of them, seconds, tokens."""
+        stage = self.stages.get("finetune")
+        return stage.facts if stage else {}
 
     @property
     def command(self) -> str:
         """The command that repeats the run."""
-        trained = self.stages.get("finetune")
-        processes = trained.facts.get("processes") or 1 if trained else 1
+        processes = self.trained.get("processes") or 1
         option = f" --nproc {processes}" if processes > 1 and not self.in_cloud else ""
         return "phi3scaffold run" + (" --local" if self.local else "") + option
 
     @property
     def seeds(self) -> str:
         """What each seed decided, in words."""
-        arguments = self.training.get("training_args") or {}
+        arguments = self.config.training_arguments
         split = "the held-out rows are files of their own"
         if self.split_seed is not None:
             split = f"{self.split_seed} for which rows are held out"

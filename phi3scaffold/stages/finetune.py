@@ -7,13 +7,16 @@ from pathlib import Path
 
 from phi3scaffold.conversion.adapter_file import CONFIG, normalize_config
 from phi3scaffold.conversion.form_files import copy_tokenizer, project_prompt
+from phi3scaffold.datasets.prepared_rows import has_validation
+from phi3scaffold.datasets.set_findings import complete, why_no_validation
 from phi3scaffold.models.base_model import BASE_WEIGHTS, Base, hash_base_weights
 from phi3scaffold.pipeline import machine, ranks
+from phi3scaffold.pipeline.events import Note
 from phi3scaffold.pipeline.stage import Context, Curves, Facts, Inputs, Resources, Stage, Tracking
 from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import write_json
-from phi3scaffold.project.layout import HISTORY
+from phi3scaffold.project.layout import HISTORY, ROWS_REPORT
 from phi3scaffold.project.olive_config import OliveConfig, project_config
 from phi3scaffold.project.providers import CUDA
 from phi3scaffold.project.settings import Project
@@ -25,14 +28,19 @@ from phi3scaffold.training.olive_runner import (
     keep_scratch_inside,
     run_passes,
 )
+from phi3scaffold.training.validation_history import describe_steps
+
+LOAD_BEST = "load_best_model_at_end"  # of training_args
+PATIENCE = "early_stopping_patience"  # of project.yaml
 
 
 def inputs(project: Project) -> Inputs:
     """Return what decides the prompt, and the training pass."""
-    return Inputs(
-        files=(project.dataset_yaml,),
-        settings=project_config(project).settings_for("finetune"),
-    )
+    config = project_config(project)
+    settings = config.settings_for("finetune")
+    if config.training_arguments.get(LOAD_BEST):
+        settings[PATIENCE] = project.early_stopping_patience
+    return Inputs(files=(project.dataset_yaml,), settings=settings)
 
 
 def run(context: Context) -> Facts:
@@ -47,7 +55,11 @@ def run(context: Context) -> Facts:
     partial, identity = context.partial.parent, context.partial.name
     folder = (project.checkpoints or partial) / identity / f"by-{size}"
     checkpoints = Checkpoints(folder, identity, project.checkpoint_minutes)
-    names, hooks = config.names_for("finetune"), TrainingHooks(context.emit, checkpoints)
+    off = _early_stopping_off(project, config)
+    if not has_validation(project.rows):
+        context.emit(Note("finetune", f"no validation set, so early stopping is off: {off}"))
+    names = config.names_for("finetune")
+    hooks = TrainingHooks(context.emit, checkpoints, project.early_stopping_patience)
     base, trained_to = hf_model(project.base), context.scratch / "trained"
     trained = run_passes(config, project.root, names, base, trained_to, context.scratch, hooks)
     for file in (trained_to / "adapter").iterdir():
@@ -63,20 +75,40 @@ def run(context: Context) -> Facts:
     write_json(context.out / HISTORY, history)
     losses = [entry["loss"] for entry in history if "loss" in entry]
     validation = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    best = trained.best
     summary = history[-1] if history else {}
     return {
         "algo": config.algo,
         "steps": summary.get("step"),
+        "planned_steps": trained.planned_steps,
+        "best_step": best.step if best else None,
+        "early_stopping_off": off,
         "first_loss": losses[0] if losses else None,
         "last_loss": losses[-1] if losses else None,
         "validation_rows": trained.validation_rows,
-        "validation_loss": validation[-1] if validation else None,
+        "validation_loss": best.loss if best else validation[-1] if validation else None,
         "train_seconds": trained.seconds,
         "tokens": trained.tokens,
         "computed_per_token": round(trained.computed_per_token, 3),
         "processes": size,
         BASE_WEIGHTS: hash_base_weights(project),
     }
+
+
+def _early_stopping_off(project: Project, config: OliveConfig) -> str:
+    """Return why training cannot stop before its last step; empty where it can."""
+    arguments = config.training_arguments
+    if not has_validation(project.rows):
+        report = complete(json.loads((project.rows / ROWS_REPORT).read_text(encoding="utf-8")))
+        rows = report["rows"]
+        return why_no_validation(report["validation"], rows["train"] + rows["held_out"])
+    if not config.training_pass.get("eval_data_config"):
+        return "eval_data_config is not set"
+    if arguments.get("eval_strategy") == "no":
+        return "eval_strategy is no"
+    if not arguments.get(LOAD_BEST):
+        return f"{LOAD_BEST} is not true"
+    return f"{PATIENCE} is null" if project.early_stopping_patience is None else ""
 
 
 def _refuse(config: OliveConfig) -> None:
@@ -86,7 +118,7 @@ def _refuse(config: OliveConfig) -> None:
     if algorithm and algorithm.refusal:
         reason, _, remedy = algorithm.refusal.partition("; ")
         raise ScaffoldError(f"{reason}.", where=f"{config.path}: passes.{name}.type", fix=remedy)
-    arguments = config.passes[name].get("training_args") or {}
+    arguments = config.training_arguments
     for key in ("output_dir", "resume_from_checkpoint"):
         if arguments.get(key):
             raise ScaffoldError(
@@ -131,7 +163,7 @@ def summary(facts: Facts) -> str:
     if not facts.get("steps"):
         return ""
     first, last = facts.get("first_loss"), facts.get("last_loss")
-    text = f"{facts['algo']}, {facts['steps']} steps"
+    text = f"{facts['algo']}, {describe_steps(facts)}"
     if first is not None and last is not None:
         text += f", loss {first:.3f} -> {last:.3f}"
     if facts.get("validation_loss") is not None:

@@ -19,11 +19,13 @@ import transformers
 from phi3scaffold.pipeline import atomic_publish, manifest, ranks
 from phi3scaffold.pipeline.hashing import StatCache
 
+BEST = "best.safetensors"  # the adapter's weights at its best step so far
 NEWEST = 2  # that stay; the one before the last is for when the last is damaged
 # What resuming reads. The Trainer also writes a pickle of its arguments, which nobody needs.
 FILES = (
     "adapter_config.json",
     "adapter_model.safetensors",
+    BEST,
     "optimizer.pt",
     "scheduler.pt",
     "scaler.pt",
@@ -125,7 +127,7 @@ class SaveCheckpoints(transformers.TrainerCallback):
         self.saved = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if not float(state.epoch).is_integer():
+        if control.should_training_stop or not float(state.epoch).is_integer():
             self._save_when_due(args, state, control)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -134,7 +136,9 @@ class SaveCheckpoints(transformers.TrainerCallback):
     def _save_when_due(self, args: Any, state: Any, control: Any) -> None:
         """Ask the Trainer to save where a checkpoint is due, as rank 0 decides for all."""
         minutes = self.checkpoints.minutes
-        if minutes is None or state.global_step >= state.max_steps:
+        if control.should_training_stop:
+            control.should_save = False  # nothing would resume from here
+        if minutes is None or control.should_training_stop:
             return
         due = time.monotonic() - self.saved >= 60 * minutes
         if ranks.here().size > 1:
@@ -154,6 +158,5 @@ class SaveCheckpoints(transformers.TrainerCallback):
                 (saved / name).write_bytes(content)
         if ranks.here().number == 0:
             self.checkpoints.save(saved, state.global_step, time.monotonic() - self.start)
-        if not args.load_best_model_at_end:  # which loads one of them at the end
-            shutil.rmtree(saved)
+        shutil.rmtree(saved)
         self.saved = time.monotonic()

@@ -22,6 +22,7 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.olive_config import OliveConfig
 from phi3scaffold.project.providers import CPU
 from phi3scaffold.project.quantizers import QUANTIZERS
+from phi3scaffold.training.validation_history import BestStep
 
 if TYPE_CHECKING:
     from phi3scaffold.training.checkpoints import Checkpoints
@@ -40,10 +41,17 @@ IGNORED_KEY = ("gnoring", "not part of", "is not a field of")
 
 @dataclass(frozen=True)
 class TrainingHooks:
-    """Where a training reports its progress, and the checkpoints from which it may resume."""
+    """What a training has around it.
+
+    Attributes:
+        emit: takes its progress.
+        checkpoints: from which it may resume.
+        patience: evaluations without a lower validation loss before it stops; None: all steps.
+    """
 
     emit: Emit = ignore
     checkpoints: Checkpoints | None = None
+    patience: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,18 +60,22 @@ class TrainingResult:
 
     Attributes:
         history: the Trainer's log: step, loss, learning rate; a summary at the end.
+        planned_steps: those that it would have made without early stopping.
         tokens: of the rows that it saw; none of them is padding.
         seconds: how long it took, with what was trained before a checkpoint.
         validation_rows: on how many rows the validation loss was computed.
+        best: the step whose adapter was kept; None for the last one.
         computed_per_token: tokens that were computed for each of `tokens`; less than 1 where rows
             share what they begin with.
     """
 
     history: list[dict[str, Any]]
+    planned_steps: int
     tokens: int
     seconds: float
     computed_per_token: float
     validation_rows: int = 0
+    best: BestStep | None = None
 
 
 def load_run_config(config: OliveConfig, root: Path) -> Any:

@@ -21,14 +21,12 @@ from phi3scaffold.datasets.prepared_rows import TRAIN, spread
 from phi3scaffold.pipeline import machine, ranks
 from phi3scaffold.pipeline.events import Note
 from phi3scaffold.training import recomputation
+from phi3scaffold.training.best_state import KeepBest
 from phi3scaffold.training.checkpoints import ResumePoint, SaveCheckpoints
 from phi3scaffold.training.olive_runner import TrainingHooks, TrainingResult
 from phi3scaffold.training.packing import IGNORE
 from phi3scaffold.training.trainer import AnswerTrainer, ReportSteps
 
-NO_VALIDATION = (
-    "no validation set: no loss is measured during training, and the number of epochs is fixed"
-)
 logger = logging.getLogger(__name__)
 
 LOOKED_AT = 1000  # rows, to know how many labels a row has
@@ -86,13 +84,10 @@ class _TrainingPass:
         validation = _rows(config.eval_data_config)
         arguments = config.training_args
         if validation and validation.split == TRAIN:
-            self.hooks.emit(Note("finetune", NO_VALIDATION))
             validation = None
-        if validation:
-            arguments.eval_strategy = arguments.eval_strategy or "epoch"
-        else:
-            arguments.eval_strategy = "no"
-            arguments.extra_args["load_best_model_at_end"] = False
+        arguments.eval_strategy = (arguments.eval_strategy or "epoch") if validation else "no"
+        # KeepBest does it: transformers would need a checkpoint at each evaluation
+        keeps_best = bool(arguments.extra_args.pop("load_best_model_at_end", False))
         arguments.output_dir = str(Path(output_model_path) / "trainer")
         if config.torch_dtype == "bfloat16":
             arguments.extra_args["bf16"] = True  # Olive loads the weights so, and no more
@@ -118,11 +113,23 @@ class _TrainingPass:
         )
         if self.recomputes_as_needed:
             self._choose_recomputation(trainer, train)
-        start = self._start(trainer)
+        start = self._resume_point(trainer)
+        best = None
+        if keeps_best and validation:
+            folder = start.folder if start else None
+            best = KeepBest(model, self.hooks.patience, self.hooks.emit, folder)
+            trainer.add_callback(best)
+        if self.hooks.checkpoints:  # last: it moves away what the others have written
+            before = start.seconds if start else 0.0
+            trainer.add_callback(SaveCheckpoints(self.hooks.checkpoints, before))
         trainer.train(resume_from_checkpoint=str(start.folder) if start else None)
+        if best:
+            best.restore()
         history = trainer.state.log_history
         self.result = TrainingResult(
             history=history,
+            planned_steps=trainer.state.max_steps,
+            best=best.best if best else None,
             tokens=round(per_step * trainer.state.global_step),
             seconds=history[-1]["train_runtime"] + (start.seconds if start else 0.0),
             validation_rows=len(validation) if validation else 0,
@@ -154,17 +161,14 @@ class _TrainingPass:
         recomputation.apply(model, choice.layers)
         self.hooks.emit(Note("finetune", str(choice)))
 
-    def _start(self, trainer: AnswerTrainer) -> ResumePoint | None:
-        """Return where to resume an interrupted training, and keep checkpoints from now on."""
-        checkpoints = self.hooks.checkpoints
-        if checkpoints is None:
+    def _resume_point(self, trainer: AnswerTrainer) -> ResumePoint | None:
+        """Return where to resume an interrupted training, if there is one."""
+        if self.hooks.checkpoints is None:
             return None
-        start = checkpoints.restore(Path(trainer.args.output_dir))
+        start = self.hooks.checkpoints.restore(Path(trainer.args.output_dir))
         if start:
             text = f"resumes after step {start.step} of an interrupted run"
             self.hooks.emit(Note("finetune", text))
-        before = start.seconds if start else 0.0
-        trainer.add_callback(SaveCheckpoints(checkpoints, before))
         return start
 
 
