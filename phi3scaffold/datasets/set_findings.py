@@ -22,18 +22,19 @@ def validation_set(report: Mapping[str, Any]) -> list[DataFinding]:
         own = report["validation"] == "files"
         message = f"{count(rows['validation'], 'row')} {OWN if own else TAKEN}"
     else:
-        total = rows["train"] + rows["held_out"]
-        message = f"none: {why_no_validation(report['validation'], total)}; {FIXED}"
+        message = f"none: {why_no_validation(report)}; {FIXED}"
     return [DataFinding("validation", message)]
 
 
-def why_no_validation(wish: str, rows: int) -> str:
-    """Return why there is no validation set, where `rows` were to be split."""
-    if wish == EARLIER:
+def why_no_validation(report: Mapping[str, Any]) -> str:
+    """Return why there is no validation set, where there is none."""
+    if report["validation"] == EARLIER:
         return "the rows were prepared by an earlier version"
-    if wish == "none":
+    if report["validation"] == "none":
         return "files.validation is null"
-    if rows < LEAST_ROWS:
+    rows = report["rows"]
+    own = any(file.get("split") == "held_out" for file in report["files"])
+    if rows["train"] + (0 if own else rows["held_out"]) < LEAST_ROWS:
         return f"fewer than {LEAST_ROWS} rows"
     return "too few different prompts"
 

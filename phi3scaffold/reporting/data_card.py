@@ -34,7 +34,7 @@ def write(report: Mapping[str, Any], path: Path) -> None:
         size_categories=[next((name for below, name in SIZES if rows < below), LARGEST)],
         tags=["phi3scaffold"],
     )
-    lacking = "" if "validation" in named else why_no_validation(report["validation"], rows)
+    lacking = "" if "validation" in named else why_no_validation(report)
     names = {name for side in (report["labels"] or {}).values() for name in side}
     cards.write(
         DatasetCard,

@@ -100,8 +100,7 @@ def _early_stopping_off(project: Project, config: OliveConfig) -> str:
     arguments = config.training_arguments
     if not has_validation(project.rows):
         report = complete(json.loads((project.rows / ROWS_REPORT).read_text(encoding="utf-8")))
-        rows = report["rows"]
-        return why_no_validation(report["validation"], rows["train"] + rows["held_out"])
+        return why_no_validation(report)
     if not config.training_pass.get("eval_data_config"):
         return "eval_data_config is not set"
     if arguments.get("eval_strategy") == "no":

@@ -123,9 +123,7 @@ def train(cell: Cell, project: Path, out: Path) -> None:
     keep_scratch_inside(scratch)
     started = time.process_time()
     base = hf_model(project / "model-cache" / "base")
-    done = run_passes(
-        load_config(file), project, ("finetune",), base, scratch / "made", scratch
-    )
+    done = run_passes(load_config(file), project, ("finetune",), base, scratch / "made", scratch)
     assert done is not None
     found |= {"tokens": done.tokens, "cpu_seconds": time.process_time() - started}
     found["last_loss"] = [e["loss"] for e in done.history if "loss" in e][-1]
@@ -143,7 +141,10 @@ def tokens_of(project: Path, split: str) -> list[tuple[list[int], list[int]]]:
 
 def table(folder: Path) -> str:
     """Return the cells that were trained, as a Markdown table."""
-    lines = ["| rows | batch | epochs | steps | learning rate | right | tokens |", "|---:" * 7 + "|"]
+    lines = [
+        "| rows | batch | epochs | steps | learning rate | right | tokens |",
+        "|---:" * 7 + "|",
+    ]
     for cell in CELLS:
         path = folder / f"{cell.name}.json"
         if path.exists():

@@ -46,3 +46,12 @@ def test_wrong_adapters_are_refused_with_their_key(tmp_path: Path, more: str, me
 def test_a_project_travels_as_json(tmp_path: Path) -> None:
     project = load_project(written(tmp_path, "adapters: {a: b, c: d}"))
     assert Project.from_json(json.loads(json.dumps(project.to_json()))) == project
+
+
+def test_patience_is_a_number_of_evaluations_or_null(tmp_path: Path) -> None:
+    assert load_project(written(tmp_path, "")).early_stopping_patience == 3
+    given = load_project(written(tmp_path, "early_stopping_patience: null"))
+    assert given.early_stopping_patience is None
+    for wrong in ("0", "1.5", "true", "many"):
+        with pytest.raises(ScaffoldError, match="early_stopping_patience must be a whole number"):
+            load_project(written(tmp_path, f"early_stopping_patience: {wrong}"))

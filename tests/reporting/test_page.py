@@ -341,6 +341,21 @@ def test_the_command_says_how_many_processes_trained(made: RunRecord) -> None:
     assert job.command == "phi3scaffold run"
 
 
+def test_it_says_where_training_stopped_and_what_was_kept(made: RunRecord, tmp_path: Path) -> None:
+    trained = made.stages["finetune"]
+    told = {"steps": 90, "planned_steps": 174, "best_step": 75, "validation_loss": 0.25}
+    stopped = dataclasses.replace(
+        trained, facts={**trained.facts, **told, "early_stopping_off": "it is null"}
+    )
+    history = [{"step": 75, "loss": 0.5, "eval_loss": 0.25}, {"step": 90, "eval_loss": 0.75}]
+    record = dataclasses.replace(made, stages={**made.stages, "finetune": stopped}, history=history)
+    found = written(record, tmp_path)
+    assert "stopped at step 90 of 174, best at 75" in found.text("dd")
+    assert "of step 75, the lowest validation loss: 0.250" in found.text("dd")
+    assert "off: it is null" in found.text("dd")
+    assert "best at 75" in found.text("svg")
+
+
 def test_files_from_elsewhere_are_named_by_what_they_are(made: RunRecord) -> None:
     inputs = {f"/home/me/{one}/adapter.safetensors": one for one in ("a", "b")}
     adapters = dataclasses.replace(made.stages["export"], stage="adapters", inputs=inputs)
