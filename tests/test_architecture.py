@@ -40,6 +40,7 @@ IMPORTED_LATE = (
         f"phi3scaffold.training.{name}"
         for name in (
             "attention",
+            "best_state",
             "checkpoints",
             "data_components",
             "fused_layers",
