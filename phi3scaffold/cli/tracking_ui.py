@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from phi3scaffold.cli.option_types import port
 
@@ -26,9 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from phi3scaffold.cli.report import open_page
     from phi3scaffold.project.settings import find_project
-    from phi3scaffold.reporting.tracking import ui
+    from phi3scaffold.reporting.tracking import track_waiting_runs, ui
 
     project = find_project(args.project)
+    if problem := track_waiting_runs(project):
+        print(f"warning: a run that was killed is not tracked: {problem}", file=sys.stderr)
     ui.check_store(project)
     number = ui.free_port(args.port)
     if not ui.is_installed(project):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.util
 import json
+import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
@@ -26,6 +25,8 @@ from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.reporting import tracking
 from phi3scaffold.reporting.tracking import process, store_path, track_run
 from phi3scaffold.reporting.tracking.measurements import Measurements, measure
+from phi3scaffold.reporting.tracking.run_settings import LONGEST, RunSettings, settings_file
+from phi3scaffold.reporting.tracking.waiting import waiting_folder
 from phi3scaffold.stages import report
 from phi3scaffold.stages.graph import STAGES
 from tests.support.mlflow_server import Server
@@ -360,39 +361,80 @@ def test_no_secret_is_a_parameter(project: Project) -> None:
     text = project.olive_config.read_text(encoding="utf-8")
     secrets = '"seed": 42, "hub_token": "hf_x", "api_key": "k", "note": "' + "x" * 900 + '"'
     project.olive_config.write_text(text.replace('"seed": 42', secrets), encoding="utf-8")
-    found = process.parameters(project)
+    found = RunSettings.of(project).parameters
     assert not {"hf_x", "k"} & set(found.values())
-    assert process.settings_file(project) == [str(project.olive_config)]
-    assert found["finetune.seed"] == "42" and len(found["finetune.note"]) == process.LONGEST
+    assert settings_file(project) == [str(project.olive_config)]
+    assert found["finetune.seed"] == "42" and len(found["finetune.note"]) == LONGEST
     key = text.replace('"seed": 42', f'"seed": 42, "run_name": "hf_{"abcdefgh" * 4}ab"')
     project.olive_config.write_text(key, encoding="utf-8")
-    assert process.settings_file(project) == []
+    assert settings_file(project) == []
 
 
 @needs_mlflow
 def test_a_run_that_goes_away_without_a_word(stored: Project) -> None:
-    """`kill -9`: the process that tracks sees its input end, and ends, too."""
+    """`kill -9`: what it measured waits on disk, and is tracked later, with its own settings."""
     project = stored
     code = (
-        "import os, signal\n"
+        "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from phi3scaffold.project.settings import load_project\n"
         "from phi3scaffold.reporting.tracking import TrackedRun\n"
         "from phi3scaffold.stages.graph import STAGES\n"
         f"record = TrackedRun(load_project(Path({str(project.root)!r})), print, STAGES)\n"
-        "from phi3scaffold.pipeline.events import StageStarted\n"
-        f"record.take({START!r})\n"
-        "import time; time.sleep(1)\n"
+        "from phi3scaffold.pipeline.events import StageEnded, StageStarted, Step\n"
+        f"for event in {EVENTS[:3]!r}: record.take(event)\n"
+        "assert 'mlflow' not in sys.modules\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     settings = project.root / "project.yaml"
     settings.write_text(settings.read_text().replace("tracking: false", "tracking: true"))
     subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        time.sleep(0.5)
-        with contextlib.suppress(sqlite3.Error):  # it is being made
-            found = sqlite3.connect(f"file:{store_path(project)}?mode=ro", uri=True)
-            if ("KILLED",) in found.execute("SELECT status FROM runs").fetchall():
-                return
-    pytest.fail("the run is not marked as killed")
+    (waits,) = waiting_folder(project).glob("*.jsonl")
+    with waits.open("ab") as stream:
+        stream.write(b'{"at": 1')  # as it may be cut off
+    text = project.olive_config.read_text(encoding="utf-8")
+    project.olive_config.write_text(text.replace('"r": 16', '"r": 8'), encoding="utf-8")
+    later = time.time() + 60
+    os.utime(project.olive_config, (later, later))
+    assert tracking.track_waiting_runs(project) == ""
+    (run,) = runs(project)
+    assert run.info.status == "KILLED" and run.info.end_time < 1000 * later
+    assert run.data.metrics["finetune/loss"] == 1.5
+    assert run.data.params["finetune.r"] == "16"
+    assert kept(project) == set()  # the settings are of a later run
+    assert not list(waiting_folder(project).glob("*.jsonl"))
+
+
+@needs_mlflow
+def test_a_run_that_could_not_be_tracked_is_tracked_with_the_next(stored: Project) -> None:
+    """And only once; meanwhile a run that goes on is left alone."""
+    store = store_path(stored)
+    store.rename(store.with_name("away"))
+    store.mkdir()  # no database
+    notes = [event for event in track(stored, EVENTS) if isinstance(event, Note)]
+    assert len(notes) == 1 and "did not accept everything" in notes[0].text
+    store.rmdir()
+    store.with_name("away").rename(store)
+    with track_run(stored, print, STAGES) as emit:
+        emit(START)
+        assert tracking.track_waiting_runs(stored) == ""
+        (run,) = runs(stored)
+        assert run.info.status == "FINISHED" and run.data.metrics["onnx/accuracy"] == 0.75
+    assert len(runs(stored)) == 2
+
+
+def test_until_its_end_a_run_costs_no_process(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of MLflow runs beside a training; of its measurements each is on disk at once."""
+
+    def started(*_: Any, **__: Any) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # mlflow is there
+    monkeypatch.setattr(subprocess, "Popen", started)
+    run = tracking.TrackedRun(project, lambda event: None, STAGES)
+    for number, event in enumerate(EVENTS, start=1):
+        run.take(event)
+        (waits,) = waiting_folder(project).glob("*.jsonl")
+        assert len(waits.read_text(encoding="utf-8").splitlines()) == number + 1

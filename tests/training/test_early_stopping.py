@@ -166,11 +166,14 @@ def test_the_first_of_equal_losses_is_the_best() -> None:
 @pytest.mark.parametrize(
     ("facts", "text"),
     [
-        ({"steps": 90, "planned_steps": 174, "best_step": 75}, "stopped at step 90 of 174, best at 75"),
+        (
+            {"steps": 90, "planned_steps": 174, "best_step": 75},
+            "stopped at step 90 of 174, best at 75",
+        ),
         ({"steps": 174, "planned_steps": 174, "best_step": 150}, "174 steps, best at 150"),
         ({"steps": 174, "planned_steps": 174, "best_step": 174}, "174 steps"),
         ({"steps": 1}, "1 step"),  # as earlier versions wrote them
     ],
-)  # fmt: skip
+)
 def test_steps_in_words(facts: dict[str, Any], text: str) -> None:
     assert describe_steps(facts) == text

@@ -1,9 +1,11 @@
 """Track runs with MLflow: events come in; metrics, parameters and files go out to its store.
 
 The store is that of MLFLOW_TRACKING_URI, as in Azure ML; else a file of the project. MLflow takes
-seconds to import and to create a store, so a child process of lower priority does it beside the
-training. Tracking never ends a run: what fails is reported once. Models are not logged (Azure ML
-lacks that endpoint), nor rows, apart from those in the report.
+seconds of processor time to import and to create a store, so a child process of lower priority
+does it: beside the training for a server, where people watch the run; for the project's own store
+at the end, from a file of measurements (`waiting`), which a `kill -9` leaves for the next run.
+Tracking never ends a run: what fails is reported once. Models are not logged (Azure ML lacks that
+endpoint), nor rows, apart from those in the report.
 """
 
 from __future__ import annotations
@@ -22,11 +24,14 @@ from typing import Any
 
 from phi3scaffold.pipeline import protocol, ranks
 from phi3scaffold.pipeline.events import Emit, Event, Note, StageEnded, StageStarted, Step
+from phi3scaffold.pipeline.logs import log_file
 from phi3scaffold.pipeline.stage import Stage
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import duration
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting.tracking.measurements import measure
+from phi3scaffold.reporting.tracking.run_settings import RunSettings
+from phi3scaffold.reporting.tracking.waiting import RunFile, waiting_runs
 
 URI = "MLFLOW_TRACKING_URI"
 PATIENCE = 60.0  # seconds that a finished run waits, at most, for a slow store
@@ -79,7 +84,7 @@ def track_run(
 
 
 class TrackedRun:
-    """One run of the pipeline and the process that tracks it, if there is anything to track.
+    """One run of the pipeline and what tracks it, if there is anything to track.
 
     Attributes:
         has_verdict: whether a stage has given its verdict, which may end a run that made it all.
@@ -90,9 +95,7 @@ class TrackedRun:
         self.has_verdict = False
         self._stage: Stage | None = None  # that runs
         self._before: list[dict[str, Any]] = []
-        self._waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pump: threading.Thread | None = None
+        self._outlet: TrackingProcess | RunFile | None = None
         self._off = False
 
     def take(self, event: Event) -> None:
@@ -107,20 +110,98 @@ class TrackedRun:
         if self._off:
             return
         measured = measure(event, self._stage, self.project).to_json()
-        if self._process is not None:
-            self._waiting.put(measured)
+        if self._outlet is None:
+            self._before.append(measured)
+            tracking = self._stage.tracking if self._stage else None
+            if isinstance(event, StageStarted) and tracking and tracking.starts_run:
+                self._start()
             return
-        self._before.append(measured)
-        tracking = self._stage.tracking if self._stage else None
-        if isinstance(event, StageStarted) and tracking and tracking.starts_run:
-            self._start_process()
+        try:
+            self._outlet.add(measured)
+        except OSError as error:
+            self._stop(f"The run is not tracked to its end: {error}")
 
     def close(self, status: str) -> None:
         """Report how the run ended, and wait until all of it is tracked."""
-        if self._process is None or self._pump is None or self._process.stdout is None:
+        if self._outlet is None:
             return
-        self._waiting.put({"end": status})
-        self._waiting.put(None)
+        try:
+            self._outlet.close(status)
+            process = (
+                self._outlet
+                if isinstance(self._outlet, TrackingProcess)
+                else TrackingProcess(self.project)
+            )
+            why = process.wait()
+        except OSError as error:
+            why = str(error)
+        if why:
+            where = without_credentials(tracking_uri(self.project))
+            self._note(
+                f"{where} did not accept everything: {why}; the run itself is not affected "
+                "(gen-model/logs has more)"
+            )
+
+    def _start(self) -> None:
+        """Begin to track, with the events so far."""
+        if not is_installed():
+            self._stop(
+                "MLflow is not installed: the run is not tracked (make setup; or tracking: false "
+                "in project.yaml)"
+            )
+            return
+        try:
+            if os.environ.get(URI):
+                self._outlet = TrackingProcess(self.project)
+            else:
+                self._outlet = RunFile(self.project, RunSettings.of(self.project).to_json())
+            for event in self._before:
+                self._outlet.add(event)
+        except (OSError, ScaffoldError) as error:
+            self._stop(f"The run is not tracked: {error}")
+
+    def _stop(self, why: str) -> None:
+        self._off, self._outlet = True, None
+        self._note(why)
+
+    def _note(self, text: str) -> None:
+        self.emit(Note("tracking", text))
+
+
+class TrackingProcess:
+    """The process that tracks, and what is handed on to it; its `wait` says what went wrong.
+
+    A store that is slow to take measurements does not slow the run. Without a server it takes none:
+    it tracks the runs that wait on disk.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, project: Project) -> None:
+        log = log_file(project)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:
+            self._process = subprocess.Popen(
+                protocol.command(f"{__name__}.process", project.to_json()),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                start_new_session=True,  # Ctrl-C is for us; the child reads of it
+            )
+        self._messages: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
+        self._pump = threading.Thread(target=self._write, daemon=True)
+        self._pump.start()
+
+    def add(self, message: protocol.Message) -> None:
+        self._messages.put(message)
+
+    def close(self, status: str) -> None:
+        self.add({"end": status})
+
+    def wait(self) -> str:
+        """Return what went wrong, once all is tracked; empty where nothing did."""
+        self._messages.put(None)
         end = time.monotonic() + PATIENCE
         self._pump.join(PATIENCE)
         try:
@@ -128,54 +209,28 @@ class TrackedRun:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        assert self._process.stdout is not None
         with self._process.stdout as stream:
             message = next(protocol.read(stream), {})
-            why = message.get("problem") or f"it took more than {duration(PATIENCE)}"
-        if self._process.returncode:
-            where = without_credentials(tracking_uri(self.project))
-            self._note(
-                f"{where} did not accept everything: {why}; the run itself is not affected "
-                "(gen-model/logs has more)"
-            )
-
-    def _start_process(self) -> None:
-        """Start the process that tracks, with the events so far."""
-        from phi3scaffold.pipeline.logs import log_file
-
-        if importlib.util.find_spec("mlflow") is None:
-            self._off = True
-            self._note(
-                "MLflow is not installed: the run is not tracked (make setup; or tracking: false "
-                "in project.yaml)"
-            )
-            return
-        log = log_file(self.project)
-        try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as stream:
-                self._process = subprocess.Popen(
-                    protocol.command(f"{__name__}.process", self.project.to_json()),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=stream,
-                    start_new_session=True,  # Ctrl-C is for us; the child reads of it
-                )
-        except OSError as error:
-            self._off = True
-            self._note(f"The run is not tracked: {error}")
-            return
-        for event in self._before:
-            self._waiting.put(event)
-        self._pump = threading.Thread(target=self._write, daemon=True)
-        self._pump.start()
+        if not self._process.returncode:
+            return ""
+        return str(message.get("problem") or f"it took more than {duration(PATIENCE)}")
 
     def _write(self) -> None:
-        """Hand events on; a store that is slow to take them does not slow the run."""
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process.stdin is not None
         with contextlib.suppress(OSError), self._process.stdin as stream:
-            while (event := self._waiting.get()) is not None:
-                stream.write(protocol.encode(event))
+            while (message := self._messages.get()) is not None:
+                stream.write(protocol.encode(message))
                 stream.flush()
 
-    def _note(self, text: str) -> None:
-        self.emit(Note("tracking", text))
+
+def is_installed() -> bool:
+    """Return whether MLflow's client can be imported here."""
+    return importlib.util.find_spec("mlflow") is not None
+
+
+def track_waiting_runs(project: Project) -> str:
+    """Track the runs that were killed and wait on disk; return what went wrong, or ""."""
+    if os.environ.get(URI) or not is_installed() or not any(waiting_runs(project)):
+        return ""
+    return TrackingProcess(project).wait()

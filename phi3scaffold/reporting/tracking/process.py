@@ -1,4 +1,4 @@
-"""The process that tracks one run: measurements come in, MLflow's client does the rest."""
+"""The process that tracks runs: measurements come in, MLflow's client does the rest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import os
-import platform
 import re
 import sys
 import time
@@ -17,55 +16,45 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold import __version__
-from phi3scaffold.datasets.private_data import find_secrets
 from phi3scaffold.pipeline import manifest, protocol
 from phi3scaffold.project.errors import FAILED_RUN
 from phi3scaffold.project.files import whole_file
-from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.reporting.tracking import URI, store_path, tracking_uri, without_credentials
 from phi3scaffold.reporting.tracking.measurements import STEP_METRICS, Measurements
-from phi3scaffold.reporting.training_settings import training_settings
+from phi3scaffold.reporting.tracking.run_settings import LONGEST, RunSettings, settings_file
+from phi3scaffold.reporting.tracking.waiting import (
+    KILLED,
+    has_ended,
+    process_name,
+    waiting_folder,
+    waiting_runs,
+)
 
 MOST = 200  # metrics of one request; Azure ML takes no more
-LONGEST = 250  # letters of a parameter; Azure ML takes 500
+NAME = "phi3scaffold.run"  # a tag: the name of the file in which the run has waited
 PROCESS = "mlflow.process"  # a tag; MLflow shows none that begin so
 EVERY = 2.0  # seconds between two requests while a run goes on
+SLACK = 2.0  # seconds by which a file's time may be off
 AGAIN = 30.0  # seconds until a store that did not answer is asked again
 # A store that does not answer does not hold a finished run up for long.
 QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-
-
-def parameters(project: Project) -> dict[str, str]:
-    """Return the settings that decide the run; nothing of Azure."""
-    config = project_config(project)
-    values = {
-        "model": project.model_id,
-        "revision": project.revision,
-        "target": project.target,
-        "merge_base": project.merge_base,
-        "evaluate.rows": str(project.evaluate_rows),
-        "phi3scaffold": __version__,
-        **dict(training_settings(config)),
-    }
-    return {name: value[:LONGEST] for name, value in values.items()}
-
-
-def settings_file(project: Project) -> list[str]:
-    """Return the file of settings to store beside the metrics; none where it holds a secret."""
-    text = project.olive_config.read_text(encoding="utf-8")
-    return [] if find_secrets(text) else [str(project.olive_config)]
 
 
 class Tracker:
     """One run in MLflow. What the store does not accept is sent again later.
 
     Attributes:
+        settings: what the run started with; by default the project's.
+        name: of the run on this machine, by which its second try finds the first; may be empty.
         problem: why the store did not accept everything, in one line; empty if it did.
     """
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(
+        self, project: Project, settings: RunSettings | None = None, name: str = ""
+    ) -> None:
+        self.project, self.name = project, name
+        self.settings = settings or RunSettings.of(project)
         self.problem = ""
         self._client: Any = None
         self._run = os.environ.get("MLFLOW_RUN_ID", "")  # Azure ML's: the job itself
@@ -99,18 +88,27 @@ class Tracker:
             accepted = self._try(self._send)
             self._next = time.monotonic() + (EVERY if accepted else AGAIN)
 
-    def end(self, status: str) -> None:
-        """Send the rest, the files, and how the run ended; the user waits for it."""
+    def end(self, status: str, ended: float | None = None) -> None:
+        """Send the rest, the files, and how the run ended; the user waits for it.
+
+        Args:
+            status: as MLflow calls it.
+            ended: when it ended, in seconds since 1970, if not now: later files are not its own.
+        """
         if self.problem and time.monotonic() < self._next:
             return  # it failed a moment ago
         self.problem = ""
         if not self._try(self._send):
             return
-        for path in dict.fromkeys(self._files):
+        files = list(dict.fromkeys(self._files))
+        if ended is not None:
+            files = [path for path in files if _is_as_old(Path(path), ended)]
+        for path in files:
             if not self._try(partial(self._client.log_artifact, self._run, path)):
                 break
         if self._own:
-            self._try(partial(self._client.set_terminated, self._run, status))
+            when = None if ended is None else int(1000 * ended)
+            self._try(partial(self._client.set_terminated, self._run, status, when))
 
     def _try(self, send: Callable[[], None]) -> bool:
         """Return whether the store accepted it; if not, set `problem`, and log the traceback."""
@@ -147,7 +145,7 @@ class Tracker:
             create_store(store_path(self.project))
         self._client = MlflowClient(tracking_uri(self.project))
         self._run = self._run or self._create()
-        params = [Param(name, value) for name, value in parameters(self.project).items()]
+        params = [Param(name, value) for name, value in self.settings.parameters.items()]
         for start in range(0, len(params), 100):
             self._client.log_batch(self._run, params=params[start : start + 100])
         if self._own:
@@ -181,17 +179,24 @@ class Tracker:
         else:
             experiment = self._local_experiment(name)
             self._end_dead_runs(experiment)
+            if self.name:
+                for tried in self._client.search_runs(
+                    [experiment], f"tags.`{NAME}` = '{self.name}'"
+                ):
+                    self._client.delete_run(tried.info.run_id)
         tags = {
             "model": self.project.model_id,
             "phi3scaffold": __version__,
             "mlflow.source.name": "phi3scaffold",
             "mlflow.source.type": "LOCAL",
-            PROCESS: _process_name(),
+            PROCESS: process_name(),
         }
+        if self.name:
+            tags[NAME] = self.name
         if self.project.is_demonstration:
             tags["demonstration"] = "true"
-        config = project_config(self.project)
-        title = f"{config.algo} {config.precision} {time.strftime('%m-%d %H:%M')}"
+        started = time.localtime((self._start or 0) / 1000)
+        title = f"{self.settings.title} {time.strftime('%m-%d %H:%M', started)}"
         run = self._client.create_run(experiment, self._start, tags=tags, run_name=title)
         return str(run.info.run_id)
 
@@ -214,10 +219,8 @@ class Tracker:
     def _end_dead_runs(self, experiment: str) -> None:
         """Mark runs as killed whose process has ended without ending them."""
         for run in self._client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-            host, pid, started = (run.data.tags.get(PROCESS) or " 0 0").rsplit(" ", 2)
-            lives = abs(_start_time(int(pid)) - int(started)) < 60  # the clock may have been set
-            if host == platform.node() and not lives:
-                self._client.set_terminated(run.info.run_id, "KILLED")
+            if has_ended(run.data.tags.get(PROCESS, "")):
+                self._client.set_terminated(run.info.run_id, KILLED)
 
 
 def create_store(path: Path) -> None:
@@ -238,40 +241,55 @@ def create_store(path: Path) -> None:
             MlflowClient(f"sqlite:///{part.as_posix()}").search_experiments()
 
 
-def _process_name() -> str:
-    """Return a unique name of this process: host, number, start time."""
-    return f"{platform.node()} {os.getpid()} {_start_time(os.getpid())}"
+def _is_as_old(path: Path, time: float) -> bool:
+    """Return whether a file is there, and as it was at this time."""
+    return path.is_file() and path.stat().st_mtime <= time + SLACK
 
 
-def _start_time(pid: int) -> int:
-    """Return when the process started, in seconds since 1970; 0 where there is none."""
-    import psutil
+def track_waiting(project: Project) -> str:
+    """Track the runs that wait on disk; return why one of them still does, or ""."""
+    from filelock import FileLock
 
-    with contextlib.suppress(psutil.Error):
-        return int(psutil.Process(pid).create_time())
-    return 0
+    with FileLock(waiting_folder(project) / "lock"):
+        for run in waiting_runs(project):
+            measurements = [Measurements(**one) for one in run.measurements]
+            tracker = Tracker(project, RunSettings(**run.settings), run.path.stem)
+            for one in measurements:
+                tracker.take(one)
+            tracker.end(run.status, max((one.at for one in measurements), default=None))
+            if tracker.problem:
+                return tracker.problem
+            run.path.unlink()
+    return ""
 
 
-def main() -> int:
-    """Track the measurements that come in, to their end; send what went wrong."""
-    outlet = protocol.take_stdout()
-    tracker = Tracker(Project.from_json(protocol.work()))
-    if hasattr(os, "nice"):
-        os.nice(5)
-    for name, value in QUICK.items():
-        os.environ.setdefault(name, value)
-    # At the end of a run the client prints a server's whole address, and that goes into the log.
-    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    ended = "KILLED"  # the run ended without a message
+def track_messages(project: Project) -> str:
+    """Track the run whose measurements come in, to their end; return what went wrong, or ""."""
+    tracker = Tracker(project)
+    ended = KILLED  # the run ended without a message
     for message in protocol.read(sys.stdin.buffer):
         if "end" in message:
             ended = message["end"]
         else:
             tracker.take(Measurements(**message))
     tracker.end(ended)
-    if not tracker.problem:
+    return tracker.problem
+
+
+def main() -> int:
+    """Track a run at a server while it goes on, or those that wait on disk."""
+    outlet = protocol.take_stdout()
+    project = Project.from_json(protocol.work())
+    if hasattr(os, "nice"):
+        os.nice(5)
+    for name, value in QUICK.items():
+        os.environ.setdefault(name, value)
+    # At the end of a run the client prints a server's whole address, and that goes into the log.
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    problem = track_messages(project) if os.environ.get(URI) else track_waiting(project)
+    if not problem:
         return 0
-    outlet.send({"problem": tracker.problem})
+    outlet.send({"problem": problem})
     return FAILED_RUN
 
 
