@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow
 from phi3scaffold.evaluation.metrics import FormMetrics
-from phi3scaffold.project.settings import load_project
+from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.reporting import tracking
 from phi3scaffold.reporting.run_record import RowPrompt, RunRecord, read_run
+from phi3scaffold.reporting.tracking import process, store_path
 from phi3scaffold.stages.graph import STAGES
 
 
@@ -72,3 +75,29 @@ def with_free_answers(made: RunRecord, task: str) -> RunRecord:
 
 
 Change = Callable[[RunRecord], RunRecord]
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: it takes MLflow seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    process.create_store(path)
+    return path
+
+
+@pytest.fixture
+def stored(project: Project, empty_store: Path) -> Project:
+    """`project`, with an empty store."""
+    store_path(project).parent.mkdir(parents=True)
+    shutil.copy(empty_store, store_path(project))
+    return project
+
+
+@pytest.fixture
+def project(tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with what a run makes, but the models."""
+    monkeypatch.delenv(tracking.URI, raising=False)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    left_out = shutil.ignore_patterns("*.data", "*.safetensors", "*.arrow", ".git", "tracking")
+    root = shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True, ignore=left_out)
+    return dataclasses.replace(load_project(Path(root)), tracking=True)

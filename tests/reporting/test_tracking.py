@@ -5,17 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import os
-import shutil
-import subprocess
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Mapping
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
 
@@ -26,79 +21,10 @@ from phi3scaffold.reporting import tracking
 from phi3scaffold.reporting.tracking import process, store_path, track_run
 from phi3scaffold.reporting.tracking.measurements import Measurements, measure
 from phi3scaffold.reporting.tracking.run_settings import LONGEST, RunSettings, settings_file
-from phi3scaffold.reporting.tracking.waiting import waiting_folder
 from phi3scaffold.stages import report
 from phi3scaffold.stages.graph import STAGES
 from tests.support.mlflow_server import Server
-
-needs_mlflow = pytest.mark.skipif(
-    importlib.util.find_spec("mlflow") is None, reason="MLflow is not installed"
-)
-START = StageStarted("finetune", "training")
-METRICS = {"accuracy": 0.75, "perplexity": float("inf"), "accuracy_interval": [0.7, 0.8]}
-
-
-def done(stage: str, **facts: Any) -> StageEnded:
-    return StageEnded(stage, facts, seconds=2.0, peak_bytes=5 * 2**20)
-
-
-EVENTS: list[Event] = [
-    START,
-    *(Step(n, 3, loss=3.0 / n, loss_step=n) for n in (1, 2, 3)),
-    done("finetune", last_loss=1.0, algo="LoRA"),
-    done("evaluate", forms={"onnx": METRICS}),
-    done("gate", released=True),
-    done("report"),
-]
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once: it takes MLflow seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    process.create_store(path)
-    return path
-
-
-@pytest.fixture
-def stored(project: Project, empty_store: Path) -> Project:
-    """`project`, with an empty store."""
-    store_path(project).parent.mkdir(parents=True)
-    shutil.copy(empty_store, store_path(project))
-    return project
-
-
-@pytest.fixture
-def project(tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project with what a run makes, but the models."""
-    monkeypatch.delenv(tracking.URI, raising=False)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    left_out = shutil.ignore_patterns("*.data", "*.safetensors", "*.arrow", ".git", "tracking")
-    root = shutil.copytree(tiny_project, tmp_path / "proj", symlinks=True, ignore=left_out)
-    return dataclasses.replace(load_project(Path(root)), tracking=True)
-
-
-def track(project: Project, events: list[Event], **how: bool) -> list[Event]:
-    """Send events through; returns what came out, notes among it."""
-    told: list[Event] = []
-    with track_run(project, told.append, STAGES, **how) as emit:
-        for event in events:
-            emit(event)
-    return told
-
-
-def kept(project: Project) -> set[str]:
-    """The names of the files that were tracked."""
-    return {path.name for path in store_path(project).parent.glob("artifacts/*/artifacts/*")}
-
-
-def runs(project: Project) -> list[Any]:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking.tracking_uri(project))
-    experiments = client.search_experiments(filter_string="name != 'Default'")
-    return [client.get_run(one.info.run_id) for experiment in experiments
-            for one in client.search_runs([experiment.experiment_id])]  # fmt: skip
+from tests.support.tracked_runs import EVENTS, METRICS, START, done, kept, needs_mlflow, runs, track
 
 
 @needs_mlflow
@@ -368,73 +294,3 @@ def test_no_secret_is_a_parameter(project: Project) -> None:
     key = text.replace('"seed": 42', f'"seed": 42, "run_name": "hf_{"abcdefgh" * 4}ab"')
     project.olive_config.write_text(key, encoding="utf-8")
     assert settings_file(project) == []
-
-
-@needs_mlflow
-def test_a_run_that_goes_away_without_a_word(stored: Project) -> None:
-    """`kill -9`: what it measured waits on disk, and is tracked later, with its own settings."""
-    project = stored
-    code = (
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from phi3scaffold.project.settings import load_project\n"
-        "from phi3scaffold.reporting.tracking import TrackedRun\n"
-        "from phi3scaffold.stages.graph import STAGES\n"
-        f"record = TrackedRun(load_project(Path({str(project.root)!r})), print, STAGES)\n"
-        "from phi3scaffold.pipeline.events import StageEnded, StageStarted, Step\n"
-        f"for event in {EVENTS[:3]!r}: record.take(event)\n"
-        "assert 'mlflow' not in sys.modules\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    settings = project.root / "project.yaml"
-    settings.write_text(settings.read_text().replace("tracking: false", "tracking: true"))
-    subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL)
-    (waits,) = waiting_folder(project).glob("*.jsonl")
-    with waits.open("ab") as stream:
-        stream.write(b'{"at": 1')  # as it may be cut off
-    text = project.olive_config.read_text(encoding="utf-8")
-    project.olive_config.write_text(text.replace('"r": 16', '"r": 8'), encoding="utf-8")
-    later = time.time() + 60
-    os.utime(project.olive_config, (later, later))
-    assert tracking.track_waiting_runs(project) == ""
-    (run,) = runs(project)
-    assert run.info.status == "KILLED" and run.info.end_time < 1000 * later
-    assert run.data.metrics["finetune/loss"] == 1.5
-    assert run.data.params["finetune.r"] == "16"
-    assert kept(project) == set()  # the settings are of a later run
-    assert not list(waiting_folder(project).glob("*.jsonl"))
-
-
-@needs_mlflow
-def test_a_run_that_could_not_be_tracked_is_tracked_with_the_next(stored: Project) -> None:
-    """And only once; meanwhile a run that goes on is left alone."""
-    store = store_path(stored)
-    store.rename(store.with_name("away"))
-    store.mkdir()  # no database
-    notes = [event for event in track(stored, EVENTS) if isinstance(event, Note)]
-    assert len(notes) == 1 and "did not accept everything" in notes[0].text
-    store.rmdir()
-    store.with_name("away").rename(store)
-    with track_run(stored, print, STAGES) as emit:
-        emit(START)
-        assert tracking.track_waiting_runs(stored) == ""
-        (run,) = runs(stored)
-        assert run.info.status == "FINISHED" and run.data.metrics["onnx/accuracy"] == 0.75
-    assert len(runs(stored)) == 2
-
-
-def test_until_its_end_a_run_costs_no_process(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing of MLflow runs beside a training; of its measurements each is on disk at once."""
-
-    def started(*_: Any, **__: Any) -> None:
-        raise AssertionError("a process was started")
-
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # mlflow is there
-    monkeypatch.setattr(subprocess, "Popen", started)
-    run = tracking.TrackedRun(project, lambda event: None, STAGES)
-    for number, event in enumerate(EVENTS, start=1):
-        run.take(event)
-        (waits,) = waiting_folder(project).glob("*.jsonl")
-        assert len(waits.read_text(encoding="utf-8").splitlines()) == number + 1
