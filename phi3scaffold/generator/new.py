@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3scaffold.datasets.normalization import LOOK, ReadingOptions
 from phi3scaffold.generator import template
@@ -18,6 +18,9 @@ from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
 from phi3scaffold.pipeline.atomic_folder import check_destination, published
 from phi3scaffold.project.errors import ScaffoldError
+
+if TYPE_CHECKING:
+    from phi3scaffold.models.families.family import Family
 
 # Characters that no name of a project may hold, and why.
 SHELL = "which a shell gives a meaning of its own, also in the project's commands"
@@ -69,7 +72,7 @@ def new(
 
     explicit, answers = answers, complete(answers)
     answers["model"], registered = known_model(answers["model"], answers["target"])
-    answers["model"], weights = resolve_model(answers["model"], say)
+    answers["model"], weights, family = resolve_model(answers["model"], say)
     source = (
         data if isinstance(data, RowSource) else chosen_rows({**explicit, "data": data}, reading)
     )
@@ -84,7 +87,7 @@ def new(
         if answers["target"] in template.cloud_targets():
             here = answers["model"] if catalogue.is_local(answers["model"]) else ""
             found["model_input"] = registered or here
-        render(staging, answers | found)
+        render(staging, answers | found, family=family)
         for name, path in source.files.items():
             target = staging / "datasets" / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -171,10 +174,16 @@ def known_model(ref: str, target: str) -> tuple[str, str]:
     )
 
 
-def resolve_model(
-    ref: str, say: Callable[[str], None] = lambda _line: None
-) -> tuple[str, Path | None]:
-    """Return the text for project.yaml's model.id, and the weights to copy (tiny's) or None.
+class ResolvedModel(NamedTuple):
+    """What a project names, the weights to copy (tiny's) or None, and the family."""
+
+    ref: str
+    weights: Path | None
+    family: Family
+
+
+def resolve_model(ref: str, say: Callable[[str], None] = lambda _line: None) -> ResolvedModel:
+    """Return what project.yaml's model.id becomes.
 
     Args:
         ref: a name of the catalogue, a hub id, or a folder.
@@ -199,11 +208,14 @@ def resolve_model(
         check_model_folder(folder)
         for note in template_notes(folder):
             say(note)
-        return str(folder), None
+        return ResolvedModel(str(folder), None, entry.family)
+    family = entry.family
     if catalogue.find(ref) is None:
-        _check_on_hub(ref, say)
+        family = _check_on_hub(ref, say) or family
+    if entry.access:
+        say(entry.access)
     if entry.ref != "tiny":
-        return entry.ref, None
+        return ResolvedModel(entry.ref, None, family)
     weights = catalogue.tiny_folder()
     if not (weights / "config.json").is_file():
         raise ScaffoldError(
@@ -211,15 +223,18 @@ def resolve_model(
             where=weights,
             fix="run the `phi3scaffold` that was installed from the package or the repository",
         )
-    return entry.ref, weights
+    return ResolvedModel(entry.ref, weights, family)
 
 
-def _check_on_hub(repo: str, say: Callable[[str], None]) -> None:
-    """Refuse a model of the hub that cannot be trained; say so where that cannot be seen from here.
+def _check_on_hub(repo: str, say: Callable[[str], None]) -> Family | None:
+    """Refuse a model of the hub that cannot be trained; return its family where it can be seen.
+
+    Where it cannot, that is said.
 
     Raises:
         ScaffoldError: its config.json says another architecture, or quantized weights.
     """
+    from phi3scaffold.models.families import registry
     from phi3scaffold.models.model_config import CARD, CONFIG, check_config
     from phi3scaffold.models.model_hub import peek
 
@@ -237,7 +252,7 @@ def _check_on_hub(repo: str, say: Callable[[str], None]) -> None:
             f"here: {error.what.rstrip('.')}. `phi3scaffold model` checks it before it downloads "
             "the weights"
         )
-        return
+        return None
     try:
         config = json.loads(text)
     except ValueError:
@@ -246,3 +261,4 @@ def _check_on_hub(repo: str, say: Callable[[str], None]) -> None:
     if not isinstance(config, dict):
         raise ScaffoldError("It holds no JSON object.", where=where, fix="choose another model")
     check_config(config, where, card)
+    return registry.family_of(config["architectures"])

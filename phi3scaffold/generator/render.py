@@ -20,6 +20,7 @@ from typing import Any
 
 from phi3scaffold.generator import template
 from phi3scaffold.models import catalogue
+from phi3scaffold.models.families.family import Family
 from phi3scaffold.project.algorithms import ALGORITHMS
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.quantizers import QUANTIZERS
@@ -69,15 +70,24 @@ def ask(
     return answers | {name: worker.answers.combined[name] for name in visible}
 
 
-def render(destination: Path, answers: dict[str, Any], tag: str | None = None) -> None:
+def render(
+    destination: Path,
+    answers: dict[str, Any],
+    tag: str | None = None,
+    *,
+    family: Family | None = None,
+) -> None:
     """Render the template at `tag`, by default the newest, into an empty folder without asking.
+
+    Args:
+        family: of the model; None for what its id tells.
 
     Raises:
         ScaffoldError: an answer is refused, or git fails.
         OSError: the disk is full, say.
     """
     if not have_git():
-        _copy(str(template.folder()), destination, answers, defaults=True)
+        _copy(str(template.folder()), destination, answers, family, defaults=True)
         return
     if not template.BUNDLE.is_file():
         raise ScaffoldError(
@@ -87,16 +97,22 @@ def render(destination: Path, answers: dict[str, Any], tag: str | None = None) -
         )
     with _git_reads_the_bundle(template.BUNDLE):
         ref = tag or f"v{template.version()}"
-        _copy(template.SOURCE, destination, answers, defaults=True, vcs_ref=ref)
+        _copy(template.SOURCE, destination, answers, family, defaults=True, vcs_ref=ref)
 
 
-def _copy(source: str, destination: Path, answers: dict[str, Any], **options: Any) -> Any:
+def _copy(
+    source: str,
+    destination: Path,
+    answers: dict[str, Any],
+    family: Family | None = None,
+    **options: Any,
+) -> Any:
     import copier
     from copier.errors import CopierAnswersInterrupt, CopierError
     from plumbum import ProcessExecutionError
 
     # What the package declares elsewhere and the template only repeats.
-    family = catalogue.family_for(answers.get("model") or catalogue.DEFAULT)
+    family = family or catalogue.family_for(answers.get("model") or catalogue.DEFAULT)
     declared = {
         "target_modules": list(family.target_modules),
         "algorithms": {one.name: asdict(one) for one in ALGORITHMS},

@@ -31,6 +31,7 @@ from phi3scaffold.migration.old_config import Leaf, OldConfig, is_placeholder
 from phi3scaffold.migration.roles import Roles
 from phi3scaffold.migration.template_turns import Turns
 from phi3scaffold.models import catalogue
+from phi3scaffold.models.families.family import Family
 from phi3scaffold.project.settings import DEFAULT_TARGET
 
 KEPT, RENAMED, MOVED, DROPPED, UNKNOWN = "kept", "renamed", "moved", "dropped", "unknown"
@@ -137,6 +138,7 @@ def plan(old: OldConfig, overrides: dict[str, Any] | None = None) -> MigrationPl
     roles = Roles(old.content)
     fields = {roles.address(leaf.path): leaf.value for leaf in reversed(old.leaves)}
     context = _context(old, roles, fields, options)
+    context = replace(context, family=_family(old, roles, context, options.get("model")))
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     outcomes: list[FieldOutcome] = []
@@ -265,6 +267,16 @@ def _context(
         registry=azure.registry_address(fields),
         vault=any(azure.is_named(fields.get(f"{client}.keyvault_name")) for client in clients),
     )
+
+
+def _family(old: OldConfig, roles: Roles, context: MigrationContext, chosen: str | None) -> Family:
+    """Return the family of the model that the project gets: the chosen one, else the file's."""
+    for leaf in () if chosen else old.leaves:
+        outcome, _ = _outcome(leaf, roles.address(leaf.path), context)
+        if outcome.at == MODEL:
+            chosen = str(outcome.value)
+            break
+    return catalogue.family_for(chosen or catalogue.DEFAULT)
 
 
 def _outcome(leaf: Leaf, address: str, context: MigrationContext) -> tuple[FieldOutcome, str]:

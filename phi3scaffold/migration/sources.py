@@ -13,13 +13,13 @@ from phi3scaffold.migration.conversions import listed, text
 from phi3scaffold.migration.template_turns import NotSplit, Turns
 from phi3scaffold.migration.template_turns import split as split_turns
 from phi3scaffold.models import catalogue
-from phi3scaffold.models.families.registry import architectures_text
+from phi3scaffold.models.families.registry import architectures_text, family_named
 from phi3scaffold.project.errors import ScaffoldError
 
 # What a data_name says that is no dataset but a format.
 FORMATS = ("json", "csv", "parquet", "text", "pandas", "arrow")
 ALIASES = ("phi-3-mini", "phi3-mini", "phi-3", "phi3")
-# Names of models that are certainly not of this architecture, as they are called on the hub.
+# Names of models that are of no known family, unless `family_named` knows better.
 OTHERS = re.compile(
     r"phi-?[12]\b|phi-1_5|phi-3-small|phi-?3(\.5)?-vision|phi-?3\.5-moe|multimodal|llama|vicuna"
     r"|mi[sx]tral|gpt|qwen|gemma|falcon|\bopt-|bloom|bert|\bt5|whisper|pythia|dolly|deepseek",
@@ -48,7 +48,7 @@ def model(value: Any, context: MigrationContext) -> str:
             return entry.ref
     if last in ALIASES:
         return catalogue.DEFAULT
-    if OTHERS.search(last):
+    if OTHERS.search(last) and family_named(last) is None:
         raise DroppedField(f"{reference} is not of the architecture {architectures_text()}")
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", reference) and reference.split("/")[0] not in FOLDERS:
         return reference

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from phi3scaffold.models import catalogue
-from phi3scaffold.models.families import registry
 from phi3scaffold.models.families.family import Family
-from phi3scaffold.models.model_config import CONFIG
 from phi3scaffold.models.model_folder import is_weights
 from phi3scaffold.models.model_lock import local_folder, read_lock
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import digest
-from phi3scaffold.project.files import read_json
 from phi3scaffold.project.settings import Project
 
 BASE_WEIGHTS = "base_weights"  # the fact that says over which weights an adapter was trained
@@ -49,16 +46,12 @@ class Base:
 
 
 def base_family(project: Project) -> Family:
-    """Return the family of a project's base model, by the catalogue or the model's config.json.
-
-    The default one, where that is not here yet.
-    """
-    folder = local_folder(project)
-    if folder is not None or catalogue.find(project.model_id):
-        return catalogue.family_for(str(folder or project.model_id))
-    config = project.base / CONFIG
-    architectures = read_json(config).get("architectures") if config.is_file() else None
-    return registry.family_of(architectures or ()) or registry.DEFAULT
+    """Return the base model's family: by its files, where they are here, else by its id."""
+    for folder in (project.base, local_folder(project)):
+        found = catalogue.family_at(folder) if folder else None
+        if found:
+            return found
+    return catalogue.family_for(project.model_id)
 
 
 def hash_base_weights(project: Project) -> str | None:

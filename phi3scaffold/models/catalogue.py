@@ -6,6 +6,7 @@ hub id, and any local folder whose config.json names the architecture of a known
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from phi3scaffold.models.entries import ENTRIES
 from phi3scaffold.models.families import registry
 from phi3scaffold.models.families.family import Family
 from phi3scaffold.models.licences import UNKNOWN
-from phi3scaffold.models.model_config import HUB_ID, read_config
+from phi3scaffold.models.model_config import CONFIG, HUB_ID, read_config
 from phi3scaffold.models.shape import Shape, shape_of
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_json
 
 __all__ = ["DEFAULT", "ENTRIES", "CatalogueEntry", "describe", "family_for", "find", "is_local",
            "shape_of",
@@ -75,7 +77,25 @@ def describe(ref: str | Path) -> CatalogueEntry:
             + f"`phi3scaffold models` lists names; a hub id is such as {DEFAULT}, a folder such as "
             "./my-model",
         )
-    return _unlisted(text.partition("/")[2], text, None)
+    config = _cached_config(text)
+    if config is not None:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            shape = shape_of(config)
+            family = registry.family_of(config["architectures"]) or registry.DEFAULT
+            return _unlisted(text.partition("/")[2], text, shape, family=family)
+    family = registry.family_named(text) or registry.DEFAULT
+    return _unlisted(text.partition("/")[2], text, None, family=family)
+
+
+def _cached_config(repo: str) -> dict[str, Any] | None:
+    """Return a model's config.json from the hub's cache of this machine; None where it is not."""
+    from phi3scaffold.models.model_hub import cached_file
+
+    path = cached_file(repo, CONFIG)
+    try:
+        return read_json(path) if path else None
+    except ScaffoldError:
+        return None
 
 
 def _unlisted(name: str, hub_id: str | None, shape: Shape | None, **traits: Any) -> CatalogueEntry:
@@ -85,8 +105,18 @@ def _unlisted(name: str, hub_id: str | None, shape: Shape | None, **traits: Any)
 
 
 def family_for(ref: str) -> Family:
-    """Return the family of a model: the default one where its config cannot be read yet."""
+    """Return the family of a model: by its config, else by its name, else the default one."""
     try:
         return describe(ref).family
     except ScaffoldError:
         return registry.DEFAULT
+
+
+def family_at(folder: Path) -> Family | None:
+    """Return the family that a model folder's config.json names; None where it names none."""
+    try:
+        config = read_json(folder / CONFIG)
+    except (ScaffoldError, OSError):
+        return None
+    found = config.get("architectures") if isinstance(config, dict) else None
+    return registry.family_of(found) if isinstance(found, list) else None

@@ -77,7 +77,7 @@ def check_config(config: Mapping[str, Any], where: str, card: Callable[[], str])
             f"This model cannot be used: its architecture is {', '.join(names) or 'nothing'}, "
             f"not {registry.architectures_text()}.",
             where=f"{where}: architectures",
-            fix="choose a model from `phi3scaffold models`, or another of that architecture",
+            fix="choose a model from `phi3scaffold models`, or another of these architectures",
         )
     for key in ("quantization_config", "compression_config"):
         settings = config.get(key)

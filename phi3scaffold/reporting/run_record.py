@@ -17,7 +17,7 @@ from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, read_rows
 from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.evaluation.release import Release
 from phi3scaffold.models import catalogue
-from phi3scaffold.models.base_model import Base
+from phi3scaffold.models.base_model import Base, base_family
 from phi3scaffold.models.column_templates import columns_of
 from phi3scaffold.models.licences import UNKNOWN, Licence
 from phi3scaffold.models.model_lock import read_lock
@@ -149,7 +149,7 @@ def read_run(
         in_cloud=project.job.is_file() and not project.local,
         model=Base.of(project).name,
         commit=lock.commit if lock else None,
-        family=catalogue.family_for(project.model_id).name,
+        family=base_family(project).name,
         hub_id=entry.hub_id if entry else fetched,
         licence=entry.licence if entry else UNKNOWN,
         config=project_config(project),

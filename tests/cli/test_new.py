@@ -94,7 +94,7 @@ def test_bad_input(
         "@pickles": lambda: model_folder(
             tmp_path / "pickles", {"config.json": PHI3, "pytorch_model.bin": "x"}
         ),
-        "@llama": lambda: model_folder(tmp_path / "llama", {"config.json": LLAMA}),
+        "@falcon": lambda: model_folder(tmp_path / "falcon", {"config.json": FALCON}),
     }
     rows = {
         "@empty.jsonl": "",

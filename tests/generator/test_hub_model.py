@@ -25,9 +25,11 @@ def hub() -> Iterator[HubServer]:
         yield server
 
 
-def new(folder: Path, hub: HubServer, **env: str) -> subprocess.CompletedProcess[str]:
+def new(
+    folder: Path, hub: HubServer, repo: str = REPO, **env: str
+) -> subprocess.CompletedProcess[str]:
     """Run `new` in a process of its own: huggingface_hub reads its environment once."""
-    options = ["--algo", "lora", "--target", "cpu", "--task", "qa", "--model", REPO, "--no-git"]
+    options = ["--algo", "lora", "--target", "cpu", "--task", "qa", "--model", repo, "--no-git"]
     return subprocess.run(
         [sys.executable, "-P", "-m", "phi3scaffold", "new", str(folder / "proj"), *options],
         env={
@@ -59,6 +61,34 @@ def test_another_architecture(tmp_path: Path, hub: HubServer) -> None:
     assert done.returncode == 2 and not (tmp_path / "proj").exists()
     assert "its architecture is GPT2LMHeadModel, not Phi3ForCausalLM" in done.stderr
     assert f"--model {REPO}: config.json: architectures" in done.stderr
+
+
+def target_modules(project: Path) -> list[str]:
+    config = json.loads((project / "fine-tuning" / "olive-config.json").read_text())
+    return config["passes"]["finetune"]["target_modules"]
+
+
+def test_its_config_decides_the_modules(tmp_path: Path, hub: HubServer) -> None:
+    hub.add(REPO).commit(phi3_files(architectures=["LlamaForCausalLM"], model_type="llama"))
+    assert new(tmp_path, hub).returncode == 0
+    assert {"q_proj", "gate_proj"} < set(target_modules(tmp_path / "proj"))
+
+
+def test_its_name_decides_them_where_the_config_cannot_be_read(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    done = new(tmp_path, hub, repo="someone/Qwen2.5-7B-of-mine", HF_HUB_OFFLINE="1")
+    assert done.returncode == 0 and "was not checked" in done.stdout
+    assert "q_proj" in target_modules(tmp_path / "proj")
+
+
+def test_a_gated_model_of_the_catalogue_says_how_to_get_it(tmp_path: Path, hub: HubServer) -> None:
+    done = new(tmp_path, hub, repo="llama-3.2-1b")
+    assert done.returncode == 0 and hub.requests == []
+    text = done.stdout
+    assert "https://huggingface.co/meta-llama/Llama-3.2-1B-Instruct" in text
+    assert "accept its licence" in text and "HF_TOKEN" in text
+    assert "q_proj" in target_modules(tmp_path / "proj")
 
 
 def test_quantized_weights(tmp_path: Path, hub: HubServer) -> None:

@@ -36,7 +36,12 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
         ("microsoft/phi-2", None),
         ("microsoft/Phi-3-vision-128k-instruct", None),
         ("microsoft/Phi-3.5-MoE-instruct", None),
-        ("meta-llama/Llama-2-7b", None),
+        ("meta-llama/Llama-2-7b-chat-hf", "meta-llama/Llama-2-7b-chat-hf"),
+        ("qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct"),
+        ("models/gemma-3-1b-it", "google/gemma-3-1b-it"),
+        ("google/gemma-2b", None),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", None),
+        ("Qwen/Qwen2.5-VL-3B-Instruct", None),
         ("models/mine", None),
         ("nobody", None),
         ("Your model", None),
@@ -50,6 +55,18 @@ def test_the_model(name: str, model: str | None, tmp_path: Path) -> None:
     assert outcome.look is (model is None)
     assert ("stands in" in outcome.why) is (model is None)
     assert any("when it is fetched" in line for line in plan.added) is (name == model)
+
+
+def test_the_modules_are_those_of_the_model_that_is_kept(tmp_path: Path) -> None:
+    passes = {"tune": {"type": "LoRA", "target_modules": ["q_proj", "v_proj"]}}
+    for name, modules in (("Qwen/Qwen2.5-7B-Instruct", ["q_proj", "v_proj"]), (MINI, ["qkv_proj"])):
+        model = {"type": "HfModel", "model_path": name}
+        plan = planned(written(tmp_path, {"input_model": model, "passes": passes}))
+        [outcome] = [one for one in plan.outcomes if one.name.endswith("target_modules")]
+        assert (plan.answers["model"], outcome.value) == (name, modules)
+    plan = planned(tmp_path / "olive-config.json", model="llama-3.2-1b")
+    [outcome] = [one for one in plan.outcomes if one.name.endswith("target_modules")]
+    assert outcome.value == ["q_proj", "v_proj"]
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def _work_out(root: Path, choices: dict[str, str]) -> UpdatePlan:
     changes = three_way(
         root,
         base,
-        trees.as_now(today),
+        trees.as_now(root, today, answers["model"]),
         moves=tables.moves,
         owned=template.config()["_skip_if_exists"],
         names=(f"phi3scaffold {old}", f"phi3scaffold {new}"),

@@ -16,9 +16,11 @@ from phi3scaffold.generator.render import render
 from phi3scaffold.generator.requirements import release_of_wheel
 from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
+from phi3scaffold.models.catalogue import family_at
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import TINY
 
+BASE = "model-cache/base"
 WHEELS = "setup/phi3scaffold-*.whl"
 
 
@@ -122,7 +124,7 @@ def as_made(root: Path, answers: dict[str, Any], tag: str) -> Tree:
     The template at `tag`, and the packages that its own wheel names. Without that wheel nobody
     knows what setup/ asked for, so those files have no base.
     """
-    with _rendered(answers, tag) as folder:
+    with _rendered(root, answers, tag, answers["model"]) as folder:
         found = wheels(root)
         with suppress(ScaffoldError, IndexError):
             release = release_of_wheel(found[-1])
@@ -132,17 +134,23 @@ def as_made(root: Path, answers: dict[str, Any], tag: str) -> Tree:
     return tree | read_all(root, (path.relative_to(root).as_posix() for path in found))
 
 
-def as_now(answers: dict[str, Any]) -> Tree:
-    """Return what `new` would generate from `answers` today, without rows and weights."""
+def as_now(root: Path, answers: dict[str, Any], model: str) -> Tree:
+    """Return what `new` would generate from `answers` today, without rows and weights.
+
+    Args:
+        model: that the project has had until now.
+    """
     tiny = answers["model"] == TINY
-    with _rendered(answers, f"v{template.version()}") as folder:
+    with _rendered(root, answers, f"v{template.version()}", model) as folder:
         write_environments(folder / "setup", answers["target"], tiny=tiny)
         write_wheel(folder / "setup", weights=tiny)
         return read_folder(folder)
 
 
 @contextmanager
-def _rendered(answers: dict[str, Any], tag: str) -> Iterator[Path]:
+def _rendered(root: Path, answers: dict[str, Any], tag: str, model: str) -> Iterator[Path]:
+    """Render into a folder; where the model is the project's own, its files tell the family."""
+    family = family_at(root / BASE) if answers["model"] == model else None
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
-        render(Path(scratch), answers, tag)
+        render(Path(scratch), answers, tag, family=family)
         yield Path(scratch)

@@ -34,6 +34,8 @@ class Family:
         layer_norms: how many norms a layer has over its whole width.
         layers: what its layers have that others' have not, in words for people.
         builder_blocks: block of a layer as ModelBuilder names it -> as the checkpoint does.
+        hub_names: a pattern of the ends of hub ids whose models are of this architecture, for where
+            their config.json cannot be read.
         old_rope_types: what older configurations call longrope.
         template_features: what the chat templates and tokenizers of the family have in common and
             others may lack, in words for people.
@@ -52,6 +54,7 @@ class Family:
     builder_blocks: Mapping[str, str] = field(
         default_factory=lambda: {"attn": "self_attn", "mlp": "mlp"}
     )
+    hub_names: str = ""
     old_rope_types: tuple[str, ...] = ()
     template_features: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ GEMMA3 = Family(
     title="Gemma 3",
     architecture="Gemma3ForCausalLM",
     config_class="Gemma3TextConfig",
+    hub_names=r"gemma-3-(270m|1b)",
     qk_norms=True,
     layer_norms=4,
     layers=(

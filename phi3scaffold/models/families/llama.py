@@ -9,6 +9,7 @@ LLAMA = Family(
     title="Llama",
     architecture="LlamaForCausalLM",
     config_class="LlamaConfig",
+    hub_names=r"llama|vicuna|smollm2?-",
     template_features=(
         "Llama 3.2 writes the date into the system turn",
         "SmolLM2 writes a system turn of its own where there is none",

@@ -9,5 +9,6 @@ MISTRAL = Family(
     title="Mistral",
     architecture="MistralForCausalLM",
     config_class="MistralConfig",
+    hub_names=r"mistral-(7b|nemo)|ministral-8b|zephyr-7b",
     template_features=("no system turn: its text stands in a user turn",),
 )

@@ -9,6 +9,7 @@ PHI3 = Family(
     title="Phi-3",
     architecture="Phi3ForCausalLM",
     config_class="Phi3Config",
+    hub_names=r"phi-?3(\.5)?-(mini|medium)|phi-4($|-mini|-reasoning)",
     target_modules=("qkv_proj", "o_proj", "gate_up_proj", "down_proj"),
     fused={"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")},
     old_rope_types=("su", "yarn"),

@@ -9,6 +9,7 @@ QWEN2 = Family(
     title="Qwen2.5",
     architecture="Qwen2ForCausalLM",
     config_class="Qwen2Config",
+    hub_names=r"qwen(1\.5|2|2\.5)-|distill-qwen-",
     qkv_bias=True,
     layers=("a bias on q, k and v",),
     template_features=("writes a system turn of its own where there is none",),

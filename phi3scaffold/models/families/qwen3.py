@@ -9,6 +9,7 @@ QWEN3 = Family(
     title="Qwen3",
     architecture="Qwen3ForCausalLM",
     config_class="Qwen3Config",
+    hub_names=r"qwen3-",
     qk_norms=True,
     layers=("norms over each head's queries and keys",),
     template_features=("thinks before it answers, which is switched off",),

@@ -9,6 +9,7 @@ SMOLLM3 = Family(
     title="SmolLM3",
     architecture="SmolLM3ForCausalLM",
     config_class="SmolLM3Config",
+    hub_names=r"smollm3-",
     layers=("no positions in every fourth layer",),
     template_features=(
         "thinks before it answers, which is switched off",
