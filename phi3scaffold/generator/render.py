@@ -41,7 +41,7 @@ def follow(answers: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
     """
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
         out = Path(scratch) / "out"
-        options = {"pretend": True, "defaults": True, "exclude": ["*"]}
+        options: dict[str, Any] = {"pretend": True, "defaults": True, "exclude": ["*"]}
         worker = _copy(str(template.folder()), out, answers, **options)
     return worker.answers.combined, set(worker.answers.hidden)
 
@@ -64,7 +64,7 @@ def ask(
     """
     with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
         found = {"labels_found": dict(labels_found)} if labels_found else {}
-        options = {"pretend": True, "user_defaults": dict(preselected or {})}
+        options: dict[str, Any] = {"pretend": True, "user_defaults": dict(preselected or {})}
         worker = _copy(str(template.folder()), Path(scratch) / "out", answers | found, **options)
     visible = [name for name in template.questions() if name not in worker.answers.hidden]
     return answers | {name: worker.answers.combined[name] for name in visible}

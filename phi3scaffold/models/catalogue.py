@@ -77,11 +77,11 @@ def describe(ref: str | Path) -> CatalogueEntry:
             + f"`phi3scaffold models` lists names; a hub id is such as {DEFAULT}, a folder such as "
             "./my-model",
         )
-    config = _cached_config(text)
-    if config is not None:
+    cached = _cached_config(text)
+    if cached is not None:
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            shape = shape_of(config)
-            family = registry.family_of(config["architectures"]) or registry.DEFAULT
+            shape = shape_of(cached)
+            family = registry.family_of(cached["architectures"]) or registry.DEFAULT
             return _unlisted(text.partition("/")[2], text, shape, family=family)
     family = registry.family_named(text) or registry.DEFAULT
     return _unlisted(text.partition("/")[2], text, None, family=family)
