@@ -55,7 +55,7 @@ PHI3 = """{
   "architectures": ["Phi3ForCausalLM"], "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8,
   "num_hidden_layers": 1, "num_attention_heads": 1
 }"""
-LLAMA = '{"architectures": ["GPT2LMHeadModel"]}'
+GPT2 = '{"architectures": ["GPT2LMHeadModel"]}'
 
 # options, what the message must hold
 REFUSED: list[tuple[str, list[str], list[str]]] = [
@@ -69,7 +69,7 @@ REFUSED: list[tuple[str, list[str], list[str]]] = [
     ("model missing", ["--model", "./none"], ["does not exist"]),
     ("model without config", ["--model", "@empty"], ["no config.json"]),
     ("model of pickles", ["--model", "@pickles"], ["safetensors"]),
-    ("model of another kind", ["--model", "@llama"], ["GPT2LMHeadModel"]),
+    ("model of another kind", ["--model", "@gpt2"], ["GPT2LMHeadModel"]),
     ("cpu fp16", ["--precision", "fp16"], ["--precision", "CPU"]),
     ("quantizer", ["--quantizer", "awq"], ["--quantizer", "rtn, kquant, gptq"]),
     ("quantizer of fp32", ["--precision", "fp32", "--quantizer", "rtn"], ["--quantizer", "Fp32"]),
@@ -94,7 +94,7 @@ def test_bad_input(
         "@pickles": lambda: model_folder(
             tmp_path / "pickles", {"config.json": PHI3, "pytorch_model.bin": "x"}
         ),
-        "@falcon": lambda: model_folder(tmp_path / "falcon", {"config.json": FALCON}),
+        "@gpt2": lambda: model_folder(tmp_path / "gpt2", {"config.json": GPT2}),
     }
     rows = {
         "@empty.jsonl": "",
