@@ -12,6 +12,7 @@ from typing import Any
 from phi3scaffold.conversion import adapter_file
 from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS, ONNX_WEIGHTS
 from phi3scaffold.conversion.build import build_base, build_facts
+from phi3scaffold.conversion.form_files import GRAPH
 from phi3scaffold.conversion.lora_inputs import A, LoraSlot, add_lora_inputs, lora_slots
 from phi3scaffold.models.base_model import BASE_WEIGHTS, base_family, hash_base_weights
 from phi3scaffold.models.model_folder import take_over
@@ -22,8 +23,6 @@ from phi3scaffold.project.algorithms import ALGORITHMS, algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
-
-GRAPH = "model.onnx"
 
 
 def check_adapters(project: Project) -> None:

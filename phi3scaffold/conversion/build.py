@@ -12,6 +12,7 @@ from typing import Any
 
 from phi3scaffold.conversion.form_files import (
     GENAI_CONFIG,
+    GRAPH,
     check_stop_ids,
     copy_tokenizer,
     project_prompt,
@@ -19,6 +20,7 @@ from phi3scaffold.conversion.form_files import (
     set_stop_ids,
     size_of,
 )
+from phi3scaffold.conversion.shared_weights import share_weights, weight_sizes
 from phi3scaffold.models.prompt import FILE, Prompt
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
@@ -62,7 +64,11 @@ def build_base(project: Project, out: Path, scratch: Path) -> dict[str, Any]:
 
 def build_facts(project: Project, out: Path) -> dict[str, Any]:
     """Return what the manifest of an ONNX form says about it."""
-    return {"precision": project_config(project).precision, "bytes": size_of(out)}
+    return {
+        "precision": project_config(project).precision,
+        "bytes": size_of(out),
+        **{f"{part}_bytes": size for part, size in weight_sizes(out / GRAPH).items()},
+    }
 
 
 def _convert(project: Project, source: Path, out: Path, scratch: Path) -> None:
@@ -72,5 +78,6 @@ def _convert(project: Project, source: Path, out: Path, scratch: Path) -> None:
     config = project_config(project)
     keep_scratch_inside(scratch)
     run_passes(config, project.root, config.names_for("export"), hf_model(source), out, scratch)
+    share_weights(out / GRAPH)
     # ModelBuilder saves the tokenizer under a class that older ONNX Runtime GenAI does not know
     copy_tokenizer(project.base, out)

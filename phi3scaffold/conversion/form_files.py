@@ -11,6 +11,7 @@ from phi3scaffold.project.files import read_json, write_json
 from phi3scaffold.project.settings import Project
 
 GENAI_CONFIG = "genai_config.json"
+GRAPH = "model.onnx"  # its weights lie in the data file beside it
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",

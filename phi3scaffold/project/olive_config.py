@@ -131,19 +131,19 @@ class OliveConfig:
 
         ModelBuilder's; it says int4 of whatever a quantizer before it has rounded.
         """
-        built = str(self._last(BUILDER).get("precision", "fp32"))
-        quantizer = self._last(*(one.name for one in QUANTIZERS))
+        built = str(self._first(BUILDER).get("precision", "fp32"))
+        quantizer = self._first(*(one.name for one in QUANTIZERS))
         return f"int{quantizer.get('bits', 4)}" if built == "int4" and quantizer else built
 
     @property
     def quantizer(self) -> str:
-        """The quantizer's type in small letters, one of `QUANTIZERS`, or empty."""
-        return str(self._last(*(one.name for one in QUANTIZERS)).get("type", "")).lower()
+        """The layers' quantizer in small letters, one of `QUANTIZERS`, or empty."""
+        return str(self._first(*(one.name for one in QUANTIZERS)).get("type", "")).lower()
 
-    def _last(self, *kinds: str) -> dict[str, Any]:
-        """Return the settings of the last pass of these types; empty where there is none."""
-        found = [one for one in self.passes.values() if str(one["type"]).lower() in kinds]
-        return found[-1] if found else {}
+    def _first(self, *kinds: str) -> dict[str, Any]:
+        """Return the settings of the first pass of these types; empty where there is none."""
+        found = (one for one in self.passes.values() if str(one["type"]).lower() in kinds)
+        return next(found, {})
 
 
 def project_config(project: Project) -> OliveConfig:

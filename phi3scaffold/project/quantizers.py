@@ -13,19 +13,21 @@ class Quantizer:
         name: as `--quantizer` has it; the type of its pass in small letters.
         olive_type: the type of its pass.
         reads_rows: whether it needs rows to look at.
+        embeds: whether it rounds embeddings, too.
         pass_class: the class that runs in place of Olive's own; "" where Olive's runs.
     """
 
     name: str
     olive_type: str
     reads_rows: bool = False
+    embeds: bool = True
     pass_class: str = ""
 
 
 QUANTIZERS = (
     Quantizer("rtn", "Rtn"),
     Quantizer("kquant", "KQuant", pass_class="phi3scaffold.conversion.kquant.KQuant"),
-    Quantizer("gptq", "Gptq", reads_rows=True),
+    Quantizer("gptq", "Gptq", reads_rows=True, embeds=False),
 )
 
 

@@ -8,7 +8,6 @@ from phi3scaffold.conversion import adapter_file
 from phi3scaffold.conversion.adapters import check_adapters
 from phi3scaffold.models.prompt import FILE as PROMPT
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage, versions
-from phi3scaffold.project.formatting import decimal_size
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages import export
@@ -47,7 +46,7 @@ def summary(facts: Facts) -> str:
     if not facts:
         return ""
     names = ", ".join(facts["adapters"])
-    return f"{names} over one {facts['precision']} base, {decimal_size(facts['bytes'])}"
+    return f"{names} over one {facts['precision']} base, {export.size_text(facts)}"
 
 
 STAGE = Stage(

@@ -50,7 +50,21 @@ def seconds(project: Project, weights: int) -> float:
 
 
 def summary(facts: Facts) -> str:
-    return f"{facts['precision']}, {decimal_size(facts['bytes'])}" if facts else ""
+    return f"{facts['precision']}, {size_text(facts)}" if facts else ""
+
+
+def size_text(facts: Facts) -> str:
+    """Return the bytes of an ONNX form, and what the parts of its weights take of them."""
+    parts = {
+        name: int(facts.get(f"{name}_bytes", 0))
+        for name in ("layers", "embeddings", "output_layer")
+    }
+    if parts["embeddings"] and not parts["output_layer"]:  # tied
+        parts["embeddings_and_output_layer"] = parts.pop("embeddings")
+    shown = [
+        f"{name.replace('_', ' ')} {decimal_size(size)}" for name, size in parts.items() if size
+    ]
+    return decimal_size(facts["bytes"]) + (f": {', '.join(shown)}" if shown else "")
 
 
 RESOURCES = Resources(memory, disk, seconds)

@@ -158,9 +158,19 @@ def _merged(base: Path, adapter: Path, folder: Path) -> None:
 
 
 def make_onnx(
-    source: Path, folder: Path, scratch: Path, precision: str = "int4", **build: object
+    source: Path,
+    folder: Path,
+    scratch: Path,
+    precision: str = "int4",
+    rounding: dict | None = None,
+    **build: object,
 ) -> None:
-    """Olive's ONNX model of a model folder; int4 by way of Rtn, as the pipeline does it."""
+    """Olive's ONNX model of a model folder; int4 by way of Rtn, as the pipeline does it.
+
+    Args:
+        rounding: more settings of Rtn.
+        build: more settings of ModelBuilder.
+    """
     from olive.hardware.accelerator import AcceleratorSpec
     from olive.model import HfModelHandler
     from olive.passes.olive_pass import create_pass_from_dict
@@ -170,7 +180,7 @@ def make_onnx(
     on = AcceleratorSpec("cpu", "CPUExecutionProvider")
     model = HfModelHandler(model_path=str(source))
     if precision == "int4":
-        config: dict = {"bits": 4, "group_size": 32, "lm_head": True}
+        config: dict = {"bits": 4, "group_size": 32, "lm_head": True, **(rounding or {})}
         rtn = create_pass_from_dict(Rtn, config, disable_search=True, accelerator_spec=on)
         model = rtn.run(model, str(scratch / "rtn"))
     config = {"precision": precision, "extra_options": {"hf_remote": False}, **build}
