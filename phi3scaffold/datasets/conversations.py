@@ -9,7 +9,7 @@ from typing import Any
 
 from phi3scaffold.datasets.cell_text import cell_text, label_key
 from phi3scaffold.datasets.dataset_error import NAME_COLUMNS, YAML, DatasetError
-from phi3scaffold.datasets.formats.json import kind_of_value
+from phi3scaffold.datasets.formats.json_errors import kind_of_value
 from phi3scaffold.datasets.labels import no_label
 from phi3scaffold.datasets.message_format import TOOL, Messages
 from phi3scaffold.datasets.reader import Row
@@ -27,6 +27,7 @@ from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.models.tool_template import uses_tools
 from phi3scaffold.project.errors import ScaffoldError
 
+HEADER_AGAIN = "the header again"
 ALIKE = 0.8  # a column is taken for a misspelling of one that a row lacks, not for another
 
 
@@ -86,9 +87,19 @@ def conversation(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
         ScaffoldError: a column is missing, a value is not text, a label is unknown, or the
             roles of a conversation do not alternate.
     """
+    if repeats_header(row):
+        return DroppedRow(row.place, HEADER_AGAIN)
     if spec.messages:
         return _whole(row, spec, spec.messages)
     return _filled(row, spec)
+
+
+def repeats_header(row: Row) -> bool:
+    """Return whether a row holds the names of its columns, as where files are put together."""
+    values = row.values.items()
+    return len(values) > 1 and all(
+        isinstance(value, str) and value.lstrip("\ufeff").strip() == name for name, value in values
+    )
 
 
 @dataclass(frozen=True)

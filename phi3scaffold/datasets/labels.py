@@ -1,14 +1,15 @@
 """Which spellings are one label, and which texts say that there is none.
 
-Read as one label: spellings that differ only in case and white space. Likely no label: an empty
-text, what programs write for a missing value (``nan``, ``<NA>``, ``null``), and what people write
-(``none``, ``N/A``, ``-``, ``?``). The last may well be a label of its own, so that it stays one
-where it is as frequent as a label: in more than a twentieth of the rows, or in as many as the
-label in the middle.
+Read as one label: spellings that differ only in case, white space and signs without width. Likely
+no label: an empty text, what programs write for a missing value or an error (``nan``, ``<NA>``,
+``null``, MySQL's ``\\N``, Excel's ``#REF!``), and what people write (``none``, ``N/A``, ``-``,
+``?``). The last may well be a label of its own, so that it stays one where it is as frequent as a
+label: in more than a twentieth of the rows, or in as many as the label in the middle.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,11 +21,17 @@ from phi3scaffold.datasets.cell_text import label_key, plain_labels
 from phi3scaffold.project.formatting import count, cut, visible
 
 # Written by programs; never a label.
-BY_PROGRAMS = frozenset(
-    ("nan", "-nan", "<na>", "#n/a", "#na", "#n/a n/a", "null", "nat", "1.#qnan", "-1.#ind")
-)
+BY_PROGRAMS = frozenset((
+    "nan", "-nan", "<na>", "#n/a", "#na", "#n/a n/a", "null", "nat", "1.#qnan", "-1.#ind", "\\n",
+    "(null)", "[null]", "<null>", "undefined",
+    "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
+))  # fmt: skip
 # Written by people; a label where it is frequent.
-BY_PEOPLE = frozenset(("none", "n/a", "na", "n.a.", "n.a", "nil", "-", "--", "---", "?", "."))
+BY_PEOPLE = frozenset((
+    "none", "n/a", "na", "n.a.", "n.a", "n\\a", "nil", "-", "--", "---", "?", ".", "(none)",
+    "(blank)", "(empty)", "not available", "missing",
+))  # fmt: skip
+WIDTHLESS = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")  # come along with a copied text
 FREQUENT = 0.05  # of the rows
 LABEL_LETTERS = 60  # of a label that are shown
 
@@ -40,8 +47,8 @@ LIKELY, ALL, NONE = "likely", "all", "keep"
 
 
 def fold(text: str) -> str:
-    """Return what spellings that differ only in case and white space have in common."""
-    return " ".join(text.casefold().split())
+    """Return what spellings that differ only in case, white space and signs without width share."""
+    return " ".join(WIDTHLESS.sub("", text).casefold().split())
 
 
 def fold_width(text: str) -> str:
@@ -171,7 +178,7 @@ def _spelling(group: Mapping[str, int], variants: str) -> str:
         return next(iter(group))
     clean: Counter[str] = Counter()
     for text, rows in group.items():
-        clean[text.strip()] += rows
+        clean[WIDTHLESS.sub("", text).strip()] += rows
     most = max(clean.values())
     best = [text for text, rows in clean.items() if rows == most]
     lower = [text for text in best if text == text.lower() and text.isascii()]
@@ -263,6 +270,7 @@ def missing_spelling(reason: str) -> str:
 
 def shown_spelling(text: str) -> str:
     """Return a spelling as people read it: white space at its ends is made visible by quotes."""
+    text = WIDTHLESS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
     text = cut(visible(text), LABEL_LETTERS)
     return text if text == text.strip() and text else f'"{text}"'
 

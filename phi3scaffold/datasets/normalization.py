@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO
 
@@ -106,6 +106,8 @@ def _normal(
         return found
     if _lacks_header(found.path, options.header, sheet):
         return _with_header(found, path, sheet)
+    if form is not workbook.WORKBOOK and _has_row_names(found.path):
+        return _with_row_names(found, path)
     return found if sheet is None else _sheet(found, path, sheet, header=True)
 
 
@@ -199,6 +201,30 @@ def _with_header(found: NormalFile, source: Path, sheet: str | None) -> NormalFi
         while block := stream.read(CHUNK):
             out.write(block)
     return NormalFile(target, found.name, (*found.notes, _named(source.name, names)))
+
+
+def _has_row_names(path: Path) -> bool:
+    """Return whether each row begins with its number, and the header has no name for it."""
+    records = format_of(path).records
+    first, *rows = list(islice(records(path), LOOKED_AT + 1) if records else ()) or [[]]
+    if len(rows) < 2 or any(len(row) != len(first) + 1 for row in rows):
+        return False
+    numbers = [int(row[0]) for row in rows if re.fullmatch(r"\d{1,18}", row[0])]
+    return len(numbers) == len(rows) and all(a < b for a, b in pairwise(numbers))
+
+
+def _with_row_names(found: NormalFile, source: Path) -> NormalFile:
+    """Return a copy whose header names the column of row numbers, too."""
+    delimiter, before, first = delimited.first_record(found.path)
+    name = next(name for name in ("row", "row_number", "row_number_") if name not in first)
+    target = _copy_of(source, source.name)
+    with open_bytes(found.path, Meter()) as stream, _written(target) as out:
+        out.write(b"".join(stream.readline() for _ in range(before)))
+        out.write(f"{name}{delimiter}".encode())
+        while block := stream.read(CHUNK):
+            out.write(block)
+    note = f"{source.name} has a number before each row, as R writes it: column {name}"
+    return NormalFile(target, found.name, (*found.notes, note))
 
 
 def _sheet(found: NormalFile, source: Path, sheet: str | None, *, header: bool) -> NormalFile:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from phi3scaffold.datasets.formats.json import kind_of_value
+from phi3scaffold.datasets.formats.json_errors import kind_of_value
 from phi3scaffold.project.errors import ScaffoldError
 
 Call = dict[str, Any]

@@ -12,7 +12,7 @@ from typing import Any
 from phi3scaffold.datasets.cell_text import cell_text
 from phi3scaffold.datasets.dataset_error import NAME_COLUMNS, YAML, DatasetError
 from phi3scaffold.datasets.formats.byte_stream import shown
-from phi3scaffold.datasets.formats.json import kind_of_value
+from phi3scaffold.datasets.formats.json_errors import kind_of_value
 from phi3scaffold.datasets.message_format import KNOWN_NAMES, TOOL, TOOL_CALL, Messages
 from phi3scaffold.datasets.normalization import lacks_header
 from phi3scaffold.datasets.reader import Row

@@ -188,7 +188,7 @@ REFUSED = [
     ("classify", '{"phrase": "a"}', "rows.json", ":1", "no list"),
     ("classify", "[1]\n", "rows.jsonl", ":1", "object"),
     ("classify", b'{"phrase": "a"}\n{"phrase": "\xff"}\n', "rows.jsonl", ":2", "UTF-8"),
-    ("classify", "phrase,tone\na,joy\nb\n", "rows.csv", ":3", "1 fields"),
+    ("classify", "phrase,tone\na,joy\nb\n", "rows.csv", ":3", "1 field"),
     ("classify", 'phrase,tone\n"a,joy\n', "rows.csv", ":2", "csv"),
     ("classify", "phrase,phrase\na,joy\n", "rows.csv", ":1", "'phrase'"),
     ("classify", [{"phrase": "a", "tone": "joy"}, {"phrase": "b"}], "rows.jsonl", ":2", "'tone'"),

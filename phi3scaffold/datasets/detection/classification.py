@@ -23,8 +23,11 @@ from phi3scaffold.project.formatting import count
 LABEL_NAMES = (
     "label", "labels", "gold_label", "tone", "sentiment", "emotion", "mood", "category", "class",
     "intent", "topic", "target", "type", "answer", "output", "stance", "verdict", "genre", "team",
-    "department", "queue", "status", "priority", "severity", "rating", "stars",
+    "department", "queue", "assignment_group", "status", "priority", "severity", "rating", "stars",
+    "overall", "polarity", "is_spam", "spam", "toxic", "sarcastic", "humor",
 )  # fmt: skip
+# Words in the name of a label's column that say what it is.
+SAYING = frozenset(("label", "sentiment", "emotion", "category", "class", "intent", "topic"))
 HOLDS_LABEL = 0.9  # of the rows, for a text that gives its label away
 LETTERS = 3  # of a label at least, to be looked for in a text
 SAME_AS_LABEL, ABOUT_LABEL = "says the same as the label", "written about the label, by its name"
@@ -95,6 +98,11 @@ def choose(head: Head, answer: str = "", prompt: Sequence[str] = ()) -> ColumnCh
     )
     if not choice.texts:
         return None
+    worded = None if answer else _in_words(label, others)
+    if worded is not None and worded not in choice.texts:
+        choice.notes.append(
+            f"`{worded.name}` has the labels in words, which a model knows: --answer {worded.name}"
+        )
     left = [one for one in rivals if one not in choice.texts and one.name not in choice.reasons]
     if left:
         which = ", ".join(f"`{one.name}` ({count(len(one.counts), 'value')})" for one in left)
@@ -114,12 +122,30 @@ def _label(columns: Sequence[RowColumn]) -> tuple[RowColumn | None, list[RowColu
     if fitting:
         return fitting[0], fitting[1:]
     able = [one for one in columns if one.can_be_label and not one.is_named_text]
+    about = [one for one in able if _names_label(one)]
+    if about:  # the first: others tell more of it
+        return about[0], [one for one in able if one is not about[0]]
     words = [one for one in able if one.share(str.isalpha) or not one.share(str.isdigit)]
     able = [one for one in words or able if one.kind != PERSON]
     if able:  # tables end with what is to be known
         return able[-1], able[:-1]
     unnamed = [one for one in columns if one.can_be_label]
     return next(iter(named or unnamed), None), []
+
+
+def _names_label(column: RowColumn) -> bool:
+    """Return whether a word of the name says that it is a label: `airline_sentiment`."""
+    if TELLING_NAMES.match(column.plain_name) or len(column.texts) < len(column.values) / 2:
+        return False
+    return any(word in SAYING for word in column.name_words)
+
+
+def _in_words(label: RowColumn, columns: Sequence[RowColumn]) -> RowColumn | None:
+    """Return the column that has the label in words, where `label` has its number only."""
+    if label.share(str.isdigit) < 1:
+        return None
+    worded = [one for one in columns if one.can_be_label and one.share(str.isdigit) == 0]
+    return next((one for one in worded if determine_each_other(one, label)), None)
 
 
 def _texts(columns: Sequence[RowColumn], choice: ColumnChoice) -> list[RowColumn]:

@@ -48,6 +48,8 @@ IDS = re.compile(r"[\w#.:/-]+")
 
 MOST = 0.9  # of the values, for a kind
 FEW = 0.05  # of the rows, below which a column is not worth a line in every prompt
+LONG = 25  # letters, on average
+CODES, CODE_LETTERS = 20, 6  # values, and letters of each, of codes that are no labels
 CATEGORIES = 50  # values at most that are always labels where they come twice
 EXACTLY_ALIKE = 0.9  # of the rows, for two columns that say the same
 
@@ -80,11 +82,28 @@ class RowColumn:
         return self.name.strip().lower()
 
     @cached_property
+    def name_words(self) -> tuple[str, ...]:
+        """The words of the name: `reviewText`, `review_text` and `Review Text` have the same."""
+        spaced = re.sub(r"(?<=[a-z\d])(?=[A-Z])", " ", self.name)
+        return tuple(word for word in re.split(r"[_\W\d]+", spaced.lower()) if word)
+
+    @cached_property
     def is_named_text(self) -> bool:
         """Whether its name says that it is text."""
-        words = re.split(r"[_\W\d]+", self.plain_name)
-        named = any(word in TEXT_NAMES for word in (*words, self.plain_name))
-        return named and not ID_NAMES.search(self.plain_name)
+        named = any(word in TEXT_NAMES for word in (*self.name_words, self.plain_name))
+        return named and not self.is_named_id
+
+    @cached_property
+    def is_named_id(self) -> bool:
+        """Whether its name says that it is an id: `caller_id`, `reviewerID`."""
+        return bool(ID_NAMES.search(self.plain_name) or ID_NAMES.search("_".join(self.name_words)))
+
+    @cached_property
+    def is_named_person(self) -> bool:
+        """Whether its name says that it names people: `author`, `reviewerName`."""
+        if self.plain_name in PERSON_NAMES:
+            return True
+        return len(self.name_words) > 1 and all(word in PERSON_NAMES for word in self.name_words)
 
     def share(self, fits: Callable[[str], object]) -> float:
         """Return the share of the texts that fit."""
@@ -106,7 +125,7 @@ class RowColumn:
             return URL
         if self.share(NUMBERS.fullmatch) >= MOST:
             return self._kind_of_numbers()
-        if self.plain_name in PERSON_NAMES:
+        if self.is_named_person:
             return PERSON
         if len(self.counts) == 1 and len(self.texts) > 2 and len(self.texts) == len(self.values):
             return CONSTANT
@@ -114,7 +133,7 @@ class RowColumn:
 
     def _kind_of_numbers(self) -> str:
         unique = len(self.counts) == len(self.texts) > 2
-        if ID_NAMES.search(self.plain_name) or self.plain_name.startswith("unnamed"):
+        if self.is_named_id or self.plain_name.startswith("unnamed"):
             return ID
         if len(self.counts) == 1 and len(self.texts) > 2:
             return CONSTANT
@@ -128,8 +147,10 @@ class RowColumn:
         spaced = self.share(_has_words)
         if not self.is_named_text and spaced < 1 - MOST and self.share(IDS.fullmatch) >= MOST:
             digits = self.share(lambda text: any(letter.isdigit() for letter in text))
-            if ID_NAMES.search(self.plain_name) or (unique and digits >= MOST):
+            if self.is_named_id or (unique and digits >= MOST) or self._are_codes(digits):
                 return ID
+        if self.is_named_id and not self.is_repeated and _average(self.texts) < LONG:
+            return ID
         letters = self.share(_has_letters)
         if letters < 0.5:
             return NUMBER if self.share(str.isascii) >= MOST else TEXT
@@ -137,7 +158,11 @@ class RowColumn:
             return CATEGORY
         if self.is_named_text or spaced >= 0.4 or _average(self.texts) >= 15:
             return TEXT
-        return ID if unique and ID_NAMES.search(self.plain_name) else CATEGORY
+        return ID if unique and self.is_named_id else CATEGORY
+
+    def _are_codes(self, digits: float) -> bool:
+        """Return whether the values are many codes of letters and digits, such as B00005N7P0."""
+        return digits >= MOST and len(self.counts) > CODES and _average(self.texts) >= CODE_LETTERS
 
     @property
     def is_repeated(self) -> bool:
@@ -149,7 +174,7 @@ class RowColumn:
     @property
     def is_varied(self) -> bool:
         """Whether there are more values than labels have, or they are long."""
-        return len(self.counts) > CATEGORIES or _average(self.texts) >= 25 or len(self.texts) < 10
+        return len(self.counts) > CATEGORIES or _average(self.texts) >= LONG or len(self.texts) < 10
 
     @property
     def can_be_label(self) -> bool:

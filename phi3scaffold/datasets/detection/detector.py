@@ -13,7 +13,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NoReturn
 
-from phi3scaffold.datasets.conversations import Conversation, DroppedRow, conversation
+from phi3scaffold.datasets.conversations import (
+    Conversation,
+    DroppedRow,
+    conversation,
+    repeats_header,
+)
 from phi3scaffold.datasets.detection.chat import chat
 from phi3scaffold.datasets.detection.classification import (
     choose,
@@ -54,16 +59,17 @@ def guess(
         ScaffoldError: with file:line, when a file cannot be read or does not fit the task.
     """
     rows = _one_after_another(sources)
-    head = Head(list(islice(rows, LOOKED_AT)))
+    looked_at = list(islice(rows, LOOKED_AT))
+    head = Head([row for row in looked_at if not repeats_header(row)] or looked_at)
     if turns and not isinstance(turns, NamedColumns):
         found = _known(head, task, *turns)
     else:
         found = _guessed(head, task, turns)
         _refuse_braces(found, head)
     task = found.task
-    found = _with_readings(found, head.rows)
+    found = _with_readings(found, looked_at)
     found = _with_unused(found, head)
-    return with_labels(found, chain(head.rows, rows)) if task == "classify" else found
+    return with_labels(found, chain(looked_at, rows)) if task == "classify" else found
 
 
 def _guessed(head: Head, task: str | None, names: NamedColumns | None) -> Guess:

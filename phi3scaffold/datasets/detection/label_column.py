@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from phi3scaffold.datasets.cell_text import cell_text
-from phi3scaffold.datasets.conversations import conversation
+from phi3scaffold.datasets.conversations import HEADER_AGAIN, conversation, repeats_header
 from phi3scaffold.datasets.detection.guess import Guess
 from phi3scaffold.datasets.labels import LabelTable, label_table
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import count
 
 # A column of more values is free text where they are long, or where hardly one comes twice.
 SURELY_LABELS = 50
@@ -27,8 +28,11 @@ def with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
     """
     column, spec = found.assistant[1:-1], found.spec()
     texts: Counter[str] = Counter(found.label_table.texts)
-    row, first_of_many = None, None
+    row, first_of_many, headers = None, None, 0
     for row in rows:
+        if repeats_header(row):
+            headers += 1
+            continue
         text = cell_text(row.values.get(column))
         if text is None or column not in row.values:
             conversation(row, spec)  # says what is wrong with it
@@ -52,7 +56,8 @@ def with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
             where=row.file,
             fix="classifying needs at least two labels; another column: --answer COLUMN",
         )
-    return replace(found, label_table=table)
+    notes = [f"{count(headers, 'row')} left out: {HEADER_AGAIN}"] if headers else []
+    return replace(found, label_table=table, notes=(*found.notes, *notes))
 
 
 def _is_free_text(table: LabelTable) -> bool:

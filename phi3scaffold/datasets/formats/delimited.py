@@ -7,16 +7,21 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, unpacked_name
 from phi3scaffold.datasets.formats.format import Format, OnError, Rows, place_of, refuse
+from phi3scaffold.datasets.formats.swallowed_rows import SwallowedRows
 from phi3scaffold.datasets.formats.text import LARGEST, refuse_other_kinds, too_large
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import count
 
 MARKS = "\t,;|"
+RULE = re.compile(r"[-+|=: ]*-{3}[-+|=: ]*")  # between the header and the rows of a drawn table
+COUNT = re.compile(r"\(\d+ rows?\)")  # below such a table
+BACKSLASH = re.compile(r"\\\"")
 SEPARATOR = re.compile(r'(?i)"?sep=(\t|[^\w\s"])"?')  # Excel's own first line, in some countries
 
 
@@ -37,7 +42,11 @@ def delimited(file: Path, meter: Meter, on_error: OnError = refuse, *, delimiter
                 continue
             if header is None:
                 header = _header(record, file, line)
+                swallowed = SwallowedRows(len(header), delimiter)
             elif len(record) == len(header):
+                if rows := swallowed.in_record(record):
+                    on_error(_swallowed(file, line, rows))
+                    continue
                 yield line, dict(zip(header, record, strict=True))
             else:
                 on_error(_ragged(file, line, record, header, delimiter))
@@ -58,7 +67,12 @@ def _records(
         begin, first = next(((n, line) for n, line in numbered if line.strip()), (1, ""))
     second = next(lines, "")
     delimiter = delimiter or _delimiter(first, second)
-    reader = csv.reader(chain([first, second], lines), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        chain([first, second], lines),
+        delimiter=delimiter,
+        strict=True,
+        skipinitialspace=_is_spaced(first, delimiter),
+    )
 
     def numbered_records(begin: int) -> Iterator[tuple[int, list[str]]]:
         before = begin - 1
@@ -67,7 +81,7 @@ def _records(
                 line, begin = begin, before + reader.line_num + 1
                 yield line, record
         except csv.Error as error:
-            raise _not_delimited(file, begin, str(error)) from None
+            raise _not_delimited(file, begin, reader.line_num, str(error)) from None
 
     return delimiter, above, numbered_records(begin)
 
@@ -97,6 +111,12 @@ def _delimiter(header: str, below: str) -> str:
     return mark if fitness(mark)[1] > 1 else ","
 
 
+def _is_spaced(header: str, delimiter: str) -> bool:
+    """Return whether a space follows each delimiter: a quote behind it begins a field, too."""
+    names = next(csv.reader([header], delimiter=delimiter), [])[1:]
+    return bool(names) and all(name.startswith(" ") for name in names)
+
+
 def column_names(cells: Sequence[str]) -> list[str]:
     """Return the names of columns; one without a name is called by its position.
 
@@ -115,6 +135,12 @@ def column_names(cells: Sequence[str]) -> list[str]:
 
 def _header(record: list[str], file: Path, line: int) -> list[str]:
     where = place_of(file, line)
+    if all(len(name) > 1 and name[0] == name[-1] == "'" for name in record):
+        raise ScaffoldError(
+            "The fields stand in single quotes, which would be taken for a part of them.",
+            where=where,
+            fix='use double quotes: pandas.read_csv(FILE, quotechar="\'") reads this one',
+        )
     stripped = [name.strip() for name in record]
     named = stripped[: max((n for n, name in enumerate(stripped, 1) if name), default=0)]
     if "" in named[1:] or (len(record) > 2 and sum(map(bool, named)) < 2):
@@ -157,23 +183,51 @@ def _ragged(
     file: Path, line: int, record: list[str], header: list[str], delimiter: str
 ) -> ScaffoldError:
     mark = "a tab" if delimiter == "\t" else repr(delimiter)
+    fix = f"put quotes around a field that holds {mark}, or add what is missing"
+    if RULE.fullmatch(delimiter.join(record)) or COUNT.fullmatch(record[0]):
+        fix = "take the line out: it is no row, but part of a table drawn for the screen"
+    elif len(record) == len(header) + 1 and record[0].isdigit():
+        fix += f"; where each row begins with its number, put a name and {mark} before the header"
+    elif len(header) == 1:
+        fix = "the first line must name every column: remove what stands above that line"
     return ScaffoldError(
-        f"The row has {len(record)} fields, the header {len(header)}.",
+        f"The row has {count(len(record), 'field')}, the header {len(header)}.",
         where=place_of(file, line),
-        fix=f"put quotes around a field that holds {mark}, or add what is missing",
+        fix=fix,
     )
 
 
-def _not_delimited(file: Path, line: int, error: str) -> ScaffoldError:
+def _swallowed(file: Path, line: int, rows: int) -> ScaffoldError:
+    return ScaffoldError(
+        f"A quote opens here and closes {rows + 1} lines below: it would make one field of "
+        f"{count(rows + 2, 'row')}.",
+        where=place_of(file, line),
+        fix='take the quote out, or close it; inside quotes, a quote is written twice ("")',
+    )
+
+
+def _not_delimited(file: Path, line: int, last: int, error: str) -> ScaffoldError:
     if "field larger" in error:
         return too_large(file, line)
     if "end of data" in error:
         error = "a quote is opened and never closed"
+    elif BACKSLASH.search(_lines_between(file, line, last)):
+        return ScaffoldError(
+            "A backslash stands before a quote, as MySQL writes it; CSV has no such sign.",
+            where=place_of(file, line),
+            fix='inside quotes, write a quote twice (""): pandas.read_csv(FILE, escapechar="\\\\") '
+            'reads this one, and .to_csv("rows.csv", index=False) writes it so',
+        )
     return ScaffoldError(
         f"Not valid {Path(unpacked_name(file.name)).suffix[1:]}: {error}.",
         where=place_of(file, line),
         fix='close the quote; inside quotes, a quote is written twice ("")',
     )
+
+
+def _lines_between(file: Path, first: int, last: int) -> str:
+    with open_bytes(file, Meter()) as stream:
+        return b"".join(islice(stream, first - 1, last)).decode("utf-8", "replace")
 
 
 CSV = Format((".csv",), delimited, by_lines=True, is_text=True, records=records)

@@ -118,6 +118,8 @@ def _detected(file: Path, _changed: int, _size: int) -> Encoding:
 def _without_mark(head: bytes) -> str | None:
     """Return which UTF-16 a text without a mark is: ASCII's other half is NUL, on one side."""
     even, odd = head[::2].count(0), head[1::2].count(0)
+    if even + odd < head.count(b"\n"):  # each line break would have one: a stray NUL
+        return None
     if odd > 20 * even:
         return "utf-16-le"
     return "utf-16-be" if even > 20 * odd else None

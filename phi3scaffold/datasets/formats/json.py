@@ -13,7 +13,6 @@ from phi3scaffold.datasets.formats.byte_stream import (
     BUFFER,
     Meter,
     open_bytes,
-    unpacked_name,
 )
 from phi3scaffold.datasets.formats.format import (
     Format,
@@ -24,11 +23,34 @@ from phi3scaffold.datasets.formats.format import (
     place_of,
     refuse,
 )
+from phi3scaffold.datasets.formats.json_errors import (
+    broken_line,
+    cut_character,
+    document_in_lines,
+    more_than_object,
+    no_object,
+    not_json,
+    reason,
+)
 from phi3scaffold.datasets.formats.text import LARGEST, lines_of, refuse_other_kinds, too_large
+from phi3scaffold.datasets.split_names import split_of
 from phi3scaffold.project.errors import ScaffoldError
 
+
+def _object(pairs: list[tuple[str, Any]]) -> Values:
+    """Return an object; one of two values under the same key would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r:.60} stands twice in one object")
+    return found
+
+
 # NaN, Infinity: no JSON, and what pandas and Python write where a value is missing.
-decode: Callable[..., tuple[Any, int]] = json.JSONDecoder(parse_constant=lambda _: None).raw_decode
+decode: Callable[..., tuple[Any, int]] = json.JSONDecoder(
+    parse_constant=lambda _: None, object_pairs_hook=_object
+).raw_decode
 HALF = re.compile(r"\\u[dD][89a-fA-F]")  # an escape of half of a character
 # How pandas begins a table that is not a list of rows: its to_json writes the first by default.
 ORIENTS = {
@@ -54,16 +76,13 @@ def json_lines_of(stream: IO[bytes], file: Path, on_error: OnError = refuse) -> 
         try:
             values, end = decode(text)
         except (ValueError, RecursionError) as error:
-            on_error(not_json(file, where, reason(error)))
+            on_error(broken_line(file, where, text, error, first=number == 1))
             continue
         if end != len(text):
-            fix = "write one JSON object a line"
-            if "\r" in text:
-                fix = "end lines with a line feed; these end as old Macs end them"
-            what = "Not valid JSON: something stands behind the object."
-            on_error(ScaffoldError(what, where=where, fix=fix))
+            on_error(more_than_object(where, text, text[end:].strip()))
         elif not isinstance(values, dict):
-            on_error(no_object(values, where))
+            is_document = isinstance(values, list) and any(isinstance(row, dict) for row in values)
+            on_error(document_in_lines(where) if is_document else no_object(values, where))
         elif half := half_character(text, 0, end, values):
             on_error(cut_character(half, where))
         else:
@@ -241,12 +260,13 @@ def _wrapped(text: Window) -> Rows:
 
 
 def _list_within(text: Window) -> Rows:
-    first, found = text.place(), ""
+    first, found, keys = text.place(), "", []
     text.take("{")
     while text.next() != "}":
         if text.next() != '"':
             raise text.broken('" is missing')
         key = str(text.value())
+        keys.append(key)
         text.take(":")
         if text.next() == "[":
             text.at += 1
@@ -255,7 +275,8 @@ def _list_within(text: Window) -> Rows:
                     raise ScaffoldError(
                         f"The file holds two lists of objects, {found!r} and {key!r}.",
                         where=text.place(),
-                        fix="write each into a file of its own",
+                        fix="write each into a file of its own"
+                        + (" and name their folder" if split_of(found) and split_of(key) else ""),
                     )
                 found = key
                 yield from _list(text)
@@ -272,18 +293,11 @@ def _list_within(text: Window) -> Rows:
     text.at += 1
     if not found:
         raise ScaffoldError(
-            "The file holds one object and no list of objects in it.",
+            f"The file holds one object ({', '.join(keys[:9]) or 'empty'}) and no list of objects "
+            "in it.",
             where=first,
-            fix="a .json file holds a list of rows, or an object with such a list in it",
+            fix="write the list of rows alone into the file: [{...}, {...}]",
         )
-
-
-def no_object(value: Any, where: str) -> ScaffoldError:
-    return ScaffoldError(
-        f"Each row must be a JSON object, not {kind_of_value(value)}.",
-        where=where,
-        fix='write it as {"column": "text", ...}',
-    )
 
 
 def half_character(text: str, begin: int, end: int, value: Any) -> str:
@@ -296,42 +310,6 @@ def _half_in(value: Any) -> str:
         return next((f"\\u{ord(mark):04x}" for mark in value if "\ud800" <= mark <= "\udfff"), "")
     parts = [*value, *value.values()] if isinstance(value, dict) else value
     return next(filter(None, map(_half_in, parts)), "") if isinstance(parts, list) else ""
-
-
-def cut_character(half: str, where: str) -> ScaffoldError:
-    return ScaffoldError(
-        f"The escape {half} is a lone surrogate: half of a character, without its other half.",
-        where=where,
-        fix="write the character whole, or take the escape out: the text was cut in its middle",
-    )
-
-
-def kind_of_value(value: Any) -> str:
-    """Return what a value is, in words."""
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, (int, float)):
-        return f"the number {value!r:.40}"
-    kinds = {str: "text", list: "a list", dict: "an object", type(None): "null", bytes: "bytes"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
-
-
-def reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return error.msg
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return str(error).partition(";")[0]  # a number of thousands of digits
-
-
-def not_json(file: Path, where: str, why: str) -> ScaffoldError:
-    return ScaffoldError(
-        f"Not valid JSON: {why[:1].lower()}{why[1:]}.",
-        where=where,
-        fix="mend it there"
-        if unpacked_name(file.name).endswith(".json")
-        else "mend that line; each line must be one JSON object",
-    )
 
 
 JSON_LINES = Format((".jsonl", ".ndjson"), json_lines, by_lines=True, is_text=True)
