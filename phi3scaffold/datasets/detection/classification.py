@@ -16,7 +16,7 @@ from phi3scaffold.datasets.detection.column_kinds import (
     determine_each_other,
     say_the_same,
 )
-from phi3scaffold.datasets.detection.guess import Guess, Head, first_named, quoted
+from phi3scaffold.datasets.detection.guess import Guess, Head, first_named, prompt_turn, quoted
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.project.formatting import count
 
@@ -24,7 +24,7 @@ LABEL_NAMES = (
     "label", "labels", "gold_label", "tone", "sentiment", "emotion", "mood", "category", "class",
     "intent", "topic", "target", "type", "answer", "output", "stance", "verdict", "genre", "team",
     "department", "queue", "assignment_group", "status", "priority", "severity", "rating", "stars",
-    "overall", "polarity", "is_spam", "spam", "toxic", "sarcastic", "humor",
+    "overall", "polarity",
 )  # fmt: skip
 # Words in the name of a label's column that say what it is.
 SAYING = frozenset(("label", "sentiment", "emotion", "category", "class", "intent", "topic"))
@@ -60,18 +60,14 @@ def classification(choice: ColumnChoice) -> Guess:
     """Return the guess that uses these columns."""
     names = tuple(column.name for column in choice.texts)
     label = choice.label.name
-    user = classification_turn(names, label)
+    # a line for each column, then the label's name to be answered
+    heading = label.replace("_", " ").capitalize()
+    user = f"{prompt_turn(names, choice.label.counts)}\n{heading}:"
     said = f"{quoted(names)} as the text, `{label}` as the label"
     return Guess(
         "classify", said, names, user, f"{{{label}}}",
         notes=tuple(choice.notes), reasons=choice.reasons,
     )  # fmt: skip
-
-
-def classification_turn(columns: Sequence[str], label: str) -> str:
-    """Return the user's turn: a line for each column, then the label's name to be answered."""
-    lines = [f"{{{name}}}" for name in columns]
-    return "\n".join([*lines, f"{label.replace('_', ' ').capitalize()}:"])
 
 
 def choose(head: Head, answer: str = "", prompt: Sequence[str] = ()) -> ColumnChoice | None:

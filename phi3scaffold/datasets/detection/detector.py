@@ -19,6 +19,7 @@ from phi3scaffold.datasets.conversations import (
     conversation,
     repeats_header,
 )
+from phi3scaffold.datasets.detection.annotation_kinds import labels_in_cells
 from phi3scaffold.datasets.detection.chat import chat
 from phi3scaffold.datasets.detection.classification import (
     choose,
@@ -26,7 +27,7 @@ from phi3scaffold.datasets.detection.classification import (
     classify,
     fewest_values,
 )
-from phi3scaffold.datasets.detection.column_kinds import RowColumn
+from phi3scaffold.datasets.detection.column_kinds import NUMBER, RowColumn
 from phi3scaffold.datasets.detection.guess import Guess, Head, quoted
 from phi3scaffold.datasets.detection.label_column import with_labels
 from phi3scaffold.datasets.detection.named_columns import NamedColumns, named_columns
@@ -66,6 +67,8 @@ def guess(
     else:
         found = _guessed(head, task, turns)
         _refuse_braces(found, head)
+        if found.task == "classify" and not (turns and turns.answer):
+            _refuse_several_labels(found, head)
     task = found.task
     found = _with_readings(found, looked_at)
     found = _with_unused(found, head)
@@ -182,6 +185,13 @@ def _with_readings(found: Guess, rows: Sequence[Row]) -> Guess:
     return replace(found, notes=(*found.notes, *said))
 
 
+def _refuse_several_labels(found: Guess, head: Head) -> None:
+    column = found.assistant[1:-1]
+    several = labels_in_cells(column, RowColumn(column, head.values(column)).texts)
+    if several:
+        raise ScaffoldError(several.what, where=head.place, fix=several.fix)
+
+
 def _refuse_braces(found: Guess, head: Head) -> None:
     for column in (*found.columns, found.assistant[1:-1]):
         if any(mark in column for mark in "{}\n"):
@@ -209,6 +219,14 @@ def _refuse_columns(head: Head, task: str | None) -> NoReturn:
         what, other = f"--task {task} needs {NEEDS[task]}; the columns are: {columns}.", None
         other = _fitting_task(head)
     fix = "name the columns: --prompt COLUMN --answer COLUMN"
+    columns_of_rows = [RowColumn(name, head.values(name)) for name in head.columns]
+    nested = [one.name for one in columns_of_rows if isinstance(head.value(one.name), dict)]
+    numbers = [one.name for one in columns_of_rows if one.kind == NUMBER]
+    if nested:
+        keys = ", ".join(list(map(str, head.value(nested[0])))[:6])
+        fix = f"`{nested[0]}` holds objects ({keys}): write each part into a column of its own"
+    elif numbers:
+        fix += f"; to learn the number in `{numbers[0]}`, turn it into a few labels"
     if task == "chat":
         fix = "name the column that holds conversations: --answer COLUMN"
     if other and other != task:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from phi3scaffold.datasets.labels import LabelTable, labels_text
 from phi3scaffold.datasets.message_format import Messages
@@ -96,6 +97,13 @@ class Guess:
         }
 
 
+class OtherKind(NamedTuple):
+    """What rows are, as a sentence, and what to do with them."""
+
+    what: str
+    fix: str
+
+
 class Head:
     """The first rows.
 
@@ -126,6 +134,36 @@ class Head:
         return self.rows[0].place
 
 
+# One of several texts of the same kind: option_a, choice1, sentence 2, A.
+NUMBERED = re.compile(r"(.*?)[_ ]?([a-h]|[1-8])", re.I)
+
+
+def option_columns(columns: Iterable[str]) -> dict[str, str]:
+    """Return the columns that are numbered alike -> their letter or number; {} for fewer than two.
+
+    >>> option_columns(["question", "option_a", "option_b", "answer"])
+    {'option_a': 'A', 'option_b': 'B'}
+    """
+    groups: dict[str, dict[str, str]] = {}
+    for column in columns:
+        if found := NUMBERED.fullmatch(column.strip()):
+            groups.setdefault(found[1].lower(), {})[column] = found[2].upper()
+    for marks in groups.values():
+        for first in ("ABCDEFGH", "12345678"):
+            if len(marks) > 1 and "".join(marks.values()) == first[: len(marks)]:
+                return marks
+    return {}
+
+
+def prompt_turn(columns: Sequence[str], answers: Iterable[str] = ()) -> str:
+    """Return the user's turn: a line for each column, choices behind the letter that answers say."""
+    marks, letters = option_columns(columns), {text.strip().upper() for text in answers}
+    if not letters or not letters <= set(marks.values()):
+        marks = {}
+    lines = [f"{marks[name]}: {{{name}}}" if name in marks else f"{{{name}}}" for name in columns]
+    return "\n".join(lines)
+
+
 SYSTEM_NAMES = (
     "system", "system_prompt", "systemprompt", "system_message", "systeminstruction",
     "system_instruction",
@@ -148,3 +186,8 @@ def quoted(names: Iterable[str]) -> str:
     """Return names in a sentence: `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``."""
     *most, last = [f"`{name}`" for name in names]
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def values_of(head: Head, column: str) -> list[Any]:
+    """Return the values of a column that are not null."""
+    return [value for value in head.values(column) if value is not None]

@@ -8,9 +8,20 @@ tree.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
-from phi3scaffold.datasets.detection.guess import Head, first_named, quoted
+from phi3scaffold.datasets.detection.annotation_kinds import (
+    choices,
+    decisions,
+    labels_in_columns,
+    raw_annotations,
+    scored_pair,
+    several_labels,
+    spans,
+    tagged_words,
+    tags_in_text,
+)
+from phi3scaffold.datasets.detection.column_kinds import RowColumn
+from phi3scaffold.datasets.detection.guess import Head, OtherKind, first_named, values_of
 from phi3scaffold.project.errors import ScaffoldError
 
 BETTER = ("chosen", "preferred_output", "preferred_completion", "chosen_response")
@@ -20,18 +31,27 @@ WORSE = (
 PROMPTS = ("prompt", "instruction", "question", "input")
 ANSWERS = ("completion", "output", "response", "answer", "messages", "conversations")
 VERDICTS = ("kto_tag", "label")  # whether an answer is good; `label` only beside an answer
+LABELLED = ("label", "labels", "category", "intent", "sentiment", "class", "topic", "target")
+# Of a row that is one message of a chat.
+SENDERS = ("sender_name", "sender", "from", "user", "author", "username", "speaker")
+SAID = ("text", "content", "message", "body")
+TIMES = ("ts", "timestamp", "timestamp_ms", "date", "time", "datetime", "created_at")
+OF_MESSAGES = ("type", "subtype", "from_id", "channel", "team", "source", "direction")
+# What stands before a question and before its answer in the templates of models.
+TEMPLATES = (
+    ("<|im_start|>user", "<|im_start|>assistant"),
+    ("[INST]", "[/INST]"),
+    ("<|user|>", "<|assistant|>"),
+    ("<start_of_turn>user", "<start_of_turn>model"),
+    ("<|start_header_id|>user", "<|start_header_id|>assistant"),
+    ("### Human:", "### Assistant:"),
+    ("### Instruction:", "### Response:"),
+    ("### User:", "### Assistant:"),
+    ("Human:", "Assistant:"),
+    ("USER:", "ASSISTANT:"),
+)
+MOST = 0.9  # of the rows
 YES_OR_NO = {"true", "false", "0", "1"}
-LABELS = ("label", "labels", "category", "intent", "sentiment", "class", "topic")
-SPANS = ("spans", "entities", "label", "labels")
-TAGS = ("ner_tags", "pos_tags", "chunk_tags", "tags")
-DECISIONS = {"accept", "reject", "ignore"}  # of an annotator
-
-
-class OtherKind(NamedTuple):
-    """What rows are, as a sentence, and what to do with them."""
-
-    what: str
-    fix: str
 
 
 def refuse_other_kinds(head: Head, task: str | None) -> None:
@@ -68,7 +88,7 @@ def _unpaired(head: Head, task: str | None) -> OtherKind | None:
     verdict = first_named(head.columns, VERDICTS)
     if task == "classify" or not answer or not verdict or not first_named(head.columns, PROMPTS):
         return None
-    if not {str(value).lower() for value in _values(head, verdict)} <= YES_OR_NO:
+    if not {str(value).lower() for value in values_of(head, verdict)} <= YES_OR_NO:
         return None
     return OtherKind(
         f"The rows are preference data: `{verdict}` says whether `{answer}` is a good answer. "
@@ -105,64 +125,6 @@ def _tree(head: Head, task: str | None) -> OtherKind | None:
     )
 
 
-def _spans(head: Head, _task: str | None) -> OtherKind | None:
-    label = first_named(head.columns, LABELS)
-    if label and not isinstance(head.value(label), (list, dict)):
-        return None  # of the whole text; the spans are left out
-    tags = first_named(head.columns, TAGS)
-    if tags and isinstance(head.value(tags), list) and isinstance(head.value("tokens"), list):
-        return _span_kind(f"`{tags}` names the kind of each word in `tokens`")
-    for name in SPANS:
-        column = first_named(head.columns, (name,))
-        if column and any(_is_span(value) for value in _items(head, column)):
-            return _span_kind(f"`{column}` marks pieces of a text")
-    return None
-
-
-def _span_kind(how: str) -> OtherKind:
-    return OtherKind(
-        f"The rows are span annotations: {how}. A label is learned here for a whole text.",
-        "for each row, write the text and the answer that you want (the marked words, for "
-        "example) as question and answer",
-    )
-
-
-def _is_span(value: Any) -> bool:
-    if isinstance(value, dict):
-        return {"start", "end"} <= set(value) or {"start_offset", "end_offset"} <= set(value)
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and [isinstance(part, (int, float)) for part in value[:2]] == [True, True]
-        and isinstance(value[2], str)
-    )
-
-
-def _several_labels(head: Head, _task: str | None) -> OtherKind | None:
-    column = first_named(head.columns, ("label", "labels", "category", "categories"))
-    if column is None or not isinstance(head.value(column), list):
-        return None
-    if first_named(head.columns, (*ANSWERS, "input_ids")):
-        return None
-    return OtherKind(
-        f"`{column}` holds a list of labels. One label a row is learned here.",
-        f"write one label a row into `{column}`, as text",
-    )
-
-
-def _decisions(head: Head, _task: str | None) -> OtherKind | None:
-    if "answer" not in head.columns or not {"label", "accept", "_task_hash"} & set(head.columns):
-        return None
-    decided = {str(value) for value in _values(head, "answer")}
-    if not decided <= DECISIONS or decided == {"accept"}:
-        return None
-    return OtherKind(
-        "`answer` says whether an annotator accepted the row; in some it says "
-        f"{quoted(sorted(decided - {'accept'}))}, so that their label is wrong or unknown.",
-        "keep the rows whose `answer` is accept",
-    )
-
-
 def _token_ids(head: Head, _task: str | None) -> OtherKind | None:
     ids = head.value("input_ids")
     if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
@@ -170,16 +132,6 @@ def _token_ids(head: Head, _task: str | None) -> OtherKind | None:
     return OtherKind(
         "The rows are token ids already (`input_ids`), of a tokenizer that is not known here.",
         "give the text that they were made from",
-    )
-
-
-def _raw_annotations(head: Head, _task: str | None) -> OtherKind | None:
-    results = head.value("annotations")
-    if not isinstance(results, list) or not isinstance(head.value("data"), dict):
-        return None
-    return OtherKind(
-        "The rows are tasks of Label Studio, whose `annotations` are nested.",
-        "export them as JSON-MIN or CSV",
     )
 
 
@@ -202,6 +154,63 @@ def _requests(head: Head, _task: str | None) -> OtherKind | None:
     )
 
 
+def _intents(head: Head, _task: str | None) -> OtherKind | None:
+    if not isinstance(head.value("patterns"), list):
+        return None
+    label = first_named(head.columns, ("tag", "intent", "name")) or "tag"
+    return OtherKind(
+        f"Each row holds many questions: a list in `patterns`, all of the one `{label}`.",
+        f"write each pattern into a row of its own: columns text and {label}, or question and "
+        "answer",
+    )
+
+
+def _survey(head: Head, _task: str | None) -> OtherKind | None:
+    if not any(
+        values and all(str(value).startswith('{"ImportId":') for value in values)
+        for values in (list(row.values.values()) for row in head.rows[:3])
+    ):
+        return None
+    return OtherKind(
+        "The first rows name the columns again, as Qualtrics writes them below the header.",
+        "take the lines 2 and 3 out",
+    )
+
+
+def _chat_export(head: Head, task: str | None) -> OtherKind | None:
+    sender, text = first_named(head.columns, SENDERS), first_named(head.columns, SAID)
+    time = first_named(head.columns, TIMES)
+    if task or not (sender and text and time) or first_named(head.columns, ANSWERS):
+        return None
+    known = {sender, text, time}
+    columns = [RowColumn(name, head.values(name)) for name in head.columns if name not in known]
+    if any(one.can_be_label and one.plain_name not in OF_MESSAGES for one in columns):
+        return None
+    return OtherKind(
+        f"Each row is one message of a chat: `{sender}` says who wrote `{text}`.",
+        "write each conversation as a list of turns into a column named messages: "
+        '[{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]',
+    )
+
+
+def _templated(head: Head, task: str | None) -> OtherKind | None:
+    if task == "classify" or first_named(head.columns, (*ANSWERS, *LABELLED)):
+        return None
+    for name in head.columns:
+        texts = [value for value in values_of(head, name) if isinstance(value, str)]
+        for asks, answers in TEMPLATES:
+            if texts and sum(asks in text and answers in text for text in texts) >= MOST * len(
+                texts
+            ):
+                return OtherKind(
+                    f"`{name}` holds whole conversations as one text, made by the template of "
+                    f"some model ({asks.strip()} ... {answers.strip()}).",
+                    "split it at these marks into columns named prompt and completion, or into a "
+                    "list of turns in a column named messages",
+                )
+    return None
+
+
 def _nested_questions(head: Head, _task: str | None) -> OtherKind | None:
     if not isinstance(head.value("paragraphs"), list):
         return None
@@ -211,27 +220,26 @@ def _nested_questions(head: Head, _task: str | None) -> OtherKind | None:
     )
 
 
-def _values(head: Head, column: str) -> list[Any]:
-    found = (row.values.get(column) for row in head.rows)
-    return [value for value in found if value is not None]
-
-
-def _items(head: Head, column: str) -> list[Any]:
-    """Return what stands in the lists of a column."""
-    return [item for value in _values(head, column) if isinstance(value, list) for item in value]
-
-
 KINDS: tuple[Callable[[Head, str | None], OtherKind | None], ...] = (
     _preference,
     _unpaired,
     _steps,
     _tree,
-    _raw_annotations,
-    _spans,
+    _intents,
+    _survey,
+    _chat_export,
+    _templated,
+    raw_annotations,
+    spans,
+    tagged_words,
+    tags_in_text,
     _token_ids,
-    _decisions,
+    decisions,
+    choices,
+    scored_pair,
     _segments,
     _requests,
     _nested_questions,
-    _several_labels,
+    several_labels,
+    labels_in_columns,
 )

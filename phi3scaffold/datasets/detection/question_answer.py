@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from phi3scaffold.datasets.detection.column_kinds import TELLING_NAMES, TEXT, RowColumn
-from phi3scaffold.datasets.detection.guess import Guess, Head, first_named, quoted, system_of
+from phi3scaffold.datasets.detection.guess import (
+    Guess,
+    Head,
+    first_named,
+    option_columns,
+    prompt_turn,
+    quoted,
+    system_of,
+)
 from phi3scaffold.datasets.detection.other_kinds import WORSE
 from phi3scaffold.datasets.turns import list_in_text
 
 # (questions, answers), best first; what is beside a question or an instruction belongs to it.
-PAIRS = (
-    (("question",), ("best answer", "best_answer", "answer", "answers", "response")),
+PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        ("question",),
+        (
+            "best answer", "best_answer", "answer", "answers", "response", "correct_answer",
+            "answer_key", "answerkey", "correct_option", "cop", "query", "sql",
+        ),
+    ),
     (("questions", "q"), ("answers", "answer", "a")),
     (("instruction",), ("output", "response", "completion", "answer")),
     (("prompt",), ("completion", "response", "output", "answer", "generation")),
     (("input", "query", "user"), ("output", "response", "answer", "target", "assistant")),
-)
+)  # fmt: skip
 BESIDE = ("input", "context")
 BESIDE_TEXTS = ("passage", "article", "document", "paragraph", "background", "support")
 # A text of this name answers the other texts, whatever labels stand beside it.
 ANSWERS = ("answer", "answers", "correct_answer", "response", "reply", "completion", "resolution")
 # Of two texts the one of this name is the answer; else it is the second.
-SECOND = (*ANSWERS, "summary", "highlights", "target", "target_text", "output", "solution")
+SECOND = (
+    *ANSWERS, "summary", "highlights", "target", "target_text", "output", "solution", "code", "sql",
+    "snippet",
+)  # fmt: skip
 
 
 def question_answer(head: Head) -> Guess | None:
@@ -36,7 +53,7 @@ def question_answer(head: Head) -> Guess | None:
     ]
     if len(used) > 1 and empty:
         said += f" (where {quoted(empty)} is empty, its line is left out)"
-    user = "\n".join(f"{{{name}}}" for name in used)
+    user = prompt_turn(used, _column(head, answer).counts)
     system, history = system_of(head), _history(head)
     if system:
         said += f", `{system[1:-1]}` as the system turn"
@@ -64,6 +81,7 @@ def _named_pair(head: Head) -> tuple[list[str], str] | None:
         for name in others
         if name.strip().lower() in BESIDE_TEXTS and _column(head, name).kind == TEXT
     ]
+    beside += [name for name in option_columns(others) if name not in beside]
     if question.strip().lower() == "instruction":
         return [question, *beside], answer
     return [name for name in head.columns if name in (question, *beside)], answer
