@@ -10,7 +10,7 @@ from typing import Any
 from phi3scaffold.datasets.cell_text import cell_text, label_key
 from phi3scaffold.datasets.dataset_error import NAME_COLUMNS, YAML, DatasetError
 from phi3scaffold.datasets.formats.json_errors import kind_of_value
-from phi3scaffold.datasets.labels import no_label
+from phi3scaffold.datasets.labels import NO_TEXT, no_label
 from phi3scaffold.datasets.message_format import TOOL, Messages
 from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.spec import DatasetSpec
@@ -124,6 +124,7 @@ def split_answer(row: Row, form: Messages, prompt: Prompt) -> OpenConversation:
         ScaffoldError: the row holds no such turns.
     """
     turns = read_turns(row, form)
+    turns.begin()
     expected = None
     if turns.messages and turns.messages[-1]["role"] == "assistant":
         expected = turns.messages.pop()["content"]
@@ -194,7 +195,10 @@ def _system_value(row: Row, column: str) -> str:
 def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
     prompt = _user_values(row, columns_of(spec.user))
     answers = {name: _text(row, name, "turns") for name in columns_of(spec.assistant)}
-    if not all(map(str.strip, answers.values())):
+    missing = [name for name, text in prompt.items() if _is_missing(text, prompt=True)]
+    prompt |= dict.fromkeys(missing, "")
+    no_answer = not spec.labels and any(map(_is_missing, answers.values()))
+    if no_answer or not all(map(str.strip, answers.values())):
         return DroppedRow(row.place, "empty answer")
     if not any(map(str.strip, prompt.values())):
         return DroppedRow(row.place, "empty prompt")
@@ -212,10 +216,15 @@ def _filled(row: Row, spec: DatasetSpec) -> Conversation | DroppedRow:
         {"role": "user", "content": fill(spec.user, prompt)},
         {"role": "assistant", "content": answer},
     ]
-    notes = ["history"] * (len(earlier) // 2)
+    notes = ["history"] * (len(earlier) // 2) + ["missing"] * len(missing)
     messages = _with_system(messages, system_text(row, spec.system, system_columns(spec.system)))
     plain = not spec.labels or label_key(spelling) == label_key(answer)
     return Conversation(row.place, messages, prompt, "" if plain else spelling, notes=tuple(notes))
+
+
+def _is_missing(text: str, *, prompt: bool = False) -> bool:
+    """Return whether a program wrote the text in place of a missing one: nan, <NA>, R's NA."""
+    return text.strip().casefold() in NO_TEXT or (prompt and text.strip() == "NA")
 
 
 def _user_values(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
@@ -282,6 +291,9 @@ def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
 
 def _whole(row: Row, spec: DatasetSpec, form: Messages) -> Conversation | DroppedRow:
     turns = read_turns(row, form)
+    turns.begin()
+    if not any(turn["role"] == "user" for turn in turns.messages) and turns.messages:
+        return DroppedRow(row.place, "no turn of the user")
     if turns.messages and all(
         number in turns.shown
         for number, turn in enumerate(turns.messages)

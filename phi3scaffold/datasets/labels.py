@@ -31,6 +31,8 @@ BY_PEOPLE = frozenset((
     "none", "n/a", "na", "n.a.", "n.a", "n\\a", "nil", "-", "--", "---", "?", ".", "(none)",
     "(blank)", "(empty)", "not available", "missing",
 ))  # fmt: skip
+# Of those the ones that are no text either, where a question or an answer should stand.
+NO_TEXT = BY_PROGRAMS - {"null", "(null)", "[null]", "<null>", "undefined"}
 WIDTHLESS = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")  # come along with a copied text
 FREQUENT = 0.05  # of the rows
 LABEL_LETTERS = 60  # of a label that are shown

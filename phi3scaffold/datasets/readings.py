@@ -8,13 +8,16 @@ from collections.abc import Iterable, Mapping
 from phi3scaffold.datasets.conversations import Conversation
 from phi3scaffold.project.formatting import count
 
+TURNS = ("turn is", "turns are")
 SHOWN = ("assistant turn is", "assistant turns are")
 # Note of a conversation -> one and several of what it counts, and what became of it.
 READINGS = {
-    "joined": ("turn is", "turns are", "joined with the turn of the same speaker before it"),
-    "cut": ("turn is", "turns are", "left out: no answer that is learned comes after it"),
-    "parts": ("turn is", "turns are", "joined from parts of text"),
+    "joined": (*TURNS, "joined with the turn of the same speaker before it"),
+    "cut": (*TURNS, "left out: no answer that is learned comes after it"),
+    "greeting": (*TURNS, "left out: the assistant speaks before the user has asked"),
+    "parts": (*TURNS, "joined from parts of text"),
     "history": ("earlier answer is", "earlier answers are", "learned, too (history)"),
+    "missing": ("cell is", "cells are", "read as empty: nan, <NA> or the like stands there"),
     "own system": ("row has", "rows have", "a system turn of its own, which stays as it is"),
     "text": ("list of turns is", "lists of turns are", "read from a text (JSON or Python)"),
     "prompt": (*SHOWN, "shown and not learned: the column of the prompt holds it"),

@@ -25,6 +25,7 @@ LONGEST_LITERAL = 1 << 20  # letters; Python's parser takes much memory for each
 # Keys of a turn that say whether it is learned: OpenAI's, Axolotl's, LLaMA-Factory's.
 FLAGS = ("weight", "train", "training", "loss")
 HIDING_FLAGS = ("masked",)  # torchtune's: true where it is not learned
+SPELLED = {"0": 0, "0.0": 0, "false": False, "1": 1, "1.0": 1, "true": True}
 CALLS = ("tool_calls", "function_call")
 # Keys that would change what is learned, and are not supported.
 REFUSED_KEYS = ("train_detail", "training_detail", "loss_scale", "loss_weight")
@@ -77,6 +78,22 @@ class RowTurns:
             last["tool_calls"] = calls
         else:
             self.notes.append("joined")
+
+    def begin(self) -> None:
+        """Take out what the assistant says before the user: nothing was asked, and many templates
+        refuse it.
+        """
+        roles = [message["role"] for message in self.messages]
+        if "user" not in roles:
+            return
+        before = {n for n in range(roles.index("user")) if roles[n] == "assistant"}
+        if not before or any(self.messages[n].get("tool_calls") for n in before):
+            return
+        kept = [n for n in range(len(roles)) if n not in before]
+        self.messages = [self.messages[n] for n in kept]
+        self.places = [self.places[n] for n in kept]
+        self.shown = {kept.index(n): why for n, why in self.shown.items() if n in kept}
+        self.notes += ["greeting"] * len(before)
 
     def cut(self) -> None:
         """Take out what stands behind the last learned answer: it can never matter."""
@@ -271,6 +288,8 @@ def _hidden(turn: dict[Any, Any], role: str, place: str) -> str:
         value = turn.get(key)
         if value is None:
             continue
+        if isinstance(value, str):
+            value = SPELLED.get(value.strip().lower(), value)
         if not isinstance(value, (bool, int, float)) or value not in (0, 1):
             raise ScaffoldError(
                 f"The turn has {key}: {value!r:.40}; it can only be learned or not.",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 MASK = "#"
@@ -81,7 +81,24 @@ def answer_wording(answers: Sequence[str], prompts: Sequence[str]) -> list[str]:
         return plain
     numbers = NUMBER.findall(_plain("\n".join(prompts)))
     places = {number: f"{MASK}{place}" for place, number in reversed([*enumerate(numbers, 1)])}
+    if _repeats_numbers(plain[-1], places):
+        return plain
     return [NUMBER.sub(lambda found: places.get(found[0], found[0]), text) for text in plain]
+
+
+def _repeats_numbers(answer: str, places: Mapping[str, str]) -> bool:
+    """Return whether an answer is hardly more than numbers of the prompt: they are what is asked.
+
+    >>> _repeats_numbers('{"order": 4711}', {"4711": "#1"})
+    True
+    >>> _repeats_numbers("order 4711 is on its way", {"4711": "#1"})
+    False
+    """
+    repeated = sum(number in places for number in NUMBER.findall(answer))
+    if not repeated:
+        return False
+    words = WORD.findall(PUNCTUATION.sub(" ", NUMBER.sub(" ", answer)))
+    return answer.lstrip().startswith(("{", "[")) or len(words) <= 2 * repeated
 
 
 def is_dense(text: str) -> bool:

@@ -14,7 +14,7 @@ CONVERSATIONS = (
 PROMPT, COMPLETION = "prompt", "completion"  # where both hold turns
 FUNCTIONS = "functions"  # OpenAI's older name for tools
 # Keys of a turn: who speaks, and what is said.
-ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
+ROLE_KEYS = ("role", "from", "speaker", "author", "sender", "type")
 CONTENT_KEYS = ("content", "value", "text", "parts", "message", "utterance")
 SPOKEN = ("user", "assistant", "system")
 # Who speaks, in the words of ShareGPT and its like.

@@ -156,7 +156,7 @@ def option_columns(columns: Iterable[str]) -> dict[str, str]:
 
 
 def prompt_turn(columns: Sequence[str], answers: Iterable[str] = ()) -> str:
-    """Return the user's turn: a line for each column, choices behind the letter that answers say."""
+    """Return the user's turn: a line for each column, choices behind their letters."""
     marks, letters = option_columns(columns), {text.strip().upper() for text in answers}
     if not letters or not letters <= set(marks.values()):
         marks = {}

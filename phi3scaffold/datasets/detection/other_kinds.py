@@ -36,6 +36,10 @@ LABELLED = ("label", "labels", "category", "intent", "sentiment", "class", "topi
 SENDERS = ("sender_name", "sender", "from", "user", "author", "username", "speaker")
 SAID = ("text", "content", "message", "body")
 TIMES = ("ts", "timestamp", "timestamp_ms", "date", "time", "datetime", "created_at")
+REPLIES = (
+    "in_response_to_tweet_id", "in_response_to", "in_reply_to_status_id", "in_reply_to_id",
+    "in_reply_to", "reply_to_id", "reply_to",
+)  # fmt: skip
 OF_MESSAGES = ("type", "subtype", "from_id", "channel", "team", "source", "direction")
 # What stands before a question and before its answer in the templates of models.
 TEMPLATES = (
@@ -49,6 +53,9 @@ TEMPLATES = (
     ("### User:", "### Assistant:"),
     ("Human:", "Assistant:"),
     ("USER:", "ASSISTANT:"),
+    ("User:", "Assistant:"),
+    ("User:", "Agent:"),
+    ("Customer:", "Agent:"),
 )
 MOST = 0.9  # of the rows
 YES_OR_NO = {"true", "false", "0", "1"}
@@ -116,7 +123,11 @@ def _tree(head: Head, task: str | None) -> OtherKind | None:
             'turns into a column named messages: [{"role": "user", "content": "..."}, ...]',
         )
     parent = first_named(head.columns, ("parent_id", "parent_message_id", "parent"))
-    if task == "classify" or parent is None or not first_named(head.columns, ("role",)):
+    if parent and not first_named(head.columns, ("role",)):
+        parent = None
+    if parent is None and not first_named(head.columns, (*LABELLED, *ANSWERS)):
+        parent = first_named(head.columns, REPLIES)
+    if task == "classify" or parent is None:
         return None
     return OtherKind(
         f"Each row is one message of a tree: `{parent}` names the message that it answers.",

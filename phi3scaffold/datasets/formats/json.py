@@ -32,7 +32,7 @@ from phi3scaffold.datasets.formats.json_errors import (
     not_json,
     reason,
 )
-from phi3scaffold.datasets.formats.text import LARGEST, lines_of, refuse_other_kinds, too_large
+from phi3scaffold.datasets.formats.text import BOM, LARGEST, lines_of, refuse_other_kinds, too_large
 from phi3scaffold.datasets.split_names import split_of
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -70,7 +70,7 @@ def json_lines(file: Path, meter: Meter, on_error: OnError = refuse) -> Rows:
 def json_lines_of(stream: IO[bytes], file: Path, on_error: OnError = refuse) -> Rows:
     """Read JSON lines from an open stream; `file` is its name in messages."""
     for number, text in lines_of(stream, file, on_error):
-        text, where = text.strip(), place_of(file, number)
+        text, where = text.strip().lstrip(BOM), place_of(file, number)
         if not text:
             continue
         try:

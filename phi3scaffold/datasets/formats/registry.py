@@ -23,7 +23,7 @@ _R = 'write it as CSV: write.csv(rows, "rows.csv", row.names = FALSE)'
 _STATISTICS = 'export it as CSV, or write it with pandas and df.to_parquet("rows.parquet")'
 _TEXT = (
     "Texts without columns",
-    "write a CSV or JSON lines of two columns, such as text and label, or question and answer; a "
+    "write a CSV or JSON lines (.jsonl) of two columns, such as text and label, or question and answer; a "
     "table in it needs only the ending .csv or .tsv",
 )
 _TAGGED = (
@@ -66,7 +66,11 @@ OTHERS = {
     **dict.fromkeys((".orc", ".avro", ".h5", ".hdf5"), ("Files of this kind", _PARQUET)),
 }  # fmt: skip
 # Files that lie beside data files and hold no rows.
-BESIDE = re.compile(r"dataset\.ya?ml|dataset_infos?\.json|(readme|licen[cs]e)\b.*|.*\.md", re.I)
+BESIDE = re.compile(
+    r"dataset\.ya?ml|dataset_(?:infos?|dict)\.json|state\.json|(?:readme|licen[cs]e)\b.*|.*\.md"
+    r"|.*\.(?:py|ipynb|sh|toml|cfg|lock)|requirements.*\.txt|thumbs\.db|desktop\.ini",
+    re.I,
+)
 
 
 def endings() -> tuple[str, ...]:
