@@ -177,8 +177,8 @@ BOTH = [{"type": "text", "text": "Q"}, IMAGE]
             "kind 'functionCall'", "take the part out"),
         refused("a draft and its answer", [USER, {**ANSWER, "weight": 0}, ANSWER],
             "only one is to be learned", "take one of them out", "turn 3"),
-        refused("the assistant first", [ANSWER, USER, ANSWER], "stands assistant, not user",
-            "take the row out", "turn 1"),
+        refused("the tool first", [{"role": "tool", "content": "17"}, USER, ANSWER],
+            "stands tool, not user", "take the row out", "turn 1"),
     ],
 )  # fmt: skip
 def test_what_is_refused(turns: Any, says: str, fix: str, place: str) -> None:

@@ -62,7 +62,7 @@ def classification(choice: ColumnChoice) -> Guess:
     label = choice.label.name
     # a line for each column, then the label's name to be answered
     heading = label.replace("_", " ").capitalize()
-    user = f"{prompt_turn(names, choice.label.counts)}\n{heading}{'' if heading.endswith('?') else ':'}"
+    user = f"{prompt_turn(names, choice.label.counts)}\n{heading}:"
     said = f"{quoted(names)} as the text, `{label}` as the label"
     return Guess(
         "classify", said, names, user, f"{{{label}}}",

@@ -224,7 +224,10 @@ def _refuse_columns(head: Head, task: str | None) -> NoReturn:
     numbers = [one.name for one in columns_of_rows if one.kind == NUMBER]
     if nested:
         keys = ", ".join(list(map(str, head.value(nested[0])))[:6])
-        fix = f"`{nested[0]}` holds objects ({keys}): write each part into a column of its own"
+        fix = (
+            f"write the parts of `{nested[0]}` ({keys}) into columns of their own; then {fix}, "
+            "where their names do not say it"
+        )
     elif numbers:
         fix += f"; to learn the number in `{numbers[0]}`, turn it into a few labels"
     if task == "chat":

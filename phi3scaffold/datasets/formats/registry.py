@@ -23,8 +23,8 @@ _R = 'write it as CSV: write.csv(rows, "rows.csv", row.names = FALSE)'
 _STATISTICS = 'export it as CSV, or write it with pandas and df.to_parquet("rows.parquet")'
 _TEXT = (
     "Texts without columns",
-    "write a CSV or JSON lines (.jsonl) of two columns, such as text and label, or question and answer; a "
-    "table in it needs only the ending .csv or .tsv",
+    "write a CSV or JSON lines (.jsonl) of two columns, such as text and label, or question and "
+    "answer; a table in it needs only the ending .csv or .tsv",
 )
 _TAGGED = (
     "Files with a tag for each word",

@@ -6,6 +6,8 @@ The texts are made up; no two are nearly the same.
 from __future__ import annotations
 
 from . import (
+    annotated,
+    broken,
     conversations,
     exports,
     instructions,
@@ -25,4 +27,6 @@ ENTRIES = (
     *reported.ENTRIES,
     *reported_turns.ENTRIES,
     *unfit.ENTRIES,
+    *annotated.ENTRIES,
+    *broken.ENTRIES,
 )
