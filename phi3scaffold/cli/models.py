@@ -81,13 +81,13 @@ def table() -> list[str]:
     default = find(DEFAULT)
     assert default is not None
     return [
-        *columns([HEAD, *map(_cells, _alike())]),
+        *columns([HEAD, *map(cells, grouped())]),
         f"{', '.join(IN_TABLE)}: least memory to train. Default: {default.name}. More: models NAME",
         "mechanics: run on small random models with its features, not on its weights.",
     ]
 
 
-def _alike() -> Iterator[list[CatalogueEntry]]:
+def grouped() -> Iterator[list[CatalogueEntry]]:
     """Yield the models from small to large; those that differ in their context alone together."""
     found: dict[Any, list[CatalogueEntry]] = {}
     for entry in sorted(ENTRIES, key=lambda entry: entry.parameters or 0):
@@ -96,7 +96,7 @@ def _alike() -> Iterator[list[CatalogueEntry]]:
     yield from found.values()
 
 
-def _cells(alike: Sequence[CatalogueEntry]) -> tuple[str, ...]:
+def cells(alike: Sequence[CatalogueEntry]) -> tuple[str, ...]:
     entry, memory = alike[0], memory_by_algorithm(alike[0])
     others = (f"-{other.name.rpartition('-')[2]}" for other in alike[1:])
     return (
@@ -104,7 +104,7 @@ def _cells(alike: Sequence[CatalogueEntry]) -> tuple[str, ...]:
         _count(entry.parameters or 0),
         *(binary_size(memory[name]) if memory else "?" for name in IN_TABLE),
         entry.licence.title + (", gated" if entry.gated else ""),
-        "yes" if entry.weights_run else "mechanics" if entry.mechanics_run else "no",
+        "yes" if entry.weights_run else "mechanics" if entry.has_mechanics else "no",
     )
 
 

@@ -9,6 +9,7 @@ from phi3scaffold.models import catalogue
 from phi3scaffold.models.families.family import Family
 from phi3scaffold.models.model_folder import is_weights
 from phi3scaffold.models.model_lock import local_folder, read_lock
+from phi3scaffold.models.shape import Shape
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import digest
 from phi3scaffold.project.settings import Project
@@ -52,6 +53,16 @@ def base_family(project: Project) -> Family:
         if found:
             return found
     return catalogue.family_for(project.model_id)
+
+
+def base_shape(project: Project) -> Shape | None:
+    """Return the base model's sizes: by its files, where they are here, else by the catalogue."""
+    for folder in (project.base, local_folder(project)):
+        found = catalogue.shape_at(folder) if folder else None
+        if found:
+            return found
+    entry = catalogue.find(project.model_id)
+    return entry.shape if entry else None
 
 
 def hash_base_weights(project: Project) -> str | None:

@@ -19,7 +19,7 @@ from phi3scaffold.models.licences import UNKNOWN
 from phi3scaffold.models.model_config import CONFIG, HUB_ID, read_config
 from phi3scaffold.models.shape import Shape, shape_of
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.files import read_json
+from phi3scaffold.project.files import try_json
 
 __all__ = ["DEFAULT", "ENTRIES", "CatalogueEntry", "describe", "family_for", "find", "is_local",
            "shape_of",
@@ -92,10 +92,7 @@ def _cached_config(repo: str) -> dict[str, Any] | None:
     from phi3scaffold.models.model_hub import cached_file
 
     path = cached_file(repo, CONFIG)
-    try:
-        return read_json(path) if path else None
-    except ScaffoldError:
-        return None
+    return try_json(path) if path else None
 
 
 def _unlisted(name: str, hub_id: str | None, shape: Shape | None, **traits: Any) -> CatalogueEntry:
@@ -114,9 +111,13 @@ def family_for(ref: str) -> Family:
 
 def family_at(folder: Path) -> Family | None:
     """Return the family that a model folder's config.json names; None where it names none."""
-    try:
-        config = read_json(folder / CONFIG)
-    except (ScaffoldError, OSError):
-        return None
-    found = config.get("architectures") if isinstance(config, dict) else None
+    found = try_json(folder / CONFIG).get("architectures")
     return registry.family_of(found) if isinstance(found, list) else None
+
+
+def shape_at(folder: Path) -> Shape | None:
+    """Return the sizes in a model folder's config.json; None where it is not here, or lacks one."""
+    try:
+        return shape_of(try_json(folder / CONFIG))
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -32,6 +32,7 @@ class CatalogueEntry:
         system_turn: whether its chat template writes a system turn.
         weights_run: whether its real weights go through the whole pipeline in the test suite.
         mechanics_run: whether a small random model of its features goes through its passes there.
+        like: the entry that has the same features, and whose mechanics are run; "" where none is.
         note: anything else a user should know before choosing it.
     """
 
@@ -44,6 +45,7 @@ class CatalogueEntry:
     system_turn: bool = True
     weights_run: bool = False
     mechanics_run: bool = False
+    like: str = ""
     note: str = ""
     family: Family = PHI3
 
@@ -79,16 +81,19 @@ class CatalogueEntry:
         """What was run here; "" where nothing was."""
         if self.weights_run:
             return "the whole pipeline, with its real weights, in the test suite"
-        return MECHANICS if self.mechanics_run else ""
+        return MECHANICS if self.has_mechanics else ""
 
     @property
     def untested(self) -> str:
         """What was not."""
         if self.weights_run:
             return ""
-        if self.mechanics_run:
-            return "its real weights"
-        return "this model; others of its architecture were, where their entries say so"
+        return "its real weights" if self.has_mechanics else "this model"
+
+    @property
+    def has_mechanics(self) -> bool:
+        """Whether a random model of its features goes through its passes in the test suite."""
+        return self.mechanics_run or bool(self.like)
 
     @property
     def page(self) -> str:

@@ -128,6 +128,7 @@ SMOLLMS = (
         "HuggingFaceTB/SmolLM2-360M-Instruct",
         LLAMA,
         replace(SMALLEST, hidden=960, intermediate=2560, layers=32, heads=15, kv_heads=5),
+        like="smollm2-135m",
         **SMOL,
     ),
     _row(
@@ -182,6 +183,7 @@ QWENS = (
         "Qwen/Qwen2.5-1.5B-Instruct",
         QWEN2,
         replace(QWEN25, hidden=1536, intermediate=8960, layers=28, heads=12),
+        like="qwen2.5-0.5b",
         **QWEN,
     ),
     _row("qwen3-0.6b", "Qwen/Qwen3-0.6B", QWEN3, QWEN3_06B, mechanics_run=True, **QWEN),
@@ -190,6 +192,7 @@ QWENS = (
         "Qwen/Qwen3-1.7B",
         QWEN3,
         replace(QWEN3_06B, hidden=2048, intermediate=6144),
+        like="qwen3-0.6b",
         **QWEN,
     ),
     _row(
@@ -197,6 +200,7 @@ QWENS = (
         "Qwen/Qwen3-4B",
         QWEN3,
         replace(QWEN3_06B, hidden=2560, intermediate=9728, layers=36, heads=32),
+        like="qwen3-0.6b",
         **QWEN,
     ),
 )
@@ -260,6 +264,7 @@ OTHERS = (
         "meta-llama/Llama-3.2-3B-Instruct",
         LLAMA,
         replace(LLAMA_1B, hidden=3072, layers=28, heads=24),
+        like="llama-3.2-1b",
         **LLAMAS,
     ),
     _row("gemma-3-270m", "google/gemma-3-270m-it", GEMMA3, GEMMA_270M, **GEMMAS),

@@ -9,11 +9,17 @@ from phi3scaffold.conversion.adapter_file import CONFIG, normalize_config
 from phi3scaffold.conversion.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.datasets.prepared_rows import has_validation
 from phi3scaffold.datasets.set_findings import complete, why_no_validation
-from phi3scaffold.models.base_model import BASE_WEIGHTS, Base, hash_base_weights
+from phi3scaffold.models.base_model import (
+    BASE_WEIGHTS,
+    Base,
+    base_family,
+    base_shape,
+    hash_base_weights,
+)
 from phi3scaffold.pipeline import machine, ranks
 from phi3scaffold.pipeline.events import Note
 from phi3scaffold.pipeline.stage import Context, Curves, Facts, Inputs, Resources, Stage, Tracking
-from phi3scaffold.project.algorithms import algorithm_of
+from phi3scaffold.project.algorithms import ALGORITHMS, Algorithm, algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import write_json
 from phi3scaffold.project.layout import HISTORY, ROWS_REPORT
@@ -22,12 +28,14 @@ from phi3scaffold.project.providers import CUDA
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.measured_memory import GIB, memory_for
 from phi3scaffold.training import nf4
+from phi3scaffold.training.memory import training_memory
 from phi3scaffold.training.olive_runner import (
     TrainingHooks,
     hf_model,
     keep_scratch_inside,
     run_passes,
 )
+from phi3scaffold.training.recomputation import BFLOAT16, FLOAT32
 from phi3scaffold.training.validation_history import describe_steps
 
 LOAD_BEST = "load_best_model_at_end"  # of training_args
@@ -139,7 +147,19 @@ def memory(project: Project, weights: int) -> int:
         accelerators = [{}]
     on_gpu = CUDA in (accelerators[0].get("execution_providers") or ())
     in_float32 = not on_gpu and machine.has_bfloat16() is False
-    return memory_for(weights, PEAK) + (weights if in_float32 else 0)
+    shape, algorithm = base_shape(project), _algorithm(project)
+    if shape is None or algorithm is None:
+        return memory_for(weights, PEAK) + (weights if in_float32 else 0)
+    modules = base_family(project).target_modules
+    return training_memory(shape, modules, algorithm, size=FLOAT32 if in_float32 else BFLOAT16)
+
+
+def _algorithm(project: Project) -> Algorithm | None:
+    """Return the algorithm of the config; LoRA where there is no config yet."""
+    try:
+        return algorithm_of(project_config(project).algo)
+    except ScaffoldError:
+        return ALGORITHMS[0]
 
 
 def disk(project: Project, weights: int) -> int:

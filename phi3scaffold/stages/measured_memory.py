@@ -7,9 +7,10 @@ two, and beyond, memory is a straight line over the size of the weights.
 
 from __future__ import annotations
 
+from phi3scaffold.training.memory import LIBRARIES
+
 GIB = 2**30
 MEASURED_WEIGHTS = 7.64e9  # bytes
-LIBRARIES = 0.88e9  # bytes
 
 
 def memory_for(weights: int, measured: float) -> int:

@@ -125,9 +125,27 @@ def test_transformers_counts_the_same_weights(entry: catalogue.CatalogueEntry) -
 
 def test_every_entry_says_what_was_tested_and_what_was_not() -> None:
     for entry in HUB:
-        assert entry.untested and (entry.weights_run or entry.mechanics_run) == bool(entry.tested)
+        assert entry.untested and (entry.weights_run or entry.has_mechanics) == bool(entry.tested)
         assert entry.stop_ids and entry.licence.id
         assert bool(entry.access) == entry.gated
+
+
+def traits(entry: catalogue.CatalogueEntry) -> tuple[object, ...]:
+    """Return what a random model has of a model: all but widths, depth and how many heads share."""
+    shape = entry.shape
+    assert shape
+    sizes = (shape.vocab, shape.context, shape.original_context, shape.window, shape.tied)
+    heads = (shape.kv_heads < shape.heads, shape.head_size, shape.partial_rotary, shape.rope)
+    return (entry.family, entry.stop_ids, entry.system_turn, *sizes, *heads)
+
+
+def test_an_entry_is_like_one_that_is_run() -> None:
+    like = [entry for entry in HUB if entry.like]
+    assert like
+    for entry in like:
+        other = catalogue.find(entry.like)
+        assert other and other.mechanics_run and not entry.mechanics_run, entry.name
+        assert traits(other) == traits(entry), entry.name
 
 
 def test_a_gated_model_says_how_it_can_be_had() -> None:
