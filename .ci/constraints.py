@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UI = ROOT / "phi3scaffold" / "reporting" / "tracking" / "ui.lock"
-EXTRAS = ("train", "cpu", "track", "serve", "aml", "docs", "dev")
+EXTRAS = ("train", "cpu", "track", "serve", "aml", "smollm2", "docs", "dev")
 PINNED_BY_TORCH = re.compile(r"(nvidia|cuda)-|triton==")
 
 

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 import phi3scaffold
+from tests.support import smollm2 as smollm2_maker
 
 
 def pytest_report_header() -> str:
@@ -42,29 +44,47 @@ def trained(folder: Path, algo: str) -> Path:
     return folder / "proj"
 
 
-def once(factory: pytest.TempPathFactory, algo: str) -> Path:
-    """`trained`, once for all workers of pytest-xdist, where there are several."""
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills, once for all workers of pytest-xdist, where there are several."""
     alone = "PYTEST_XDIST_WORKER" not in os.environ
-    folder = (factory.getbasetemp() if alone else factory.getbasetemp().parent) / f"trained-{algo}"
+    folder = (factory.getbasetemp() if alone else factory.getbasetemp().parent) / name
     with FileLock(f"{folder}.lock"):
         if not (folder / "done").exists():
             shutil.rmtree(folder, ignore_errors=True)  # what failed for another
             folder.mkdir()
-            trained(folder, algo)
+            make(folder)
             (folder / "done").touch()
-    return folder / "proj"
+    return folder
 
 
 @pytest.fixture(scope="session")
 def tiny_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The LoRA project. Read it; a test that changes something copies it first."""
-    return once(tmp_path_factory, "lora")
+    return once(tmp_path_factory, "trained-lora", lambda to: trained(to, "lora")) / "proj"
 
 
 @pytest.fixture(scope="session")
 def tiny_qlora_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The QLoRA project. Read it; a test that changes something copies it first."""
-    return once(tmp_path_factory, "qlora")
+    return once(tmp_path_factory, "trained-qlora", lambda to: trained(to, "qlora")) / "proj"
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real model, in folders `phi3`, `llama` and `dithered`: tests/support/smollm2.py. Read only.
+
+    Made in a process of its own: what it reads would stay in this one's memory.
+    """
+
+    def make(folder: Path) -> None:
+        words = [sys.executable, str(Path(__file__).parent / "support" / "smollm2.py")]
+        done = subprocess.run([*words, str(folder), "--each"], capture_output=True, text=True)
+        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        if done.returncode == smollm2_maker.UNAVAILABLE:
+            pytest.skip(last)
+        assert not done.returncode, done.stderr[-2000:]
+
+    return once(tmp_path_factory, "smollm2", make)
 
 
 @pytest.fixture(scope="session")

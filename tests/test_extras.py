@@ -24,10 +24,10 @@ RESOLVES = [
     ("", LINUX),
     ("", MAC),
     ("", WINDOWS),
-    ("train,cpu,track,dev", LINUX),
-    ("train,cpu,track,dev", LINUX_ARM),
-    ("train,cpu,track,dev", MAC),
-    ("train,cpu,track,dev", WINDOWS),
+    ("train,cpu,track,smollm2,dev", LINUX),
+    ("train,cpu,track,smollm2,dev", LINUX_ARM),
+    ("train,cpu,track,smollm2,dev", MAC),
+    ("train,cpu,track,smollm2,dev", WINDOWS),
     ("train,cpu,bench", LINUX),
     ("train,cuda,track", LINUX),
     ("train,cuda,track", WINDOWS),
@@ -41,7 +41,7 @@ RESOLVES = [
     ("docs", LINUX),
     ("docs", MAC),
     ("docs", WINDOWS),
-    ("train,cpu,track,serve,aml,docs,dev", LINUX),
+    ("train,cpu,track,serve,aml,smollm2,docs,dev", LINUX),
     ("train,cuda,track,job", LINUX),
 ]
 
@@ -72,7 +72,18 @@ def test_every_pin_is_exact() -> None:
 
 
 def test_the_extras_are_the_ones_that_are_documented() -> None:
-    assert set(EXTRAS) == {"train", *ONE_OF, "track", "serve", "aml", "job", "bench", "docs", "dev"}
+    assert set(EXTRAS) == {
+        "train",
+        *ONE_OF,
+        "track",
+        "serve",
+        "aml",
+        "job",
+        "bench",
+        "smollm2",
+        "docs",
+        "dev",
+    }
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for extra in EXTRAS:
         assert f"`[{extra}]`" in contributing, extra

