@@ -8,28 +8,20 @@ each. On a GPU one call with a mask costs least.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from phi3scaffold.training.packing import PackLayout
+from phi3scaffold.training.packing import PackLayout, RowGroup
+from phi3scaffold.training.row_attention import RowAttention, causal
 
 ROWS, MASK = "phi3scaffold_rows", "phi3scaffold_mask"  # names of the two ways
 LONG = 512  # tokens of its own, from which on a row is attended to alone
 LEAST_FILLED = 0.6  # of the longest row of a padded call, which the others must have
-
-
-class AttentionRule(NamedTuple):
-    """The factor of the scores, the share of dropout, and how many tokens back a token looks."""
-
-    scale: float
-    dropout: float
-    window: int | None
 
 
 def name_for(device: torch.device) -> str:
@@ -61,17 +53,25 @@ def attend_by_groups(
     Returns:
         [1, T, heads, head size].
     """
-    settings = {"dropout": dropout, "scaling": scaling, "sliding_window": sliding_window}
-    if layout is None:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, **settings, **others
+    if layout is None or dropout:
+        return attend_by_mask(
+            module,
+            query,
+            key,
+            value,
+            attention_mask,
+            dropout,
+            scaling,
+            sliding_window,
+            layout=layout,
+            **others,
         )
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    states = (one[0].transpose(0, 1) for one in (query, key, value))
     # the products' own type: autocast would convert back and forth
     with torch.autocast(query.device.type, enabled=False):
-        how = AttentionRule(scale, dropout, sliding_window)
-        found = _by_groups(query[0], key[0], value[0], layout, how)
-    return found.transpose(0, 1)[None], None
+        found = _by_groups(*states, layout, scale, sliding_window)
+    return found[None], None
 
 
 def attend_by_mask(
@@ -99,26 +99,41 @@ def _by_groups(
     key: torch.Tensor,
     value: torch.Tensor,
     layout: PackLayout,
-    how: AttentionRule,
+    scale: float,
+    window: int | None,
 ) -> torch.Tensor:
-    """Return the attention of query [heads, T, d] to key and value [key heads, T, d]."""
-    sizes = [size for group in layout.groups for size in (group.shared, *group.own)]
-    queries, keys, values = (states.split(sizes, dim=1) for states in (query, key, value))
+    """Return the attention of query [T, heads, d] to key and value [T, key heads, d]."""
+    calls = list(_calls(layout.groups[:-1] if layout.filler else layout.groups))
+    sizes = [sum(lengths) for lengths, _ in calls]
+    if layout.filler:  # nobody reads it
+        sizes.append(layout.filler)
     found: list[torch.Tensor] = []
-    at = 0
-    for group in layout.groups:
-        first_key, first_value = keys[at], values[at]
+    first: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None)
+    for (lengths, has_first), q, k, v in zip(
+        calls, query.split(sizes), key.split(sizes), value.split(sizes), strict=False
+    ):
+        before = first if has_first else (None, None)
+        attend = _alone if lengths[0] > LONG else RowAttention.apply
+        found.append(attend(q, k, v, *before, lengths, scale, window))
+        if not has_first:
+            first = (k, v)
+    if layout.filler:
+        found.append(query.new_zeros(layout.filler, *query.shape[1:]))
+    return torch.cat(found)
+
+
+def _calls(groups: Sequence[RowGroup]) -> Iterator[tuple[tuple[int, ...], bool]]:
+    """Yield the rows that go through one call, by their lengths, and whether they share tokens.
+
+    What a group shares is a call before those of its rows.
+    """
+    for group in groups:
         if group.shared:
-            found += _padded([queries[at]], [first_key], [first_value], None, how)
-        at += 1
-        before = (first_key, first_value) if group.shared else None
+            yield (group.shared,), False
+        begin = 0
         for few in _alike(group.own):
-            rows = slice(at, at + few)
-            one_by_one = few == 1 and sizes[at] > LONG
-            attend = _alone if one_by_one else _padded
-            found += attend(queries[rows], keys[rows], values[rows], before, how)
-            at += few
-    return torch.cat(found, dim=1)
+            yield group.own[begin : begin + few], bool(group.shared)
+            begin += few
 
 
 def _alike(lengths: Sequence[int]) -> Iterator[int]:
@@ -133,91 +148,37 @@ def _alike(lengths: Sequence[int]) -> Iterator[int]:
         begin = end
 
 
-def _padded(
-    queries: Sequence[torch.Tensor],
-    keys: Sequence[torch.Tensor],
-    values: Sequence[torch.Tensor],
-    before: tuple[torch.Tensor, torch.Tensor] | None,
-    how: AttentionRule,
-) -> list[torch.Tensor]:
-    """Attend in R rows at once: [heads, L, d] each, the longest first; `before`: what they share.
-
-    Heads that share keys are so many more queries of one product.
-    """
-    heads, longest, size = queries[0].shape
-    groups = keys[0].shape[0]
-    lengths = [row.shape[1] for row in queries]
-    q, k, v = (_stacked(rows, longest) for rows in (queries, keys, values))
-    # [key heads, R, queries of a key, L, d]
-    q = q.unflatten(0, (groups, heads // groups)).transpose(1, 2)
-    flat = q.reshape(groups, -1, size)  # [key heads, R * queries * L, d]
-    scores = (q.reshape(groups * len(lengths), -1, size) @ k.flatten(0, 1).transpose(1, 2)).view(
-        groups, len(lengths), -1, longest, longest
-    )
-    shared = 0
-    if before is not None:
-        shared = before[0].shape[1]
-        of_shared = (flat @ before[0].transpose(1, 2)).view(*scores.shape[:-1], shared)
-        scores = torch.cat([of_shared, scores], dim=-1)
-    scores = scores.float().mul(how.scale) + _causal(shared, longest, how.window)
-    weights = scores.softmax(-1)
-    if how.dropout:
-        weights = torch.nn.functional.dropout(weights, how.dropout)
-    weights = weights.to(v.dtype)
-    own = weights[..., shared:].reshape(groups * len(lengths), -1, longest)
-    result = (own @ v.flatten(0, 1)).view(groups, len(lengths), -1, longest, size)
-    if before is not None:
-        over = weights[..., :shared].reshape(groups, -1, shared)
-        result = result + (over @ before[1]).view(result.shape)
-    rows = result.transpose(1, 2).flatten(0, 1)  # [heads, R, L, d]
-    return [rows[:, number, :length] for number, length in enumerate(lengths)]
-
-
-def _stacked(rows: Sequence[torch.Tensor], longest: int) -> torch.Tensor:
-    """Pad rows [heads, L, d] to [heads, R, longest, d]."""
-    if len(rows) == 1:
-        return rows[0][:, None]
-    padded = [torch.nn.functional.pad(row, (0, 0, 0, longest - row.shape[1])) for row in rows]
-    return torch.stack(padded, dim=1)
-
-
-def _causal(shared: int, longest: int, window: int | None) -> torch.Tensor:
-    """Return what is added to the scores of L queries over shared and own keys: 0, or -infinity."""
-    at = torch.arange(longest)[:, None] + shared
-    back = at - torch.arange(shared + longest)
-    hidden = back < 0
-    if window is not None:
-        hidden |= back >= window
-    return torch.zeros(hidden.shape).masked_fill(hidden, -math.inf)
-
-
 def _alone(
-    queries: Sequence[torch.Tensor],
-    keys: Sequence[torch.Tensor],
-    values: Sequence[torch.Tensor],
-    before: tuple[torch.Tensor, torch.Tensor] | None,
-    how: AttentionRule,
-) -> list[torch.Tensor]:
-    """Attend in one long row by SDPA, in float32: its backward pass is three times faster so."""
-    (query,), (key,), (value,) = queries, keys, values
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    first_key: torch.Tensor | None,
+    first_value: torch.Tensor | None,
+    lengths: tuple[int, ...],
+    scale: float,
+    window: int | None,
+) -> torch.Tensor:
+    """Do what `RowAttention` does for one long row, by SDPA.
+
+    In float32, since its backward pass is three times faster so.
+    """
     shared = 0
-    if before is not None:
-        shared = before[0].shape[1]
-        key, value = torch.cat([before[0], key], dim=1), torch.cat([before[1], value], dim=1)
-    length = query.shape[1]
-    plain = not shared and (how.window is None or length <= how.window)
-    mask = None if plain else _causal(shared, length, how.window)
-    repeats = query.shape[0] // key.shape[0]
+    if first_key is not None and first_value is not None:
+        shared = len(first_key)
+        key, value = torch.cat([first_key, key]), torch.cat([first_value, value])
+    plain = not shared and (window is None or lengths[0] <= window)
+    mask = None if plain else causal(shared, lengths[0], window)
+    repeats = query.shape[1] // key.shape[1]
+    q, k, v = (states.float().transpose(0, 1)[None] for states in (query, key, value))
     found = torch.nn.functional.scaled_dot_product_attention(
-        query.float()[None],
-        repeat_kv(key.float()[None], repeats),
-        repeat_kv(value.float()[None], repeats),
+        q,
+        repeat_kv(k, repeats),
+        repeat_kv(v, repeats),
         attn_mask=mask,
-        dropout_p=how.dropout,
         is_causal=mask is None,
-        scale=how.scale,
+        scale=scale,
     )
-    return [found[0].to(query.dtype)]
+    return found[0].transpose(0, 1).to(query.dtype)
 
 
 def _mask(

@@ -45,9 +45,12 @@ class PackLayout:
 
     Attributes:
         groups: in their order; their tokens are the whole pass.
+        filler: how many tokens at the end only fill the pass up; nobody reads what becomes of
+            them. They are a group of their own.
     """
 
     groups: tuple[RowGroup, ...]
+    filler: int = 0
     _masks: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -232,5 +235,5 @@ def _pass(
         "position_ids": torch.cat(positions)[None],
         "sources": torch.cat(sources),
         "targets": torch.cat(targets),
-        "layout": PackLayout(tuple(groups)),
+        "layout": PackLayout(tuple(groups), missing),
     }

@@ -18,7 +18,7 @@ FLOAT32 = 4
 SPARE = 0.15  # of the free memory: for what else the machine does, and what the allocator wastes
 # Values that a layer keeps for each token, in terms of its widths; found with
 # torch.autograd.graph.saved_tensors_hooks over a Phi-3 layer with adapters (tests/training).
-OF_HIDDEN, OF_HEADS, OF_INTERMEDIATE = 9, 5, 4
+OF_HIDDEN, OF_HEADS, OF_INTERMEDIATE = 6, 5, 4
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ActivationShape:
             + OF_HEADS * self.heads * self.head_dim
             + OF_INTERMEDIATE * self.intermediate
         )
-        weights = self.heads * row * (FLOAT32 + size)  # of attention
+        weights = self.heads * row * size  # of attention
         return tokens * (widths * size + weights)
 
     def layer_input(self, tokens: int, size: int = BFLOAT16) -> int:

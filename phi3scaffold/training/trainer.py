@@ -17,6 +17,7 @@ from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.training import attention
 from phi3scaffold.training.fused_layers import fuse
+from phi3scaffold.training.fused_norms import fuse_norms
 from phi3scaffold.training.packing import pack
 
 # Tokens of a forward pass, where no row is longer: fewer, and the processor waits for memory.
@@ -39,6 +40,7 @@ class AnswerTrainer(transformers.Trainer):
         self.model.get_base_model().set_attn_implementation(attention.name_for(self.args.device))
         if self.args.device.type == "cpu":
             fuse(self.model)
+            fuse_norms(self.model)
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by all labels of the step
 
     def training_step(
