@@ -67,10 +67,10 @@ def attend_by_groups(
             **others,
         )
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    states = (one[0].transpose(0, 1) for one in (query, key, value))
+    q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
     # the products' own type: autocast would convert back and forth
     with torch.autocast(query.device.type, enabled=False):
-        found = _by_groups(*states, layout, scale, sliding_window)
+        found = _by_groups(q, k, v, layout, scale, sliding_window)
     return found[None], None
 
 
