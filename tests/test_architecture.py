@@ -44,7 +44,9 @@ IMPORTED_LATE = (
             "checkpoints",
             "data_components",
             "fused_layers",
+            "fused_norms",
             "passes",
+            "row_attention",
             "trainer",
         )
     ),
