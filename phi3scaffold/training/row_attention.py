@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 CACHED = 256  # shapes of rows: every layer meets the same ones
 
 
-class Places(NamedTuple):
+class RowPlaces(NamedTuple):
     """Where rows lie when they are padded to the longest of them, and back.
 
     Attributes:
@@ -34,7 +34,7 @@ class Places(NamedTuple):
 
 
 @lru_cache(CACHED)
-def places_of(lengths: tuple[int, ...]) -> Places:
+def places_of(lengths: tuple[int, ...]) -> RowPlaces:
     """Return the places of rows of these lengths, which lie one behind the other."""
     longest = torch.arange(lengths[0])
     ends = torch.tensor(lengths).cumsum(0)
@@ -42,7 +42,7 @@ def places_of(lengths: tuple[int, ...]) -> Places:
     starts = ends - torch.tensor(lengths)
     padded = torch.where(inside, starts[:, None] + longest, ends[:, None] - 1)
     inside = inside.flatten()
-    return Places(lengths, padded.flatten(), inside.nonzero()[:, 0], (~inside).nonzero()[:, 0])
+    return RowPlaces(lengths, padded.flatten(), inside.nonzero()[:, 0], (~inside).nonzero()[:, 0])
 
 
 @lru_cache(CACHED)
@@ -132,7 +132,7 @@ def _flat(rows: torch.Tensor, one: torch.Tensor) -> torch.Tensor:
     return (rows.flatten(1, 2) @ one).unflatten(1, rows.shape[1:3])
 
 
-def _rows(tokens: torch.Tensor, places: Places, heads: int, *, empty: bool = False) -> torch.Tensor:
+def _rows(tokens: torch.Tensor, places: RowPlaces, heads: int, *, empty: bool = False) -> torch.Tensor:
     """Pad rows [n, h, d] to [heads, R, h / heads * L, d]; `empty` fills up with zeros."""
     count, size = len(places.lengths), tokens.shape[-1]
     flat = tokens.flatten(1)
@@ -144,7 +144,7 @@ def _rows(tokens: torch.Tensor, places: Places, heads: int, *, empty: bool = Fal
     return padded.permute(2, 0, 3, 1, 4).reshape(heads, count, -1, size)
 
 
-def _tokens(rows: torch.Tensor, places: Places) -> torch.Tensor:
+def _tokens(rows: torch.Tensor, places: RowPlaces) -> torch.Tensor:
     """Take padded rows apart again: the reverse of `_rows`."""
     heads, count, _, size = rows.shape
     parts = rows.view(heads, count, -1, places.lengths[0], size).permute(1, 3, 0, 2, 4)
