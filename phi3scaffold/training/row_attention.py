@@ -132,7 +132,9 @@ def _flat(rows: torch.Tensor, one: torch.Tensor) -> torch.Tensor:
     return (rows.flatten(1, 2) @ one).unflatten(1, rows.shape[1:3])
 
 
-def _rows(tokens: torch.Tensor, places: RowPlaces, heads: int, *, empty: bool = False) -> torch.Tensor:
+def _rows(
+    tokens: torch.Tensor, places: RowPlaces, heads: int, *, empty: bool = False
+) -> torch.Tensor:
     """Pad rows [n, h, d] to [heads, R, h / heads * L, d]; `empty` fills up with zeros."""
     count, size = len(places.lengths), tokens.shape[-1]
     flat = tokens.flatten(1)
