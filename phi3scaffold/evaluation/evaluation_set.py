@@ -6,7 +6,8 @@ whatever their own tokenizers make of a text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 LONGEST_ANSWER = 512  # tokens that any answer may have
+MOST_ROWS = 5_000  # where the number is left to us: more than a verdict needs
 SLACK = 16  # tokens beyond the longest expected answer, so that a truncated one is noticed
 SEARCHED_ROWS = 20_000  # for an example of each label
 
@@ -47,6 +49,14 @@ class EvaluationSet:
     def end(self) -> int:
         """The id that ends a turn."""
         return self.answers[0][-1]
+
+    def take(self, rows: Sequence[int]) -> EvaluationSet:
+        """Return the set of some rows, by their numbers."""
+        return replace(
+            self,
+            rows=tuple(self.rows[row] for row in rows),
+            answers=tuple(self.answers[row] for row in rows),
+        )
 
 
 def sample_held_out(folder: Path, spec: DatasetSpec, most: int) -> EvaluationSet:

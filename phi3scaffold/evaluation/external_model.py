@@ -36,7 +36,7 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
     from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.evaluation.baselines import compute_baselines
     from phi3scaffold.evaluation.comparison import compare_forms
-    from phi3scaffold.evaluation.evaluation_set import sample_held_out
+    from phi3scaffold.evaluation.evaluation_set import MOST_ROWS, sample_held_out
     from phi3scaffold.models.prompt import FILE
     from phi3scaffold.pipeline.logs import log_file
 
@@ -44,11 +44,14 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
     check_unchanged(folder)
     _check_tokenizer(project, folder)
     spec, rows = load_spec(project.dataset_yaml), project.rows
-    dataset = sample_held_out(rows, spec, project.evaluate_rows)
+    dataset = sample_held_out(rows, spec, project.evaluate_rows or MOST_ROWS)
     own = (folder / FILE).is_file() or form == "onnx-adapter"
     prompt = None if own else project_prompt(project)
     candidate = Candidate(form, folder, base=project.base, prompt=prompt)
-    forms, _ = compare_forms([candidate], dataset, emit, scratch, log_file(project))
+    all_rows = project.evaluate_rows is not None
+    dataset, forms, _ = compare_forms(
+        [candidate], dataset, emit, scratch, log_file(project), all_rows=all_rows
+    )
     forms[form].disk_bytes = size_of(folder)
     return Metrics(
         task=spec.task,

@@ -1,36 +1,38 @@
 """Measure one form on the held-out rows.
 
 Every form generates a greedy answer to each prompt. Its logits give the log-likelihood of the
-expected answer and of every label, their end of turn included; which tokens it would have chosen
-where the adapter chose its own; and the divergence from the adapter. Speed is that of one prompt at
-a time, as a user would run it.
+expected answer and of the likeliest label, their end of turn included; which tokens it would have
+chosen where the adapter chose its own; and the divergence from the adapter. A prompt is read once
+for all of this, in a batch, and what all prompts begin with once for all. Speed is that of one
+prompt at a time, as a user would run it.
 """
 
 from __future__ import annotations
 
-import itertools
 import statistics
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.row_scores import Reference, RowScores
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.settings import Project
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from phi3scaffold.inference.forms.form import Form
+    from phi3scaffold.inference.forms.reading import Reading
 
-BATCH = 32  # prompts between two progress events
-COMPARED = 512  # positions at which two forms' logits are compared
-COMPARED_BYTES = 128 << 20  # memory that these logits may take
+# Rows that are looked at together, to batch those of one length. Where the time is limited, a slow
+# model gets few: each such share of the time at most as many again.
+FEWEST, MOST = 8, 256
+SHARE = 0.05
 TIMED_PROMPTS = 3
-TIMED_TOKENS = 32
-TIMED_SECONDS = 5.0  # a slow model is timed with fewer prompts
+TIMED_TOKENS = 4, 32  # of an answer, at least and at most
+TIMED_SECONDS = 2.0  # for all of them; a slow model is timed with fewer tokens
 
 
 @dataclass(frozen=True)
@@ -50,24 +52,12 @@ class Candidate:
         return open_form(self.form, self.where, base=self.base, prompt=self.prompt, **named)
 
 
-@dataclass(frozen=True)
-class Reference:
-    """What the other forms are compared with: the adapter, as measured before them.
-
-    Attributes:
-        answers: the ids it answered each row with, the end of the turn where it came included.
-        logits: an .npy file of its logits at the compared positions, [positions, vocabulary].
-    """
-
-    answers: list[list[int]]
-    logits: Path
-
-
 @dataclass
 class Measurement:
-    """The measurement of one form. Lists have one entry a row.
+    """The measurement of one form. Lists have one entry a row, of those that were measured.
 
     Attributes:
+        rows: the numbers of the rows in the dataset, ascending.
         answers: the generated texts.
         answer_ids: their ids, without the end of the turn.
         ended: whether it ended its turn by itself.
@@ -82,8 +72,11 @@ class Measurement:
         first_token_seconds: median time to the first token, one prompt at a time.
         tokens_per_second: median rate of the tokens after it.
         peak_bytes: peak memory of its process; 0 where it is not known.
+        logit_rows: as the reference: which of these rows, by their place in the lists, the saved
+            logits are of.
     """
 
+    rows: list[int]
     answers: list[str]
     answer_ids: list[list[int]]
     ended: list[bool]
@@ -98,11 +91,18 @@ class Measurement:
     first_token_seconds: float
     tokens_per_second: float
     peak_bytes: int = 0
+    logit_rows: list[int] = field(default_factory=list)
 
     def as_reference(self, logits: Path, end: int) -> Reference:
-        """Return what other forms are compared with; `logits` was written by `measure`."""
+        """Return what other forms are compared with, on these rows.
+
+        Args:
+            logits: the file that `measure` saved.
+            end: the id that ends a turn.
+        """
         answers = zip(self.answer_ids, self.ended, strict=True)
-        return Reference([ids + [end] * ended for ids, ended in answers], logits)
+        answers_with_end = [ids + [end] * ended for ids, ended in answers]
+        return Reference(answers_with_end, logits, self.logit_rows)
 
 
 def measure(
@@ -112,8 +112,9 @@ def measure(
     *,
     reference: Reference | None = None,
     save_logits: Path | None = None,
+    seconds: float | None = None,
 ) -> Measurement:
-    """Measure one form on all rows, in this process.
+    """Measure one form, in this process.
 
     Args:
         candidate: the form.
@@ -121,57 +122,124 @@ def measure(
         emit: takes progress events.
         reference: what to compare with.
         save_logits: where to write the logits at the compared positions (.npy, float32).
+        seconds: when to stop, with the rows that were measured by then: some spread evenly over
+            the dataset. None: all rows are measured.
 
     Raises:
         ScaffoldError: the form cannot be opened, or a prompt is longer than its context.
     """
+    progress = _Progress(emit, candidate.form, len(dataset.rows))
     with candidate.open() as form:
         prompts = [form.encode(row.messages[:-1], row.tools) for row in dataset.rows]
-        steps = 2 * len(prompts)
-        progress = _RowProgress(emit, candidate.form, steps)
         first_token, rate = _speed(form, prompts)
-        answer_ids, ended = _generate(form, prompts, dataset.max_new_tokens, progress)
-        scores = _Scores(dataset, reference)
-        # in batches, so that progress shows
-        order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
-        for batch in _batches(order):
-            continuations = [scores.continuations(row) for row in batch]
-            for number, logits in form.score([prompts[row] for row in batch], continuations):
-                scores.add(batch[number], logits)
-            progress.add(len(batch))
-        if save_logits is not None:
-            scores.save(save_logits)
+        run = _Run(form, prompts, dataset, RowScores(dataset, reference))
+        for rows in _chunks(len(prompts), seconds):
+            for _ in run.rows(rows):
+                progress.show(len(run.answers))
+        rows, scores = sorted(run.answers), run.scores
+        saved = scores.save(save_logits) if save_logits is not None else []
         return Measurement(
-            answers=[form.decode(ids).strip() for ids in answer_ids],
-            answer_ids=answer_ids,
-            ended=ended,
-            prompts=prompts,
-            log_likelihood=scores.log_likelihood,
-            likeliest=scores.likeliest if dataset.labels else [],
-            agreed=scores.agreed,
-            agreed_of=scores.agreed_of,
+            rows=rows,
+            answers=[form.decode(run.answers[row]).strip() for row in rows],
+            answer_ids=[run.answers[row] for row in rows],
+            ended=[run.ended[row] for row in rows],
+            prompts=[prompts[row] for row in rows],
+            log_likelihood=[scores.log_likelihood[row] for row in rows],
+            likeliest=[scores.likeliest[row] for row in rows] if dataset.labels else [],
+            agreed=[scores.agreed[row] for row in rows],
+            agreed_of=[scores.agreed_of[row] for row in rows],
             kl=scores.kl,
             max_logit_difference=scores.max_logit_difference,
             compared=scores.compared,
             first_token_seconds=first_token,
             tokens_per_second=rate,
+            logit_rows=[rows.index(row) for row in saved],
         )
 
 
-def _batches(order: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(order), BATCH):
-        yield list(order[start : start + BATCH])
+class _Progress:
+    """Emits how many rows of a form are done, from none on."""
+
+    def __init__(self, emit: Emit, form: str, rows: int) -> None:
+        self._emit, self._form, self._rows = emit, form, rows
+        self.show(0)
+
+    def show(self, done: int) -> None:
+        text = f"{self._form}: {done} of {self._rows} rows"
+        self._emit(Step(done, self._rows, form=self._form, phase=text))
 
 
-class _RowProgress:
-    """Emits how many rows of a form are done."""
+class _Run:
+    """Answers and scores of rows, batch by batch.
 
-    def __init__(self, emit: Emit, form: str, of: int) -> None:
-        self._emit, self._form, self._of, self._done = emit, form, of, 0
+    Attributes:
+        answers: row -> the ids of its greedy answer, the stop id excluded.
+        ended: row -> whether that ended by itself.
+        scores: of the rows.
+    """
 
-    def add(self, rows: int) -> None:
-        self._done += rows
-        self._emit(Step(self._done, self._of, form=self._form))
+    def __init__(
+        self, form: Form, prompts: list[list[int]], dataset: EvaluationSet, scores: RowScores
+    ) -> None:
+        self._form, self._prompts = form, prompts
+        self._most = dataset.max_new_tokens
+        self._longest = max(self._most, *map(len, dataset.answers), *map(len, dataset.label_ids), 1)
+        self.answers: dict[int, list[int]] = {}
+        self.ended: dict[int, bool] = {}
+        self.scores = scores
+
+    def rows(self, rows: Sequence[int]) -> Iterator[None]:
+        """Answer and score rows; yield after each batch."""
+        prompts = [self._prompts[row] for row in rows]
+        for reading in self._form.read(prompts, self._longest):
+            numbers = {own: rows[own] for own in reading.rows}
+            self._score(reading, numbers)
+            self._answer(reading, numbers)
+            yield
+
+    def _score(self, reading: Reading, numbers: dict[int, int]) -> None:
+        for wanted in (self.scores.certain, self.scores.possible):
+            todo = [(own, ids) for own, row in numbers.items() for ids in wanted(row)]
+            for (own, ids), logits in zip(todo, reading.score(todo), strict=True):
+                self.scores.add(numbers[own], ids, logits)
+
+    def _answer(self, reading: Reading, numbers: dict[int, int]) -> None:
+        room = self._form.room([self._prompts[row] for row in numbers.values()], self._most)
+        open_ended = []
+        for own, row in numbers.items():
+            answer, whole = self.scores.close(row, self._form.stop, room)
+            self.answers[row] = answer
+            if not whole:
+                open_ended.append((own, answer))
+        if open_ended:
+            for (own, _), answer in zip(open_ended, reading.answer(open_ended, room), strict=True):
+                self.answers[numbers[own]] = answer
+        for row in numbers.values():
+            self.ended[row] = len(self.answers[row]) < room
+
+
+def _chunks(count: int, seconds: float | None) -> Iterator[list[int]]:
+    """Yield rows to measure, until all are done or the time is over.
+
+    Those of the first chunks are spread evenly over all.
+    """
+    began = start = time.monotonic()
+    order, size = _spread_order(count), MOST if seconds is None else FEWEST
+    while order:
+        yield order[:size]
+        order, now = order[size:], time.monotonic()
+        if seconds is not None:
+            if now - began > seconds:
+                return
+            size = min(2 * size, MOST) if now - start < SHARE * seconds else size
+        start = now
+
+
+def _spread_order(count: int) -> list[int]:
+    """Return all numbers below `count`, so that as many as one likes of the first are far apart."""
+    width = max(1, (count - 1).bit_length())
+    mirrored = (int(f"{number:0{width}b}"[::-1], 2) for number in range(1 << width))
+    return [number for number in mirrored if number < count]
 
 
 def _speed(form: Form, prompts: list[list[int]]) -> tuple[float, float]:
@@ -181,8 +249,10 @@ def _speed(form: Form, prompts: list[list[int]]) -> tuple[float, float]:
     middle = max(0, (len(by_length) - TIMED_PROMPTS) // 2)
     first, rates, spent = [], [], 0.0
     chosen = by_length[middle : middle + TIMED_PROMPTS]
-    small = form.time_tokens(chosen[0], 2)[-1] < TIMED_SECONDS / TIMED_TOKENS  # warms up, too
-    count = TIMED_TOKENS if small else TIMED_TOKENS // 4
+    before = form.time_tokens(chosen[0], 2)  # warms up, too
+    left = TIMED_SECONDS / len(chosen) - before[0]
+    least, most = TIMED_TOKENS
+    count = max(least, min(most, int(left / max(before[-1] - before[0], 1e-6)) + 1))
     for ids in chosen:
         seconds = form.time_tokens(ids, count)
         first.append(seconds[0])
@@ -192,113 +262,3 @@ def _speed(form: Form, prompts: list[list[int]]) -> tuple[float, float]:
         if spent > TIMED_SECONDS:
             break
     return statistics.median(first), statistics.median(rates) if rates else 0.0
-
-
-def _generate(
-    form: Form, prompts: list[list[int]], most: int, progress: _RowProgress
-) -> tuple[list[list[int]], list[bool]]:
-    """Return greedy answers of at most `most` tokens, and whether each ended its turn."""
-    answers: list[list[int]] = [[] for _ in prompts]
-    ended = [False] * len(prompts)
-    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
-    for batch in _batches(order):
-        chosen = [prompts[row] for row in batch]
-        room = form.room(chosen, most)
-        for row, ids in zip(batch, form.generate(chosen, most), strict=True):
-            answers[row] = ids
-            ended[row] = len(ids) < room
-        progress.add(len(batch))
-    return answers, ended
-
-
-class _Scores:
-    """Likelihoods, agreement and divergence, from the logits of every continuation."""
-
-    def __init__(self, dataset: EvaluationSet, reference: Reference | None) -> None:
-        import numpy as np
-
-        count = len(dataset.rows)
-        self._dataset, self._reference = dataset, reference
-        self._theirs = np.load(reference.logits, mmap_mode="r") if reference else None
-        # where each row's answer begins among the compared positions
-        self._starts = [0, *itertools.accumulate(map(len, dataset.answers))]
-        self._logits: dict[int, np.ndarray] = {}
-        self._kl = self._widest = 0.0
-        self.compared = 0
-        self.log_likelihood = [0.0] * count
-        self.likeliest = [-1] * count
-        self.agreed, self.agreed_of = [0] * count, [0] * count
-
-    def continuations(self, row: int) -> list[tuple[int, ...]]:
-        """Return what to score after a row's prompt, each once; the expected answer first."""
-        unique = {self._dataset.answers[row]: None}
-        unique |= dict.fromkeys(self._dataset.label_ids)
-        if self._reference and self._reference.answers[row]:
-            unique[tuple(self._reference.answers[row])] = None
-        return list(unique)
-
-    def add(self, row: int, logits: list[np.ndarray]) -> None:
-        """Add the logits of `continuations(row)`, in that order."""
-        import numpy as np
-
-        ids = self.continuations(row)
-        by_ids = dict(zip(ids, logits, strict=True))
-        expected = self._dataset.answers[row]
-        self.log_likelihood[row] = _log_likelihood(by_ids[expected], expected)
-        if self._dataset.label_ids:
-            scores = [_log_likelihood(by_ids[label], label) for label in self._dataset.label_ids]
-            self.likeliest[row] = int(np.argmax(scores))
-        if self._reference and self._reference.answers[row]:
-            theirs = tuple(self._reference.answers[row])
-            chosen = by_ids[theirs].argmax(-1)
-            self.agreed[row] = int((chosen == np.array(theirs)).sum())
-            self.agreed_of[row] = len(theirs)
-        self._compare(row, by_ids[expected])
-
-    def _compare(self, row: int, mine: np.ndarray) -> None:
-        import numpy as np
-
-        most = min(COMPARED, COMPARED_BYTES // (mine.shape[1] * mine.itemsize))
-        start = self._starts[row]
-        mine = mine[: max(0, most - start)]
-        if not len(mine):
-            return
-        if self._theirs is None:
-            self._logits[row] = mine
-            return
-        width = min(mine.shape[1], self._theirs.shape[1])  # a graph may pad its vocabulary
-        mine, theirs = mine[:, :width], self._theirs[start : start + len(mine), :width]
-        p, q = _log_softmax(theirs), _log_softmax(mine)
-        self._kl += float((np.exp(p) * (p - q)).sum())
-        self._widest = max(self._widest, float(np.abs(mine - theirs).max()))
-        self.compared += len(mine)
-
-    @property
-    def kl(self) -> float | None:
-        """Mean divergence from the reference, in nats; None without one."""
-        return max(0.0, self._kl / self.compared) if self.compared else None
-
-    @property
-    def max_logit_difference(self) -> float | None:
-        """Largest difference of any logit from the reference's; None without one."""
-        return self._widest if self.compared else None
-
-    def save(self, path: Path) -> None:
-        """Write the logits at the compared positions."""
-        import numpy as np
-
-        np.save(path, np.concatenate([self._logits[row] for row in sorted(self._logits)]))
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Normalise over the last axis, in float64: small differences matter here."""
-    import numpy as np
-
-    wide = logits.astype(np.float64)
-    wide -= wide.max(-1, keepdims=True)
-    return wide - np.log(np.exp(wide).sum(-1, keepdims=True))
-
-
-def _log_likelihood(logits: np.ndarray, ids: Sequence[int]) -> float:
-    """Sum the log-likelihood of the ids, in nats, from logits [len(ids), vocabulary]."""
-    return float(_log_softmax(logits)[range(len(ids)), list(ids)].sum())

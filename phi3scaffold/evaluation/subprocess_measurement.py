@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
-from phi3scaffold.evaluation.measurement import Candidate, Measurement, Reference, measure
+from phi3scaffold.evaluation.measurement import Candidate, Measurement, measure
+from phi3scaffold.evaluation.row_scores import Reference
 from phi3scaffold.models.base_model import base_family
 from phi3scaffold.models.families.registry import DEFAULT
 from phi3scaffold.pipeline import environment, protocol
@@ -31,6 +32,7 @@ def measure_in_subprocess(
     *,
     reference: Reference | None = None,
     save_logits: Path | None = None,
+    seconds: float | None = None,
 ) -> Measurement:
     """Measure as `measure` does, and the process's peak memory, too.
 
@@ -42,7 +44,7 @@ def measure_in_subprocess(
     """
     context = _context(candidate)
     ours, its = context.Pipe(duplex=False)
-    work = (candidate, dataset, reference, save_logits, log, its)
+    work = (candidate, dataset, reference, save_logits, seconds, log, its)
     process = context.Process(target=_work, args=work, daemon=True)
     process.start()
     its.close()
@@ -94,6 +96,7 @@ def _work(
     dataset: EvaluationSet,
     reference: Reference | None,
     save_logits: Path | None,
+    seconds: float | None,
     log: Path,
     pipe: Connection,
 ) -> None:
@@ -111,6 +114,7 @@ def _work(
             lambda event: outlet.send(to_json(event)),
             reference=reference,
             save_logits=save_logits,
+            seconds=seconds,
         )
         measurement.peak_bytes = environment.peak_bytes()
         outlet.send({"measurement": vars(measurement)})

@@ -28,6 +28,7 @@ KEYS: dict[str, tuple[str, ...] | None] = {
     "tracking": None,
     "lint": ("ignore",),
 }
+AUTO = "auto"  # evaluate.rows: as many as time allows
 PATHS = ("root", "base_override", "checkpoints")  # fields that are paths
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # also a folder's name
 
@@ -40,7 +41,8 @@ class Project(Layout):
         model_id: a catalogue name, a hub id, or a local folder.
         revision: branch, tag or commit on the hub.
         target: where the pipeline runs, a name of `targets.registry`.
-        evaluate_rows: how many held-out rows the evaluation asks each form.
+        evaluate_rows: how many held-out rows each form answers in the evaluation; None for as many
+            as time allows.
         merge_base: what a QLoRA adapter is merged into, one of `MERGE_BASES`.
         local: run on this machine's CPU, whatever the target.
         base_override: the base model's folder where this run got one, as a job in the cloud does;
@@ -58,7 +60,7 @@ class Project(Layout):
     model_id: str
     revision: str
     target: str
-    evaluate_rows: int
+    evaluate_rows: int | None
     merge_base: str = "original"
     local: bool = False
     base_override: Path | None = None
@@ -140,10 +142,10 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
             where=f"{path}: model.id",
             fix="a name from `phi3scaffold models`, a hub id, or a local folder",
         )
-    rows = evaluate.get("rows", 100)
-    if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
+    rows = evaluate.get("rows", AUTO)
+    if rows != AUTO and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 1):
         raise ScaffoldError(
-            f"evaluate.rows must be a whole number of at least 1, not {rows!r}.",
+            f"evaluate.rows must be {AUTO} or a whole number of at least 1, not {rows!r}.",
             where=f"{path}: evaluate.rows",
         )
     merge_base = settings.get("merge_base", "original")
@@ -180,7 +182,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
         model_id=model_id,
         revision=str(model.get("revision", "main")),
         target=target,
-        evaluate_rows=rows,
+        evaluate_rows=None if rows == AUTO else rows,
         adapters=_adapters(settings.get("adapters"), path),
         gate=tuple((str(key), limit) for key, limit in gate.items()),
         merge_base=merge_base,

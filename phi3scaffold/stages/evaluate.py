@@ -39,7 +39,7 @@ def run(context: Context) -> dict[str, Any]:
     from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.evaluation.baselines import compute_baselines
     from phi3scaffold.evaluation.comparison import compare_forms
-    from phi3scaffold.evaluation.evaluation_set import sample_held_out
+    from phi3scaffold.evaluation.evaluation_set import MOST_ROWS, sample_held_out
     from phi3scaffold.evaluation.measurement import Candidate
     from phi3scaffold.inference.forms.genai import missing_provider
     from phi3scaffold.pipeline.environment import physical_cores
@@ -47,7 +47,7 @@ def run(context: Context) -> dict[str, Any]:
     project = context.project
     rows = project.rows
     spec = load_spec(project.dataset_yaml)
-    dataset = sample_held_out(rows, spec, project.evaluate_rows)
+    dataset = sample_held_out(rows, spec, project.evaluate_rows or MOST_ROWS)
     missing = missing_provider(project.onnx)
     absent = ["onnx", "onnx-adapter"] if missing else []
     if _own(project) is None:
@@ -57,7 +57,14 @@ def run(context: Context) -> dict[str, Any]:
         for name in FORMS
         if name not in absent
     ]
-    forms, answers = compare_forms(candidates, dataset, context.emit, context.scratch, context.log)
+    dataset, forms, answers = compare_forms(
+        candidates,
+        dataset,
+        context.emit,
+        context.partial,
+        context.log,
+        all_rows=project.evaluate_rows is not None,
+    )
     for name, form in forms.items():
         form.disk_bytes = disk_bytes(project, name)
     cores = physical_cores()

@@ -15,7 +15,7 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import try_json
 from phi3scaffold.project.layout import METRICS, RELEASE
 from phi3scaffold.project.olive_config import load_config
-from phi3scaffold.project.settings import Project
+from phi3scaffold.project.settings import AUTO, Project
 from phi3scaffold.stages.graph import STAGES, up_to
 
 FRESH, STALE, MISSING = "up to date", "stale", "missing"
@@ -61,7 +61,7 @@ def _settings(project: Project) -> dict[str, Any]:
         "commit": try_json(project.lock).get("commit"),
         "target": project.target,
         "demonstration": project.is_demonstration,
-        "evaluate_rows": project.evaluate_rows,
+        "evaluate_rows": project.evaluate_rows or AUTO,
         "algo": None,
         "passes": None,
     }

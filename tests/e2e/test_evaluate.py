@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from datetime import date
 from pathlib import Path
 
@@ -196,3 +201,40 @@ def test_a_base_is_quantized_without_fine_tuning(tiny_project: Path, tmp_path: P
     form = json.loads(told.stdout)["forms"]["onnx"]
     assert form["accuracy"] < 0.35
     assert form["perplexity"] > 100
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups here")
+def test_a_form_that_was_measured_is_kept_when_the_run_is_killed(
+    tiny_project: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "proj"
+    shutil.copytree(tiny_project, root)
+    shutil.rmtree(root / "gen-model" / "evaluation")
+    partial = root / "gen-model" / ".evaluation-partial"
+    run = subprocess.Popen(
+        [sys.executable, "-P", "-m", "phi3scaffold", "evaluate"],
+        cwd=root,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not list(partial.glob("*/base.json")):
+        assert run.poll() is None
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    kept = {path.name: path.stat().st_mtime_ns for path in partial.glob("*/*.json")}
+    assert {"adapter.json", "base.json"} <= set(kept)
+    again = command("evaluate", cwd=root)
+    for form in ("adapter", "base"):
+        assert f"evaluate: {form} was measured by an earlier run" in again.stdout + again.stderr
+    assert "onnx was measured" not in again.stdout + again.stderr
+    assert not list(partial.glob("*"))
+    before, after = (
+        json.loads((project / "gen-model" / "evaluation" / "metrics.json").read_text())["forms"]
+        for project in (tiny_project, root)
+    )
+    for form in FORMS:
+        for number in ("accuracy", "likelihood_accuracy", "same_answer", "compared"):
+            assert before[form].get(number) == after[form].get(number)
+        assert before[form]["perplexity"] == pytest.approx(after[form]["perplexity"], rel=1e-4)

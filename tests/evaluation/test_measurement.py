@@ -110,8 +110,40 @@ def test_speed_and_progress_are_told(made: dict[str, Any]) -> None:
         assert made[name].first_token_seconds > 0
         assert made[name].tokens_per_second > 1
     adapter = [event for event in made["events"] if event.form == "adapter"]
-    assert [event.step for event in adapter][:2] == [ROWS, 2 * ROWS]
-    assert {event.of for event in adapter} == {2 * ROWS}
+    assert adapter[0].step == 0 and adapter[-1].step == ROWS
+    assert {event.of for event in adapter} == {ROWS}
+    assert adapter[0].phase == f"adapter: 0 of {ROWS} rows"
+
+
+def test_answers_are_those_of_one_row_after_the_other(
+    tiny_project: Path, asked: EvaluationSet, made: dict[str, Measurement]
+) -> None:
+    """Most are read off the scores of what was expected; the base's go on behind them."""
+    for name in ("adapter", "merged", "onnx", "base"):
+        with Candidate(name, load_project(tiny_project)).open() as form:
+            for row in range(ROWS):
+                ids = list(form.sample(made[name].prompts[row], asked.max_new_tokens))
+                assert made[name].answer_ids[row] == ids
+                assert made[name].ended[row] == (len(ids) < asked.max_new_tokens)
+
+
+def test_rows_that_time_leaves_out_are_spread_and_the_others_are_the_same(
+    tiny_project: Path,
+    asked: EvaluationSet,
+    made: dict[str, Measurement],
+    tmp_path: Path,
+) -> None:
+    project, logits = load_project(tiny_project), tmp_path / "logits.npy"
+    adapter = Candidate("adapter", project)
+    few = measure(adapter, asked, lambda event: None, save_logits=logits, seconds=0.0)
+    assert few.rows == [0, 2, 4, 8, 12, 16, 18, 20]
+    whole = made["adapter"]
+    assert few.answers == [whole.answers[row] for row in few.rows]
+    reference = few.as_reference(logits, asked.end)
+    again = measure(adapter, asked.take(few.rows), lambda event: None, reference=reference)
+    assert again.kl == pytest.approx(0, abs=1e-9)
+    assert again.agreed == again.agreed_of
+    assert again.compared == sum(len(asked.answers[row]) for row in few.rows)
 
 
 def spec_of(project: Path) -> Any:

@@ -7,8 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from phi3scaffold.inference.forms.reading import Reading, shared_prefix
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.models.prompt import Prompt, special_tokens
@@ -35,6 +36,8 @@ class Form(abc.ABC):
         context: how many tokens prompt and answer may have together.
         special_tokens: the control tokens that no text may contain.
         adapter: the adapter in use, where several can be swapped; else None.
+        plain_context: up to how many tokens each attends to all before it, at the same positions
+            however long the rest is: no sliding window, no other positions in a long text.
     """
 
     adapter: str | None = None
@@ -43,9 +46,14 @@ class Form(abc.ABC):
         self.name = name
         self.folder = folder
         self.prompt = prompt
-        self.context = context
+        self.context = self.plain_context = context
         self.special_tokens = special_tokens(folder)
         self._stop = frozenset(prompt.stop)
+
+    @property
+    def stop(self) -> frozenset[int]:
+        """The ids that end an answer."""
+        return self._stop
 
     def encode(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
         """Return the token ids of the conversation, up to where the assistant begins to answer.
@@ -116,32 +124,45 @@ class Form(abc.ABC):
         start = time.perf_counter()
         return [time.perf_counter() - start for _ in self._tokens(list(ids), room, room)]
 
+    def read(self, prompts: Sequence[Sequence[int]], longest: int) -> Iterator[Reading]:
+        """Read prompts, in batches and any order; what all begin with is computed once.
+
+        Args:
+            prompts: token ids.
+            longest: tokens that will be scored or answered behind each, at most.
+
+        Raises:
+            ScaffoldError: a prompt fills the whole context.
+        """
+        self.room(prompts, longest)
+        length = shared_prefix(prompts)
+        if max(map(len, prompts), default=0) + longest > self.plain_context:
+            length = 0
+        prefix = self._read_prefix(list(prompts[0][:length]), prompts, longest) if length else None
+        for rows in self._groups_to_read(prompts, longest):
+            yield self._read(rows, [prompts[row] for row in rows], prefix, longest)
+
     def score(
         self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
     ) -> Iterator[tuple[int, list[np.ndarray]]]:
         """Yield the logits that each continuation's tokens would be chosen from.
-
-        Each prompt is read once, however many continuations it has.
 
         Args:
             continuations: for each prompt its continuations, the token that ends the turn included;
                 each of its own length C of at least 1.
 
         Yields:
-            A row's number and, for each of its continuations, a float32 array of shape
-            [C, vocabulary]: entry j predicts the continuation's token j. Rows in any order.
+            A row's number and, for each of its continuations, what `Reading.score` yields. Rows in
+            any order.
 
         Raises:
-            ScaffoldError: a prompt with its continuation is longer than the context.
+            ScaffoldError: a prompt fills the whole context.
         """
         longest = max((len(ids) for row in continuations for ids in row), default=1)
-        self.room(prompts, longest)
-        for rows in self._groups(prompts, longest):
-            logits = self._score(
-                [list(prompts[row]) for row in rows],
-                [[list(ids) for ids in continuations[row]] for row in rows],
-            )
-            yield from zip(rows, logits, strict=True)
+        for reading in self.read(prompts, longest):
+            scored = reading.score([(r, ids) for r in reading.rows for ids in continuations[r]])
+            for row in reading.rows:
+                yield row, [next(scored) for _ in continuations[row]]
 
     def room(self, batch: Sequence[Sequence[int]], max_new_tokens: int) -> int:
         """Return how many new tokens fit after every prompt: at most `max_new_tokens`.
@@ -199,10 +220,18 @@ class Form(abc.ABC):
         """Return at most `room` new ids for each prompt; they may go past a stop id."""
 
     @abc.abstractmethod
-    def _score(
-        self, prompts: list[list[int]], continuations: list[list[list[int]]]
-    ) -> Iterator[list[np.ndarray]]:
-        """Yield the logits of prompts that run together, row by row in their order; see `score`."""
+    def _read_prefix(self, ids: list[int], prompts: Sequence[Sequence[int]], longest: int) -> Any:
+        """Read what all prompts begin with; return what `_read` needs of it."""
+
+    @abc.abstractmethod
+    def _read(
+        self, rows: list[int], prompts: list[Sequence[int]], prefix: Any, longest: int
+    ) -> Reading:
+        """Read the prompts of some rows, behind the prefix where there is one; see `read`."""
+
+    def _groups_to_read(self, prompts: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:
+        """Yield rows to read together."""
+        return self._groups(prompts, room)
 
     def _groups(self, batch: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:
         """Yield rows to run together: of similar length, and few enough for the memory."""
@@ -211,16 +240,16 @@ class Form(abc.ABC):
             if group:
                 longest = len(batch[group[0]])
                 full = len(group) >= max(1, min(BATCH_ROWS, BATCH_TOKENS // (longest + room)))
-                if full or not self._together(longest, len(batch[row])):
+                if full or not self._together(longest, len(batch[row]), room):
                     yield group
                     group = []
             group.append(row)
         if group:
             yield group
 
-    def _together(self, longest: int, length: int) -> bool:
+    def _together(self, longest: int, length: int, room: int) -> bool:
         """Tell whether a prompt of `length` may share a batch with one of `longest` tokens."""
-        return True
+        return longest + room <= self.plain_context
 
 
 def pieces(ids: Iterable[int], decode: Callable[[Sequence[int]], str]) -> Iterator[str]:

@@ -7,9 +7,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phi3scaffold.inference.forms.form import Form
+from phi3scaffold.inference.forms.genai_reading import GenaiPrefix, GenaiReading
+from phi3scaffold.inference.forms.reading import Reading
 from phi3scaffold.inference.json_schema import BadSchema, grammar
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.chat_template import render_chat
@@ -20,10 +22,6 @@ from phi3scaffold.models.tool_template import uses_tools
 from phi3scaffold.pipeline.environment import physical_cores
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.files import read_json
-
-if TYPE_CHECKING:
-    import numpy as np
-
 
 # A prompt is read in pieces of so many tokens, where reading may be cancelled. Not beyond 4,096:
 # there a model of long context uses other positions for all that it reads at once.
@@ -47,9 +45,13 @@ class GenaiForm(Form):
                 "or make setup in the project",
             ) from None
         self._genai = onnxruntime_genai
+        self.plain_context = min(self.context, PIECES_UP_TO)
+        self._pad = _padding(settings)
         try:
             config = onnxruntime_genai.Config(str(folder))
             config.overlay(json.dumps(_threads(settings)))
+            if self._pad is not None:
+                config.overlay(json.dumps({"model": {"pad_token_id": self._pad}}))
             self._model: Any = onnxruntime_genai.Model(config)
             self._tokenizer: Any = onnxruntime_genai.Tokenizer(self._model)
         except Exception as error:
@@ -101,6 +103,9 @@ class GenaiForm(Form):
             yield row[0]
 
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
+        lengths = set(map(len, batch))
+        if len(lengths) > 1 and any(self._pad in row for row in batch):
+            return [self._batch([row], room)[0] for row in batch]
         answers: list[list[int]] = [[] for _ in batch]
         going = set(range(len(batch)))
         for step in _steps(self._generator(batch, room)):
@@ -112,29 +117,28 @@ class GenaiForm(Form):
                 break
         return answers
 
-    def _together(self, longest: int, length: int) -> bool:
-        # the graph's attention counts positions from the left edge, so padding would shift them
-        return length == longest
+    def _together(self, longest: int, length: int, room: int) -> bool:
+        alike = length == longest
+        return alike or (self._pad is not None and super()._together(longest, length, room))
 
-    def _score(
-        self, prompts: list[list[int]], continuations: list[list[list[int]]]
-    ) -> Iterator[list[np.ndarray]]:
-        """Score one row at a time: tokens can be appended and removed only for a single row."""
-        import numpy as np
+    def _groups_to_read(self, prompts: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:
+        # tokens can be appended and removed only for a single row; a batch is no quicker to read
+        return ([row] for row in range(len(prompts)))
 
-        for prompt, rows in zip(prompts, continuations, strict=True):
-            generator = self._generator([prompt], max(map(len, rows)))
-            first = np.array(generator.get_logits(), dtype=np.float32).reshape(1, -1)
-            logits = []
-            for ids in rows:
-                if len(ids) > 1:
-                    generator.append_tokens(np.array([ids[:-1]], dtype=np.int32))
-                    rest = np.array(generator.get_output("logits")[0], dtype=np.float32)
-                    generator.rewind_to(len(prompt))
-                    logits.append(np.concatenate([first, rest]))
-                else:
-                    logits.append(first)
-            yield logits
+    def _read_prefix(
+        self, ids: list[int], prompts: Sequence[Sequence[int]], longest: int
+    ) -> GenaiPrefix:
+        room = max(map(len, prompts)) + longest - len(ids)
+        return GenaiPrefix(self._generator([ids], room), len(ids))
+
+    def _read(
+        self, rows: list[int], prompts: list[Sequence[int]], prefix: Any, longest: int
+    ) -> Reading:
+        (row,), (prompt,) = rows, prompts
+        if prefix is None:
+            room = min(longest, self.context - len(prompt))
+            prefix = GenaiPrefix(self._generator([list(prompt)], room), len(prompt))
+        return GenaiReading(row, prompt, prefix, self._stop)
 
     def _generator(
         self,
@@ -144,10 +148,15 @@ class GenaiForm(Form):
         sampling: Sampling = GREEDY,
         check: Callable[[], None] | None = None,
     ) -> Any:
-        """Return a generator that has read prompts of one length, for at least `least` tokens."""
+        """Return a generator that has read prompts, for at least `least` tokens.
+
+        Shorter prompts are padded on the right: the graph's attention counts positions from the
+        left edge, and writes the answer's keys over the padding's.
+        """
         import numpy as np
 
-        ids = np.array(batch, dtype=np.int32)
+        width = max(map(len, batch))
+        ids = np.array([row + [self._pad] * (width - len(row)) for row in batch], dtype=np.int32)
         params = self._genai.GeneratorParams(self._model)
         # max_length sets the size of the key-value cache: no more than is needed
         params.set_search_options(
@@ -203,6 +212,18 @@ def _threads(settings: dict) -> dict:
     options = settings.get("decoder", {}).get("session_options", {})
     threads = options.get("intra_op_num_threads") or physical_cores()
     return {"model": {"decoder": {"session_options": {"intra_op_num_threads": int(threads)}}}}
+
+
+def _padding(settings: dict) -> int | None:
+    """Return an id that no prompt has, as good as: it fills up a batch. None: there is no padding.
+
+    ONNX Runtime GenAI takes whatever has that id for padding; in a model's own configuration it is
+    the id that ends a turn. Padding on the right was tried with ONNX Runtime's CPU kernels alone.
+    """
+    inputs = settings.get("decoder", {}).get("inputs", {})
+    if _providers(settings) or "position_ids" in inputs or "vocab_size" not in settings:
+        return None
+    return int(settings["vocab_size"]) - 1
 
 
 def _hint(settings: dict) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import queue
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phi3scaffold.inference.forms.form import BATCH_TOKENS, Form
+from phi3scaffold.inference.forms.reading import Reading
+from phi3scaffold.inference.forms.torch_reading import TorchReading, padded
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.chat_template import render_chat
 from phi3scaffold.models.column_templates import Message, Tool
@@ -20,11 +21,7 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.files import read_json
 from phi3scaffold.training import nf4
 
-if TYPE_CHECKING:
-    import numpy as np
-
 SMALL = 512 * 2**20  # bytes of weights on disk
-LOGITS_BYTES = 256 * 2**20  # in memory at a time: a vocabulary may have 200,000 entries
 
 
 class TorchForm(Form):
@@ -39,8 +36,9 @@ class TorchForm(Form):
         own = adapter or folder
         # An adapter carries its tokenizer; one that was saved alone is read with the base's.
         words = own if (own / "tokenizer.json").is_file() else folder
-        context = int(read_json(folder / "config.json").get("max_position_embeddings", 4096))
-        super().__init__(name, words, prompt, context)
+        config = read_json(folder / "config.json")
+        super().__init__(name, words, prompt, int(config.get("max_position_embeddings", 4096)))
+        self.plain_context = min(self.context, *_boundaries(config))
         for place in (folder, own):
             if not any(place.glob("*.safetensors")):
                 raise ScaffoldError(
@@ -172,7 +170,7 @@ class TorchForm(Form):
         """Continue left-padded prompts; return ids of shape [rows, new]."""
         import torch
 
-        ids, mask = self._padded(batch, left=True)
+        ids, mask = padded(batch, self._options.pad_token_id, True, self._device)
         with torch.inference_mode():
             out = self._model.generate(
                 input_ids=ids,
@@ -183,82 +181,27 @@ class TorchForm(Form):
             )
         return out[:, ids.shape[1] :]
 
-    def _score(
-        self, prompts: list[list[int]], continuations: list[list[list[int]]]
-    ) -> Iterator[list[np.ndarray]]:
-        """Read the prompts once, together; then the continuations over copies of the cache."""
+    def _read_prefix(self, ids: list[int], prompts: Sequence[Sequence[int]], longest: int) -> Any:
         import torch
 
-        ids, mask = self._padded(prompts, left=True)
         with torch.inference_mode():
-            seen = self._model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        first = seen.logits[:, -1:].float()
-        places = [(row, text) for row, texts in enumerate(continuations) for text in texts]
-        longest = max(len(text) for _, text in places)
-        many = min(
-            BATCH_TOKENS // (ids.shape[1] + longest),
-            LOGITS_BYTES // (longest * first.shape[-1] * first.element_size()),
+            here = torch.tensor([ids], device=self._device)
+            return self._model(input_ids=here, use_cache=True, logits_to_keep=1).past_key_values
+
+    def _read(
+        self, rows: list[int], prompts: list[Sequence[int]], prefix: Any, longest: int
+    ) -> Reading:
+        is_long = max(map(len, prompts)) + longest > self.plain_context  # then it is alone
+        return TorchReading(
+            self._model,
+            rows,
+            prompts,
+            prefix=prefix,
+            stop=self._stop,
+            pad=self._options.pad_token_id,
+            tokens=BATCH_TOKENS,
+            generate=self._batch if is_long else None,
         )
-        done: list[np.ndarray] = []
-        row = 0
-        for start in range(0, len(places), max(1, many)):
-            chunk = places[start : start + max(1, many)]
-            done += self._continued(seen.past_key_values, mask, first, chunk)
-            while row < len(continuations) and len(done) >= len(continuations[row]):
-                yield done[: len(continuations[row])]
-                done = done[len(continuations[row]) :]
-                row += 1
-
-    def _continued(
-        self, cache: Any, mask: Any, first: Any, chunk: list[tuple[int, list[int]]]
-    ) -> list[np.ndarray]:
-        """Return logits [C, vocabulary] of some (row, continuation); leave the cache unchanged.
-
-        Args:
-            cache: of the prompts.
-            mask: of the prompts, [rows, longest].
-            first: the logits behind each prompt, [rows, 1, vocabulary].
-        """
-        import torch
-
-        texts = [text for _, text in chunk]
-        rows = torch.tensor([row for row, _ in chunk], device=self._device)
-        logits = [first[rows]]
-        if max(map(len, texts)) > 1:
-            rest, there = self._padded([text[:-1] for text in texts], left=False)
-            own = copy.deepcopy(cache)
-            own.batch_select_indices(rows)
-            before = mask[rows]
-            steps = torch.arange(rest.shape[1], device=self._device)
-            with torch.inference_mode():
-                out = self._model(
-                    input_ids=rest,
-                    attention_mask=torch.cat([before, there], dim=1),
-                    position_ids=before.sum(1, keepdim=True) + steps,
-                    past_key_values=own,
-                    use_cache=True,
-                )
-            logits.append(out.logits.float())
-        whole = torch.cat(logits, dim=1).cpu().numpy()
-        return [its[: len(text)].copy() for its, text in zip(whole, texts, strict=True)]
-
-    def _padded(self, batch: list[list[int]], left: bool) -> tuple[Any, Any]:
-        """Return ids and attention mask, both [rows, longest]."""
-        import torch
-
-        width = max(map(len, batch))
-        ids, mask = [], []
-        for row in batch:
-            fill, none = [self._options.pad_token_id] * (width - len(row)), [0] * (width - len(row))
-            ids.append(fill + row if left else row + fill)
-            mask.append(none + [1] * len(row) if left else [1] * len(row) + none)
-        return torch.tensor(ids, device=self._device), torch.tensor(mask, device=self._device)
 
 
 def _options(sampling: Sampling) -> dict[str, Any]:
@@ -275,6 +218,14 @@ def _options(sampling: Sampling) -> dict[str, Any]:
         torch.manual_seed(sampling.seed)
     chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p}
     return {"do_sample": True, "top_k": 0, **chosen}
+
+
+def _boundaries(config: dict[str, Any]) -> list[int]:
+    """Return where a sliding window begins to move, and where longrope takes other factors."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    found = [config.get("sliding_window")]
+    found += [owner.get("original_max_position_embeddings") for owner in (config, rope)]
+    return [int(one) for one in found if one] or [int(config.get("max_position_embeddings", 4096))]
 
 
 def choose_dtype_and_device(folder: Path) -> tuple[Any, str]:

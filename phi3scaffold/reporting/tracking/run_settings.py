@@ -8,7 +8,7 @@ from typing import Any
 from phi3scaffold import __version__
 from phi3scaffold.datasets.private_data import find_secrets
 from phi3scaffold.project.olive_config import project_config
-from phi3scaffold.project.settings import Project
+from phi3scaffold.project.settings import AUTO, Project
 from phi3scaffold.reporting.training_settings import training_settings
 
 LONGEST = 250  # letters of a parameter; Azure ML takes 500
@@ -35,7 +35,7 @@ class RunSettings:
             "revision": project.revision,
             "target": project.target,
             "merge_base": project.merge_base,
-            "evaluate.rows": str(project.evaluate_rows),
+            "evaluate.rows": str(project.evaluate_rows or AUTO),
             "phi3scaffold": __version__,
             **dict(training_settings(config)),
         }

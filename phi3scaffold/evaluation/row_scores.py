@@ -1,0 +1,209 @@
+"""Likelihoods, agreement, divergence and greedy answers, from the logits behind each prompt.
+
+A row's expected answer and the reference's are scored first. The logits behind the prompt tell
+how likely each label is at most, by its first token: only those that may still win are scored.
+Where the likeliest tokens are those of something that was scored, the greedy answer is known, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+
+if TYPE_CHECKING:
+    import numpy as np
+
+COMPARED = 512  # positions at which two forms' logits are compared
+COMPARED_BYTES = 128 << 20  # memory that these logits may take
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the other forms are compared with: the adapter, as measured before them.
+
+    Attributes:
+        answers: the ids it answered each row with, the end of the turn where it came included.
+        logits: an .npy file of its logits at the compared positions, [positions, vocabulary].
+        rows: whose expected answers these positions are of, one behind the other.
+    """
+
+    answers: list[list[int]]
+    logits: Path
+    rows: list[int]
+
+
+@dataclass
+class _Row:
+    """What is known of a row whose prompt is being read.
+
+    Attributes:
+        chosen: continuation -> the likeliest token at each of its positions.
+        log_likelihood: continuation -> its own.
+        first: label -> the log-likelihood of its first token.
+    """
+
+    chosen: dict[Ids, list[int]] = field(default_factory=dict)
+    log_likelihood: dict[Ids, float] = field(default_factory=dict)
+    first: dict[Ids, float] = field(default_factory=dict)
+
+
+class RowScores:
+    """Scores of every row of a dataset, added continuation by continuation."""
+
+    def __init__(self, dataset: EvaluationSet, reference: Reference | None) -> None:
+        import numpy as np
+
+        count = len(dataset.rows)
+        self._dataset, self._reference = dataset, reference
+        self._theirs = np.load(reference.logits, mmap_mode="r") if reference else None
+        self._starts: dict[int, int] = {}  # where a row's answer begins among the compared
+        self._end = 0
+        for row in reference.rows if reference else ():
+            self._starts[row] = self._end
+            self._end += len(dataset.answers[row])
+        self._logits: dict[int, np.ndarray] = {}
+        self._open: dict[int, _Row] = {}
+        self._kl = self._widest = 0.0
+        self.compared = 0
+        self.log_likelihood = [0.0] * count
+        self.likeliest = [-1] * count
+        self.agreed, self.agreed_of = [0] * count, [0] * count
+
+    def certain(self, row: int) -> list[Ids]:
+        """Return what is scored in any case, each once: the expected answer, the reference's."""
+        unique = {self._dataset.answers[row]: None}
+        if self._reference and self._reference.answers[row]:
+            unique[tuple(self._reference.answers[row])] = None
+        return list(unique)
+
+    def possible(self, row: int) -> list[Ids]:
+        """Return the labels that may still be the likeliest, of those that were not scored."""
+        known = self._open[row]
+        scored = [known.log_likelihood.get(label) for label in self._dataset.label_ids]
+        best = max((one for one in scored if one is not None), default=-float("inf"))
+        unknown = (label for label in known.first if label not in known.log_likelihood)
+        return [label for label in unknown if known.first[label] >= best]
+
+    def add(self, row: int, ids: Ids, logits: np.ndarray) -> None:
+        """Add the logits [C, vocabulary] that a continuation's tokens would be chosen from."""
+        import numpy as np
+
+        known = self._open.setdefault(row, _Row())
+        scale = _log_sum(logits)
+        own = logits[range(len(ids)), list(ids)].astype(np.float64) - scale
+        known.log_likelihood[ids] = float(own.sum())
+        known.chosen[ids] = logits.argmax(-1).tolist()
+        if not known.first:
+            labels = self._dataset.label_ids
+            known.first = {one: float(logits[0, one[0]] - scale[0]) for one in labels}
+        if ids == self._dataset.answers[row]:
+            self._compare(row, logits)
+
+    def close(self, row: int, stop: frozenset[int], room: int) -> tuple[list[int], bool]:
+        """Return the row's greedy answer, as far as it is known, and whether that is all of it.
+
+        Args:
+            row: its continuations were all scored.
+            stop: the ids that end an answer, which is without them.
+            room: tokens that an answer may have.
+        """
+        known = self._open.pop(row)
+        expected = self._dataset.answers[row]
+        self.log_likelihood[row] = known.log_likelihood[expected]
+        if self._dataset.label_ids:
+            least = -float("inf")
+            scores = [known.log_likelihood.get(one, least) for one in self._dataset.label_ids]
+            self.likeliest[row] = _first_maximum(scores)
+        if self._reference and self._reference.answers[row]:
+            theirs = tuple(self._reference.answers[row])
+            chosen = known.chosen[theirs]
+            self.agreed[row] = sum(a == b for a, b in zip(chosen, theirs, strict=True))
+            self.agreed_of[row] = len(theirs)
+        return _greedy(known.chosen, stop, room)
+
+    def _compare(self, row: int, mine: np.ndarray) -> None:
+        import numpy as np
+
+        most = min(COMPARED, COMPARED_BYTES // (mine.shape[1] * mine.itemsize))
+        if self._theirs is None:  # this is the reference
+            if self._end < most:
+                self._logits[row] = mine[: most - self._end]
+                self._end += len(mine)
+            return
+        if row not in self._starts:
+            return
+        start = self._starts[row]
+        width = min(mine.shape[1], self._theirs.shape[1])  # a graph may pad its vocabulary
+        theirs = self._theirs[start : start + len(mine), :width]
+        mine = mine[: len(theirs), :width]
+        if not len(mine):
+            return
+        p, q = _log_softmax(theirs), _log_softmax(mine)
+        self._kl += float((np.exp(p) * (p - q)).sum())
+        self._widest = max(self._widest, float(np.abs(mine - theirs).max()))
+        self.compared += len(mine)
+
+    @property
+    def kl(self) -> float | None:
+        """Mean divergence from the reference, in nats; None without one."""
+        return max(0.0, self._kl / self.compared) if self.compared else None
+
+    @property
+    def max_logit_difference(self) -> float | None:
+        """Largest difference of any logit from the reference's; None without one."""
+        return self._widest if self.compared else None
+
+    def save(self, path: Path) -> list[int]:
+        """Write the logits at the compared positions; return the rows that they belong to."""
+        import numpy as np
+
+        np.save(path, np.concatenate(list(self._logits.values())))
+        return list(self._logits)
+
+
+def _greedy(
+    chosen: dict[Ids, list[int]], stop: frozenset[int], room: int
+) -> tuple[list[int], bool]:
+    """Follow the likeliest tokens as far as they are those of a continuation that was scored."""
+    answer: list[int] = []
+    paths: Iterable[Ids] = chosen
+    while len(answer) < room:
+        here = [ids for ids in paths if len(ids) > len(answer)]
+        if not here:
+            return answer, False
+        token = chosen[here[0]][len(answer)]
+        if token in stop:
+            return answer, True
+        paths = [ids for ids in here if ids[len(answer)] == token]
+        answer.append(token)
+    return answer, True
+
+
+def _first_maximum(scores: Sequence[float]) -> int:
+    import numpy as np
+
+    return int(np.argmax(scores))
+
+
+def _log_sum(logits: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the sum of exponentials over the last axis, in float64."""
+    import numpy as np
+
+    most = logits.max(-1, keepdims=True)
+    total = np.exp(logits - most).sum(-1, dtype=np.float64)
+    return np.log(total) + most[..., 0].astype(np.float64)
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Normalise over the last axis, in float64: small differences matter here."""
+    import numpy as np
+
+    wide = logits.astype(np.float64)
+    wide -= wide.max(-1, keepdims=True)
+    return wide - np.log(np.exp(wide).sum(-1, keepdims=True))
