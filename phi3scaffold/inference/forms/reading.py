@@ -46,7 +46,7 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
     """Return how many tokens all prompts begin with, short of a whole prompt; 0 where it is few."""
     if len(prompts) < 2:
         return 0
-    first, last = min(map(list, prompts)), max(map(list, prompts))  # what these two share, all share
+    first, last = min(map(list, prompts)), max(map(list, prompts))  # what they share, all do
     most = min(map(len, prompts)) - 1
     differing = (i for i in range(most) if first[i] != last[i])
     length = next(differing, most)
