@@ -156,7 +156,8 @@ class GenaiForm(Form):
         import numpy as np
 
         width = max(map(len, batch))
-        ids = np.array([row + [self._pad or 0] * (width - len(row)) for row in batch], dtype=np.int32)
+        pad = self._pad or 0  # where there is no padding, all are of one length
+        ids = np.array([row + [pad] * (width - len(row)) for row in batch], dtype=np.int32)
         params = self._genai.GeneratorParams(self._model)
         # max_length sets the size of the key-value cache: no more than is needed
         params.set_search_options(
