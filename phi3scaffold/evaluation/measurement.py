@@ -24,7 +24,7 @@ from phi3scaffold.project.settings import Project
 
 if TYPE_CHECKING:
     from phi3scaffold.inference.forms.form import Form
-    from phi3scaffold.inference.forms.reading import Reading
+    from phi3scaffold.inference.forms.reading import PromptReading
 
 # Rows that are looked at together, to batch those of one length. Where the time is limited, a slow
 # model gets few: each such share of the time at most as many again.
@@ -197,13 +197,13 @@ class _Run:
             self._answer(reading, numbers)
             yield
 
-    def _score(self, reading: Reading, numbers: dict[int, int]) -> None:
+    def _score(self, reading: PromptReading, numbers: dict[int, int]) -> None:
         for wanted in (self.scores.certain, self.scores.possible):
             todo = [(own, ids) for own, row in numbers.items() for ids in wanted(row)]
             for (own, ids), logits in zip(todo, reading.score(todo), strict=True):
                 self.scores.add(numbers[own], ids, logits)
 
-    def _answer(self, reading: Reading, numbers: dict[int, int]) -> None:
+    def _answer(self, reading: PromptReading, numbers: dict[int, int]) -> None:
         room = self._form.room([self._prompts[row] for row in numbers.values()], self._most)
         open_ended = []
         for own, row in numbers.items():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.inference.forms.reading import Reading, shared_prefix
+from phi3scaffold.inference.forms.reading import PromptReading, shared_prefix
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.models.prompt import Prompt, special_tokens
@@ -124,7 +124,7 @@ class Form(abc.ABC):
         start = time.perf_counter()
         return [time.perf_counter() - start for _ in self._tokens(list(ids), room, room)]
 
-    def read(self, prompts: Sequence[Sequence[int]], longest: int) -> Iterator[Reading]:
+    def read(self, prompts: Sequence[Sequence[int]], longest: int) -> Iterator[PromptReading]:
         """Read prompts, in batches and any order; what all begin with is computed once.
 
         Args:
@@ -152,8 +152,8 @@ class Form(abc.ABC):
                 each of its own length C of at least 1.
 
         Yields:
-            A row's number and, for each of its continuations, what `Reading.score` yields. Rows in
-            any order.
+            A row's number and, for each of its continuations, what `PromptReading.score` yields.
+            Rows in any order.
 
         Raises:
             ScaffoldError: a prompt fills the whole context.
@@ -226,7 +226,7 @@ class Form(abc.ABC):
     @abc.abstractmethod
     def _read(
         self, rows: list[int], prompts: list[Sequence[int]], prefix: Any, longest: int
-    ) -> Reading:
+    ) -> PromptReading:
         """Read the prompts of some rows, behind the prefix where there is one; see `read`."""
 
     def _groups_to_read(self, prompts: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.genai_reading import GenaiPrefix, GenaiReading
-from phi3scaffold.inference.forms.reading import Reading
+from phi3scaffold.inference.forms.reading import PromptReading
 from phi3scaffold.inference.json_schema import BadSchema, grammar
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.chat_template import render_chat
@@ -133,7 +133,7 @@ class GenaiForm(Form):
 
     def _read(
         self, rows: list[int], prompts: list[Sequence[int]], prefix: Any, longest: int
-    ) -> Reading:
+    ) -> PromptReading:
         (row,), (prompt,) = rows, prompts
         if prefix is None:
             room = min(longest, self.context - len(prompt))

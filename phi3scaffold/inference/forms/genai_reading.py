@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from phi3scaffold.inference.forms.reading import Continuation, Reading
+from phi3scaffold.inference.forms.reading import Continuation, PromptReading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ class GenaiPrefix(NamedTuple):
     length: int
 
 
-class GenaiReading(Reading):
+class GenaiReading(PromptReading):
     """One prompt. Tokens can be appended and removed only for a single row.
 
     Args:

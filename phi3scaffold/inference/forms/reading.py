@@ -14,7 +14,7 @@ Continuation = tuple[int, Sequence[int]]
 LEAST_SHARED = 8  # tokens that prompts must have in common to be worth reading apart
 
 
-class Reading(abc.ABC):
+class PromptReading(abc.ABC):
     """Some of the prompts that `Form.read` was given, read; until it gives the next ones.
 
     Attributes:

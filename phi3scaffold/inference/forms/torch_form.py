@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.inference.forms.form import BATCH_TOKENS, Form
-from phi3scaffold.inference.forms.reading import Reading
+from phi3scaffold.inference.forms.reading import PromptReading
 from phi3scaffold.inference.forms.torch_reading import TorchReading, padded
 from phi3scaffold.inference.sampling import GREEDY, Sampling
 from phi3scaffold.models.chat_template import render_chat
@@ -190,7 +190,7 @@ class TorchForm(Form):
 
     def _read(
         self, rows: list[int], prompts: list[Sequence[int]], prefix: Any, longest: int
-    ) -> Reading:
+    ) -> PromptReading:
         is_long = max(map(len, prompts)) + longest > self.plain_context  # then it is alone
         return TorchReading(
             self._model,

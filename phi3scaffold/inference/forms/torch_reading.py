@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.inference.forms.reading import Continuation, Reading
+from phi3scaffold.inference.forms.reading import Continuation, PromptReading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LOGITS_BYTES = 256 * 2**20  # in memory at a time: a vocabulary may have 200,000 entries
 
 
-class TorchReading(Reading):
+class TorchReading(PromptReading):
     """A batch, padded on the left, behind the keys and values of what its prompts begin with.
 
     Args:
