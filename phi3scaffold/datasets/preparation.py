@@ -21,7 +21,7 @@ from phi3scaffold.datasets import near_duplicates, signatures
 from phi3scaffold.datasets.frames import LOOKED_AT, Frames, find_frames
 from phi3scaffold.datasets.prepared_rows import SPLITS, VALIDATION, file_of, key_of, schema
 from phi3scaffold.datasets.reader import Reading
-from phi3scaffold.datasets.rendering import TOOLS_LOST
+from phi3scaffold.datasets.rendering import TOOLS_LOST, tools_error
 from phi3scaffold.datasets.row_index import COLUMNS, GROUP, Index
 from phi3scaffold.datasets.shards import Batch, Shards, batches, mask, name_of
 from phi3scaffold.datasets.spec import DatasetSpec
@@ -256,12 +256,7 @@ class _Preparation:
         rows, first = sum(count for count, _, _ in lost), lost[0][1]
         ((place,),) = self.index.ask("SELECT file || ':' || line FROM rows WHERE row = ?", first)
         parts = " and ".join(reason.removeprefix(TOOLS_LOST) for _, _, reason in lost)
-        raise ScaffoldError(
-            f"{count_text(rows, 'row uses', 'rows use')} tools, and the chat template of "
-            f"{self.model} leaves out {parts}: they would be learned in half.",
-            where=place,
-            fix="choose a model whose chat template writes tools, or take those rows out",
-        )
+        raise tools_error(count_text(rows, "row uses", "rows use"), self.model, parts, place)
 
     def refuse_missing_columns(self) -> None:
         """Refuse a column that may be missing in some rows, and is in none."""

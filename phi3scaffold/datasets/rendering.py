@@ -31,6 +31,23 @@ ONLY_LAST = "the model's chat template writes an answer otherwise once another t
 TOOLS_LOST = "the chat template leaves out "
 
 
+def tools_error(rows: str, model: str, parts: str, place: str) -> ScaffoldError:
+    """Return the error of rows whose tools a chat template leaves out.
+
+    Args:
+        rows: how many, and that they use tools.
+        model: its name.
+        parts: what is left out.
+        place: the first of the rows.
+    """
+    return ScaffoldError(
+        f"{rows} tools, and the chat template of {model} leaves out {parts}: they would be learned "
+        "in half.",
+        where=place,
+        fix="choose a model whose chat template writes tools, or take those rows out",
+    )
+
+
 class Rendered(NamedTuple):
     """One row as it is trained.
 

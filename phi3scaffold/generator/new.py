@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from phi3scaffold.datasets.detection.detector import LOOKED_AT
 from phi3scaffold.datasets.normalization import LOOK, ReadingOptions
 from phi3scaffold.generator import template
 from phi3scaffold.generator.git import first_commit
@@ -18,8 +19,10 @@ from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
 from phi3scaffold.pipeline.atomic_folder import check_destination, published
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.formatting import count
 
 if TYPE_CHECKING:
+    from phi3scaffold.datasets.detection.guess import ToolRows
     from phi3scaffold.models.families.family import Family
 
 # Characters that no name of a project may hold, and why.
@@ -82,6 +85,8 @@ def new(
         for line in source.lines():
             say(line)
     answers["task"] = source.task
+    if source.tool_rows and (weights or catalogue.is_local(answers["model"])):
+        _refuse_lost_tools(source.tool_rows, answers["model"], weights or Path(answers["model"]))
     with published(destination) as staging:
         found = {"project_name": destination.name, "rows": source.answer}
         if answers["target"] in template.cloud_targets():
@@ -103,6 +108,24 @@ def new(
             if note:
                 say(f"git: {note}")
     return destination
+
+
+def _refuse_lost_tools(rows: ToolRows, model: str, folder: Path) -> None:
+    """Refuse rows of tools where the model is here, and its chat template knows no tools.
+
+    Raises:
+        ScaffoldError: so it is.
+    """
+    from phi3scaffold.datasets.rendering import tools_error
+    from phi3scaffold.models.chat_template import load_tokenizer
+    from phi3scaffold.models.tool_template import knows_tools
+
+    if knows_tools(load_tokenizer(folder)):
+        return
+    which = count(rows.count, "row uses", "rows use")
+    if rows.of == LOOKED_AT:
+        which = f"{count(rows.count)} of the first {count(rows.of)} rows use"
+    raise tools_error(which, model, "tools", rows.place)
 
 
 def complete(answers: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from phi3scaffold.datasets import dataset_hub
 from phi3scaffold.datasets.dataset_error import no_project_yet
 from phi3scaffold.datasets.detection import Guess, NamedColumns, guess, is_labelled, with_held_out
+from phi3scaffold.datasets.detection.guess import ToolRows
 from phi3scaffold.datasets.files import data_files
 from phi3scaffold.datasets.labels import (
     LIKELY,
@@ -48,6 +49,7 @@ class RowSource:
         label_table: what the texts of the label column are read as.
         found_notes: what else was found, each a sentence.
         other_task: the task that they could be for as well.
+        tool_rows: which of the first rows use tools, or None where none does.
         files: name in datasets/ -> the file to copy; nothing where they stay on the hub.
     """
 
@@ -58,6 +60,7 @@ class RowSource:
     label_table: LabelTable = field(default_factory=LabelTable)
     found_notes: tuple[str, ...] = ()
     other_task: str = ""
+    tool_rows: ToolRows | None = None
 
     def lines(self) -> list[str]:
         """Return what was found in the rows, for people, a sentence a line."""
@@ -197,7 +200,9 @@ def _source(
 ) -> RowSource:
     notes = (*(note for one in normal for note in one.notes), *found.notes)
     table = found.label_table
-    return RowSource(found.task, answer, summary, files or {}, table, notes, found.other_task)
+    return RowSource(
+        found.task, answer, summary, files or {}, table, notes, found.other_task, found.tool_rows
+    )
 
 
 def _in_folder(

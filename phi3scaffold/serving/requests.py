@@ -57,8 +57,19 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "verbosity": ("medium",),
     "web_search_options": (),
 }
+# Parameters of tools, and what to do instead.
+TOOL_PARAMETERS = frozenset({"function_call", "functions", "tool_choice", "tools"})
+NO_TOOLS = (
+    ", which passes no tools on to the model. Leave it out; for JSON in the answer use "
+    "response_format, and for tools `phi3scaffold infer --input`, whose rows may have them."
+)
 ROLES = ("system", "developer", "user", "assistant")
 Stop = Annotated[str, Field(min_length=1, max_length=STOP_LENGTH)]
+
+
+def hint(parameter: str) -> str:
+    """Return how the refusal of a parameter ends: with what to do, where there is something."""
+    return NO_TOOLS if parameter in TOOL_PARAMETERS else ". Leave it out."
 
 
 class StrictModel(BaseModel):
@@ -177,7 +188,7 @@ class CommonFields(BaseModel):
             ):
                 raise invalid(
                     name,
-                    f"{name}: {json.dumps(value):.40} is not supported by this server.",
+                    f"{name}: {json.dumps(value):.40} is not supported by this server{hint(name)}",
                     "unsupported_parameter",
                 )
         if self.stream_options is not None and not self.stream:

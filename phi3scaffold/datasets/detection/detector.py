@@ -28,7 +28,7 @@ from phi3scaffold.datasets.detection.classification import (
     fewest_values,
 )
 from phi3scaffold.datasets.detection.column_kinds import NUMBER, RowColumn
-from phi3scaffold.datasets.detection.guess import Guess, Head, quoted
+from phi3scaffold.datasets.detection.guess import Guess, Head, ToolRows, quoted
 from phi3scaffold.datasets.detection.label_column import with_labels
 from phi3scaffold.datasets.detection.named_columns import NamedColumns, named_columns
 from phi3scaffold.datasets.detection.other_kinds import refuse_other_kinds
@@ -182,7 +182,9 @@ def _with_readings(found: Guess, rows: Sequence[Row]) -> Guess:
         notes += [f"{count(number, 'row')} left out: {why}" for why, number in reasons.items()]
     more = f"of the first {count(len(rows), 'row')}: " if len(rows) == LOOKED_AT else ""
     said = [f"{more}{note}" for note in notes if note]
-    return replace(found, notes=(*found.notes, *said))
+    with_tools = [one.place for one in usable if one.has_tools]
+    tools = ToolRows(len(with_tools), len(rows), with_tools[0]) if with_tools else None
+    return replace(found, notes=(*found.notes, *said), tool_rows=tools)
 
 
 def _refuse_several_labels(found: Guess, head: Head) -> None:

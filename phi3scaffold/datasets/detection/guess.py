@@ -16,6 +16,14 @@ from phi3scaffold.datasets.split import AUTO
 from phi3scaffold.datasets.unused import holds_something
 
 
+class ToolRows(NamedTuple):
+    """How many of the first rows use tools, of how many, and where the first of them stands."""
+
+    count: int
+    of: int
+    place: str
+
+
 @dataclass(frozen=True)
 class Guess:
     """What the rows are; becomes the answer `rows` and so datasets/dataset.yaml.
@@ -31,6 +39,7 @@ class Guess:
         other_task: the task that they could be for as well.
         system: the system text, which names a column, or None.
         history: the column of earlier pairs of question and answer, or None.
+        tool_rows: which of the first rows use tools, or None where none does.
         said: what was taken for what, for the person who runs `new`.
     """
 
@@ -46,6 +55,7 @@ class Guess:
     other_task: str = ""
     system: str | None = None
     history: str | None = None
+    tool_rows: ToolRows | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -109,7 +109,7 @@ ENTRIES = (
         "llama-factory sharegpt with function calls",
         LLAMA_FACTORY,
         array(FUNCTION_CALLS),
-        Refused(("tool", "40 rows", "rows.json"), ("model",), said=("tools",)),
+        Refused(("tool", "40 rows", "rows.json"), ("model",)),
     ),
     Entry(
         "llama-factory openai format",
@@ -230,6 +230,6 @@ ENTRIES = (
         "trl tool calling with a column of tools",
         TRL,
         jsonl(WITH_CALLS),
-        Refused(("tool", "40 rows"), ("model",), said=("tools",)),
+        Refused(("tool", "40 rows"), ("model",)),
     ),
 )

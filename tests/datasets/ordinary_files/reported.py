@@ -106,7 +106,7 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("tool", "40 rows"), ("model",), said=("tools",)),
+        Refused(("tool", "40 rows"), ("model",)),
     ),
     Entry(
         "alpaca whose input is missing or empty",

@@ -16,13 +16,13 @@ ENTRIES = (
         "a text before a tool call",
         FOUNDRY,
         jsonl(with_call("Let me look it up.", tools=[{"function": {"name": "price"}}])),
-        Refused(("tool", "40 rows"), ("model",), said=("tools",)),
+        Refused(("tool", "40 rows"), ("model",)),
     ),
     Entry(
         "a last turn that is a tool call alone",
         FOUNDRY,
         jsonl(with_call(None, tools=[])),
-        Refused(("tool", "40 rows"), ("model",), said=("tools",)),
+        Refused(("tool", "40 rows"), ("model",)),
     ),
     Entry(
         "tool calls in every second row",
@@ -40,7 +40,7 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("tool", "20 rows"), ("model",), said=("tools",)),
+        Refused(("tool", "20 rows"), ("model",)),
     ),
     Entry(
         "loss of a turn",

@@ -80,7 +80,7 @@ ENTRIES = (
                 for n in NUMBERS
             ]
         ),
-        Refused(("tool", "rows.jsonl"), ("model",), said=("tools",)),
+        Refused(("tool", "rows.jsonl"), ("model",)),
     ),
     Entry(
         "openai developer role, user content in parts",
