@@ -9,13 +9,13 @@ from typing import Any
 
 from phi3scaffold.generator.new import complete, new
 from phi3scaffold.migration.fields import DATASET, REGISTRY
-from phi3scaffold.migration.plan import HELD_OUT, MODEL, TRAIN, TURNS, MigrationPlan
+from phi3scaffold.migration.plan import HELD_OUT, MODEL, TRAIN, TURNS, VALIDATION, MigrationPlan
 from phi3scaffold.migration.row_lookup import look, written_down
 from phi3scaffold.migration.text_edit import with_settings
 from phi3scaffold.models import catalogue
 
 # What `new` writes by itself, from its answers and from the rows.
-WRITTEN = (MODEL, TRAIN, HELD_OUT, TURNS, REGISTRY)
+WRITTEN = (MODEL, TRAIN, HELD_OUT, VALIDATION, TURNS, REGISTRY)
 UNSEEN = """\
   # The hub could not be asked about this model: `phi3scaffold model` checks it before it downloads
   # the weights.

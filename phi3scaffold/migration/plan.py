@@ -35,7 +35,9 @@ from phi3scaffold.models.families.family import Family
 from phi3scaffold.project.settings import DEFAULT_TARGET
 
 KEPT, RENAMED, MOVED, DROPPED, UNKNOWN = "kept", "renamed", "moved", "dropped", "unknown"
-TRAIN, HELD_OUT, TURNS = (f"{DATASET}{key}" for key in ("files.train", "files.held_out", "turns"))
+TRAIN, HELD_OUT, VALIDATION, TURNS = (
+    f"{DATASET}{key}" for key in ("files.train", "files.held_out", "files.validation", "turns")
+)
 MODEL = f"{PROJECT}model.id"
 REVISION = f"{PROJECT}model.revision"
 # What Olive before 0.13 warmed up by itself; the template's ten steps may be all that there are.
@@ -168,8 +170,9 @@ def plan(old: OldConfig, overrides: dict[str, Any] | None = None) -> MigrationPl
         why = f"without a text_template its columns are unknown; {STAND_IN[TRAIN]}"
         outcomes = [_gone(one, why, look=True) if one.at == CLOUD_ROWS else one for one in outcomes]
     outcomes = [_with_stand_in(one, lost.get(one.name, ""), lines) for one in outcomes]
+    train = data or values.get(TRAIN)
     found = MigrationPlan(
-        tuple(_held_out(outcomes, values, data or values.get(TRAIN))),
+        tuple(_validating(_held_out(outcomes, values, train), values, train)),
         values,
         _answers(values, context) | options,
         data or values.get(TRAIN),
@@ -189,7 +192,7 @@ def _names_rows(place: str, address: str, value: Any) -> bool:
     """Return whether a field names rows that --data replaces; a share to hold out is none."""
     if place == HELD_OUT:
         return ".load." in address and not isinstance(value, float)
-    return place in (TRAIN, CLOUD_ROWS)
+    return place in (TRAIN, VALIDATION, CLOUD_ROWS)
 
 
 def _answers(values: dict[str, Any], context: MigrationContext) -> dict[str, Any]:
@@ -205,7 +208,9 @@ def without_rows(found: MigrationPlan, name: str, reason: str) -> MigrationPlan:
         name: of the rows that cannot be had now; "" where the file names none.
         reason: why they cannot.
     """
-    values = {at: v for at, v in found.values.items() if at not in (TRAIN, HELD_OUT, TURNS)}
+    values = {
+        at: v for at, v in found.values.items() if at not in (TRAIN, HELD_OUT, VALIDATION, TURNS)
+    }
     turns, share = found.turns, found.values.get(HELD_OUT)
     kept = share if isinstance(share, float) else None
     return replace(
@@ -221,7 +226,7 @@ def without_rows(found: MigrationPlan, name: str, reason: str) -> MigrationPlan:
 def _without_rows(outcome: FieldOutcome, name: str, reason: str) -> FieldOutcome:
     if outcome.at == TRAIN:
         return _gone(outcome, f"{name} {reason}; {STAND_IN[TRAIN]}", look=True)
-    if outcome.at == HELD_OUT:
+    if outcome.at in (HELD_OUT, VALIDATION):
         return _gone(outcome, "sample rows stand in, with their own held-out rows; --data ROWS")
     if outcome.at == TURNS:
         user, assistant, _ = outcome.value
@@ -338,6 +343,20 @@ def _held_out(
             outcome = _gone(outcome, f"line {chosen.line} names the held-out rows")
         found.append(outcome)
     return found
+
+
+def _validating(
+    outcomes: list[FieldOutcome], values: dict[str, Any], data: str | list[str] | None
+) -> list[FieldOutcome]:
+    """Keep the validation rows where they are neither training rows nor held out."""
+    validation = values.get(VALIDATION)
+    if validation is None or (
+        validation not in (data, values.get(HELD_OUT)) and CLOUD_ROWS not in values
+    ):
+        return outcomes
+    del values[VALIDATION]
+    why = "the validation rows are taken from the training rows"
+    return [_gone(one, why) if one.at == VALIDATION else one for one in outcomes]
 
 
 def _added(roles: Roles, values: dict[str, Any], overrides: dict[str, Any]) -> tuple[str, ...]:

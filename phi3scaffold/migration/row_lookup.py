@@ -18,7 +18,13 @@ from phi3scaffold.generator.row_source import (
     sample_rows,
     user_rows,
 )
-from phi3scaffold.migration.plan import HELD_OUT, AbsentRows, MigrationPlan, without_rows
+from phi3scaffold.migration.plan import (
+    HELD_OUT,
+    VALIDATION,
+    AbsentRows,
+    MigrationPlan,
+    without_rows,
+)
 from phi3scaffold.models import model_hub
 from phi3scaffold.models.column_templates import columns_of
 from phi3scaffold.models.hub_errors import HubError, within
@@ -65,6 +71,8 @@ def _source(plan: MigrationPlan) -> RowSource:
         return replace(source, summary=f"sample rows: {source.summary}")
     turns = (plan.turns.user, plan.turns.assistant) if plan.turns else None
     source = user_rows(plan.data, task, turns, part=plan.part)
+    if validating := plan.values.get(VALIDATION):
+        source = _with_set(source, "validation", user_rows(validating, source.task, turns))
     if held_out is None:
         return source
     if isinstance(held_out, float):
@@ -72,14 +80,22 @@ def _source(plan: MigrationPlan) -> RowSource:
             return source  # a split of its own is better than a share
         return replace(source, answer=source.answer | {"held_out": held_out})
     held = user_rows(held_out, source.task, turns)
-    files = {
-        f"held-out-{name}" if name in source.files else name: p for name, p in held.files.items()
-    }
-    answer = source.answer | {"held_out": list(files)}
-    validation = answer["validation"]
+    validation = source.answer["validation"]
     own = () if isinstance(validation, str) else map(source.files.get, validation)
     if any(path in held.files.values() for path in own):
-        answer["validation"] = AUTO  # what the old config measured on still measures
+        # what the old config measured on still measures
+        source = replace(source, answer=source.answer | {"validation": AUTO})
+    return _with_set(source, "held_out", held)
+
+
+def _with_set(source: RowSource, key: str, rows: RowSource) -> RowSource:
+    """Return the rows with those of a set of their own: ``validation`` or ``held_out``."""
+    prefix = key.replace("_", "-")
+    files = {
+        f"{prefix}-{name}" if name in source.files else name: path
+        for name, path in rows.files.items()
+    }
+    answer = source.answer | {key: list(files)}
     return replace(source, answer=answer, files={**source.files, **files})
 
 

@@ -72,7 +72,8 @@ def rows(value: Any, context: MigrationContext) -> str | list[str]:
     return found if len(found) > 1 else found[0]
 
 
-def held_out_rows(value: Any, context: MigrationContext) -> str | list[str]:
+def other_rows(value: Any, context: MigrationContext) -> str | list[str]:
+    """Return the files of rows that are not trained on."""
     if context.hub:
         raise DroppedField("a dataset of the hub is split by its own names: test, validation")
     return rows(value, context)

@@ -246,6 +246,28 @@ def test_files_by_split(migrated: dict[str, Path]) -> None:
     assert (spec.user, spec.assistant) == ("{Question}", "{Best Answer}")
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_validation_rows_validate(both: bool, tmp_path: Path) -> None:
+    """They do not measure: held-out rows come from the test file, or from the training rows."""
+    content = json.loads((SAMPLES / "flat-0.9.json").read_text(encoding="utf-8"))
+    shutil.copytree(SAMPLES / "rows", tmp_path / "rows")
+    shutil.copyfile(tmp_path / "rows" / "more.jsonl", tmp_path / "rows" / "test.jsonl")
+    files = content["data_configs"][0]["load_dataset_config"]["data_files"]
+    files |= {"validation": "rows/more.jsonl", "test": "rows/test.jsonl"}
+    if not both:
+        del files["test"]
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(content), encoding="utf-8")
+    plan = migration.plan(migration.read(old))
+    migration.migrate(plan, tmp_path / "proj", git=False, wheel=False)
+    spec = rows(tmp_path / "proj")
+    assert isinstance(spec.validation, tuple)
+    assert [Path(path).name for path in spec.validation] == ["more.jsonl"]
+    kept = spec.held_out
+    held_out = [Path(path).name for path in kept] if isinstance(kept, tuple) else kept
+    assert held_out == (["test.jsonl"] if both else 0.2)
+
+
 def test_sample_rows_stand_in_for_rows_in_the_cloud(migrated: dict[str, Path]) -> None:
     spec = rows(migrated["azure-0.6.json"])
     assert spec.task == "qa"

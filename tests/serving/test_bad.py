@@ -40,6 +40,12 @@ def test_bad_request(server: Server, bad: Bad) -> None:
     assert server.engine.pid == process
 
 
+def test_tools_are_refused_with_what_to_do(server: Server) -> None:
+    message = server.chat(tools=[{"type": "function"}]).json()["error"]["message"]
+    assert "Leave it out" in message
+    assert "response_format" in message
+
+
 def test_it_still_answers(server: Server) -> None:
     assert server.chat().json()["choices"][0]["message"]["content"] == "joy"
     assert server.health()["restarts"] == 0
