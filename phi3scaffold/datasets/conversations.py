@@ -292,7 +292,8 @@ def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
 def _whole(row: Row, spec: DatasetSpec, form: Messages) -> Conversation | DroppedRow:
     turns = read_turns(row, form)
     turns.begin()
-    if not any(turn["role"] == "user" for turn in turns.messages) and turns.messages:
+    roles = {turn["role"] for turn in turns.messages}
+    if "assistant" in roles and "user" not in roles:
         return DroppedRow(row.place, "no turn of the user")
     if turns.messages and all(
         number in turns.shown

@@ -98,7 +98,7 @@ def _repeats_numbers(answer: str, places: Mapping[str, str]) -> bool:
     if not repeated:
         return False
     words = WORD.findall(PUNCTUATION.sub(" ", NUMBER.sub(" ", answer)))
-    return answer.lstrip().startswith(("{", "[")) or len(words) <= 2 * repeated
+    return answer.lstrip().startswith(("{", "[")) or len(words) <= repeated
 
 
 def is_dense(text: str) -> bool:
