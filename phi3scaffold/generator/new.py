@@ -122,9 +122,9 @@ def _refuse_lost_tools(rows: ToolRows, model: str, folder: Path) -> None:
 
     if knows_tools(load_tokenizer(folder)):
         return
-    which = count(rows.count, "row uses", "rows use")
+    which = count(rows.number, "row uses", "rows use")
     if rows.of == LOOKED_AT:
-        which = f"{count(rows.count)} of the first {count(rows.of)} rows use"
+        which = f"{count(rows.number)} of the first {count(rows.of)} rows use"
     raise tools_error(which, model, "tools", rows.place)
 
 

@@ -19,7 +19,7 @@ from phi3scaffold.datasets.unused import holds_something
 class ToolRows(NamedTuple):
     """How many of the first rows use tools, of how many, and where the first of them stands."""
 
-    count: int
+    number: int
     of: int
     place: str
 
