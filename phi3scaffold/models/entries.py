@@ -86,7 +86,7 @@ PHIS = (
         system_turn=False,
         **PHI,
     ),
-    _row("phi-4", "microsoft/phi-4", PHI3, PHI4, stop_ids=(100257, 100265), licence=MIT),
+    _row("phi-4", "microsoft/phi-4", PHI3, PHI4, **{**PHI, "stop_ids": (100257, 100265)}),
 )
 
 # ------------------------------------------------------------------ SmolLM
@@ -136,6 +136,7 @@ SMOLLMS = (
         "HuggingFaceTB/SmolLM2-1.7B-Instruct",
         LLAMA,
         replace(SMALLEST, hidden=2048, intermediate=8192, layers=24, heads=32, kv_heads=32),
+        mechanics_run=True,
         **SMOL,
     ),
     _row(

@@ -23,6 +23,13 @@ def chatml(default_system: str) -> str:
     )
 
 
+# The 14B's: who speaks stands between two control tokens.
+PHI_4 = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '<|im_sep|>' + message['content'] + '<|im_end|>' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant<|im_sep|>' }}{% endif %}"
+)
+
 LLAMA_3 = """{{- bos_token }}
 {%- if not date_string is defined %}
     {%- if strftime_now is defined %}

@@ -30,7 +30,7 @@ class Features:
         heads, kv_heads, head_dim: of the small model; the ratio of the first two is the real one.
         hidden: its width; None: that of all heads.
         layers: two, or as many as show all kinds of layers.
-        context: max_position_embeddings. A Phi has longrope above 4096.
+        context: max_position_embeddings. A Phi has longrope above `original_context`.
         short, long: the range of the longrope factors.
         stop_ids: eos_token_id of generation_config.json.
         system_turn: whether the chat template keeps a system text, once the answer stands there.
@@ -60,6 +60,7 @@ class Features:
     theta: float = 10000.0
     system_turn: bool = True
     only_last: bool = False
+    original_context: int = 4096
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -68,7 +69,7 @@ class Features:
 
     @property
     def longrope(self) -> bool:
-        return self.family is PHI3 and self.context > 4096
+        return self.family is PHI3 and self.context > self.original_context
 
 
 _MINI = (
@@ -121,6 +122,22 @@ FEATURES: dict[str, Features] = {
     "phi-3-medium-128k": Features(
         4, 1, 128, 131072, 131072, _MEDIUM, pad_id=None, short=(1.0, 17.0), system_turn=False
     ),
+    "phi-4": Features(
+        heads=8,
+        kv_heads=2,
+        head_dim=64,
+        context=16384,
+        original_context=16384,
+        sliding_window=None,
+        template=templates.PHI_4,
+        stop_ids=(100257, 100265),
+        vocab=100352,
+        eos_id=100265,
+        bos_id=100257,
+        pad_id=100257,
+        tokenizer=kinds.PHI_4_LARGE,
+        theta=250000.0,
+    ),
     "smollm2-135m": Features(
         heads=6,
         kv_heads=2,
@@ -137,6 +154,22 @@ FEATURES: dict[str, Features] = {
         family=LLAMA,
         theta=100000.0,
         config={"mlp_bias": False, "is_llama_config": True, "rope_interleaved": False},
+    ),
+    "smollm2-1.7b": Features(
+        heads=4,
+        kv_heads=4,
+        head_dim=64,
+        context=8192,
+        sliding_window=None,
+        template=templates.chatml("You are a helpful AI assistant named SmolLM."),
+        stop_ids=(2,),
+        vocab=49152,
+        eos_id=2,
+        pad_id=2,
+        tied=True,
+        tokenizer=kinds.SMOLLM2,
+        family=LLAMA,
+        theta=130000.0,
     ),
     "llama-3.2-1b": Features(
         heads=8,

@@ -137,8 +137,8 @@ def _phi(features: Features) -> dict[str, Any]:
         "AutoModelForCausalLM": f"modeling_{PHI3.name}.{PHI3.architecture}",
     }
     config: dict[str, Any] = {"embd_pdrop": 0.0, "resid_pdrop": 0.0, "auto_map": code}
-    config["original_max_position_embeddings"] = 4096
-    if isinstance(features.tokenizer, ByteLevelKind):
+    config["original_max_position_embeddings"] = features.original_context
+    if features.partial_rotary < 1:
         code["AutoTokenizer"] = "Xenova/gpt-4o"
         config["partial_rotary_factor"] = features.partial_rotary
         config["lm_head_bias"] = False

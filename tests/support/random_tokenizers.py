@@ -148,7 +148,13 @@ def byte_level(folder: Path, vocab_size: int, template: str, kind: ByteLevelKind
         }
     vocab = content["model"]["vocab"]
     added = [
-        added_token(number, token, special=token not in kind.plain)
+        added_token(
+            number,
+            token,
+            lstrip=kind.strips,
+            rstrip=kind.strips,
+            special=token not in kind.plain,
+        )
         for token, number in kind.specials.items()
     ]
     content["added_tokens"] = added

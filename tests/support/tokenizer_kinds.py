@@ -61,13 +61,18 @@ CL100K = "|".join(
 
 
 def added_token(
-    number: int, token: str, *, rstrip: bool = False, special: bool = True
+    number: int,
+    token: str,
+    *,
+    lstrip: bool = False,
+    rstrip: bool = False,
+    special: bool = True,
 ) -> dict[str, Any]:
     return {
         "id": number,
         "content": token,
         "single_word": False,
-        "lstrip": False,
+        "lstrip": lstrip,
         "rstrip": rstrip,
         "normalized": False,
         "special": special,
@@ -101,6 +106,7 @@ class ByteLevelKind:
         specials: control token -> its id.
         plain: those that are not marked as special.
         split: the pattern of its words; None: digits apart, then GPT-2's.
+        strips: whether its control tokens take the white space on both sides with them.
         normal_form: what Unicode text is brought to, or "".
         bos_first: whether `bos` is put before a text, where special tokens are added.
     """
@@ -111,6 +117,7 @@ class ByteLevelKind:
     pad: str
     split: str | None = O200K
     plain: tuple[str, ...] = ()
+    strips: bool = False
     normal_form: str = ""
     bos_first: bool = False
     tokenizer_class: str = "GPT2Tokenizer"
@@ -159,6 +166,19 @@ GEMMA = SentencePieceLike(
     tokenizer_class="GemmaTokenizer",
 )
 PHI_4 = ByteLevelKind(PHI4_SPECIALS, "<|endoftext|>", "<|endoftext|>", "<|endoftext|>")
+PHI_4_LARGE = ByteLevelKind(
+    {
+        "<|endoftext|>": 100257,
+        "<|im_start|>": 100264,
+        "<|im_end|>": 100265,
+        "<|im_sep|>": 100266,
+    },
+    bos="<|endoftext|>",
+    eos="<|im_end|>",
+    pad="<|endoftext|>",
+    split=CL100K,
+    strips=True,
+)
 SMOLLM2 = ByteLevelKind(
     {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2},
     bos="<|im_start|>",

@@ -83,8 +83,8 @@ class GenaiForm(Form):
             text = read_template(self.folder).render(messages, to_answer=True, tools=tools)
         else:
             text = render_chat(self._tokenizer, messages, to_answer=True)
-        if self._white_space:
-            text = self._white_space.sub(r"\1", text)
+        for pattern in self._white_space:
+            text = pattern.sub(r"\1", text)
         return self._encode_text(text)
 
     def _encode_text(self, text: str) -> list[int]:
@@ -255,16 +255,19 @@ def _texts(tokenizer: dict) -> frozenset[int]:
     return frozenset(ids - {token["id"] for token in added if token.get("special")})
 
 
-def _white_space(tokenizer: dict) -> re.Pattern[str] | None:
-    """Return a pattern of the white space that a control token removes after it, as Phi-3's do.
+def _white_space(tokenizer: dict) -> list[re.Pattern[str]]:
+    """Return patterns of the white space that control tokens remove beside them, as Phi's do.
 
-    GenAI leaves some of it, such as the ideographic space that begins a Japanese paragraph.
+    GenAI leaves some of it: all before a token, and behind it such as the ideographic space that
+    begins a Japanese paragraph.
     """
-    marks = [token["content"] for token in tokenizer.get("added_tokens", []) if token.get("rstrip")]
-    if not marks:
-        return None
-    # what Unicode calls white space, which the separators 1C to 1F are not
-    return re.compile(f"({'|'.join(map(re.escape, marks))})[^\\S\\x1c-\\x1f]+")
+    space = r"[^\S\x1c-\x1f]+"  # what Unicode calls so, which the separators 1C to 1F are not
+    patterns = []
+    for key, pattern in (("lstrip", f"{space}({{}})"), ("rstrip", f"({{}}){space}")):
+        marks = [token["content"] for token in tokenizer.get("added_tokens", []) if token.get(key)]
+        if marks:
+            patterns.append(re.compile(pattern.format("|".join(map(re.escape, marks)))))
+    return patterns
 
 
 def _strips_first_space(tokenizer: dict) -> bool:
