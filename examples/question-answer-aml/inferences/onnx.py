@@ -31,8 +31,10 @@ def main():
     model = og.Model(config)
     tokenizer = og.Tokenizer(model)
     text = tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
-    for mark in (re.escape(token["content"]) for token in added if token["rstrip"]):
-        text = re.sub(rf"({mark})[^\S\x1c-\x1f]+", r"\1", text)  # Phi-3's marks eat white space
+    space = r"[^\S\x1c-\x1f]*"
+    for token in (one for one in added if one["lstrip"] or one["rstrip"]):
+        before, after = space * token["lstrip"], space * token["rstrip"]  # it eats white space
+        text = re.sub(f"{before}({re.escape(token['content'])}){after}", r"\1", text)
     ids = tokenizer.encode(text)
     room = len(ids) + (args.max_new_tokens or prompt["max_new_tokens"])
     params = og.GeneratorParams(model)
