@@ -64,7 +64,7 @@ def _over_majority(form: FormMetrics, metrics: Metrics) -> float | None:
     return None if majority is None else form.score - majority.accuracy
 
 
-RECIPE = "the recipe `fast`: group_size 128 (fine-tuning/README.md: quantize)"
+RECIPE = "the recipe `fast`: group_size 64 (fine-tuning/README.md: quantize)"
 LIMITS = {
     "truncated_answers": Limit(
         text="share of answers cut off at the length limit",

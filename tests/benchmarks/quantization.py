@@ -42,7 +42,7 @@ from quantization_table import write_table
 from phi3scaffold.pipeline.environment import prepare
 from phi3scaffold.project.settings import Project, load_project
 
-HEAD = {"lm_head": {"bits": 8}}
+EIGHT = {"bits": 8, "group_size": 64}
 BUILD = {
     "type": "ModelBuilder",
     "precision": "int4",
@@ -62,12 +62,20 @@ CALIBRATION = {
 }
 
 
-def olive(kind: str, block: int, head: bool = True, **more: Any) -> dict[str, Any]:
-    """A 4-bit quantizer of Olive's; `head`: the output layer in 8 bits instead of 4."""
-    settings = {"type": kind, "bits": 4, "group_size": block, "sym": False, "lm_head": True, **more}
+def olive(
+    kind: str, block: int, head: Any = EIGHT, embeddings: Any = EIGHT, **more: Any
+) -> list[dict[str, Any]]:
+    """A quantizer of Olive's; `head`, `embeddings`: how these are rounded, where not as the rest.
+
+    Gptq leaves both to an Rtn behind it.
+    """
+    named = {"lm_head": head, "model.embed_tokens": embeddings}
+    ends = {"lm_head": True, "embeds": embeddings is not None}
+    ends["overrides"] = {name: one for name, one in named.items() if one}
+    settings = {"type": kind, "bits": 4, "group_size": block, "sym": False, **more}
     if kind == "Gptq":
-        settings["data_config"] = "calibration"
-    return settings | ({"overrides": HEAD} if head else {})
+        return [settings | {"data_config": "calibration"}, {"type": "Rtn", "sym": False, **ends}]
+    return [settings | ends]
 
 
 def mixed(algorithm: str, **more: Any) -> dict[str, Any]:
@@ -80,23 +88,30 @@ def builder(algorithm: str, block: int) -> list[dict[str, Any]]:
     return [BUILD | {"int4_algo_config": algorithm, "int4_block_size": block}]
 
 
-#: Name -> the passes behind the merge. The first is the default before this was measured.
+FOUR = {"bits": 4, "group_size": 32}
+#: Name -> the passes behind the merge. Embeddings and output layer in 8 bits, where not said.
 QUANTIZERS: dict[str, list[dict[str, Any]]] = {
-    "Rtn 32, int8 head": [olive("Rtn", 32), BUILD],
-    "Rtn 32, int4 head": [olive("Rtn", 32, head=False), BUILD],
-    "Rtn 128, int8 head": [olive("Rtn", 128), BUILD],
-    "Rtn 32, int8 head, int4 embeddings": [olive("Rtn", 32, embeds=True), BUILD],
-    "KQuant 32, int8 head": [olive("KQuant", 32), BUILD],
-    "KQuant 128, int8 head": [olive("KQuant", 128), BUILD],
-    "Gptq 32, int8 head": [olive("Gptq", 32), BUILD],
-    "Gptq 128, int8 head": [olive("Gptq", 128), BUILD],
-    "k_quant_mixed, Rtn 32": [mixed("k_quant_mixed"), olive("Rtn", 32, head=False), BUILD],
-    "k_quant_mixed, KQuant 32": [mixed("k_quant_mixed"), olive("KQuant", 32, head=False), BUILD],
-    "k_quant_mixed, Gptq 32": [mixed("k_quant_mixed"), olive("Gptq", 32, head=False), BUILD],
-    "k_quant_down, KQuant 32": [mixed("k_quant_down"), olive("KQuant", 32, head=False), BUILD],
+    "Rtn 32": [*olive("Rtn", 32), BUILD],
+    "Rtn 32, embeddings in full": [*olive("Rtn", 32, {"bits": 8}, None), BUILD],
+    "Rtn 32, embeddings in 4 bits": [*olive("Rtn", 32, embeddings=FOUR), BUILD],
+    "Rtn 32, both in 4 bits": [*olive("Rtn", 32, FOUR, FOUR), BUILD],
+    "Rtn 32, symmetric": [*olive("Rtn", 32, sym=True), BUILD],
+    "Rtn 64": [*olive("Rtn", 64), BUILD],
+    "Rtn 64, symmetric": [*olive("Rtn", 64, sym=True), BUILD],
+    "Rtn 128": [*olive("Rtn", 128), BUILD],
+    "KQuant 32": [*olive("KQuant", 32), BUILD],
+    "KQuant 64": [*olive("KQuant", 64), BUILD],
+    "KQuant 128": [*olive("KQuant", 128), BUILD],
+    "Gptq 32": [*olive("Gptq", 32), BUILD],
+    "Gptq 64": [*olive("Gptq", 64), BUILD],
+    "Gptq 128": [*olive("Gptq", 128), BUILD],
+    "k_quant_mixed, Rtn 32": [mixed("k_quant_mixed"), *olive("Rtn", 32), BUILD],
+    "k_quant_mixed, KQuant 32": [mixed("k_quant_mixed"), *olive("KQuant", 32), BUILD],
+    "k_quant_mixed, Gptq 32": [mixed("k_quant_mixed"), *olive("Gptq", 32), BUILD],
+    "k_quant_down, KQuant 32": [mixed("k_quant_down"), *olive("KQuant", 32), BUILD],
     "snr 0.8, KQuant 32": [
         mixed("snr", ratio=0.8, group_size=32),
-        olive("KQuant", 32, head=False),
+        *olive("KQuant", 32),
         BUILD,
     ],
     "ModelBuilder rtn 32": builder("rtn", 32),
@@ -105,28 +120,23 @@ QUANTIZERS: dict[str, list[dict[str, Any]]] = {
     "ModelBuilder k_quant 32": builder("k_quant", 32),
     "ModelBuilder k_quant 128": builder("k_quant", 128),
     "ModelBuilder k_quant_mixed 32": builder("k_quant_mixed", 32),
-    "Rtn 32, all int8": [olive("Rtn", 32, head=False, bits=8), BUILD],
+    "Rtn 32, all in 8 bits": [*olive("Rtn", 32, bits=8), BUILD],
     "fp32": [BUILD | {"precision": "fp32"}],
 }
 #: Those that the larger model is spared: they differ little from another, or only in size.
 TINY_ONLY = (
     "k_quant_down, KQuant 32",
     "snr 0.8, KQuant 32",
-    "KQuant 128, int8 head",
+    "KQuant 128",
     "ModelBuilder rtn 128",
     "ModelBuilder rtn_last 32",
     "ModelBuilder k_quant_mixed 32",
     "ModelBuilder k_quant 128",
-    "Gptq 128, int8 head",
+    "Gptq 128",
     "fp32",
 )
 #: What QLoRA's three ways are measured with.
-FOR_QLORA = (
-    "Rtn 32, int8 head",
-    "Gptq 32, int8 head",
-    "k_quant_mixed, KQuant 32",
-    "Rtn 32, all int8",
-)
+FOR_QLORA = ("Rtn 32", "Gptq 32", "k_quant_mixed, KQuant 32", "Rtn 32, all in 8 bits")
 WAYS = ("nf4", "original", "adapter")
 #: What the larger model is trained with; tiny is trained as a new project has it.
 LARGER_TRAINING = {
@@ -204,25 +214,39 @@ def build(project: Project, quantizer: str, way: str, out: Path) -> dict[str, An
     """Quantize and convert as the stages export and adapters do; the bytes of what was made."""
     from phi3scaffold.conversion.form_files import copy_tokenizer
     from phi3scaffold.models.prompt import FILE
+
+    source = project.base if way == "adapter" else project.root / f"merged-{way}"
+    convert(project, QUANTIZERS[quantizer], source, out)
+    copy_tokenizer(project.base, out)
+    shutil.copyfile(project.adapter / FILE, out / FILE)
+    if way == "adapter":
+        add_adapter(project, out)
+    return {"bytes": bytes_of(out)}
+
+
+def convert(project: Project, passes: list[dict[str, Any]], source: Path, out: Path) -> None:
+    """Run passes over a model folder, as the stage export does."""
+    from phi3scaffold.conversion.form_files import GRAPH
+    from phi3scaffold.conversion.shared_weights import share_weights
     from phi3scaffold.project.olive_config import OliveConfig, project_config
     from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     keep_scratch_inside(out.parent)
     config = project_config(project)
     content = copy.deepcopy(config.content)
-    names = [f"pass{number}" for number in range(len(QUANTIZERS[quantizer]))]
-    content["passes"] = dict(zip(names, copy.deepcopy(QUANTIZERS[quantizer]), strict=True))
+    names = [f"pass{number}" for number in range(len(passes))]
+    content["passes"] = dict(zip(names, copy.deepcopy(passes), strict=True))
     content["data_configs"].append(CALIBRATION)
     config = OliveConfig(config.path, content, content["passes"])
-    source = project.base if way == "adapter" else project.root / f"merged-{way}"
     out.mkdir(parents=True)
     run_passes(config, project.root, tuple(names), hf_model(source), out, out.parent)
-    copy_tokenizer(project.base, out)
-    shutil.copyfile(project.adapter / FILE, out / FILE)
-    if way == "adapter":
-        add_adapter(project, out)
+    share_weights(out / GRAPH)
+
+
+def bytes_of(out: Path) -> int:
+    """The graph, its weights and adapters."""
     files = [file for file in out.rglob("*") if file.suffix in (".onnx", ".data", ".onnx_adapter")]
-    return {"bytes": sum(file.stat().st_size for file in files)}
+    return sum(file.stat().st_size for file in files)
 
 
 def add_adapter(project: Project, out: Path) -> None:
