@@ -50,7 +50,9 @@ def make_project(folder: Path) -> dict[str, Any]:
             smollm2.make(base, "phi3", dither=True)
         new(root, {"model": str(base), "task": "classify"}, git=False, wheel=False)
         project = load_project(root)
-        run_stages(project, ["tokenizer", "data", "model"], STAGES, lambda event: None, isolate=False)
+        run_stages(
+            project, ["tokenizer", "data", "model"], STAGES, lambda event: None, isolate=False
+        )
     return {}
 
 
