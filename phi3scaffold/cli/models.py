@@ -13,7 +13,7 @@ from typing import Any
 from phi3scaffold.cli.ui.terminal import columns, has_colour
 from phi3scaffold.models.catalogue import DEFAULT, ENTRIES, CatalogueEntry, describe, find
 from phi3scaffold.project.algorithms import ALGORITHMS
-from phi3scaffold.project.formatting import binary_size
+from phi3scaffold.project.formatting import binary_size, parameter_count
 from phi3scaffold.training.memory import training_memory
 
 IN_TABLE = ("lora", "qlora")  # the algorithms whose memory stands in the table
@@ -101,7 +101,7 @@ def cells(alike: Sequence[CatalogueEntry]) -> tuple[str, ...]:
     others = (f"-{other.name.rpartition('-')[2]}" for other in alike[1:])
     return (
         ", ".join([entry.name, *others]),
-        _count(entry.parameters or 0),
+        parameter_count(entry.parameters or 0),
         *(binary_size(memory[name]) if memory else "?" for name in IN_TABLE),
         entry.licence.title + (", gated" if entry.gated else ""),
         "yes" if entry.weights_run else "mechanics" if entry.has_mechanics else "no",
@@ -140,9 +140,3 @@ def details(entry: CatalogueEntry) -> list[str]:
                 break_long_words=False,
             )  # fmt: skip
     return lines
-
-
-def _count(parameters: int) -> str:
-    if parameters >= 10**9:
-        return f"{parameters / 10**9:.1f}B"
-    return f"{parameters / 10**6:.1f}M"

@@ -14,10 +14,9 @@ import math
 from typing import Any
 
 from phi3scaffold.project.formatting import count
+from phi3scaffold.project.training_defaults import FEWEST_STEPS, MOST_EPOCHS
 from phi3scaffold.project.training_plan import TrainingPlan
 
-FEWEST_STEPS = 150  # below that the learning rate's warm-up and decay take most of the training
-MOST_EPOCHS = 10  # more often each row is learned by heart rather than what rows have in common
 DIFFERENCE = 0.02  # of two accuracies, which people want to tell
 DISCORDANT = 0.1  # of the rows: one model is right and the other wrong
 TOO_WIDE = 0.1  # half-width from which a measured difference is hardly worth a look

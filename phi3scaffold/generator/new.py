@@ -14,12 +14,14 @@ from phi3scaffold.datasets.normalization import LOOK, ReadingOptions
 from phi3scaffold.generator import template
 from phi3scaffold.generator.git import first_commit
 from phi3scaffold.generator.render import render
+from phi3scaffold.generator.row_count import training_rows
 from phi3scaffold.generator.row_source import RowSource, chosen_rows, sample_rows
 from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.wheel import write_wheel
 from phi3scaffold.pipeline.atomic_folder import check_destination, published
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import count
+from phi3scaffold.project.training_defaults import training_defaults
 
 if TYPE_CHECKING:
     from phi3scaffold.datasets.detection.guess import ToolRows
@@ -75,7 +77,7 @@ def new(
 
     explicit, answers = answers, complete(answers)
     answers["model"], registered = known_model(answers["model"], answers["target"])
-    answers["model"], weights, family = resolve_model(answers["model"], say)
+    answers["model"], weights, family, parameters = resolve_model(answers["model"], say)
     source = (
         data if isinstance(data, RowSource) else chosen_rows({**explicit, "data": data}, reading)
     )
@@ -87,8 +89,15 @@ def new(
     answers["task"] = source.task
     if source.tool_rows and (weights or catalogue.is_local(answers["model"])):
         _refuse_lost_tools(source.tool_rows, answers["model"], weights or Path(answers["model"]))
+    rows = training_rows(source)
+    say(training_defaults(answers["algo"], parameters, rows).summary)
     with published(destination) as staging:
-        found = {"project_name": destination.name, "rows": source.answer}
+        found = {
+            "project_name": destination.name,
+            "rows": source.answer,
+            "train_rows": rows,
+            "parameters": parameters,
+        }
         if answers["target"] in template.cloud_targets():
             here = answers["model"] if catalogue.is_local(answers["model"]) else ""
             found["model_input"] = registered or here
@@ -198,11 +207,19 @@ def known_model(ref: str, target: str) -> tuple[str, str]:
 
 
 class ResolvedModel(NamedTuple):
-    """What a project names, the weights to copy (tiny's) or None, and the family."""
+    """A model that a project may have.
+
+    Attributes:
+        ref: what the project names.
+        weights: the folder to copy (tiny's), or None.
+        family: of its architecture.
+        parameters: how many weights it has; 0 where its config.json cannot be read from here.
+    """
 
     ref: str
     weights: Path | None
     family: Family
+    parameters: int
 
 
 def resolve_model(ref: str, say: Callable[[str], None] = lambda _line: None) -> ResolvedModel:
@@ -216,6 +233,7 @@ def resolve_model(ref: str, say: Callable[[str], None] = lambda _line: None) -> 
         ScaffoldError: an unknown name, or a model that cannot be trained here.
     """
     from phi3scaffold.models import catalogue
+    from phi3scaffold.models.families import registry
     from phi3scaffold.models.model_folder import check_model_folder
     from phi3scaffold.models.template_file import template_notes
 
@@ -231,14 +249,16 @@ def resolve_model(ref: str, say: Callable[[str], None] = lambda _line: None) -> 
         check_model_folder(folder)
         for note in template_notes(folder):
             say(note)
-        return ResolvedModel(str(folder), None, entry.family)
-    family = entry.family
+        return ResolvedModel(str(folder), None, entry.family, entry.parameters or 0)
+    family, parameters = entry.family, entry.parameters or 0
     if catalogue.find(ref) is None:
-        family = _check_on_hub(ref, say) or family
+        config = _check_on_hub(ref, say)
+        family = registry.family_of(config.get("architectures") or ()) or family
+        parameters = _parameters(config)
     if entry.access:
         say(entry.access)
     if entry.ref != "tiny":
-        return ResolvedModel(entry.ref, None, family)
+        return ResolvedModel(entry.ref, None, family, parameters)
     weights = catalogue.tiny_folder()
     if not (weights / "config.json").is_file():
         raise ScaffoldError(
@@ -246,18 +266,27 @@ def resolve_model(ref: str, say: Callable[[str], None] = lambda _line: None) -> 
             where=weights,
             fix="run the `phi3scaffold` that was installed from the package or the repository",
         )
-    return ResolvedModel(entry.ref, weights, family)
+    return ResolvedModel(entry.ref, weights, family, parameters)
 
 
-def _check_on_hub(repo: str, say: Callable[[str], None]) -> Family | None:
-    """Refuse a model of the hub that cannot be trained; return its family where it can be seen.
+def _parameters(config: dict[str, Any]) -> int:
+    """Return how many weights a config.json makes; 0 where it lacks a size."""
+    from phi3scaffold.models.shape import shape_of
 
-    Where it cannot, that is said.
+    try:
+        return shape_of(config).parameters
+    except (KeyError, TypeError, ValueError):
+        return 0
+
+
+def _check_on_hub(repo: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """Refuse a model of the hub that cannot be trained; return its config.json.
+
+    Where that cannot be read, it is said, and the result is empty.
 
     Raises:
         ScaffoldError: its config.json says another architecture, or quantized weights.
     """
-    from phi3scaffold.models.families import registry
     from phi3scaffold.models.model_config import CARD, CONFIG, check_config
     from phi3scaffold.models.model_hub import peek
 
@@ -275,7 +304,7 @@ def _check_on_hub(repo: str, say: Callable[[str], None]) -> Family | None:
             f"here: {error.what.rstrip('.')}. `phi3scaffold model` checks it before it downloads "
             "the weights"
         )
-        return None
+        return {}
     try:
         config = json.loads(text)
     except ValueError:
@@ -284,4 +313,4 @@ def _check_on_hub(repo: str, say: Callable[[str], None]) -> Family | None:
     if not isinstance(config, dict):
         raise ScaffoldError("It holds no JSON object.", where=where, fix="choose another model")
     check_config(config, where, card)
-    return registry.family_of(config["architectures"])
+    return config

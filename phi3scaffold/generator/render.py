@@ -24,6 +24,7 @@ from phi3scaffold.models.families.family import Family
 from phi3scaffold.project.algorithms import ALGORITHMS
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.quantizers import QUANTIZERS
+from phi3scaffold.project.training_defaults import earlier_keys, training_defaults
 
 # Set inside a git hook, say; they would point our git at another repository.
 GIT_LOCATIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
@@ -112,10 +113,16 @@ def _copy(
     from plumbum import ProcessExecutionError
 
     # What the package declares elsewhere and the template only repeats.
-    family = family or catalogue.family_for(answers.get("model") or catalogue.DEFAULT)
+    ref = answers.get("model") or catalogue.DEFAULT
+    family, entry = family or catalogue.family_for(ref), catalogue.find(ref)
+    parameters = (entry and entry.parameters) or answers.get("parameters", 0)
+    training = training_defaults(
+        answers.get("algo") or ALGORITHMS[0].name, parameters, answers.get("train_rows", 0)
+    )
     declared = {
         "target_modules": list(family.target_modules),
-        "algorithms": {one.name: asdict(one) for one in ALGORITHMS},
+        "algorithms": {one.name: asdict(one) | earlier_keys(one) for one in ALGORITHMS},
+        "training": training.to_json(),
         "quantizers": {one.name: asdict(one) for one in QUANTIZERS},
     }
     try:

@@ -19,8 +19,7 @@ class Algorithm:
         name: as `--algo` has it; the type of its pass in small letters.
         olive_type: the type of its pass.
         rank, alpha: what a new project gets.
-        learning_rates: for `tiny`, and for a real model; as text, so that they are not rounded.
-        epochs: for `tiny`, and for a real model.
+        rate_factor: its learning rate, in times LoRA's for the same model.
         dropout: for `tiny`, and for a real model; None where its pass has no such setting.
         settings: of its pass alone.
         adapter_size: the weights of its adapter, in those of LoRA's.
@@ -35,8 +34,7 @@ class Algorithm:
     olive_type: str
     rank: int = 16
     alpha: int = 32
-    learning_rates: tuple[str, str] = ("0.002", "0.0002")
-    epochs: tuple[int, int] = (2, 3)
+    rate_factor: float = 1.0
     dropout: tuple[str, str] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     adapter_size: float = 1.0
@@ -51,20 +49,19 @@ ALGORITHMS = (
     Algorithm(
         "qlora",
         "QLoRA",
-        epochs=(3, 3),
         dropout=("0.0", "0.0"),
         settings={"quant_type": "nf4", "double_quant": False},
         four_bit_base=True,
         swappable=True,
     ),
     Algorithm("dora", "DoRA", dropout=("0.0", "0.0"), adapter_size=1.1),
-    Algorithm("loha", "LoHa", alpha=64, learning_rates=("0.005", "0.0005"), adapter_size=2.0),
+    Algorithm("loha", "LoHa", alpha=64, rate_factor=2.5, adapter_size=2.0),
     Algorithm(
         "lokr",
         "LoKr",
         rank=32,
         alpha=64,
-        learning_rates=("0.005", "0.002"),
+        rate_factor=10.0,
         settings={"decompose_factor": 4},
         adapter_size=0.5,
     ),

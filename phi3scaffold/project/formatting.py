@@ -100,3 +100,10 @@ def binary_size(number: float) -> str:
         number /= 1024
     whole = unit == "B" or (unit != "GiB" and number >= 10)
     return f"{number:.0f} {unit}" if whole else f"{number:.1f} {unit}"
+
+
+def parameter_count(parameters: int) -> str:
+    """Return a number of weights in millions or billions: ``134.5M``, ``3.8B``."""
+    if parameters >= 10**9:
+        return f"{parameters / 10**9:.1f}B"
+    return f"{parameters / 10**6:.1f}M"
