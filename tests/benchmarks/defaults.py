@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from tests.support import smollm2
 
 SAMPLES = Path(__file__).resolve().parents[2] / "template" / "samples" / "classify"
-HELD_OUT = 150
+HELD_OUT = 100
 WARM_UP = 0.1
 
 
@@ -51,6 +51,7 @@ CELLS = (
     Cell(240, 16, 10, 5e-4),
     Cell(900, 16, 3, 5e-4),
     Cell(900, 16, 3, 1e-3),
+    Cell(60, 4, 10, 2e-4),
 )
 
 
@@ -123,7 +124,9 @@ def train(cell: Cell, project: Path, out: Path) -> None:
     keep_scratch_inside(scratch)
     started = time.process_time()
     base = hf_model(project / "model-cache" / "base")
-    done = run_passes(load_config(file), project, ("finetune",), base, scratch / "made", scratch)
+    done = run_passes(
+        load_config(file), project, ("finetune",), base, scratch / "made", scratch
+    )
     assert done is not None
     found |= {"tokens": done.tokens, "cpu_seconds": time.process_time() - started}
     found["last_loss"] = [e["loss"] for e in done.history if "loss" in e][-1]
@@ -141,10 +144,7 @@ def tokens_of(project: Path, split: str) -> list[tuple[list[int], list[int]]]:
 
 def table(folder: Path) -> str:
     """Return the cells that were trained, as a Markdown table."""
-    lines = [
-        "| rows | batch | epochs | steps | learning rate | right | tokens |",
-        "|---:" * 7 + "|",
-    ]
+    lines = ["| rows | batch | epochs | steps | learning rate | right | tokens |", "|---:" * 7 + "|"]
     for cell in CELLS:
         path = folder / f"{cell.name}.json"
         if path.exists():

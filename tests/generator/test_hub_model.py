@@ -53,6 +53,7 @@ def test_a_model_that_can_be_trained_costs_one_small_request(
     assert done.returncode == 0 and "warning" not in done.stdout + done.stderr
     assert hub.downloads() == ["config.json"]
     assert f'id: "{REPO}"' in (tmp_path / "proj" / "project.yaml").read_text()
+    assert "learning rate 0.002, for 0." in done.stdout  # by its own config.json: it is small
 
 
 def test_another_architecture(tmp_path: Path, hub: HubServer) -> None:
