@@ -6,7 +6,7 @@
 Same model, same rows, same CPU; each training in a process of its own, the systems taking turns,
 each round with another seed. Medians, with the least and the most. Two settings:
 
-- `tiny`: the embedded model and the example rows, two epochs, as a new project has them.
+- `tiny`: the embedded model and the example rows, two epochs; nothing stops early.
 - `larger`: 134 million random weights with Phi-3's vocabulary, 64 rows of 30 to 500 tokens of
   which 70 % are prompt; one epoch with a new project's settings for a full-size model.
 

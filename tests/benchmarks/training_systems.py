@@ -68,7 +68,8 @@ class Case:
     def arguments(self) -> dict[str, Any]:
         """The project's training arguments, which every system shares but the cookbook."""
         length = {"num_train_epochs": self.epochs, "max_steps": self.max_steps or -1}
-        return {**self.ours["training_args"], **length, "seed": self.seed}
+        whole = {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
+        return {**self.ours["training_args"], **length, **whole, "seed": self.seed}
 
 
 class Clock:
