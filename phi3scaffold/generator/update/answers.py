@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from phi3scaffold.generator import template
@@ -21,7 +22,7 @@ def check_changeable(choices: dict[str, str]) -> None:
         )
 
 
-def changed_answers(answers: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
+def changed_answers(answers: dict[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
     """Change `answers` by `choices`; recompute what only followed from a changed answer.
 
     A recipe has a quantizer, say: a project that never chose another gets the new recipe's.
@@ -40,12 +41,13 @@ def changed_answers(answers: dict[str, Any], choices: dict[str, str]) -> dict[st
                 fix=f"phi3scaffold update --set {name}=VALUE, one of: {choice}",
             )
     if "model" in choices:
-        choices = choices | {"model": resolve_model(choices["model"])[0]}
+        model = resolve_model(choices["model"])
+        choices = {**choices, "model": model.ref, "parameters": model.parameters}
     if not choices:
         return answers
     dependent = [name for name, question in known.items() if question.depends]
     before = {name: value for name, value in answers.items() if name not in dependent}
-    after = before | choices
+    after = {**before, **choices}
     for name in dependent:
         default = follow(before)[0].get(name)
         if name in answers and answers[name] in known[name].choices:
