@@ -144,7 +144,8 @@ def tokens_of(project: Path, split: str) -> list[tuple[list[int], list[int]]]:
 
 def table(folder: Path) -> str:
     """Return the cells that were trained, as a Markdown table."""
-    lines = ["| rows | batch | epochs | steps | learning rate | right | tokens |", "|---:" * 7 + "|"]
+    head = ("rows", "batch", "epochs", "steps", "learning rate", "right", "tokens")
+    lines = [f"| {' | '.join(head)} |", "|---:" * len(head) + "|"]
     for cell in CELLS:
         path = folder / f"{cell.name}.json"
         if path.exists():
