@@ -4,8 +4,8 @@
 
 SmolLM2-135M-Instruct (tests/support/smollm2.py), the sample rows of phrase and tone, as
 `phi3scaffold new` writes the config, LoRA in bfloat16. Each cell of `CELLS` is one training in a
-process of its own, and a file of FOLDER: what is there already is not trained again. The last line
-of a cell is measured on `HELD_OUT` rows that no cell trains on: the share of rows whose greedy
+process of its own, and a file of FOLDER: what is there already is not trained again. Each is
+measured on `HELD_OUT` rows that no cell trains on: the share of rows whose greedy
 answer is right, its end of turn included. The table is printed at the end; defaults.md has it.
 """
 
@@ -41,7 +41,7 @@ class Cell(NamedTuple):
 
 
 CELLS = (
-    Cell(240, 16, 2, 2e-4, 10),  # as version 0.2 would
+    Cell(240, 16, 2, 2e-4, 10),  # two epochs
     Cell(240, 8, 5, 5e-4),
     Cell(240, 8, 5, 2e-4),
     Cell(240, 8, 5, 1e-3),
@@ -52,6 +52,7 @@ CELLS = (
     Cell(900, 16, 3, 5e-4),
     Cell(900, 16, 3, 1e-3),
     Cell(60, 4, 10, 2e-4),
+    Cell(60, 16, 3, 2e-4, 10),  # as version 0.3 would
 )
 
 
@@ -124,9 +125,7 @@ def train(cell: Cell, project: Path, out: Path) -> None:
     keep_scratch_inside(scratch)
     started = time.process_time()
     base = hf_model(project / "model-cache" / "base")
-    done = run_passes(
-        load_config(file), project, ("finetune",), base, scratch / "made", scratch
-    )
+    done = run_passes(load_config(file), project, ("finetune",), base, scratch / "made", scratch)
     assert done is not None
     found |= {"tokens": done.tokens, "cpu_seconds": time.process_time() - started}
     found["last_loss"] = [e["loss"] for e in done.history if "loss" in e][-1]
