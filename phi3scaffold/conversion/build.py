@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.conversion.builder_repairs import builder_for
 from phi3scaffold.conversion.form_files import (
     GENAI_CONFIG,
     GRAPH,
@@ -21,6 +22,7 @@ from phi3scaffold.conversion.form_files import (
     size_of,
 )
 from phi3scaffold.conversion.shared_weights import share_weights, weight_sizes
+from phi3scaffold.models.base_model import base_family
 from phi3scaffold.models.prompt import FILE, Prompt
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
@@ -77,7 +79,8 @@ def _convert(project: Project, source: Path, out: Path, scratch: Path) -> None:
 
     config = project_config(project)
     keep_scratch_inside(scratch)
-    run_passes(config, project.root, config.names_for("export"), hf_model(source), out, scratch)
+    with builder_for(base_family(project)):
+        run_passes(config, project.root, config.names_for("export"), hf_model(source), out, scratch)
     share_weights(out / GRAPH)
     # ModelBuilder saves the tokenizer under a class that older ONNX Runtime GenAI does not know
     copy_tokenizer(project.base, out)

@@ -146,6 +146,7 @@ SMOLLMS = (
         SMOLLM3_3B,
         licence=APACHE,
         stop_ids=(128012,),
+        mechanics_run=True,
     ),
 )
 
@@ -268,7 +269,9 @@ OTHERS = (
         like="llama-3.2-1b",
         **LLAMAS,
     ),
-    _row("gemma-3-270m", "google/gemma-3-270m-it", GEMMA3, GEMMA_270M, **GEMMAS),
+    _row(
+        "gemma-3-270m", "google/gemma-3-270m-it", GEMMA3, GEMMA_270M, mechanics_run=True, **GEMMAS
+    ),
     _row(
         "gemma-3-1b",
         "google/gemma-3-1b-it",
@@ -283,6 +286,8 @@ OTHERS = (
         MISTRAL_7B,
         licence=APACHE,
         stop_ids=(2,),
+        system_turn=False,
+        mechanics_run=True,
     ),
 )
 

@@ -20,6 +20,7 @@ from olive.passes.pytorch import lora as olive
 from phi3scaffold.datasets.prepared_rows import TRAIN, spread
 from phi3scaffold.pipeline import machine, ranks
 from phi3scaffold.pipeline.events import Note
+from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.training import recomputation
 from phi3scaffold.training.best_state import KeepBest
 from phi3scaffold.training.checkpoints import ResumePoint, SaveCheckpoints
@@ -62,7 +63,13 @@ class _TrainingPass:
         return super().load_base_pytorch_model(model_handler, config, **kwargs)  # type: ignore[misc]
 
     def init_adapters(self, model: Any, config: Any, **kwargs: Any) -> Any:
-        """Initialize adapters as Olive does, from the seed of the training arguments."""
+        """Initialize adapters as Olive does, from the seed of the training arguments.
+
+        Raises:
+            ScaffoldError: the model has no module of a name that gets an adapter.
+        """
+        if not isinstance(self, olive.QLoRA):  # which takes every layer in 4 bits
+            _refuse_unknown_modules(config.target_modules, model)
         transformers.set_seed(_setting(config, "seed") or 42)
         return super().init_adapters(model, config, **kwargs)  # type: ignore[misc]
 
@@ -170,6 +177,20 @@ class _TrainingPass:
             text = f"resumes after step {start.step} of an interrupted run"
             self.hooks.emit(Note("finetune", text))
         return start
+
+
+def _refuse_unknown_modules(wanted: Any, model: Any) -> None:
+    """Refuse names of another family's modules: PEFT trains those that it finds, without a word."""
+    if not isinstance(wanted, list):
+        return
+    modules = [name for name, _ in model.named_modules()]
+    for name in wanted:
+        if not any(module == name or module.endswith(f".{name}") for module in modules):
+            raise ScaffoldError(
+                f"The model has no module {name!r} that could get an adapter.",
+                where="fine-tuning/olive-config.json: target_modules",
+                fix="phi3scaffold lint, which names the model's own; lint --fix writes them",
+            )
 
 
 def _setting(config: Any, name: str) -> Any:

@@ -14,15 +14,19 @@ import pytest
 
 from phi3scaffold.conversion.adapter_file import CONFIG, ONNX_ADAPTERS, WEIGHTS, read_lora
 from phi3scaffold.conversion.adapter_file import ONNX_WEIGHTS as FILE
+from phi3scaffold.conversion.builder_repairs import builder_for
 from phi3scaffold.conversion.lora_inputs import A, B, add_lora_inputs, lora_slots
 from phi3scaffold.inference.forms import open_form
 from phi3scaffold.inference.forms.genai import GenaiForm
 from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
 from phi3scaffold.models.families.family import Family
+from phi3scaffold.models.families.gemma3 import GEMMA3
 from phi3scaffold.models.families.llama import LLAMA
+from phi3scaffold.models.families.mistral import MISTRAL
 from phi3scaffold.models.families.phi3 import PHI3
 from phi3scaffold.models.families.qwen2 import QWEN2
 from phi3scaffold.models.families.qwen3 import QWEN3
+from phi3scaffold.models.families.smollm3 import SMOLLM3
 from phi3scaffold.pipeline.environment import prepare
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from tests.inference.small_forms import make_adapter, make_base, make_onnx, make_swappable, prompt
@@ -45,6 +49,19 @@ APART: dict[str, tuple[Family, dict]] = {
     "llama": (LLAMA, {}),
     "qwen2": (QWEN2, {"head_dim": 32}),  # the one with biases
     "qwen3": (QWEN3, {}),  # norms of queries and keys
+    "mistral": (MISTRAL, {"sliding_window": 16}),
+    "smollm3": (SMOLLM3, {"no_rope_layers": [1, 0], "layer_types": ["full_attention"] * 2}),
+    # ModelBuilder rounds the root of the width, which scales the embeddings, to two places
+    "gemma3": (
+        GEMMA3,
+        {
+            "hidden_size": 256,
+            "num_hidden_layers": 6,
+            "layer_types": ["sliding_attention"] * 5 + ["full_attention"],
+            "sliding_window": 16,
+            "query_pre_attn_scalar": 64,
+        },
+    ),
 }
 KINDS: dict[str, dict] = {
     "all": {},
@@ -90,7 +107,8 @@ def make(folder: Path, shape: dict, precision: str, family: Family = PHI3, **bui
     make_base(made.base, family, **shape)
     for name, settings in KINDS.items():
         make_adapter(made.base, made.adapters[name], family, **settings)
-    make_onnx(made.base, made.plain, folder / "scratch", precision, **build)
+    with builder_for(family):
+        make_onnx(made.base, made.plain, folder / "scratch", precision, **build)
     shutil.copytree(made.plain, made.onnx)
     make_swappable(made.onnx, family, **made.adapters)
     for place in (made.plain, *(made.onnx / ONNX_ADAPTERS / name for name in KINDS)):

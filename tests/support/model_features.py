@@ -34,6 +34,8 @@ class Features:
         short, long: the range of the longrope factors.
         stop_ids: eos_token_id of generation_config.json.
         system_turn: whether the chat template keeps a system text, once the answer stands there.
+        sharpness: of attention; without, weights attend to everything alike, and no mistake in
+            the positions would show; with much of it, the layers of a deeper model are chaos.
         only_last: whether it writes an earlier answer otherwise than the last one.
         config: what else its config.json says.
     """
@@ -61,6 +63,7 @@ class Features:
     system_turn: bool = True
     only_last: bool = False
     original_context: int = 4096
+    sharpness: float = 60.0
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -282,6 +285,7 @@ FEATURES: dict[str, Features] = {
         family=GEMMA3,
         hidden=256,
         layers=6,
+        sharpness=10.0,
         theta=1000000.0,
         config={
             "_sliding_window_pattern": 6,

@@ -25,8 +25,6 @@ from tests.support.random_tokenizers import byte_level, sentence_piece_like
 from tests.support.tokenizer_kinds import ByteLevelKind
 
 SEED = 20260101
-# Fresh weights attend to everything alike, and then no mistake in the positions would ever show.
-SHARPER = 60.0  # over the root of the width, which the scores grow with
 INTERMEDIATE = 512
 
 
@@ -77,11 +75,11 @@ def _random(features: Features, config: dict[str, Any], dtype: Any) -> Any:
         model = model_class(config_class(**native, dtype=dtype)).to(dtype)
         with torch.no_grad():
             for name, weight in model.named_parameters():
-                _enliven(name, weight, config["hidden_size"])
+                _enliven(name, weight, config["hidden_size"], features)
     return model
 
 
-def _enliven(name: str, weight: Any, width: int) -> None:
+def _enliven(name: str, weight: Any, width: int, features: Features) -> None:
     """Make attention sharp, and biases and norms something that would be missed."""
     import torch
 
@@ -89,10 +87,12 @@ def _enliven(name: str, weight: Any, width: int) -> None:
         weight.normal_(std=0.5)
     elif "norm" in name:
         weight.add_(torch.rand_like(weight) - 0.5)
+        if features.family.layer_norms == 4 and "post_" in name:  # Gemma's, behind each block
+            weight.sub_(0.7)  # else nothing but the last blocks would be seen in the result
         if name.endswith(("q_norm.weight", "k_norm.weight")):
-            weight.add_(1.5)
+            weight.add_(features.sharpness / 40)
     elif re.search(r"(qkv|q|k|v|o)_proj", name):
-        weight.mul_(SHARPER / math.sqrt(width))
+        weight.mul_(features.sharpness / math.sqrt(width))  # scores grow with the width's root
 
 
 def config_json(features: Features) -> dict[str, Any]:

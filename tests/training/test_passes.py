@@ -95,6 +95,18 @@ def test_loftq_is_refused_with_the_reason(tiny_project: Path, tmp_path: Path) ->
     assert caught.value.exit_code == 2
 
 
+def test_modules_of_another_family_are_refused(tiny_project: Path, tmp_path: Path) -> None:
+    """PEFT would train o_proj and down_proj alone, and say nothing."""
+    root = project_with(tiny_project, tmp_path, "LoRA")
+    path = root / "fine-tuning" / "olive-config.json"
+    config = json.loads(path.read_text())
+    config["passes"]["finetune"]["target_modules"] = ["q_proj", "o_proj", "down_proj"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(ScaffoldError, match="no module 'q_proj'") as caught:
+        run(root, "finetune")
+    assert caught.value.exit_code == 2 and "lint --fix" in str(caught.value.fix)
+
+
 def test_bfloat16_and_float32_begin_alike(
     tiny_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

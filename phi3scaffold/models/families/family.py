@@ -32,10 +32,13 @@ class Family:
         qkv_bias: whether q, k and v have a bias.
         qk_norms: whether each head's queries and keys are normalized.
         layer_norms: how many norms a layer has over its whole width.
+        positionless: whether some layers have no positions.
         layers: what its layers have that others' have not, in words for people.
         builder_blocks: block of a layer as ModelBuilder names it -> as the checkpoint does.
         hub_names: a pattern of the ends of hub ids whose models are of this architecture, for where
             their config.json cannot be read.
+        builder_settings: setting that ModelBuilder reads -> where the configuration has it since
+            transformers 5.
         old_rope_types: what older configurations call longrope.
         template_features: what the chat templates and tokenizers of the family have in common and
             others may lack, in words for people.
@@ -50,11 +53,13 @@ class Family:
     qkv_bias: bool = False
     qk_norms: bool = False
     layer_norms: int = 2
+    positionless: bool = False
     layers: tuple[str, ...] = ()
     builder_blocks: Mapping[str, str] = field(
         default_factory=lambda: {"attn": "self_attn", "mlp": "mlp"}
     )
     hub_names: str = ""
+    builder_settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     old_rope_types: tuple[str, ...] = ()
     template_features: tuple[str, ...] = ()
 

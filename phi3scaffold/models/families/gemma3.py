@@ -16,5 +16,9 @@ GEMMA3 = Family(
         "norms over each head's queries and keys",
         "sliding windows in five of six layers, with rotations of their own",
     ),
+    builder_settings={
+        "rope_theta": ("rope_parameters", "full_attention", "rope_theta"),
+        "rope_local_base_freq": ("rope_parameters", "sliding_attention", "rope_theta"),
+    },
     template_features=("no system turn: its text stands before the first user's",),
 )

@@ -10,6 +10,7 @@ SMOLLM3 = Family(
     architecture="SmolLM3ForCausalLM",
     config_class="SmolLM3Config",
     hub_names=r"smollm3-",
+    positionless=True,
     layers=("no positions in every fourth layer",),
     template_features=(
         "thinks before it answers, which is switched off",

@@ -40,6 +40,17 @@ def test_parts_become_the_fused_module(make: Make) -> None:
     assert everything(root) == []
 
 
+def test_fused_modules_become_those_of_a_family_that_has_them_apart(make: Make) -> None:
+    root = make(model="HuggingFaceTB/SmolLM2-135M-Instruct")
+    names = '["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]'
+    change(root, OLIVE, names, LIST)
+    findings = found(root, "target_modules")
+    assert str(findings[0].fix).startswith("did you mean q_proj, k_proj, v_proj?")
+    fixed(root)
+    assert names in (root / OLIVE).read_text(encoding="utf-8")
+    assert found(root, "target_modules") == []
+
+
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [

@@ -1,0 +1,59 @@
+"""What ModelBuilder of ONNX Runtime GenAI 0.14.1 needs for some families, while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from phi3scaffold.models.families.family import Family
+
+
+@contextlib.contextmanager
+def builder_for(family: Family) -> Iterator[None]:
+    """Let ModelBuilder find a family's settings, and leave the rotation out where layers have none.
+
+    It reads some settings where transformers 4 had them. In layers without positions it switches
+    the rotation inside the attention off, and then adds one before it, for which it has no input.
+    """
+    import transformers
+
+    config_class = getattr(transformers, family.config_class)
+    with contextlib.ExitStack() as repairs:
+        for name, path in family.builder_settings.items():
+            setattr(config_class, name, _setting(path))
+            repairs.callback(delattr, config_class, name)
+        if family.positionless:
+            repairs.enter_context(_no_rotation())
+        yield
+
+
+def _setting(path: Sequence[str]) -> Any:
+    """Return a property of a configuration that reads a setting at another place."""
+
+    def read(config: Any) -> Any:
+        first, *others = path
+        value = getattr(config, first)
+        for key in others:
+            value = value[key]
+        return value
+
+    return property(read)
+
+
+@contextlib.contextmanager
+def _no_rotation() -> Iterator[None]:
+    from onnxruntime_genai.models.builder import SmolLM3Model
+
+    original = SmolLM3Model.make_attention
+
+    def make_attention(self: Any, layer_id: int, *arguments: Any, **settings: Any) -> None:
+        self.attention_attrs["rope"] = bool(self.no_rope_layers[layer_id])
+        original(self, layer_id, *arguments, **settings)
+        self.attention_attrs["rope"] = True
+
+    SmolLM3Model.make_attention = make_attention
+    try:
+        yield
+    finally:
+        SmolLM3Model.make_attention = original
