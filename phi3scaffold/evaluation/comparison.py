@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.few_rows import as_adapter, few_rows, is_alike, tells_apart
 from phi3scaffold.evaluation.form_metrics import compute_metrics
 from phi3scaffold.evaluation.measurement import Candidate, Measurement
 from phi3scaffold.evaluation.metrics import FormMetrics
@@ -27,12 +28,12 @@ class Comparison(NamedTuple):
     Attributes:
         dataset: the rows that they were measured on.
         forms: form -> its metrics.
-        answers: form -> its answers, a text a row.
+        answers: form -> row -> its answer; without the rows that it was not asked.
     """
 
     dataset: EvaluationSet
     forms: dict[str, FormMetrics]
-    answers: dict[str, list[str]]
+    answers: dict[str, dict[int, str]]
 
 
 def compare_forms(
@@ -60,39 +61,59 @@ def compare_forms(
         ScaffoldError: a form cannot be opened, or its process died.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    first: Measurement | None = None
-    reference: Reference | None = None
-    forms: dict[str, FormMetrics] = {}
-    answers: dict[str, list[str]] = {}
     logits = folder / "logits.npy"
-    for number, candidate in enumerate(candidates):
+    forms: dict[str, FormMetrics] = {}
+    answers: dict[str, dict[int, str]] = {}
 
-        def emit_overall(event: Event, number: int = number) -> None:
+    def measured(candidate: Candidate, rows: Sequence[int] = ()) -> Measurement:
+        """Measure a form; on some rows, by their numbers, or on all."""
+        name = f"{candidate.form}-{len(rows)}" if rows else candidate.form
+        saved = folder / f"{name}.json"
+        if saved.is_file():
+            emit(Note("evaluate", f"{candidate.form} was measured by an earlier run"))
+            return Measurement(**read_json(saved))
+        before = len(forms)
+
+        def emit_overall(event: Event) -> None:
             assert isinstance(event, Step)
-            step, of = event.step + event.of * number, event.of * len(candidates)
+            step, of = event.step + event.of * before, event.of * len(candidates)
             emit(replace(event, step=step, of=of))
 
-        saved = folder / f"{candidate.form}.json"
-        if saved.is_file():
-            measurement = Measurement(**read_json(saved))
-            emit(Note("evaluate", f"{candidate.form} was measured by an earlier run"))
+        measurement = measure_in_subprocess(
+            candidate,
+            dataset.take(rows) if rows else dataset,
+            emit_overall,
+            log,
+            reference=reference.take(rows) if reference and rows else reference,
+            save_logits=None if reference else logits,
+            seconds=None if reference or all_rows else SECONDS,
+        )
+        write_json(saved, vars(measurement))
+        return measurement
+
+    reference: Reference | None = None
+    first = measured(candidates[0])
+    reference = first.as_reference(logits, dataset.end)
+    if len(first.rows) < len(dataset.rows):
+        dataset = dataset.take(first.rows)
+        rows = f"{len(dataset.rows):,} of {dataset.held_out:,} held-out rows"
+        emit(Note("evaluate", f"{rows}: as many as fit into {duration(SECONDS)} a form"))
+    own = forms[candidates[0].form] = compute_metrics(first, dataset, first)
+    answers[candidates[0].form] = dict(enumerate(first.answers))
+    for candidate in candidates[1:]:
+        few = few_rows(candidate.form, first)
+        measurement = measured(candidate, few)
+        numbers: Sequence[int] = few or range(len(dataset.rows))
+        if few and candidate.form == "merged" and is_alike(measurement, first, few):
+            whole = as_adapter(measurement, first)
+            metrics = compute_metrics(whole, dataset, first)
+            metrics.alike_rows, measurement, numbers = len(few), whole, range(len(dataset.rows))
         else:
-            measurement = measure_in_subprocess(
-                candidate,
-                dataset,
-                emit_overall,
-                log,
-                reference=reference,
-                save_logits=None if first else logits,
-                seconds=None if first or all_rows else SECONDS,
-            )
-            write_json(saved, vars(measurement))
-        if first is None:
-            first, reference = measurement, measurement.as_reference(logits, dataset.end)
-            if len(first.rows) < len(dataset.rows):
-                dataset = dataset.take(first.rows)
-                rows = f"{len(dataset.rows):,} of {dataset.held_out:,} held-out rows"
-                emit(Note("evaluate", f"{rows}: as many as fit into {duration(SECONDS)} a form"))
-        forms[candidate.form] = compute_metrics(measurement, dataset, first)
-        answers[candidate.form] = measurement.answers
+            metrics = compute_metrics(measurement, dataset.take(numbers), first.take(numbers))
+            metrics.rows = len(few) or None
+            if few and not (candidate.form == "base" and tells_apart(metrics, own)):
+                measurement, numbers = measured(candidate), range(len(dataset.rows))
+                metrics = compute_metrics(measurement, dataset, first)
+        forms[candidate.form] = metrics
+        answers[candidate.form] = dict(zip(numbers, measurement.answers, strict=True))
     return Comparison(dataset, forms, answers)

@@ -62,6 +62,10 @@ def _remarks(form: FormMetrics) -> list[str]:
     remarks = [
         f"{COLUMNS[key].cell(form)} {COLUMNS[key].heading}" for key in REMARKS if getattr(form, key)
     ]
+    if form.rows:
+        remarks.append(f"on {form.rows} rows: enough to tell it from the adapter")
+    if form.alike_rows:
+        remarks.append(f"like the adapter, as the logits of {form.alike_rows} rows show")
     return [f"{'':<12}  {', '.join(remarks)}"] if remarks else []
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.row_scores import Reference, RowScores
@@ -72,8 +72,10 @@ class Measurement:
         first_token_seconds: median time to the first token, one prompt at a time.
         tokens_per_second: median rate of the tokens after it.
         peak_bytes: peak memory of its process; 0 where it is not known.
-        logit_rows: as the reference: which of these rows, by their place in the lists, the saved
-            logits are of.
+        logit_starts: of a reference: pairs of a row, by its place in the lists, and of where the
+            saved logits of its expected answer begin.
+        leads: of a reference: by how much the logit of the answer's tokens leads, at least; 0 where
+            that is not known.
     """
 
     rows: list[int]
@@ -91,7 +93,8 @@ class Measurement:
     first_token_seconds: float
     tokens_per_second: float
     peak_bytes: int = 0
-    logit_rows: list[int] = field(default_factory=list)
+    logit_starts: list[list[int]] = field(default_factory=list)
+    leads: list[float] = field(default_factory=list)
 
     def as_reference(self, logits: Path, end: int) -> Reference:
         """Return what other forms are compared with, on these rows.
@@ -102,7 +105,17 @@ class Measurement:
         """
         answers = zip(self.answer_ids, self.ended, strict=True)
         answers_with_end = [ids + [end] * ended for ids, ended in answers]
-        return Reference(answers_with_end, logits, self.logit_rows)
+        starts = {row: start for row, start in self.logit_starts}  # noqa: C416 (lists from JSON)
+        return Reference(answers_with_end, logits, starts)
+
+    def take(self, rows: Sequence[int]) -> Measurement:
+        """Return the same with the lists' entries for some rows alone, by their places."""
+        names = ("rows", "answers", "answer_ids", "ended", "prompts", "log_likelihood", "likeliest")
+        lists = {name: getattr(self, name) for name in (*names, "agreed", "agreed_of", "leads")}
+        chosen: dict[str, Any] = {
+            name: [its[row] for row in rows] for name, its in lists.items() if its
+        }
+        return replace(self, **chosen)
 
 
 def measure(
@@ -137,7 +150,8 @@ def measure(
             for _ in run.rows(rows):
                 progress.show(len(run.answers))
         rows, scores = sorted(run.answers), run.scores
-        saved = scores.save(save_logits) if save_logits is not None else []
+        if save_logits is not None:
+            scores.save(save_logits)
         return Measurement(
             rows=rows,
             answers=[form.decode(run.answers[row]).strip() for row in rows],
@@ -153,7 +167,8 @@ def measure(
             compared=scores.compared,
             first_token_seconds=first_token,
             tokens_per_second=rate,
-            logit_rows=[rows.index(row) for row in saved],
+            logit_starts=[[rows.index(row), start] for row, start in scores.starts.items()],
+            leads=[scores.leads[row] for row in rows] if reference is None else [],
         )
 
 
@@ -224,7 +239,7 @@ def _chunks(count: int, seconds: float | None) -> Iterator[list[int]]:
     Those of the first chunks are spread evenly over all.
     """
     began = start = time.monotonic()
-    order, size = _spread_order(count), MOST if seconds is None else FEWEST
+    order, size = spread_order(count), MOST if seconds is None else FEWEST
     while order:
         yield order[:size]
         order, now = order[size:], time.monotonic()
@@ -235,7 +250,7 @@ def _chunks(count: int, seconds: float | None) -> Iterator[list[int]]:
         start = now
 
 
-def _spread_order(count: int) -> list[int]:
+def spread_order(count: int) -> list[int]:
     """Return all numbers below `count`, so that as many as one likes of the first are far apart."""
     width = max(1, (count - 1).bit_length())
     mirrored = (int(f"{number:0{width}b}"[::-1], 2) for number in range(1 << width))

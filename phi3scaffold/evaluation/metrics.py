@@ -50,6 +50,10 @@ class FormMetrics:
         tokens_per_second: median rate of the tokens after it.
         peak_bytes: peak memory of the process; 0 where it is not known.
         disk_bytes: size of the files that the form needs to answer.
+        rows: rows that it was measured on, where some were enough to tell it from the adapter; None
+            where it was all of them.
+        alike_rows: rows whose logits are so near the adapter's that no answer can be another: the
+            other numbers are the adapter's. None where it was measured by itself.
     """
 
     perplexity: float
@@ -77,6 +81,8 @@ class FormMetrics:
     tokens_per_second: float = 0.0
     peak_bytes: int = 0
     disk_bytes: int = 0
+    rows: int | None = None
+    alike_rows: int | None = None
 
     @property
     def score(self) -> float:

@@ -30,12 +30,18 @@ class Reference:
     Attributes:
         answers: the ids it answered each row with, the end of the turn where it came included.
         logits: an .npy file of its logits at the compared positions, [positions, vocabulary].
-        rows: whose expected answers these positions are of, one behind the other.
+        starts: row -> where those of its expected answer begin there.
     """
 
     answers: list[list[int]]
     logits: Path
-    rows: list[int]
+    starts: dict[int, int]
+
+    def take(self, rows: Sequence[int]) -> Reference:
+        """Return the same for some rows alone, by their numbers."""
+        answers = [self.answers[row] for row in rows]
+        starts = {new: self.starts[row] for new, row in enumerate(rows) if row in self.starts}
+        return Reference(answers, self.logits, starts)
 
 
 @dataclass
@@ -46,11 +52,13 @@ class _Row:
         chosen: continuation -> the likeliest token at each of its positions.
         log_likelihood: continuation -> its own.
         first: label -> the log-likelihood of its first token.
+        leads: continuation -> by how much the likeliest token leads, at each of its positions.
     """
 
     chosen: dict[Ids, list[int]] = field(default_factory=dict)
     log_likelihood: dict[Ids, float] = field(default_factory=dict)
     first: dict[Ids, float] = field(default_factory=dict)
+    leads: dict[Ids, list[float]] = field(default_factory=dict)
 
 
 class RowScores:
@@ -62,18 +70,16 @@ class RowScores:
         count = len(dataset.rows)
         self._dataset, self._reference = dataset, reference
         self._theirs = np.load(reference.logits, mmap_mode="r") if reference else None
-        self._starts: dict[int, int] = {}  # where a row's answer begins among the compared
+        self._logits: list[np.ndarray] = []
         self._end = 0
-        for row in reference.rows if reference else ():
-            self._starts[row] = self._end
-            self._end += len(dataset.answers[row])
-        self._logits: dict[int, np.ndarray] = {}
+        self.starts: dict[int, int] = {}  # of the rows whose logits are saved
         self._open: dict[int, _Row] = {}
         self._kl = self._widest = 0.0
         self.compared = 0
         self.log_likelihood = [0.0] * count
         self.likeliest = [-1] * count
         self.agreed, self.agreed_of = [0] * count, [0] * count
+        self.leads = [0.0] * count  # the smallest along the answer; 0 where that is not known
 
     def certain(self, row: int) -> list[Ids]:
         """Return what is scored in any case, each once: the expected answer, the reference's."""
@@ -99,6 +105,9 @@ class RowScores:
         own = logits[range(len(ids)), list(ids)].astype(np.float64) - scale
         known.log_likelihood[ids] = float(own.sum())
         known.chosen[ids] = logits.argmax(-1).tolist()
+        if self._reference is None:
+            second, most = np.partition(logits, -2)[:, -2:].T
+            known.leads[ids] = (most - second).tolist()
         if not known.first:
             labels = self._dataset.label_ids
             known.first = {one: float(logits[0, one[0]] - scale[0]) for one in labels}
@@ -125,7 +134,12 @@ class RowScores:
             chosen = known.chosen[theirs]
             self.agreed[row] = sum(a == b for a, b in zip(chosen, theirs, strict=True))
             self.agreed_of[row] = len(theirs)
-        return _greedy(known.chosen, stop, room)
+        answer, is_whole = _greedy(known.chosen, stop, room)
+        if self._reference is None and is_whole:
+            path = tuple(answer)
+            along = max((ids for ids in known.leads if ids[: len(path)] == path), key=len)
+            self.leads[row] = min(known.leads[along][: len(path) + 1])
+        return answer, is_whole
 
     def _compare(self, row: int, mine: np.ndarray) -> None:
         import numpy as np
@@ -133,12 +147,13 @@ class RowScores:
         most = min(COMPARED, COMPARED_BYTES // (mine.shape[1] * mine.itemsize))
         if self._theirs is None:  # this is the reference
             if self._end < most:
-                self._logits[row] = mine[: most - self._end]
+                self.starts[row] = self._end
+                self._logits.append(mine[: most - self._end])
                 self._end += len(mine)
             return
-        if row not in self._starts:
+        start = self._reference.starts.get(row) if self._reference else None
+        if start is None:
             return
-        start = self._starts[row]
         width = min(mine.shape[1], self._theirs.shape[1])  # a graph may pad its vocabulary
         theirs = self._theirs[start : start + len(mine), :width]
         mine = mine[: len(theirs), :width]
@@ -159,12 +174,11 @@ class RowScores:
         """Largest difference of any logit from the reference's; None without one."""
         return self._widest if self.compared else None
 
-    def save(self, path: Path) -> list[int]:
-        """Write the logits at the compared positions; return the rows that they belong to."""
+    def save(self, path: Path) -> None:
+        """Write the logits at the compared positions; `starts` says whose they are."""
         import numpy as np
 
-        np.save(path, np.concatenate(list(self._logits.values())))
-        return list(self._logits)
+        np.save(path, np.concatenate(self._logits))
 
 
 def _greedy(

@@ -87,10 +87,13 @@ def run(context: Context) -> dict[str, Any]:
     return metrics
 
 
-def evaluated_rows(dataset: EvaluationSet, answers: dict[str, list[str]]) -> Iterator[EvaluatedRow]:
-    """Yield every row with the answer of each form."""
+def evaluated_rows(
+    dataset: EvaluationSet, answers: dict[str, dict[int, str]]
+) -> Iterator[EvaluatedRow]:
+    """Yield every row with the answer of each form that answered it."""
     for index, row in enumerate(dataset.rows):
-        own = {name: answers[name][index] for name in COMPARED if name in answers}
+        those = [name for name in COMPARED if index in answers.get(name, {})]
+        own = {name: answers[name][index] for name in those}
         yield EvaluatedRow(row.place, row.answer.strip(), own)
 
 

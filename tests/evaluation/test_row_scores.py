@@ -89,7 +89,7 @@ def test_no_answer_is_longer_than_its_room() -> None:
         def next(self, row: int, before: tuple[int, ...]) -> np.ndarray:
             return np.eye(VOCABULARY, dtype=np.float32)[4 if len(before) % 2 == 0 else 5]
 
-    reference = Reference([[4, 5, 4, 5, 4, 5, 4, 5]] * ROWS, Path(), [])
+    reference = Reference([[4, 5, 4, 5, 4, 5, 4, 5]] * ROWS, Path(), {})
     scores = RowScores(dataset(), None)
     scores._reference = reference
     score(scores, Endless(1.0), 0)
@@ -103,8 +103,8 @@ def test_the_reference_is_found_again_whatever_the_order(tmp_path: Path) -> None
     for row in reversed(range(ROWS)):
         score(own, model, row)
         own.close(row, frozenset({END}), 6)
-    rows = own.save(tmp_path / "logits.npy")
-    reference = Reference([[]] * ROWS, tmp_path / "logits.npy", rows)
+    own.save(tmp_path / "logits.npy")
+    reference = Reference([[]] * ROWS, tmp_path / "logits.npy", own.starts)
     again, other = RowScores(dataset(), reference), RowScores(dataset(), reference)
     for row in range(ROWS):
         score(again, model, row)
