@@ -61,7 +61,7 @@ def token(value: Any, context: MigrationContext) -> str:
     if value is not True or not context.remote:
         raise NeedlessField("the login is this machine's own: HF_TOKEN, or `hf auth login`")
     if not context.vault:
-        raise NeedlessField("no Key Vault is named, and Phi-3 needs no token")
+        raise NeedlessField("no Key Vault is named")
     return TOKEN
 
 

@@ -121,6 +121,8 @@ SMOLLMS = (
         LLAMA,
         SMALLEST,
         mechanics_run=True,
+        note="its real weights run in the test suite as a Phi-3, with its projections fused; as a "
+        "Llama they give the same answers and losses there",
         **SMOL,
     ),
     _row(

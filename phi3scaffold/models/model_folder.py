@@ -119,7 +119,7 @@ def refuse_without_tokenizer(
 
 
 def check_model_folder(folder: Path) -> None:
-    """Refuse a folder that is not a whole Phi-3 model with safetensors and a tokenizer.
+    """Refuse a folder that is not a whole model of a known family with safetensors and a tokenizer.
 
     A config with `auto_map` is fine: the classes of transformers are used, never the code it
     points to.
@@ -134,7 +134,7 @@ def check_model_folder(folder: Path) -> None:
 
 
 def check_tokenizer(folder: Path) -> None:
-    """Refuse a folder of a Phi-3 model whose tokenizer cannot write prompts.
+    """Refuse a folder of such a model whose tokenizer cannot write prompts.
 
     Raises:
         ScaffoldError: what is missing or wrong, and what to do.

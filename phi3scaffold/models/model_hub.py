@@ -138,7 +138,7 @@ def download(
     disk before anything is.
 
     Raises:
-        ScaffoldError: not a Phi-3 model, no room, no access, or the network failed.
+        ScaffoldError: a model of no known family, no room, no access, or the network failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     total = sum(file.size for file in files.values())
