@@ -64,7 +64,7 @@ REFUSED: list[tuple[str, list[str], list[str]]] = [
     ("target", ["--target", "rocm"], ["--target", "cpu, cuda, directml, aml, arc"]),
     ("task", ["--task", "translate"], ["--task", "classify, qa, chat"]),
     ("precision", ["--precision", "int2"], ["--precision", "int4, int8, fp16, fp32"]),
-    ("model name", ["--model", "gpt-2"], ["'gpt-2'", "phi-3-mini-4k"]),
+    ("model name", ["--model", "gpt-2"], ["'gpt-2'", "`phi3scaffold models`"]),
     ("model empty", ["--model", ""], ["--model", "missing"]),
     ("model missing", ["--model", "./none"], ["does not exist"]),
     ("model without config", ["--model", "@empty"], ["no config.json"]),

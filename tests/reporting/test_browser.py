@@ -122,8 +122,8 @@ def test_the_loss_curve_is_the_history(open_page: Any, tiny_project: Path) -> No
     shown = np.interp(steps, drawn_at, y)
     assert np.abs(shown - np.polyval(up, np.log(losses))).max() < 1  # pixel
     looks = np.array([(e["step"], e["eval_loss"]) for e in history if "eval_loss" in e])
-    assert len(looks) == 5
-    assert looks[-1, 0] == steps[-1]
+    assert len(looks) >= 5
+    assert 0 <= steps[-1] - looks[-1, 0] < looks[1, 0] - looks[0, 0]
     watched = points("second")[: len(looks)]  # the line; its dots come after it
     assert np.abs(np.polyval(across, watched[:, 0]) - looks[:, 0]).max() < 0.5
     assert np.abs(watched[:, 1] - np.polyval(up, np.log(looks[:, 1]))).max() < 1

@@ -88,7 +88,7 @@ def test_outside_of_a_project(tmp_path: Path) -> None:
         (("--only", "liver"), "D02-python"),
         (("--explain", "liver"), "D02-python"),
         (("--target", "mars"), "one of: cpu, cuda"),
-        (("--model", "nothing"), "phi-3-mini-4k"),
+        (("--model", "nothing"), "`phi3scaffold models`"),
     ],
 )
 def test_what_does_not_exist_is_refused(words: tuple[str, ...], fix: str, tmp_path: Path) -> None:
