@@ -279,6 +279,7 @@ OTHERS = (
         "google/gemma-3-1b-it",
         GEMMA3,
         replace(GEMMA_270M, hidden=1152, intermediate=6912, layers=26),
+        like="gemma-3-270m",
         **GEMMAS,
     ),
     _row(
