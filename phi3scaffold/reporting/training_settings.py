@@ -23,7 +23,7 @@ def training_settings(config: OliveConfig) -> list[tuple[str, str]]:
         for key in nested:
             flat |= config_of_pass.get(key) or {}
         for module, overridden in (flat.pop("overrides", None) or {}).items():
-            flat[f"overrides.{module}"] = [f"{key} {value}" for key, value in overridden.items()]
+            flat[module] = [f"{key} {value}" for key, value in overridden.items()]
         for key, value in flat.items():
             if "data_config" in key or value is None:
                 continue

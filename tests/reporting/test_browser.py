@@ -145,15 +145,23 @@ def test_the_matrix_is_that_of_the_metrics(open_page: Any, tiny_project: Path) -
     assert lines == [[str(number or "·") for number in line[:end]] for line in table]
 
 
-def test_rows_that_disagree_are_those_of_the_answers(open_page: Any, tiny_project: Path) -> None:
-    lines = (tiny_project / "gen-model" / "evaluation" / "answers.jsonl").read_text().splitlines()
-    rows = {row["place"]: row for row in map(json.loads, lines)}
+def test_rows_that_disagree_are_those_of_the_answers(
+    open_page: Any, real: RunRecord, tmp_path: Path
+) -> None:
+    """Three rows are answered otherwise by one form: the run's own forms may all agree."""
+    odd = copy.deepcopy(real)
+    labels = sorted({row.expected for row in odd.answers})
+    for row in odd.answers[:3]:
+        other = next(label for label in labels if label != row.answers["adapter"].strip())
+        row.answers["onnx"] = other
+    report_page.write(odd, tmp_path / "index.html")
+    rows = {row.place: row.to_json() for row in odd.answers}
     behind = ("adapter", "merged", "onnx")
     differing = {p for p, row in rows.items() if len({row[form].strip() for form in behind}) > 1}
-    tab = open_page()
+    tab = open_page(tmp_path / "index.html")
     shown = tab.locator("h2:has-text('disagree') ~ .example").all()
     places = [one.locator("p.place").inner_text() for one in shown]
-    assert 0 < len(differing) <= 12 and set(places[: len(differing)]) == differing
+    assert 3 <= len(differing) <= 12 and set(places[: len(differing)]) == differing
     assert f"in {len(differing)} row" in tab.locator("h2:has-text('disagree') + p").inner_text()
     for one, place in zip(shown, places, strict=True):
         said = one.locator("li").all_inner_texts()
