@@ -62,11 +62,18 @@ def _remarks(form: FormMetrics) -> list[str]:
     remarks = [
         f"{COLUMNS[key].cell(form)} {COLUMNS[key].heading}" for key in REMARKS if getattr(form, key)
     ]
-    if form.rows:
-        remarks.append(f"on {form.rows} rows: enough to tell it from the adapter")
-    if form.alike_rows:
-        remarks.append(f"like the adapter, as the logits of {form.alike_rows} rows show")
+    remarks += row_notes(form)
     return [f"{'':<12}  {', '.join(remarks)}"] if remarks else []
+
+
+def row_notes(form: FormMetrics) -> list[str]:
+    """Return on which rows a form was measured, where these were not all."""
+    notes = []
+    if form.rows:
+        notes.append(f"on {form.rows} rows: enough to tell it from the adapter")
+    if form.alike_rows:
+        notes.append(f"like the adapter, as the logits of {form.alike_rows} rows show")
+    return notes
 
 
 def gate_lines(release: Release) -> list[str]:

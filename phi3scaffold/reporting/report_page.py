@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold import __version__
 from phi3scaffold.datasets.findings import findings, not_found
+from phi3scaffold.evaluation.comparison_lines import row_notes
 from phi3scaffold.evaluation.comparison_table import (
     FEW,
     FEW_ROWS,
@@ -66,6 +67,9 @@ def write(record: RunRecord, path: Path) -> None:
         warnings=warnings(checks),
         comparison=_comparison(record),
         few=FEW_ROWS if metrics.rows < FEW else "",
+        few_rows=[
+            f"{name} {note}" for name in metrics.compared for note in row_notes(metrics.forms[name])
+        ],
         checks=[_check(check) for check in checks],
         loss=_loss(record),
         training=_training(record),
