@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.sampling import GREEDY, Sampling
@@ -59,8 +60,11 @@ class Echo(Form):
     def _batch(self, batch: list[list[int]], room: int) -> list[list[int]]:
         return [list(self._tokens(ids, room)) for ids in batch]
 
-    def _score(self, prompts, continuations):
-        return iter(())  # it has no logits
+    def _read_prefix(self, ids: list[int], prompts: object, longest: int) -> None:
+        return None
+
+    def _read(self, rows: object, prompts: object, prefix: object, longest: int) -> NoReturn:
+        raise NotImplementedError("an echo has no logits")
 
     def close(self) -> None:
         pass
