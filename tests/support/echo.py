@@ -22,7 +22,7 @@ TWO = Prompt(task="qa", user="{a}-{b}", columns=("a", "b"), stop=(1,), max_new_t
 class Echo(Form):
     """Answers with the last message in capitals; a token is a character."""
 
-    context = 200
+    context = plain_context = 200
 
     def __init__(
         self, prompt: Prompt, interrupt_after: int | None = None, pause: float = 0
