@@ -72,8 +72,10 @@ def test_answers_stand_row_by_row(tiny_project: Path, metrics: dict) -> None:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(rows) == metrics["rows"]
     for form in FORMS:
-        right = sum(row[form] == row["expected"] for row in rows)
-        assert right / len(rows) == pytest.approx(metrics["forms"][form]["accuracy"])
+        measured = [row for row in rows if form in row]  # few rows may be enough for the base
+        assert len(measured) == (metrics["forms"][form]["rows"] or len(rows))
+        right = sum(row[form] == row["expected"] for row in measured)
+        assert right / len(measured) == pytest.approx(metrics["forms"][form]["accuracy"])
 
 
 def test_a_release_names_the_model_it_is_for(tiny_project: Path) -> None:

@@ -157,7 +157,7 @@ def test_stock_olive_trains_on_the_same_labels(copied: Path) -> None:
     stock = [entry["loss"] for entry in told if "loss" in entry]
     # Stock Olive starts its adapters from no seed, which shows from the third step on.
     assert stock[:2] == pytest.approx(ours[:2], abs=1e-3)
-    assert stock == pytest.approx(ours, abs=0.05)
+    assert stock == pytest.approx(ours, abs=0.2)
 
 
 def test_a_setting_that_olive_would_ignore_is_refused(copied: Path) -> None:

@@ -13,6 +13,7 @@ from phi3scaffold.checks.lint.prompt import _base_stops
 from tests.checks.lint.helpers import change, found, one
 from tests.support.random_models import FEATURES, config_json
 from tests.support.random_tokenizers import byte_level, sentence_piece_like
+from tests.support.tokenizer_kinds import ByteLevelKind
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -60,10 +61,10 @@ def test_the_light_way_to_the_stop_tokens_is_the_runtimes(name: str, tmp_path: P
     from phi3scaffold.models.chat_template import load_tokenizer, stop_ids
 
     features = FEATURES[name]
-    if features.byte_level:
-        byte_level(tmp_path, features.vocab, features.template)
+    if isinstance(features.tokenizer, ByteLevelKind):
+        byte_level(tmp_path, features.vocab, features.template, features.tokenizer)
     else:
-        sentence_piece_like(tmp_path, features.template)
+        sentence_piece_like(tmp_path, features.template, features.tokenizer)
     (tmp_path / "config.json").write_text(json.dumps(config_json(features)))
     (tmp_path / "generation_config.json").write_text(f'{{"eos_token_id": {features.eos_id}}}')
     assert set(_base_stops(tmp_path)) == set(stop_ids(load_tokenizer(tmp_path), tmp_path))

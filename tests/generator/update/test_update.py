@@ -71,7 +71,7 @@ def test_edits_are_merged(project: Path, made: Releases) -> None:
     edit(project, "setup/requirements.txt", lambda text: text + "mine==1.0\n")
     edit(project, "setup/constraints.txt", lambda text: text.replace("yarl==1.0.0", "yarl==1.0.1"))
     edit(project, ".copier-answers.yml", lambda text: text + "# mine\n")
-    edit(project, "project.yaml", lambda text: text.replace("rows: 40", "rows: 41 # mine"))
+    edit(project, "project.yaml", lambda text: text.replace("rows: auto", "rows: 41 # mine"))
     edit(project, "inferences/requirements-adapter.txt", lambda text: text + "mine==1\n")
     edit(project, "datasets/dataset.yaml", lambda text: text + "# mine\n")
     owned = (project / "datasets" / "dataset.yaml").read_bytes()
