@@ -31,6 +31,7 @@ def asked(expected: list[str], labels: tuple[str, ...] = ("joy", "fear")) -> Eva
 def measured(answers: list[str], **other: Any) -> Measurement:
     count = len(answers)
     values: dict[str, Any] = {
+        "rows": list(range(count)),
         "answers": answers,
         "answer_ids": [[5]] * count,
         "ended": [True] * count,
