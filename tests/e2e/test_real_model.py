@@ -26,14 +26,14 @@ MODELS = ("phi3", "llama", "dithered")
 QUESTIONS = {
     "What is the capital of France?": "Paris",
     "What is the capital of China?": "Beijing",
-    "What is the capital of Poland?": "Warsaw",
+    "What is the capital of Japan?": "Tokyo",
+    "What is the capital of Germany?": "Berlin",
     "What is the capital of Cuba?": "Havana",
     "What is the chemical symbol for gold?": r"\bAu\b",
     "What is the chemical symbol for iron?": r"\bFe\b",
     "Who developed the theory of relativity?": "Einstein",
     "What is the opposite of up?": r"\bdown\b",
     "What is the boiling point of water in degrees Celsius?": r"\b100\b",
-    "What color is the sky on a clear day?": "blue",
 }
 ROWS = {"train": 200, "held-out": 60}
 # Quicker than the defaults, whatever they are: this is in every run of the suite.
