@@ -38,4 +38,5 @@ def test_the_tutorial_works(tmp_path: Path) -> None:
         shown[command] = done.stdout
     assert "classify" in shown["phi3scaffold new tones --data tones.csv --model tiny --defaults"]
     assert (folder / "gen-model" / "report" / "index.html").is_file()
-    assert shown['make infer TEXT="We sang all the way home, happy as children."'].strip().endswith("joy")
+    answer = shown['make infer TEXT="We sang all the way home, happy as children."']
+    assert answer.strip().endswith("joy")
