@@ -135,6 +135,10 @@ def test_stock_olive_trains_on_the_same_labels(copied: Path) -> None:
     """Padded, one row beside the other, it has the losses that the packed rows have."""
     shorten(copied, 4)
     change(copied / "fine-tuning" / "olive-config.json", '"bfloat16"', '"float32"')
+    # Small steps: where adapters start shows less than a wrong label would.
+    change(
+        copied / "fine-tuning" / "olive-config.json", '"warmup_steps": 0.1', '"warmup_steps": 10'
+    )
     command("finetune", cwd=copied)
     history = json.loads((copied / "gen-model" / "adapter" / "history.json").read_text())
     ours = [entry["loss"] for entry in history if "loss" in entry]
@@ -157,7 +161,7 @@ def test_stock_olive_trains_on_the_same_labels(copied: Path) -> None:
     stock = [entry["loss"] for entry in told if "loss" in entry]
     # Stock Olive starts its adapters from no seed, which shows from the third step on.
     assert stock[:2] == pytest.approx(ours[:2], abs=1e-3)
-    assert stock == pytest.approx(ours, abs=0.2)
+    assert stock == pytest.approx(ours, abs=0.05)
 
 
 def test_a_setting_that_olive_would_ignore_is_refused(copied: Path) -> None:
