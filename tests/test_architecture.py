@@ -58,6 +58,7 @@ ROOMS = (
     "checks",
     "publishing",
     "targets",
+    "search",
     "stages",
     "reporting",
     "serving",

@@ -1,0 +1,1 @@
+"""A project's settings come in; what a run will take, and which settings serve best, go out."""
