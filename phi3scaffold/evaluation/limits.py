@@ -120,6 +120,14 @@ LIMITS = {
         forms=CONVERTED,
         value=lambda form, _: form.agreement,
     ),
+    "kl": Limit(
+        text="mean Kullback-Leibler divergence from the adapter, a token",
+        unit="nats",
+        is_maximum=True,
+        default=None,
+        forms=CONVERTED,
+        value=lambda form, _: form.kl_divergence,
+    ),
     "tokens_per_second": Limit(
         text="speed of the ONNX form, one answer at a time",
         unit="tokens/s",
@@ -129,6 +137,15 @@ LIMITS = {
         value=lambda form, _: form.tokens_per_second,
         advice=RECIPE,
     ),
+    "first_token_ms": Limit(
+        text="median time to the first token of the ONNX form, one prompt at a time",
+        unit="ms",
+        is_maximum=True,
+        default=None,
+        forms=SHIPPED,
+        value=lambda form, _: form.first_token_seconds * 1000,
+        advice=RECIPE,
+    ),
     "size_mb": Limit(
         text="size of the ONNX form on disk",
         unit="MB",
@@ -136,6 +153,15 @@ LIMITS = {
         default=None,
         forms=SHIPPED,
         value=lambda form, _: form.disk_bytes / 1e6,
+        advice=RECIPE,
+    ),
+    "memory_mb": Limit(
+        text="peak memory of the process that answers with the ONNX form",
+        unit="MB",
+        is_maximum=True,
+        default=None,
+        forms=SHIPPED,
+        value=lambda form, _: form.peak_bytes / 1e6 if form.peak_bytes else None,
         advice=RECIPE,
     ),
 }

@@ -25,6 +25,8 @@ def form(accuracy: float = 0.9, **other: Any) -> FormMetrics:
         "agreement": 0.99,
         "tokens_per_second": 100.0,
         "disk_bytes": 5e6,
+        "first_token_seconds": 0.05,
+        "peak_bytes": 500_000_000,
     }
     return FormMetrics(**{**values, **other})
 
@@ -92,7 +94,15 @@ def test_the_form_that_lost_it_is_named(
     assert ("eos_token_id" in str(error.fix)) == (key == "truncated_answers")
 
 
-@pytest.mark.parametrize(("key", "limit"), [("tokens_per_second", 200.0), ("size_mb", 4.0)])
+@pytest.mark.parametrize(
+    ("key", "limit"),
+    [
+        ("tokens_per_second", 200.0),
+        ("first_token_ms", 20.0),
+        ("size_mb", 4.0),
+        ("memory_mb", 100.0),
+    ],
+)
 def test_speed_and_size_are_checked_only_where_a_limit_is_set(
     key: str, limit: float, metrics: Metrics
 ) -> None:
@@ -100,6 +110,13 @@ def test_speed_and_size_are_checked_only_where_a_limit_is_set(
     assert checks(metrics, **{key: limit})[key].verdict == FAILED
     error = gate.gate_error(gate.check_limits(metrics, {key: limit}))
     assert error is not None and "fast" in str(error.fix)
+
+
+def test_a_limit_of_the_divergence_is_checked_where_it_is_set(metrics: Metrics) -> None:
+    metrics.forms["merged"].kl_divergence, metrics.forms["onnx"].kl_divergence = 0.0, 0.02
+    assert checks(metrics, kl=0.05)["kl"].verdict == PASSED
+    found = checks(metrics, kl=0.01)["kl"]
+    assert (found.verdict, found.form, found.measured) == (FAILED, "onnx", "0.02 nats")
 
 
 def test_null_switches_a_limit_off(metrics: Metrics) -> None:
