@@ -235,5 +235,6 @@ def _pass(
         "position_ids": torch.cat(positions)[None],
         "sources": torch.cat(sources),
         "targets": torch.cat(targets),
-        "layout": PackLayout(tuple(groups), missing),
+        # with no rows, the filler is attended to: other ranks wait for each weight's gradient
+        "layout": PackLayout(tuple(groups), missing if begin else 0),
     }

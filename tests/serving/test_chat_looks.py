@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.chat_page import SMILE, answered, comes, endless, made_to_say, say
+from tests.support.chat_page import (
+    SMILE,
+    answered,
+    at_rest,
+    comes,
+    endless,
+    made_to_say,
+    say,
+)
 from tests.support.server import Server, until
 
 SEEN = """(element) => { const r = element.getBoundingClientRect();
@@ -55,6 +63,7 @@ def test_the_page_follows_the_answer_but_not_who_reads_above(
     tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     comes(tab, f"{left} < 2")
     with server.frozen():  # a line at a time, as touchpads and fingers scroll
+        at_rest(tab)
         at = tab.evaluate("scrollY")
         tab.mouse.wheel(0, -20)
         comes(tab, f"scrollY < {at}")

@@ -7,6 +7,7 @@ then has to say just that.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from tests.support.server import ENDLESS, HELLO, until
@@ -46,6 +47,17 @@ def say(tab: Any, text: str = SMILE) -> None:
 def answered(tab: Any) -> None:
     """Wait for the end of what is being answered."""
     comes(tab, "document.getElementById('send').ariaDisabled !== 'true'")
+
+
+def at_rest(tab: Any) -> None:
+    """Wait until the page has shown all that had come when the engine was frozen."""
+
+    def same() -> bool:
+        before = tab.evaluate("document.documentElement.scrollHeight + scrollY")
+        time.sleep(0.3)
+        return bool(before == tab.evaluate("document.documentElement.scrollHeight + scrollY"))
+
+    until(same, 30)
 
 
 def texts(tab: Any) -> list[str]:

@@ -41,7 +41,7 @@ def remembered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     def once(real: Callable[..., Any]) -> Callable[..., None]:
         def write(folder: Path, *words: Any, **named: Any) -> None:
             question = json.dumps(
-                [real.__name__, words, named, str(template.BUNDLE)], sort_keys=True
+                [real.__name__, words, named, str(template.BUNDLE)], sort_keys=True, default=str
             )
             if question not in kept:
                 made = tmp_path_factory.mktemp("once")
