@@ -71,6 +71,7 @@ VERBS = {
         "Run the whole pipeline, up to the report.", "stage", TRAIN, first=True, examples=RUN
     ),
     "report": Verb("Show what was trained, and how good it is.", "report", TRAIN, first=True),
+    "set": Verb("Change settings of the project by name.", "set", TRAIN, own_help=True),
     "model": Verb("Download the base model into model-cache/.", "stage", TRAIN),
     "finetune": Verb("Train the adapter.", "stage", TRAIN, examples=("", "--local", "--nproc 2")),
     "merge": Verb("Merge the adapter into the weights of the base model.", "stage", TRAIN),

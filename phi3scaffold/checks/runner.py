@@ -20,6 +20,7 @@ from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding, Skip, State, from_error
+from phi3scaffold.project.near_names import did_you_mean
 from phi3scaffold.targets.doctor_context import DoctorContext
 from phi3scaffold.targets.registry import TARGETS
 
@@ -52,14 +53,11 @@ def title(module: ModuleType) -> str:
 
 def explain(identity: str) -> str:
     """Return the documentation of the check `identity`. Raises ScaffoldError: there is none."""
-    import difflib
-
     known = {module.ID: module for verb in VERBS for module in load(verb)}
     if identity not in known:
-        near = difflib.get_close_matches(identity, known, 1, 0.3)
         raise ScaffoldError(
             f"There is no check {identity!r}.",
-            fix=f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}",
+            fix=did_you_mean(identity, known, f"one of: {', '.join(known)}", 0.3),
         )
     return f"{identity}\n\n{inspect.cleandoc(known[identity].__doc__ or '')}"
 

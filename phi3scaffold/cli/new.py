@@ -7,9 +7,11 @@ import shlex
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phi3scaffold.cli.option_types import typed_as
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
@@ -18,12 +20,18 @@ if TYPE_CHECKING:
 
 # What decides the kind of project: without a terminal it must be named, or --defaults.
 REQUIRED = ("algo", "target", "task")
+TRAINING = (
+    ("--epochs", "num_train_epochs", "passes over the training rows"),
+    ("--rank", "r", "rank of the adapter; alpha keeps its proportion to it"),
+    ("--lr", "learning_rate", "the peak of the learning rate"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="the folder to create; it must not exist")
     add_options(parser)
     add_reading_options(parser)
+    add_training_options(parser)
     parser.add_argument("--defaults", action="store_true", help="ask nothing; use the defaults")
     parser.add_argument("--no-git", action="store_true", help="create no git repository")
 
@@ -67,6 +75,27 @@ def add_reading_options(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_training_options(parser: argparse._ActionsContainer) -> None:
+    """Add the settings of training that are changed most; `phi3scaffold set` changes them later."""
+    for flag, key, what in TRAINING:
+        parser.add_argument(
+            flag, metavar="N", type=setting_of(key), help=f"{what} (default: by model and rows)"
+        )
+
+
+def setting_of(key: str) -> Callable[[str], Any]:
+    """Return a reader of a value of this setting."""
+
+    def read(text: str) -> Any:
+        from phi3scaffold.project.setting_names import check_value, read_value
+
+        value = read_value(text)
+        check_value(key, text if value is None else value)
+        return value
+
+    return typed_as(read)
+
+
 def reading_options(args: argparse.Namespace) -> ReadingOptions:
     """Return how the files of --data are read."""
     from phi3scaffold.datasets.normalization import ReadingOptions
@@ -77,6 +106,7 @@ def reading_options(args: argparse.Namespace) -> ReadingOptions:
 def run(args: argparse.Namespace) -> int:
     from phi3scaffold import generator
     from phi3scaffold.generator import template
+    from phi3scaffold.generator.training_options import TrainingOptions
     from phi3scaffold.pipeline.atomic_folder import check_destination
 
     destination = Path(args.directory)
@@ -92,7 +122,10 @@ def run(args: argparse.Namespace) -> int:
         source = _rows(answers, reading)
     if source:
         answers["task"] = source.task
-    generator.new(destination, answers, data=source, git=not args.no_git, say=_say)
+    training = TrainingOptions(args.epochs, args.rank, args.lr)
+    generator.new(
+        destination, answers, data=source, training=training, git=not args.no_git, say=_say
+    )
     summary(destination, generator.complete(answers))
     return 0
 

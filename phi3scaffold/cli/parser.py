@@ -7,18 +7,18 @@ module has `add_arguments(parser)` and `run(args) -> int | None`.
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from phi3scaffold import __version__
 from phi3scaffold.cli.ui.terminal import has_colour
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.near_names import did_you_mean
 
 USAGE = "phi3scaffold VERB [options]   (phi3scaffold VERB --help)"
 DESCRIPTION = "Fine-tune a small language model on your own data, and run it as int4 ONNX."
@@ -43,6 +43,7 @@ class Verb(NamedTuple):
         verbs: verbs below this one, as `job submit`.
         hidden: only programs call it; no help and no TAB shows it.
         old_name: the name that it had, and that still works.
+        own_help: whether it declares --help itself.
     """
 
     help: str
@@ -55,6 +56,7 @@ class Verb(NamedTuple):
     verbs: Mapping[str, Verb] = {}
     hidden: bool = False
     old_name: str = ""
+    own_help: bool = False
 
     def load(self) -> ModuleType:
         """Import the verb's module."""
@@ -97,17 +99,36 @@ def _every(verbs: Mapping[str, Verb], above: str = "") -> Iterator[tuple[str, Ve
 
 def unknown_verb(verbs: Mapping[str, Verb], word: str) -> ScaffoldError:
     """Return the error for a verb that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(word, list(verbs), 1)
-    return ScaffoldError(
-        f"There is no verb {word!r:.40}.",
-        fix=f"phi3scaffold {near[0]}" if near else "phi3scaffold --help lists them",
-    )
+    fix = did_you_mean(word, verbs, "phi3scaffold --help lists them")
+    return ScaffoldError(f"There is no verb {word!r:.40}.", fix=fix)
 
 
-class _Parser(argparse.ArgumentParser):
+class VerbParser(argparse.ArgumentParser):
+    """A verb's parser: it proposes what a misspelled option or value was meant to be."""
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            near = did_you_mean(str(value), map(str, action.choices or ()))
+            raise argparse.ArgumentError(
+                action, f"{error.message}; {near}" if near else error.message
+            ) from None
+
+
+class _Parser(VerbParser):
     """The program's own parser: its help is the overview of all verbs."""
 
     verbs: Mapping[str, Verb] = {}
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            verb = found.explains
+            word = rest[0].partition("=")[0]
+            near = did_you_mean(word, verb._option_string_actions) if word[0] == "-" else ""
+            verb.error(f"unrecognized arguments: {' '.join(rest)}{near and f'; {near}'}")
+        return found
 
     def format_help(self) -> str:
         return overview(self.verbs, bold=False)
@@ -134,7 +155,7 @@ def _add_verbs(
         prog=f"phi3scaffold {above}".rstrip(),
         metavar="VERB",
         title="verbs",
-        parser_class=argparse.ArgumentParser,
+        parser_class=VerbParser,
     )
     old = choice.old_name if choice and not above else ""
     for name, verb in verbs.items():
@@ -142,7 +163,9 @@ def _add_verbs(
         chosen = choice is not None and choice.name == full and not choice.old_name
         if name == old or (verb.hidden and not chosen):
             continue
-        child = below.add_parser(name, help=verb.help, description=verb.help)
+        child = below.add_parser(
+            name, help=verb.help, description=verb.help, add_help=not verb.own_help
+        )
         if chosen and verb.module:
             _add_options(child, full, verb)
         if verb.verbs:
@@ -169,7 +192,7 @@ def _add_options(parser: argparse.ArgumentParser, name: str, verb: Verb) -> None
     lines = [f"  phi3scaffold {name} {words}".rstrip() for words in verb.examples]
     parser.epilog = "\n".join(["examples:", *lines])
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.set_defaults(verb=name)
+    parser.set_defaults(verb=name, explains=parser)
     verb.load().add_arguments(parser)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +18,13 @@ from phi3scaffold.datasets.turns import (
     column_value,
     content_text,
     list_in_text,
-    near_names,
     read_turns,
 )
 from phi3scaffold.models.column_templates import Message, columns_of, fill
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.models.tool_template import uses_tools
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.near_names import near_names
 
 HEADER_AGAIN = "the header again"
 ALIKE = 0.8  # a column is taken for a misspelling of one that a row lacks, not for another
@@ -233,7 +232,7 @@ def _user_values(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
     others = [str(name) for name in row.values if name not in columns]
     return {
         name: ""
-        if there and name not in row.values and not near_names(others, name, ALIKE)
+        if there and name not in row.values and not near_names(name, others, ALIKE)
         else _text(row, name, "turns")
         for name in columns
     }
@@ -277,8 +276,7 @@ def _text(row: Row, column: str, key: str) -> str:
 
 
 def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
-    same = [label for label in spec.labels if label.lower() == answer.strip().lower()]
-    near = same or difflib.get_close_matches(answer, spec.labels, 1)
+    near = near_names(answer, spec.labels)
     return DatasetError(
         f"The label {answer!r:.100} is not one of: {', '.join(spec.labels)}.",
         where=row.place,

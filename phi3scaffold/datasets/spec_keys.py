@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.near_names import did_you_mean
 
 
 def wrong(key: str, what: str, fix: str) -> ScaffoldError:
@@ -16,8 +16,7 @@ def wrong(key: str, what: str, fix: str) -> ScaffoldError:
 def refuse_unknown(found: Mapping[Any, Any], known: tuple[str, ...], within: str = "") -> None:
     for key in found:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
             fix = f"known keys: {', '.join(known)}"
-            if near:
-                fix = f"did you mean {near[0]}? {fix.capitalize()}"
+            if near := did_you_mean(str(key), known):
+                fix = f"{near} {fix.capitalize()}"
             raise wrong(f"{within}{key}", "Unknown key.", fix)

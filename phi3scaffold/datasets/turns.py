@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +17,7 @@ from phi3scaffold.datasets.reader import Row
 from phi3scaffold.datasets.tool_calls import calls_in_text, calls_of
 from phi3scaffold.models.column_templates import Message
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.near_names import near_names
 
 LONGEST_LITERAL = 1 << 20  # letters; Python's parser takes much memory for each
 
@@ -132,7 +131,7 @@ def column_value(row: Row, column: str, key: str) -> Any:
     if column in row.values:
         return row.values[column]
     names = list(map(str, row.values))
-    have, near = ", ".join(names[:20]) or "none", near_names(names, column)
+    have, near = ", ".join(names[:20]) or "none", near_names(column, names)
     if not near and row.file.is_file() and lacks_header(row.file):
         raise ScaffoldError(
             "The file has no header: its first row is a row like the others.",
@@ -149,12 +148,6 @@ def column_value(row: Row, column: str, key: str) -> Any:
         else f"mend the row, or {key} in {YAML}",
         at_new=f"{meant} the row, {NAME_COLUMNS}",
     )
-
-
-def near_names(names: Sequence[str], column: str, alike: float = 0.6) -> list[str]:
-    """Return the names that `column` may be a misspelling of."""
-    same = [name for name in names if name.lower() == column.lower()]
-    return same or difflib.get_close_matches(column, names, 1, alike)
 
 
 def content_text(value: Any) -> str:
@@ -237,7 +230,7 @@ def _turn(turn: Any, place: str, form: Messages, turns: RowTurns) -> tuple[Messa
     calls = calls_of(turn, place)
     for key in (form.role, form.content):
         if key not in turn and not (calls and key == form.content):
-            near = difflib.get_close_matches(key, map(str, turn), 1)
+            near = near_names(key, map(str, turn))
             remedy = (f"did you mean {near[0]!r}? " if near else "") + f"Write it as {example}"
             raise DatasetError(
                 f"The turn lacks {key!r}; it has: {', '.join(map(str, turn)) or 'nothing'}.",

@@ -17,6 +17,7 @@ from phi3scaffold.generator.render import render
 from phi3scaffold.generator.row_count import training_rows
 from phi3scaffold.generator.row_source import RowSource, chosen_rows, sample_rows
 from phi3scaffold.generator.setup_files import write_environments
+from phi3scaffold.generator.training_options import TrainingOptions
 from phi3scaffold.generator.wheel import write_wheel
 from phi3scaffold.pipeline.atomic_folder import check_destination, published
 from phi3scaffold.project.errors import ScaffoldError
@@ -49,6 +50,7 @@ def new(
     *,
     data: str | Path | RowSource | None = None,
     reading: ReadingOptions = LOOK,
+    training: TrainingOptions | None = None,
     git: bool = True,
     wheel: bool = True,
     amend: Callable[[Path], None] = lambda _staging: None,
@@ -61,6 +63,7 @@ def new(
         data: the user's rows (a file, a folder, or a dataset of the hub), or None for the sample
             rows of the task. They decide the task where `answers` does not.
         reading: how the rows' files are read where that cannot be seen.
+        training: what takes the place of the defaults of training.
         git: make the first commit.
         wheel: write the runtime's wheel into setup/.
         amend: changes the rendered files in a folder before the first commit.
@@ -90,7 +93,8 @@ def new(
     if source.tool_rows and (weights or catalogue.is_local(answers["model"])):
         _refuse_lost_tools(source.tool_rows, answers["model"], weights or Path(answers["model"]))
     rows = training_rows(source)
-    say(training_defaults(answers["algo"], parameters, rows).summary)
+    training = training or TrainingOptions()
+    say(training.over(training_defaults(answers["algo"], parameters, rows)).summary)
     with published(destination) as staging:
         found = {
             "project_name": destination.name,
@@ -111,6 +115,7 @@ def new(
         write_environments(staging / "setup", answers["target"], tiny=weights is not None)
         if wheel:
             write_wheel(staging / "setup", weights=weights is not None)
+        training.write(staging)
         amend(staging)
         if git:
             note = first_commit(staging, destination)

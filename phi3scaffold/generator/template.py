@@ -13,6 +13,7 @@ from typing import Any
 
 from phi3scaffold.project.algorithms import ALGORITHMS
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.near_names import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parent.parent
 BUNDLE = Path(__file__).resolve().with_name("template.bundle")
@@ -119,15 +120,19 @@ def check_choices(answers: dict[str, Any]) -> None:
     for name, value in answers.items():
         if name not in known:
             options = ", ".join(known)
-            raise ScaffoldError(f"Unknown option {name!r}.", fix=f"the options are: {options}")
+            near = did_you_mean(name, known, f"the options are: {options}")
+            raise ScaffoldError(f"Unknown option {name!r}.", fix=near)
         if value in known[name].refused:
             raise refusal(name, known[name].refused[value])
         choices = known[name].choices
         if choices and value not in choices:
+            near = did_you_mean(str(value), choices)
             raise ScaffoldError(
                 f"Unknown value {value!r}.",
                 where=known[name].flag,
-                fix=f"one of: {', '.join(choices)}",
+                fix=f"{near} One of: {', '.join(choices)}"
+                if near
+                else f"one of: {', '.join(choices)}",
             )
 
 

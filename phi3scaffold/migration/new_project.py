@@ -11,8 +11,8 @@ from phi3scaffold.generator.new import complete, new
 from phi3scaffold.migration.fields import DATASET, REGISTRY
 from phi3scaffold.migration.plan import HELD_OUT, MODEL, TRAIN, TURNS, VALIDATION, MigrationPlan
 from phi3scaffold.migration.row_lookup import look, written_down
-from phi3scaffold.migration.text_edit import with_settings
 from phi3scaffold.models import catalogue
+from phi3scaffold.project.text_edit import with_settings
 
 # What `new` writes by itself, from its answers and from the rows.
 WRITTEN = (MODEL, TRAIN, HELD_OUT, VALIDATION, TURNS, REGISTRY)

@@ -7,7 +7,6 @@ hub id, and any local folder whose config.json names the architecture of a known
 from __future__ import annotations
 
 import contextlib
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from phi3scaffold.models.model_config import CONFIG, HUB_ID, read_config
 from phi3scaffold.models.shape import Shape, shape_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import try_json
+from phi3scaffold.project.near_names import near_names
 
 __all__ = ["DEFAULT", "ENTRIES", "CatalogueEntry", "describe", "family_for", "find", "is_local",
            "shape_of",
@@ -70,7 +70,7 @@ def describe(ref: str | Path) -> CatalogueEntry:
             ) from None
         return _unlisted(folder.name, None, shape, family=family)
     if not HUB_ID.fullmatch(text):
-        near = difflib.get_close_matches(text.lower(), [entry.name for entry in ENTRIES], 3)
+        near = near_names(text, [entry.name for entry in ENTRIES], most=3)
         raise ScaffoldError(
             f"Unknown model {text!r}.",
             fix=(f"did you mean {' or '.join(near)}? " if near else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,40 @@ def write_whole(path: Path, content: str | bytes) -> None:
             part.chmod(path.stat().st_mode & 0o777)
 
 
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Replace several files, all of them or none; each keeps its permissions.
+
+    Raises:
+        OSError: one cannot be written; then all are as they were.
+    """
+    before = {path: path.read_bytes() for path in files}
+    with contextlib.ExitStack() as stack:
+        parts = {path: stack.enter_context(_part_of(path)) for path in files}
+        for path, part in parts.items():
+            part.write_bytes(files[path])
+            part.chmod(path.stat().st_mode & 0o777)
+        replaced: list[Path] = []
+        try:
+            for path, part in parts.items():
+                replaced.append(path)
+                part.replace(path)
+        except BaseException:
+            for path in replaced:
+                if path.read_bytes() != before[path]:
+                    path.write_bytes(before[path])
+            raise
+
+
+@contextlib.contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` that is gone at the end."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a path beside `path`; what the block writes there becomes `path` when it succeeds.
@@ -100,14 +134,11 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
         path: the file.
         durable: whether it has to survive a crash of the machine, too.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with _part_of(path) as part:
         yield part
         if durable:
             to_disk(part)
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def to_disk(path: Path) -> None:

@@ -39,7 +39,7 @@ class TrainingDefaults:
     parameters: int
     rows: int
     learning_rate: str
-    epochs: int
+    epochs: float
     batch: int
     warm_up: float = WARM_UP
 
@@ -52,7 +52,7 @@ class TrainingDefaults:
         """One sentence: how many steps, and what was assumed."""
         text = f"{count(self.epochs, 'epoch')}, {count(self.batch, 'row')} a step"
         if self.rows:
-            steps = self.epochs * math.ceil(self.rows / self.batch)
+            steps = math.ceil(self.epochs * math.ceil(self.rows / self.batch))
             text = f"about {count(steps, 'step')} ({count(self.rows, 'row')}, {text})"
         else:
             text += (

@@ -111,7 +111,7 @@ def test_what_only_programs_call_is_hidden(capsys: pytest.CaptureFixture[str]) -
 
 def test_an_unknown_verb_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(VERBS, ["finetun"]) == 2
-    assert "fix:   phi3scaffold finetune" in capsys.readouterr().err
+    assert "did you mean finetune?" in capsys.readouterr().err
     assert main(VERBS, ["xyz"]) == 2
     assert "phi3scaffold --help" in capsys.readouterr().err
 
@@ -154,3 +154,24 @@ def test_a_wrong_example_would_be_seen(capsys: pytest.CaptureFixture[str]) -> No
     assert words == ["models", "--nothing"]
     with pytest.raises(SystemExit):
         verb_of(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("infer --tmperature=1 x", "--temperature"),
+        ("new proj --targt cpu", "--target"),
+        ("job submit --dryrun", "--dry-run"),
+        ("completion bsh", "bash"),
+        ("new proj --algo lroa --defaults", "lora"),
+    ],
+)
+def test_a_misspelled_option_or_value_names_the_nearest(
+    words: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: object = main(VERBS, words.split())
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert f"did you mean {meant}?" in capsys.readouterr().err

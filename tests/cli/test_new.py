@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -330,3 +331,27 @@ def test_a_terminal_is_asked_for_the_task_where_two_fit(small_tiny: Path) -> Non
     assert code == 0, said
     assert "2 different answers in 40 rows" in said
     assert yaml.safe_load(Path("proj/datasets/dataset.yaml").read_text())["task"] == "qa"
+
+
+def test_settings_of_training_are_written(
+    small_tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--model", "tiny", "--no-git", "--epochs", "2.5", "--rank", "4", "--lr", "3e-4")
+    assert main(VERBS, ["new", "proj", *GIVEN, *words]) == 0
+    assert "2.5 epochs" in capsys.readouterr().out
+    config = json.loads(Path("proj/fine-tuning/olive-config.json").read_text())
+    training = config["passes"]["finetune"]
+    assert (training["r"], training["alpha"]) == (4, 8)
+    assert training["training_args"]["num_train_epochs"] == 2.5
+    assert training["training_args"]["learning_rate"] == 0.0003
+
+
+@pytest.mark.parametrize("words", [("--epochs", "0"), ("--rank", "1.5"), ("--lr", "fast")])
+def test_settings_that_training_cannot_have_are_refused(
+    words: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(VERBS, ["new", "proj", *GIVEN, *words])
+    assert ended.value.code == 2
+    assert words[0] in capsys.readouterr().err
+    assert not Path("proj").exists()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from phi3scaffold.checks.setting_docs import yaml_keys
 from phi3scaffold.datasets.message_format import Messages
 from phi3scaffold.datasets.spec import KEYS as DATASET_KEYS
 from phi3scaffold.datasets.spec import DatasetSpec
@@ -15,7 +16,6 @@ from reference.markdown import plain, table
 from reference.records import attributes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-KEY = re.compile(r"(?P<indent> *)(?:- )?(?P<key>[a-z_]+):(?: (?P<value>.+))?$")
 README = "project/fine-tuning/README.md.jinja"
 # What changes the settings; each is shown by what is new in it.
 VARIANTS: dict[str, dict[str, str]] = {
@@ -80,35 +80,13 @@ def dataset_yaml() -> str:
     )
 
 
-def keys(text: str) -> dict[str, tuple[str, str]]:
-    """Return dotted key -> (value, comment above it) of a commented YAML file, in its order.
-
-    A comment that holds YAML of its own, such as a key that is switched off, documents that key.
-    """
-    found: dict[str, tuple[str, str]] = {}
-    above: list[str] = []
-    path: list[tuple[int, str]] = []
-    for line in text.splitlines():
-        off = re.match(r"# (?P<line> *[a-z_]+:.*)$", line)
-        match = KEY.fullmatch(off["line"] if off else line)
-        if match is None:
-            comment = re.match(r" *# ?(.*)$", line)
-            above = [*above, comment[1]] if comment else []
-            continue
-        indent = len(match["indent"])
-        path = [*(one for one in path if one[0] < indent), (indent, match["key"])]
-        name = ".".join(key for _, key in path)
-        value = "" if off and not match["value"] else (match["value"] or "").strip()
-        found[name] = (value, " ".join(part.strip() for part in above if part.strip()))
-        above = []
-    return found
-
-
 def of_examples(name: str, *examples: str) -> dict[str, tuple[str, str]]:
     """Return the keys of a file in these example projects, the first one that has a key wins."""
     found: dict[str, tuple[str, str]] = {}
     for example in examples:
-        for key, entry in keys((EXAMPLES / example / name).read_text(encoding="utf-8")).items():
+        for key, entry in yaml_keys(
+            (EXAMPLES / example / name).read_text(encoding="utf-8")
+        ).items():
             found.setdefault(key, entry)
     return found
 

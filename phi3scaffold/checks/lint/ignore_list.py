@@ -14,7 +14,6 @@ To fix it: the message names the nearest ID; `phi3scaffold lint --all` lists the
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 
 from phi3scaffold.checks.lint_context import LintContext, ignore_list
@@ -22,6 +21,7 @@ from phi3scaffold.checks.runner import load
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.near_names import did_you_mean
 
 ID = "L04-ignore-list"
 
@@ -39,6 +39,5 @@ def check(context: LintContext) -> Iterator[Finding]:
             assert document is not None
             inside = document.get("lint", "ignore")
             place = document.at("lint", "ignore", index if isinstance(inside, list) else identity)
-            near = difflib.get_close_matches(identity, known, 1, 0.4)
-            fix = f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}"
+            fix = did_you_mean(identity, known, f"one of: {', '.join(known)}", 0.4)
             yield Finding(ID, "error", f"There is no check {identity!r}.", place, fix)

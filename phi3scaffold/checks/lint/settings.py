@@ -10,7 +10,6 @@ where only one is near and not yet set.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.key_locations import Key, dotted
 from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.near_names import near_names
 from phi3scaffold.project.settings import KEYS
 from phi3scaffold.targets.base import Target
 from phi3scaffold.targets.registry import TARGETS
@@ -107,7 +107,7 @@ def _beside(value: Any, at: Key, known: tuple[str, ...]) -> Iterator[tuple[Key, 
 def _nearest(path: Key, known: tuple[str, ...], document: Document) -> str | None:
     """Return the known key that is meant, where it is not there already."""
     there = document.get(*path[:-1]) or {}
-    near = difflib.get_close_matches(str(path[-1]), known, 1)
+    near = near_names(str(path[-1]), known)
     return near[0] if near and near[0] not in there else None
 
 

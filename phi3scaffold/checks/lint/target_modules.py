@@ -11,7 +11,6 @@ of another family's.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import json
 import re
@@ -24,6 +23,7 @@ from phi3scaffold.models.families.registry import DEFAULT
 from phi3scaffold.project.algorithms import algorithm_of
 from phi3scaffold.project.findings import Finding, Skip
 from phi3scaffold.project.key_locations import Key
+from phi3scaffold.project.near_names import near_names
 
 ID = "L10-target-modules"
 OTHERS = ("lm_head", "embed_tokens")
@@ -43,7 +43,7 @@ def check(context: LintContext) -> Iterator[Finding]:
             if any(_matches(name, module) for module in modules):
                 continue
             own = _family(context).own_modules(name)
-            near = own if own != (name,) else difflib.get_close_matches(name, names, 1)
+            near = own if own != (name,) else near_names(name, names)
             place = config.at(*at, index) if isinstance(config.get(*at), list) else config.at(*at)
             fix = f"did you mean {', '.join(near)}? " if near else ""
             what = f"The model has no module {name!r}: nothing would be trained by that name."

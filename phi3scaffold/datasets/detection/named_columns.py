@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from phi3scaffold.datasets.detection.guess import Guess, Head, quoted
 from phi3scaffold.datasets.detection.other_kinds import WORSE
 from phi3scaffold.datasets.detection.question_answer import BESIDE, PAIRS
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.near_names import near_names
 
 PROMPT, ANSWER = "--prompt", "--answer"
 
@@ -81,7 +81,7 @@ def _column(head: Head, name: str, option: str) -> str:
     same = [column for column in head.columns if column.strip().lower() == name.strip().lower()]
     if len(same) == 1:
         return same[0]
-    near = difflib.get_close_matches(name, head.columns, 1)
+    near = near_names(name, head.columns)
     raise ScaffoldError(
         f"There is no column {name!r}; the columns are: {', '.join(head.columns)}.",
         where=option,
