@@ -76,6 +76,12 @@ VERBS = {
     "finetune": Verb("Train the adapter.", "stage", TRAIN, examples=("", "--local", "--nproc 2")),
     "merge": Verb("Merge the adapter into the weights of the base model.", "stage", TRAIN),
     "export": Verb("Quantize the merged model and convert it to ONNX.", "export", TRAIN),
+    "optimize": Verb(
+        "Find the best quantization within the limits, and set it.",
+        "optimize",
+        TRAIN,
+        examples=("--goal closest", "--goal smallest --budget 30"),
+    ),
     "adapters": Verb(
         "Export one ONNX base with adapters that can be swapped at run time.", "stage", TRAIN
     ),

@@ -77,7 +77,11 @@ def build_adapters(
         name: _add(project, folder, out / ONNX_ADAPTERS / name, slots)
         for name, folder in project.adapters
     }
-    return {**build_facts(project, out), "adapters": adapters, "base": base_fingerprint}
+    return {
+        **build_facts(project_config(project), out),
+        "adapters": adapters,
+        "base": base_fingerprint,
+    }
 
 
 def _take_last_base(project: Project, base_fingerprint: str, out: Path) -> bool:

@@ -24,7 +24,7 @@ from phi3scaffold.conversion.form_files import (
 from phi3scaffold.conversion.shared_weights import share_weights, weight_sizes
 from phi3scaffold.models.base_model import base_family
 from phi3scaffold.models.prompt import FILE, Prompt
-from phi3scaffold.project.olive_config import project_config
+from phi3scaffold.project.olive_config import OliveConfig, project_config
 from phi3scaffold.project.settings import Project
 
 
@@ -47,37 +47,44 @@ def merge_adapter(project: Project, out: Path, scratch: Path) -> None:
     set_stop_ids(out / "generation_config.json", Prompt.load(out).stop)
 
 
-def build_merged(project: Project, out: Path, scratch: Path) -> dict[str, Any]:
-    """Write the merged model as a folder that ONNX Runtime GenAI opens; return its facts."""
-    _convert(project, project.merged, out, scratch)
+def build_merged(
+    project: Project, out: Path, scratch: Path, config: OliveConfig | None = None
+) -> dict[str, Any]:
+    """Write the merged model as a folder that ONNX Runtime GenAI opens; return its facts.
+
+    Args:
+        config: in place of the project's own.
+    """
+    config = config or project_config(project)
+    _convert(project, config, project.merged, out, scratch)
     (out / FILE).write_bytes((project.merged / FILE).read_bytes())
     check_stop_ids(out / GENAI_CONFIG, Prompt.load(out).stop)
-    return build_facts(project, out)
+    return build_facts(config, out)
 
 
 def build_base(project: Project, out: Path, scratch: Path) -> dict[str, Any]:
     """Do the same with the base model, to be prompted as the project's model is."""
-    _convert(project, project.base, out, scratch)
+    config = project_config(project)
+    _convert(project, config, project.base, out, scratch)
     prompt = project_prompt(project)
     prompt.save(out)
     set_genai_stop_ids(out / GENAI_CONFIG, prompt.stop)
-    return build_facts(project, out)
+    return build_facts(config, out)
 
 
-def build_facts(project: Project, out: Path) -> dict[str, Any]:
+def build_facts(config: OliveConfig, out: Path) -> dict[str, Any]:
     """Return what the manifest of an ONNX form says about it."""
     return {
-        "precision": project_config(project).precision,
+        "precision": config.precision,
         "bytes": size_of(out),
         **{f"{part}_bytes": size for part, size in weight_sizes(out / GRAPH).items()},
     }
 
 
-def _convert(project: Project, source: Path, out: Path, scratch: Path) -> None:
+def _convert(project: Project, config: OliveConfig, source: Path, out: Path, scratch: Path) -> None:
     """Run the export passes on the model folder `source`; its tokenizer goes along."""
     from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
-    config = project_config(project)
     keep_scratch_inside(scratch)
     with builder_for(base_family(project)):
         run_passes(config, project.root, config.names_for("export"), hf_model(source), out, scratch)

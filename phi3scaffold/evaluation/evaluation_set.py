@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phi3scaffold.datasets.conversations import Conversation
-from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared, spread
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, TRAIN, Prepared, key_of, spread
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -27,7 +27,7 @@ SEARCHED_ROWS = 20_000  # for an example of each label
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Held-out rows, at least one.
+    """Held-out rows, or for a search validation rows; at least one.
 
     Attributes:
         rows: the conversations; the last turn of each is the expected answer.
@@ -35,7 +35,7 @@ class EvaluationSet:
         labels: the labels of a classification that occur in the rows; () for free answers.
         label_ids: the ids of each of `labels`, the token that ends the turn included.
         max_new_tokens: tokens that an answer may have: more than any expected one.
-        held_out: how many held-out rows there are, in the set or not.
+        held_out: how many rows of that kind there are, in the set or not.
     """
 
     rows: tuple[Conversation, ...]
@@ -65,24 +65,33 @@ def sample_held_out(folder: Path, spec: DatasetSpec, most: int) -> EvaluationSet
     Raises:
         ScaffoldError: there are none.
     """
-    held_out = Prepared(folder, HELD_OUT)
-    if not len(held_out):
+    return sample_rows(folder, spec, most, HELD_OUT)
+
+
+def sample_rows(folder: Path, spec: DatasetSpec, most: int, split: str) -> EvaluationSet:
+    """Choose at most `most` rows of one of a data folder's sets, spread evenly over all of them.
+
+    Raises:
+        ScaffoldError: there are none.
+    """
+    prepared = Prepared(folder, split)
+    if not len(prepared):
         raise ScaffoldError(
-            "There are no held-out rows: no form can be evaluated.",
-            where=f"{folder}: {HELD_OUT}",
-            fix="give files.held_out a share or a file in datasets/dataset.yaml",
+            f"There are no {split} rows: no form can be evaluated.",
+            where=f"{folder}: {split}",
+            fix=f"give files.{key_of(split)} a share or a file in datasets/dataset.yaml",
         )
-    chosen = spread(len(held_out), most)
-    answers = tuple(_answer_ids(*held_out[index]) for index in chosen)
+    chosen = spread(len(prepared), most)
+    answers = tuple(_answer_ids(*prepared[index]) for index in chosen)
     labels = _label_ids(folder, spec.labels)
     longest = min(LONGEST_ANSWER, max(map(len, answers + tuple(labels.values()))))
     return EvaluationSet(
-        rows=tuple(held_out.conversation(index) for index in chosen),
+        rows=tuple(prepared.conversation(index) for index in chosen),
         answers=answers,
         labels=tuple(labels),
         label_ids=tuple(labels.values()),
         max_new_tokens=longest + SLACK,
-        held_out=len(held_out),
+        held_out=len(prepared),
     )
 
 

@@ -30,9 +30,20 @@ if TYPE_CHECKING:
 # model gets few: each such share of the time at most as many again.
 FEWEST, MOST = 8, 256
 SHARE = 0.05
-TIMED_PROMPTS = 3
 TIMED_TOKENS = 4, 32  # of an answer, at least and at most
-TIMED_SECONDS = 2.0  # for all of them; a slow model is timed with fewer tokens
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How the speed is measured: on the prompts of medium length, one at a time.
+
+    Attributes:
+        prompts: how many are answered.
+        seconds: for all of them; a slow model is timed with fewer tokens.
+    """
+
+    prompts: int = 3
+    seconds: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,8 @@ class Measurement:
             saved logits of its expected answer begin.
         leads: of a reference: by how much the logit of the answer's tokens leads, at least; 0 where
             that is not known.
+        first_token_samples: the seconds whose median is above.
+        rate_samples: the rates whose median is above.
     """
 
     rows: list[int]
@@ -95,6 +108,8 @@ class Measurement:
     peak_bytes: int = 0
     logit_starts: list[list[int]] = field(default_factory=list)
     leads: list[float] = field(default_factory=list)
+    first_token_samples: list[float] = field(default_factory=list)
+    rate_samples: list[float] = field(default_factory=list)
 
     def as_reference(self, logits: Path, end: int) -> Reference:
         """Return what other forms are compared with, on these rows.
@@ -126,6 +141,7 @@ def measure(
     reference: Reference | None = None,
     save_logits: Path | None = None,
     seconds: float | None = None,
+    timing: Timing | None = None,
 ) -> Measurement:
     """Measure one form, in this process.
 
@@ -137,6 +153,7 @@ def measure(
         save_logits: where to write the logits at the compared positions (.npy, float32).
         seconds: when to stop, with the rows that were measured by then: some spread evenly over
             the dataset. None: all rows are measured.
+        timing: how the speed is measured.
 
     Raises:
         ScaffoldError: the form cannot be opened, or a prompt is longer than its context.
@@ -144,7 +161,7 @@ def measure(
     progress = _Progress(emit, candidate.form, len(dataset.rows))
     with candidate.open() as form:
         prompts = [form.encode(row.messages[:-1], row.tools) for row in dataset.rows]
-        first_token, rate = _speed(form, prompts)
+        first_tokens, rates = _speed(form, prompts, timing or Timing())
         run = _Run(form, prompts, dataset, RowScores(dataset, reference))
         for rows in _chunks(len(prompts), seconds):
             for _ in run.rows(rows):
@@ -165,10 +182,12 @@ def measure(
             kl=scores.kl,
             max_logit_difference=scores.max_logit_difference,
             compared=scores.compared,
-            first_token_seconds=first_token,
-            tokens_per_second=rate,
+            first_token_seconds=statistics.median(first_tokens),
+            tokens_per_second=statistics.median(rates) if rates else 0.0,
             logit_starts=[[rows.index(row), start] for row, start in scores.starts.items()],
             leads=[scores.leads[row] for row in rows] if reference is None else [],
+            first_token_samples=first_tokens,
+            rate_samples=rates,
         )
 
 
@@ -257,15 +276,15 @@ def spread_order(count: int) -> list[int]:
     return [number for number in mirrored if number < count]
 
 
-def _speed(form: Form, prompts: list[list[int]]) -> tuple[float, float]:
-    """Return the median seconds to the first token and tokens a second after it, of the
-    prompts of medium length."""
+def _speed(form: Form, prompts: list[list[int]], timing: Timing) -> tuple[list[float], list[float]]:
+    """Return seconds to the first token, and tokens a second after it, of the prompts of medium
+    length, an answer each."""
     by_length = sorted(prompts, key=len)
-    middle = max(0, (len(by_length) - TIMED_PROMPTS) // 2)
+    middle = max(0, (len(by_length) - timing.prompts) // 2)
     first, rates, spent = [], [], 0.0
-    chosen = by_length[middle : middle + TIMED_PROMPTS]
+    chosen = by_length[middle : middle + timing.prompts]
     before = form.time_tokens(chosen[0], 2)  # warms up, too
-    left = TIMED_SECONDS / len(chosen) - before[0]
+    left = timing.seconds / len(chosen) - before[0]
     least, most = TIMED_TOKENS
     count = max(least, min(most, int(left / max(before[-1] - before[0], 1e-6)) + 1))
     for ids in chosen:
@@ -274,6 +293,6 @@ def _speed(form: Form, prompts: list[list[int]]) -> tuple[float, float]:
         if len(seconds) > 1:
             rates.append((len(seconds) - 1) / (seconds[-1] - seconds[0]))
         spent += seconds[-1]
-        if spent > TIMED_SECONDS:
+        if spent > timing.seconds:
             break
-    return statistics.median(first), statistics.median(rates) if rates else 0.0
+    return first, rates

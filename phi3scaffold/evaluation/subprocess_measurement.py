@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
-from phi3scaffold.evaluation.measurement import Candidate, Measurement, measure
+from phi3scaffold.evaluation.measurement import Candidate, Measurement, Timing, measure
 from phi3scaffold.evaluation.row_scores import Reference
 from phi3scaffold.models.base_model import base_family
 from phi3scaffold.models.families.registry import DEFAULT
@@ -33,6 +33,7 @@ def measure_in_subprocess(
     reference: Reference | None = None,
     save_logits: Path | None = None,
     seconds: float | None = None,
+    timing: Timing | None = None,
 ) -> Measurement:
     """Measure as `measure` does, and the process's peak memory, too.
 
@@ -44,7 +45,7 @@ def measure_in_subprocess(
     """
     context = _context(candidate)
     ours, its = context.Pipe(duplex=False)
-    work = (candidate, dataset, reference, save_logits, seconds, log, its)
+    work = (candidate, dataset, reference, save_logits, seconds, timing, log, its)
     process = context.Process(target=_work, args=work, daemon=True)
     process.start()
     its.close()
@@ -97,6 +98,7 @@ def _work(
     reference: Reference | None,
     save_logits: Path | None,
     seconds: float | None,
+    timing: Timing | None,
     log: Path,
     pipe: Connection,
 ) -> None:
@@ -115,6 +117,7 @@ def _work(
             reference=reference,
             save_logits=save_logits,
             seconds=seconds,
+            timing=timing,
         )
         measurement.peak_bytes = environment.peak_bytes()
         outlet.send({"measurement": vars(measurement)})

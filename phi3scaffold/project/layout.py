@@ -58,6 +58,7 @@ class Layout:
     evaluation = _Below("gen-model/evaluation")
     report = _Below("gen-model/report")
     release = _Below("gen-model/release")
+    search = _Below("gen-model/search")  # of `phi3scaffold optimize`; no stage's
 
     @property
     def base_bytes(self) -> int:

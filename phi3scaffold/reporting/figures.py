@@ -195,6 +195,49 @@ def scores(
         return _svg(figure, title, describe)
 
 
+def front(
+    points: Mapping[str, Sequence[tuple[float, float]]],
+    best: Sequence[tuple[float, float]],
+    chosen: tuple[str, float, float] | None,
+    axes_names: tuple[str, str],
+    title: str,
+    describe: str,
+) -> Markup:
+    """Draw dots in at most three colours, and a line through the best of them.
+
+    Args:
+        points: what a colour stands for -> its points (x, y), y above zero.
+        best: those that no other beats in x and in y, from the left.
+        chosen: a name and its x and y: a dashed line at x.
+        axes_names: what x is and what y is.
+        title, describe: read aloud in the picture's place.
+    """
+    heights = [y for own in points.values() for _, y in own]
+    with _figure(2.6) as (figure, axes):
+        if best:
+            steps = [(best[0][0], max(heights)), *best]
+            axes.step(*zip(*steps, strict=True), where="post", color=LINE, linewidth=1.5)
+        for own, colour in zip(points.values(), (FIRST, SECOND, THIRD), strict=False):
+            for x, y in own:
+                _dot(axes, x, y, colour, 6)
+        if max(heights) > WIDE / 10 * min(heights):
+            axes.set_yscale("log")
+            axes.minorticks_off()
+        else:
+            axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axes.locator_params(axis="x", nbins=6)
+        axes.set_xlabel(axes_names[0])
+        axes.set_ylabel(axes_names[1])
+        if chosen:
+            (low, high), (first, last) = axes.get_ylim(), axes.get_xlim()
+            name, x, _ = chosen
+            _mark(axes, name, x, low, high, "top", left=x <= (first + last) / 2)
+        _grid(axes, "y")
+        return _svg(figure, title, describe)
+
+
 def matrix(
     table: Sequence[Sequence[int]],
     rows: Sequence[str],

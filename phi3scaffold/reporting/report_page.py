@@ -22,7 +22,7 @@ from phi3scaffold.evaluation.limits import format_value
 from phi3scaffold.evaluation.release import UNKNOWN, WARNING, LimitResult
 from phi3scaffold.project.formatting import binary_size, count, duration, rate, visible
 from phi3scaffold.project.settings import DEMONSTRATION
-from phi3scaffold.reporting import data_page, row_comparison
+from phi3scaffold.reporting import data_page, row_comparison, search_section
 from phi3scaffold.reporting.figures import curves, matrix, scores
 from phi3scaffold.reporting.pages import render
 from phi3scaffold.reporting.run_record import RunRecord
@@ -71,6 +71,7 @@ def write(record: RunRecord, path: Path) -> None:
             f"{name} {note}" for name in metrics.compared for note in row_notes(metrics.forms[name])
         ],
         checks=[_check(check) for check in checks],
+        search=search_section.section(record.search) if record.search else None,
         loss=_loss(record),
         training=_training(record),
         confusion=_confusion(record),

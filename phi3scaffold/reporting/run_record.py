@@ -16,6 +16,7 @@ from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, read_rows
 from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.evaluation.release import Release
+from phi3scaffold.evaluation.search_record import SearchRecord, read_search
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.base_model import Base, base_family
 from phi3scaffold.models.column_templates import columns_of
@@ -61,6 +62,7 @@ class RunRecord:
         measured: the day on which the forms were measured, such as ``2026-11-21``.
         stages: name -> the manifest of what it published, in the order in which they ran.
         timed: the stages whose files hold times, or hashes over them.
+        search: of the quantization, where there was one for this adapter.
     """
 
     name: str
@@ -85,6 +87,7 @@ class RunRecord:
     measured: str
     stages: Mapping[str, Manifest] = field(default_factory=dict)
     timed: Container[str] = ()
+    search: SearchRecord | None = None
 
     @property
     def demonstration(self) -> bool:
@@ -166,7 +169,15 @@ def read_run(
         measured=metrics.measured or date.fromtimestamp(file.stat().st_mtime).isoformat(),
         stages={name: published for name, published in stages.items() if published},
         timed=timed,
+        search=_search(project),
     )
+
+
+def _search(project: Project) -> SearchRecord | None:
+    """Return the finished search for the adapter that is there now."""
+    search, adapter = read_search(project.search), manifest.read(project.adapter)
+    own = search and search.finished and adapter and search.adapter == adapter.content
+    return search if own else None
 
 
 def _prompts(folder: Path, rows: int) -> Iterator[tuple[str, RowPrompt]]:

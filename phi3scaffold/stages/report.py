@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from phi3scaffold.evaluation import search_record
 from phi3scaffold.pipeline.stage import EARLIER, Context, Facts, Inputs, Stage, Tracking
 from phi3scaffold.project.formatting import from_here
 from phi3scaffold.project.layout import MODEL_CARD, PAGE
@@ -18,8 +19,12 @@ NOTE = 5000  # letters of a run's description in MLflow
 
 def inputs(project: Project) -> Inputs:
     """Return what the page tells besides the stages' results."""
+    search = project.search / search_record.FILE
     return Inputs(
-        files=(project.olive_config, project.dataset_yaml, project.lock),
+        files=(
+            *(project.olive_config, project.dataset_yaml, project.lock),
+            *([search] if search.is_file() else []),
+        ),
         settings={"name": project.root.name, "local": project.local},
     )
 

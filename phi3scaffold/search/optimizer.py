@@ -1,0 +1,297 @@
+"""Search the quantization of a trained model: build points, measure them, choose one.
+
+First every point is measured on few rows, nearest to the best so far first, until most of the time
+is over; then the better half on more, and the better half of these on all (successive halving).
+What was measured is on the disk at once: a search that was killed goes on behind it.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from phi3scaffold.evaluation.limits import LIMITS, project_limits
+from phi3scaffold.evaluation.search_record import FILE, PointRecord, SearchRecord, read_search
+from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.environment import physical_cores
+from phi3scaffold.pipeline.events import Emit, Event, Note, Step, ignore
+from phi3scaffold.pipeline.hashing import digest
+from phi3scaffold.pipeline.stage import versions
+from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_json, write_json
+from phi3scaffold.project.formatting import count, decimal_size, duration
+from phi3scaffold.project.olive_config import OliveConfig, project_config
+from phi3scaffold.project.settings import Project
+from phi3scaffold.search.builder import Builder
+from phi3scaffold.search.measuring import Ruler
+from phi3scaffold.search.points import (
+    Point,
+    Widths,
+    all_points,
+    own_passes,
+    own_point,
+    with_point,
+)
+from phi3scaffold.search.selection import FASTEST, SEARCHED, TIMED, choose, missed_lines, ranked
+from phi3scaffold.stages import export
+
+FEW, MORE = 16, 64  # rows, before all
+EXPLORING = 0.6  # share of the time
+FINALISTS = 3  # that are timed
+ROUNDS = 3  # of timing, where the speed decides
+OVERHEAD = 6.0  # seconds that a point takes besides quantizing
+NAME = "optimize"
+
+
+class Optimizer:
+    """One search, under the project's lock.
+
+    Args:
+        project: its stages up to the merge are up to date.
+        goal: one of `GOALS`.
+        seconds: how long the search may take, with what a killed one took.
+        emit: takes progress events.
+    """
+
+    def __init__(self, project: Project, goal: str, seconds: float, emit: Emit) -> None:
+        self._project, self._emit = project, emit
+        self._config = project_config(project)
+        widths = Widths.of(read_json(project.merged / "config.json"))
+        points, left_out = all_points(self._config, widths)
+        self._points: dict[str, Point | None] = {}  # by key
+        self._configs: dict[str, OliveConfig] = {}
+        contents = [_content(folder) for folder in (project.adapter, project.merged, project.rows)]
+        self._base = digest([contents, versions(export.STAGE.packages)])
+        own = self._add(own_point(self._config, points), self._config)
+        for point in points:
+            self._add(point, with_point(self._config, point))
+        limits = _limits(project)
+        key = digest([self._base, goal, limits])
+        self._ruler = Ruler(project, project.search, self._base)
+        self._began = time.monotonic()
+        last = read_search(project.search)
+        self.record = SearchRecord(
+            key=key,
+            adapter=contents[0],
+            goal=goal,
+            limits=limits,
+            rows=self._ruler.rows,
+            budget_seconds=seconds,
+            threads=physical_cores(),
+            machine=f"{platform.system()} {platform.machine()}",
+            own=own,
+            not_tried=left_out,
+        )
+        self._spent = 0.0  # by the killed one
+        if last is not None:
+            going_on = last.key == key and not last.finished
+            self._spent = last.seconds if going_on else 0.0
+            known = [one for one in last.points if one.key in self._points]
+            self.record.points = [one for one in known if going_on or not one.error]
+        self._builder: Builder | None = None
+
+    def run(self) -> SearchRecord:
+        """Search, and return what came of it."""
+        folder = self._project.search
+        folder.mkdir(parents=True, exist_ok=True)
+        for point in self.record.points:
+            point.ended = ""
+        self._save()
+        with Builder(self._project, folder / "scratch") as self._builder:
+            self._ruler.measure_adapter(self._watch("the adapter"))
+            self._explore()
+            all_rows = self._ruler.rows
+            for rows in (MORE, all_rows):
+                if FEW < rows <= all_rows:
+                    self._halve(rows)
+            self._finals()
+        record = self.record
+        record.finished = True
+        self._save()
+        shutil.rmtree(folder / "built", ignore_errors=True)
+        return record
+
+    def _add(self, point: Point | None, config: OliveConfig) -> str:
+        key = digest([self._base, config.settings_for("export")])[:16]
+        self._points.setdefault(key, point)
+        self._configs.setdefault(key, config)
+        return key
+
+    def _explore(self) -> None:
+        """Measure points on few rows, those that differ least from the best first."""
+        untried = [one for one in self._points if self.record.point(one) is None]
+        if self.record.own in untried:
+            untried.remove(self.record.own)
+            self._measure(self.record.own, FEW)
+        while untried:
+            key = self._next(untried)
+            if self._used() > EXPLORING * self.record.budget_seconds:
+                self.record.not_tried[count(len(untried), "more point")] = (
+                    f"the time was over; next would have been {self._name(key)}"
+                )
+                return
+            untried.remove(key)
+            needed, left = self._expected(key), self.record.budget_seconds - self._used()
+            if needed > left:
+                text = f"it takes about {duration(needed)}; {duration(left)} were left"
+                self.record.not_tried[self._name(key)] = text
+                continue
+            self._measure(key, FEW)
+
+    def _next(self, untried: Sequence[str]) -> str:
+        best = next(iter(self._ranked()), None)
+        near = (self._points[best.key] if best else None) or Point()
+
+        def order(key: str) -> tuple[float, ...]:
+            point = self._points[key] or Point()
+            rate = export.SECONDS_PER_GB.get(point.quantizer, export.ROUNDED)
+            return (point.steps_from(near), rate, list(self._points).index(key))
+
+        return min(untried, key=order)
+
+    def _halve(self, rows: int) -> None:
+        """Measure the better half on more rows, and end the others."""
+        going = [one for one in self._ranked() if not one.ended]
+        kept = max(FINALISTS, math.ceil(len(going) / 2))
+        for point in going[kept:]:
+            point.ended = f"others were better on {count(point.rows, 'row')}"
+            self._drop(point.key)
+        for place, point in enumerate(going[:kept]):
+            if point.rows < rows:
+                if place and self._used() > self.record.budget_seconds:  # the best has to be known
+                    point.ended = "the time was over"
+                    continue
+                self._measure(point.key, rows)
+
+    def _finals(self) -> None:
+        """Time the best points, and choose; where none keeps the limits, try those behind."""
+        record, all_rows = self.record, self._ruler.rows
+        whole = [one for one in self._ranked() if one.rows == all_rows]
+        by_speed = record.goal == FASTEST or any(name in record.limits for name in TIMED)
+        timed = [one for one in whole[:FINALISTS] if one.rows == all_rows]
+        built = [(one, self._built(one.key)) for one in timed]
+        self._ruler.time(
+            [(one, folder) for one, folder in built if folder],
+            ROUNDS if by_speed else 1,
+            self._watch("timing the best"),
+        )
+        winner = choose(timed, record.limits, record.goal)
+        if winner is None:
+            for point in self._ranked():
+                if self._used() > record.budget_seconds:
+                    break
+                if point.rows < all_rows:
+                    self._measure(point.key, all_rows)
+                winner = winner or choose([point], record.limits, record.goal)
+        if winner is None:
+            whole = [one for one in self._ranked() if one.rows == all_rows]
+            record.missed = missed_lines(whole or self._ranked(), record.limits)
+        record.winner = winner.key if winner else ""
+
+    def _measure(self, key: str, rows: int) -> None:
+        """Build a point where its model is not there, and measure it."""
+        record = self.record
+        point = record.point(key)
+        if point is None:
+            passes = own_passes(self._configs[key])
+            point = PointRecord(key, self._name(key), passes)
+            record.points.append(point)
+        try:
+            folder = self._built(key)
+            if folder:
+                point.ended = ""
+                self._ruler.measure(point, folder, rows, self._watch(point.name))
+                self._emit(Note(NAME, _line(point)))
+        except ScaffoldError as error:
+            point.error = error.what
+            self._drop(key)
+            self._emit(Note(NAME, f"{point.name}: {error.what}"))
+        self._save()
+
+    def _built(self, key: str) -> Path | None:
+        """Return the folder of a point's model; build it where it is not there."""
+        point, folder = self.record.point(key), self._project.search / "built" / key
+        assert point is not None and self._builder is not None
+        if not folder.is_dir():
+            self._make_room(key)
+            self._watch(f"{point.name}: building")(Step(0, 1))
+            message = self._builder.build(self._configs[key], folder)
+            point.build_seconds = round(message["seconds"], 1)
+            point.bytes = int(message["facts"]["bytes"])
+        return folder
+
+    def _make_room(self, key: str) -> None:
+        """Delete the models of the worst points where the disk is getting full."""
+        size = max((one.bytes for one in self.record.points), default=0) or self._project.base_bytes
+        for point in reversed(self._ranked()):
+            if shutil.disk_usage(self._project.gen).free > 4 * size:
+                return
+            if point.key != key:
+                self._drop(point.key)
+
+    def _drop(self, key: str) -> None:
+        shutil.rmtree(self._project.search / "built" / key, ignore_errors=True)
+
+    def _expected(self, key: str) -> float:
+        """Return about how many seconds a point takes, by those of its quantizer so far."""
+        quantizer = (self._points[key] or Point()).quantizer
+        seen = [
+            one.build_seconds
+            for one in self.record.points
+            if one.build_seconds and (self._points[one.key] or Point()).quantizer == quantizer
+        ]
+        if seen:
+            return max(seen) + OVERHEAD
+        rate = export.SECONDS_PER_GB.get(quantizer, export.ROUNDED)
+        return rate * self._project.base_bytes / 1e9 + OVERHEAD
+
+    def _ranked(self) -> list[PointRecord]:
+        return ranked(self.record.points, self.record.limits, self.record.goal)
+
+    def _name(self, key: str) -> str:
+        point = self._points[key]
+        return point.name if point else "the project's own passes"
+
+    def _used(self) -> float:
+        return self._spent + time.monotonic() - self._began
+
+    def _save(self) -> None:
+        self.record.seconds = round(self._used(), 1)
+        write_json(self._project.search / FILE, self.record.to_json())
+
+    def _watch(self, text: str) -> Emit:
+        """Return a sink for a measurement's events that shows how much of the time is used."""
+
+        def emit(event: Event) -> None:
+            if isinstance(event, Step):
+                whole = max(1, round(self.record.budget_seconds))
+                self._emit(Step(min(whole, round(self._used())), whole, phase=text))
+            else:
+                ignore(event)
+
+        return emit
+
+
+def _limits(project: Project) -> dict[str, float]:
+    """Return the limits that a search has to keep, defaults among them."""
+    own = project_limits(project)
+    limits = {name: own.get(name, LIMITS[name].default) for name in SEARCHED}
+    return {name: value for name, value in limits.items() if value is not None}
+
+
+def _content(folder: Path) -> str:
+    published = manifest.read(folder)
+    return published.content if published else ""
+
+
+def _line(point: PointRecord) -> str:
+    """Return what was measured of a point in a line."""
+    kl, rate = point.values.get("kl", math.nan), point.values.get("tokens_per_second", math.nan)
+    return (
+        f"{point.name}: {decimal_size(point.bytes)}, KL {kl:.4g}, {rate:.0f} tokens/s "
+        f"({count(point.rows, 'row')})"
+    )
