@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from phi3scaffold.migration.text_edit import with_settings
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.olive_config import OliveConfig
+from phi3scaffold.project.text_edit import with_settings
 from phi3scaffold.search.points import Passes, calibration, own_passes, reads_rows, with_passes
 
 STEP = "  "  # indentation
