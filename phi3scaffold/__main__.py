@@ -68,7 +68,14 @@ VERBS = {
         json=True,
     ),
     "run": Verb(
-        "Run the whole pipeline, up to the report.", "stage", TRAIN, first=True, examples=RUN
+        "Run the whole pipeline, up to the report.", "run", TRAIN, first=True, examples=RUN
+    ),
+    "plan": Verb(
+        "Say how long a run will take, and how much memory and disk.",
+        "plan",
+        TRAIN,
+        examples=("", "--price 3.67   # an hour of the cloud's machine", "--json"),
+        json=True,
     ),
     "report": Verb("Show what was trained, and how good it is.", "report", TRAIN, first=True),
     "set": Verb("Change settings of the project by name.", "set", TRAIN, own_help=True),

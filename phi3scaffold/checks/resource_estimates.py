@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from phi3scaffold.models import catalogue
+from phi3scaffold.models.base_model import base_bytes
 from phi3scaffold.models.model_lock import local_folder
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.project.errors import ScaffoldError
@@ -25,12 +26,7 @@ class MemoryNeed(NamedTuple):
 def weights_of(model: str, project: Project | None = None) -> int | None:
     """Return the bytes of the base model's 16-bit weights; None where they are not known yet."""
     if project is not None and model == project.model_id:
-        folder = local_folder(project)
-        size = project.base_bytes
-        if folder is not None and not size:
-            size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-        if size:
-            return size
+        return base_bytes(project) or None
     parameters = catalogue.describe(model).parameters
     return parameters * 2 if parameters else None
 

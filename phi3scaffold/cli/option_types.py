@@ -31,3 +31,14 @@ def port(text: str) -> int:
     if not 0 <= number < 65536:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is not a port from 0 to 65535")
     return number
+
+
+def price(text: str) -> float:
+    """Return a price of at least 0. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a price such as 3.67")
+    return number

@@ -65,6 +65,15 @@ def base_shape(project: Project) -> Shape | None:
     return entry.shape if entry else None
 
 
+def base_bytes(project: Project) -> int:
+    """Return the bytes of the base model's 16-bit weights; 0 where they are not known yet."""
+    folder = local_folder(project)
+    size = project.base_bytes
+    if folder is not None and not size:
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return size or (catalogue.describe(project.model_id).parameters or 0) * 2
+
+
 def hash_base_weights(project: Project) -> str | None:
     """Return a hash over the base model's weights alone; None where it has no manifest."""
     record = manifest.read(project.base)

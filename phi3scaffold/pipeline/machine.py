@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")  # of /proc and /sys
+FULL = 0.9  # of the processors: from there on programs wait for each other
+MOST_LOAD = 8.0
 PATIENCE = 5.0  # seconds for a program to answer
 # What a feature is called: in Linux's list of flags, by macOS, in Windows' numbers.
 FEATURES = {
@@ -105,6 +107,19 @@ def cpu_quota() -> float | None:
         if quota.isdigit() and period.isdigit() and int(period):
             limits.append(int(quota) / int(period))
     return min(limits, default=None)
+
+
+def load(seconds: float = 0.3) -> float:
+    """Return the programs that want a processor, for each one that there is: 0 on a quiet machine.
+
+    A program that uses every processor takes `1 + load` times as long as on a quiet machine.
+    """
+    import psutil
+
+    used = min(1.0, psutil.cpu_percent(interval=seconds) / 100)
+    if used < FULL or not hasattr(os, "getloadavg"):
+        return used
+    return max(used, min(MOST_LOAD, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 def memory_limit() -> int | None:

@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from phi3scaffold import __version__
 from phi3scaffold.pipeline import manifest
@@ -56,6 +56,46 @@ class Context:
         return {stage.name: stage.folder(self.project) for stage in self.reads}[name]
 
 
+class Passes(NamedTuple):
+    """Forward passes of the model: how many, with how many tokens and logits in all of them."""
+
+    number: float = 0.0
+    tokens: float = 0.0
+    logits: float = 0.0
+
+
+NO_PASSES = Passes()
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage has to do with the model, counted before it does it.
+
+    How long that takes on a machine is for `phi3scaffold.search` to say.
+
+    Attributes:
+        trained: passes forward and backward.
+        read: passes forward alone.
+        rendered: tokens that are made of texts.
+        starts: processes that load the libraries, and the model.
+        download: bytes that come over the network.
+        steps: of an optimizer.
+        tokens: of the rows, each as often as it is read.
+        seconds: what else it takes, on two cores of 2024.
+        spread: by what share the time may be off, where the machine was measured.
+    """
+
+    trained: Passes = NO_PASSES
+    read: Passes = NO_PASSES
+    rendered: float = 0.0
+    starts: float = 0.0
+    download: int = 0
+    steps: int = 0
+    tokens: float = 0.0
+    seconds: float = 0.0
+    spread: float = 0.3
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a stage takes: of a project, and of its base model's 16-bit weights, in bytes.
@@ -63,12 +103,17 @@ class Resources:
     Attributes:
         memory: bytes at most, on a CPU; 0 where that is little.
         disk: bytes at most, scratch and result; checked before it starts.
-        seconds: about how long it takes; 0 where it counts steps, or is quick.
+        seconds: about how long it takes on two cores of 2024; 0 where it counts steps, or is
+            quick. Where `work` is counted, it comes on top.
+        work: what it does with the model.
+        lighter: the setting with which it takes at most so many bytes of memory; "" for none.
     """
 
     memory: Callable[[Project, int], int] = lambda project, weights: 0
     disk: Callable[[Project, int], int] = lambda project, weights: 0
     seconds: Callable[[Project, int], float] = lambda project, weights: 0.0
+    work: Callable[[Project, int], Work] = lambda project, weights: Work()
+    lighter: Callable[[Project, int, int], str] = lambda project, weights, most: ""
 
 
 Curves = dict[str, list[tuple[int, float]]]  # name -> (step, value)

@@ -82,6 +82,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min".removesuffix(" 0 min")
 
 
+def time_range(low: float, high: float) -> str:
+    """Return two times as ``18 s to 40 s`` or ``1 h 10 min to 2 h``."""
+    return f"{duration(low)} to {duration(high)}"
+
+
 def decimal_size(number: float) -> str:
     """Return bytes of files, as disks are sold: ``17 B``, ``3.2 kB``, ``5.8 MB``, ``2.83 GB``."""
     if number < 1000:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.datasets.token_counts import token_counts
 from phi3scaffold.models.base_model import Base
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking, Work
 from phi3scaffold.project.layout import ROWS_CARD, ROWS_PAGE
 from phi3scaffold.project.settings import DEMONSTRATION, Project
 from phi3scaffold.project.training_plan import training_plan
 
+STARTS = 0.7  # of the libraries: no PyTorch
 DISK_PER_BYTE = 12  # bytes for a byte of rows: shards and result hold ids, labels and texts
 
 
@@ -21,6 +23,13 @@ def inputs(project: Project) -> Inputs:
 def disk(project: Project, weights: int) -> int:
     spec = load_spec(project.dataset_yaml)
     return DISK_PER_BYTE * sum(file.stat().st_size for file in spec.files)
+
+
+def work(project: Project, weights: int) -> Work:
+    """Return what reading the rows takes, by how many tokens they have."""
+    counts = token_counts(project)
+    tokens = counts.tokens * (counts.train + counts.validation + counts.held_out)
+    return Work(starts=STARTS, tokens=tokens, rendered=tokens)
 
 
 def run(context: Context) -> Facts:
@@ -76,7 +85,7 @@ STAGE = Stage(
     packages=("transformers", "tokenizers", "pyarrow", "numpy", "datasketch"),
     needs_torch=True,
     needs_accelerator=False,
-    resources=Resources(disk=disk),
+    resources=Resources(disk=disk, work=work),
     summary=summary,
     tracking=Tracking(metrics=lambda facts: facts, files=(ROWS_CARD,)),
 )

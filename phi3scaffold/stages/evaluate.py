@@ -8,12 +8,13 @@ from datetime import date
 from typing import Any
 
 from phi3scaffold.conversion.form_files import size_of
+from phi3scaffold.datasets.token_counts import token_counts
 from phi3scaffold.evaluation.comparison_lines import comparison_lines
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, write_rows
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking, Work
 from phi3scaffold.project.files import write_json
 from phi3scaffold.project.layout import ANSWERS, METRICS
 from phi3scaffold.project.settings import Project
@@ -117,6 +118,14 @@ def tracked_metrics(facts: Facts) -> Facts:
     }
 
 
+def work(project: Project, weights: int) -> Work:
+    """Return what measuring the forms takes, by the held-out rows."""
+    from phi3scaffold.evaluation.evaluation_work import evaluation_work
+
+    forms = [form for form in FORMS if form != "onnx-adapter" or _own(project)]
+    return evaluation_work(token_counts(project), forms, project.evaluate_rows)
+
+
 PEAK = 3.3 * GIB  # bytes at most, with a Phi-3-mini
 
 STAGE = Stage(
@@ -127,7 +136,7 @@ STAGE = Stage(
     run=run,
     after=("data", "model", "finetune", "merge", "export", "adapters"),
     packages=("torch", "transformers", "peft", "onnxruntime", "onnxruntime-genai", "scikit-learn"),
-    resources=Resources(memory=lambda project, weights: memory_for(weights, PEAK)),
+    resources=Resources(memory=lambda project, weights: memory_for(weights, PEAK), work=work),
     verb_ends_at="report",
     details=lambda project, facts: comparison_lines(Metrics.from_json(facts)),
     tracking=Tracking(metrics=tracked_metrics, files=(METRICS,), starts_run=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking, Work
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import decimal_size
 from phi3scaffold.project.olive_config import load_config, project_config
@@ -67,7 +67,16 @@ def size_text(facts: Facts) -> str:
     return decimal_size(facts["bytes"]) + (f": {', '.join(shown)}" if shown else "")
 
 
-RESOURCES = Resources(memory, disk, seconds)
+def lighter(project: Project, weights: int, most: int) -> str:
+    """Return the quantizer that takes at most so many bytes of memory; "" where none does."""
+    if memory_for(weights, PEAKS["rtn"]) <= most:
+        return '"type": "Rtn" for the quantizer, in fine-tuning/olive-config.json'
+    return ""
+
+
+RESOURCES = Resources(
+    memory, disk, seconds, lambda project, weights: Work(starts=2.5), lighter=lighter
+)
 STAGE = Stage(
     name="export",
     title="quantizing and converting to ONNX",

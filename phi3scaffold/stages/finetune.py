@@ -9,6 +9,8 @@ from phi3scaffold.conversion.adapter_file import CONFIG, normalize_config
 from phi3scaffold.conversion.form_files import copy_tokenizer, project_prompt
 from phi3scaffold.datasets.prepared_rows import has_validation
 from phi3scaffold.datasets.set_findings import complete, why_no_validation
+from phi3scaffold.datasets.spec import load_spec
+from phi3scaffold.datasets.token_counts import token_counts
 from phi3scaffold.models.base_model import (
     BASE_WEIGHTS,
     Base,
@@ -18,7 +20,16 @@ from phi3scaffold.models.base_model import (
 )
 from phi3scaffold.pipeline import machine, ranks
 from phi3scaffold.pipeline.events import Note
-from phi3scaffold.pipeline.stage import Context, Curves, Facts, Inputs, Resources, Stage, Tracking
+from phi3scaffold.pipeline.stage import (
+    Context,
+    Curves,
+    Facts,
+    Inputs,
+    Resources,
+    Stage,
+    Tracking,
+    Work,
+)
 from phi3scaffold.project.algorithms import ALGORITHMS, Algorithm, algorithm_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import write_json
@@ -36,9 +47,11 @@ from phi3scaffold.training.olive_runner import (
     run_passes,
 )
 from phi3scaffold.training.recomputation import BFLOAT16, FLOAT32
+from phi3scaffold.training.training_work import training_work
 from phi3scaffold.training.validation_history import describe_steps
 
 LOAD_BEST = "load_best_model_at_end"  # of training_args
+OLIVE = "fine-tuning/olive-config.json"
 PATIENCE = "early_stopping_patience"  # of project.yaml
 
 
@@ -162,6 +175,23 @@ def _algorithm(project: Project) -> Algorithm | None:
         return ALGORITHMS[0]
 
 
+def work(project: Project, weights: int) -> Work:
+    """Return what the training computes, by its rows and its settings."""
+    longest = load_spec(project.dataset_yaml).max_tokens
+    return training_work(token_counts(project), project_config(project), longest)
+
+
+def lighter(project: Project, weights: int, most: int) -> str:
+    """Return the algorithm that trains in at most so many bytes; "" where none does."""
+    shape, family = base_shape(project), base_family(project)
+    for algorithm in ALGORITHMS:
+        if shape is None or not algorithm.four_bit_base:
+            continue
+        if training_memory(shape, family.target_modules, algorithm) <= most:
+            return f'"type": "{algorithm.olive_type}" for the pass that trains, in {OLIVE}'
+    return ""
+
+
 def disk(project: Project, weights: int) -> int:
     """Return the bytes of the adapter and of the optimizer's state."""
     return weights // 20
@@ -204,7 +234,7 @@ STAGE = Stage(
     packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
     needs_torch=True,
     parallel=True,
-    resources=Resources(memory, disk),
+    resources=Resources(memory, disk, work=work, lighter=lighter),
     summary=summary,
     tracking=Tracking(metrics=lambda facts: facts, curves=curves, starts_run=True),
     is_timed=True,

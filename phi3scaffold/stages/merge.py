@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking, Work
 from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.measured_memory import GIB, memory_for
@@ -49,7 +49,12 @@ STAGE = Stage(
     after=("model", "finetune"),
     packages=("torch", "transformers", "peft", "olive-ai", "bitsandbytes"),
     needs_torch=True,
-    resources=Resources(lambda project, weights: memory_for(weights, PEAK), disk, seconds),
+    resources=Resources(
+        lambda project, weights: memory_for(weights, PEAK),
+        disk,
+        seconds,
+        work=lambda project, weights: Work(starts=2.0),
+    ),
     tracking=Tracking(metrics=lambda facts: facts),
     from_cloud="on_request",
 )

@@ -16,8 +16,10 @@ from phi3scaffold.models.model_folder import (
 )
 from phi3scaffold.models.model_lock import local_folder, pin
 from phi3scaffold.pipeline.events import Bytes, Emit, Note
-from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage
+from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Work
 from phi3scaffold.project.settings import Project
+
+SECONDS_PER_GB = 2.0  # to hash and link or copy, without the download
 
 
 def inputs_of(project: Project, *, weights: bool) -> Inputs:
@@ -50,6 +52,12 @@ def run(context: Context) -> Facts:
     return {"id": lock.id, "source": lock.source, "commit": lock.commit, "bytes": size}
 
 
+def work(project: Project, weights: int) -> Work:
+    """Return what comes over the network; nothing for files of this machine."""
+    here = local_folder(project) is not None or project.is_demonstration or project.base_bytes
+    return Work(download=0 if here else weights, seconds=weights / 1e9 * SECONDS_PER_GB)
+
+
 def noted(emit: Emit, stage: str) -> Callable[[str], None]:
     """Return a function that emits a text as the stage's note."""
     return lambda text: emit(Note(stage, text))
@@ -76,5 +84,6 @@ STAGE = Stage(
     inputs=inputs,
     run=run,
     needs_accelerator=False,
+    resources=Resources(work=work),
     from_cloud="never",
 )

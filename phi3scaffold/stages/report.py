@@ -9,7 +9,16 @@ import re
 from pathlib import Path
 
 from phi3scaffold.evaluation import search_record
-from phi3scaffold.pipeline.stage import EARLIER, Context, Facts, Inputs, Stage, Tracking
+from phi3scaffold.pipeline.stage import (
+    EARLIER,
+    Context,
+    Facts,
+    Inputs,
+    Resources,
+    Stage,
+    Tracking,
+    Work,
+)
 from phi3scaffold.project.formatting import from_here
 from phi3scaffold.project.layout import MODEL_CARD, PAGE
 from phi3scaffold.project.settings import Project
@@ -63,6 +72,7 @@ STAGE = Stage(
     run=run,
     after=(EARLIER,),
     packages=("matplotlib", "jinja2", "huggingface-hub"),
+    resources=Resources(work=lambda project, weights: Work(starts=0.2, seconds=1.5)),
     summary=lambda facts: None,
     details=details,
     tracking=Tracking(tags=tags, files=(PAGE, MODEL_CARD)),

@@ -9,6 +9,7 @@ are those of the padded rows; a label in the shared part counts once for each ro
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,8 @@ IGNORE = -100
 # A pass has a multiple of so many tokens. Libraries of matrix products prepare themselves for each
 # size they meet: with any size at all a third of the time went into that, and half the memory.
 MULTIPLE = 64
+# Tokens of a forward pass, where no row is longer: fewer, and the processor waits for memory.
+PASS = 1024
 LEAST_SHARED = 8  # tokens; below that sharing costs more than it saves
 
 
@@ -166,13 +169,7 @@ def pack(rows: Sequence[dict[str, torch.Tensor]], limit: int) -> dict[str, Any]:
     import torch
 
     ids = [row["input_ids"].tolist() for row in rows]
-    parts = [
-        part
-        for shared, members in shared_groups(ids)
-        for part in _parts(shared, members, [len(ids[row]) for row in members], limit)
-    ]
-    sizes = [shared + sum(len(ids[row]) - shared for row in members) for shared, members in parts]
-    chosen = [[parts[place] for place in group] for group in bins(sizes, limit)] or [[]]
+    chosen, _ = _arrange(ids, limit)
     passes = [_pass(rows, group) for group in chosen]
     targets = [one["targets"] for one in passes]
     return {
@@ -180,6 +177,28 @@ def pack(rows: Sequence[dict[str, torch.Tensor]], limit: int) -> dict[str, Any]:
         "labels": torch.cat([torch.tensor([IGNORE]), *targets])[None],
         "useful": sum(map(len, ids)),
     }
+
+
+def pass_sizes(rows: Sequence[Sequence[int]], limit: int) -> list[int]:
+    """Return how many tokens each pass has that `pack` makes of a batch, filler included."""
+    return [max(1, math.ceil(size / MULTIPLE)) * MULTIPLE for size in _arrange(rows, limit)[1]]
+
+
+def _arrange(
+    ids: Sequence[Sequence[int]], limit: int
+) -> tuple[list[list[tuple[int, list[int]]]], list[int]]:
+    """Return the groups of rows in each pass, and how many tokens it has."""
+    parts = [
+        part
+        for shared, members in shared_groups(ids)
+        for part in _parts(shared, members, [len(ids[row]) for row in members], limit)
+    ]
+    sizes = [shared + sum(len(ids[row]) - shared for row in members) for shared, members in parts]
+    groups = bins(sizes, limit) or [[]]
+    return (
+        [[parts[place] for place in group] for group in groups],
+        [sum(sizes[place] for place in group) for group in groups],
+    )
 
 
 def _parts(

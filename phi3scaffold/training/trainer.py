@@ -18,10 +18,7 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.training import attention
 from phi3scaffold.training.fused_layers import fuse
 from phi3scaffold.training.fused_norms import fuse_norms
-from phi3scaffold.training.packing import pack
-
-# Tokens of a forward pass, where no row is longer: fewer, and the processor waits for memory.
-PASS = 1024
+from phi3scaffold.training.packing import PASS, pack
 
 
 class AnswerTrainer(transformers.Trainer):

@@ -1,0 +1,34 @@
+"""What measuring every form has to compute, counted from the rows before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from phi3scaffold.datasets.token_counts import TokenCounts
+from phi3scaffold.evaluation.evaluation_set import MOST_ROWS
+from phi3scaffold.evaluation.few_rows import FEW
+from phi3scaffold.evaluation.measurement import TIMED_SECONDS
+from phi3scaffold.pipeline.stage import Passes, Work
+from phi3scaffold.training.packing import PASS
+from phi3scaffold.training.training_work import batch_passes
+
+BATCH = 32  # rows that are read and answered together
+STARTS = 0.5  # of the libraries, for a form; they are loaded once, and shared
+
+
+def evaluation_work(counts: TokenCounts, forms: Sequence[str], most: int | None) -> Work:
+    """Return what the forms compute on the held-out rows, or on at most so many."""
+    rows = min(counts.held_out, most or MOST_ROWS)
+    measured = sum(min(rows, FEW.get(form, rows)) for form in forms)
+    passes, tokens = batch_passes(counts.sample, min(BATCH, max(1, rows)), PASS)
+    batches = measured / min(BATCH, max(1, rows))
+    answer = counts.labels
+    return Work(
+        read=Passes(
+            batches * (passes + answer), batches * tokens + measured * answer, measured * answer
+        ),
+        starts=1 + STARTS * len(forms),
+        tokens=measured * counts.tokens,
+        seconds=TIMED_SECONDS / 2 * len(forms),
+        spread=0.5,
+    )
