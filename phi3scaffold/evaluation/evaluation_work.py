@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from phi3scaffold.datasets.token_counts import TokenCounts
 from phi3scaffold.evaluation.evaluation_set import MOST_ROWS
 from phi3scaffold.evaluation.few_rows import FEW
-from phi3scaffold.evaluation.measurement import TIMED_SECONDS
+from phi3scaffold.evaluation.measurement import Timing
 from phi3scaffold.pipeline.stage import Passes, Work
 from phi3scaffold.training.packing import PASS
 from phi3scaffold.training.training_work import batch_passes
@@ -29,6 +29,6 @@ def evaluation_work(counts: TokenCounts, forms: Sequence[str], most: int | None)
         ),
         starts=1 + STARTS * len(forms),
         tokens=measured * counts.tokens,
-        seconds=TIMED_SECONDS / 2 * len(forms),
+        seconds=Timing().seconds / 2 * len(forms),
         spread=0.5,
     )
