@@ -162,7 +162,9 @@ def values_of(row: Row, columns: tuple[str, ...]) -> dict[str, str]:
     """
     found = _user_values(row, columns)
     if not any(map(str.strip, found.values())):
-        raise ScaffoldError("The row has no text to answer.", where=row.place, fix="mend the row")
+        raise ScaffoldError(
+            "The row has no text to answer.", where=row.place, fix="correct the row"
+        )
     return found
 
 
@@ -252,7 +254,7 @@ def _history(row: Row, column: str | None, user: str) -> list[Message]:
             raise ScaffoldError(
                 f"The column {column!r} must be a list of pairs of question and answer.",
                 where=row.place,
-                fix='write it as [["question", "answer"], ...], neither of them empty',
+                fix='write it as [["question", "answer"], ...], with neither empty',
             )
         question = fill(user, {first: str(texts[0]), **dict.fromkeys(others, "")})
         messages.append({"role": "user", "content": question})
@@ -282,8 +284,8 @@ def _unknown_label(row: Row, answer: str, spec: DatasetSpec) -> ScaffoldError:
         where=row.place,
         fix=f"did you mean {near[0]!r}? Otherwise add it to labels in {YAML}"
         if near
-        else f"mend the row, or add the label to labels in {YAML}",
-        at_new=f"did you mean {near[0]!r}? Mend the row" if near else "mend the row",
+        else f"correct the row, or add the label to labels in {YAML}",
+        at_new=f"did you mean {near[0]!r}? Correct the row" if near else "correct the row",
     )
 
 
@@ -292,7 +294,7 @@ def _whole(row: Row, spec: DatasetSpec, form: Messages) -> Conversation | Droppe
     turns.begin()
     roles = {turn["role"] for turn in turns.messages}
     if "assistant" in roles and "user" not in roles:
-        return DroppedRow(row.place, "no turn of the user")
+        return DroppedRow(row.place, "no user turn")
     if turns.messages and all(
         number in turns.shown
         for number, turn in enumerate(turns.messages)
@@ -339,18 +341,18 @@ def _refuse_disorder(messages: list[Message], places: list[str], row: Row) -> No
         spoken += 1
         if role not in wanted:
             raise ScaffoldError(
-                f"The turns must go user, assistant, user, assistant: here stands {role}, "
-                f"not {' or '.join(wanted)}.",
+                f"The turns must alternate user, assistant, user, assistant: this one is "
+                f"{role}, not {' or '.join(wanted)}.",
                 where=place,
-                fix="take the row out, or add the turn that is missing",
+                fix="remove the row, or add the missing turn",
             )
         wanted = ("assistant", TOOL) if role == TOOL else ("assistant",)
         if role == "assistant":
             wanted = (TOOL, "user") if message.get("tool_calls") else ("user",)
     if not spoken or messages[-1]["role"] != "assistant":
-        no_answer = "The conversation has no turn of the assistant."
+        no_answer = "The conversation has no assistant turn."
         what = no_answer if spoken else "The conversation has no turns."
-        raise ScaffoldError(what, where=row.place, fix="add the answer, or take the row out")
+        raise ScaffoldError(what, where=row.place, fix="add the answer, or remove the row")
 
 
 def _with_system(messages: list[Message], system: str) -> list[Message]:

@@ -74,7 +74,7 @@ def find(text: str, part: str | None = None) -> Dataset:
     match = GIVEN.fullmatch(text)
     if match is None:
         raise ScaffoldError(
-            f"{text!r} is not a dataset of the hub.",
+            f"{text!r} is not a dataset on the hub.",
             where="--data",
             fix="owner/name, owner/name@revision, or hf://datasets/owner/name/path/in/it",
         )
@@ -88,7 +88,7 @@ def find(text: str, part: str | None = None) -> Dataset:
     if path:
         names = [name for name in names if name.startswith(f"{path}/") or _fits(name, path)]
         if not names:
-            raise _unclear(repo, f"nothing that is read lies at {path!r}", _readable(listed, repo))
+            raise _unclear(repo, f"no supported data file is at {path!r}", _readable(listed, repo))
         return Dataset(repo, commit, _one_of_each(repo, by_name(names)))
     if "README.md" in listed:
         card = _card(download(f"{HUB}{repo}@{commit}/README.md"))
@@ -98,7 +98,7 @@ def find(text: str, part: str | None = None) -> Dataset:
     if part is not None:
         everything, names = names, [name for name in names if name.startswith(f"{part}/")]
         if not names:
-            raise _unclear(repo, f"it has no part {part}", everything)
+            raise _unclear(repo, f"it has no subset {part}", everything)
     return Dataset(repo, commit, _one_of_each(repo, by_name(names)))
 
 
@@ -125,9 +125,9 @@ def _request(repo: str, revision: str) -> HubRequest:
         id_fix="write it as owner/name, or give a file or a folder that exists",
         revision_key=f"{repo} @ {revision}",
         revision_fix="and name one of its branches, tags or commits",
-        offline_fix="unset HF_HUB_OFFLINE, or run it once with the network: what was downloaded "
-        "stays in the hub's cache",
-        missing_fix="check the name (there is no such file or folder here, either)",
+        offline_fix="unset HF_HUB_OFFLINE, or run it once online: downloads stay in the "
+        "hub's cache",
+        missing_fix="check the name (there is no such file or folder here either)",
     )
 
 
@@ -152,17 +152,17 @@ def _readable(listed: Sequence[str], repo: str) -> list[str]:
     script = f"{repo.partition('/')[2]}.py"
     if script in listed:
         raise ScaffoldError(
-            f"The dataset is made by a script, {script}, which is never run here.",
+            f"The dataset is built by a script, {script}. Such scripts are never run.",
             where=repo,
-            fix=f"try {repo}@refs/convert/parquet, where the hub keeps what such scripts make",
+            fix=f"try {repo}@refs/convert/parquet, where the hub keeps the output of such scripts",
         )
-    raise _unclear(repo, f"it has no file that is read ({registry.endings_text()})", listed)
+    raise _unclear(repo, f"it has no supported data file ({registry.endings_text()})", listed)
 
 
 def _unclear(repo: str, why: str, names: Sequence[str]) -> ScaffoldError:
     shown = ", ".join(names[:LISTED]) + (f", ... ({len(names)} files)" if names[LISTED:] else "")
     return ScaffoldError(
-        f"Which rows to take is not clear: {why}. There are: {shown or 'no files'}.",
+        f"It is not clear which rows to use: {why}. There are: {shown or 'no files'}.",
         where=repo,
         fix=f"name a file, a folder or a pattern: --data 'hf://datasets/{repo}/"
         f"{names[0] if names else 'path'}'",
@@ -209,7 +209,7 @@ def _of_card(
         parts = ", ".join(str(config.get("config_name")) for config in configs[:LISTED])
         configs = [c for c in configs if c.get("default") or c.get("config_name") == "default"]
         if len(configs) != 1:
-            raise _unclear(repo, f"it has several parts ({parts})", names)
+            raise _unclear(repo, f"it has several subsets ({parts})", names)
     if not configs:
         return None
     folder = str(configs[0].get("data_dir") or "").strip("/")

@@ -57,7 +57,7 @@ def _mode(path: Path) -> int:
 def _checked(path: Path) -> Path:
     if not stat.S_ISREG(_mode(path)):
         raise ScaffoldError(
-            "This is no ordinary file (a pipe, a device or a socket).",
+            "This is not a regular file (it is a pipe, a device or a socket).",
             where=path,
             fix="write the rows into a file first",
         )

@@ -116,7 +116,7 @@ def _rare(report: dict[str, Any]) -> list[DataFinding]:
     """Report labels of too few rows."""
     few = rare_labels((report["labels"] or {"train": {}})["train"])
     message = (
-        f"{count(len(few), 'label has', 'labels have')} fewer than {FEW} rows to train: "
+        f"{count(len(few), 'label has', 'labels have')} fewer than {FEW} training rows: "
         f"{spellings_text(few)}"
     )
     return [DataFinding("rare labels", message, warn=True)] if few else []
@@ -150,8 +150,8 @@ def _leaks(report: dict[str, Any]) -> list[DataFinding]:
         return []
     which, where = later_sets(report)
     message = (
-        f"{count(found['rows'], f'{which} row stands', f'{which} rows stand')} in {where}, too, "
-        "and would be known by heart: left out"
+        f"{count(found['rows'], f'{which} row is', f'{which} rows are')} in {where}, too, "
+        "where the model would learn them by heart: left out"
     )
     return [DataFinding("leaks", message, True, (), _same(found["examples"]))]
 
@@ -177,9 +177,8 @@ def _duplicates(report: dict[str, Any]) -> list[DataFinding]:
     found = report["duplicates"]
     if not found["rows"]:
         return []
-    message = (
-        f"{count(found['rows'], 'row is', 'rows are')} the same as an earlier one: the first stays"
-    )
+    rows = count(found["rows"], "row is", "rows are")
+    message = f"{rows} the same as an earlier one: the first is kept"
     return [DataFinding("duplicates", message, False, (), _same(found["examples"]))]
 
 
@@ -205,7 +204,7 @@ def _unused(report: dict[str, Any]) -> list[DataFinding]:
     unused = report.get("unused", {"columns": {}, "turn_keys": {}})
     counts = [(f"column {name}", rows, ()) for name, rows in unused["columns"].items()]
     counts += [(f"{name} of a turn", rows, ()) for name, rows in unused["turn_keys"].items()]
-    message = "in the rows, and neither learned nor shown to the model"
+    message = "in the rows, but neither learned nor shown to the model"
     return [DataFinding("not used", message, counts=tuple(counts))] if counts else []
 
 

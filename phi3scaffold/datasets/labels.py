@@ -99,7 +99,7 @@ class LabelTable:
             )
         ]
         if lines[SHOWN:]:
-            lines[SHOWN:] = [f"so are spellings of {count(len(lines) - SHOWN, 'more label')}"]
+            lines[SHOWN:] = [f"so are the spellings of {count(len(lines) - SHOWN, 'more label')}"]
         if self.missing:
             lines.append(missing_text(self.missing))
         undo = ["--label-variants"] if self.variants else []

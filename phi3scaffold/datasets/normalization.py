@@ -144,10 +144,10 @@ def _as_utf_8(path: Path, named: str | None) -> NormalFile:
         note = f"{path.name} was read as {name_of(found.codec)} and is written as UTF-8"
         if found.others:
             others = ", ".join(map(name_of, found.others))
-            note += f"; it could be {others} as well (--encoding NAME reads it so)"
+            note += f"; it could be {others} as well (--encoding NAME chooses)"
         notes.append(note)
     if found.old_mac:
-        notes.append(f"{path.name} has the line ends of old Macs; the copy has today's")
+        notes.append(f"{path.name} has old Mac line endings; the copy has line feeds")
     return NormalFile(target, path.name, tuple(notes))
 
 
@@ -250,7 +250,7 @@ def _named(file: str, names: list[str]) -> str:
     listed = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
     return (
         f"{file} has no header: its columns are called {listed} "
-        "(--header where its first row does name them)"
+        "(--header if its first row does name them)"
     )
 
 

@@ -267,7 +267,7 @@ class _Preparation:
                         f"No row has the column {name!r}; they have: "
                         f"{', '.join(list(self.columns)[:20])}.",
                         where=f"{self.spec.path}: {key}",
-                        fix="mend the name, or take it out",
+                        fix="correct the name, or remove it",
                     )
 
     def split(self) -> None:
@@ -298,7 +298,7 @@ class _Preparation:
                 raise ScaffoldError(
                     f"No row is left for {name}{self.dropped_text()}.",
                     where=f"{yaml}: files.{name}",
-                    fix="add rows, or mend those"
+                    fix="add rows, or correct those"
                     if any(side == own for _, own in self.sources)
                     else f"add rows with other prompts, or give {SPLITS[side]} rows in a file",
                 )
@@ -320,7 +320,7 @@ class _Preparation:
             f"SELECT COUNT(*), COUNT(DISTINCT {GROUP}) FROM rows WHERE reason IS NULL"
         )[0]
         if questions == 1 < kept:  # a group stays in one set
-            reasons.append(f"all {kept} others ask nearly the same, which stays in one set")
+            reasons.append(f"all {kept} others ask nearly the same thing and stay in one set")
         return f" ({', '.join(reasons)})" if reasons else ""
 
     def write(self, out: Path) -> None:

@@ -93,7 +93,7 @@ class Prepared(Sequence[Any]):
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
         except (FileNotFoundError, pa.ArrowInvalid):
             raise ScaffoldError(
-                "The prepared rows are not there.",
+                "The prepared rows are missing.",
                 where=path,
                 fix="phi3scaffold data",
                 exit_code=FAILED_RUN,

@@ -26,11 +26,10 @@ def near_duplicates(report: Mapping[str, Any]) -> list[DataFinding]:
     found = report["near_duplicates"]
     if not found["groups"]:
         return []
-    message = (
-        f"{count(found['rows'], 'row')} in {count(found['groups'], 'group')} ask nearly the same"
-    )
+    rows, groups = count(found["rows"], "row"), count(found["groups"], "group")
+    message = f"{rows} in {groups} ask nearly the same thing"
     if largest := max((shown.get("rows", 0) for shown in found["examples"]), default=0):
-        message += f" (up to {count(largest, 'row')} a group)" if found["groups"] > 1 else ""
+        message += f" (up to {count(largest, 'row')} per group)" if found["groups"] > 1 else ""
     which, where = later_sets(report)
     if found["across_splits"]:
         message += (
@@ -40,7 +39,7 @@ def near_duplicates(report: Mapping[str, Any]) -> list[DataFinding]:
         message += (
             "there are too few other rows to hold out; add rows that ask something else"
             if found.get("parted")
-            else "take them out of one of the files"
+            else "remove them from one of the files"
         )
     else:
         message += "; each group stays in one set"
@@ -63,11 +62,11 @@ def few_questions(report: Mapping[str, Any]) -> list[DataFinding]:
     message = (
         f"{count(near['answers'], f'distinct {answered}')}, "
         f"{count(questions, f'distinct {asked}')} in {count(kept, 'row')}: the rows repeat each "
-        "other in other words, and a score says little of anything else"
+        "other in different words, so a score says little about anything else"
     )
     held_out = near["questions_by_split"]["held_out"]
     message += (
-        f"; held out {'is' if held_out == 1 else 'are'} {count(held_out, f'distinct {asked}')}. "
+        f"; the held-out rows have {count(held_out, f'distinct {asked}')}. "
         f"Add rows with other {asked}s"
     )
     if task == "qa" and near["answers"] <= min(FEW_ANSWERS, kept // ROWS_AN_ANSWER):
@@ -85,8 +84,8 @@ def split_share(report: Mapping[str, Any]) -> list[DataFinding]:
     if not wanted or abs(rows["held_out"] - wanted * kept) <= max(1, OFF * wanted * kept):
         return []
     message = (
-        f"held out are {share(rows['held_out'], kept)} of the rows, not {share(wanted, 1)}, since "
-        "rows that ask nearly the same stay together: add rows with other questions, or give "
+        f"{share(rows['held_out'], kept)} of the rows are held out, not {share(wanted, 1)}, since "
+        "rows that ask nearly the same thing stay together: add rows with other questions, or give "
         "held-out rows in a file (files.held_out in dataset.yaml)"
     )
     return [DataFinding("split", message, warn=True)]
@@ -107,13 +106,13 @@ def enough(report: dict[str, Any], plan: TrainingPlan | None) -> list[DataFindin
 def not_checked(report: Mapping[str, Any]) -> str:
     """Name in one line what was not looked for, so that nothing found is not taken for more."""
     near = report["near_duplicates"]
-    parts = ["paraphrases in other words"]
+    parts = ["paraphrases"]
     if short := near.get("short"):
         letters = FEWEST + LETTERS - 1
-        parts.append(f"{count(short, 'row')} of fewer than {letters} letters, beyond equality")
+        parts.append(f"near duplicates of {count(short, 'row')} of fewer than {letters} letters")
     if near["checked"] < near["of"]:
         left = near["of"] - near["checked"]
-        parts.append(f"{count(left)} of {count(near['of'])} rows for near duplicates")
-    parts.append("secrets of no known pattern, names of people")
-    parts.append("whether answers are right")
+        parts.append(f"near duplicates of {count(left)} of {count(near['of'])} rows")
+    parts.append("secrets without a known pattern, people's names")
+    parts.append("whether the answers are right")
     return "; ".join(parts)

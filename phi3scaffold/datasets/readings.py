@@ -12,15 +12,15 @@ TURNS = ("turn is", "turns are")
 SHOWN = ("assistant turn is", "assistant turns are")
 # Note of a conversation -> one and several of what it counts, and what became of it.
 READINGS = {
-    "joined": (*TURNS, "joined with the turn of the same speaker before it"),
-    "cut": (*TURNS, "left out: no answer that is learned comes after it"),
+    "joined": (*TURNS, "joined with the previous turn of the same speaker"),
+    "cut": (*TURNS, "left out: no learned answer follows"),
     "greeting": (*TURNS, "left out: the assistant speaks before the user has asked"),
     "parts": (*TURNS, "joined from parts of text"),
     "history": ("earlier answer is", "earlier answers are", "learned, too (history)"),
-    "missing": ("cell is", "cells are", "read as empty: nan, <NA> or the like stands there"),
+    "missing": ("cell is", "cells are", "read as empty (nan, <NA> or the like)"),
     "own system": ("row has", "rows have", "a system turn of its own, which stays as it is"),
     "text": ("list of turns is", "lists of turns are", "read from a text (JSON or Python)"),
-    "prompt": (*SHOWN, "shown and not learned: the column of the prompt holds it"),
+    "prompt": (*SHOWN, "shown but not learned: in the prompt column"),
 }
 
 
@@ -32,7 +32,7 @@ def readings_text(times: Mapping[str, int]) -> str:
     """
     parts = []
     for note, number in times.items():
-        one, many, became = READINGS.get(note, (*SHOWN, f"shown and not learned: {note}"))
+        one, many, became = READINGS.get(note, (*SHOWN, f"shown but not learned: {note}"))
         parts.append(f"{count(number, one, many)} {became}")
     return "; ".join(parts)
 

@@ -21,12 +21,12 @@ from phi3scaffold.models.tool_template import knows_tools, lost_part, texts_of
 from phi3scaffold.project.errors import ScaffoldError
 
 NO_SYSTEM = (
-    "set system: null in datasets/dataset.yaml and take the rows' own system turns out, or write "
+    "set system: null in datasets/dataset.yaml and remove the rows' own system turns, or write "
     "them into the user turn"
 )
 IGNORE = -100  # what torch's cross entropy leaves out
 # Why an earlier answer is shown and not learned, as `readings` says it.
-ONLY_LAST = "the model's chat template writes an answer otherwise once another turn follows"
+ONLY_LAST = "the model's chat template writes an answer differently once another turn follows"
 # Why a row of tools is dropped; `prepare` refuses the rows where any is.
 TOOLS_LOST = "the chat template leaves out "
 
@@ -42,9 +42,9 @@ def tools_error(rows: str, model: str, parts: str, place: str) -> ScaffoldError:
     """
     return ScaffoldError(
         f"{rows} tools, and the chat template of {model} leaves out {parts}: they would be learned "
-        "in half.",
+        "only in part.",
         where=place,
-        fix="choose a model whose chat template writes tools, or take those rows out",
+        fix="choose a model whose chat template writes tools, or remove those rows",
     )
 
 
@@ -191,7 +191,7 @@ class Renderer:
         try:
             return render_chat(self.tokenizer, messages, to_answer=to_answer, tools=row.tools)
         except ScaffoldError as error:
-            fix = "mend the row, or take it out" if row.has_tools else error.fix
+            fix = "correct or remove the row" if row.has_tools else error.fix
             raise ScaffoldError(error.what, where=row.place, fix=fix) from None
 
     def _tool_sample(self, row: Conversation) -> Rendered | DroppedRow:
@@ -327,7 +327,7 @@ class Renderer:
                 "The model's chat template does not keep a system turn in the middle of a "
                 "conversation.",
                 where=row.place,
-                fix="take that turn out, or write it into the user's turn",
+                fix="remove that turn, or write it into the user's turn",
             )
 
 
@@ -335,13 +335,13 @@ def _forged(row: Conversation) -> ScaffoldError:
     return ScaffoldError(
         "The text turns into a control token of the model, which would forge a turn.",
         where=row.place,
-        fix="take it out of the text",
+        fix="remove it from the text",
     )
 
 
 def _different(row: Conversation) -> ScaffoldError:
     return ScaffoldError(
-        "The chat template renders the prompt differently once the answer stands behind it, so "
+        "The chat template renders the prompt differently once the answer follows it, so "
         "training and inference would differ.",
         where=row.place,
         fix="use the model's original tokenizer and chat template",
@@ -352,5 +352,5 @@ def _empty(row: Conversation) -> ScaffoldError:
     return ScaffoldError(
         "The row has no trained token: its answer renders to nothing.",
         where=row.place,
-        fix="mend the answer, or the model's chat template",
+        fix="correct the answer, or the model's chat template",
     )

@@ -165,7 +165,7 @@ def _address(name: str, key: str) -> str:
     if not ADDRESS.fullmatch(name):
         raise _wrong(
             key,
-            f"{name} is no complete address of a file on the hub.",
+            f"{name} is not a complete address of a file on the hub.",
             "hf://datasets/OWNER/NAME@COMMIT/PATH, the commit in full (40 hex digits)",
         )
     return name
@@ -174,7 +174,7 @@ def _address(name: str, key: str) -> str:
 def _inside(name: str, folder: Path, key: str) -> Path:
     """Return a path below datasets/; refuse others, which would not travel with the project."""
     if "\0" in name:
-        raise _wrong(key, "A file name holds a NUL character.", "take it out")
+        raise _wrong(key, "A file name holds a NUL character.", "remove it")
     file = Path(os.path.normpath(folder / name))
     if not file.is_relative_to(folder):
         fix = "copy the file into that folder, or make a link to it there"
@@ -274,7 +274,9 @@ def _label_variants(value: Any, labels: tuple[str, ...]) -> dict[str, tuple[str,
     for name, texts in value.items():
         label, at = str(name), f"{key}.{name}"
         if label not in labels:
-            raise _wrong(at, f"{label!r} is none of the labels.", "add it to labels, or remove it")
+            raise _wrong(
+                at, f"{label!r} is not one of the labels.", "add it to labels, or remove it"
+            )
         if not isinstance(texts, list):
             raise _wrong(at, "It must be a list of spellings.", example)
         found[label] = tuple(_spelling(text, f"{at}[{n}]", known) for n, text in enumerate(texts))
@@ -288,7 +290,7 @@ def _missing_labels(
     if value is None:
         return ()
     if not isinstance(value, list) or not labels:
-        what = "It must be a list of texts that stand for no label, in a classification."
+        what = "In a classification, it must be a list of texts that mean that a row has no label."
         raise _wrong(key, what, 'missing_labels: ["nan", "N/A"]')
     known = {*labels, *(text for texts in variants.values() for text in texts)}
     return tuple(_spelling(text, f"{key}[{n}]", known) for n, text in enumerate(value))
@@ -300,7 +302,7 @@ def _spelling(text: Any, key: str, known: set[str]) -> str:
         what = f"YAML reads this text as {text!r}, not as text."
         raise _wrong(key, what, "put it in quotes")
     if str(text) in known:
-        what = f"{str(text)!r} is a label, or is listed before."
+        what = f"{str(text)!r} is a label, or is listed twice."
         raise _wrong(key, what, "name each text once in labels, label_variants and missing_labels")
     known.add(str(text))
     return str(text)

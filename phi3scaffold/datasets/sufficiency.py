@@ -75,7 +75,7 @@ def steps_message(rows: int, plan: TrainingPlan) -> tuple[str, bool]:
         advice = _more_steps(rows, per_epoch, plan)
     if steps >= FEWEST_STEPS:
         return message, False
-    return f"{message}. Fewer than {FEWEST_STEPS} teach little: {advice} ({plan.where})", True
+    return f"{message}. Fewer than {FEWEST_STEPS} steps teach little: {advice} ({plan.where})", True
 
 
 def _more_steps(rows: int, per_epoch: int, plan: TrainingPlan) -> str:
@@ -110,10 +110,10 @@ def comparison_message(report: dict[str, Any]) -> tuple[str, bool]:
     if questions < rows:
         held_out += f" ({count(questions, 'distinct question')})"
     if width <= DIFFERENCE:
-        return f"With {held_out} a difference of 2 points in accuracy can be told", False
+        return f"{held_out} can tell a difference of 2 points in accuracy", False
     return (
-        f"With {held_out} a difference in accuracy is known to ±{100 * width:.1f} points, so one "
-        f"of 2 points cannot be told; that takes about {count(_rounded(needed))} rows with "
+        f"{held_out} can tell a difference in accuracy to ±{100 * width:.1f} points, not to 2; "
+        f"that takes about {count(_rounded(needed))} rows with "
         "different questions (files.held_out in dataset.yaml)",
         width > TOO_WIDE,
     )

@@ -71,13 +71,13 @@ def calls_in_text(content: Any, place: str) -> list[Call]:
 def _call(call: Any, place: str) -> Call:
     function = call.get("function", call) if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise ScaffoldError("A call of a tool has no name.", where=place, fix=CALL_FIX)
+        raise ScaffoldError("A tool call has no name.", where=place, fix=CALL_FIX)
     name, arguments = function["name"], function.get("arguments", function.get("parameters"))
     if isinstance(arguments, str):
         arguments = _parsed(arguments, "arguments", place, CALL_FIX) if arguments.strip() else {}
     arguments = {} if arguments is None else arguments
     if not isinstance(arguments, dict):
-        what = f"The arguments of a call are {kind_of_value(arguments)}, not an object."
+        what = f"The arguments of a tool call are {kind_of_value(arguments)}, not an object."
         raise ScaffoldError(what, where=place, fix=CALL_FIX)
     named: Call = {"type": "function", "function": {"name": name, "arguments": arguments}}
     if isinstance(call.get("id"), str):
@@ -89,7 +89,7 @@ def _parsed(text: str, what: str, place: str, fix: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ScaffoldError(f"{what} is no JSON: {error}.", where=place, fix=fix) from None
+        raise ScaffoldError(f"{what} is not JSON: {error}.", where=place, fix=fix) from None
 
 
 def without_null(value: Any) -> Any:

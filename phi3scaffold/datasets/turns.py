@@ -66,9 +66,9 @@ class RowTurns:
             return
         if answers and (number - 1 in self.shown) != bool(hidden):
             raise ScaffoldError(
-                "Two turns of the assistant follow each other, and only one is to be learned.",
+                "Two assistant turns follow each other, but only one is to be learned.",
                 where=place,
-                fix="take one of them out",
+                fix="remove one of them",
             )
         texts = (last["content"], message["content"])
         last["content"] = "\n\n".join(text for text in texts if text)
@@ -139,13 +139,13 @@ def column_value(row: Row, column: str, key: str) -> Any:
             fix=f"put a line with the columns' names above it, {column} among them "
             "(`phi3scaffold new --data` writes one)",
         )
-    meant = f"did you mean {near[0]!r}? Mend" if near else "mend"
+    meant = f"did you mean {near[0]!r}? Correct" if near else "correct"
     raise DatasetError(
         f"The row lacks the column {column!r}; it has: {have}.",
         where=row.place,
-        fix=f"did you mean {near[0]!r}? Mend {key} in {YAML}, or the row"
+        fix=f"did you mean {near[0]!r}? Correct {key} in {YAML}, or the row"
         if near
-        else f"mend the row, or {key} in {YAML}",
+        else f"correct the row, or {key} in {YAML}",
         at_new=f"{meant} the row, {NAME_COLUMNS}",
     )
 
@@ -173,7 +173,7 @@ def content_text(value: Any) -> str:
 def _part_text(part: Any) -> str:
     if isinstance(part, str):
         return part
-    fix = "take the part out, or write what it shows as text"
+    fix = "remove the part, or write what it shows as text"
     if not isinstance(part, dict):
         raise ScaffoldError(f"A part of the content is {kind_of_value(part)}.", fix=fix)
     kind = part.get("type")
@@ -235,17 +235,17 @@ def _turn(turn: Any, place: str, form: Messages, turns: RowTurns) -> tuple[Messa
             raise DatasetError(
                 f"The turn lacks {key!r}; it has: {', '.join(map(str, turn)) or 'nothing'}.",
                 where=place,
-                fix=f"{remedy}, or mend messages in {YAML}",
+                fix=f"{remedy}, or correct messages in {YAML}",
                 at_new=remedy,
             )
     role = form.role_of(turn[form.role])
     if role is None:
         known = ", ".join(dict.fromkeys((*form.names, *KNOWN_NAMES)))
         raise DatasetError(
-            f"Nobody is called {turn[form.role]!r:.100} here; known are: {known}.",
+            f"Unknown speaker {turn[form.role]!r:.100}; known are: {known}.",
             where=place,
-            fix=f"mend the row, or say who that is under messages.names in {YAML}",
-            at_new="mend the row",
+            fix=f"correct the row, or say who that is under messages.names in {YAML}",
+            at_new="correct the row",
         )
     content = turn.get(form.content)
     if role == TOOL_CALL:
@@ -257,8 +257,10 @@ def _turn(turn: Any, place: str, form: Messages, turns: RowTurns) -> tuple[Messa
     except ScaffoldError as error:
         raise ScaffoldError(error.what, where=place, fix=error.fix) from None
     if calls and role != "assistant":
-        what = f"A turn of {role} calls a tool."
-        raise ScaffoldError(what, where=place, fix="only the assistant calls tools: mend the row")
+        what = f"A {role} turn calls a tool."
+        raise ScaffoldError(
+            what, where=place, fix="only the assistant calls tools: correct the row"
+        )
     if calls:
         message["tool_calls"] = calls
     if role == TOOL:
@@ -271,10 +273,10 @@ def _hidden(turn: dict[Any, Any], role: str, place: str) -> str:
     for key in REFUSED_KEYS:
         if turn.get(key) not in (None, [], {}, ""):
             raise ScaffoldError(
-                f"The turn has {key!r}, which would change what is learned of it.",
+                f"The turn has {key!r}, which would change what is learned from it.",
                 where=place,
                 fix="only whole turns are learned or not (train: false): split the turn, "
-                f"or take {key} out",
+                f"or remove {key}",
             )
     hidden = ""
     for key in (*FLAGS, *HIDING_FLAGS):
@@ -288,14 +290,14 @@ def _hidden(turn: dict[Any, Any], role: str, place: str) -> str:
                 f"The turn has {key}: {value!r:.40}; it can only be learned or not.",
                 where=place,
                 fix=f"set {key} to {'0 or 1' if key == 'weight' else 'true or false'}, "
-                "or take the turn out",
+                "or remove the turn",
             )
         says = bool(value) != (key in HIDING_FLAGS)
         if role != "assistant" and says and key in ("train", "training", "loss"):
             raise ScaffoldError(
                 f"The turn of the {role} has {key}: true; only the assistant's turns are learned.",
                 where=place,
-                fix=f"take {key} out of that turn",
+                fix=f"remove {key} from that turn",
             )
         if not says:
             hidden = hidden or f"{key}: {'0' if key == 'weight' else str(bool(value)).lower()}"

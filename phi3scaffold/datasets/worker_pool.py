@@ -96,7 +96,7 @@ def _result(task: Callable[[], Any]) -> Any:
     except BrokenProcessPool:
         raise ScaffoldError(
             "A process that prepares the rows was ended from outside.",
-            fix="if memory ran out: close other programs; what is done is kept",
+            fix="if memory ran out, close other programs; finished work is kept",
             exit_code=FAILED_RUN,
         ) from None
 

@@ -178,7 +178,7 @@ def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str, str]:
         return line, "A single \\ in a text.", "write \\\\, or / in a path"
     if "control character" in error.msg:
         return line, "A text goes on over the end of its line.", "close it with a quotation mark"
-    return line, f"Not valid JSON: {error.msg}.", "mend that line"
+    return line, f"Not valid JSON: {error.msg}.", "correct that line"
 
 
 def leaves_of(value: Any, at: Key = ()) -> Iterator[tuple[Key, Any]]:

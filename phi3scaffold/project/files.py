@@ -30,7 +30,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ScaffoldError(
             f"Not valid YAML: {why}.",
             where=f"{path}:{mark.line + 1}" if mark else path,
-            fix="mend that line: blanks before keys, no tabs; quotes around texts with : { # or [",
+            fix="correct that line: indent with spaces, not tabs; quote texts with : { # or [",
         ) from None
     return mapping(content, "the file", path)
 
@@ -43,7 +43,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ScaffoldError("The file is missing.", where=path) from None
     except json.JSONDecodeError as error:
         raise ScaffoldError(
-            f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="mend that line"
+            f"Not valid JSON: {error.msg}.", where=f"{path}:{error.lineno}", fix="correct that line"
         ) from None
     except UnicodeDecodeError:
         raise ScaffoldError("Not valid JSON: it is not UTF-8.", where=path) from None

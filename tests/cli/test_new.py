@@ -314,7 +314,7 @@ def test_a_terminal_is_asked_about_labels(small_tiny: Path) -> None:
     code, said = at_a_terminal(lambda n: keys.get(n, b"\r"), "new", "proj", "--data", data, *words)
     assert code == 0, said
     assert "Other spellings of a label: Joy (3)" in said
-    assert "Labels that may say that there is none: nan (2)" in said
+    assert "Labels that may mean that a row has none: nan (2)" in said
     written = yaml.safe_load(Path("proj/datasets/dataset.yaml").read_text())
     assert written["labels"] == ["Joy", "fear", "joy"]
     assert written["missing_labels"] == ["nan"] and "label_variants" not in written

@@ -62,7 +62,7 @@ def lines(rows: list[Any]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def line(name: str, bad: str | bytes, says: str, fix: str = "mend that line") -> Case:
+def line(name: str, bad: str | bytes, says: str, fix: str = "correct that line") -> Case:
     """Three good lines of JSON, then a bad one."""
     content = bad if isinstance(bad, bytes) else bad.encode()
     return Case(name, "rows.jsonl", lines(PAIRS) + content + b"\n", says, "rows.jsonl:4", fix)

@@ -25,10 +25,10 @@ def validation(value: str) -> str:
 
 OUTSIDE = "copy the file into that folder"
 YAML = [
-    key("bad syntax", instead("turns: [", "turns: [["), ":4", "Not valid YAML", "mend"),
-    key("a tab", "task: qa\n\tfiles: x\n", ":2", "Not valid YAML", "mend"),
-    key("a control character", QA + "system: \x01\n", "", "Not valid YAML", "mend"),
-    key("a date that is none", QA + "system: 2024-13-45\n", "", "Not valid YAML", "mend"),
+    key("bad syntax", instead("turns: [", "turns: [["), ":4", "Not valid YAML", "correct"),
+    key("a tab", "task: qa\n\tfiles: x\n", ":2", "Not valid YAML", "correct"),
+    key("a control character", QA + "system: \x01\n", "", "Not valid YAML", "correct"),
+    key("a date that is none", QA + "system: 2024-13-45\n", "", "Not valid YAML", "correct"),
     key("an empty file", "", "", "must be a mapping", "KEY: VALUE"),
     key("a list", "- task: qa\n", "", "must be a mapping", "KEY: VALUE"),
     key("an unknown key", QA + "max_token: 3\n", ": max_token", "Unknown key", "mean max_tokens?"),
@@ -46,9 +46,9 @@ YAML = [
     key("a file above", train("../rows.jsonl"), ": files.train", "lies outside", OUTSIDE),
     key("a file elsewhere", train("/etc/hosts"), ": files.train", "lies outside", OUTSIDE),
     key("a roundabout way out", train("a/../../x.csv"), ": files.train", "lies outside", OUTSIDE),
-    key("a NUL in a name", train("a\0.csv"), ": files.train", "NUL character", "take it out"),
+    key("a NUL in a name", train("a\0.csv"), ": files.train", "NUL character", "remove it"),
     key("a hub address cut short", train("hf://datasets/a/b@main/c.csv"), ": files.train",
-        "no complete address", "the commit in full"),
+        "not a complete address", "the commit in full"),
     key("all held out", instead("0.25", "1"), ": files.held_out", "between 0 and 1", "0.2, or a"),
     key("none held out", instead("0.25", "0"), ": files.held_out", "between 0 and 1", "0.2, or a"),
     key("held out: true", instead("0.25", "true"), ": files.held_out", "list of", "[rows.jsonl]"),

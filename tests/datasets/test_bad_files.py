@@ -129,7 +129,7 @@ def test_no_text_can_forge_a_turn(project: Project, mark: str, place: str) -> No
     error = refused(project, bad.Case(place, "rows.jsonl", bad.lines([row]), "", "", "", yaml))
     assert f"the control token {mark}, which would forge a turn" in error.what
     assert "rows.jsonl:1" in (error.where or "")
-    assert "take it out" in (error.fix or "")
+    assert "remove it" in (error.fix or "")
 
 
 def dropped(project: Project) -> list[dict[str, object]]:
@@ -175,7 +175,7 @@ def test_a_row_without_end_does_not_swallow_the_memory(project: Project, name: s
     error = refused(project, bad.Case(name, file, content, "", "", ""))
     assert error.what == "The row is larger than 16 MiB."
     assert (error.where or "").endswith(f"{file}{at}")
-    assert "a quote, a bracket or the end of a line is missing" in (error.fix or "")
+    assert "a missing quote, bracket or line end" in (error.fix or "")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ REMEDIES = [
     ([{"text": "a", "label": f"b {n}"} for n in range(60)], "classify", "--answer COLUMN"),
     ([{"a": "x y"}] * 3, None, "--prompt COLUMN --answer COLUMN"),
     ([{"messages": [*bad.TURNS, {"role": "user"}, bad.TURNS[1]]}], "chat", "Write it as"),
-    ([{"messages": [{"role": "narrator", "content": "Hi"}]}], "chat", "mend the row"),
+    ([{"messages": [{"role": "narrator", "content": "Hi"}]}], "chat", "correct the row"),
     ([{"a": "b"}] * 2, "chat", "--answer COLUMN"),
 ]  # fmt: skip
 

@@ -137,7 +137,7 @@ CHOSEN: dict[str, tuple[list[str], str, Any, Any]] = {
         ["en/train.csv", "fr/train.csv"],
         "- {config_name: fr, data_dir: fr}\n- {config_name: en, data_dir: en}",
         2,
-        ["several parts (fr, en)", "en/train.csv, fr/train.csv", "--data 'hf://datasets/"],
+        ["several subsets (fr, en)", "en/train.csv, fr/train.csv", "--data 'hf://datasets/"],
     ),
     "two languages": (
         ["en/train.csv", "fr/train.csv"], "", 2, ["several files could be its train split"]
@@ -150,7 +150,7 @@ CHOSEN: dict[str, tuple[list[str], str, Any, Any]] = {
         ["a-script.py", "never run", "@refs/convert/parquet"],
     ),
     "images": (
-        ["a.png", ".hidden.csv", "dataset_infos.json"], "", 2, ["no file that is read", "a.png"]
+        ["a.png", ".hidden.csv", "dataset_infos.json"], "", 2, ["no supported data file", "a.png"]
     ),
 }  # fmt: skip
 
@@ -188,7 +188,7 @@ def test_a_part_is_named_by_its_path(tmp_path: Path, hub: HubServer) -> None:
     assert json.loads(pattern[1])[1] == {"train": [files[0]]}
     assert json.loads(file[1])[1] == {"train": [files[1]]}
     assert json.loads(branch[1])[0] == old
-    assert none[0] == 2 and "nothing that is read lies at 'none'" in none[2]
+    assert none[0] == 2 and "no supported data file is at 'none'" in none[2]
 
 
 READ = """
@@ -250,7 +250,7 @@ def test_what_goes_wrong_is_said_and_leaves_nothing(tmp_path: Path, hub: HubServ
         "some/nothing": (2, "some/nothing does not exist on the hub, or is private."),
         "some/gated": (2, f"accept its terms at {hub.url}/datasets/some/gated"),
         "some/rows@v9": (2, "some/rows has no revision 'v9'"),
-        "hf://models/some/rows": (2, "is not a dataset of the hub"),
+        "hf://models/some/rows": (2, "is not a dataset on the hub"),
         "some/spoiled": (2, "/train.jsonl:4"),
     }
     for (code, words), (found, _, error) in zip(

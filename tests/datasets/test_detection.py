@@ -140,9 +140,12 @@ def test_conversations(row: Any, form: Messages, write_rows: Callable[..., Path]
 
 FLAGGED = [TURNS[0], TURNS[1] | {"weight": 0}, *TURNS]
 AS_READ = {
-    "weight": (FLAGGED, ["3 assistant turns are shown and not learned: weight: 0"]),
-    "same speaker": ([TURNS[0], *TURNS], ["3 turns are joined with the turn of the same speaker"]),
-    "ends with the user": ([*TURNS, TURNS[0]], ["3 turns are left out: no answer that is learned"]),
+    "weight": (FLAGGED, ["3 assistant turns are shown but not learned: weight: 0"]),
+    "same speaker": (
+        [TURNS[0], *TURNS],
+        ["3 turns are joined with the previous turn of the same speaker"],
+    ),
+    "ends with the user": ([*TURNS, TURNS[0]], ["3 turns are left out: no learned answer follows"]),
     "plain": (TURNS, []),
 }
 
@@ -185,7 +188,7 @@ REFUSED = [
     ("classify", "PAR1", "rows.parquet", None, "parquet"),
     ("classify", '{"phrase": "a", "tone": "joy"}\n{"x": \n', "rows.jsonl", ":2", "Not valid JSON"),
     ("classify", '[\n{"phrase": "a",\n]', "rows.json", ":3", "Not valid JSON"),
-    ("classify", '{"phrase": "a"}', "rows.json", ":1", "no list"),
+    ("classify", '{"phrase": "a"}', "rows.json", ":1", "without a list"),
     ("classify", "[1]\n", "rows.jsonl", ":1", "object"),
     ("classify", b'{"phrase": "a"}\n{"phrase": "\xff"}\n', "rows.jsonl", ":2", "UTF-8"),
     ("classify", "phrase,tone\na,joy\nb\n", "rows.csv", ":3", "1 field"),
@@ -203,7 +206,7 @@ REFUSED = [
     ("chat", TONES, "rows.jsonl", ":1", "`messages`"),
     ("chat", [{"messages": "hi"}], "rows.jsonl", ":1", "list of turns"),
     ("chat", [{"messages": TURNS}, {"messages": [1]}], "rows.jsonl", ":2: turn 1", "number"),
-    ("chat", [{"messages": TURNS[:1]}], "rows.jsonl", ":1", "no turn of the assistant"),
+    ("chat", [{"messages": TURNS[:1]}], "rows.jsonl", ":1", "no assistant turn"),
 ]  # fmt: skip
 
 
@@ -307,8 +310,7 @@ def test_an_empty_input_takes_its_line_with_it(
     assert asked == ["Add.\n1 2", "Sing."]
     assert "where `input` is empty, its line is left out" in said
     assert (
-        "A line with nothing but empty columns is left out."
-        in (datasets / "dataset.yaml").read_text()
+        "A line whose columns are all empty is left out." in (datasets / "dataset.yaml").read_text()
     )
 
 

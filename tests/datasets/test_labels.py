@@ -113,11 +113,11 @@ def test_labels_that_differ_by_case_alone_stay_apart(tmp_path: Path) -> None:
 
 WRONG = [
     ("label_variants: [joy]", "label_variants", "map labels to lists"),
-    ("label_variants: {sad: [Sad]}", "label_variants.sad", "none of the labels"),
+    ("label_variants: {sad: [Sad]}", "label_variants.sad", "not one of the labels"),
     ("label_variants: {joy: Joy}", "label_variants.joy", "a list of spellings"),
     ("label_variants: {joy: [yes]}", "label_variants.joy[0]", "as True"),
     ("label_variants: {joy: [fear]}", "label_variants.joy[0]", "is a label"),
-    ("label_variants: {joy: [J], fear: [J]}", "label_variants.fear[0]", "listed before"),
+    ("label_variants: {joy: [J], fear: [J]}", "label_variants.fear[0]", "listed twice"),
     ("missing_labels: nan", "missing_labels", "a list of texts"),
     ("missing_labels: [.nan]", "missing_labels[0]", "as nan"),
     ("missing_labels: [null]", "missing_labels[0]", "as None"),
@@ -213,6 +213,6 @@ def test_the_look_counts_them(make: Any) -> None:
     assert found["no label"].message == "10 rows left out: no label (nan 6, N/A 3, empty 1)"
     rare = found["rare labels"]
     assert (
-        rare.message == "1 label has fewer than 10 rows to train: rage (4)"
+        rare.message == "1 label has fewer than 10 training rows: rage (4)"
     )  # alike: all on one side
     assert rare.warn and not found["no label"].warn

@@ -73,7 +73,7 @@ WRONG: list[tuple[list[Any], str | None, dict[str, str], str, str, str]] = [
     (PAIRS, None, {"prompt": "question,zzz", "answer": "chosen"}, "--prompt", "'zzz'", "one of"),
     (PAIRS, None, {"prompt": "chosen", "answer": "chosen"}, "--answer", "both", "two columns"),
     (PAIRS, "chat", {"answer": "chosen"}, "--answer", "a list of turns", "--task qa"),
-    (TALKS, None, {"prompt": "prompt", "answer": "chosen"}, "--prompt", "whole conv", "leave"),
+    (TALKS, None, {"prompt": "prompt", "answer": "chosen"}, "--prompt", "whole conv", "omit"),
 ]
 
 
@@ -150,7 +150,7 @@ OPTIONS = [
     (["--label-variants", "all"], "--label-variants", "case, width, keep"),
     (["--missing-labels", "some"], "--missing-labels", "likely, all, keep"),
     (["--task", "qa", "--data", "@pairs", "--label-variants", "keep", "--answer", "chosen"],
-        "--label-variants", "leave --label-variants out"),
+        "--label-variants", "omit --label-variants"),
 ]  # fmt: skip
 
 

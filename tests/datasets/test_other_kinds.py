@@ -41,17 +41,17 @@ REFUSED: dict[str, tuple[tuple[Values, ...], str, str]] = {
     "a pair of answers": (
         ({"question": "TEXT", "chosen": "TEXT", "rejected": "TEXT"},),
         "preference data: `chosen` holds the better answer, `rejected` the worse",
-        "take `chosen` alone: --prompt question --answer chosen",
+        "use `chosen` alone: --prompt question --answer chosen",
     ),
     "a pair of conversations": (
         ({"chosen": TURNS, "rejected": TURNS},),
         "preference data: `chosen`",
-        "take `chosen` alone: --answer chosen",
+        "use `chosen` alone: --answer chosen",
     ),
     "a worse answer beside messages": (
         ({"messages": TURNS, "rejected_response": "TEXT"},),
         "preference data: `messages` holds the better answer, `rejected_response` the worse",
-        "take `messages` alone: --answer messages",
+        "use `messages` alone: --answer messages",
     ),
     "answers and verdicts": (
         (
@@ -85,14 +85,14 @@ REFUSED: dict[str, tuple[tuple[Values, ...], str, str]] = {
     "several labels": (
         ({"text": "TEXT", "labels": ["joy", "fear"]}, {"text": "TEXT", "labels": ["joy"]}),
         "`labels` holds a list of labels",
-        "one label a row",
+        "one label per row",
     ),
     "rejected annotations": (
         (
             {"text": "TEXT", "label": "joy", "answer": "accept"},
             {"text": "TEXT", "label": "fear", "answer": "reject"},
         ),
-        "in some it says `reject`",
+        "some say `reject`",
         "keep the rows whose `answer` is accept",
     ),
 }

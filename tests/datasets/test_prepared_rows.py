@@ -73,7 +73,7 @@ def test_what_is_not_there_is_said(folder: Path, damage: str) -> None:
     file.unlink()
     if damage == "empty":
         file.write_bytes(b"")
-    with pytest.raises(ScaffoldError, match="not there") as caught:
+    with pytest.raises(ScaffoldError, match="are missing") as caught:
         Prepared(folder, TRAIN)
     assert caught.value.exit_code == 1
     assert caught.value.fix == "phi3scaffold data"

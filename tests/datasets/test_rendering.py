@@ -122,8 +122,8 @@ def test_earlier_answers_that_are_written_otherwise_are_not_learned(tmp_path: Pa
     assert sample.conversation.shown == (1, 3)
     said = readings_text(dict.fromkeys(set(sample.conversation.notes), 2))
     assert said == (
-        "2 assistant turns are shown and not learned: the model's chat template writes an answer "
-        "otherwise once another turn follows"
+        "2 assistant turns are shown but not learned: the model's chat template writes an answer "
+        "differently once another turn follows"
     )
     assert one(tokenizer, conversation(*texts[:2])).conversation.shown == ()
 

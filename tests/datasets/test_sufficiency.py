@@ -97,8 +97,8 @@ def test_questions_count_and_not_their_variants() -> None:
 
 def test_many_held_out_rows_tell_two_points() -> None:
     assert comparison_message(report(1200, 1200)) == (
-        "With 1,200 held-out rows a difference of 2 points in accuracy can be told",
+        "1,200 held-out rows can tell a difference of 2 points in accuracy",
         False,
     )
     message, wide = comparison_message(report(200, 200))
-    assert not wide and "±4.7 points" in message and "cannot be told" in message
+    assert not wide and "±4.7 points" in message and "not to 2; " in message

@@ -171,17 +171,17 @@ def test_a_control_token_in_a_definition_is_refused(renderers: dict[str, Rendere
 @pytest.mark.parametrize(
     ("values", "says", "where"),
     [
-        ({**OPENAI, "tools": "[oh"}, "'tools' is no JSON", "rows.jsonl:7"),
+        ({**OPENAI, "tools": "[oh"}, "'tools' is not JSON", "rows.jsonl:7"),
         ({**OPENAI, "tools": [{"type": "function"}]}, "a tool without a name", "rows.jsonl:7"),
-        ({"messages": [USER, calling(tool_calls=[{"id": "x"}])]}, "call of a tool has no name",
+        ({"messages": [USER, calling(tool_calls=[{"id": "x"}])]}, "tool call has no name",
             "rows.jsonl:7: turn 2"),
         ({"messages": [USER, calling(tool_calls=[{"function": {"name": "a", "arguments": "{"}}])]},
-            "arguments is no JSON", "rows.jsonl:7: turn 2"),
+            "arguments is not JSON", "rows.jsonl:7: turn 2"),
         ({"messages": [USER, calling(tool_calls=[{"function": {"name": "a", "arguments": [1]}}])]},
             "are a list, not an object", "rows.jsonl:7: turn 2"),
-        ({"messages": [{**USER, "tool_calls": [CALL]}, ANSWER]}, "A turn of user calls a tool",
+        ({"messages": [{**USER, "tool_calls": [CALL]}, ANSWER]}, "A user turn calls a tool",
             "rows.jsonl:7: turn 1"),
-        ({"messages": [USER, RESULT, ANSWER]}, "stands tool, not assistant",
+        ({"messages": [USER, RESULT, ANSWER]}, "this one is tool, not assistant",
             "rows.jsonl:7: turn 2"),
     ],
 )  # fmt: skip

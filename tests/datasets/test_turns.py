@@ -170,15 +170,15 @@ BOTH = [{"type": "text", "text": "Q"}, IMAGE]
         refused("train_detail", [USER, {**ANSWER, "train_detail": [{"train": False}]}],
             "'train_detail', which would change", "split the turn"),
         refused("a learned user turn", [{**USER, "train": True}, ANSWER],
-            "The turn of the user has train: true", "take train out", "turn 1"),
+            "The turn of the user has train: true", "remove train from", "turn 1"),
         refused("an image", [say("user", BOTH), ANSWER], "kind 'image_url'",
-            "take the part out", "turn 1"),
+            "remove the part", "turn 1"),
         refused("Gemini's call", [USER, say("assistant", [{"functionCall": {"name": "x"}}])],
-            "kind 'functionCall'", "take the part out"),
+            "kind 'functionCall'", "remove the part"),
         refused("a draft and its answer", [USER, {**ANSWER, "weight": 0}, ANSWER],
-            "only one is to be learned", "take one of them out", "turn 3"),
+            "only one is to be learned", "remove one of them", "turn 3"),
         refused("the tool first", [{"role": "tool", "content": "17"}, USER, ANSWER],
-            "stands tool, not user", "take the row out", "turn 1"),
+            "this one is tool, not user", "remove the row", "turn 1"),
     ],
 )  # fmt: skip
 def test_what_is_refused(turns: Any, says: str, fix: str, place: str) -> None:
@@ -235,8 +235,8 @@ def test_the_report_says_what_was_read(make) -> None:
         "weight: 0": {"rows": 8, "times": 8},
     }
     (found,) = [each for each in findings(report) if each.name == "as read"]
-    assert "8 assistant turns are shown and not learned: weight: 0" in found.message
-    assert "8 turns are joined with the turn of the same speaker" in found.message
+    assert "8 assistant turns are shown but not learned: weight: 0" in found.message
+    assert "8 turns are joined with the previous turn of the same speaker" in found.message
     assert report["unused"] == {"columns": {}, "turn_keys": {}}
 
 

@@ -135,7 +135,7 @@ def test_a_wrong_dimension_hides_no_rows(tmp_path: Path) -> None:
 def test_a_formula_gives_what_was_saved(tmp_path: Path) -> None:
     path = book(tmp_path / "rows.xlsx", [["text", "label"], ["a", "=1+1"]])
     error = refused(path)
-    assert error.what == "Cell B2 holds a formula, and not what it gives."
+    assert error.what == "Cell B2 holds a formula without its value."
     assert "save it" in str(error.fix)
     saved = re.compile(r"(<f>1\+1</f>)<v ?/>")
     change(path, SHEET, lambda text: saved.sub(r"\1<v>2</v>", text))
@@ -148,7 +148,7 @@ def test_a_merged_cell_in_the_header(tmp_path: Path) -> None:
     made.active.merge_cells("B1:C1")
     made.save(path)
     error = refused(path)
-    assert error.what == "A cell of the header spans the columns B to C."
+    assert error.what == "A header cell spans the columns B to C."
     assert error.where == f"{path}:1"
 
 
@@ -196,14 +196,14 @@ def test_a_bomb_is_refused_before_it_is_unpacked(part: str, tmp_path: Path) -> N
     change(path, part, lambda text: text.replace("</", " " * (65 << 20) + "</", 1))
     assert path.stat().st_size < 1 << 20
     error = refused(path)
-    assert error.what == "The workbook unpacks to 65 MiB, more than is read."
+    assert error.what == "The workbook unpacks to 65 MiB, more than can be read."
     assert error.where == str(path)
 
 
 def test_a_packed_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbook, "UNPACKED", 1 << 20)
     (tmp_path / "rows.xlsx.gz").write_bytes(gzip.compress(bytes(9 << 20)))
-    assert "more than is read" in refused(tmp_path / "rows.xlsx.gz").what
+    assert "more than can be read" in refused(tmp_path / "rows.xlsx.gz").what
 
 
 @pytest.mark.parametrize("ending", [".xls", ".xlsb", ".ods", ".numbers", ".arrow", ".zip"])

@@ -36,7 +36,7 @@ LIST = json.dumps(ROWS, ensure_ascii=False)
 BY_POSITION = [{"column_1": row["text"], "column_2": row["label"]} for row in ROWS]
 NO_HEADER = (
     "{} has no header: its columns are called column_1 to column_2 "
-    "(--header where its first row does name them)"
+    "(--header if its first row does name them)"
 )
 
 
@@ -55,7 +55,7 @@ def converted(file: str, name: str) -> str:
 
 
 MARK = "UTF-8 with a byte order mark"
-OLD_MAC = "rows.csv has the line ends of old Macs; the copy has today's"
+OLD_MAC = "rows.csv has old Mac line endings; the copy has line feeds"
 RUSSIAN = [
     {"text": text, "label": label}
     for text, label in (
@@ -225,7 +225,7 @@ def test_where_several_encodings_fit_they_are_named(
         "rows.csv was read as windows-1252 and is written as UTF-8; it could be "
     )
     assert "windows-1250" in line
-    assert line.endswith("as well (--encoding NAME reads it so)")
+    assert line.endswith("as well (--encoding NAME chooses)")
 
 
 def book(path: Path, rows: Sequence[Sequence[Any]], sheet: str = "Other") -> Path:

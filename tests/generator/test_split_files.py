@@ -20,13 +20,13 @@ TONES = [{"phrase": f"Row {n}.", "tone": ("joy", "fear")[n % 2]} for n in range(
             ("validation", "test"),
             (),
             {"validation": ["rows/validation.jsonl"], "held_out": ["rows/test.jsonl"]},
-            "split is for validation; the test split is held out; not used: notes.jsonl",
+            "split validates; the test split is held out; not used: notes.jsonl",
         ),
         (
             ("dev",),
             (),
             {"validation": ["rows/dev.jsonl"], "held_out": 0.2},
-            "split is for validation; 20% of the train split is held out; not used: notes.jsonl",
+            "split validates; 20% of the train split is held out; not used: notes.jsonl",
         ),
         (
             ("test",),

@@ -70,8 +70,8 @@ def test_everything_planted_is_shown_with_its_places(written: str) -> None:
     for told in (
         *("access key (AWS): 1 row train.jsonl:10", "email address: 1 row train.jsonl:9"),
         *("1 prompt has different answers, in 2 rows.", DOUBTFUL, "Never held out: odd."),
-        *("1 held-out row stands in train", LEAKED, "train.jsonl:3, held-out.jsonl:1"),
-        *("4 rows in 2 groups ask nearly the same", "1 held-out row has a twin in train"),
+        *("1 held-out row is in train", LEAKED, "train.jsonl:3, held-out.jsonl:1"),
+        *("4 rows in 2 groups ask nearly the same thing", "1 held-out row has a twin in train"),
         *(*NEAR, *ACROSS, TWICE, "train.jsonl:1, train.jsonl:2"),
         *("1 row is the same as an earlier one", "1 row (5%) of more than 100 tokens"),
         *("4 rows: empty answer (1)", "dropped.jsonl"),
@@ -80,7 +80,7 @@ def test_everything_planted_is_shown_with_its_places(written: str) -> None:
 
 
 def test_what_was_not_checked_is_said(written: str) -> None:
-    assert "Not checked: paraphrases in other words; " in Page(written).text("main")
+    assert "Not checked: paraphrases; " in Page(written).text("main")
 
 
 def test_the_numbers_are_the_reports(written: str, report: dict[str, Any]) -> None:

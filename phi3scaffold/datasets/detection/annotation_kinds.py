@@ -55,7 +55,7 @@ def spans(head: Head, _task: str | None) -> OtherKind | None:
 
 def _span_kind(how: str) -> OtherKind:
     return OtherKind(
-        f"The rows are span annotations: {how}. A label is learned here for a whole text.",
+        f"The rows are span annotations: {how}. Only labels for whole texts can be learned.",
         "for each row, write the text and the answer that you want (the marked words, for "
         "example) as question and answer",
     )
@@ -79,8 +79,8 @@ def several_labels(head: Head, _task: str | None) -> OtherKind | None:
     if first_named(head.columns, (*ANSWERS, "input_ids")):
         return None
     return OtherKind(
-        f"`{column}` holds a list of labels. One label a row is learned here.",
-        f"write one label a row into `{column}`, as text",
+        f"`{column}` holds a list of labels. Only one label per row can be learned.",
+        f"write one label per row into `{column}`, as text",
     )
 
 
@@ -91,8 +91,8 @@ def decisions(head: Head, _task: str | None) -> OtherKind | None:
     if not decided <= DECISIONS or decided == {"accept"}:
         return None
     return OtherKind(
-        "`answer` says whether an annotator accepted the row; in some it says "
-        f"{quoted(sorted(decided - {'accept'}))}, so that their label is wrong or unknown.",
+        "`answer` says whether an annotator accepted the row; some say "
+        f"{quoted(sorted(decided - {'accept'}))}, so their label is wrong or unknown.",
         "keep the rows whose `answer` is accept",
     )
 
@@ -119,8 +119,8 @@ def tagged_words(head: Head, _task: str | None) -> OtherKind | None:
         tagged = sum(ONE_TAG.fullmatch(text) is not None for text in texts)
         if len(texts) > 2 and tagged == len(texts) and any(text != "O" for text in texts):
             return OtherKind(
-                f"Each row is one word, and `{name}` its tag. A label is learned here for a whole "
-                "text.",
+                f"Each row is one word, and `{name}` its tag. Only labels for whole "
+                "texts can be learned.",
                 "put the words of each sentence together, and write it and the answer that you "
                 "want (the marked words, for example) as question and answer",
             )
@@ -144,8 +144,9 @@ def labels_in_cells(name: str, texts: Sequence[str]) -> OtherKind | None:
     """
     if _are_lists(texts):
         return OtherKind(
-            f"`{name}` holds a list of labels, written as text. One label a row is learned here.",
-            f"write one label a row into `{name}`, without brackets",
+            f"`{name}` holds a list of labels, written as text. Only one label per row can be "
+            "learned.",
+            f"write one label per row into `{name}`, without brackets",
         )
     for mark in SEPARATORS:
         sets = {text: {part.strip().casefold() for part in text.split(mark)} for text in texts}
@@ -159,10 +160,10 @@ def labels_in_cells(name: str, texts: Sequence[str]) -> OtherKind | None:
         again = [text for text in several if all(len(holders[one]) > 1 for one in sets[text])]
         if len(again) >= MOST * len(several):
             return OtherKind(
-                f"`{name}` holds several labels in one cell, such as {several[0]!r:.60}. One label "
-                "a row is learned here.",
-                f"keep one label a row in `{name}`; or learn each combination as a label: --answer "
-                f"{name}; or the list as a text: --task qa --answer {name}",
+                f"`{name}` holds several labels in one cell, such as {several[0]!r:.60}. Only "
+                "one label per row can be learned.",
+                f"keep one label per row in `{name}`; or learn each combination as a label: "
+                f"--answer {name}; or the list as a text: --task qa --answer {name}",
             )
     return None
 
@@ -193,7 +194,7 @@ def labels_in_columns(head: Head, _task: str | None) -> OtherKind | None:
     names = [one.name for one in binary]
     listed = quoted(names) if len(names) <= 6 else f"{quoted(names[:5])} and {len(names) - 5} more"
     return OtherKind(
-        f"Each label has a column of 0 and 1: {listed}. One label a row is learned here.",
+        f"Each label has a column of 0 and 1: {listed}. Only one label per row can be learned.",
         f"learn one of them: --answer {names[0]}; or write the labels of each row into one column",
     )
 
@@ -208,7 +209,7 @@ def choices(head: Head, _task: str | None) -> OtherKind | None:
         return None
     return OtherKind(
         f"The rows are questions with choices: `{key}` says which of `{column}` is right. Without "
-        "the choices nothing could be learned from it.",
+        "the choices there is nothing to learn from it.",
         "write each question and its choices as one text, and the answer, into columns named "
         "question and answer",
     )
@@ -222,7 +223,7 @@ def scored_pair(head: Head, task: str | None) -> OtherKind | None:
     if task or len(scores) != 1 or len(texts) != 2 or len(option_columns(texts)) != 2:
         return None
     return OtherKind(
-        f"`{scores[0].name}` gives a number to `{texts[0]}` and `{texts[1]}`. A number is no "
-        "label, and no answer to be learned here.",
+        f"`{scores[0].name}` gives a number to `{texts[0]}` and `{texts[1]}`. A number "
+        "cannot be learned as a label or an answer.",
         "turn it into a few labels (such as low, middle and high) in a column named label",
     )

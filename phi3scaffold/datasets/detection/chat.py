@@ -50,7 +50,7 @@ def chat(head: Head) -> Guess | None:
     form = Messages(column, role, content, dict(by_speaker), prompt, tools)
     said = f"conversations in column `{column}`"
     if prompt:
-        said += f", whose beginning in `{prompt}` is shown and not learned"
+        said += f"; their beginning, in `{prompt}`, is shown but not learned"
     if (role, content) != ("role", "content") or names:
         said += f" (`{role}` says who speaks, `{content}` what is said)"
     system = system_of(head)

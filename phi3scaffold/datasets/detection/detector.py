@@ -172,9 +172,9 @@ def _with_readings(found: Guess, rows: Sequence[Row]) -> Guess:
     reasons = Counter(one.reason for one in attempts if isinstance(one, DroppedRow))
     if not usable:
         raise ScaffoldError(
-            f"Not one of the first rows can be used: {', '.join(sorted(reasons))}.",
+            f"None of the first rows can be used: {', '.join(sorted(reasons))}.",
             where=rows[0].place,
-            fix=f"the guess was {found.said}; where that is wrong, name the columns: "
+            fix=f"the guess was {found.said}; if that is wrong, name the columns: "
             "--prompt COLUMN --answer COLUMN",
         )
     notes = [readings_text({note: times for note, (_, times) in count_notes(usable).items()})]
@@ -228,7 +228,7 @@ def _refuse_columns(head: Head, task: str | None) -> NoReturn:
         keys = ", ".join(list(map(str, head.value(nested[0])))[:6])
         fix = (
             f"write the parts of `{nested[0]}` ({keys}) into columns of their own; then {fix}, "
-            "where their names do not say it"
+            "if their names do not show which is which"
         )
     elif numbers:
         fix += f"; to learn the number in `{numbers[0]}`, turn it into a few labels"

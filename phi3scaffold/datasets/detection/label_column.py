@@ -46,7 +46,7 @@ def with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
     if first_of_many and _is_free_text(table):
         raise ScaffoldError(
             f"Column {column!r} has {len(table.labels)} different values in "
-            f"{sum(table.counts.values())} rows; that is no label.",
+            f"{sum(table.counts.values())} rows; that is not a label.",
             where=first_of_many.place,
             fix="name the label's column: --answer COLUMN; or learn it as free text: --task qa",
         )
@@ -54,7 +54,7 @@ def with_labels(found: Guess, rows: Iterable[Row]) -> Guess:
         raise ScaffoldError(
             f"Column {column!r} has only one label: {''.join(table.labels)!r}.",
             where=row.file,
-            fix="classifying needs at least two labels; another column: --answer COLUMN",
+            fix="a classification needs at least two labels; name another column: --answer COLUMN",
         )
     notes = [f"{count(headers, 'row')} left out: {HEADER_AGAIN}"] if headers else []
     return replace(found, label_table=table, notes=(*found.notes, *notes))

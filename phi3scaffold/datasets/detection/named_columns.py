@@ -49,7 +49,7 @@ def named_columns(head: Head, task: str | None, names: NamedColumns) -> Guess | 
     if task == "chat":
         named = answer or prompt[0]
         raise ScaffoldError(
-            f"--task chat needs a column with a list of turns, and {named!r} is none.",
+            f"--task chat needs a column with a list of turns, and {named!r} is not one.",
             where=ANSWER if answer else PROMPT,
             fix="--task qa, or name such a column with --answer",
         )
@@ -97,9 +97,9 @@ def _conversations(head: Head, prompt: Sequence[str], answer: str) -> Guess | No
     """Return the guess of whole conversations in `answer`, behind turns in `prompt` if named."""
     if prompt and (len(prompt) > 1 or not isinstance(head.value(prompt[0]), list)):
         raise ScaffoldError(
-            f"The column {answer!r} holds whole conversations, their questions among them.",
+            f"The column {answer!r} holds whole conversations, including their questions.",
             where=PROMPT,
-            fix=f"leave --prompt out: --answer {answer}",
+            fix=f"omit --prompt: --answer {answer}",
         )
     called = {"prompt": prompt[0], "completion": answer} if prompt else {"messages": answer}
     rows = [

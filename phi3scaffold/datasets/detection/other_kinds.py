@@ -85,8 +85,8 @@ def _preference(head: Head, _task: str | None) -> OtherKind | None:
         options = f"--prompt {prompt or 'COLUMN'} {options}"
     return OtherKind(
         f"The rows are preference data: `{column}` holds the better answer, `{worse}` the worse. "
-        "Only answers that are right can be learned here.",
-        f"take `{column}` alone: {options}",
+        "Only right answers can be learned.",
+        f"use `{column}` alone: {options}",
     )
 
 
@@ -111,7 +111,7 @@ def _steps(head: Head, _task: str | None) -> OtherKind | None:
         return None
     return OtherKind(
         "The rows are for a reward model: `labels` judges each of the steps in `completions`.",
-        "write the steps that are right as one text into a column named completion",
+        "write the correct steps as one text into a column named completion",
     )
 
 
@@ -141,7 +141,7 @@ def _token_ids(head: Head, _task: str | None) -> OtherKind | None:
     if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
         return None
     return OtherKind(
-        "The rows are token ids already (`input_ids`), of a tokenizer that is not known here.",
+        "The rows are already token ids (`input_ids`), from an unknown tokenizer.",
         "give the text that they were made from",
     )
 
@@ -150,7 +150,7 @@ def _segments(head: Head, _task: str | None) -> OtherKind | None:
     if not isinstance(head.value("segments"), list):
         return None
     return OtherKind(
-        "`segments` holds a text in pieces without speakers, made for one model's own template.",
+        "`segments` holds a text in pieces without speakers, made for one model's chat template.",
         'write them as turns into a column named messages: [{"role": "user", "content": "..."}, '
         '{"role": "assistant", "content": "..."}]',
     )
@@ -160,8 +160,8 @@ def _requests(head: Head, _task: str | None) -> OtherKind | None:
     if not {"custom_id", "body"} <= set(head.columns):
         return None
     return OtherKind(
-        "The rows are requests of a batch: `body` holds a question without its answer.",
-        "write question and answer into columns of these names",
+        "The rows are batch requests: `body` holds a question without its answer.",
+        "write each question and its answer into columns named question and answer",
     )
 
 
@@ -170,7 +170,7 @@ def _intents(head: Head, _task: str | None) -> OtherKind | None:
         return None
     label = first_named(head.columns, ("tag", "intent", "name")) or "tag"
     return OtherKind(
-        f"Each row holds many questions: a list in `patterns`, all of the one `{label}`.",
+        f"Each row holds many questions: a list in `patterns`, all with the same `{label}`.",
         f"write each pattern into a row of its own: columns text and {label}, or question and "
         "answer",
     )
@@ -184,7 +184,7 @@ def _survey(head: Head, _task: str | None) -> OtherKind | None:
         return None
     return OtherKind(
         "The first rows name the columns again, as Qualtrics writes them below the header.",
-        "take the lines 2 and 3 out",
+        "remove lines 2 and 3",
     )
 
 
@@ -214,8 +214,8 @@ def _templated(head: Head, task: str | None) -> OtherKind | None:
                 texts
             ):
                 return OtherKind(
-                    f"`{name}` holds whole conversations as one text, made by the template of "
-                    f"some model ({asks.strip()} ... {answers.strip()}).",
+                    f"`{name}` holds whole conversations as one text, written with a "
+                    f"model's chat template ({asks.strip()} ... {answers.strip()}).",
                     "split it at these marks into columns named prompt and completion, or into a "
                     "list of turns in a column named messages",
                 )
@@ -227,7 +227,7 @@ def _nested_questions(head: Head, _task: str | None) -> OtherKind | None:
         return None
     return OtherKind(
         "Each row holds many questions: they are nested in `paragraphs`.",
-        "write one question a row: columns context, question and answer",
+        "write one question per row: columns context, question and answer",
     )
 
 

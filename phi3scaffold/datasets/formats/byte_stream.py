@@ -73,7 +73,7 @@ def readable(file: Path) -> Iterator[None]:
         raise ScaffoldError(
             f"Not a valid gz file: {str(error).rstrip('.')}.",
             where=shown(file),
-            fix="take .gz off its name where it is not packed, else pack or download it again",
+            fix="if it is not compressed, remove .gz from its name; else download it again",
         ) from None
     except OSError as error:
         raise unreadable(file, error) from None
@@ -84,7 +84,7 @@ def unreadable(path: Path, error: OSError) -> ScaffoldError:
     return ScaffoldError(
         f"The data file cannot be read: {reason}.",
         where=shown(path),
-        fix="make it readable: its permissions, and the links that lead to it",
+        fix="make it readable: check its permissions and the links that lead to it",
     )
 
 

@@ -137,7 +137,7 @@ def _header(record: list[str], file: Path, line: int) -> list[str]:
     where = place_of(file, line)
     if all(len(name) > 1 and name[0] == name[-1] == "'" for name in record):
         raise ScaffoldError(
-            "The fields stand in single quotes, which would be taken for a part of them.",
+            "The fields are in single quotes, which would be read as part of them.",
             where=where,
             fix='use double quotes: pandas.read_csv(FILE, quotechar="\'") reads this one',
         )
@@ -147,7 +147,7 @@ def _header(record: list[str], file: Path, line: int) -> list[str]:
         raise ScaffoldError(
             f"Column {stripped.index('', 1) + 1} has no name.",
             where=where,
-            fix="the first line must name every column: remove what stands above that line",
+            fix="the first line must name every column: remove what is above that line",
         )
     return unique_names(file, line, column_names(record))
 
@@ -185,11 +185,11 @@ def _ragged(
     mark = "a tab" if delimiter == "\t" else repr(delimiter)
     fix = f"put quotes around a field that holds {mark}, or add what is missing"
     if RULE.fullmatch(delimiter.join(record)) or COUNT.fullmatch(record[0]):
-        fix = "take the line out: it is no row, but part of a table drawn for the screen"
+        fix = "remove the line: it is not a row, but part of a table drawn for the screen"
     elif len(record) == len(header) + 1 and record[0].isdigit():
-        fix += f"; where each row begins with its number, put a name and {mark} before the header"
+        fix += f"; if each row begins with its number, put a name and {mark} before the header"
     elif len(header) == 1:
-        fix = "the first line must name every column: remove what stands above that line"
+        fix = "the first line must name every column: remove what is above that line"
     return ScaffoldError(
         f"The row has {count(len(record), 'field')}, the header {len(header)}.",
         where=place_of(file, line),
@@ -202,7 +202,7 @@ def _swallowed(file: Path, line: int, rows: int) -> ScaffoldError:
         f"A quote opens here and closes {rows + 1} lines below: it would make one field of "
         f"{count(rows + 2, 'row')}.",
         where=place_of(file, line),
-        fix='take the quote out, or close it; inside quotes, a quote is written twice ("")',
+        fix='remove the quote, or close it; inside quotes, a quote is written twice ("")',
     )
 
 
@@ -213,10 +213,10 @@ def _not_delimited(file: Path, line: int, last: int, error: str) -> ScaffoldErro
         error = "a quote is opened and never closed"
     elif BACKSLASH.search(_lines_between(file, line, last)):
         return ScaffoldError(
-            "A backslash stands before a quote, as MySQL writes it; CSV has no such sign.",
+            "A quote has a backslash before it, as MySQL writes it; CSV has no such escape.",
             where=place_of(file, line),
             fix='inside quotes, write a quote twice (""): pandas.read_csv(FILE, escapechar="\\\\") '
-            'reads this one, and .to_csv("rows.csv", index=False) writes it so',
+            'reads this one, and .to_csv("rows.csv", index=False) rewrites it',
         )
     return ScaffoldError(
         f"Not valid {Path(unpacked_name(file.name)).suffix[1:]}: {error}.",

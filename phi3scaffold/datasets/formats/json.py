@@ -43,7 +43,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Values:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r:.60} stands twice in one object")
+        raise ValueError(f"the key {twice!r:.60} is repeated in one object")
     return found
 
 
@@ -107,7 +107,7 @@ def json_document(file: Path, meter: Meter) -> Rows:
                 fix='[{"question": "...", "answer": "..."}, ...]',
             )
         if text.next():
-            raise text.broken("something stands behind the end")
+            raise text.broken("something follows the end")
 
 
 class Window:
@@ -253,7 +253,7 @@ def _wrapped(text: Window) -> Rows:
         if not orient or text.row:
             raise
         raise ScaffoldError(
-            f"The file holds a table as pandas writes it with orient={orient!r}, and no rows.",
+            f"The file holds a table as pandas writes it with orient={orient!r}, not rows.",
             where=error.where,
             fix='write it with df.to_json("rows.jsonl", orient="records", lines=True)',
         ) from None
@@ -293,10 +293,10 @@ def _list_within(text: Window) -> Rows:
     text.at += 1
     if not found:
         raise ScaffoldError(
-            f"The file holds one object ({', '.join(keys[:9]) or 'empty'}) and no list of objects "
-            "in it.",
+            f"The file holds one object ({', '.join(keys[:9]) or 'empty'}) without a list of "
+            "objects in it.",
             where=first,
-            fix="write the list of rows alone into the file: [{...}, {...}]",
+            fix="write only the list of rows into the file: [{...}, {...}]",
         )
 
 

@@ -18,14 +18,14 @@ def document_in_lines(where: str) -> ScaffoldError:
 
 def more_than_object(where: str, text: str, rest: str) -> ScaffoldError:
     """Return the error of a line that goes on behind its object."""
-    fix = "write one JSON object a line"
+    fix = "write one JSON object per line"
     if rest == ",":
-        fix = "take the comma at the end of each line out"
+        fix = "remove the comma at the end of each line"
     elif "\r" in text:
-        fix = "end lines with a line feed; these end as old Macs end them"
+        fix = "end lines with a line feed; these have old Mac line endings"
     elif rest.startswith("{"):
         fix += ", or give the file the ending .json, in which objects may follow each other"
-    what = "Not valid JSON: something stands behind the object."
+    what = "Not valid JSON: something follows the object."
     return ScaffoldError(what, where=where, fix=fix)
 
 
@@ -36,13 +36,13 @@ def broken_line(
     found = not_json(file, where, reason(error))
     fix = found.fix
     if first and text in ("[", "{", "[{"):
-        fix = "give the file the ending .json: its objects go over several lines"
+        fix = "give the file the ending .json: its objects span several lines"
     elif text.startswith(("//", "#", "/*")):
-        fix = "take the comment out: JSON has none"
+        fix = "remove the comment: JSON has none"
     elif re.match(r"\{\s*'", text):
         fix = "this is how Python prints an object: write it with json.dumps"
     elif text.endswith((",}", ", }", ",]}")):
-        fix = "take the comma before the last bracket out"
+        fix = "remove the comma before the last bracket"
     return ScaffoldError(found.what, where=where, fix=fix)
 
 
@@ -58,7 +58,7 @@ def cut_character(half: str, where: str) -> ScaffoldError:
     return ScaffoldError(
         f"The escape {half} is a lone surrogate: half of a character, without its other half.",
         where=where,
-        fix="write the character whole, or take the escape out: the text was cut in its middle",
+        fix="write the character whole, or remove the escape: the text was cut in the middle of it",
     )
 
 
@@ -84,7 +84,7 @@ def not_json(file: Path, where: str, why: str) -> ScaffoldError:
     return ScaffoldError(
         f"Not valid JSON: {why[:1].lower()}{why[1:]}.",
         where=where,
-        fix="mend it there"
+        fix="correct it there"
         if unpacked_name(file.name).endswith(".json")
-        else "mend that line; each line must be one JSON object",
+        else "correct that line; each line must be one JSON object",
     )

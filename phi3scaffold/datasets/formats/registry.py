@@ -23,17 +23,17 @@ _R = 'write it as CSV: write.csv(rows, "rows.csv", row.names = FALSE)'
 _STATISTICS = 'export it as CSV, or write it with pandas and df.to_parquet("rows.parquet")'
 _TEXT = (
     "Texts without columns",
-    "write a CSV or JSON lines (.jsonl) of two columns, such as text and label, or question and "
+    "write a CSV or JSON lines (.jsonl) with two columns, such as text and label, or question and "
     "answer; a table in it needs only the ending .csv or .tsv",
 )
 _TAGGED = (
     "Files with a tag for each word",
-    "a label is learned here for a whole text: for each sentence write a row of its text and the "
-    "answer that you want (the marked words, for example)",
+    "only labels for whole texts can be learned: for each sentence, write a row with its text and "
+    "the answer that you want (the marked words, for example)",
 )
 _PREFIXED = (
     "Files that begin each line with __label__",
-    "write a CSV of two columns, text and label",
+    "write a CSV with two columns, text and label",
 )
 TAGGED_LINE = re.compile(r"\S+(?:[ \t]+\S+)*[ \t]+(?:O|[BIESLU]-\S+)")
 PREFIXED_LINE = re.compile(r"__label__\S.*")
@@ -41,10 +41,10 @@ LINES, MOST = 50, 0.8  # of a text that are looked at; of them that say what it 
 _PAGES = "copy its texts into a table: a CSV with a text and its label or answer in each row"
 # What people have instead: ending -> kind, and what to do.
 OTHERS = {
-    ".xls": ("Workbooks of old Excels", _SAVE),
+    ".xls": ("Old Excel workbooks", _SAVE),
     ".xlsb": ("Binary workbooks", _SAVE),
     ".ods": ("OpenDocument sheets", _SAVE),
-    ".numbers": ("Sheets of Apple Numbers", "export it as .xlsx, or as CSV"),
+    ".numbers": ("Apple Numbers sheets", "export it as .xlsx, or as CSV"),
     ".arrow": ("Arrow files", 'write it with dataset.to_parquet("rows.parquet")'),
     ".feather": ("Feather files", _PARQUET),
     ".pkl": ("Pickles, which can run code,", _PARQUET),
@@ -52,17 +52,17 @@ OTHERS = {
                     ("Archives", _UNPACK)),
     **dict.fromkeys((".txt", ".text", ".md", ".data", ".dat"), _TEXT),
     **dict.fromkeys((".conll", ".conllu", ".bio", ".iob", ".iob2"), _TAGGED),
-    ".tab": ("Tables of this ending", "give it the ending .tsv"),
-    ".psv": ("Tables of this ending", "give it the ending .csv: bars between fields are seen"),
+    ".tab": ("Tables with this ending", "give it the ending .tsv"),
+    ".psv": ("Tables with this ending", "give it the ending .csv: bars between fields are read"),
     **dict.fromkeys((".pdf", ".docx", ".doc", ".odt", ".rtf", ".html", ".htm", ".epub"),
                     ("Documents", _PAGES)),
-    **dict.fromkeys((".eml", ".mbox", ".msg"), ("Mails", _PAGES)),
+    **dict.fromkeys((".eml", ".mbox", ".msg"), ("Emails", _PAGES)),
     **dict.fromkeys((".db", ".sqlite", ".sqlite3"), ("Databases", _TABLE)),
-    ".sql": ("Dumps of databases", "load it, and export the table as CSV with a header line"),
-    **dict.fromkeys((".rds", ".rdata", ".rda"), ("Files of R", _R)),
-    **dict.fromkeys((".sav", ".dta", ".sas7bdat"), ("Files of statistics programs", _STATISTICS)),
+    ".sql": ("Database dumps", "load it, and export the table as CSV with a header line"),
+    **dict.fromkeys((".rds", ".rdata", ".rda"), ("R files", _R)),
+    **dict.fromkeys((".sav", ".dta", ".sas7bdat"), ("Files from statistics programs", _STATISTICS)),
     **dict.fromkeys((".yaml", ".yml", ".xml", ".toml"),
-                    ("Nested texts", "write their rows as JSON lines, one object a line")),
+                    ("Nested texts", "write their rows as JSON lines, one object per line")),
     **dict.fromkeys((".orc", ".avro", ".h5", ".hdf5"), ("Files of this kind", _PARQUET)),
 }  # fmt: skip
 # Files that lie beside data files and hold no rows.
@@ -114,10 +114,10 @@ def format_of(file: Path) -> Format:
             return one
     if ending in OTHERS:
         kind, fix = _text_kind(file) if OTHERS[ending] == _TEXT else OTHERS[ending]
-        what = f"{kind} ({ending}) are not read."
+        what = f"{kind} ({ending}) are not supported."
         raise ScaffoldError(what, where=shown(file), fix=fix)
     raise ScaffoldError(
-        f"Files of kind {ending!r} are not read."
+        f"Files of kind {ending!r} are not supported."
         if ending
         else "The file's name has no ending that says what is in it.",
         where=shown(file),

@@ -54,7 +54,7 @@ def too_large(file: Path, line: int) -> ScaffoldError:
     return ScaffoldError(
         f"The row is larger than {LARGEST >> 20} MiB.",
         where=place_of(file, line),
-        fix="look whether a quote, a bracket or the end of a line is missing; else cut the row",
+        fix="check for a missing quote, bracket or line end; otherwise shorten the row",
     )
 
 

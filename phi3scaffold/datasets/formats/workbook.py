@@ -153,7 +153,7 @@ def _refuse_bomb(file: Path, archive: zipfile.ZipFile) -> None:
 
 def _too_large(file: Path, size: int) -> ScaffoldError:
     return ScaffoldError(
-        f"The workbook unpacks to {size >> 20} MiB, more than is read.",
+        f"The workbook unpacks to {size >> 20} MiB, more than can be read.",
         where=shown(file),
         fix="save its sheet as CSV UTF-8",
     )
@@ -173,7 +173,7 @@ def _page(file: Path, book: Any, sheet: str | None) -> Any:
         raise ScaffoldError(
             f"The workbook has no sheet {sheet!r}." if sheet else "The workbook has no sheet.",
             where=shown(file),
-            fix=f"one of: {', '.join(names)}" if names else "show the sheet that holds the rows",
+            fix=f"one of: {', '.join(names)}" if names else "unhide the sheet that holds the rows",
         )
     page.reset_dimensions()  # some programs write A1 alone
     return page
@@ -226,7 +226,7 @@ def _names(
     for first, top, last, bottom in merged:
         if top <= number <= bottom and first != last:
             raise ScaffoldError(
-                f"A cell of the header spans the columns {first} to {last}.",
+                f"A header cell spans the columns {first} to {last}.",
                 where=place_of(file, number),
                 fix="split it: the header must name every column in a cell of its own",
             )
@@ -243,7 +243,7 @@ def _merged(file: Path, archive: zipfile.ZipFile, page: Any) -> list[tuple[str, 
             for match in FORMULA.finditer(part) if b"<f" in part else ():
                 if b't="str"' not in match[2]:  # an empty text is a value
                     raise ScaffoldError(
-                        f"Cell {match[1].decode()} holds a formula, and not what it gives.",
+                        f"Cell {match[1].decode()} holds a formula without its value.",
                         where=shown(file),
                         fix="open the workbook in a spreadsheet and save it, which computes it",
                     )

@@ -55,7 +55,7 @@ ENTRIES = (
         "several categories with commas between",
         KAGGLE,
         table(joined(", ", "category")),
-        Refused(("several labels", "`category`"), ("one label a row",)),
+        Refused(("several labels", "`category`"), ("one label per row",)),
     ),
     Entry(
         "labels with commas of their own",
@@ -156,7 +156,7 @@ ENTRIES = (
         "https://huggingface.co/datasets/sentence-transformers/stsb",
         table([{"sentence1": sentence(n), "sentence2": sentence(n, 1), "score": n * 37 % 50 / 10.3}
                for n in SIXTY]),
-        Refused(("`score`", "no label"), ("a few labels",)),
+        Refused(("`score`", "as a label"), ("a few labels",)),
     ),
     Entry(
         "a chatbot's intents",

@@ -54,13 +54,13 @@ ENTRIES = (
         CSV,
         text("label,text\n" + "".join(f"{line.split(',')[1]},{line.split(',')[0]}\n"
                                       for line in opened(",").splitlines())),
-        Refused(("a quote opens here", "rows.csv:12"), ("take the quote out",)),
+        Refused(("a quote opens here", "rows.csv:12"), ("remove the quote",)),
     ),
     Entry(
         "the same between tabs",
         CSV,
         text("text\tlabel\n" + opened("\t"), "rows.tsv"),
-        Refused(("a quote opens here", "rows.tsv:12"), ("take the quote out",)),
+        Refused(("a quote opens here", "rows.tsv:12"), ("remove the quote",)),
     ),
     Entry(
         "letters of several lines with commas in them",
@@ -125,7 +125,7 @@ ENTRIES = (
         "one NUL in a csv",
         CSV,
         text(HEADER + lines().replace("her landlord", "her\0landlord", 1) + "a\0b,joy\n"),
-        Refused(("nul character",), ("take it out",), said=("`text` as the text",)),
+        Refused(("nul character",), ("remove it",), said=("`text` as the text",)),
     ),
     Entry(
         "json lines in a list",
@@ -149,7 +149,7 @@ ENTRIES = (
         "a comma behind each line of json",
         LINES,
         written("rows.jsonl", ",\n".join(map(json.dumps, OBJECTS)).encode()),
-        Refused(("not valid json", "rows.jsonl:1"), ("take the comma",)),
+        Refused(("not valid json", "rows.jsonl:1"), ("remove the comma",)),
     ),
     Entry(
         "objects as python prints them",
@@ -169,7 +169,7 @@ ENTRIES = (
         "https://www.rfc-editor.org/rfc/rfc8259#section-4",
         written("rows.jsonl", "".join(f'{{"text": "{sentence(n)}", "label": "a", "label": "b"}}\n'
                                       for n in NUMBERS).encode()),
-        Refused(("'label' stands twice", "rows.jsonl:1"), ("mend",)),
+        Refused(("'label' is repeated", "rows.jsonl:1"), ("correct",)),
     ),
     Entry(
         "the splits of a dataset in one file",
@@ -216,7 +216,7 @@ ENTRIES = (
         "conversations without the user",
         FASTCHAT,
         jsonl([{"messages": [say("assistant", sentence(n, 1))]} for n in NUMBERS]),
-        Refused(("no turn of the user",)),
+        Refused(("no user turn",)),
     ),
     Entry(
         "weights as texts",
@@ -226,7 +226,7 @@ ENTRIES = (
                              say("assistant", sentence(n, 1), weight="1")]} for n in NUMBERS]),
         Read("chat", [(user(question(n)), shown(phrase(n, 2)), user(question(n, 3)),
                        answer(sentence(n, 1))) for n in NUMBERS],
-             said=("40 assistant turns are shown and not learned",)),
+             said=("40 assistant turns are shown but not learned",)),
     ),
     Entry(
         "langchain: type and content",

@@ -91,7 +91,7 @@ ENTRIES = (
         ),
     ),
     Entry(
-        "jira issues, whose column Labels stands twice",
+        "jira issues, with two columns Labels",
         "https://support.atlassian.com/jira/kb/how-to-export-jira-issues-to-csv/",
         cells(
             [

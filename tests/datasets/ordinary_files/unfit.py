@@ -181,7 +181,7 @@ ENTRIES = (
         Refused(("segments",), ("messages",)),
     ),
     Entry(
-        "rows that are token ids already",
+        "rows that are already token ids",
         "https://docs.axolotl.ai/docs/dataset-formats/tokenized.html",
         parquet(
             [
@@ -244,7 +244,7 @@ ENTRIES = (
                 ],
             }
         ),
-        Refused(("rows.json", "paragraphs"), ("one question a row",)),
+        Refused(("rows.json", "paragraphs"), ("one question per row",)),
     ),
     Entry(
         "daily_dialog: turns without speakers",

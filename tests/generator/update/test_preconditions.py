@@ -62,7 +62,7 @@ WRONG = {
     "deleted": (lambda p: (p / "README.md").unlink(), "not committed: README.md", "git stash"),
     "in a merge": (merging, "in the middle of a merge", "git merge --abort"),
     "no answers": (deleted, "is missing", "git checkout COMMIT -- .copier-answers.yml"),
-    "answers are no YAML": (answers(lambda t: t + "a: [\n"), "Not valid YAML", "mend that line"),
+    "answers are no YAML": (answers(lambda t: t + "a: [\n"), "Not valid YAML", "correct that line"),
     "no version": (answers(lambda t: t.replace("_commit:", "#")), "which version", "git log"),
     "another template": (
         answers(lambda t: t.replace("phi3scaffold://", "https://")),
