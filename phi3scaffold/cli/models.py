@@ -23,7 +23,7 @@ NAMES = 14  # columns of what stands before a value
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     action = parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="show all that is known of this model"
+        "name", nargs="?", metavar="NAME", help="show everything known about this model"
     )
     names = tuple(entry.name for entry in ENTRIES)
     action.completer = lambda **_: names  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def table() -> list[str]:
     return [
         *columns([HEAD, *map(cells, grouped())]),
         f"{', '.join(IN_TABLE)}: least memory to train. Default: {default.name}. More: models NAME",
-        "mechanics: run on small random models with its features, not on its weights.",
+        "mechanics: tested on small random models with its features, not with its weights.",
     ]
 
 
@@ -123,9 +123,9 @@ def details(entry: CatalogueEntry) -> list[str]:
         "chat template": "; ".join(entry.family.template_features) if entry.shape else "",
         "adapters on": ", ".join(entry.target_modules) if entry.shape else "",
         "training": ", ".join(f"{name} {binary_size(size)}" for name, size in memory.items())
-        + (" of memory, at least" if memory else ""),
+        + (" of memory or more" if memory else ""),
         "licence": licence,
-        "passing it on": " ".join(filter(None, (entry.licence.notice, entry.licence.duties))),
+        "to publish": " ".join(filter(None, (entry.licence.notice, entry.licence.duties))),
         "access": entry.access,
         "tested": entry.tested,
         "not tested": entry.untested,

@@ -65,13 +65,13 @@ def add_reading_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--encoding",
         metavar="NAME",
-        help="the encoding of --data where it is not UTF-8, such as windows-1252 "
-        "(default: seen in the file)",
+        help="the encoding of --data if it is not UTF-8, such as windows-1252 "
+        "(default: detected in the file)",
     )
     parser.add_argument(
         "--header",
         action=argparse.BooleanOptionalAction,
-        help="the first row of --data names the columns, or does not (default: seen in the file)",
+        help="whether the first row of --data names the columns (default: detected in the file)",
     )
 
 
@@ -190,7 +190,7 @@ def _refuse_missing(answers: dict[str, Any]) -> None:
         one = len(required) == 1
         raise ScaffoldError(
             f"{flags} {'is' if one else 'are'} missing, and without a terminal "
-            f"{'it' if one else 'they'} cannot be asked for.",
+            f"there is no way to ask for {'it' if one else 'them'}.",
             fix=f"add {flags}, or --defaults",
         )
 

@@ -40,7 +40,7 @@ def hub_address(data: str) -> str:
     raise ScaffoldError(
         "This is a web address; --data takes a file, a folder, or a dataset of the hub.",
         where=f"--data {data}",
-        fix="download it, and give the file; of a dataset of the hub give owner/name",
+        fix="download it and give the file; for a dataset on the hub, give owner/name",
     )
 
 

@@ -79,7 +79,7 @@ def first_commit(folder: Path, destination: Path) -> str | None:
     above = next(parent for parent in destination.parents if parent.is_dir())
     inside = run(above, "rev-parse", "--is-inside-work-tree").returncode == 0
     if inside and not ignores(above, str(destination)):
-        return "the folder is inside a git repository already, so it has none of its own"
+        return "the folder is already inside a git repository, so it gets none of its own"
     options = ["-c", "commit.gpgsign=false"]  # signing is for the user's own commits
     for key, value in NOBODY.items():
         if run(folder, "config", "--get", key).returncode:

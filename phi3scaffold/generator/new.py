@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from phi3scaffold.models.families.family import Family
 
 # Characters that no name of a project may hold, and why.
-SHELL = "which a shell gives a meaning of its own, also in the project's commands"
+SHELL = "which has a special meaning in a shell, also in the project's commands"
 ODD = {
     '"': f"a double quote, {SHELL}",
     "'": f"a single quote, {SHELL}",
     "`": f"a backquote, {SHELL}",
-    "$": f"a dollar sign, {SHELL} and make too",
+    "$": f"a dollar sign, {SHELL} and in make",
     "\\": f"a backslash, {SHELL}",
     "{": f"a brace, {SHELL}",
     "}": f"a brace, {SHELL}",
@@ -159,7 +159,7 @@ def check_name(destination: Path) -> None:
     """Refuse a folder name that cannot stand in a README, in make and in a shell's commands."""
     name = destination.name
     if not name:
-        reason = "The root of the disk has no name that a project could take"
+        reason = "The root of the disk has no name for a project to take"
     elif name.startswith("-"):
         reason = (
             f"The project's name {name!r} begins with -, so commands would read it as an option"
@@ -190,7 +190,7 @@ def known_model(ref: str, target: str) -> tuple[str, str]:
     match = REGISTERED.fullmatch(ref)
     if match is None or match[2] is None:
         raise ScaffoldError(
-            "This is no model of a registry at a version.",
+            "This is not the address of a registry model with its version.",
             where="--model",
             fix="azureml://registries/azureml/models/Phi-3-mini-4k-instruct/versions/15",
         )
@@ -205,7 +205,7 @@ def known_model(ref: str, target: str) -> tuple[str, str]:
         if entry.ref.rpartition("/")[2].lower() == match["name"].lower():
             return entry.ref, ref.rstrip("/")
     raise ScaffoldError(
-        f"What {match['name']} was made from is not known.",
+        f"It is not known which model {match['name']} was made from.",
         where="--model",
         fix="give its hub id, and the address as inputs.model in fine-tuning/job.yml",
     )
@@ -316,6 +316,8 @@ def _check_on_hub(repo: str, say: Callable[[str], None]) -> dict[str, Any]:
         config = None
     where = f"--model {repo}: {CONFIG}"
     if not isinstance(config, dict):
-        raise ScaffoldError("It holds no JSON object.", where=where, fix="choose another model")
+        raise ScaffoldError(
+            "It does not hold a JSON object.", where=where, fix="choose another model"
+        )
     check_config(config, where, card)
     return config

@@ -115,7 +115,7 @@ def release_of_wheel(path: Path) -> tuple[Distribution, bytes | None]:
             fixed = f"{NAME}/constraints.txt"
             return found, wheel.read(fixed) if fixed in wheel.namelist() else None
     except (OSError, zipfile.BadZipFile, KeyError, StopIteration, ValueError, zlib.error):
-        raise ScaffoldError("This is no wheel of phi3scaffold.", where=path) from None
+        raise ScaffoldError("This is not a phi3scaffold wheel.", where=path) from None
 
 
 def _from_message(message: Any, entry_points: str) -> Distribution:

@@ -91,7 +91,7 @@ class RowSource:
         table = label_table(self.label_table.texts, label_variants, missing_labels)
         if len(table.labels) < 2:
             raise ScaffoldError(
-                f"So read, the rows have only one label: {''.join(table.labels)!r}.",
+                f"Read this way, the rows have only one label: {''.join(table.labels)!r}.",
                 where="--missing-labels",
                 fix="--missing-labels keep",
             )
@@ -140,9 +140,9 @@ def user_rows(
     if dataset_hub.is_hub_id(str(data)):
         if reading != LOOK:
             raise ScaffoldError(
-                "Files of the hub are read where they lie: as UTF-8, and with their header.",
+                "Files on the hub are read in place: as UTF-8, and with their header.",
                 where="--data",
-                fix="download the files, and give their folder to --data",
+                fix="download the files and give their folder to --data",
             )
         there = dataset_hub.find(str(data), part)
         found, answer, summary, _ = _split(there.splits, there.address, there.address, task, turns)
@@ -166,7 +166,9 @@ def chosen_rows(answers: Mapping[str, Any], reading: ReadingOptions = LOOK) -> R
         named = dict(zip(("prompt", "answer"), names, strict=True)) | choices
         for name in filter(named.get, named):
             flag = template.questions()[name].flag
-            raise ScaffoldError(f"{flag} is about rows of yours.", where=flag, fix="add --data")
+            raise ScaffoldError(
+                f"{flag} applies only to your own rows.", where=flag, fix="add --data"
+            )
         return None
     source = user_rows(data, answers.get("task"), names, reading=reading)
     if not choices:
@@ -174,7 +176,7 @@ def chosen_rows(answers: Mapping[str, Any], reading: ReadingOptions = LOOK) -> R
     if not source.label_table.labels:
         flag = template.questions()[next(iter(choices))].flag
         what = f"Rows for {source.task} have no labels."
-        raise ScaffoldError(what, where=flag, fix=f"leave {flag} out")
+        raise ScaffoldError(what, where=flag, fix=f"omit {flag}")
     return source.with_label_choices(**choices)
 
 
@@ -273,7 +275,7 @@ def _split(
 
 def _said(used: Mapping[str, Sequence[str]]) -> str:
     """Say which split is what, and which rows are held out where no file has them."""
-    validates = f"the {VALIDATION} split is for validation"
+    validates = f"the {VALIDATION} split validates"
     is_held_out = f"the {TEST} split is held out"
     if TEST not in used:
         return f"{validates}; {HELD_OUT_FRACTION:.0%} of the train split is held out"

@@ -74,7 +74,7 @@ def describe(ref: str | Path) -> CatalogueEntry:
         raise ScaffoldError(
             f"Unknown model {text!r}.",
             fix=(f"did you mean {' or '.join(near)}? " if near else "")
-            + f"`phi3scaffold models` lists names; a hub id is such as {DEFAULT}, a folder such as "
+            + f"`phi3scaffold models` lists names; a hub id looks like {DEFAULT}, a folder like "
             "./my-model",
         )
     cached = _cached_config(text)

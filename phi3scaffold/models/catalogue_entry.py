@@ -13,7 +13,7 @@ from phi3scaffold.project.files import read_json
 
 GIB = 1024**3
 MECHANICS = (
-    "LoRA, QLoRA, merge, int4 and token identity, with a two-layer random model of its features"
+    "LoRA, QLoRA, merge, int4 and token identity, on a two-layer random model with its features"
 )
 
 

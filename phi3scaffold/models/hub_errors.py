@@ -53,7 +53,7 @@ class HubRequest:
 
 def offline_error(request: HubRequest) -> HubError:
     return HubError(
-        f"{request.repo} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it.",
+        f"{request.repo} is not on this machine, and HF_HUB_OFFLINE forbids downloading it.",
         where=request.where,
         fix=request.offline_fix,
     )
@@ -76,7 +76,7 @@ def explained(request: HubRequest) -> Iterator[None]:
         ) from None
     except errors.GatedRepoError as error:
         raise HubError(
-            f"{request.repo} is gated: its owner lets in only people who request.",
+            f"{request.repo} is gated: its owner grants access only on request.",
             where=request.where,
             fix=f"accept its terms at {page}, then {LOG_IN}",
         ) from error
@@ -166,7 +166,7 @@ def _http_error(request: HubRequest, page: str, error: Any) -> HubError:
         )
     if status in (409, 412):
         return HubError(
-            f"{request.repo} has changed meanwhile, or is just being changed.",
+            f"{request.repo} has changed in the meantime, or is being changed right now.",
             where=request.where,
             fix=request.again,
             exit_code=FAILED_RUN,

@@ -35,8 +35,8 @@ LLAMA_32 = Licence(
     "https://www.llama.com/llama3_2/license/",
     "Built with Llama. Llama 3.2 is licensed under the Llama 3.2 Community License, Copyright "
     "© Meta Platforms, Inc. All Rights Reserved.",
-    "The name of a model that is made from it begins with Llama, a copy of the licence goes along, "
-    "and Meta's Acceptable Use Policy applies.",
+    "A model made from it must have a name that begins with Llama and come with a copy of the "
+    "licence, and Meta's Acceptable Use Policy applies.",
 )
 GEMMA = Licence(
     "gemma",
@@ -44,7 +44,7 @@ GEMMA = Licence(
     "https://ai.google.dev/gemma/terms",
     "Gemma is provided under and subject to the Gemma Terms of Use found at "
     "ai.google.dev/gemma/terms.",
-    "A copy of the terms goes along with a model that is made from it, and Google's Prohibited Use "
-    "Policy applies to its users too.",
+    "A model made from it must come with a copy of the terms, and Google's Prohibited Use Policy "
+    "applies to its users, too.",
 )
 UNKNOWN = Licence("", "unknown")

@@ -109,7 +109,7 @@ def refuse_without_tokenizer(
             fix="copy the tokenizer's files of the same model into the folder",
         )
     source = original or "MODEL"
-    which = "" if original else ", where MODEL is the one that this one was made from"
+    which = "" if original else ", where MODEL is the model that this one was made from"
     raise ScaffoldError(
         "The model has a SentencePiece model (tokenizer.model) and no tokenizer.json, which holds "
         "its control tokens and which ONNX Runtime GenAI reads.",
@@ -202,7 +202,7 @@ def read_header(path: Path) -> tuple[int, dict[str, Any]]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
         header = json.loads(stream.read(length if length < size else 0))
     if not isinstance(header, dict):
-        raise ValueError("the header is no JSON object")
+        raise ValueError("the header is not a JSON object")
     header.pop("__metadata__", None)
     return length, header
 
@@ -229,7 +229,7 @@ def take_over(
                 shutil.copyfile(source, out / name)
         done += size
         if progress:
-            progress("taking over the files", done, total)
+            progress("linking or copying the files", done, total)
 
 
 def _linked(source: Path, target: Path) -> bool:

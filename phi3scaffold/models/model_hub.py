@@ -204,7 +204,7 @@ def hub_request(repo: str, revision: str) -> HubRequest:
         revision_fix="or write main and remove model.lock",
         offline_fix="unset HF_HUB_OFFLINE, or run `phi3scaffold model` once with the network, or "
         "set model.id in project.yaml to a local folder (or to tiny)",
-        again="run it again: a download goes on where it stopped",
+        again="run it again: the download resumes where it stopped",
     )
 
 
@@ -219,7 +219,7 @@ def _verify(repo: str, folder: Path, files: dict[str, RemoteFile]) -> None:
         raise ScaffoldError(
             f"The download of {file.name} is not what {repo} lists.",
             where=path,
-            fix="run it again: that file is downloaded anew",
+            fix="run it again: that file is downloaded again",
             exit_code=FAILED_RUN,
         )
 

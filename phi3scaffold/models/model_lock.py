@@ -60,9 +60,9 @@ def read_lock(path: Path) -> ModelLock | None:
         lock = None
     if lock is None or (lock.source == "hub" and not model_hub.COMMIT.fullmatch(str(lock.commit))):
         raise ScaffoldError(
-            "model.lock cannot be understood.",
+            "model.lock cannot be read.",
             where=path,
-            fix="take it from git again, or remove it: the model is then resolved anew",
+            fix="restore it from git, or remove it: the model is then resolved again",
         )
     return lock
 

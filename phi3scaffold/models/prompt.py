@@ -197,10 +197,10 @@ class Prompt:
             if token in text:
                 raise ScaffoldError(
                     f"The text contains the control token {token}, which would forge a turn.",
-                    fix="take it out of the text",
+                    fix="remove it from the text",
                 )
         if "\0" in text:
-            raise ScaffoldError("The text contains a NUL character.", fix="take it out")
+            raise ScaffoldError("The text contains a NUL character.", fix="remove it")
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:

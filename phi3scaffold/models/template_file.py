@@ -33,7 +33,7 @@ NO_THINKING = f"{{% set {THINKING} = false %}}\n"
 # A test that ONNX Runtime GenAI's Jinja does not know, of what is false from there on.
 IS_FALSE = re.compile(rf"\b{THINKING}\s+is\s+(?P<no>not\s+)?(?P<what>true|false)\b")
 NOW = re.compile(r"""strftime_now\(\s*(?P<quote>["'])(?P<format>[^"'\\]*)(?P=quote)\s*\)""")
-INSTRUCT = "take the instruct version of the model, or its original tokenizer and chat template"
+INSTRUCT = "use the instruct version of the model, or its original tokenizer and chat template"
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class ChatTemplate:
         except TemplateSyntaxError as error:
             own_file = self.path.name == JINJA
             where = f"{self.where}{':' if own_file else ', line '}{error.lineno}"
-            what = f"The chat template is no valid Jinja: {(error.message or '').rstrip('.')}."
+            what = f"The chat template is not valid Jinja: {(error.message or '').rstrip('.')}."
             raise ScaffoldError(what, where=where, fix=INSTRUCT) from None
         except UndefinedError as error:
             raise ScaffoldError(
-                f"The chat template needs a variable that nobody sets: {error.message}.",
+                f"The chat template needs a variable that is not set: {error.message}.",
                 where=self.where,
                 fix=f"{INSTRUCT}; or set the variable in it",
             ) from None
@@ -119,7 +119,7 @@ def read_template(folder: Path) -> ChatTemplate:
         found = named.get("default")
         if not found:
             raise ScaffoldError(
-                "The model's tokenizer has several chat templates, and none is called default.",
+                "The model's tokenizer has several chat templates, and none is named default.",
                 where=f"{settings_file}: {KEY}",
                 fix=f"save the one to use as {JINJA} beside it",
             )
@@ -127,14 +127,14 @@ def read_template(folder: Path) -> ChatTemplate:
         return ChatTemplate(settings_file, found, tokens)
     if (folder / PROCESSORS).is_file():
         raise ScaffoldError(
-            f"The chat template stands in {PROCESSORS}, which is read for images and sound only.",
+            f"The chat template is in {PROCESSORS}, which is read only for images and sound.",
             where=folder / PROCESSORS,
             fix=f"save its text as {JINJA} beside it",
         )
     raise ScaffoldError(
         "The model's tokenizer has no chat template, so its prompts cannot be written.",
         where=settings_file,
-        fix=f"take the instruct version of the model, or add a {JINJA}",
+        fix=f"use the instruct version of the model, or add a {JINJA}",
     )
 
 
@@ -155,7 +155,7 @@ def check_template(folder: Path) -> ChatTemplate:
             "The chat template writes today's date, so training and answers would differ from "
             "day to day, and here the date cannot be pinned.",
             where=template.where,
-            fix="put a date in quotes in the place of strftime_now(...), in a folder of your own",
+            fix="in a copy of the model, replace strftime_now(...) with a date in quotes",
         )
     return template
 
@@ -194,8 +194,8 @@ def template_notes(folder: Path) -> list[str]:
             "switches that off, for training and for answers alike"
         )
     notes += [
-        f"the model's chat template writes the variable {name!r}, which nobody sets, so nothing "
-        f"stands there; to set it, begin the template with {{% set {name} = '...' %}}"
+        f"the model's chat template uses the variable {name!r}, which is not set, so nothing is "
+        f"written there; to set it, begin the template with {{% set {name} = '...' %}}"
         for name in _unset_variables(text)
     ]
     return notes

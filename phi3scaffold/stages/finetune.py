@@ -145,7 +145,7 @@ def _refuse(config: OliveConfig) -> None:
                 f"{key} would do nothing here: a training that was ended goes on from checkpoints "
                 "that belong to its own rows and settings.",
                 where=f"{config.path}: passes.{name}.training_args.{key}",
-                fix="take it out",
+                fix="remove it",
             )
 
 

@@ -55,7 +55,9 @@ class _TrainingPass:
         if ranks.here().size > 1 and torch.cuda.is_available() and not use_cpu:
             config.device_map = olive.DeviceMap.CURRENT_DEVICE  # else each takes all GPUs
         if config.torch_dtype == "bfloat16" and not has_bfloat16(use_cpu):
-            logger.warning("No bfloat16 in this processor: training in float32, twice the memory.")
+            logger.warning(
+                "This processor has no bfloat16: training in float32 takes twice the memory."
+            )
             config.torch_dtype = "float32"
         arguments = config.training_args
         if "gradient_checkpointing" not in arguments.model_fields_set:
@@ -187,7 +189,7 @@ def _refuse_unknown_modules(wanted: Any, model: Any) -> None:
     for name in wanted:
         if not any(module == name or module.endswith(f".{name}") for module in modules):
             raise ScaffoldError(
-                f"The model has no module {name!r} that could get an adapter.",
+                f"The model has no module {name!r} that could have an adapter.",
                 where="fine-tuning/olive-config.json: target_modules",
                 fix="phi3scaffold lint, which names the model's own; lint --fix writes them",
             )

@@ -148,7 +148,7 @@ def test_a_variable_that_nobody_sets_is_named(tmp_path: Path, capsys) -> None:
     template = f"{{{{ tone }}}}{{% set name = 'x' %}}{{{{ name }}}}{guarded}{CHATML}"
     folder = write(tmp_path / "mine", with_template(template))
     (note,) = template_file.template_notes(folder)
-    assert "writes the variable 'tone', which nobody sets" in note
+    assert "uses the variable 'tone', which is not set" in note
     project = project_for(tmp_path / "project", str(folder))
     assert main(VERBS, ["model", "--project", str(project.root)]) == 0
     assert note in capsys.readouterr().out
@@ -180,7 +180,7 @@ def sentence_piece_only(**config: object) -> dict[str, bytes]:
 def test_a_sentencepiece_model_alone(tmp_path: Path, capsys) -> None:
     said = refusals(tmp_path, sentence_piece_only(), capsys)
     assert "(tokenizer.model) and no tokenizer.json" in said
-    assert "where MODEL is the one that this one was made from" in said
+    assert "where MODEL is the model that this one was made from" in said
 
 
 def test_the_remedy_for_a_sentencepiece_model_works(tmp_path: Path, capsys) -> None:

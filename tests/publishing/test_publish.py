@@ -281,7 +281,7 @@ def test_somebody_else_is_publishing(project: Path, hub: HubServer) -> None:
     assert f"refuses access to {REPO}" in publish(project, hub, REPO, code=2)
     del hub.uploads.writers["ann"]
     hub.uploads.failures = [("/commit/", 412)]
-    assert "has changed meanwhile" in publish(project, hub, REPO, code=1)
+    assert "has changed in the meantime" in publish(project, hub, REPO, code=1)
     assert on_the_hub(hub) == {}
 
 
@@ -292,7 +292,7 @@ def test_a_hub_that_fails_for_good(project: Path, hub: HubServer) -> None:
     assert "It is not my day" in said
     assert "wait a while, then rerun to resume: uploaded files are not sent again" in said
     hub.uploads.failures = [("/repos/create", 409)]
-    assert "is just being changed" in publish(project, hub, REPO, code=1)
+    assert "is being changed" in publish(project, hub, REPO, code=1)
     assert hub.repositories == {}
     # Xet, which has no loopback: what its own library raises is told in the same way
     said = publish(project, hub, REPO, code=1, HF_HUB_DISABLE_XET="0")

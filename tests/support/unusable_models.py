@@ -73,7 +73,7 @@ UNPINNABLE = "{% set form = '%d %b' %}{{ strftime_now(form) }}" + CHATML
 
 # template -> what the message says
 TEMPLATES: dict[str, tuple[str, str]] = {
-    "syntax": (CHATML + "{% if %}", "is no valid Jinja: Expected an expression"),
+    "syntax": (CHATML + "{% if %}", "is not valid Jinja: Expected an expression"),
     "variable": ("{{ settings.persona }}" + CHATML, "'settings' is undefined"),
     "date": (UNPINNABLE, "writes today's date"),
     "no question": ("{{ raise_exception('Tools only') }}", "refuses these turns: Tools only"),

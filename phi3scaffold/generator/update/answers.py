@@ -36,7 +36,7 @@ def changed_answers(answers: dict[str, Any], choices: Mapping[str, Any]) -> dict
         if name not in choices and question and question.choices and value not in question.choices:
             choice = ", ".join(question.choices)
             raise ScaffoldError(
-                f"The project's answer {value!r} to `{name}` is not there any more.",
+                f"The project's answer {value!r} to `{name}` is no longer available.",
                 where=question.flag,
                 fix=f"phi3scaffold update --set {name}=VALUE, one of: {choice}",
             )

@@ -56,7 +56,9 @@ class Journal:
                 yield
         except Timeout:
             raise ScaffoldError(
-                "Another `phi3scaffold update` is at work here.", where=self.root, fix="wait for it"
+                "Another `phi3scaffold update` is running in this project.",
+                where=self.root,
+                fix="wait for it",
             ) from None
 
     @property

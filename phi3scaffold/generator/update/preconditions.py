@@ -98,7 +98,7 @@ def check_idle(root: Path, journal: Journal, *, mend: bool) -> None:
             raise ScaffoldError(
                 f"The update from {about['old']} to {about['new']} was interrupted.",
                 where=root,
-                fix="phi3scaffold update begins it anew; phi3scaffold update --abort undoes it",
+                fix="phi3scaffold update starts it again; phi3scaffold update --abort undoes it",
             )
         journal.undo()
     elif status(root):
@@ -117,7 +117,7 @@ def read_answers(root: Path) -> tuple[dict[str, Any], str]:
     """
     path = root / ANSWERS
     if not path.is_file():
-        raise damaged(root, "The file that says what the project was made of is missing.")
+        raise damaged(root, "The file that records what the project was made from is missing.")
     content = read_yaml(path)
     source, tag = content.get("_src_path"), content.get("_commit")
     if source != template.SOURCE or not isinstance(tag, str) or not key(tag):
@@ -153,7 +153,7 @@ def check_whole(root: Path, answers: dict[str, Any], rendered: dict[str, Any]) -
     """Refuse an answers file that lacks an answer its version of the template writes."""
     lacking = [name for name in rendered if name not in answers and not name.startswith("_")]
     if lacking:
-        raise damaged(root, f"The answers file is not whole: it lacks {', '.join(lacking)}.")
+        raise damaged(root, f"The answers file is incomplete: it lacks {', '.join(lacking)}.")
 
 
 def damaged(root: Path, what: str) -> ScaffoldError:
@@ -161,7 +161,7 @@ def damaged(root: Path, what: str) -> ScaffoldError:
     return ScaffoldError(
         what,
         where=root / ANSWERS,
-        fix=f"take it back from git: git log -- {ANSWERS}, then git checkout COMMIT -- {ANSWERS}",
+        fix=f"restore it from git: git log -- {ANSWERS}, then git checkout COMMIT -- {ANSWERS}",
     )
 
 

@@ -20,5 +20,5 @@ GEMMA3 = Family(
         "rope_theta": ("rope_parameters", "full_attention", "rope_theta"),
         "rope_local_base_freq": ("rope_parameters", "sliding_attention", "rope_theta"),
     },
-    template_features=("no system turn: its text stands before the first user's",),
+    template_features=("no system turn: its text goes before that of the first user turn",),
 )

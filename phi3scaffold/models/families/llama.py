@@ -12,6 +12,6 @@ LLAMA = Family(
     hub_names=r"llama|vicuna|smollm2?-",
     template_features=(
         "Llama 3.2 writes the date into the system turn",
-        "SmolLM2 writes a system turn of its own where there is none",
+        "SmolLM2 writes a system turn of its own if there is none",
     ),
 )

@@ -10,5 +10,5 @@ MISTRAL = Family(
     architecture="MistralForCausalLM",
     config_class="MistralConfig",
     hub_names=r"mistral-(7b|nemo)|ministral-8b|zephyr-7b",
-    template_features=("no system turn: its text stands in a user turn",),
+    template_features=("no system turn: its text goes into a user turn",),
 )

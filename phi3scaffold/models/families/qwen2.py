@@ -12,5 +12,5 @@ QWEN2 = Family(
     hub_names=r"qwen(1\.5|2|2\.5)-|distill-qwen-",
     qkv_bias=True,
     layers=("a bias on q, k and v",),
-    template_features=("writes a system turn of its own where there is none",),
+    template_features=("writes a system turn of its own if there is none",),
 )

@@ -12,5 +12,5 @@ QWEN3 = Family(
     hub_names=r"qwen3-",
     qk_norms=True,
     layers=("norms over each head's queries and keys",),
-    template_features=("thinks before it answers, which is switched off",),
+    template_features=("can think before it answers; this is switched off",),
 )

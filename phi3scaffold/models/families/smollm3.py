@@ -13,7 +13,7 @@ SMOLLM3 = Family(
     positionless=True,
     layers=("no positions in every fourth layer",),
     template_features=(
-        "thinks before it answers, which is switched off",
+        "can think before it answers; this is switched off",
         "writes the date into the system turn",
     ),
 )
