@@ -15,16 +15,16 @@ What `phi3scaffold models` lists, and `phi3scaffold models NAME` in full. The de
 
 """
 COLUMNS = """
-- **lora, qlora**: the least memory that training takes on a CPU, reckoned from the model's shape:
-  weights, adapter, optimizer, and a pass whose layers all recompute their activations. Where more
-  is free, training takes more of it and is faster. `dora`, `loha` and `lokr` take about as much as
+- **lora, qlora**: the least memory that training takes on a CPU, estimated from the model's shape:
+  weights, adapter, optimizer, and a pass whose layers all recompute their activations. If more
+  memory is free, training uses it and is faster. `dora`, `loha` and `lokr` take about as much as
   `lora`.
 - **tested**: *yes*, its real weights go through the whole pipeline in the test suite; *mechanics*,
   a small random model with its features goes through LoRA, QLoRA, merge, int4 and token identity
   there, and its real weights were not run; *no*, neither.
 - **gated**: the hub gives the weights to people who have accepted the licence on the model's page.
   Accept it there, create a token of your account, and set it as `HF_TOKEN` in the environment of
-  `phi3scaffold model`; a token is no option of any command and is written nowhere.
+  `phi3scaffold model`; no command takes a token as an option, and it is never written to a file.
 
 ## Other models
 
