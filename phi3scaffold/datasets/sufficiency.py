@@ -1,11 +1,10 @@
 """Whether there is enough: steps to learn in, and held-out rows to tell two models apart.
 
-Two models answer the same held-out rows, so their accuracies are compared in pairs: only rows that
-one of them answers right and the other does not tell anything. The interval is Tango's score
-interval for the difference of paired proportions (Statistics in Medicine 17, 1998, 891-908). How
-many rows the two will differ in is not known before they are measured; `DISCORDANT`, one row in
-ten, is what forms of one model, or a model before and after a change of settings, stay within.
-Rows that are variants of one question are not independent, so questions are counted, not rows.
+Two models answer the same held-out rows, so their accuracies are compared in pairs
+(`phi3scaffold.datasets.paired_shares`). How many rows the two will differ in is not known before
+they are measured; `DISCORDANT`, one row in ten, is what forms of one model, or a model before and
+after a change of settings, stay within. Rows that are variants of one question are not independent,
+so questions are counted, not rows.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from phi3scaffold.datasets.paired_shares import tango_interval
 from phi3scaffold.project.formatting import count
 from phi3scaffold.project.training_defaults import FEWEST_STEPS, MOST_EPOCHS
 from phi3scaffold.project.training_plan import TrainingPlan
@@ -20,28 +20,15 @@ from phi3scaffold.project.training_plan import TrainingPlan
 DIFFERENCE = 0.02  # of two accuracies, which people want to tell
 DISCORDANT = 0.1  # of the rows: one model is right and the other wrong
 TOO_WIDE = 0.1  # half-width from which a measured difference is hardly worth a look
-Z = 1.959964  # 95 %
 
 
 def half_width(rows: int, discordant: float = DISCORDANT) -> float:
     """Return how far the 95 % interval of a paired difference reaches, where the two are equal.
 
-    Tango's score interval for `rows` rows of which `discordant` differ, half of them each way.
+    Of `rows` rows `discordant` differ, half of them each way.
     """
     each = discordant * rows / 2
-
-    def score(difference: float) -> float:
-        b = -2 * each + 2 * rows * difference
-        c = -each * difference * (1 - difference)
-        share = (math.sqrt(b * b - 8 * rows * c) - b) / (4 * rows)
-        spread = rows * (2 * share + difference * (1 - difference))
-        return rows * difference / math.sqrt(spread)
-
-    low, high = 0.0, 1.0 - 1e-9
-    while high - low > 1e-6:
-        middle = (low + high) / 2
-        low, high = (middle, high) if score(middle) < Z else (low, middle)
-    return high
+    return tango_interval(each, each, rows)[1]
 
 
 def rows_for(difference: float = DIFFERENCE, discordant: float = DISCORDANT) -> int:

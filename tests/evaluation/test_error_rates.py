@@ -1,0 +1,55 @@
+"""How often a verdict is wrong where the truth is exactly the limit: 10,000 simulated evaluations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from phi3scaffold.datasets.paired_shares import tango_interval
+from phi3scaffold.evaluation.estimate import FAILED, PASSED, Estimate
+from phi3scaffold.evaluation.intervals import ratio_of_sums
+
+DRAWS = 10_000
+LIMIT = 0.02  # points of accuracy
+WRONG = 0.05  # of the verdicts, at most
+KL_DRAWS = 1_000  # a bootstrap takes a thousand times as long
+KL_LIMIT = 0.25
+
+
+@pytest.mark.parametrize("rows", [40, 100, 229, 500, 1000])
+@pytest.mark.parametrize("discordant", [0.02, 0.05, 0.1, 0.2, 0.3])
+def test_accuracy_is_seldom_judged_wrongly(rows: int, discordant: float) -> None:
+    random = np.random.default_rng(0)
+    lost = (discordant + LIMIT) / 2
+    shares = [lost, discordant - lost, 1 - discordant]
+    tables, counts = np.unique(
+        random.multinomial(rows, shares, size=DRAWS)[:, :2], axis=0, return_counts=True
+    )
+    verdicts = {PASSED: 0, FAILED: 0}
+    for (worse, better), count in zip(tables.tolist(), counts.tolist(), strict=True):
+        low, high = tango_interval(worse, better, rows)
+        verdict = Estimate((worse - better) / rows, low, high, rows).verdict(LIMIT, True)
+        if verdict in verdicts:
+            verdicts[verdict] += count
+    assert verdicts[PASSED] <= WRONG * DRAWS
+    assert verdicts[FAILED] <= WRONG * DRAWS
+
+
+@pytest.mark.parametrize("rows", [40, 100])
+@pytest.mark.parametrize("shape", ["exponential", "share"])
+def test_divergence_and_agreement_are_seldom_judged_wrongly(rows: int, shape: str) -> None:
+    """Within what so many draws can tell: two standard errors."""
+    random = np.random.default_rng(0)
+    wrong = {PASSED: 0, FAILED: 0}
+    for _ in range(KL_DRAWS):
+        if shape == "share":
+            values = (random.random(rows) < 1 - KL_LIMIT).astype(float)
+            estimate = ratio_of_sums(values, [1] * rows, range(rows), is_share=True)
+            verdict = estimate.verdict(1 - KL_LIMIT, False)
+        else:
+            values = random.exponential(KL_LIMIT, rows)
+            verdict = ratio_of_sums(values, [1] * rows, range(rows)).verdict(KL_LIMIT, True)
+        if verdict in wrong:
+            wrong[verdict] += 1
+    allowed = KL_DRAWS * WRONG + 2 * (KL_DRAWS * WRONG * (1 - WRONG)) ** 0.5
+    assert max(wrong.values()) <= allowed
