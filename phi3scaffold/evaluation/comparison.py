@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from phi3scaffold.datasets.question_groups import question_groups
+from phi3scaffold.evaluation.baselines import BaselineAnswers
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
-from phi3scaffold.evaluation.few_rows import as_adapter, few_rows, is_alike, tells_apart
+from phi3scaffold.evaluation.few_rows import EARLY, as_adapter, few_rows, is_alike, tells_apart
+from phi3scaffold.evaluation.form_estimates import FormEstimates, MeasuredRows
 from phi3scaffold.evaluation.form_metrics import compute_metrics
 from phi3scaffold.evaluation.measurement import Candidate, Measurement
 from phi3scaffold.evaluation.metrics import FormMetrics
@@ -28,12 +31,28 @@ class Comparison(NamedTuple):
     Attributes:
         dataset: the rows that they were measured on.
         forms: form -> its metrics.
-        answers: form -> row -> its answer; without the rows that it was not asked.
+        measured: form -> what was measured of it, and on which rows.
+        groups: of each row its question; near duplicates have the same.
     """
 
     dataset: EvaluationSet
     forms: dict[str, FormMetrics]
-    answers: dict[str, dict[int, str]]
+    measured: dict[str, MeasuredRows]
+    groups: list[int]
+
+    @property
+    def answers(self) -> dict[str, dict[int, str]]:
+        """Form -> row -> its answer; without the rows that it did not answer."""
+        return {
+            name: dict(zip(one.rows, one.measurement.answers, strict=True))
+            for name, one in self.measured.items()
+        }
+
+    def estimate(self, baselines: Mapping[str, BaselineAnswers]) -> None:
+        """Add to each form's metrics what the release thresholds judge."""
+        estimates = FormEstimates(self.dataset, self.measured, self.groups, baselines)
+        for name, metrics in self.forms.items():
+            metrics.estimates = estimates.of(name)
 
 
 def compare_forms(
@@ -63,7 +82,6 @@ def compare_forms(
     folder.mkdir(parents=True, exist_ok=True)
     logits = folder / "logits.npy"
     forms: dict[str, FormMetrics] = {}
-    answers: dict[str, dict[int, str]] = {}
 
     def measured(candidate: Candidate, rows: Sequence[int] = ()) -> Measurement:
         """Measure a form; on some rows, by their numbers, or on all."""
@@ -98,22 +116,42 @@ def compare_forms(
         dataset = dataset.take(first.rows)
         rows = f"{len(dataset.rows):,} of {dataset.held_out:,} held-out rows"
         emit(Note("evaluate", f"{rows}: as many as fit into {duration(SECONDS)} a form"))
-    own = forms[candidates[0].form] = compute_metrics(first, dataset, first)
-    answers[candidates[0].form] = dict(enumerate(first.answers))
+    own, groups = candidates[0].form, question_groups(dataset.rows)
+    forms[own] = compute_metrics(first, dataset, first)
+    rows_of = {own: MeasuredRows(range(len(dataset.rows)), first)}
     for candidate in candidates[1:]:
-        few = few_rows(candidate.form, first)
+        form, few = candidate.form, few_rows(candidate.form, first)
         measurement = measured(candidate, few)
-        numbers: Sequence[int] = few or range(len(dataset.rows))
-        if few and candidate.form == "merged" and is_alike(measurement, first, few):
-            whole = as_adapter(measurement, first)
+        if few and form == "base" and not _tells_apart(measurement, few, first, dataset, groups):
+            few, measurement = [], measured(candidate)
+        alike = form == "merged" and few and is_alike(measurement, first, few)
+        if form == "merged" and few and not alike and not measurement.broken:
+            few, measurement = [], measured(candidate)
+        if alike:
+            whole = as_adapter(measurement, first, few)
             metrics = compute_metrics(whole, dataset, first)
-            metrics.alike_rows, measurement, numbers = len(few), whole, range(len(dataset.rows))
+            metrics.alike_rows = len(few)
+            rows_of[form] = MeasuredRows(range(len(dataset.rows)), whole)
         else:
+            numbers = [few[row] for row in measurement.rows] if few else measurement.rows
             metrics = compute_metrics(measurement, dataset.take(numbers), first.take(numbers))
-            metrics.rows = len(few) or None
-            if few and not (candidate.form == "base" and tells_apart(metrics, own)):
-                measurement, numbers = measured(candidate), range(len(dataset.rows))
-                metrics = compute_metrics(measurement, dataset, first)
-        forms[candidate.form] = metrics
-        answers[candidate.form] = dict(zip(numbers, measurement.answers, strict=True))
-    return Comparison(dataset, forms, answers)
+            metrics.rows = len(numbers) if len(numbers) < len(dataset.rows) else None
+            metrics.broken = measurement.broken or None
+            rows_of[form] = MeasuredRows(numbers, measurement)
+        forms[form] = metrics
+    return Comparison(dataset, forms, rows_of, groups)
+
+
+def _tells_apart(
+    base: Measurement,
+    rows: Sequence[int],
+    adapter: Measurement,
+    dataset: EvaluationSet,
+    groups: Sequence[int],
+) -> bool:
+    """Return whether the rows that the base was measured on are enough."""
+    both = {
+        "base": MeasuredRows(rows, base),
+        "adapter": MeasuredRows(range(len(dataset.rows)), adapter),
+    }
+    return tells_apart(FormEstimates(dataset, both, groups, {}, EARLY).over_base("adapter"))

@@ -69,7 +69,9 @@ def _remarks(form: FormMetrics) -> list[str]:
 def row_notes(form: FormMetrics) -> list[str]:
     """Return on which rows a form was measured, where these were not all."""
     notes = []
-    if form.rows:
+    if form.broken:
+        notes.append(f"broken, as {form.rows} rows show; the others were not measured")
+    elif form.rows:
         notes.append(f"on {form.rows} rows: enough to tell it from the adapter")
     if form.alike_rows:
         notes.append(f"like the adapter, as the logits of {form.alike_rows} rows show")
@@ -77,12 +79,16 @@ def row_notes(form: FormMetrics) -> list[str]:
 
 
 def gate_lines(release: Release) -> list[str]:
-    """Return whether the model is released, and a line a limit."""
+    """Return whether the model is released, and a line a limit; a second one where it is unknown."""
     lines = [f"gate: {'released' if release.released else 'not released'}"]
     for check in release.checks:
-        where = check.why or ("" if check.verdict == PASSED else f"at {check.form}")
         value = check.measured or "-"
+        where = "" if check.verdict == PASSED or not check.form else f"at {check.form}"
+        parts = (check.range and f"({check.range})", where)
         lines.append(
-            f"  {check.verdict:<8}{check.key:<18}{value:>13}  {check.allowed:<22}{where}".rstrip()
+            f"  {check.verdict:<8}{check.key:<18}{value:>13}  {check.allowed:<22}"
+            f"{' '.join(filter(None, parts))}".rstrip()
         )
+        if check.why:
+            lines.append(f"          {check.why}")
     return lines

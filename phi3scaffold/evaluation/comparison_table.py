@@ -182,7 +182,10 @@ def baseline_scores(metrics: Metrics) -> dict[str, float]:
     """Return what is reached without a language model: a text with the accuracy -> accuracy."""
     scores = {}
     for name, baseline in metrics.baselines.items():
-        label = f'always "{visible(baseline.label or "")}"'
-        text = label if name == "majority" else "TF-IDF classifier"
+        text = "TF-IDF classifier"
+        if name == "majority":
+            text = f'always "{visible(baseline.label or "")}"'
+        elif name == "nearest":
+            text = f"nearest training prompt's answer (ROUGE-L {percent(baseline.rouge_l or 0.0)})"
         scores[f"{percent(baseline.accuracy)} {text}"] = baseline.accuracy
     return scores

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 LONGEST_ANSWER = 512  # tokens that any answer may have
-MOST_ROWS = 5_000  # where the number is left to us: more than a verdict needs
+MOST_ROWS = 1_000  # where the number is left to us: all of them in one look
 SLACK = 16  # tokens beyond the longest expected answer, so that a truncated one is noticed
 SEARCHED_ROWS = 20_000  # for an example of each label
 

@@ -49,10 +49,13 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
     prompt = None if own else project_prompt(project)
     candidate = Candidate(form, folder, base=project.base, prompt=prompt)
     all_rows = project.evaluate_rows is not None
-    dataset, forms, _ = compare_forms(
+    comparison = compare_forms(
         [candidate], dataset, emit, scratch, log_file(project), all_rows=all_rows
     )
+    dataset, forms = comparison.dataset, comparison.forms
     forms[form].disk_bytes = size_of(folder)
+    baselines = compute_baselines(rows, dataset)
+    comparison.estimate(baselines)
     return Metrics(
         task=spec.task,
         model=str(folder),
@@ -60,7 +63,8 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
         held_out=dataset.held_out,
         labels=list(dataset.labels),
         forms=forms,
-        baselines=compute_baselines(rows, dataset),
+        baselines={name: one.metrics for name, one in baselines.items()},
+        questions=len(set(comparison.groups)),
     )
 
 

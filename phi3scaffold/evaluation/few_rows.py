@@ -7,16 +7,15 @@ an answer could be another one, its answers are the adapter's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from phi3scaffold.evaluation.estimate import Estimate
 from phi3scaffold.evaluation.measurement import Measurement, spread_order
-from phi3scaffold.evaluation.metrics import FormMetrics
 
 FEW = {"base": 64, "merged": 32}
-CLEAR = (
-    0.8  # a ratio of perplexities below this, or above its inverse, does not turn with more rows
-)
+EARLY = 0.999  # confidence of what few rows of the base decide
+CLEAR = 0.8  # a ratio of perplexities below this, or above its inverse, is worth no closer look
 
 
 def few_rows(form: str, adapter: Measurement) -> list[int]:
@@ -33,11 +32,17 @@ def few_rows(form: str, adapter: Measurement) -> list[int]:
     return sorted(chosen) if _least_lead(adapter, chosen) > 0 else []
 
 
-def tells_apart(base: FormMetrics, adapter: FormMetrics) -> bool:
-    """Return whether more rows of the base would change nothing that is said of it."""
-    (low, high), (its_low, its_high) = base.correct_interval, adapter.correct_interval
-    ratio = adapter.perplexity / base.perplexity
-    return (high < its_low or its_high < low) and not CLEAR < ratio < 1 / CLEAR
+def tells_apart(estimates: Mapping[str, Estimate]) -> bool:
+    """Return whether more rows of the base would change nothing that is said of it.
+
+    Args:
+        estimates: of the adapter over the base, with the confidence `EARLY`. A look at few rows that
+            may end it asks for more than the last one, which then asks for no more than it would
+            alone (J. L. Haybittle, British Journal of Radiology 44 (1971), 793-797).
+    """
+    ratio, better = estimates["over_base"], estimates.get("over_base_answers")
+    clear = ratio.high < CLEAR or ratio.low > 1 / CLEAR
+    return clear and (better is None or better.low > 0 or better.high < 0)
 
 
 def is_alike(merged: Measurement, adapter: Measurement, rows: Sequence[int]) -> bool:
@@ -58,12 +63,21 @@ def is_alike(merged: Measurement, adapter: Measurement, rows: Sequence[int]) -> 
     return 2 * merged.max_logit_difference < _least_lead(adapter, rows)
 
 
-def as_adapter(merged: Measurement, adapter: Measurement) -> Measurement:
-    """Return the adapter's answers with the merged model's own speed, memory and divergence."""
+def as_adapter(merged: Measurement, adapter: Measurement, rows: Sequence[int]) -> Measurement:
+    """Return the adapter's answers with the merged model's own speed, memory and divergence.
+
+    Args:
+        merged: measured on these rows.
+        adapter: measured on all.
+        rows: the numbers of these rows.
+    """
     own = ("kl", "max_logit_difference", "compared", "first_token_seconds", "tokens_per_second")
     values = {name: getattr(merged, name) for name in (*own, "peak_bytes")}
     lengths = [len(ids) + ended for ids, ended in
                zip(adapter.answer_ids, adapter.ended, strict=True)]  # fmt: skip
+    for name in ("kl_sums", "kl_of"):
+        own_rows = dict(zip(rows, getattr(merged, name), strict=True))
+        values[name] = [own_rows.get(row, 0) for row in range(len(adapter.rows))]
     return replace(adapter, agreed=lengths, agreed_of=lengths, **values)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
+import statistics
 import sys
 from collections.abc import Sequence
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.intervals import wilson_interval
 from phi3scaffold.evaluation.measurement import Measurement
 from phi3scaffold.evaluation.metrics import FormMetrics
+from phi3scaffold.evaluation.rouge import rouge_l
 
 NO_LABEL = "(no label)"
-CONFIDENCE = 0.95
 
 
 def compute_metrics(
@@ -52,28 +53,9 @@ def compute_metrics(
 
 
 def share_with_interval(hits: Sequence[bool]) -> tuple[float, list[float]]:
-    """Return the share that is true, and its 95 % confidence interval as [low, high].
-
-    Wilson's score interval (https://doi.org/10.1080/01621459.1927.10502953).
-    """
-    from scipy.stats import binomtest
-
-    interval = binomtest(sum(hits), len(hits)).proportion_ci(CONFIDENCE, method="wilson")
-    return sum(hits) / len(hits), [float(interval.low), float(interval.high)]
-
-
-def rouge_l(answers: Sequence[str], expected: Sequence[str]) -> float:
-    """Return the mean F-measure of the longest common subsequence of words, in any script."""
-    from torchmetrics.functional.text.rouge import rouge_score
-
-    scores = rouge_score(
-        list(answers),
-        list(expected),
-        rouge_keys="rougeL",
-        normalizer=lambda text: text.casefold(),
-        tokenizer=lambda text: re.findall(r"\w" if _unspaced(text) else r"\w+", text),
-    )
-    return float(scores["rougeL_fmeasure"])
+    """Return the share that is true, and its 95 % confidence interval (Wilson's) as [low, high]."""
+    value = sum(hits) / len(hits)
+    return value, list(wilson_interval(value, len(hits)))
 
 
 def _compare_texts(
@@ -86,7 +68,7 @@ def _compare_texts(
         metrics.invalid = sum(answer not in labels for answer in answers) / len(answers)
     else:
         metrics.exact_match, metrics.exact_match_interval = share, interval
-        metrics.rouge_l = rouge_l(answers, expected)
+        metrics.rouge_l = statistics.fmean(rouge_l(answers, expected))
 
 
 def _compare_likeliest(
@@ -122,11 +104,6 @@ def _equal(values: Sequence[object], others: Sequence[object]) -> list[bool]:
 
 def _share_equal(values: Sequence[object], others: Sequence[object]) -> float:
     return sum(_equal(values, others)) / len(values)
-
-
-def _unspaced(text: str) -> bool:
-    """Return whether no spaces divide the words, as in Chinese, Japanese and Thai."""
-    return bool(re.search(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]", text))
 
 
 def _exp(nats: float) -> float:

@@ -120,13 +120,17 @@ def ratio_of_sums(
 
 
 def mean_difference(
-    first: Sequence[float], second: Sequence[float], groups: Sequence[int]
+    first: Sequence[float],
+    second: Sequence[float],
+    groups: Sequence[int],
+    confidence: float = 0.95,
 ) -> Estimate:
     """Return the mean over rows of `first` minus `second`, bootstrapped over questions."""
     import numpy as np
 
     differences = np.subtract(first, second, dtype=float)
-    return ratio_of_sums(differences.tolist(), [1.0] * len(differences), groups)
+    ones = [1.0] * len(differences)
+    return ratio_of_sums(differences.tolist(), ones, groups, confidence=confidence)
 
 
 def by_question(values: Sequence[float], groups: Sequence[int]) -> np.ndarray:

@@ -37,9 +37,10 @@ class Limit:
         is_maximum: whether the limit is the most or the least that is allowed.
         default: the limit where project.yaml sets none; None: it is not checked.
         forms: the forms that it holds for, in the order in which they are made.
-        value: computes a form's value; None where it has none.
-        counts_rows: whether a single row changes the value by 1/rows.
-        labels_only: whether it applies to classifications alone.
+        value: computes a form's value, None where it has none; without it the value is the estimate
+            of this name, which is judged by its interval (see `FormMetrics.estimates`).
+        may_be_unknown: whether a model is released, too, where its rows cannot tell.
+        answers: the kind of answers that it is for, ``labels`` or ``free``; empty for both.
         advice: what to try where it fails; ``{form}`` stands for the advice about the form.
     """
 
@@ -48,23 +49,14 @@ class Limit:
     is_maximum: bool
     default: float | None
     forms: tuple[str, ...]
-    value: Value
-    counts_rows: bool = False
-    labels_only: bool = False
+    value: Value | None = None
+    may_be_unknown: bool = False
+    answers: str = ""
     advice: str = "{form}"
 
 
-def _over_base(form: FormMetrics, metrics: Metrics) -> float | None:
-    base = metrics.forms.get("base")
-    return form.perplexity / base.perplexity if base else None
-
-
-def _over_majority(form: FormMetrics, metrics: Metrics) -> float | None:
-    majority = metrics.baselines.get("majority")
-    return None if majority is None else form.score - majority.accuracy
-
-
 RECIPE = "the recipe `fast`: group_size 64 (fine-tuning/README.md: quantize)"
+ACCURACY = "accuracy_lost"  # the limit that `evaluate: accuracy: required` makes decisive
 LIMITS = {
     "truncated_answers": Limit(
         text="share of answers cut off at the length limit",
@@ -72,8 +64,7 @@ LIMITS = {
         is_maximum=True,
         default=0.02,
         forms=TRAINED,
-        value=lambda form, _: form.truncated_answers,
-        counts_rows=True,
+        may_be_unknown=True,
         advice="look at `stop` in that form's prompt.json and at eos_token_id in its "
         "generation_config.json or genai_config.json; then {form}",
     ),
@@ -83,7 +74,6 @@ LIMITS = {
         is_maximum=True,
         default=1.0,
         forms=("adapter",),
-        value=_over_base,
     ),
     "over_majority": Limit(
         text="accuracy gain over always predicting the most frequent label",
@@ -91,18 +81,40 @@ LIMITS = {
         is_maximum=False,
         default=0.05,
         forms=TRAINED,
-        value=_over_majority,
-        counts_rows=True,
-        labels_only=True,
+        answers="labels",
     ),
-    "accuracy_lost": Limit(
+    "over_tfidf": Limit(
+        text="accuracy gain over a linear model (TF-IDF with logistic regression)",
+        unit="points",
+        is_maximum=False,
+        default=0.0,
+        forms=TRAINED,
+        may_be_unknown=True,
+        answers="labels",
+    ),
+    "over_nearest": Limit(
+        text="ROUGE-L gain over the answer of the nearest training prompt (TF-IDF)",
+        unit="points",
+        is_maximum=False,
+        default=0.0,
+        forms=TRAINED,
+        answers="free",
+    ),
+    "over_base_answers": Limit(
+        text="ROUGE-L gain over the base model's answers",
+        unit="points",
+        is_maximum=False,
+        default=0.0,
+        forms=TRAINED,
+        answers="free",
+    ),
+    ACCURACY: Limit(
         text="accuracy (ROUGE-L for free text) lost relative to the adapter",
         unit="points",
         is_maximum=True,
         default=0.02,
         forms=CONVERTED,
-        value=lambda form, metrics: metrics.forms["adapter"].score - form.score,
-        counts_rows=True,
+        may_be_unknown=True,
     ),
     "perplexity_ratio": Limit(
         text="perplexity of the expected answers divided by the adapter's",
@@ -110,7 +122,6 @@ LIMITS = {
         is_maximum=True,
         default=1.25,
         forms=CONVERTED,
-        value=lambda form, metrics: form.perplexity / metrics.forms["adapter"].perplexity,
     ),
     "agreement": Limit(
         text="share of the adapter's tokens that the form would choose, too",
@@ -118,15 +129,21 @@ LIMITS = {
         is_maximum=False,
         default=0.9,
         forms=CONVERTED,
-        value=lambda form, _: form.agreement,
     ),
     "kl": Limit(
         text="mean Kullback-Leibler divergence from the adapter, a token",
         unit="nats",
         is_maximum=True,
-        default=None,
+        default=0.25,
         forms=CONVERTED,
-        value=lambda form, _: form.kl_divergence,
+    ),
+    "like_adapter": Limit(
+        text="share of answers that are the adapter's, or have a ROUGE-L of 0.5 or more with them",
+        unit="share",
+        is_maximum=False,
+        default=0.5,
+        forms=CONVERTED,
+        answers="free",
     ),
     "tokens_per_second": Limit(
         text="speed of the ONNX form, one answer at a time",
@@ -143,7 +160,7 @@ LIMITS = {
         is_maximum=True,
         default=None,
         forms=SHIPPED,
-        value=lambda form, _: form.first_token_seconds * 1000,
+        value=lambda form, _: 1000 * form.first_token_seconds,
         advice=RECIPE,
     ),
     "size_mb": Limit(
@@ -161,7 +178,7 @@ LIMITS = {
         is_maximum=True,
         default=None,
         forms=SHIPPED,
-        value=lambda form, _: form.peak_bytes / 1e6 if form.peak_bytes else None,
+        value=lambda form, _: form.peak_bytes / 1e6 or None,
         advice=RECIPE,
     ),
 }
@@ -227,7 +244,8 @@ def project_yaml_section() -> str:
         wrapped = textwrap.wrap(text, 94, break_on_hyphens=False)
         value = "null" if limit.default is None else limit.default
         rows = [*(f"  # {line}" for line in wrapped), f"  {key}: {value}"]
-        if limit.labels_only:
-            rows = ["{% if task == 'classify' %}", *rows, "{% endif %}"]
+        if limit.answers:
+            test = "==" if limit.answers == "labels" else "!="
+            rows = [f"{{% if task {test} 'classify' %}}", *rows, "{% endif %}"]
         lines += rows
     return "\n".join(lines) + "\n"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # model gets few: each such share of the time at most as many again.
 FEWEST, MOST = 8, 256
 SHARE = 0.05
+LOOK = 16  # rows that are measured first, to see whether the form is broken
 TIMED_TOKENS = 4, 32  # of an answer, at least and at most
 
 
@@ -78,6 +79,9 @@ class Measurement:
         agreed: of the reference's tokens, how many it would have chosen too.
         agreed_of: how many there were.
         kl: mean Kullback-Leibler divergence of it from the reference, in nats; None without one.
+        kl_sums: of each row, the divergence summed over its compared positions, in nats.
+        kl_of: how many these were.
+        broken: whether it ended early, since the first rows showed a broken form.
         max_logit_difference: the largest difference of any logit from the reference's.
         compared: how many positions these two are over.
         first_token_seconds: median time to the first token, one prompt at a time.
@@ -110,6 +114,9 @@ class Measurement:
     leads: list[float] = field(default_factory=list)
     first_token_samples: list[float] = field(default_factory=list)
     rate_samples: list[float] = field(default_factory=list)
+    kl_sums: list[float] = field(default_factory=list)
+    kl_of: list[int] = field(default_factory=list)
+    broken: bool = False
 
     def as_reference(self, logits: Path, end: int) -> Reference:
         """Return what other forms are compared with, on these rows.
@@ -126,7 +133,8 @@ class Measurement:
     def take(self, rows: Sequence[int]) -> Measurement:
         """Return the same with the lists' entries for some rows alone, by their places."""
         names = ("rows", "answers", "answer_ids", "ended", "prompts", "log_likelihood", "likeliest")
-        lists = {name: getattr(self, name) for name in (*names, "agreed", "agreed_of", "leads")}
+        names += ("agreed", "agreed_of", "leads", "kl_sums", "kl_of")
+        lists = {name: getattr(self, name) for name in names}
         chosen: dict[str, Any] = {
             name: [its[row] for row in rows] for name, its in lists.items() if its
         }
@@ -163,9 +171,12 @@ def measure(
         prompts = [form.encode(row.messages[:-1], row.tools) for row in dataset.rows]
         first_tokens, rates = _speed(form, prompts, timing or Timing())
         run = _Run(form, prompts, dataset, RowScores(dataset, reference))
-        for rows in _chunks(len(prompts), seconds):
+        first = sorted(reference.starts)[:LOOK] if reference else []
+        for rows in _chunks(len(prompts), seconds, first):
             for _ in run.rows(rows):
                 progress.show(len(run.answers))
+            if rows == first and run.scores.is_broken:
+                break
         rows, scores = sorted(run.answers), run.scores
         if save_logits is not None:
             scores.save(save_logits)
@@ -188,6 +199,9 @@ def measure(
             leads=[scores.leads[row] for row in rows] if reference is None else [],
             first_token_samples=first_tokens,
             rate_samples=rates,
+            kl_sums=[scores.kl_sums[row] for row in rows] if reference else [],
+            kl_of=[scores.kl_of[row] for row in rows] if reference else [],
+            broken=len(rows) < len(prompts) and scores.is_broken,
         )
 
 
@@ -252,13 +266,17 @@ class _Run:
             self.ended[row] = len(self.answers[row]) < room
 
 
-def _chunks(count: int, seconds: float | None) -> Iterator[list[int]]:
+def _chunks(count: int, seconds: float | None, first: list[int]) -> Iterator[list[int]]:
     """Yield rows to measure, until all are done or the time is over.
 
-    Those of the first chunks are spread evenly over all.
+    Those in `first` are a chunk of their own; those of the next chunks are spread evenly over all.
     """
     began = start = time.monotonic()
-    order, size = spread_order(count), MOST if seconds is None else FEWEST
+    if first:
+        yield first
+    early = set(first)
+    order = [row for row in spread_order(count) if row not in early]
+    size = MOST if seconds is None else FEWEST
     while order:
         yield order[:size]
         order, now = order[size:], time.monotonic()

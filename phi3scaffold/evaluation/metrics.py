@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.evaluation.estimate import Estimate
 from phi3scaffold.inference.forms.kinds import COMPARED
 from phi3scaffold.project.files import read_json
 
@@ -54,6 +55,9 @@ class FormMetrics:
             where it was all of them.
         alike_rows: rows whose logits are so near the adapter's that no answer can be another: the
             other numbers are the adapter's. None where it was measured by itself.
+        broken: whether the measurement ended early, since some rows showed that the form is broken.
+        estimates: what is judged, by the names of the limits (see `Estimate`): values of the rows
+            that this form and the one that it is compared with have in common.
     """
 
     perplexity: float
@@ -83,6 +87,8 @@ class FormMetrics:
     disk_bytes: int = 0
     rows: int | None = None
     alike_rows: int | None = None
+    broken: bool | None = None
+    estimates: dict[str, Estimate] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
@@ -103,19 +109,21 @@ class FormMetrics:
 
 @dataclass
 class Baseline:
-    """What a classification reaches without a language model.
+    """What is reached without a language model.
 
     Attributes:
-        accuracy: share of rows with the expected label.
+        accuracy: share of rows with the expected answer.
         accuracy_interval: its 95 % confidence interval, as [low, high].
         label: of ``majority``: the most frequent training label.
-        rows: of ``tfidf``: how many training rows it learned from.
+        rows: of ``tfidf`` and ``nearest``: how many training rows it learned from.
+        rouge_l: of ``nearest``: mean ROUGE-L of its answers.
     """
 
     accuracy: float
     accuracy_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])
     label: str | None = None
     rows: int | None = None
+    rouge_l: float | None = None
 
 
 @dataclass
@@ -132,7 +140,9 @@ class Metrics:
         machine: system, processor and Python of the measurement; empty where not known.
         labels: the labels of a classification; empty for free answers.
         forms: form -> its metrics, from the base to what ships.
-        baselines: ``majority`` and ``tfidf``; empty for free answers.
+        baselines: ``majority`` and ``tfidf`` of labels; of free answers ``nearest``, the answer of
+            the training prompt that is nearest by TF-IDF.
+        questions: different questions among the rows; near duplicates are one. 0: not known.
         not_measured: form -> why it was not measured.
     """
 
@@ -147,6 +157,7 @@ class Metrics:
     forms: dict[str, FormMetrics] = field(default_factory=dict)
     baselines: dict[str, Baseline] = field(default_factory=dict)
     not_measured: dict[str, str] = field(default_factory=dict)
+    questions: int = 0
 
     @property
     def is_classification(self) -> bool:
@@ -171,7 +182,7 @@ class Metrics:
         """Read what `to_json` wrote, here or in an earlier version."""
         known = known_fields(cls, values)
         forms = {
-            name: FormMetrics(**known_fields(FormMetrics, form, RENAMED))
+            name: _form(known_fields(FormMetrics, form, RENAMED))
             for name, form in values["forms"].items()
         }
         baselines = {
@@ -199,5 +210,11 @@ def known_fields(
     return {key: value for key, value in by_name.items() if key in names}
 
 
+def _form(values: dict[str, Any]) -> FormMetrics:
+    estimates = values.get("estimates", {}).items()
+    return FormMetrics(**{**values, "estimates": {key: Estimate(**one) for key, one in estimates}})
+
+
 def _present(record: FormMetrics | Baseline) -> dict[str, Any]:
-    return {key: value for key, value in vars(record).items() if value is not None}
+    values = dataclasses.asdict(record)
+    return {key: value for key, value in values.items() if value is not None}

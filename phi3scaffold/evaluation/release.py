@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation import metrics
+from phi3scaffold.evaluation.estimate import FAILED, PASSED
 from phi3scaffold.evaluation.limits import format_value
 from phi3scaffold.evaluation.metrics import known_fields
 from phi3scaffold.project.files import read_json
 
-PASSED, FAILED, UNKNOWN, WARNING = "passed", "failed", "unknown", "warning"
+WARNING = "warning"  # of releases by earlier versions
 RENAMED = {"what": "text", "most": "is_maximum", "rung": "form"}  # old key -> today's
 VERDICTS = {"kept": PASSED, "broken": FAILED}  # as earlier versions wrote them
 
@@ -28,10 +29,13 @@ class LimitResult:
         unit: of `limit` and `value` (see `phi3scaffold.evaluation.limits`).
         limit: the value allowed.
         is_maximum: whether that is the most or the least.
-        verdict: ``passed``, ``failed``, ``unknown`` (it could not be told) or ``warning``.
-        form: the first form that failed, else the last one checked; None where there was none.
+        verdict: ``passed``, ``failed`` or ``unknown`` (it could not be told).
+        form: the first form that failed or is unknown, else the last one checked; None where there
+            was none.
         value: the value there; None where it was not measured.
         why: why it is unknown.
+        interval: the 95 % interval of the value, as [low, high]; None of what is no estimate.
+        holds_back: whether the model is not released where this is unknown.
     """
 
     key: str
@@ -43,6 +47,8 @@ class LimitResult:
     form: str | None = None
     value: float | None = None
     why: str = ""
+    interval: list[float] | None = None
+    holds_back: bool = True
 
     @property
     def allowed(self) -> str:
@@ -56,11 +62,21 @@ class LimitResult:
         return "" if self.value is None else format_value(self.value, self.unit)
 
     @property
+    def range(self) -> str:
+        """The interval in the value's unit, such as ``-0.8 to 3.1 points``; empty without one."""
+        if self.interval is None:
+            return ""
+        low, high = (format_value(end, self.unit) for end in self.interval)
+        number, _, unit = low.partition(" ")
+        return f"{number if unit else low.removesuffix('%')} to {high}"
+
+    @property
     def summary(self) -> str:
         """In a few words: ``accuracy_lost 12.0 points (at most 2.0 points), at merged``."""
         value = f" {self.measured}" if self.measured else ""
         where = f", at {self.form}" if self.form else ""
-        return f"{self.key}{value} ({self.allowed}){where}"
+        interval = f", 95 % interval {self.range}" if self.range else ""
+        return f"{self.key}{value} ({self.allowed}{interval}){where}"
 
 
 @dataclass

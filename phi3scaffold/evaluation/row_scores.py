@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 COMPARED = 512  # positions at which two forms' logits are compared
 COMPARED_BYTES = 128 << 20  # memory that these logits may take
 
+# A form is broken where each of so many rows diverges from the reference by more than so many nats a
+# token: were that so for half of all rows, a thousandth of the looks would find it.
+FEWEST_SEEN, BROKEN = 10, 1.0
+
 Ids = tuple[int, ...]
 
 
@@ -74,8 +78,9 @@ class RowScores:
         self._end = 0
         self.starts: dict[int, int] = {}  # of the rows whose logits are saved
         self._open: dict[int, _Row] = {}
-        self._kl = self._widest = 0.0
-        self.compared = 0
+        self._widest = 0.0
+        self.kl_sums = [0.0] * count  # over the compared positions of each row
+        self.kl_of = [0] * count  # how many these were
         self.log_likelihood = [0.0] * count
         self.likeliest = [-1] * count
         self.agreed, self.agreed_of = [0] * count, [0] * count
@@ -160,14 +165,26 @@ class RowScores:
         if not len(mine):
             return
         p, q = _log_softmax(theirs), _log_softmax(mine)
-        self._kl += float((np.exp(p) * (p - q)).sum())
+        self.kl_sums[row] = max(0.0, float((np.exp(p) * (p - q)).sum()))
+        self.kl_of[row] = len(mine)
         self._widest = max(self._widest, float(np.abs(mine - theirs).max()))
-        self.compared += len(mine)
+
+    @property
+    def compared(self) -> int:
+        """How many positions were compared."""
+        return sum(self.kl_of)
 
     @property
     def kl(self) -> float | None:
         """Mean divergence from the reference, in nats; None without one."""
-        return max(0.0, self._kl / self.compared) if self.compared else None
+        return sum(self.kl_sums) / self.compared if self.compared else None
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether every compared row is far from the reference, and these are enough to tell."""
+        sums = zip(self.kl_sums, self.kl_of, strict=True)
+        means = [total / of for total, of in sums if of]
+        return len(means) >= FEWEST_SEEN and not any(mean <= BROKEN for mean in means)
 
     @property
     def max_logit_difference(self) -> float | None:

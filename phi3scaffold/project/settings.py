@@ -19,7 +19,7 @@ MERGE_BASES = ("original", "nf4")
 KEYS: dict[str, tuple[str, ...] | None] = {
     "model": ("id", "revision"),
     "target": None,
-    "evaluate": ("rows",),
+    "evaluate": ("rows", "accuracy"),
     "gate": None,
     "checkpoint_minutes": None,
     "early_stopping_patience": None,
@@ -29,6 +29,8 @@ KEYS: dict[str, tuple[str, ...] | None] = {
     "lint": ("ignore",),
 }
 AUTO = "auto"  # evaluate.rows: as many as time allows
+REQUIRED = "required"
+ACCURACY = ("optional", REQUIRED)  # evaluate.accuracy: whether it has to be known for a release
 PATHS = ("root", "base_override", "checkpoints")  # fields that are paths
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # also a folder's name
 
@@ -43,6 +45,8 @@ class Project(Layout):
         target: where the pipeline runs, a name of `targets.registry`.
         evaluate_rows: how many held-out rows each form answers in the evaluation; None for as many
             as time allows.
+        accuracy_required: whether a model is not released where its rows cannot tell if accuracy was
+            lost.
         merge_base: what a QLoRA adapter is merged into, one of `MERGE_BASES`.
         local: run on this machine's CPU, whatever the target.
         base_override: the base model's folder where this run got one, as a job in the cloud does;
@@ -70,6 +74,7 @@ class Project(Layout):
     adapters: tuple[tuple[str, Path], ...] = ()
     gate: tuple[tuple[str, Any], ...] = ()
     tracking: bool = True
+    accuracy_required: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the project as JSON, for another process."""
@@ -148,6 +153,12 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
             f"evaluate.rows must be {AUTO} or a whole number of at least 1, not {rows!r}.",
             where=f"{path}: evaluate.rows",
         )
+    accuracy = evaluate.get("accuracy", ACCURACY[0])
+    if accuracy not in ACCURACY:
+        raise ScaffoldError(
+            f"evaluate.accuracy must be {' or '.join(ACCURACY)}, not {accuracy!r}.",
+            where=f"{path}: evaluate.accuracy",
+        )
     merge_base = settings.get("merge_base", "original")
     if merge_base not in MERGE_BASES:
         raise ScaffoldError(
@@ -189,6 +200,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
         checkpoint_minutes=minutes,
         early_stopping_patience=patience,
         tracking=tracking,
+        accuracy_required=accuracy == REQUIRED,
     )
 
 

@@ -58,7 +58,7 @@ def run(context: Context) -> dict[str, Any]:
         for name in FORMS
         if name not in absent
     ]
-    dataset, forms, answers = compare_forms(
+    comparison = compare_forms(
         candidates,
         dataset,
         context.emit,
@@ -66,6 +66,9 @@ def run(context: Context) -> dict[str, Any]:
         context.log,
         all_rows=project.evaluate_rows is not None,
     )
+    dataset, forms = comparison.dataset, comparison.forms
+    baselines = compute_baselines(rows, dataset)
+    comparison.estimate(baselines)
     for name, form in forms.items():
         form.disk_bytes = disk_bytes(project, name)
     cores = physical_cores()
@@ -80,11 +83,12 @@ def run(context: Context) -> dict[str, Any]:
         f"Python {platform.python_version()}",
         labels=list(dataset.labels),
         forms={name: forms[name] for name in COMPARED if name in forms},
-        baselines=compute_baselines(rows, dataset),
+        baselines={name: one.metrics for name, one in baselines.items()},
+        questions=len(set(comparison.groups)),
         not_measured={"onnx": f"built for {missing}, which is not here"} if missing else {},
     ).to_json()
     write_json(context.out / METRICS, metrics)
-    write_rows(context.out / ANSWERS, evaluated_rows(dataset, answers))
+    write_rows(context.out / ANSWERS, evaluated_rows(dataset, comparison.answers))
     return metrics
 
 

@@ -23,7 +23,8 @@ from phi3scaffold.project.settings import Project
 
 
 def inputs(project: Project) -> Inputs:
-    return Inputs(settings=project_limits(project))
+    settings = {"accuracy_required": True} if project.accuracy_required else {}
+    return Inputs(settings={**project_limits(project), **settings})
 
 
 def check(project: Project) -> None:
@@ -35,7 +36,11 @@ def run(context: Context) -> Facts:
     """Write release.json: whether the model is released, which one it is, and every check."""
     project = context.project
     text = (project.evaluation / METRICS).read_bytes()
-    results = gate.check_limits(Metrics.from_json(json.loads(text)), project_limits(project))
+    results = gate.check_limits(
+        Metrics.from_json(json.loads(text)),
+        project_limits(project),
+        accuracy_required=project.accuracy_required,
+    )
     onnx = manifest.read(project.onnx)
     release = Release(
         released=gate.is_released(results),
