@@ -1,9 +1,9 @@
 """What is reached without a language model: a floor for what ships.
 
-Of labels: the majority label, and a linear model. Term frequency times inverse document frequency of
-words and pairs of words, with logistic regression, is the usual first try; where it is as accurate, a
-language model is not worth its cost. Of free answers: the answer of the training prompt that is
-nearest by the same weights, which a search engine would give.
+Of labels: the majority label, and a linear model. Term frequency times inverse document frequency
+of words and pairs of words, with logistic regression, is the usual first try; where it is as
+accurate, a language model is not worth its cost. Of free answers: the answer of the training prompt
+that is nearest by the same weights, which a search engine would give.
 """
 
 from __future__ import annotations

@@ -9,8 +9,10 @@ from phi3scaffold.evaluation.comparison_table import (
     baseline_scores,
     comparison_table,
 )
+from phi3scaffold.evaluation.estimate import PASSED
 from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
-from phi3scaffold.evaluation.release import PASSED, Release
+from phi3scaffold.evaluation.release import Release
+from phi3scaffold.project.formatting import ordinal
 
 WIDTHS = {  # of the columns shown; the interval stands left of its column
     "accuracy": 9,
@@ -79,8 +81,10 @@ def row_notes(form: FormMetrics) -> list[str]:
 
 
 def gate_lines(release: Release) -> list[str]:
-    """Return whether the model is released, and a line a limit; a second one where it is unknown."""
-    lines = [f"gate: {'released' if release.released else 'not released'}"]
+    """Return whether the model is released, and a line or two a limit."""
+    number = ordinal(release.number)
+    which = f" ({number} verdict on these held-out rows)" if release.number else ""
+    lines = [f"gate: {'released' if release.released else 'not released'}{which}"]
     for check in release.checks:
         value = check.measured or "-"
         where = "" if check.verdict == PASSED or not check.form else f"at {check.form}"
@@ -91,4 +95,4 @@ def gate_lines(release: Release) -> list[str]:
         )
         if check.why:
             lines.append(f"          {check.why}")
-    return lines
+    return [*lines, *(f"  note: {remark}" for remark in release.remarks)]

@@ -36,9 +36,9 @@ def tells_apart(estimates: Mapping[str, Estimate]) -> bool:
     """Return whether more rows of the base would change nothing that is said of it.
 
     Args:
-        estimates: of the adapter over the base, with the confidence `EARLY`. A look at few rows that
-            may end it asks for more than the last one, which then asks for no more than it would
-            alone (J. L. Haybittle, British Journal of Radiology 44 (1971), 793-797).
+        estimates: of the adapter over the base, with the confidence `EARLY`. A look at few rows
+            that may end it needs more confidence than the last one, which then needs no more than
+            it would alone (J. L. Haybittle, British Journal of Radiology 44 (1971), 793-797).
     """
     ratio, better = estimates["over_base"], estimates.get("over_base_answers")
     clear = ratio.high < CLEAR or ratio.low > 1 / CLEAR

@@ -129,10 +129,10 @@ class FormEstimates:
         expected = [self._expected[row] for row in rows]
         groups = [self._groups[row] for row in rows]
         if not self._dataset.labels:
-            scores = [rouge_l(one, expected) for one in (first, second)]
-            return mean_difference(*scores, groups, self._confidence)
+            own, its = (rouge_l(one, expected) for one in (first, second))
+            return mean_difference(own, its, groups, self._confidence)
         right = [[a == b for a, b in zip(one, expected, strict=True)] for one in (first, second)]
-        return share_difference(*right, groups)
+        return share_difference(right[0], right[1], groups)
 
     def _perplexity_ratio(
         self, own: Measurement, other: Measurement, rows: Sequence[int]

@@ -4,8 +4,8 @@ A limit is checked on every form it holds for, in the order in which they are ma
 onnx. The first form that fails is the one that lost it; those made from it only inherit.
 
 What is computed from rows passes or fails by its interval (`Estimate`), else it is unknown. A model
-is released where nothing failed, and nothing is unknown but what may be: its fidelity to the adapter
-decides (perplexity, divergence, agreement), since accuracy on a few hundred rows cannot.
+is released where nothing failed, and nothing is unknown but what may be: its fidelity to the
+adapter decides (perplexity, divergence, agreement), since accuracy on a few hundred rows cannot.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from phi3scaffold.evaluation.estimate import FAILED, PASSED, UNKNOWN, Estimate, holm
 from phi3scaffold.evaluation.limits import ACCURACY, LIMITS, TRAINED
 from phi3scaffold.evaluation.metrics import Metrics
-from phi3scaffold.evaluation.release import WARNING, LimitResult
+from phi3scaffold.evaluation.release import LimitResult
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.formatting import count
 
@@ -90,8 +90,7 @@ def check_limits(
 def is_released(results: Sequence[LimitResult]) -> bool:
     """Return whether nothing failed, and nothing is unknown that holds a model back."""
     return all(
-        result.verdict in (PASSED, WARNING)
-        or (result.verdict == UNKNOWN and not result.holds_back)
+        result.verdict == PASSED or (result.verdict == UNKNOWN and not result.holds_back)
         for result in results
     )
 
@@ -124,7 +123,7 @@ def _result(line: _Line, fails: bool, metrics: Metrics, accuracy_required: bool)
     else:
         verdict = estimate.verdict(line.allowed, limit.is_maximum)
         if verdict == FAILED:  # by itself it would; of so many lines one may by chance
-            verdict, why = UNKNOWN, f"it may have failed by chance, as one of {len(LIMITS)} limits"
+            verdict, why = UNKNOWN, "outside, which one of so many limits may be by chance"
         elif verdict == UNKNOWN:
             why = _needed(line, metrics)
     return LimitResult(

@@ -28,7 +28,7 @@ BATCH = 4_000_000  # numbers that are resampled at once
 def expanded(confidence: float, count: int) -> float:
     """Return the confidence to ask of a bootstrap of few values, which is too narrow by itself.
 
-    See T. Hesterberg, The American Statistician 69 (2015), 371-386: the expanded percentile interval.
+    T. Hesterberg's expanded percentile interval (The American Statistician 69 (2015), 371-386).
     """
     from scipy.stats import norm, t
 
@@ -74,7 +74,7 @@ def share(hits: Sequence[bool], groups: Sequence[int]) -> Estimate:
 
 
 def wilson_interval(value: float, count: float, z: float = Z) -> tuple[float, float]:
-    """Return Wilson's score interval of a share of `count` independent rows; that may be a fraction.
+    """Return Wilson's score interval of a share of `count` independent rows, or parts of rows.
 
     See https://doi.org/10.1080/01621459.1927.10502953.
     """
@@ -133,7 +133,7 @@ def mean_difference(
     return ratio_of_sums(differences.tolist(), ones, groups, confidence=confidence)
 
 
-def by_question(values: Sequence[float], groups: Sequence[int]) -> np.ndarray:
+def by_question(values: Sequence[float] | np.ndarray, groups: Sequence[int]) -> np.ndarray:
     """Return the sums of the rows of each question."""
     import numpy as np
 

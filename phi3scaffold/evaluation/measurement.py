@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 # model gets few: each such share of the time at most as many again.
 FEWEST, MOST = 8, 256
 SHARE = 0.05
+# The lists of a measurement with an entry a row.
+LISTS = (
+    *("rows", "answers", "answer_ids", "ended", "prompts", "log_likelihood", "likeliest"),
+    *("agreed", "agreed_of", "leads", "kl_sums", "kl_of"),
+)
 LOOK = 16  # rows that are measured first, to see whether the form is broken
 TIMED_TOKENS = 4, 32  # of an answer, at least and at most
 
@@ -132,9 +137,7 @@ class Measurement:
 
     def take(self, rows: Sequence[int]) -> Measurement:
         """Return the same with the lists' entries for some rows alone, by their places."""
-        names = ("rows", "answers", "answer_ids", "ended", "prompts", "log_likelihood", "likeliest")
-        names += ("agreed", "agreed_of", "leads", "kl_sums", "kl_of")
-        lists = {name: getattr(self, name) for name in names}
+        lists = {name: getattr(self, name) for name in LISTS}
         chosen: dict[str, Any] = {
             name: [its[row] for row in rows] for name, its in lists.items() if its
         }
@@ -171,7 +174,9 @@ def measure(
         prompts = [form.encode(row.messages[:-1], row.tools) for row in dataset.rows]
         first_tokens, rates = _speed(form, prompts, timing or Timing())
         run = _Run(form, prompts, dataset, RowScores(dataset, reference))
-        first = sorted(reference.starts)[:LOOK] if reference else []
+        # what came of the reference is like it; the base need not be
+        look = reference is not None and candidate.form != "base"
+        first = sorted(reference.starts)[:LOOK] if reference and look else []
         for rows in _chunks(len(prompts), seconds, first):
             for _ in run.rows(rows):
                 progress.show(len(run.answers))
@@ -201,7 +206,7 @@ def measure(
             rate_samples=rates,
             kl_sums=[scores.kl_sums[row] for row in rows] if reference else [],
             kl_of=[scores.kl_of[row] for row in rows] if reference else [],
-            broken=len(rows) < len(prompts) and scores.is_broken,
+            broken=look and len(rows) < len(prompts) and scores.is_broken,
         )
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation import metrics
-from phi3scaffold.evaluation.estimate import FAILED, PASSED
+from phi3scaffold.evaluation.estimate import FAILED, PASSED, UNKNOWN
 from phi3scaffold.evaluation.limits import format_value
 from phi3scaffold.evaluation.metrics import known_fields
 from phi3scaffold.project.files import read_json
 
-WARNING = "warning"  # of releases by earlier versions
 RENAMED = {"what": "text", "most": "is_maximum", "rung": "form"}  # old key -> today's
-VERDICTS = {"kept": PASSED, "broken": FAILED}  # as earlier versions wrote them
+# As earlier versions wrote them.
+VERDICTS = {"kept": PASSED, "broken": FAILED, "warning": UNKNOWN}
 
 
 @dataclass
@@ -89,13 +89,34 @@ class Release:
         metrics: sha256 of the metrics.json that was judged.
         demonstration: whether the model is the embedded one, for testing the pipeline only.
         checks: every limit that was checked, in the order of project.yaml.
+        remarks: sentences on what else should be known, such as a short training.
+        rows: sha256 of the held-out rows that were judged by.
+        verdicts: sha256 of held-out rows -> the models that were judged by them, this one last.
     """
 
     released: bool
     model: str | None = None
     metrics: str = ""
     demonstration: bool = False
+    rows: str = ""
     checks: list[LimitResult] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    verdicts: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        """Which verdict on the same held-out rows this is; 0 where that was not recorded."""
+        return len(self.verdicts.get(self.rows, ())) if self.rows else 0
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what holds no model back, and should be known all the same."""
+        unknown = [
+            f"{check.summary}: {check.why}."
+            for check in self.checks
+            if check.verdict == UNKNOWN and not check.holds_back
+        ]
+        return [*unknown, *self.remarks]
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able values; `from_json` reads them."""

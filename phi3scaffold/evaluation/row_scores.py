@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 COMPARED = 512  # positions at which two forms' logits are compared
 COMPARED_BYTES = 128 << 20  # memory that these logits may take
 
-# A form is broken where each of so many rows diverges from the reference by more than so many nats a
-# token: were that so for half of all rows, a thousandth of the looks would find it.
+# A form is broken where each of so many rows diverges from the reference by more than so many nats
+# a token: were that so for half of all rows, a thousandth of the looks would find it.
 FEWEST_SEEN, BROKEN = 10, 1.0
 
 Ids = tuple[int, ...]

@@ -47,6 +47,15 @@ def count(number: float, one: str = "", many: str = "") -> str:
     return f"{digits} {one if number == 1 else many or one + 's'}"
 
 
+def ordinal(number: int) -> str:
+    """Return ``third`` for 3; from 6 on ``6th``."""
+    names = ["first", "second", "third", "fourth", "fifth"]
+    if 1 <= number <= len(names):
+        return names[number - 1]
+    teen = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
 def share(part: float, of: float) -> str:
     """Return ``12.5%``; never 0% of something, nor 100% of less than all."""
     if not of:

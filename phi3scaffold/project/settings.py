@@ -45,8 +45,8 @@ class Project(Layout):
         target: where the pipeline runs, a name of `targets.registry`.
         evaluate_rows: how many held-out rows each form answers in the evaluation; None for as many
             as time allows.
-        accuracy_required: whether a model is not released where its rows cannot tell if accuracy was
-            lost.
+        accuracy_required: whether a model is not released where its rows cannot tell if accuracy
+            was lost.
         merge_base: what a QLoRA adapter is merged into, one of `MERGE_BASES`.
         local: run on this machine's CPU, whatever the target.
         base_override: the base model's folder where this run got one, as a job in the cloud does;

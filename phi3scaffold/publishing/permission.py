@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from phi3scaffold.evaluation.estimate import UNKNOWN
 from phi3scaffold.evaluation.gate import gate_error
 from phi3scaffold.evaluation.metrics import read_metrics
-from phi3scaffold.evaluation.release import UNKNOWN, Release
+from phi3scaffold.evaluation.release import Release
 from phi3scaffold.inference.forms.kinds import KINDS, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import digest, hash_file

@@ -47,10 +47,11 @@ def write(record: RunRecord, path: Path) -> None:
         settings=_two("setting", "value", training_settings(record.config)),
         comparison=cards.table(table.headings, table.lines),
         legend=" ".join(f"{heading}: {legend}." for heading, legend in table.legends),
-        warnings=report_page.warnings(checks),
         baselines=list(baseline_scores(metrics)),
         gate=cards.table(
-            ("limit", "result", "measured", "allowed"), [_check(c) for c in checks], numbers=False
+            ("limit", "result", "measured", "95 % interval", "allowed"),
+            [_check(c) for c in checks],
+            numbers=False,
         ),
         few=metrics.rows < FEW,
         one_column=record.columns == 1,
@@ -127,7 +128,7 @@ def results(metrics: Metrics, form: str, *, dataset_type: str, dataset_name: str
 def _check(check: LimitResult) -> tuple[str, ...]:
     at = f" at {check.form}" if check.form else ""
     verdict = f"{check.verdict}{cards.plain(check.why and ', ' + check.why)}"
-    return (f"`{check.key}`", verdict, f"{check.measured}{at}", check.allowed)
+    return (f"`{check.key}`", verdict, f"{check.measured}{at}", check.range, check.allowed)
 
 
 def _two(first: str, second: str, pairs: list[tuple[str, str]]) -> str:

@@ -17,9 +17,9 @@ from phi3scaffold.evaluation.comparison_table import (
     baseline_scores,
     comparison_table,
 )
+from phi3scaffold.evaluation.estimate import UNKNOWN
 from phi3scaffold.evaluation.gate import gate_error
-from phi3scaffold.evaluation.limits import format_value
-from phi3scaffold.evaluation.release import UNKNOWN, WARNING, LimitResult
+from phi3scaffold.evaluation.release import LimitResult
 from phi3scaffold.project.formatting import binary_size, count, duration, rate, visible
 from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import data_page, row_comparison, search_section
@@ -63,8 +63,7 @@ def write(record: RunRecord, path: Path) -> None:
         note=DEMONSTRATION if record.demonstration else "",
         facts=_facts(record),
         error=gate_error(checks),
-        unknown=[check.key for check in checks if check.verdict == UNKNOWN],
-        warnings=warnings(checks),
+        unknown=[check.key for check in checks if check.verdict == UNKNOWN and check.holds_back],
         comparison=_comparison(record),
         few=FEW_ROWS if metrics.rows < FEW else "",
         few_rows=[
@@ -87,18 +86,6 @@ def write(record: RunRecord, path: Path) -> None:
         hashes=hashes(record),
     )
     path.write_text(page, encoding="utf-8", newline="\n")
-
-
-def warnings(checks: Sequence[LimitResult]) -> list[str]:
-    """Return what does not hold a model back, and should be known all the same."""
-    return [
-        f"{check.form} is {format_value(-(check.value or 0.0), check.unit)} below TF-IDF with "
-        "logistic regression, which needs no language model."
-        if check.key == "over_tfidf"
-        else f"{check.summary}."
-        for check in checks
-        if check.verdict == WARNING
-    ]
 
 
 def _facts(record: RunRecord) -> list[tuple[str, str]]:
@@ -151,7 +138,7 @@ def _check(check: LimitResult) -> list[str | Markup]:
     limit = Markup('<strong class="{}">{}</strong> <code>{}</code> {}').format(
         check.verdict, check.verdict, check.key, text
     )
-    return [limit, f"{check.measured}{at}", check.allowed]
+    return [limit, f"{check.measured}{at}", check.range, check.allowed]
 
 
 def losses(history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:

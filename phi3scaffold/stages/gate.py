@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from phi3scaffold.datasets.prepared_rows import HELD_OUT, file_of
 from phi3scaffold.evaluation import gate
 from phi3scaffold.evaluation.comparison_lines import gate_lines
 from phi3scaffold.evaluation.limits import project_limits
@@ -17,9 +18,12 @@ from phi3scaffold.evaluation.release import Release
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage, Tracking
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.files import write_json
+from phi3scaffold.project.files import try_json, write_json
+from phi3scaffold.project.formatting import ordinal
 from phi3scaffold.project.layout import METRICS, RELEASE
 from phi3scaffold.project.settings import Project
+
+FRESH_ROWS = "hold out fresh rows for the last one (files.held_out in datasets/dataset.yaml)"
 
 
 def inputs(project: Project) -> Inputs:
@@ -42,15 +46,36 @@ def run(context: Context) -> Facts:
         accuracy_required=project.accuracy_required,
     )
     onnx = manifest.read(project.onnx)
+    metrics_sha = hashlib.sha256(text).hexdigest()
     release = Release(
         released=gate.is_released(results),
         model=onnx.content if onnx else None,
-        metrics=hashlib.sha256(text).hexdigest(),
+        metrics=metrics_sha,
         demonstration=project.is_demonstration,
         checks=results,
-    ).to_json()
-    write_json(context.out / RELEASE, release)
-    return release
+    )
+    release.rows, release.verdicts = _verdicts(project, release.model or metrics_sha)
+    if release.number > 1:
+        release.remarks.append(
+            f"{ordinal(release.number).capitalize()} verdict on these held-out rows: a choice by "
+            f"what they said makes them look too good; {FRESH_ROWS}."
+        )
+    values = release.to_json()
+    write_json(context.out / RELEASE, values)
+    return values
+
+
+def _verdicts(project: Project, model: str) -> tuple[str, dict[str, list[str]]]:
+    """Return the hash of the held-out rows, and which models were judged by which rows.
+
+    A model that was judged by them before, under other limits, is judged by the same look.
+    """
+    published = manifest.read(project.rows)
+    file = published.files.get(file_of(HELD_OUT)) if published else None
+    rows = file.sha256 if file else ""
+    verdicts = dict(try_json(project.release / RELEASE).get("verdicts") or {})
+    others = [one for one in verdicts.get(rows, ()) if one != model]
+    return rows, verdicts | ({rows: [*others, model]} if rows else {})
 
 
 def judge(facts: Facts) -> ScaffoldError | None:

@@ -103,6 +103,7 @@ def test_what_is_harmed_is_caught_at_its_form(
     assert f"The gate failed, at the {form} form" in done.stderr
     assert "fix:" in done.stderr and "Traceback" not in done.stderr
     assert re.search(rf"failed +{limit} .* at {form}$", done.stdout, re.M)
+    assert "gate: not released (second verdict on these held-out rows)" in done.stdout
     assert "gate: not released" in done.stdout
     assert "accuracy" in done.stdout  # the comparison is shown all the same
     found = release(copied)
@@ -140,8 +141,10 @@ def test_a_limit_is_looked_at_again_without_measuring(copied: Path) -> None:
 def test_a_small_held_out_split_says_so(copied: Path) -> None:
     settings = copied / "project.yaml"
     settings.write_text(settings.read_text().replace(f"rows: {ROWS}", "rows: 8"))
-    done = command("run", cwd=copied)
+    done = command("run", cwd=copied, check=False)
     assert "forms can hardly be told apart" in done.stdout
+    assert done.returncode == 1 and "It is unknown whether the gate passes" in done.stderr
+    assert re.search(r"unknown agreement .*\n +8 rows cannot tell it; about \d+ ", done.stdout)
     metrics = json.loads((copied / "gen-model" / "evaluation" / "metrics.json").read_text())
     low, high = metrics["forms"]["adapter"]["accuracy_interval"]
     assert high - low > 0.25

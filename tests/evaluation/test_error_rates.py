@@ -1,4 +1,4 @@
-"""How often a verdict is wrong where the truth is exactly the limit: 10,000 simulated evaluations."""
+"""How often a verdict is wrong where the truth is exactly the limit: simulated evaluations."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+from phi3scaffold.evaluation.estimate import Estimate
 from phi3scaffold.evaluation.few_rows import FEW, as_adapter, few_rows, is_alike, tells_apart
 from phi3scaffold.evaluation.measurement import Measurement
-from phi3scaffold.evaluation.metrics import FormMetrics
 
 ROWS = 200
 
@@ -29,6 +29,8 @@ def adapter(leads: list[float] | None = None) -> Measurement:
         first_token_seconds=0.1,
         tokens_per_second=10.0,
         logit_starts=[[row, 2 * row] for row in range(150)],
+        kl_sums=[],
+        kl_of=[],
         leads=leads or [float(1 + row % 50) for row in range(ROWS)],
     )
 
@@ -37,7 +39,8 @@ def merged(difference: float, **values: object) -> tuple[Measurement, list[int]]
     rows = few_rows("merged", adapter())
     two = [2] * len(rows)
     same = {"max_logit_difference": difference, "tokens_per_second": 20.0}
-    own = {**same, "agreed": two, "agreed_of": two, **values}
+    own = {**same, "agreed": two, "agreed_of": two, "kl_sums": [0.5] * len(rows), "kl_of": two}
+    own |= values
     return replace(adapter().take(rows), **own), rows  # type: ignore[arg-type]
 
 
@@ -76,16 +79,20 @@ def test_logits_that_could_change_no_other_row_are_alike() -> None:
 
 
 def test_the_answers_are_then_the_adapters_and_the_speed_its_own() -> None:
-    own, _ = merged(0.01)
-    whole = as_adapter(own, adapter())
+    own, rows = merged(0.01)
+    whole = as_adapter(own, adapter(), rows)
     assert whole.answers == adapter().answers and whole.log_likelihood == adapter().log_likelihood
     assert whole.tokens_per_second == 20.0 and whole.max_logit_difference == 0.01
     assert sum(whole.agreed) == sum(whole.agreed_of) == 2 * ROWS
+    assert [row for row, of in enumerate(whole.kl_of) if of] == rows
+    assert sum(whole.kl_sums) == 0.5 * len(rows)
 
 
-def test_the_base_is_told_apart_by_its_interval_and_its_perplexity() -> None:
-    trained = FormMetrics(perplexity=1.1, accuracy=0.95, accuracy_interval=[0.92, 0.97])
-    bad = FormMetrics(perplexity=40.0, accuracy=0.2, accuracy_interval=[0.12, 0.31])
-    assert tells_apart(bad, trained)
-    assert not tells_apart(replace(bad, accuracy=0.9, accuracy_interval=[0.8, 0.95]), trained)
-    assert not tells_apart(replace(bad, perplexity=1.2), trained)
+def test_the_base_is_told_apart_by_an_interval_that_is_clear_of_one() -> None:
+    def told(low: float, high: float, **better: Estimate) -> bool:
+        return tells_apart({"over_base": Estimate((low + high) / 2, low, high, 64), **better})
+
+    assert told(0.1, 0.7) and told(1.5, 2.0)
+    assert not told(0.5, 0.9) and not told(0.9, 1.1)
+    assert told(0.1, 0.7, over_base_answers=Estimate(0.3, 0.1, 0.5, 64))
+    assert not told(0.1, 0.7, over_base_answers=Estimate(0.1, -0.1, 0.3, 64))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from random import Random
 from typing import Any
 
 import pytest
 
 from phi3scaffold.datasets.conversations import Conversation
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
-from phi3scaffold.evaluation.form_metrics import compute_metrics, rouge_l, share_with_interval
+from phi3scaffold.evaluation.form_metrics import compute_metrics, share_with_interval
 from phi3scaffold.evaluation.measurement import Measurement
+from phi3scaffold.evaluation.rouge import rouge_l
 
 
 def asked(expected: list[str], labels: tuple[str, ...] = ("joy", "fear")) -> EvaluationSet:
@@ -97,9 +99,19 @@ def test_the_interval_is_wilsons(right: int, of: int, low: float, high: float) -
 
 
 def test_rouge_counts_words_in_any_script() -> None:
-    assert rouge_l(["Größe zählt"], ["größe zählt!"]) == 1.0
-    assert rouge_l(["今日は雨"], ["今日は晴"]) == pytest.approx(0.75)
-    assert rouge_l([""], ["something"]) == 0.0
+    assert rouge_l(["Größe zählt"], ["größe zählt!"]) == [1.0]
+    assert rouge_l(["今日は雨"], ["今日は晴"]) == [0.75]
+    assert rouge_l(["", "something"], ["something", ""]) == [0.0, 0.0]
+
+
+def test_rouge_is_that_of_torchmetrics() -> None:
+    from torchmetrics.functional.text.rouge import rouge_score
+
+    random = Random(0)
+    texts = [" ".join(random.choices("abcdef", k=random.randint(1, 80))) for _ in range(40)]
+    for one, other in zip(texts[::2], texts[1::2], strict=True):
+        its = rouge_score(one, other, rouge_keys="rougeL", tokenizer=str.split, normalizer=str)
+        assert rouge_l([one], [other])[0] == pytest.approx(float(its["rougeL_fmeasure"]), abs=1e-6)
 
 
 def test_broken_weights_give_numbers_that_no_limit_lets_pass() -> None:

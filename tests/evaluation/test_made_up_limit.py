@@ -9,9 +9,10 @@ import pytest
 
 from phi3scaffold.evaluation import gate
 from phi3scaffold.evaluation.comparison_lines import gate_lines
+from phi3scaffold.evaluation.estimate import FAILED
 from phi3scaffold.evaluation.limits import LIMITS, Limit, project_limits, project_yaml_section
 from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
-from phi3scaffold.evaluation.release import FAILED, Release
+from phi3scaffold.evaluation.release import Release
 from phi3scaffold.project.settings import load_project
 from phi3scaffold.reporting import model_card, report_page
 from phi3scaffold.reporting.run_record import RunRecord
@@ -75,4 +76,4 @@ def test_release_json_terminal_page_and_card_show_it(
     assert "<code>slow_start</code> time until the first token of the ONNX form" in page
     assert "2 s at onnx" in page and "at most 0.25 s" in page
     card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "| `slow_start` | failed | 2 s at onnx | at most 0.25 s |" in card
+    assert "| `slow_start` | failed | 2 s at onnx |  | at most 0.25 s |" in card

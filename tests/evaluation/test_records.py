@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from phi3scaffold.evaluation.estimate import FAILED, PASSED, Estimate
 from phi3scaffold.evaluation.metrics import Baseline, FormMetrics, Metrics
-from phi3scaffold.evaluation.release import FAILED, PASSED, LimitResult, Release
+from phi3scaffold.evaluation.release import LimitResult, Release
 
 METRICS = Metrics(
     task="classify",
@@ -15,7 +16,13 @@ METRICS = Metrics(
     held_out=3,
     labels=["a", "b"],
     forms={
-        "onnx": FormMetrics(1.5, accuracy=0.5, accuracy_interval=[0.1, 0.9], confusion=[[1, 0, 0]]),
+        "onnx": FormMetrics(
+            1.5,
+            accuracy=0.5,
+            accuracy_interval=[0.1, 0.9],
+            confusion=[[1, 0, 0]],
+            estimates={"kl": Estimate(0.1, 0.05, 0.2, 2.0)},
+        ),
         "base": FormMetrics(9.0, accuracy=0.0, truncated_answers=0.5, peak_bytes=7),
     },
     baselines={"majority": Baseline(0.5, [0.1, 0.9], label="a"), "tfidf": Baseline(1.0, rows=4)},
@@ -23,7 +30,9 @@ METRICS = Metrics(
 )
 RELEASE = Release(
     released=True,
-    checks=[LimitResult("agreement", "text", "share", 0.9, False, PASSED, "onnx", 0.95)],
+    checks=[
+        LimitResult("agreement", "text", "share", 0.9, False, PASSED, "onnx", 0.95, "", [0.9, 1.0])
+    ],
 )
 
 

@@ -21,7 +21,7 @@ from phi3scaffold.project.settings import DEMONSTRATION
 from phi3scaffold.reporting import model_card, report_page, row_comparison
 from phi3scaffold.reporting.figures import curves, matrix, scores
 from phi3scaffold.reporting.run_record import RowPrompt, RunRecord
-from tests.reporting.conftest import Change, with_free_answers, with_labels
+from tests.reporting.conftest import Change, unknown_baseline, with_free_answers, with_labels
 from tests.support.html import NASTY, Page
 
 RIGHT_TO_LEFT = "שמחה גדולה"
@@ -113,13 +113,15 @@ def test_the_rows_where_forms_disagree_stand_side_by_side(made: RunRecord, tmp_p
 
 def test_a_failed_gate_stands_at_the_top(made: RunRecord, tmp_path: Path) -> None:
     checks = made.release.checks
-    vars(checks[3]).update(verdict="failed", value=0.12)
+    lost = next(check for check in checks if check.key == "accuracy_lost")
+    vars(lost).update(verdict="failed", value=0.12, interval=[0.08, 0.16])
     release = dataclasses.replace(made.release, released=False)
     found = written(dataclasses.replace(made, release=release), tmp_path)
     told = found.text("header")
-    assert "Not released" in told and "accuracy_lost 12.0 points (at most 2.0 points)" in told
+    assert "Not released" in told and "accuracy_lost 12.0 points (at most 2.0 points" in told
+    assert "95 % interval 8.0 to 16.0 points" in told
     assert "What to try:" in told and "✓" not in told
-    assert checks[3].key in cells(found, "failed")[0][0]
+    assert lost.key in cells(found, "failed")[0][0]
 
 
 def test_a_secret_among_the_settings_is_not_passed_on(made: RunRecord, tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_a_secret_among_the_settings_is_not_passed_on(made: RunRecord, tmp_path:
 
 def test_what_cannot_be_told_is_not_released(made: RunRecord, tmp_path: Path) -> None:
     first = made.release.checks[0]
-    vars(first).update(verdict="unknown", value=None, why="too few rows")
+    vars(first).update(verdict="unknown", value=None, why="too few rows", holds_back=True)
     release = dataclasses.replace(made.release, released=False)
     found = written(dataclasses.replace(made, release=release), tmp_path)
     assert "Not released" in found.text("header") and first.key in found.text("header")
@@ -215,7 +217,7 @@ def long_answers(made: RunRecord) -> RunRecord:
 
 
 def under_the_baseline(made: RunRecord) -> RunRecord:
-    vars(made.release.checks[-1]).update(verdict="warning", value=-0.02)
+    unknown_baseline(made)
     return made
 
 
@@ -238,7 +240,7 @@ ODD: dict[str, tuple[Change, str]] = {
         "10 more are counted as “other”",
     ),
     "long answers": (long_answers, "in 10,000 rows of 10,000; 12 are shown"),
-    "under the baseline": (under_the_baseline, "onnx is 2.0 points below TF-IDF"),
+    "under the baseline": (under_the_baseline, "over_tfidf -2.0 points (at least 0.0 points"),
     "other adapters": (other_adapters, "the same ONNX base: the adapter <b>theirs"),
     "long labels": (
         lambda made: with_labels(made, ["a" * 300, "b " * 150]),
