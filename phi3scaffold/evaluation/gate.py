@@ -157,20 +157,30 @@ def _rounded(rows: int) -> int:
     return -(-rows // unit) * unit
 
 
-def gate_error(results: Sequence[LimitResult]) -> ScaffoldError | None:
+def first_failure(results: Sequence[LimitResult]) -> str | None:
+    """Return the first form that failed a limit; None where none did."""
+    failed = [result.form or TRAINED[0] for result in results if result.verdict == FAILED]
+    return min(failed, key=TRAINED.index, default=None)
+
+
+def gate_error(results: Sequence[LimitResult], advice: str = "") -> ScaffoldError | None:
     """Return the one error that names what holds the model back, and what to try; or None.
 
     What failed comes first, with the first form that did. What could not be measured here is no
     error: it may be measured elsewhere.
+
+    Args:
+        results: of the limits.
+        advice: what the run itself gives as a reason (see `phi3scaffold.evaluation.advice`).
     """
     failed = [result for result in results if result.verdict == FAILED]
     if failed:
-        form = TRAINED[min(TRAINED.index(result.form or TRAINED[0]) for result in failed)]
+        form = first_failure(results) or TRAINED[0]
         summary = "; ".join(result.summary for result in failed)
         first = next(result for result in failed if result.form in (form, None))
-        advice = LIMITS[first.key].advice if first.key in LIMITS else "{form}"
+        usual = LIMITS[first.key].advice if first.key in LIMITS else "{form}"
         what = f"The gate failed, at the {form} form: {summary}."
-        fix = advice.replace("{form}", ADVICE[form])
+        fix = usual.replace("{form}", f"{advice}; else {ADVICE[form]}" if advice else ADVICE[form])
     else:
         unknown = [
             result

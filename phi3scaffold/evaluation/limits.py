@@ -142,7 +142,7 @@ LIMITS = {
         unit="share",
         is_maximum=False,
         default=0.5,
-        forms=CONVERTED,
+        forms=TRAINED,
         answers="free",
     ),
     "tokens_per_second": Limit(

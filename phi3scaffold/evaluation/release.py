@@ -89,6 +89,7 @@ class Release:
         metrics: sha256 of the metrics.json that was judged.
         demonstration: whether the model is the embedded one, for testing the pipeline only.
         checks: every limit that was checked, in the order of project.yaml.
+        advice: the probable reason of a failure, with the setting to change; or nothing.
         remarks: sentences on what else should be known, such as a short training.
         rows: sha256 of the held-out rows that were judged by.
         verdicts: sha256 of held-out rows -> the models that were judged by them, this one last.
@@ -100,6 +101,7 @@ class Release:
     demonstration: bool = False
     rows: str = ""
     checks: list[LimitResult] = field(default_factory=list)
+    advice: str = ""
     remarks: list[str] = field(default_factory=list)
     verdicts: dict[str, list[str]] = field(default_factory=dict)
 

@@ -83,7 +83,7 @@ def _check_gate(project: Project, gate_record: Manifest) -> None:
             fix=RERUN,
         )
     if release.released is not True:
-        error = gate_error(release.checks)
+        error = gate_error(release.checks, release.advice)
         why = "; ".join(f"{one.key}: {one.why}" for one in release.checks if one.verdict == UNKNOWN)
         unknown = f"It is unknown whether the gate passes: {why}."
         fix = error.fix if error else "measure more rows"

@@ -43,7 +43,7 @@ def write(record: RunRecord, path: Path) -> None:
         version=__version__,
         demonstration=DEMONSTRATION.capitalize(),
         task=report_page.TASKS[metrics.task].format(labels=len(metrics.labels)),
-        error=gate_error(checks),
+        error=gate_error(checks, record.release.advice),
         settings=_two("setting", "value", training_settings(record.config)),
         comparison=cards.table(table.headings, table.lines),
         legend=" ".join(f"{heading}: {legend}." for heading, legend in table.legends),

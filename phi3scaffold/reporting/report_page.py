@@ -62,7 +62,7 @@ def write(record: RunRecord, path: Path) -> None:
         task=TASKS[metrics.task].format(labels=len(metrics.labels)),
         note=DEMONSTRATION if record.demonstration else "",
         facts=_facts(record),
-        error=gate_error(checks),
+        error=gate_error(checks, record.release.advice),
         unknown=[check.key for check in checks if check.verdict == UNKNOWN and check.holds_back],
         comparison=_comparison(record),
         few=FEW_ROWS if metrics.rows < FEW else "",

@@ -6,22 +6,28 @@ without measuring anything again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from typing import Any
 
 from phi3scaffold.datasets.prepared_rows import HELD_OUT, file_of
 from phi3scaffold.evaluation import gate
+from phi3scaffold.evaluation.advice import advise
 from phi3scaffold.evaluation.comparison_lines import gate_lines
 from phi3scaffold.evaluation.limits import project_limits
 from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.evaluation.release import Release
+from phi3scaffold.evaluation.training_outcome import TrainingOutcome
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage, Tracking
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.files import try_json, write_json
+from phi3scaffold.project.files import read_json, try_json, write_json
 from phi3scaffold.project.formatting import ordinal
-from phi3scaffold.project.layout import METRICS, RELEASE
+from phi3scaffold.project.layout import HISTORY, METRICS, RELEASE
+from phi3scaffold.project.olive_config import project_config
 from phi3scaffold.project.settings import Project
+from phi3scaffold.project.training_plan import training_plan
 
 FRESH_ROWS = "hold out fresh rows for the last one (files.held_out in datasets/dataset.yaml)"
 
@@ -40,8 +46,9 @@ def run(context: Context) -> Facts:
     """Write release.json: whether the model is released, which one it is, and every check."""
     project = context.project
     text = (project.evaluation / METRICS).read_bytes()
+    metrics = Metrics.from_json(json.loads(text))
     results = gate.check_limits(
-        Metrics.from_json(json.loads(text)),
+        metrics,
         project_limits(project),
         accuracy_required=project.accuracy_required,
     )
@@ -54,6 +61,11 @@ def run(context: Context) -> Facts:
         demonstration=project.is_demonstration,
         checks=results,
     )
+    outcome = _outcome(project)
+    release.remarks += outcome.remarks
+    failed = gate.first_failure(results)
+    if failed:
+        release.advice = advise(failed, project, project_config(project), outcome, metrics)
     release.rows, release.verdicts = _verdicts(project, release.model or metrics_sha)
     if release.number > 1:
         release.remarks.append(
@@ -63,6 +75,18 @@ def run(context: Context) -> Facts:
     values = release.to_json()
     write_json(context.out / RELEASE, values)
     return values
+
+
+def _outcome(project: Project) -> TrainingOutcome:
+    trained = manifest.read(project.adapter)
+    history: Any = []
+    with contextlib.suppress(ScaffoldError, OSError):
+        history = read_json(project.adapter / HISTORY)
+    rate = project_config(project).training_arguments.get("learning_rate")
+    facts = trained.facts if trained else {}
+    return TrainingOutcome.of(
+        facts, history, training_plan(project), rate if isinstance(rate, float) else None
+    )
 
 
 def _verdicts(project: Project, model: str) -> tuple[str, dict[str, list[str]]]:
@@ -79,7 +103,8 @@ def _verdicts(project: Project, model: str) -> tuple[str, dict[str, list[str]]]:
 
 
 def judge(facts: Facts) -> ScaffoldError | None:
-    return gate.gate_error(Release.from_json(facts).checks)
+    release = Release.from_json(facts)
+    return gate.gate_error(release.checks, release.advice)
 
 
 STAGE = Stage(
