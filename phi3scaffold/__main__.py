@@ -95,6 +95,15 @@ VERBS = {
     "evaluate": Verb(
         "Measure every form of the model on the held-out rows.", "evaluate", TRAIN, json=True
     ),
+    "runs": Verb(
+        "Compare the tracked runs.",
+        "runs",
+        TRAIN,
+        json=True,
+        verbs={
+            "diff": Verb("Show all that differs between two tracked runs.", "runs_diff", json=True)
+        },
+    ),
     "ui": Verb("Show the tracked runs in the MLflow UI.", "tracking_ui", TRAIN),
     "job": Verb("Run the pipeline as a job in the cloud.", task=TRAIN, verbs=JOB_VERBS),
     "infer": Verb("Answer one prompt, or a file of them.", "infer", USE, first=True, json=True),
