@@ -20,7 +20,8 @@ EPILOG = """examples:
   phi3scaffold runs --json
 
 Accuracy, perplexity, size and speed are those of the last form of the model that the
-run measured, which is the ONNX form of a whole run. The time is that of the whole run:
+run measured, which is the ONNX form of a whole run; the loss is that of the
+validation rows. The time is that of the whole run:
 one that found its training up to date is shorter.
 """
 

@@ -15,7 +15,11 @@ from phi3scaffold.cli import main
 from phi3scaffold.cli.parser import Verb, build, choose, overview
 
 COMMAND = re.compile(r"^(?:examples?: |  )(phi3scaffold .*)$", re.MULTILINE)
-BELOW = {f"job {name}": verb for name, verb in VERBS["job"].verbs.items()}
+BELOW = {
+    f"{above} {name}": verb
+    for above in ("job", "runs")
+    for name, verb in VERBS[above].verbs.items()
+}
 EVERY = {**VERBS, **BELOW}
 # what the verbs were called before they stood below `job`, and how each is called now
 OLD_NAMES = {verb.old_name: name for name, verb in EVERY.items() if verb.old_name}

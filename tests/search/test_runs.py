@@ -72,17 +72,17 @@ def test_runs_stand_side_by_side(tracked: Path, run: Run) -> None:
     head = {"#", "started", "accuracy", "perplexity", "size", "tok/s", "time", "released"}
     assert head == {*lines[0].split()}
     assert all(part in lines[1] for part in ("90.0%", "1.250", "3.0 MB", "87", "yes"))
-    assert lines[2].strip() == "block 32, rank 16"  # the settings that differ, and no others
+    assert lines[2].strip() == "rank 16, block 32"  # the settings that differ, and no others
     assert all(part in lines[3] for part in ("75.0%", "2.5 MB", "no"))
-    assert lines[4].strip() == "block 64, rank 32"
+    assert lines[4].strip() == "rank 32, block 64"
 
 
 @needs_mlflow
 def test_settings_stand_beside_where_they_fit(tracked: Path) -> None:
     head, first, second = table(stored_runs(load_project(tracked)), 100)
-    assert head.split()[-2:] == ["block", "rank"]
-    assert first.split()[-2:] == ["32", "16"]
-    assert second.split()[-2:] == ["64", "32"]
+    assert head.split()[-2:] == ["rank", "block"]
+    assert first.split()[-2:] == ["16", "32"]
+    assert second.split()[-2:] == ["32", "64"]
 
 
 @needs_mlflow
