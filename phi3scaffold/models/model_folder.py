@@ -25,7 +25,7 @@ from phi3scaffold.models.model_config import (
 )
 from phi3scaffold.models.template_file import check_template
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.files import write_json
+from phi3scaffold.project.files import read_json, write_json
 from phi3scaffold.project.formatting import binary_size
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "LICENSE*")
@@ -33,6 +33,8 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 # Not the model's: what the pipeline writes, and other formats' own files.
 UNWANTED = ("*/*", "manifest.json", "genai_config.json", "trainer_state.json", "adapter_*")
 INDEX = "model.safetensors.index.json"
+SMALL = 1_000_000  # bytes: a file up to this size is copied
+MOST_HEADER = 100_000_000  # bytes: the limit of safetensors itself
 PLAIN_TOKENIZER = "PreTrainedTokenizerFast"
 
 Progress = Callable[[str, int, int], None]
@@ -129,6 +131,8 @@ def check_model_folder(folder: Path) -> None:
     """
     read_config(folder)
     refuse_without_weights((path.name for path in folder.iterdir() if path.is_file()), folder)
+    for path in wanted_files(folder):
+        _inside(path)
     _check_shards(folder)
     check_tokenizer(folder)
 
@@ -154,8 +158,8 @@ def _check_shards(folder: Path) -> None:
     shards = {path.name for path in folder.glob("*.safetensors")}
     if index.is_file():
         try:
-            needed = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, TypeError, AttributeError):
+            needed = set(read_json(index)["weight_map"].values())
+        except (ScaffoldError, KeyError, TypeError, AttributeError):
             raise ScaffoldError(
                 "The index of the weights cannot be read.",
                 where=index,
@@ -200,7 +204,7 @@ def read_header(path: Path) -> tuple[int, dict[str, Any]]:
     with path.open("rb") as stream:
         start = stream.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        header = json.loads(stream.read(length if length < size else 0))
+        header = json.loads(stream.read(length if length < min(size, MOST_HEADER) else 0))
     if not isinstance(header, dict):
         raise ValueError("the header is not a JSON object")
     header.pop("__metadata__", None)
@@ -210,18 +214,20 @@ def read_header(path: Path) -> tuple[int, dict[str, Any]]:
 def take_over(
     files: Iterable[Path], out: Path, progress: Progress | None = None, *, move: bool = False
 ) -> None:
-    """Hard-link the files into `out`; where that cannot be, move (if `move`) or copy them.
+    """Copy small files into `out`, hard-link others; move (if `move`) or copy what has no link.
 
     Raises:
-        ScaffoldError: they must be copied and the disk has no room for them.
+        ScaffoldError: a file is a link to another folder's, or the disk has no room for a copy.
         OSError: what the system says.
     """
-    sources = [(path.resolve(), path.name) for path in files]  # a cache links into its blobs
+    sources = [(_inside(path), path.name) for path in files]
     total = sum(source.stat().st_size for source, _ in sources)
     done = 0
     for source, name in sources:
         size = source.stat().st_size
-        if not _linked(source, out / name):
+        if size <= SMALL:
+            shutil.copyfile(source, out / name)
+        elif not _linked(source, out / name):
             if move:
                 shutil.move(source, out / name)
             else:
@@ -230,6 +236,24 @@ def take_over(
         done += size
         if progress:
             progress("linking or copying the files", done, total)
+
+
+def _inside(path: Path) -> Path:
+    """Return what a file of a model's folder is, where a link does not lead out of the folder.
+
+    Who made the folder could have any of the user's files published with the model otherwise. The
+    hub's cache links into its own blobs.
+    """
+    real, folder = path.resolve(), path.parent
+    blobs = folder.parent.parent / "blobs"
+    in_cache = folder.parent.name == "snapshots" and real.parent == blobs.resolve()
+    if not in_cache and not real.is_relative_to(folder.resolve()):
+        raise ScaffoldError(
+            f"The file is a link that leads out of the model's folder, to {real}.",
+            where=path,
+            fix="put a copy of that file there if it belongs to the model",
+        )
+    return real
 
 
 def _linked(source: Path, target: Path) -> bool:
@@ -275,7 +299,7 @@ def modernise(folder: Path) -> tuple[str, ...]:
         write_json(folder / "config.json", config, indent=2)
     settings_file = folder / "tokenizer_config.json"
     if settings_file.is_file() and (folder / "tokenizer.json").is_file():
-        settings = json.loads(settings_file.read_text(encoding="utf-8"))
+        settings = read_json(settings_file)
         if settings.get("tokenizer_class") != PLAIN_TOKENIZER:
             found = settings.get("tokenizer_class")
             changed.append(f"tokenizer_config.json: tokenizer_class {found} -> {PLAIN_TOKENIZER}")

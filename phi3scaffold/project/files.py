@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.yaml_text import load_yaml
+
+# Bytes. PyYAML reads about 200 kB a second; the largest JSON is a big vocabulary's tokenizer.json.
+MOST_YAML, MOST_JSON = 1_000_000, 200_000_000
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -17,7 +21,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(read_small(path, MOST_YAML))
     except FileNotFoundError:
         raise ScaffoldError("The file is missing.", where=path) from None
     except UnicodeDecodeError as error:
@@ -38,7 +42,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object. Raises ScaffoldError with the line."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_small(path, MOST_JSON))
     except FileNotFoundError:
         raise ScaffoldError("The file is missing.", where=path) from None
     except json.JSONDecodeError as error:
@@ -53,6 +57,25 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ScaffoldError("It must hold a JSON object.", where=f"{path}:1")
     return content
+
+
+def read_small(path: Path, most: int) -> str:
+    """Return a text file of at most `most` bytes.
+
+    Raises:
+        ScaffoldError: it is larger, or a device or a pipe, which may never end.
+        OSError, UnicodeDecodeError: it cannot be read, or is not UTF-8.
+    """
+    if path.exists() and not path.is_dir() and not path.is_file():
+        raise ScaffoldError("It is not an ordinary file.", where=path)
+    with path.open("rb") as stream:
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise ScaffoldError(
+            f"The file is larger than {most // 1_000_000:,} MB: it is not what its name says.",
+            where=path,
+        )
+    return data.decode("utf-8")
 
 
 def try_json(path: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from phi3scaffold.project.yaml_text import compose_yaml
+
 Key = tuple[str | int, ...]
 
 
@@ -49,7 +51,7 @@ def find_places(text: str) -> Places:
                 walk(value, (*at, index))
 
     try:
-        root = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+        root = compose_yaml(text.replace("\t", " "))
     except (yaml.YAMLError, RecursionError):
         return Places({}, ())
     if root is not None:

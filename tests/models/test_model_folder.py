@@ -34,14 +34,18 @@ def test_tiny_is_copied_from_the_package(tmp_path: Path) -> None:
     assert lock and (lock.source, lock.commit) == ("tiny", None)
 
 
-def test_a_local_folder_is_linked(tmp_path: Path) -> None:
-    files = {**phi3_files(), "modeling_phi3.py": b"", "optimizer.bin": b"", "notes.txt": b""}
+LARGE = 300_000  # values, so that the weights are more than a megabyte
+
+
+def test_the_weights_of_a_local_folder_are_linked(tmp_path: Path) -> None:
+    files = {**phi3_files(LARGE), "modeling_phi3.py": b"", "optimizer.bin": b"", "notes.txt": b""}
     source = write(tmp_path / "mine", files)
     project = project_for(tmp_path / "project", "../mine")
     out = take(project)
     assert sorted(p.name for p in out.iterdir()) == sorted([*phi3_files(), "model.lock"])
     weights = "model.safetensors"
     assert (out / weights).stat().st_ino == (source / weights).stat().st_ino
+    assert (out / "LICENSE").stat().st_ino != (source / "LICENSE").stat().st_ino
     lock = model_lock.read_lock(project.lock)
     assert lock and (lock.source, lock.commit) == ("folder", None)
 
@@ -53,9 +57,32 @@ def test_a_local_folder_on_another_disk_is_copied(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    source = write(tmp_path / "mine", phi3_files())
+    source = write(tmp_path / "mine", phi3_files(LARGE))
     out = take(project_for(tmp_path / "project", str(source)))
-    assert (out / "model.safetensors").read_bytes() == phi3_files()["model.safetensors"]
+    assert (out / "model.safetensors").read_bytes() == phi3_files(LARGE)["model.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "tokenizer.json", "model.safetensors"])
+def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    source = write(tmp_path / "mine", phi3_files())
+    private = tmp_path / "private"
+    (source / name).rename(private)
+    (source / name).symlink_to(private)
+    with pytest.raises(ScaffoldError) as refused:
+        take(project_for(tmp_path / "project", str(source)))
+    assert f"leads out of the model's folder, to {private}" in str(refused.value)
+    assert refused.value.where == str(source / name)
+
+
+def test_links_within_the_folder_and_into_the_cache_of_the_hub_are_followed(tmp_path: Path) -> None:
+    cache = tmp_path / "models--some--model"
+    source = write(cache / "snapshots" / "abc", phi3_files())
+    (cache / "blobs").mkdir()
+    (source / "LICENSE").rename(cache / "blobs" / "123")
+    (source / "LICENSE").symlink_to("../../blobs/123")
+    (source / "LICENSE.txt").symlink_to("LICENSE")
+    out = take(project_for(tmp_path / "project", str(source)))
+    assert (out / "LICENSE").read_bytes() == (out / "LICENSE.txt").read_bytes() == b"MIT"
 
 
 def test_an_old_name_of_longrope_is_mended_in_the_copy_alone(tmp_path: Path) -> None:

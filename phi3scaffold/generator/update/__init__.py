@@ -10,7 +10,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 
 from phi3scaffold.generator import git, template
 from phi3scaffold.generator.new import resolve_model
@@ -21,6 +20,7 @@ from phi3scaffold.generator.update.merge import FileUpdate, three_way
 from phi3scaffold.generator.update.migrations import ANSWERS, between
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import TINY
+from phi3scaffold.project.yaml_text import load_yaml
 
 __all__ = ["UpdatePlan", "abort", "diff", "plan", "update"]
 
@@ -139,7 +139,7 @@ def _work_out(root: Path, choices: dict[str, str]) -> UpdatePlan:
         base = trees.as_made(root, answers, tag)
     except ScaffoldError as error:
         raise preconditions.damaged(root, error.what) from error
-    preconditions.check_whole(root, answers, yaml.safe_load(base[ANSWERS].data))
+    preconditions.check_whole(root, answers, load_yaml(base[ANSWERS].data))
     today = changed_answers(tables.answers(answers), choices)
     if today["model"] == TINY:
         resolve_model(TINY)  # its weights go into the wheel

@@ -17,6 +17,7 @@ from phi3scaffold.generator import template
 from phi3scaffold.generator.bundle import key
 from phi3scaffold.generator.update.trees import TreeEntry
 from phi3scaffold.project.files import read_yaml
+from phi3scaffold.project.yaml_text import compose_yaml, load_yaml
 
 ANSWERS = ".copier-answers.yml"
 
@@ -43,7 +44,7 @@ class Addition:
             return data
 
     def _inserted(self, text: str) -> str:
-        content, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+        content, root = load_yaml(text), compose_yaml(text)
         if not isinstance(content, dict) or not isinstance(content.get(self.under), dict):
             return text
         if self.key in content[self.under] or self.after not in content[self.under]:
@@ -60,8 +61,8 @@ class Addition:
             newline = "\r\n" if "\r\n" in text else "\n"
             indent = " " * mapping.start_mark.column
             new = f"{text[: line.end()]}{newline}{indent}{entry}{text[line.end() :]}"
-        content[self.under][self.key] = yaml.safe_load(self.value)
-        return new if yaml.safe_load(new) == content else text
+        content[self.under][self.key] = load_yaml(self.value)
+        return new if load_yaml(new) == content else text
 
 
 def _value_of(mapping: yaml.MappingNode, key: str) -> Any:
