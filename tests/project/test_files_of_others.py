@@ -12,7 +12,8 @@ from phi3scaffold.project.files import MOST_YAML, read_json, read_yaml
 from phi3scaffold.project.key_locations import find_places
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{last}'] * 8)}]\n" for last, name in zip("abcdefg", "bcdefgh")
+    f"{name}: &{name} [{', '.join([f'*{last}'] * 8)}]\n"
+    for last, name in zip("abcdefg", "bcdefgh", strict=True)
 )
 CASES = {
     "aliases": (LAUGHS, 2, "an alias (*a) is not taken"),

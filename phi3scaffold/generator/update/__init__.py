@@ -10,7 +10,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from phi3scaffold.generator import git, template
 from phi3scaffold.generator.new import resolve_model
 from phi3scaffold.generator.update import preconditions, trees
