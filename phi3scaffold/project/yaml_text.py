@@ -12,14 +12,14 @@ from typing import Any
 MOST_DEPTH = 50  # levels of nesting; ours have five
 
 
-def load_yaml(text: str) -> Any:
+def load_yaml(text: str | bytes) -> Any:
     """Return what `text` says. Raises yaml.YAMLError, with the place, also where it is refused."""
     import yaml
 
     return yaml.load(text, Loader=_loader())
 
 
-def compose_yaml(text: str) -> Any:
+def compose_yaml(text: str | bytes) -> Any:
     """Return the nodes of `text`, with their places. Raises as `load_yaml` does."""
     import yaml
 
@@ -36,14 +36,14 @@ def _loader() -> Any:
         depth = 0
 
         def compose_node(self, parent: Any, index: Any) -> Any:
-            event = self.peek_event()  # type: ignore[no-untyped-call]
+            event = self.peek_event()
             if isinstance(event, AliasEvent):
                 self._refuse(f"an alias (*{event.anchor}) is not taken: write its values out")
             if self.depth == MOST_DEPTH:
                 self._refuse(f"it is nested more than {MOST_DEPTH} levels deep")
             self.depth += 1
             try:
-                return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+                return super().compose_node(parent, index)
             finally:
                 self.depth -= 1
 
@@ -56,7 +56,7 @@ def _loader() -> Any:
                     )  # fmt: skip
 
         def _refuse(self, why: str) -> None:
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            mark = self.peek_event().start_mark
             raise ComposerError(None, None, why, mark)
 
     return PlainLoader

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,7 @@ from phi3scaffold.project.files import MOST_YAML, read_json, read_yaml
 from phi3scaffold.project.key_locations import find_places
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{last}'] * 8)}]\n"
-    for last, name in zip("abcdefg", "bcdefgh", strict=True)
+    f"{name}: &{name} [{', '.join([f'*{last}'] * 8)}]\n" for last, name in pairwise("abcdefgh")
 )
 CASES = {
     "aliases": (LAUGHS, 2, "an alias (*a) is not taken"),
