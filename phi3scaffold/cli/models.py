@@ -13,7 +13,7 @@ from typing import Any
 from phi3scaffold.cli.ui.terminal import columns, has_colour
 from phi3scaffold.models.catalogue import DEFAULT, ENTRIES, CatalogueEntry, describe, find
 from phi3scaffold.project.algorithms import ALGORITHMS
-from phi3scaffold.project.formatting import binary_size, parameter_count
+from phi3scaffold.project.formatting import binary_size, decimal_size, parameter_count
 from phi3scaffold.training.memory import training_memory
 
 IN_TABLE = ("lora", "qlora")  # the algorithms whose memory stands in the table
@@ -51,6 +51,7 @@ def as_json(entry: CatalogueEntry) -> dict[str, Any]:
         "family": entry.family.title,
         "parameters": entry.parameters,
         "weights_gb": None if entry.weights_gb is None else round(entry.weights_gb, 3),
+        "download_bytes": entry.download,
         "training_gb": {name: round(size / 2**30, 2) for name, size in memory.items()},
         "context": entry.context,
         "licence": entry.licence.title,
@@ -82,8 +83,9 @@ def table() -> list[str]:
     assert default is not None
     return [
         *columns([HEAD, *map(cells, grouped())]),
-        f"{', '.join(IN_TABLE)}: least memory to train. Default: {default.name}. More: models NAME",
-        "mechanics: tested on small random models with its features, not with its weights.",
+        f"{', '.join(IN_TABLE)}: least memory to train. Download: 2 bytes/weight. "
+        "More: models NAME",
+        f"mechanics: tested on small random models with its features. Default: {default.name}.",
     ]
 
 
@@ -118,6 +120,7 @@ def details(entry: CatalogueEntry) -> list[str]:
         "weights": f"{entry.parameters:,}, {binary_size(entry.parameters * 2)} in 16 bits"
         if entry.parameters
         else "",
+        "download": decimal_size(entry.download) if entry.download else "",
         "context": f"{entry.context:,} tokens" if entry.context else "",
         "features": ", ".join(entry.features),
         "chat template": "; ".join(entry.family.template_features) if entry.shape else "",

@@ -209,9 +209,29 @@ def summary(destination: Path, answers: dict[str, Any]) -> None:
     )
     for line in TARGETS[target].notice:
         print(line)
+    needs = needs_text(answers["model"], answers["algo"])
+    if needs:
+        print(needs)
     print("\nNext:")
     for step in next_steps(destination, target, windows=windows):
         print(f"  {step}")
+
+
+def needs_text(model: str, algo: str) -> str:
+    """Return what the model takes to download and to train; "" where that is not known yet."""
+    from phi3scaffold.models import catalogue
+    from phi3scaffold.project.algorithms import algorithm_of
+    from phi3scaffold.project.formatting import binary_size, decimal_size
+    from phi3scaffold.training.memory import training_memory
+
+    entry, algorithm = catalogue.describe(model), algorithm_of(algo)
+    if entry.shape is None or algorithm is None:
+        return ""
+    memory = binary_size(training_memory(entry.shape, entry.target_modules, algorithm))
+    text = f"Training takes at least {memory} of memory"
+    if entry.download:
+        text = f"The model is a download of {decimal_size(entry.download)}. {text}"
+    return f"{text}; `phi3scaffold plan` says more, in the project."
 
 
 def next_steps(destination: Path, target: str, *, windows: bool) -> list[str]:

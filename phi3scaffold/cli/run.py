@@ -55,6 +55,7 @@ def _agreed(args: argparse.Namespace, project: Project) -> bool:
         found = forecast(project, up_to(), STAGES, measure=None, say=plan.say)
     except (ScaffoldError, OSError):  # the stage that it is about says it better
         return True
+    args.forecast = found
     if found.seconds > SHORT:
         plan_screen.show(found)
     plan.refuse_too_large(found, project)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from phi3scaffold.cli.option_types import count
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, find_project
+
+if TYPE_CHECKING:
+    from phi3scaffold.pipeline.events import Emit
+    from phi3scaffold.search.forecast import Forecast
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +86,25 @@ def bring_up_to_date(args: argparse.Namespace, *, summary: bool = True) -> Proje
     from phi3scaffold.stages.graph import STAGES, run_by
 
     is_first = not ranks.here().number
-    progress = show_progress(project, summary=summary) if is_first else nullcontext(ignore)
+    names = run_by(args.verb)
+    progress: AbstractContextManager[Emit] = nullcontext(ignore)
+    if is_first:
+        found = getattr(args, "forecast", None) or try_forecast(project, names)
+        progress = show_progress(project, summary=summary, forecast=found)
     with progress as emit, track_run(project, emit, STAGES) as tracked_emit:
-        run_pipeline(project, run_by(args.verb), STAGES, tracked_emit)
+        run_pipeline(project, names, STAGES, tracked_emit)
     return project
+
+
+def try_forecast(project: Project, names: Sequence[str]) -> Forecast | None:
+    """Return the forecast of a run, without measuring; None where the project's files are wrong.
+
+    The stage that reads such a file says so better.
+    """
+    from phi3scaffold.search.forecast import forecast
+    from phi3scaffold.stages.graph import STAGES
+
+    try:
+        return forecast(project, names, STAGES, measure=False)
+    except (ScaffoldError, OSError):
+        return None

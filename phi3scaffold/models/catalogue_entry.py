@@ -68,6 +68,11 @@ class CatalogueEntry:
         return self.shape.parameters * 2 / GIB if self.shape else None
 
     @property
+    def download(self) -> int:
+        """Bytes that come over the network, in 16 bits; 0 where that is unknown, or nothing."""
+        return self.shape.parameters * 2 if self.shape and self.hub_id else 0
+
+    @property
     def context(self) -> int | None:
         return self.shape.context if self.shape else None
 

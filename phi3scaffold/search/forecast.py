@@ -20,6 +20,7 @@ from phi3scaffold.search.calibration import Calibration, calibration_of
 from phi3scaffold.training.memory import LIBRARIES
 
 LONG = 120.0  # seconds of a run that is worth measuring the machine for
+NOISE = 0.4  # how much of what rounds differed by is uncertain of their fastest one
 UNMEASURED = 1.0  # the share by which a time may be off that was not measured
 OTHERS = 2.0  # by what factor another machine may be faster or slower than is thought
 RENDERING = 4.0  # what becomes of a token before it is trained, in times of its tokenizing
@@ -209,7 +210,8 @@ def _stage(
         + (resources.seconds(project, weights) + work.seconds) * speed.slowness
     )
     seconds = quiet * (1 + load)  # as many others wait for a processor as use one
-    spread = work.spread + speed.noise / 2 + (0 if speed.is_measured else UNMEASURED)
+    spread = work.spread + NOISE * min(1.0, speed.noise)
+    spread += 0 if speed.is_measured else UNMEASURED
     memory = resources.memory(project, weights)
     if stage.needs_torch:
         memory = max(memory, LIBRARIES)

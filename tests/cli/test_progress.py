@@ -60,12 +60,14 @@ def test_time_left(clock: Clock) -> None:
     clock.now += 30
     assert display.time_left() == "1 min 10 s left"  # the clock alone, where nothing is counted
     assert display.share() == pytest.approx(0.3)
+    display.update(0, 1000, "")
+    assert display.time_left() == ""  # not before the first step
     display.update(1, 1000, "")
-    assert display.time_left() == ""  # too early to say
-    display.update(500, 1000, "")
-    assert display.time_left() == "30 s left"
-    assert display.share() == 0.5
+    assert display.time_left() == "1 min 40 s left"  # as was forecast
     clock.now += 10
+    display.update(501, 1000, "")
+    assert display.time_left() == "14 s left"  # the steps are five times as fast
+    assert display.share() == 0.501
     display.update(0, 100, "")  # another round, such as the next form
     clock.now += 5
     display.update(50, 100, "")
@@ -75,6 +77,29 @@ def test_time_left(clock: Clock) -> None:
     display.start("late", seconds=5)
     clock.now += 60
     assert (display.time_left(), display.share()) == ("", 0.97)
+
+
+def test_a_forecast_that_is_far_off_is_soon_corrected(clock: Clock) -> None:
+    """The first step, in which everything loads, is not taken for the speed of the others."""
+    display = Display(io.StringIO())
+    display.start("training", seconds=20)
+    clock.now += 15
+    display.update(1, 100, "")
+    assert display.time_left() == "20 s left"
+    for step in range(2, 22):
+        clock.now += 1
+        display.update(step, 100, "")
+    assert display.time_left() == "1 min 6 s left"  # of 79
+
+
+def test_a_task_without_a_forecast_waits_for_steps_to_count(clock: Clock) -> None:
+    display = Display(io.StringIO())
+    display.start("answering")
+    clock.now += 30
+    display.update(1, 1000, "")
+    assert display.time_left() == ""
+    display.update(500, 1000, "")
+    assert display.time_left() == "30 s left"
 
 
 def test_an_earlier_runs_share_says_nothing_about_the_speed(clock: Clock) -> None:
@@ -102,7 +127,7 @@ def test_a_run_as_lines(clock: Clock) -> None:
         clock.now += 20
     assert lines(stream) == [
         "finetune: training (about 1 min 20 s)",
-        "  4/8, loss 0.500, 1234 tokens/s, 20 s left",
+        "  4/8, loss 0.500, 1234 tokens/s, 40 s left",
         "tracking: no server",
         "finetune: done in 1 min 15 s",
         "merge: up to date",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 EVERY = 10.0  # seconds between two lines of one task where there is no terminal
 CERTAIN = 0.01  # share of a task that must be done before the time left can be told
 BAR = 12  # columns
+# Share of a task after which what was seen of it counts as much as what was forecast.
+TRUSTED = 0.05
 
 
 def count_text(done: int, total: int | None, *details: str) -> str:
@@ -43,11 +45,16 @@ class Display:
         self._seconds = 0.0
         self._done = self._base = 0.0
         self._total: float | None = None
+        self._first: tuple[float, float] | None = None  # when the first step was done, and which
 
     def start(self, title: str, *, line: str = "", seconds: float = 0.0) -> None:
-        """Begin a task of about `seconds`; a bar shows the title, other displays the line."""
+        """Begin a task of about `seconds`; a bar shows the title, other displays the line.
+
+        The time left of a task without a forecast is that of the steps so far.
+        """
         self._shown = self._began = time.monotonic()
         self._seconds, self._done, self._base, self._total = seconds, 0, 0, None
+        self._first = None
         if line:
             self.say(line)
 
@@ -59,7 +66,11 @@ class Display:
         """
         now = time.monotonic()
         if resumed or done < self._done:
-            self._began, self._base = now, done if resumed else 0
+            if done < self._done:
+                self._seconds = 0.0  # the forecast was of one round
+            self._began, self._base, self._first = now, done if resumed else 0, None
+        if self._first is None and done > self._base:
+            self._first = now, done
         self._done, self._total = done, total
         if now - self._shown >= self._every:
             self._shown = now
@@ -78,15 +89,32 @@ class Display:
         """Return the time left, as ``1 h 10 min left``; "" where it cannot be told yet."""
         passed = time.monotonic() - self._began
         if self._total is not None:
-            new = self._done - self._base
-            if not new or new < CERTAIN * (self._total - self._base):
+            new, of = self._done - self._base, self._total - self._base
+            if self._seconds and self._first is not None:
+                left = self._corrected(of)
+            elif not new or new < CERTAIN * of:
                 return ""
-            left = passed / new * (self._total - self._done)
+            else:
+                left = passed / new * (self._total - self._done)
         elif self._seconds > passed:
             left = self._seconds - passed
         else:
             return ""
         return f"{duration(left)} left"
+
+    def _corrected(self, of: float) -> float:
+        """Return the seconds left by the forecast, corrected by the steps behind the first one.
+
+        The first one is slower than the others: libraries prepare themselves.
+        """
+        assert self._first is not None and self._total is not None
+        began, first = self._first
+        remaining, seen = self._total - self._done, self._done - first
+        forecast = self._seconds * remaining / of
+        if not seen:
+            return forecast
+        weight = seen / (seen + TRUSTED * of)
+        return weight * (time.monotonic() - began) / seen * remaining + (1 - weight) * forecast
 
     def share(self) -> float | None:
         """Return the share that is done; tasks without steps move with the clock, short of 1."""

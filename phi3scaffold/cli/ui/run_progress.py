@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from phi3scaffold.cli.ui import progress
 from phi3scaffold.cli.ui.progress import Display, bytes_text, count_text
@@ -13,6 +15,9 @@ from phi3scaffold.pipeline.events import Bytes, Emit, Event, Note, StageEnded, S
 from phi3scaffold.project.formatting import binary_size, duration, rate
 from phi3scaffold.project.settings import DEMONSTRATION, Project
 from phi3scaffold.stages.graph import STAGES, has_verdict
+
+if TYPE_CHECKING:
+    from phi3scaffold.search.forecast import Forecast
 
 SOON = 2.0  # seconds; what is over sooner needs no forecast
 STYLES = {
@@ -25,8 +30,10 @@ STYLES = {
 
 
 @contextlib.contextmanager
-def show_progress(project: Project, *, summary: bool = True) -> Iterator[Emit]:
-    """Give a sink for the pipeline's events.
+def show_progress(
+    project: Project, *, summary: bool = True, forecast: Forecast | None = None
+) -> Iterator[Emit]:
+    """Give a sink for the pipeline's events; the times left begin with the forecast.
 
     The summary is printed when the block ends well, and when a stage's verdict is what ended it.
     """
@@ -38,6 +45,10 @@ def show_progress(project: Project, *, summary: bool = True) -> Iterator[Emit]:
             def emit(event: Event) -> None:
                 if isinstance(event, StageEnded):
                     stages[event.stage] = event
+                if isinstance(event, StageStarted) and forecast:
+                    line = forecast.of(event.stage)
+                    if line:  # how long a download takes only its bytes say
+                        event = replace(event, about=0.0 if line.download else line.seconds)
                 show_event(display, event)
 
             yield emit
