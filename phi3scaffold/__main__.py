@@ -116,6 +116,7 @@ VERBS = {
     "completion": Verb(
         "Print the script that completes commands with TAB.", "completion", MAINTAIN, project=False
     ),
+    "clean": Verb("Remove results that a run makes again.", "clean", MAINTAIN),
     "doctor": Verb("Check this machine, for this project.", "doctor", CHECK, first=True, json=True),
     "lint": Verb("Check the project's files.", "lint", CHECK, first=True, json=True),
     "info": Verb("Show versions, settings and artifacts.", "info", CHECK, json=True),

@@ -35,6 +35,9 @@ def main(verbs: Mapping[str, Verb], words: Sequence[str]) -> int:
     if choice is None and words and not words[0].startswith("-"):
         return _report(unknown_verb(verbs, words[0]))
     args = build(verbs, words).parse_args(words)
+    if not words:
+        args.explains.print_help(sys.stdout)
+        return 0
     if choice is None or args.verb is None:  # no verb, or one that only has verbs below it
         args.explains.print_help(sys.stderr)
         return USER_MISTAKE

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from phi3scaffold.inference.answer import Answer
     from phi3scaffold.inference.chat_session import ChatSession
 
-HINT = "/help explains; Ctrl-C stops an answer, Ctrl-D leaves"
+HINT = "/help explains; Ctrl-C stops an answer, twice it leaves, as Ctrl-D does"
+ONCE = "Ctrl-C again leaves, as Ctrl-D does; /help explains"
 HISTORY = ".chat-history"  # .gitignore and .amlignore leave it out
 COMMANDS = {
     "/help": "show this help",
@@ -98,9 +99,11 @@ class Chat:
 
     def run(self) -> None:
         """Chat until the user leaves. A bad text does not end the conversation."""
+        interrupted = False
         while True:
             try:
                 text = self._read()
+                interrupted = False
                 if text is not None:
                     self._answer(text)
             except LeaveChat:
@@ -108,7 +111,10 @@ class Chat:
             except ScaffoldError as error:
                 print(f"error: {error}", file=sys.stderr)
             except KeyboardInterrupt:
-                print(f"({HINT})", file=sys.stderr)
+                if interrupted:
+                    return
+                interrupted = True
+                print(f"({ONCE})", file=sys.stderr)
 
     def _read(self) -> str | None:
         """Return the user's next text, its columns joined; None after a command."""

@@ -5,23 +5,33 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+from pathlib import Path
 from typing import Any
 
 FORMAT = 1  # of the JSON; a key that goes or changes its meaning makes it 2
 EPILOG = """examples:
   phi3scaffold info
   phi3scaffold info --json --project ../my-proj
+  phi3scaffold info --all ..
 
 The JSON has these keys: format (1), version, template, python, platform;
   packages: name -> {expected, installed};
   project, null outside of one: name, root, settings, stages (up to date, stale
-  or missing), forms (bytes, files, sha256), evaluation, released
+  or missing), forms (bytes, files, sha256), evaluation, released,
+  disk (folder -> bytes), removable (by clean, by clean_all: bytes)
+With --all FOLDER they are format and projects: name, root, error or settings,
+released, disk_bytes, removable.
 """
+LARGEST = 8  # folders that are named
+VERDICT = {True: "yes", False: "no", None: "-"}
 RELEASED = {True: "yes", False: "no", None: "not evaluated yet"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
+    parser.add_argument(
+        "--all", type=Path, metavar="FOLDER", help="a line for each project in this folder"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.project.settings import find_project, root_above
     from phi3scaffold.stages.project_status import project_status
 
+    if args.all:
+        return _all_projects(args.all, as_json=args.json)
     project = None
     if args.project or root_above():
         project = find_project(args.project)
@@ -92,4 +104,59 @@ def _project_lines(project: dict[str, Any]) -> list[tuple[str, str]]:
             if key in metrics:
                 text += f", {label} {metrics[key]:.1%}"
         lines.append((name, text))
-    return [*lines, ("released", RELEASED[project["released"]])]
+    lines.append(("released", RELEASED[project["released"]]))
+    return [*lines, *_disk_lines(project["disk"], project["removable"])]
+
+
+def _disk_lines(disk: dict[str, int], freed: dict[str, int]) -> list[tuple[str, str]]:
+    from phi3scaffold.project.formatting import decimal_size
+
+    sizes = sorted(disk.items(), key=lambda one: -one[1])
+    lines = [("disk", decimal_size(sum(disk.values())))]
+    lines += [("", f"{decimal_size(size):>8}  {name}") for name, size in sizes[:LARGEST]]
+    if len(sizes) > LARGEST:
+        rest = sum(size for _, size in sizes[LARGEST:])
+        lines.append(("", f"{decimal_size(rest):>8}  {len(sizes) - LARGEST} others"))
+    text = f"{decimal_size(freed['clean'])} by `phi3scaffold clean`"
+    if freed["clean_all"] > freed["clean"]:
+        text += f", {decimal_size(freed['clean_all'])} with --all"
+    return [*lines, ("can be freed", text)]
+
+
+def _all_projects(folder: Path, *, as_json: bool) -> int:
+    """Print a line for each project in a folder."""
+    from phi3scaffold.cli.ui.terminal import columns
+    from phi3scaffold.project.errors import ScaffoldError
+    from phi3scaffold.project.formatting import cut, decimal_size
+    from phi3scaffold.project.settings import load_project
+    from phi3scaffold.stages.disk_use import projects_below
+    from phi3scaffold.stages.project_status import project_status
+
+    if not folder.is_dir():
+        raise ScaffoldError("There is no such folder.", where=folder)
+    found: list[dict[str, Any]] = []
+    for root in projects_below(folder.resolve()):
+        try:
+            status = project_status(load_project(root))
+        except ScaffoldError as error:
+            found.append({"name": root.name, "root": str(root), "error": error.what})
+            continue
+        kept = {key: status[key] for key in ("name", "root", "settings", "released", "removable")}
+        found.append(kept | {"disk_bytes": sum(status["disk"].values())})
+    if as_json:
+        print(json.dumps({"format": FORMAT, "projects": found}, indent=2))
+        return 0
+    if not found:
+        print(f"no project in {folder}")
+        return 0
+    rows: list[tuple[str, ...]] = [("project", "model", "released", "disk", "clean frees")]
+    for one in found:
+        name = cut(str(Path(one["root"]).relative_to(folder.resolve())), 24)
+        if "error" in one:
+            rows.append((name, cut(one["error"], 24), "", "", ""))
+            continue
+        sizes = (one["disk_bytes"], one["removable"]["clean"])
+        model = cut(one["settings"]["model"].rpartition("/")[2], 24)
+        rows.append((name, model, VERDICT[one["released"]], *map(decimal_size, sizes)))
+    print("\n".join(columns(rows)))
+    return 0

@@ -16,6 +16,7 @@ from phi3scaffold.project.files import try_json
 from phi3scaffold.project.layout import METRICS, RELEASE
 from phi3scaffold.project.olive_config import load_config
 from phi3scaffold.project.settings import AUTO, Project
+from phi3scaffold.stages.disk_use import disk_use, removable
 from phi3scaffold.stages.graph import STAGES, up_to
 
 FRESH, STALE, MISSING = "up to date", "stale", "missing"
@@ -31,7 +32,8 @@ def project_status(project: Project) -> dict[str, Any]:
     Returns:
         name, root and settings; stages: name -> up to date, stale or missing, of those of a run
         and what else was run; forms: name -> bytes, files, and sha256 over all of them;
-        evaluation: form -> metrics, or null; released: true, false, or null before any evaluation.
+        evaluation: form -> metrics, or null; released: true, false, or null before any evaluation;
+        disk: folder -> bytes; removable: what `clean` and `clean --all` free, in bytes.
     """
     forms = try_json(project.evaluation / METRICS).get("forms") or {}
     return {
@@ -51,6 +53,11 @@ def project_status(project: Project) -> dict[str, Any]:
         }
         or None,
         "released": try_json(project.release / RELEASE).get("released"),
+        "disk": disk_use(project),
+        "removable": {
+            name: sum(one.bytes for one in removable(project, everything=everything))
+            for name, everything in (("clean", False), ("clean_all", True))
+        },
     }
 
 

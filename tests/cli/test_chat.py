@@ -258,7 +258,7 @@ def test_in_a_terminal(project: Path) -> None:
         assert "TEXT" not in terminal.hear("(stopped)")
         terminal.hear("you>")
         terminal.type("lost" + CTRL_C)
-        terminal.hear("Ctrl-D leaves")
+        terminal.hear("Ctrl-C again leaves")
         terminal.hear("you>")
         terminal.type("/qu\t")
         terminal.hear("it")  # the rest of /quit, which may be drawn alone
@@ -266,6 +266,23 @@ def test_in_a_terminal(project: Path) -> None:
         assert terminal.wait() == 0
     assert "Traceback" not in terminal.seen
     assert [path.name for path in project.iterdir()] == ["project.yaml"]  # no history was written
+
+
+def test_ctrl_c_twice_leaves(project: Path) -> None:
+    with Terminal([*program("CHAT"), "chat"], project) as terminal:
+        terminal.hear("you>")
+        terminal.type(CTRL_C)
+        terminal.hear("Ctrl-C again leaves")
+        terminal.hear("you>")
+        terminal.type("one" + ENTER)
+        terminal.hear("ONE")
+        terminal.hear("you>")
+        terminal.type(CTRL_C)  # the first one in a row
+        terminal.hear("Ctrl-C again leaves")
+        terminal.hear("you>")
+        terminal.type(CTRL_C)
+        assert terminal.wait() == 0
+    assert "Traceback" not in terminal.seen
 
 
 def test_what_is_typed_during_an_answer_waits_for_the_next_prompt(project: Path) -> None:

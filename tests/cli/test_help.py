@@ -95,8 +95,8 @@ def test_bold_type_only_where_a_terminal_shows_it(
 
 
 def test_without_a_verb_the_same_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(VERBS, []) == 2
-    assert capsys.readouterr().err == overview(VERBS, bold=False)
+    assert main(VERBS, []) == 0
+    assert capsys.readouterr().out == overview(VERBS, bold=False)
     assert main(VERBS, ["job"]) == 2
     assert "submit" in capsys.readouterr().err
 

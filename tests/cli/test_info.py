@@ -16,7 +16,10 @@ from tests.conftest import command
 from tests.template.conftest import without_git
 
 TOP = {"format", "version", "template", "python", "platform", "packages", "project"}
-PROJECT = {"name", "root", "settings", "stages", "forms", "evaluation", "released"}
+PROJECT = {
+    *("name", "root", "settings", "stages", "forms", "evaluation", "released"),
+    *("disk", "removable"),
+}
 SETTINGS = {
     "model", "revision", "commit", "target", "demonstration", "evaluate_rows", "algo", "passes",
 }  # fmt: skip
