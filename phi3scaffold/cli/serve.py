@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from phi3scaffold.cli.option_types import count, port
@@ -111,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
             *(f"  model {model.id}: {model.form}, {model.folder}" for model in engine.models),
             f"  chat page: {address}/",
             f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json'{key} \\",
-            """    -d '{"messages": [{"role": "user", "content": "..."}]}'""",
+            f"    -d {shlex.quote(example_body(engine.models[0].columns))}",
         ]
         try:
             print("\n".join(lines), flush=True)
@@ -119,6 +122,12 @@ def run(args: argparse.Namespace) -> int:
             discard_output()
 
     return serve(engine, ready)
+
+
+def example_body(columns: Sequence[str]) -> str:
+    """Return a request with one message; one for several columns is a JSON object of them."""
+    text = "..." if len(columns) < 2 else json.dumps(dict.fromkeys(columns, "..."))
+    return json.dumps({"messages": [{"role": "user", "content": text}]})
 
 
 def _origin(text: str) -> str:

@@ -7,6 +7,7 @@ runtime, the stand-alone scripts) only interprets it. Nothing heavy is imported 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -159,13 +160,18 @@ class Prompt:
             example = json.dumps(dict.fromkeys(self.columns, "..."), ensure_ascii=False)
             raise ScaffoldError(
                 f"This model's prompt has {len(self.columns)} columns.",
-                fix=f"give the text as a JSON object of texts: {example}",
+                fix=f"phi3scaffold infer {self._each()}; over HTTP the text is a JSON object of "
+                f"texts: {example}",
             )
         return values
 
+    def _each(self) -> str:
+        """Return the options of `infer` that name every column."""
+        return " ".join(f"--set {shlex.quote(f'{name}=...')}" for name in self.columns)
+
     def _values(self, values: Mapping[str, str] | str) -> dict[str, str]:
         names = ", ".join(self.columns) or "none"
-        each = " ".join(f"--set {name}=..." for name in self.columns)
+        each = self._each()
         if isinstance(values, str):
             if len(self.user_columns) != 1:
                 raise ScaffoldError(

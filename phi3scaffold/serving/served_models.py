@@ -28,6 +28,7 @@ class ServedModel:
         content: a short hash of the form's files.
         system: the system turn it was trained with.
         remark: a warning for users; None where it was released.
+        columns: of its prompt; where there are several, a message is a JSON object of them.
     """
 
     id: str
@@ -41,6 +42,7 @@ class ServedModel:
     system: str | None
     demonstration: bool
     remark: str | None
+    columns: tuple[str, ...] = ()
 
 
 def find_models(project: Project, forms: Sequence[str] | None = None) -> list[ServedModel]:
@@ -77,6 +79,7 @@ def find_models(project: Project, forms: Sequence[str] | None = None) -> list[Se
                 system=prompt.fixed_system,
                 demonstration=prompt.demonstration,
                 remark=warning if form in SHIPPED else None,
+                columns=tuple(prompt.columns),
             )
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -230,13 +231,19 @@ def test_makefile(rendered: dict[str, Made]) -> None:
     for verb in VERBS:
         planned = make(root, "-n", verb)
         assert planned.strip(), verb
-        if verb not in ("setup", "test", "clean", "help"):
+        if verb not in ("setup", "test", "help"):
             assert planned.startswith("phi3scaffold "), verb
     assert make(root, "-n", "finetune", "ARGS=--local") == "phi3scaffold run --local\n"
     assert make(root, "-n", "infer").endswith("--example\n")
     assert make(root, "-n", "infer", "TEXT=a b", "FORM=adapter").split("infer ")[1] == (
         "--form adapter -- 'a b'\n"
     )
+    columns = make(root, "-n", "infer", "SET_a=it's, so", "SET_b=x  y").split("infer ")[1]
+    words = shlex.split(columns)
+    assert words[:2] == ["--form", "onnx"]
+    assert sorted(words[2:]) == ["--set", "--set", "a=it's, so", "b=x  y"]
+    assert "--example" not in make(root, "-n", "infer", "ARGS=--set a=b")
+    assert make(root, "-n", "clean", "ARGS=--all") == "phi3scaffold clean --all\n"
     assert make(root, "-n", "publish", "REPO=me/tones") == "phi3scaffold publish me/tones\n"
     own = "PHI3SCAFFOLD=python -m phi3scaffold"
     assert make(root, "-n", "data", own).startswith("python -m phi3scaffold data")
