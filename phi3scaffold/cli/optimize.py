@@ -6,15 +6,15 @@ import argparse
 from typing import TYPE_CHECKING
 
 from phi3scaffold.cli import stage
+from phi3scaffold.cli.option_types import count
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import decimal_size, from_here
-from phi3scaffold.search.selection import GOALS
+from phi3scaffold.project.search_goals import GOALS, MINUTES, SearchSettings
 
 if TYPE_CHECKING:
     from phi3scaffold.evaluation.search_record import PointRecord, SearchRecord
     from phi3scaffold.project.settings import Project
 
-MINUTES = 20.0
 MOST_SHOWN = 12  # points in the terminal; the report has all
 
 
@@ -36,12 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long the search may take (default: %(default)g); one that was killed goes on",
     )
     parser.add_argument(
+        "--points",
+        type=count,
+        metavar="N",
+        help="how many points may be tried (default: as many as there is time for)",
+    )
+    parser.add_argument(
         "--local", action="store_true", help="use this machine's CPU, whatever the target"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Search, write the winner into the config, then measure it on the held-out rows."""
+    from phi3scaffold.search.optimize import search_error
     from phi3scaffold.targets.registry import runs_remotely
 
     project = stage.find(args)
@@ -50,27 +57,39 @@ def run(args: argparse.Namespace) -> int:
             "The search runs on this machine, and this project runs in the cloud.",
             fix="phi3scaffold optimize --local",
         )
-    search(args)
+    record = _search(args, SearchSettings(args.goal, args.budget), args.points)
+    error = search_error(record)
+    if error:
+        raise error
     stage.bring_up_to_date(argparse.Namespace(**{**vars(args), "verb": "evaluate"}))
     return 0
 
 
-def search(args: argparse.Namespace) -> None:
-    """Search and print what was found. Raises ScaffoldError where no point keeps the limits."""
+def search_before_run(args: argparse.Namespace, settings: SearchSettings) -> None:
+    """Search where the same search has not come to its end; the gate judges what ships."""
+    _search(args, settings, again=False)
+
+
+def _search(
+    args: argparse.Namespace,
+    settings: SearchSettings,
+    most: int | None = None,
+    *,
+    again: bool = True,
+) -> SearchRecord:
+    """Search, and print what was found."""
     from phi3scaffold.cli.ui.run_progress import show_progress
     from phi3scaffold.pipeline import environment
-    from phi3scaffold.search.optimize import optimize, search_error
+    from phi3scaffold.search.optimize import optimize
     from phi3scaffold.targets.registry import check_target
 
     environment.prepare()
     project = stage.find(args)
     check_target(project, args.verb)
     with show_progress(project, summary=False) as emit:
-        record = optimize(project, args.goal, args.budget, emit)
+        record = optimize(project, settings, emit, most=most, again=again)
     print("\n".join(_lines(project, record)))
-    error = search_error(record)
-    if error:
-        raise error
+    return record
 
 
 def _lines(project: Project, record: SearchRecord) -> list[str]:

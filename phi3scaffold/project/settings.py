@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.project import search_goals
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import mapping, read_yaml
 from phi3scaffold.project.layout import PROJECT_FILE, Layout
+from phi3scaffold.project.search_goals import SearchSettings
 
 TINY = "tiny"
 DEMONSTRATION = "demonstration model: for testing the pipeline only"
@@ -21,6 +23,7 @@ KEYS: dict[str, tuple[str, ...] | None] = {
     "target": None,
     "evaluate": ("rows", "accuracy"),
     "gate": None,
+    "optimize": search_goals.KEYS,
     "checkpoint_minutes": None,
     "early_stopping_patience": None,
     "merge_base": None,
@@ -59,6 +62,7 @@ class Project(Layout):
         gate: the limits that project.yaml sets, as (name, value); `phi3scaffold.evaluation.limits`
             reads them.
         tracking: whether runs are tracked with MLflow.
+        optimize: how `run` searches the quantization; None: it takes the config's.
     """
 
     model_id: str
@@ -75,6 +79,7 @@ class Project(Layout):
     gate: tuple[tuple[str, Any], ...] = ()
     tracking: bool = True
     accuracy_required: bool = False
+    optimize: SearchSettings | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the project as JSON, for another process."""
@@ -88,7 +93,9 @@ class Project(Layout):
         adapters = tuple((name, Path(folder)) for name, folder in values["adapters"])
         gate = tuple((key, limit) for key, limit in values["gate"])
         paths = {name: values[name] and Path(values[name]) for name in PATHS}
-        return cls(**{**values, **paths, "adapters": adapters, "gate": gate})
+        search = values["optimize"] and SearchSettings(**values["optimize"])
+        read = {"adapters": adapters, "gate": gate, "optimize": search}
+        return cls(**{**values, **paths, **read})
 
     @property
     def is_demonstration(self) -> bool:
@@ -201,6 +208,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
         early_stopping_patience=patience,
         tracking=tracking,
         accuracy_required=accuracy == REQUIRED,
+        optimize=SearchSettings.read(settings.get("optimize"), path),
     )
 
 

@@ -9,6 +9,7 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.files import write_whole
 from phi3scaffold.project.layout import PROJECT_FILE
 from phi3scaffold.project.olive_config import load_config, project_config
+from phi3scaffold.project.search_goals import SearchSettings
 from phi3scaffold.project.settings import Project
 from phi3scaffold.search.config_text import replace_passes
 from phi3scaffold.search.measuring import check_rows
@@ -17,8 +18,19 @@ from phi3scaffold.search.points import check_quantized
 from phi3scaffold.stages.graph import STAGES, up_to
 
 
-def optimize(project: Project, goal: str, minutes: float, emit: Emit) -> SearchRecord:
+def optimize(
+    project: Project,
+    settings: SearchSettings,
+    emit: Emit,
+    *,
+    most: int | None = None,
+    again: bool = True,
+) -> SearchRecord:
     """Search, and write the winner's passes into fine-tuning/olive-config.json.
+
+    Args:
+        most: points that may be tried.
+        again: whether to search where the same search has come to its end.
 
     Raises:
         ScaffoldError: exit code 2 where there is nothing to search or nothing to choose by, 1 where
@@ -35,9 +47,12 @@ def optimize(project: Project, goal: str, minutes: float, emit: Emit) -> SearchR
 
     run_pipeline(project, up_to("merge"), STAGES, emit_new)
     with only_run(project):
-        seconds = 60.0 * minutes
+        seconds = 60.0 * settings.minutes
+        search = Optimizer(project, settings.goal, seconds, emit, most)
+        if search.finished and not again:
+            emit(StageEnded(NAME))
+            return search.finished
         emit(StageStarted(NAME, "searching the quantization", seconds))
-        search = Optimizer(project, goal, seconds, emit)
         record = search.run()
         emit(StageEnded(NAME, {}, record.seconds))
         winner = record.point(record.winner)

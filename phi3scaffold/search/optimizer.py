@@ -25,6 +25,7 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json, write_json
 from phi3scaffold.project.formatting import count, decimal_size, duration
 from phi3scaffold.project.olive_config import OliveConfig, project_config
+from phi3scaffold.project.search_goals import FASTEST
 from phi3scaffold.project.settings import Project
 from phi3scaffold.search.builder import Builder
 from phi3scaffold.search.measuring import Ruler
@@ -36,7 +37,7 @@ from phi3scaffold.search.points import (
     own_point,
     with_point,
 )
-from phi3scaffold.search.selection import FASTEST, SEARCHED, TIMED, choose, missed_lines, ranked
+from phi3scaffold.search.selection import SEARCHED, TIMED, choose, missed_lines, ranked
 from phi3scaffold.stages import export
 
 FEW, MORE = 16, 64  # rows, before all
@@ -54,11 +55,18 @@ class Optimizer:
         project: its stages up to the merge are up to date.
         goal: one of `GOALS`.
         seconds: how long the search may take, with what a killed one took.
+        most: points that may be tried; None for as many as there is time for.
         emit: takes progress events.
+
+    Attributes:
+        record: of this search.
+        finished: the record of the same search, where that has come to its end.
     """
 
-    def __init__(self, project: Project, goal: str, seconds: float, emit: Emit) -> None:
-        self._project, self._emit = project, emit
+    def __init__(
+        self, project: Project, goal: str, seconds: float, emit: Emit, most: int | None = None
+    ) -> None:
+        self._project, self._emit, self._most = project, emit, most
         self._config = project_config(project)
         widths = Widths.of(read_json(project.merged / "config.json"))
         points, left_out = all_points(self._config, widths)
@@ -86,6 +94,7 @@ class Optimizer:
             own=own,
             not_tried=left_out,
         )
+        self.finished = last if last and last.key == key and last.finished else None
         self._spent = 0.0  # by the killed one
         if last is not None:
             going_on = last.key == key and not last.finished
@@ -129,10 +138,14 @@ class Optimizer:
             self._measure(self.record.own, FEW)
         while untried:
             key = self._next(untried)
-            if self._used() > EXPLORING * self.record.budget_seconds:
-                self.record.not_tried[count(len(untried), "more point")] = (
-                    f"the time was over; next would have been {self._name(key)}"
-                )
+            why = ""
+            if self._most is not None and len(self.record.points) >= self._most:
+                why = f"--points {self._most}"
+            elif self._used() > EXPLORING * self.record.budget_seconds:
+                why = "the time was over"
+            if why:
+                text = f"{why}; next would have been {self._name(key)}"
+                self.record.not_tried[count(len(untried), "more point")] = text
                 return
             untried.remove(key)
             needed, left = self._expected(key), self.record.budget_seconds - self._used()

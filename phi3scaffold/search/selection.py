@@ -7,16 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from phi3scaffold.evaluation.limits import CONVERTED, LIMITS, SHIPPED, format_value
 from phi3scaffold.evaluation.search_record import PointRecord
+from phi3scaffold.project.search_goals import CLOSEST, FASTEST, SMALLEST
 
 # What a quantizer can keep or lose: a search looks at these, and leaves the others to the gate.
 SEARCHED = tuple(name for name, one in LIMITS.items() if one.forms in (CONVERTED, SHIPPED))
 TIMED = ("tokens_per_second", "first_token_ms")
-CLOSEST, SMALLEST, FASTEST = "closest", "smallest", "fastest"
-GOALS = {
-    CLOSEST: "the least divergence from the adapter",
-    SMALLEST: "the smallest files",
-    FASTEST: "the most tokens a second",
-}
 ALIKE = 0.03  # share by which two divergences, or two sizes, are taken for equal
 
 

@@ -74,7 +74,7 @@ REFUSED: list[tuple[str, list[str], list[str]]] = [
     ("cpu fp16", ["--precision", "fp16"], ["--precision", "CPU"]),
     ("quantizer", ["--quantizer", "awq"], ["--quantizer", "rtn, kquant, gptq"]),
     ("quantizer of fp32", ["--precision", "fp32", "--quantizer", "rtn"], ["--quantizer", "Fp32"]),
-    ("recipe", ["--recipe", "good"], ["--recipe", "default, fast, best"]),
+    ("recipe", ["--recipe", "good"], ["--recipe", "default, fast, best, auto"]),
     ("recipe of fp32", ["--precision", "fp32", "--recipe", "best"], ["--recipe", "no effect"]),
     ("data missing", ["--data", "none.jsonl"], ["none.jsonl", "does not exist"]),
     ("data empty", ["--data", "@empty.jsonl"], ["empty.jsonl", "holds no rows"]),

@@ -47,11 +47,11 @@ def limit(project: Path, **limits: float) -> None:
 
 def test_the_smallest_model_within_the_limits_ships(copied: Path) -> None:
     before = passes_of(copied)
-    done = command("optimize", "--goal", "smallest", "--budget", "1.5", cwd=copied)
+    done = command("optimize", "--goal", "smallest", "--points", "3", cwd=copied)
     record = record_of(copied)
     points = {one["key"]: one for one in record["points"]}
     winner, own = points[record["winner"]], points[record["own"]]
-    assert record["finished"] and len(points) > 1
+    assert record["finished"] and len(points) == 3
     assert winner["bytes"] <= own["bytes"]
     assert winner["rows"] == record["rows"] > 16
     assert winner["values"]["perplexity_ratio"] <= 1.25 and winner["values"]["kl"] < 0.5
@@ -69,7 +69,7 @@ def test_the_smallest_model_within_the_limits_ships(copied: Path) -> None:
 def test_a_limit_out_of_reach_is_named_and_changes_nothing(copied: Path) -> None:
     limit(copied, size_mb=0.5)
     config = (copied / "fine-tuning" / "olive-config.json").read_bytes()
-    done = command("optimize", "--budget", "0.2", cwd=copied, check=False)
+    done = command("optimize", "--points", "2", cwd=copied, check=False)
     assert done.returncode == 1
     assert re.search(
         r"size_mb at most 0.5 MB: the nearest, .*, has [\d.]+ MB, [\d.]+ MB too much", done.stderr
@@ -79,7 +79,7 @@ def test_a_limit_out_of_reach_is_named_and_changes_nothing(copied: Path) -> None
 
 
 def test_a_killed_search_goes_on(copied: Path) -> None:
-    words = [sys.executable, "-P", "-m", "phi3scaffold", "optimize", "--budget", "1"]
+    words = [sys.executable, "-P", "-m", "phi3scaffold", "optimize", "--points", "2"]
     process = subprocess.Popen(
         words, cwd=copied, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -93,7 +93,7 @@ def test_a_killed_search_goes_on(copied: Path) -> None:
     before = record_of(copied)
     adapter = (copied / "gen-model" / "search" / "adapter.json").stat().st_mtime_ns
     assert not before["finished"]
-    command("optimize", "--budget", "1", cwd=copied)
+    command("optimize", "--points", "2", cwd=copied)
     after = record_of(copied)
     assert (copied / "gen-model" / "search" / "adapter.json").stat().st_mtime_ns == adapter
     first = before["points"][0]

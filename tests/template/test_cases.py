@@ -38,6 +38,7 @@ def impossible(one: str, two: str, a: str, b: str) -> bool:
         (values.get("target"), values.get("precision")) in REFUSED
         or (quantized and values.get("precision") in set(OPTIONS["precision"]) - set(ROUNDED))
         or (values.get("task"), values.get("rows")) == ("chat", "csv")
+        or (values.get("recipe") == "auto" and values.get("target") in ("aml", "arc"))
     )
 
 

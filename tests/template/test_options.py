@@ -79,6 +79,13 @@ def test_pairs_that_cannot_work(target: str, precision: str, model: str, tmp_pat
     assert not destination.exists()
 
 
+def test_no_job_searches_by_the_recipe_auto(tmp_path: Path) -> None:
+    answers = {"target": "aml", "recipe": "auto", "task": "qa", "model": "phi-3-mini-4k"}
+    with pytest.raises(ScaffoldError) as caught:
+        generator.new(tmp_path / "proj", answers, git=False, wheel=False)
+    assert caught.value.where == "--recipe" and "optimize --local" in str(caught.value.fix)
+
+
 def test_every_question_names_its_flag() -> None:
     for question in template.questions().values():
         assert f"({question.flag})" in question.help
