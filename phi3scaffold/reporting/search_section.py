@@ -64,11 +64,9 @@ def _picture(search: SearchRecord, points: Sequence[PointRecord]) -> Any:
     if len(points) < 2:
         return None
     by_speed = sorted(points, key=lambda one: -one.values.get("tokens_per_second", 0.0))
-    size = -(-len(points) // 3)
-    thirds = {
-        name: [_place(one) for one in by_speed[place * size : (place + 1) * size]]
-        for place, name in enumerate(THIRDS)
-    }
+    thirds: dict[str, list[tuple[float, float]]] = {name: [] for name in THIRDS}
+    for place, one in enumerate(by_speed):
+        thirds[THIRDS[3 * place // len(points)]].append(_place(one))
     winner = search.point(search.winner)
     described = "; ".join(
         f"{one.name}: {_place(one)[0]:.1f} MB, KL {_kl(one):.3g}" for one in points[:8]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from phi3scaffold.evaluation.limits import CONVERTED, LIMITS, SHIPPED, format_value
+from phi3scaffold.evaluation.limits import LIMITS, format_value
 from phi3scaffold.evaluation.search_record import PointRecord
 from phi3scaffold.project.search_goals import CLOSEST, FASTEST, SMALLEST
 
-# What a quantizer can keep or lose: a search looks at these, and leaves the others to the gate.
-SEARCHED = tuple(name for name, one in LIMITS.items() if one.forms in (CONVERTED, SHIPPED))
+# What a quantizer can keep or lose; a search leaves the other limits to the gate.
+SEARCHED = (
+    *("accuracy_lost", "perplexity_ratio", "agreement", "kl"),
+    *("size_mb", "tokens_per_second", "first_token_ms", "memory_mb"),
+)
 TIMED = ("tokens_per_second", "first_token_ms")
 ALIKE = 0.03  # share by which two divergences, or two sizes, are taken for equal
 
