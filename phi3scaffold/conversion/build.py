@@ -56,7 +56,7 @@ def build_merged(
         config: in place of the project's own.
     """
     config = config or project_config(project)
-    _convert(project, config, project.merged, out, scratch)
+    convert(project, config, project.merged, out, scratch)
     (out / FILE).write_bytes((project.merged / FILE).read_bytes())
     check_stop_ids(out / GENAI_CONFIG, Prompt.load(out).stop)
     return build_facts(config, out)
@@ -65,7 +65,7 @@ def build_merged(
 def build_base(project: Project, out: Path, scratch: Path) -> dict[str, Any]:
     """Do the same with the base model, to be prompted as the project's model is."""
     config = project_config(project)
-    _convert(project, config, project.base, out, scratch)
+    convert(project, config, project.base, out, scratch)
     prompt = project_prompt(project)
     prompt.save(out)
     set_genai_stop_ids(out / GENAI_CONFIG, prompt.stop)
@@ -81,8 +81,8 @@ def build_facts(config: OliveConfig, out: Path) -> dict[str, Any]:
     }
 
 
-def _convert(project: Project, config: OliveConfig, source: Path, out: Path, scratch: Path) -> None:
-    """Run the export passes on the model folder `source`; its tokenizer goes along."""
+def convert(project: Project, config: OliveConfig, source: Path, out: Path, scratch: Path) -> None:
+    """Run a config's export passes on the model folder `source`; its tokenizer goes along."""
     from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
 
     keep_scratch_inside(scratch)

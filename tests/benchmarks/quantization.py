@@ -41,6 +41,7 @@ from quantization_table import write_table
 
 from phi3scaffold.pipeline.environment import prepare
 from phi3scaffold.project.settings import Project, load_project
+from phi3scaffold.search.points import CALIBRATION
 
 EIGHT = {"bits": 8, "group_size": 64}
 BUILD = {
@@ -48,17 +49,6 @@ BUILD = {
     "precision": "int4",
     "int4_accuracy_level": 4,
     "extra_options": {"hf_remote": False},
-}
-CALIBRATION = {
-    "name": "calibration",
-    "type": "HuggingfaceContainer",
-    "user_script": "fine-tuning/user_script.py",
-    "load_dataset_config": {
-        "type": "phi3scaffold_rows",
-        "dataset": "datasets/dataset.yaml",
-        "split": "train",
-    },
-    "pre_process_data_config": {"type": "phi3scaffold_turns", "max_samples": 128},
 }
 
 
@@ -74,7 +64,7 @@ def olive(
     ends["overrides"] = {name: one for name, one in named.items() if one}
     settings = {"type": kind, "bits": 4, "group_size": block, "sym": False, **more}
     if kind == "Gptq":
-        return [settings | {"data_config": "calibration"}, {"type": "Rtn", "sym": False, **ends}]
+        return [settings | {"data_config": CALIBRATION}, {"type": "Rtn", "sym": False, **ends}]
     return [settings | ends]
 
 
@@ -212,12 +202,10 @@ def alone(work: Any, *arguments: Any) -> dict[str, Any]:
 
 def build(project: Project, quantizer: str, way: str, out: Path) -> dict[str, Any]:
     """Quantize and convert as the stages export and adapters do; the bytes of what was made."""
-    from phi3scaffold.conversion.form_files import copy_tokenizer
     from phi3scaffold.models.prompt import FILE
 
     source = project.base if way == "adapter" else project.root / f"merged-{way}"
     convert(project, QUANTIZERS[quantizer], source, out)
-    copy_tokenizer(project.base, out)
     shutil.copyfile(project.adapter / FILE, out / FILE)
     if way == "adapter":
         add_adapter(project, out)
@@ -225,22 +213,14 @@ def build(project: Project, quantizer: str, way: str, out: Path) -> dict[str, An
 
 
 def convert(project: Project, passes: list[dict[str, Any]], source: Path, out: Path) -> None:
-    """Run passes over a model folder, as the stage export does."""
-    from phi3scaffold.conversion.form_files import GRAPH
-    from phi3scaffold.conversion.shared_weights import share_weights
-    from phi3scaffold.project.olive_config import OliveConfig, project_config
-    from phi3scaffold.training.olive_runner import hf_model, keep_scratch_inside, run_passes
+    """Run passes over a model folder, as the stage export and a search do."""
+    from phi3scaffold.conversion.build import convert as convert_model
+    from phi3scaffold.project.olive_config import project_config
+    from phi3scaffold.search.points import with_passes
 
-    keep_scratch_inside(out.parent)
-    config = project_config(project)
-    content = copy.deepcopy(config.content)
-    names = [f"pass{number}" for number in range(len(passes))]
-    content["passes"] = dict(zip(names, copy.deepcopy(passes), strict=True))
-    content["data_configs"].append(CALIBRATION)
-    config = OliveConfig(config.path, content, content["passes"])
+    named = {f"pass{number}": one for number, one in enumerate(copy.deepcopy(passes))}
     out.mkdir(parents=True)
-    run_passes(config, project.root, tuple(names), hf_model(source), out, out.parent)
-    share_weights(out / GRAPH)
+    convert_model(project, with_passes(project_config(project), named), source, out, out.parent)
 
 
 def bytes_of(out: Path) -> int:
