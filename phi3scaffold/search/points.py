@@ -49,8 +49,8 @@ class Point:
 
     @property
     def name(self) -> str:
-        """The point in a few words, such as ``rtn 32, ends 8/8``."""
-        parts = [f"{self.quantizer} {self.block}", f"ends {self.head}/{self.embeddings or '-'}"]
+        """The point in a few words, such as ``rtn 32, 8/8``: the last are the bits of the ends."""
+        parts = [f"{self.quantizer} {self.block}", f"{self.head}/{self.embeddings or '-'}"]
         parts += [self.mixed] if self.mixed else []
         return ", ".join([*parts, *([f"level {self.level}"] if self.level != LEVELS[0] else [])])
 
