@@ -29,6 +29,7 @@ class PointRecord:
         build_seconds: how long Olive's passes took.
         rows: validation rows that it was measured on.
         values: name of a limit -> its value on them.
+        intervals: name of a limit -> the 95 % interval of its value, as [low, high].
         noise: name of a limit -> half the width of the interval of its median.
         error: why it could not be built or measured; "" where it was.
         ended: why it was measured no further; "" where it was measured to the end.
@@ -41,6 +42,7 @@ class PointRecord:
     build_seconds: float = 0.0
     rows: int = 0
     values: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, list[float]] = field(default_factory=dict)
     noise: dict[str, float] = field(default_factory=dict)
     error: str = ""
     ended: str = ""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from phi3scaffold.conversion.form_files import size_of
 from phi3scaffold.datasets.prepared_rows import VALIDATION, has_validation
+from phi3scaffold.datasets.question_groups import question_groups
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.evaluation.evaluation_set import sample_rows
-from phi3scaffold.evaluation.form_metrics import compute_metrics
+from phi3scaffold.evaluation.form_estimates import FormEstimates, MeasuredRows
 from phi3scaffold.evaluation.measurement import Candidate, Measurement, Timing, spread_order
-from phi3scaffold.evaluation.metrics import FormMetrics
 from phi3scaffold.evaluation.search_record import PointRecord
 from phi3scaffold.evaluation.subprocess_measurement import measure_in_subprocess
 from phi3scaffold.pipeline.events import Emit
@@ -20,7 +20,7 @@ from phi3scaffold.pipeline.logs import log_file
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import try_json, write_json
 from phi3scaffold.project.settings import Project
-from phi3scaffold.search.selection import TIMED
+from phi3scaffold.search.selection import SEARCHED, TIMED
 
 MOST_ROWS = 256  # more tell little more of a divergence, and take their time
 TIMED_ROUND = Timing(prompts=9, seconds=5.0)
@@ -50,7 +50,7 @@ class Ruler:
         self._project, self._folder, self._key = project, folder, key
         spec = load_spec(project.dataset_yaml)
         self._dataset = sample_rows(project.rows, spec, MOST_ROWS, VALIDATION)
-        self._order = spread_order(len(self._dataset.rows))
+        self._groups = question_groups(self._dataset.rows)
         self.rows = len(self._dataset.rows)
 
     def measure_adapter(self, emit: Emit) -> None:
@@ -69,6 +69,9 @@ class Ruler:
             write_json(saved, content)
         self._adapter = Measurement(**content["measurement"])
         self._reference = self._adapter.as_reference(logits, self._dataset.end)
+        # those first whose logits were saved: of long answers these are a few
+        saved_rows = self._reference.starts
+        self._order = sorted(spread_order(self.rows), key=lambda row: row not in saved_rows)
 
     def measure(self, point: PointRecord, folder: Path, rows: int, emit: Emit) -> None:
         """Set a point's values, of its model in `folder`, on so many rows.
@@ -80,12 +83,21 @@ class Ruler:
         found = self._ask(folder, numbers, emit)
         numbers = [numbers[place] for place in found.rows]
         dataset, adapter = self._dataset.take(numbers), self._adapter.take(numbers)
-        own = compute_metrics(found, dataset, adapter)
-        own.disk_bytes = size_of(folder)
+        whole = range(len(numbers))
+        forms = {"adapter": MeasuredRows(whole, adapter), "onnx": MeasuredRows(whole, found)}
+        groups = [self._groups[number] for number in numbers]
+        estimates = FormEstimates(dataset, forms, groups, {}).of("onnx")
+        values = {name: estimates[name].value for name in SEARCHED if name in estimates}
+        point.intervals = {name: [estimates[name].low, estimates[name].high] for name in values}
+        point.bytes, point.rows = size_of(folder), len(numbers)
+        values |= {
+            "size_mb": point.bytes / 1e6,
+            "tokens_per_second": found.tokens_per_second,
+            "first_token_ms": 1000 * found.first_token_seconds,
+            **({"memory_mb": found.peak_bytes / 1e6} if found.peak_bytes else {}),
+        }
         timed = point.values if point.noise else {}  # its rounds have told better
-        values = _values(own, compute_metrics(adapter, dataset, adapter))
         point.values = values | {name: timed[name] for name in TIMED if name in timed}
-        point.bytes, point.rows = own.disk_bytes, len(numbers)
 
     def time(self, points: Sequence[tuple[PointRecord, Path]], rounds: int, emit: Emit) -> None:
         """Set the speeds of points: medians over rounds in turn, each in a process of its own.
@@ -120,21 +132,6 @@ class Ruler:
             reference=self._reference.take(numbers),
             timing=timing,
         )
-
-
-def _values(form: FormMetrics, adapter: FormMetrics) -> dict[str, float]:
-    """Return a form's values by the names of the limits, in their units."""
-    values = {
-        "accuracy_lost": adapter.score - form.score,
-        "perplexity_ratio": form.perplexity / adapter.perplexity,
-        "agreement": form.agreement,
-        "kl": form.kl_divergence,
-        "size_mb": form.disk_bytes / 1e6,
-        "tokens_per_second": form.tokens_per_second,
-        "first_token_ms": 1000 * form.first_token_seconds,
-        "memory_mb": form.peak_bytes / 1e6 or None,
-    }
-    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def half_width(values: Sequence[float]) -> float:

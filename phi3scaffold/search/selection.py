@@ -18,11 +18,23 @@ TIMED = ("tokens_per_second", "first_token_ms")
 ALIKE = 0.03  # share by which two divergences, or two sizes, are taken for equal
 
 
-def excesses(point: PointRecord, limits: Mapping[str, float]) -> dict[str, float]:
-    """Return the limits that a point misses -> by which share of the limit."""
+def excesses(
+    point: PointRecord, limits: Mapping[str, float], *, surely: bool = False
+) -> dict[str, float]:
+    """Return the limits that a point misses -> by which share of the limit.
+
+    What rows cannot tell anyway, such as a loss of accuracy, counts as in the gate: by the end of
+    its interval that is the better one.
+
+    Args:
+        surely: whether the whole interval of anything else has to lie within the limit.
+    """
     missed = {}
     for name, allowed in limits.items():
         value = point.values.get(name)
+        if name in point.intervals:
+            best, worst = sorted(point.intervals[name], reverse=not LIMITS[name].is_maximum)
+            value = best if LIMITS[name].may_be_unknown else worst if surely else value
         if value is None:
             missed[name] = math.inf
             continue
@@ -52,10 +64,14 @@ def ranked(
 def choose(
     points: Sequence[PointRecord], limits: Mapping[str, float], goal: str
 ) -> PointRecord | None:
-    """Return the best of the points that keep the limits; among equals the smaller one."""
+    """Return the best of the points that keep the limits; among equals the smaller one.
+
+    Those that surely keep them come first: the gate asks for that, on other rows.
+    """
     good = [one for one in points if one.rows and keeps(one, limits)]
     if not good:
         return None
+    good = [one for one in good if not excesses(one, limits, surely=True)] or good
     best = ranked(good, limits, goal)[0]
     ties = [one for one in good if _is_tie(one, best, goal)]
     second = CLOSEST if goal == SMALLEST else SMALLEST

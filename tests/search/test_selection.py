@@ -73,6 +73,20 @@ def test_nothing_is_chosen_outside_the_limits_and_the_nearest_is_named() -> None
     assert line.endswith("has 100 tokens/s, 50 tokens/s too little")
 
 
+def test_points_that_surely_keep_the_limits_come_first() -> None:
+    """The gate asks that whole intervals lie within the limits, on rows of its own."""
+    edge, safe = point("edge", 50, 0.09), point("safe", 60, 0.05)
+    edge.intervals, safe.intervals = {"kl": [0.07, 0.11]}, {"kl": [0.03, 0.07]}
+    assert choose([edge, safe], LIMITED, "smallest") is safe
+    assert choose([edge], LIMITED, "smallest") is edge
+    unclear = point("unclear", 40, 0.05, accuracy_lost=0.03)
+    unclear.intervals = {"accuracy_lost": [-0.01, 0.07]}  # a few rows cannot tell
+    safe.values["accuracy_lost"] = 0.0
+    assert choose([unclear, safe], LIMITED | {"accuracy_lost": 0.02}, "smallest") is unclear
+    unclear.intervals["accuracy_lost"] = [0.025, 0.07]
+    assert choose([unclear, safe], LIMITED | {"accuracy_lost": 0.02}, "smallest") is safe
+
+
 def test_a_point_that_failed_or_was_not_measured_is_never_chosen() -> None:
     failed, unknown = point("failed", 1, 0.0), point("unknown", 1, 0.0)
     failed.error = "Olive refuses the passes."
