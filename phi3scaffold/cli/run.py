@@ -1,4 +1,4 @@
-"""`phi3scaffold run`: say what the whole pipeline will take, and run it."""
+"""`phi3scaffold run`: say what the whole pipeline will take, and run it, with a search if wanted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from phi3scaffold.cli import plan, stage
+from phi3scaffold.cli import optimize, plan, stage
 from phi3scaffold.project.formatting import duration
 from phi3scaffold.project.settings import Project
 
@@ -32,9 +32,12 @@ def run(args: argparse.Namespace) -> int:
         args.json, args.price = False, None
         return plan.run(args)
     project = stage.find(args)
-    if not runs_remotely(project) and "RANK" not in os.environ and not _agreed(args, project):
+    here = not runs_remotely(project) and "RANK" not in os.environ
+    if here and not _agreed(args, project):
         print("not run")
         return 0
+    if here and project.optimize and args.nproc == 1:
+        optimize.search_before_run(args, project.optimize)
     return stage.run(args)
 
 

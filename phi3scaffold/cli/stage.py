@@ -49,10 +49,6 @@ def run(args: argparse.Namespace) -> int:
         return submit_and_follow(remote_target(project, args.verb), project)
     if args.nproc != 1 and "RANK" not in os.environ:
         return _run_in_processes(args, project)
-    if project.optimize and args.verb == "run" and "RANK" not in os.environ:
-        from phi3scaffold.cli.optimize import search_before_run
-
-        search_before_run(args, project.optimize)
     bring_up_to_date(args)
     return 0
 
