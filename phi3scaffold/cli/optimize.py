@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from phi3scaffold.cli import stage
 from phi3scaffold.cli.option_types import count
-from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import decimal_size, from_here
 from phi3scaffold.project.search_goals import GOALS, MINUTES, SearchSettings
 
@@ -49,14 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Search, write the winner into the config, then measure it on the held-out rows."""
     from phi3scaffold.search.optimize import search_error
-    from phi3scaffold.targets.registry import runs_remotely
 
-    project = stage.find(args)
-    if runs_remotely(project, args.verb):
-        raise ScaffoldError(
-            "The search runs on this machine, and this project runs in the cloud.",
-            fix="phi3scaffold optimize --local",
-        )
     record = _search(args, SearchSettings(args.goal, args.budget), args.points)
     error = search_error(record)
     if error:

@@ -1,4 +1,4 @@
-"""`phi3scaffold run`: say what the whole pipeline will take, and run it, with a search if wanted."""
+"""`phi3scaffold run`: say what the whole pipeline will take, search if wanted, and run it."""
 
 from __future__ import annotations
 
