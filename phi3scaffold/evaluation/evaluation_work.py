@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from phi3scaffold.datasets.token_counts import TokenCounts
+from phi3scaffold.evaluation.comparison import SECONDS
 from phi3scaffold.evaluation.evaluation_set import MOST_ROWS
 from phi3scaffold.evaluation.few_rows import FEW
 from phi3scaffold.evaluation.measurement import Timing
@@ -13,7 +14,7 @@ from phi3scaffold.training.packing import PASS
 from phi3scaffold.training.training_work import batch_passes
 
 BATCH = 32  # rows that are read and answered together
-STARTS = 0.5  # of the libraries, for a form; they are loaded once, and shared
+STARTS = 0.1  # of the libraries, for a form; they are loaded once, and shared
 
 
 def evaluation_work(counts: TokenCounts, forms: Sequence[str], most: int | None) -> Work:
@@ -30,5 +31,6 @@ def evaluation_work(counts: TokenCounts, forms: Sequence[str], most: int | None)
         starts=1 + STARTS * len(forms),
         tokens=measured * counts.tokens,
         seconds=Timing().seconds / 2 * len(forms),
+        most_seconds=0.0 if most else SECONDS * len(forms),
         spread=0.5,
     )

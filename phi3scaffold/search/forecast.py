@@ -23,7 +23,8 @@ LONG = 120.0  # seconds of a run that is worth measuring the machine for
 NOISE = 0.4  # how much of what rounds differed by is uncertain of their fastest one
 UNMEASURED = 1.0  # the share by which a time may be off that was not measured
 OTHERS = 2.0  # by what factor another machine may be faster or slower than is thought
-RENDERING = 4.0  # what becomes of a token before it is trained, in times of its tokenizing
+RENDERING = 1.2  # what becomes of a token before it is trained, in times of its tokenizing
+USUAL_DISK = 5e8  # bytes a second, which the seconds that stages declare have in them
 
 
 @dataclass(frozen=True)
@@ -200,13 +201,13 @@ def _stage(
 ) -> StageForecast:
     resources = stage.resources
     disk = resources.disk(project, weights)
+    passes = speed.trained.seconds(*work.trained) + speed.read.seconds(*work.read)
     quiet = (
-        speed.trained.seconds(*work.trained)
-        + speed.read.seconds(*work.read)
+        min(passes, work.most_seconds or passes)
         + work.steps * speed.step
         + work.starts * speed.start
         + work.rendered * RENDERING / speed.tokenizer
-        + disk / speed.disk
+        + max(0.0, disk / speed.disk - disk / USUAL_DISK)
         + (resources.seconds(project, weights) + work.seconds) * speed.slowness
     )
     seconds = quiet * (1 + load)  # as many others wait for a processor as use one

@@ -10,7 +10,7 @@ from phi3scaffold.project.layout import ROWS_CARD, ROWS_PAGE
 from phi3scaffold.project.settings import DEMONSTRATION, Project
 from phi3scaffold.project.training_plan import training_plan
 
-STARTS = 0.7  # of the libraries: no PyTorch
+STARTS = 0.4  # of the libraries: no PyTorch
 DISK_PER_BYTE = 12  # bytes for a byte of rows: shards and result hold ids, labels and texts
 
 

@@ -75,7 +75,7 @@ def lighter(project: Project, weights: int, most: int) -> str:
 
 
 RESOURCES = Resources(
-    memory, disk, seconds, lambda project, weights: Work(starts=2.5), lighter=lighter
+    memory, disk, seconds, lambda project, weights: Work(starts=2.15), lighter=lighter
 )
 STAGE = Stage(
     name="export",

@@ -72,7 +72,7 @@ STAGE = Stage(
     run=run,
     after=(EARLIER,),
     packages=("matplotlib", "jinja2", "huggingface-hub"),
-    resources=Resources(work=lambda project, weights: Work(starts=0.2, seconds=1.5)),
+    resources=Resources(work=lambda project, weights: Work(starts=0.1, seconds=0.5)),
     summary=lambda facts: None,
     details=details,
     tracking=Tracking(tags=tags, files=(PAGE, MODEL_CARD)),
