@@ -55,13 +55,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_in_processes(args: argparse.Namespace, project: Project) -> int:
     """Run the same command in several processes, each in torchrun's environment."""
+    from phi3scaffold.models.base_model import base_bytes
     from phi3scaffold.pipeline import environment
     from phi3scaffold.pipeline.launch import check_count, launch
+    from phi3scaffold.stages.graph import STAGES, run_by
     from phi3scaffold.targets.registry import check_target, target_of
 
     environment.prepare()
     check_target(project, args.verb)
-    check_count(args.nproc, on_gpus=target_of(project).uses_gpu and not project.local)
+    shared = [STAGES[name] for name in run_by(args.verb) if STAGES[name].parallel]
+    check_count(
+        args.nproc,
+        on_gpus=target_of(project).uses_gpu and not project.local,
+        memory=max(stage.resources.memory(project, base_bytes(project)) for stage in shared),
+    )
     return launch(args.nproc, args.words)
 
 

@@ -7,19 +7,41 @@ import sys
 import uuid
 from collections.abc import Sequence
 
+from phi3scaffold.pipeline import machine
 from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
+from phi3scaffold.project.formatting import binary_size
 
 
-def check_count(count: int, *, on_gpus: bool) -> None:
-    """Refuse more processes than there are GPUs. Raises ScaffoldError."""
+def check_count(count: int, *, on_gpus: bool, memory: int) -> None:
+    """Refuse more processes than there are GPUs or processors, or than memory holds.
+
+    Args:
+        memory: bytes that one process needs.
+
+    Raises:
+        ScaffoldError: with the number that fits.
+    """
     if on_gpus:
         import torch
 
-        if count > torch.cuda.device_count():
-            raise ScaffoldError(
-                f"--nproc {count}, and this machine has {torch.cuda.device_count()} GPUs.",
-                fix="one process for each GPU",
-            )
+        _refuse_more(count, torch.cuda.device_count(), "GPUs")
+        return
+    _refuse_more(count, machine.cores(), "processors")
+    total = machine.memory()[0]
+    if count * memory > total:
+        raise ScaffoldError(
+            f"--nproc {count} does not fit in memory: each process takes about "
+            f"{binary_size(memory)}, and there are {binary_size(total)} in all.",
+            fix=f"--nproc {max(1, total // memory)}",
+        )
+
+
+def _refuse_more(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise ScaffoldError(
+            f"--nproc {count} is more than this machine has {what}: {most}.",
+            fix=f"--nproc {most}" if most else "--local, to train on the processor",
+        )
 
 
 def launch(count: int, words: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # without a key: load balancers read the first, and the page is where the user enters the key
 OPEN = ("/health", *chat.FILES)
+LOCAL_HOST = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::\d+)?")
 CLIENT_STALLED = "client_stalled"  # in a request's state: its client does not read
 
 
@@ -141,5 +143,5 @@ def _too_large(settings: ServerSettings) -> ApiError:
 
 def _is_local(host: str) -> bool:
     """Tell whether a Host header, with or without a port, names this machine."""
-    name, bracket, _ = host.removeprefix("[").partition("]")
-    return is_loopback((name if bracket else host.partition(":")[0]).lower())
+    match = LOCAL_HOST.fullmatch(host)
+    return match is not None and is_loopback((match[1] or match[2]).lower())

@@ -274,6 +274,10 @@ def _http() -> list[Bad]:
             "evil.example",
             "evil.example:8000",
             "127.0.0.1.evil.example",
+            "[::1]x.evil.example",
+            "[::1].evil.example:8000",
+            "[::1",
+            "localhost:80:80",
             "192.168.0.1",
             "",
         )
