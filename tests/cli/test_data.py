@@ -322,7 +322,7 @@ def test_training_steps_and_the_comparison_are_told_where_the_plan_is_known(
     show(report, Path("gen-model/data"), plan=plan)
     printed = capsys.readouterr().out
     assert section(printed, "! training steps").startswith("Training will take 3 steps: 13 rows")
-    assert "With 3 held-out rows a difference" in section(printed, "! comparison")
+    assert "3 held-out rows can tell a difference" in section(printed, "! comparison")
 
 
 def test_truncated_rows_are_told_and_are_no_warning(report: dict[str, Any], capsys) -> None:
