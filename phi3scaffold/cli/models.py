@@ -85,7 +85,7 @@ def table() -> list[str]:
         *columns([HEAD, *map(cells, grouped())]),
         f"{', '.join(IN_TABLE)}: least memory to train. Download: 2 bytes/weight. "
         "More: models NAME",
-        f"mechanics: tested on small random models of its features. Default: {default.name}",
+        f"mechanics: tested on small random models like it. Default: {default.name}",
     ]
 
 

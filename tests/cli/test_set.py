@@ -173,7 +173,7 @@ def test_help_of_a_setting(capsys: pytest.CaptureFixture[str], project: Path) ->
     assert run_set("--help", "lr", "size_mb") == 0
     printed = capsys.readouterr().out
     assert "learning_rate (lr)" in printed
-    assert "lower when the loss jumps" in printed  # of fine-tuning/README.md
+    assert "lower it if the loss jumps" in " ".join(printed.split())  # of fine-tuning/README.md
     assert "Size of the ONNX form on disk" in printed  # of evaluation/limits.py
     assert max(map(len, printed.splitlines())) <= 80
     assert run_set("--help", "epoch") == 2
