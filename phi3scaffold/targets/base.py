@@ -105,7 +105,10 @@ class RemoteTarget(Target, ABC):
 
     @abstractmethod
     def dry_run(self, project: Project) -> dict[str, Any]:
-        """Return the exact request that `submit` would send. Nothing is sent."""
+        """Return the request that `submit` would send; nothing is sent, and no login is needed.
+
+        What is not known yet is a placeholder; `missing` has it -> how to fill it.
+        """
 
     @abstractmethod
     def submit(self, project: Project, emit: Emit, *, again: bool = False) -> str:

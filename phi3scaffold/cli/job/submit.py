@@ -22,7 +22,9 @@ NEXT = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--dry-run", action="store_true", help="print the exact request and send nothing"
+        "--dry-run",
+        action="store_true",
+        help="print the request and send nothing; needs no account, workspace or network",
     )
     parser.add_argument(
         "--again", action="store_true", help="submit a new job even if one runs or has completed"
@@ -36,7 +38,10 @@ def run(args: argparse.Namespace) -> int:
     project = find_project(args.project)
     target = remote_target(project, args.verb)
     if args.dry_run:
-        print(json.dumps(target.dry_run(project), indent=1))
+        planned = target.dry_run(project)
+        print(json.dumps(planned, indent=1))
+        for name, how in (planned.get("missing") or {}).items():
+            print(f"{name} is not known yet: {how}", file=sys.stderr)
         return 0
     return submit_and_follow(target, project, again=args.again, detach=args.detach)
 

@@ -18,27 +18,39 @@ from phi3scaffold.targets.azureml.fetch import fetch, is_complete
 from phi3scaffold.targets.azureml.job_log import follow, job_page
 from phi3scaffold.targets.azureml.job_record import JobRecord, fingerprint, read_record
 from phi3scaffold.targets.azureml.workspace import ENDED, Workspace
-from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings, read_settings
+from phi3scaffold.targets.azureml.workspace_settings import (
+    SOURCES,
+    WorkspaceSettings,
+    how_to_fill,
+    placeholder,
+    read_settings,
+)
+
+VAULT = "key_vault"
 
 
-def request_for(project: Project, settings: WorkspaceSettings) -> tuple[JobRecord, dict[str, Any]]:
+def request_for(
+    project: Project, settings: WorkspaceSettings, *, shown: bool = False
+) -> tuple[JobRecord, dict[str, Any]]:
     """Check the project and name the job; return it, and dotted key -> value to set in its file.
 
-    Nothing is sent; the hub may be asked for a commit, and the workspace for its Key Vault.
+    Nothing is sent; the hub may be asked for a commit, and the workspace for its Key Vault. Neither
+    is where the request is only `shown`.
 
     Raises:
         ScaffoldError: as `read_job`; the model cannot be resolved, or would not travel.
     """
     job = job_checks.read_job(project)
     path = project.root / job_checks.JOB
-    if "--model" not in job["command"].split():
+    if _fetches_model(job):
         if local_folder(project) is not None:
             raise ScaffoldError(
                 "The base model is a folder of this machine, and the job is not given it.",
                 where=job_checks.place(path, "inputs.model"),
                 fix="as the comment there says: type uri_folder, and --model in the command",
             )
-        pin(project)
+        if not shown:
+            pin(project)
     label = re.sub(r"[^A-Za-z0-9]+", "-", project.root.name).strip("-")[:40] or "project"
     name = f"{label}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     output = job["outputs"]["results"]
@@ -70,21 +82,46 @@ def request_for(project: Project, settings: WorkspaceSettings) -> tuple[JobRecor
                 where=job_checks.place(path, "identity"),
                 fix="identity: {type: managed}, on a cluster that has one; or no hf_token_secret",
             )
-        vault = settings.key_vault or Workspace(settings).vault()
+        vault = settings.key_vault
+        if not vault:
+            vault = placeholder(VAULT) if shown else Workspace(settings).vault()
         changes[f"environment_variables.{hub_token.URL}"] = f"https://{vault}.vault.azure.net"
         changes[f"environment_variables.{hub_token.NAME}"] = settings.hf_token_secret
     return record, {"display_name": job.get("display_name") or name, **changes}
 
 
 def dry_run(project: Project) -> dict[str, Any]:
-    """Return the exact request, and what would be uploaded with it."""
-    record, changes = request_for(project, read_settings(project))
+    """Return the request, and what would be uploaded with it; neither network nor login is used.
+
+    A value that is not known yet is a placeholder, and `missing` says how to fill it.
+    """
+    settings = read_settings(project, shown=True)
+    record, changes = request_for(project, settings, shown=True)
+    missing = {
+        placeholder(name): how_to_fill(name)
+        for name in SOURCES
+        if getattr(settings, name) == placeholder(name)
+    }
+    if placeholder(VAULT) in str(changes.values()):
+        missing[placeholder(VAULT)] = (
+            "the workspace's own Key Vault, which is asked for when the job is submitted; "
+            "or azure.key_vault in project.yaml"
+        )
+    is_asked = not project.is_demonstration and _fetches_model(job_checks.read_job(project))
+    if is_asked and not project.lock.exists():
+        missing["model.lock"] = "written when the job is submitted; or now: phi3scaffold model"
     return {
+        **({"missing": missing} if missing else {}),
         "method": "PUT",
         "url": f"https://management.azure.com{record.settings.path}/jobs/{record.name}",
         "body": workspace.request(project.root / job_checks.JOB, changes),
         "snapshot": workspace.snapshot(project.root),
     }
+
+
+def _fetches_model(job: dict[str, Any]) -> bool:
+    """Tell whether the job is given no base model, and downloads it."""
+    return "--model" not in job["command"].split()
 
 
 def find_job(project: Project) -> tuple[Workspace, JobRecord]:

@@ -53,8 +53,25 @@ class WorkspaceSettings:
         return f"{self.group_path}/providers/{kind}/{self.workspace}"
 
 
-def read_settings(project: Project) -> WorkspaceSettings:
+def placeholder(name: str) -> str:
+    """Return what stands for a value that is not known, in a request that is only shown."""
+    return f"<{name}>"
+
+
+def how_to_fill(name: str) -> str:
+    """Return where a setting that is missing may be written."""
+    return (
+        f"phi3scaffold set azure.{name}=VALUE; or {CONFIG.as_posix()} of the studio; "
+        f"or the variable {SOURCES[name][0]}"
+    )
+
+
+def read_settings(project: Project, *, shown: bool = False) -> WorkspaceSettings:
     """Read the environment first, then .azureml/config.json, then ``azure:`` of project.yaml.
+
+    Args:
+        project: whose.
+        shown: they are only shown: a `placeholder` stands for what is missing.
 
     Raises:
         ScaffoldError: one is missing everywhere, or a file cannot be understood.
@@ -64,7 +81,9 @@ def read_settings(project: Project) -> WorkspaceSettings:
     fetched = check_own(own, path)
     found = {name: value for name, (value, _) in found_where(project, own).items()}
     missing = [name for name in SOURCES if name not in found]
-    if missing:
+    if shown:
+        found |= {name: placeholder(name) for name in missing}
+    elif missing:
         variables = ", ".join(SOURCES[name][0] for name in missing)
         raise ScaffoldError(
             f"Which workspace the job goes to is not known: no {', '.join(missing)}.",
