@@ -33,12 +33,12 @@ def port(text: str) -> int:
     return number
 
 
-def price(text: str) -> float:
-    """Return a price of at least 0. Raises ArgumentTypeError."""
+def positive(text: str) -> float:
+    """Return a number of at least 0. Raises ArgumentTypeError."""
     try:
         number = float(text)
     except ValueError:
         number = -1.0
     if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a price such as 3.67")
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a number such as 3.67")
     return number

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from phi3scaffold.cli.option_types import price
+from phi3scaffold.cli.option_types import positive
 from phi3scaffold.project.settings import Project
 
 if TYPE_CHECKING:
@@ -19,8 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--local", action="store_true", help="plan for this machine's CPU, whatever the target"
     )
     parser.add_argument(
+        "--tflops",
+        type=positive,
+        metavar="N",
+        help="for a job in the cloud: what its GPU multiplies in 16 bits, in 10^12 operations a "
+        "second (default: an A100's 312)",
+    )
+    parser.add_argument(
         "--price",
-        type=price,
+        type=positive,
         metavar="N",
         help="what an hour of the machine costs; the plan then says what the run costs",
     )
@@ -33,13 +40,14 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.pipeline import environment
     from phi3scaffold.search.forecast import forecast
     from phi3scaffold.stages.graph import STAGES, up_to
-    from phi3scaffold.targets.registry import runs_remotely
+    from phi3scaffold.targets.registry import remote_target, runs_remotely
 
     environment.prepare()
     project = find(args)
-    found = forecast(project, up_to(), STAGES, say=say)
+    tflops = None
     if runs_remotely(project):
-        found = found.elsewhere()
+        tflops = args.tflops or remote_target(project, "run").tflops(project)
+    found = forecast(project, up_to(), STAGES, tflops=tflops, say=say)
     if args.json:
         values = found.to_json()
         if args.price is not None:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from phi3scaffold.targets.registry import runs_remotely
 
     if args.dry_run:
-        args.json, args.price = False, None
+        args.json, args.price, args.tflops = False, None, None
         return plan.run(args)
     project = stage.find(args)
     here = not runs_remotely(project) and "RANK" not in os.environ

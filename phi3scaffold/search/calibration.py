@@ -33,6 +33,7 @@ MODULE = "phi3scaffold.search.calibrate"  # the child's program
 CACHE = "PHI3SCAFFOLD_CACHE"  # variable of the environment
 SECONDS = 10.0  # that measuring may take, after the libraries are loaded
 PATIENCE = 90.0  # seconds for all of it, on a machine that has other work
+GPU = 100.0  # 10^12 operations a second of a GPU that was not measured
 NOISY = 0.5  # what was measured beside so much other work is measured again
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes")
 CUT = 10**6  # a row's tokens in the child are told apart by less than that
@@ -85,18 +86,24 @@ class Calibration:
         return cls(**{**known, **lines})
 
 
-def reckoned(shape: Shape | None, weights: int) -> Calibration:
-    """Return a calibration without measuring: that of two cores of 2024, by the model's size."""
+def reckoned(shape: Shape | None, weights: int, tflops: float = 0.0) -> Calibration:
+    """Return a calibration without measuring: that of two cores of 2024, by the model's size.
+
+    Args:
+        tflops: what a GPU multiplies in 16 bits, in 10^12 operations a second; 0 without one.
+    """
     size = shape.linear_weights if shape else weights // 2
     vocabulary = shape.vocab * shape.hidden if shape else 0
     layers = shape.layers if shape else 32
-    useful = 200e9  # of 426 billion operations a second, the rest goes into all but the products
+    # of what is multiplied at most; the rest of the time goes into all but the products
+    useful = tflops * 1e12 * 0.2 if tflops else 200e9
+    call = 0.002 if tflops else 0.006  # seconds of a layer besides its tokens
     return Calibration(
-        trained=Line(0.006 * layers, 4 * size / useful, 6 * vocabulary / useful),
-        read=Line(0.003 * layers, 2 * size / useful, 2 * vocabulary / useful),
+        trained=Line(call * layers, 4 * size / useful, 6 * vocabulary / useful),
+        read=Line(call / 2 * layers, 2 * size / useful, 2 * vocabulary / useful),
         step=0.001 * layers,
-        start=4.0,
-        gflops=426.0,
+        start=12.0 if tflops else 4.0,
+        gflops=tflops * 1000 or 426.0,
         disk=300e6,
         tokenizer=300_000.0,
         is_measured=False,
@@ -128,7 +135,7 @@ def calibration_of(
         return kept
     measured = _measure(recipe) if measure else None
     if measured is None or (kept and kept.noise <= measured.noise):
-        return kept or reckoned(shape, weights)
+        return kept or reckoned(shape, weights, GPU if recipe["gpu"] else 0.0)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, asdict(measured), indent=2)

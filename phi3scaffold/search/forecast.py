@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from phi3scaffold.datasets.token_counts import token_counts
-from phi3scaffold.models.base_model import base_bytes
+from phi3scaffold.models.base_model import base_bytes, base_shape
 from phi3scaffold.pipeline import machine
 from phi3scaffold.pipeline.runner import SHARED_MEMORY
 from phi3scaffold.pipeline.stage import Stage, Work
@@ -16,14 +16,15 @@ from phi3scaffold.pipeline.stage_runner import is_up_to_date
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import binary_size
 from phi3scaffold.project.settings import Project
-from phi3scaffold.search.calibration import Calibration, calibration_of
+from phi3scaffold.search.calibration import Calibration, calibration_of, reckoned
 from phi3scaffold.training.memory import LIBRARIES
 
 LONG = 120.0  # seconds of a run that is worth measuring the machine for
 NOISE = 0.4  # how much of what rounds differed by is uncertain of their fastest one
 UNMEASURED = 1.0  # the share by which a time may be off that was not measured
-OTHERS = 2.0  # by what factor another machine may be faster or slower than is thought
 RENDERING = 1.2  # what becomes of a token before it is trained, in times of its tokenizing
+# Bytes of what `data` loads; the embedded model's stages share one process, where it stays.
+OTHER_LIBRARIES = 420_000_000
 USUAL_DISK = 5e8  # bytes a second, which the seconds that stages declare have in them
 
 
@@ -95,14 +96,6 @@ class Forecast:
         """Return the forecast of a stage; None of one that is not in the run."""
         return next((stage for stage in self.stages if stage.name == name), None)
 
-    def elsewhere(self) -> Forecast:
-        """Return the forecast of a job on another machine, which nobody has measured."""
-        stages = tuple(
-            replace(stage, low=stage.seconds / OTHERS, high=stage.seconds * OTHERS)
-            for stage in self.stages
-        )
-        return replace(self, stages=stages, is_measured=False, load=0.0, is_remote=True)
-
     def to_json(self) -> dict[str, Any]:
         """Return the values for JSON: seconds, bytes, and counts."""
         low, high = self.interval
@@ -126,6 +119,7 @@ def forecast(
     stages: Mapping[str, Stage],
     *,
     measure: bool | None = True,
+    tflops: float | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Forecast:
     """Return what bringing the stages `names` up to date will take.
@@ -133,6 +127,8 @@ def forecast(
     Args:
         measure: whether to measure this machine where that was not done before; None: only for a
             run that is long.
+        tflops: of a job's machine: what it multiplies in 16 bits, in 10^12 operations a second; 0
+            without a GPU. None: the run is on this machine.
         say: takes a sentence before this machine is measured.
 
     Raises:
@@ -147,7 +143,7 @@ def forecast(
             fresh.append(stage.name)
     todo = [stage for stage in wanted if stage.name not in fresh]
     sample = token_counts(project).sample
-    load = machine.load()
+    load = machine.load() if tflops is None else 0.0
     work = _share_libraries(
         project,
         weights,
@@ -164,8 +160,11 @@ def forecast(
             ),
             speed.is_measured,
             load,
+            is_remote=tflops is not None,
         )
 
+    if tflops is not None:
+        return with_calibration(reckoned(base_shape(project), weights, tflops))
     found = with_calibration(calibration_of(project, weights, sample))
     is_long = found.seconds / (1 + load) > LONG
     if todo and not found.is_measured and (is_long if measure is None else measure):
@@ -215,7 +214,7 @@ def _stage(
     spread += 0 if speed.is_measured else UNMEASURED
     memory = resources.memory(project, weights)
     if stage.needs_torch:
-        memory = max(memory, LIBRARIES)
+        memory = max(memory, LIBRARIES) + (OTHER_LIBRARIES if project.is_demonstration else 0)
     return StageForecast(
         name=stage.name,
         title=stage.title,

@@ -103,6 +103,13 @@ class RemoteTarget(Target, ABC):
             f"phi3scaffold {verb} --local",
         )
 
+    def tflops(self, project: Project) -> float:
+        """Return what the job's machine multiplies in 16 bits, in 10^12 operations a second.
+
+        0 for a machine without a GPU. Of the machine that a new project's files name.
+        """
+        return 0.0
+
     @abstractmethod
     def dry_run(self, project: Project) -> dict[str, Any]:
         """Return the request that `submit` would send; nothing is sent, and no login is needed.

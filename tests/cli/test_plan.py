@@ -49,7 +49,7 @@ def test_a_plan_is_one_screen_of_eighty_columns_and_writes_nothing(
     assert len(lines) <= 20
     assert max(map(len, lines)) <= 80
     assert any(line.split()[:1] == ["finetune"] for line in lines)
-    assert any(line.startswith("in all") and "GiB peak" in line for line in lines)
+    assert any(line.startswith("in all") and "iB peak" in line for line in lines)
     assert sorted(project.rglob("*")) == before
 
 
@@ -122,7 +122,7 @@ def test_the_screen_names_cost_download_and_a_busy_machine() -> None:
     assert "download: 2.00 GB" in text
     assert "cost: 3.00 (1.50 to 6.00)" in text
     assert "2.5 times" in text
-    remote = plan_screen.lines(Forecast((stage,), True, 1.5).elsewhere())
+    remote = plan_screen.lines(Forecast((stage,), False, 0.0, is_remote=True))
     assert any("was not measured" in line for line in remote)
 
 

@@ -117,6 +117,14 @@ def test_more_rows_of_a_step_and_a_busy_machine_take_longer(
     assert busy.interval[0] < quiet.seconds  # others may end
 
 
+def test_a_job_in_the_cloud_is_reckoned_by_its_own_machine(project: Project) -> None:
+    here = forecast.forecast(project, up_to(), STAGES)
+    slow, fast = (forecast.forecast(project, up_to(), STAGES, tflops=one) for one in (1, 300))
+    assert slow.is_remote and not slow.is_measured and not here.is_remote
+    assert fast.of("finetune").seconds < slow.of("finetune").seconds  # type: ignore[union-attr]
+    assert slow.interval[1] > 1.5 * slow.seconds
+
+
 def test_a_run_that_memory_cannot_hold_names_the_setting_that_makes_it_fit(
     project: Project,
 ) -> None:

@@ -15,6 +15,8 @@ from phi3scaffold.targets.azureml.job_run import run_job
 from phi3scaffold.targets.azureml.login import AzureLogin
 from phi3scaffold.targets.base import FileProblem, JobStatus, RemoteTarget
 
+A100 = 312.0  # 10^12 operations a second, of the machines in setup/azure.bicepparam
+
 
 class AzureML(RemoteTarget):
     """The same job on a workspace's own compute, or on a cluster attached to the workspace."""
@@ -55,6 +57,9 @@ class AzureML(RemoteTarget):
 
     def login(self) -> AzureLogin:
         return AzureLogin()
+
+    def tflops(self, project: Project) -> float:
+        return 0.0 if project.is_demonstration else A100
 
     def dry_run(self, project: Project) -> dict[str, Any]:
         return submission.dry_run(project)
