@@ -109,6 +109,9 @@ class Optimizer:
         folder.mkdir(parents=True, exist_ok=True)
         for point in self.record.points:
             point.ended = ""
+        for old in (folder / "built").glob("*"):  # of a search for another adapter
+            if old.name not in self._points:
+                shutil.rmtree(old)
         self._save()
         with Builder(self._project, folder / "scratch") as self._builder:
             self._ruler.measure_adapter(self._watch("the adapter"))
@@ -192,7 +195,7 @@ class Optimizer:
             ROUNDS if by_speed else 1,
             self._watch("timing the best"),
         )
-        winner = choose(timed, record.limits, record.goal)
+        winner = choose(timed if by_speed else whole, record.limits, record.goal)
         if winner is None:
             for point in self._ranked():
                 if self._used() > record.budget_seconds:
