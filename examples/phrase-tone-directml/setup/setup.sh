@@ -33,7 +33,9 @@ fi
 echo "Creating .venv with $("$python" --version)"
 "$python" -m venv .venv
 echo "Installing the packages of setup/requirements.txt; the first time takes some minutes"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r setup/requirements.txt
+quiet=--quiet
+if [ -t 1 ]; then quiet=; fi  # pip shows the progress of gigabytes, but only without --quiet
+.venv/bin/python -m pip install $quiet --disable-pip-version-check -r setup/requirements.txt
 # pip never reinstalls the same version: the name of the wheel changes with its content.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "$wheel"
 .venv/bin/phi3scaffold --version
