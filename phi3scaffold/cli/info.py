@@ -24,6 +24,7 @@ released, disk_bytes, removable.
 """
 LARGEST = 8  # folders that are named
 VERDICT = {True: "yes", False: "no", None: "-"}
+OLD = "not known: the verdict is out of date"
 RELEASED = {True: "yes", False: "no", None: "not evaluated yet"}
 
 
@@ -104,7 +105,8 @@ def _project_lines(project: dict[str, Any]) -> list[tuple[str, str]]:
             if key in metrics:
                 text += f", {label} {metrics[key]:.1%}"
         lines.append((name, text))
-    lines.append(("released", RELEASED[project["released"]]))
+    is_old = project["stages"].get("gate") == "stale"
+    lines.append(("released", OLD if is_old else RELEASED[project["released"]]))
     return [*lines, *_disk_lines(project["disk"], project["removable"])]
 
 

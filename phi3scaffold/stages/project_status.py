@@ -10,6 +10,7 @@ from typing import Any
 
 from phi3scaffold.inference.forms.kinds import FORMS, folder_of
 from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.stage import Stage
 from phi3scaffold.pipeline.stage_runner import is_up_to_date
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import try_json
@@ -32,27 +33,25 @@ def project_status(project: Project) -> dict[str, Any]:
     Returns:
         name, root and settings; stages: name -> up to date, stale or missing, of those of a run
         and what else was run; forms: name -> bytes, files, and sha256 over all of them;
-        evaluation: form -> metrics, or null; released: true, false, or null before any evaluation;
+        evaluation: form -> metrics, or null; released: true, false, or null before any evaluation
+        and where the verdict is out of date;
         disk: folder -> bytes; removable: what `clean` and `clean --all` free, in bytes.
     """
     forms = try_json(project.evaluation / METRICS).get("forms") or {}
+    stages = _states(project)
+    is_current = stages.get("gate") == FRESH
     return {
         "name": project.root.name,
         "root": str(project.root),
         "settings": _settings(project),
-        "stages": {
-            stage.name: _state(stage.name, project)
-            for stage in STAGES.values()
-            if stage.wanted(project)
-            and (stage.name in up_to() or manifest.read(stage.folder(project)))
-        },
+        "stages": stages,
         "forms": _forms(project),
         "evaluation": {
             form: {key: metrics[key] for key in METRICS_SHOWN if metrics.get(key) is not None}
             for form, metrics in forms.items()
         }
         or None,
-        "released": try_json(project.release / RELEASE).get("released"),
+        "released": try_json(project.release / RELEASE).get("released") if is_current else None,
         "disk": disk_use(project),
         "removable": {
             name: sum(one.bytes for one in removable(project, everything=everything))
@@ -81,8 +80,21 @@ def _settings(project: Project) -> dict[str, Any]:
     return settings
 
 
-def _state(name: str, project: Project) -> str:
-    stage = STAGES[name]
+def _states(project: Project) -> dict[str, str]:
+    """Return each stage's state; what stands behind one that is out of date is so, too."""
+    states: dict[str, str] = {}
+    for stage in STAGES.values():
+        if not stage.wanted(project):
+            continue
+        if stage.name not in up_to() and manifest.read(stage.folder(project)) is None:
+            continue
+        before = {states.get(name, FRESH) for name in stage.after_in(STAGES)}
+        own = _state(stage, project)
+        states[stage.name] = own if before <= {FRESH} or own == MISSING else STALE
+    return states
+
+
+def _state(stage: Stage, project: Project) -> str:
     if manifest.read(stage.folder(project)) is None:
         return MISSING
     try:

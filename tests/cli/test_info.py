@@ -70,9 +70,12 @@ def test_a_project_that_was_run(tiny_project: Path, tmp_path: Path) -> None:
     config.write_text(config.read_text().replace('"group_size": 32', '"group_size": 64'))
     project = info(root)["project"]
     assert project["stages"]["finetune"] == "up to date"
-    assert project["stages"]["export"] == "stale"
+    behind = ("export", "evaluate", "gate", "report")
+    assert [project["stages"][name] for name in behind] == ["stale"] * 4
+    assert project["released"] is None
     told = command("info", cwd=root).stdout
     assert "a demonstration model" in told
+    assert "not known: the verdict is out of date" in told
     assert "stale" in told
 
 
