@@ -87,6 +87,7 @@ def _package_lines(packages: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _project_lines(project: dict[str, Any]) -> list[tuple[str, str]]:
+    from phi3scaffold.evaluation.comparison_table import COLUMNS
     from phi3scaffold.project.formatting import decimal_size
 
     settings = project["settings"]
@@ -101,9 +102,9 @@ def _project_lines(project: dict[str, Any]) -> list[tuple[str, str]]:
     for name, form in project["forms"].items():
         metrics = (project["evaluation"] or {}).get(name, {})
         text = f"{decimal_size(form['bytes'])}, {form['sha256'][:12]}"
-        for key, label in (("accuracy", "accuracy"), ("rouge_l", "ROUGE-L")):
+        for key in ("accuracy", "exact_match", "rouge_l", "agreement"):
             if key in metrics:
-                text += f", {label} {metrics[key]:.1%}"
+                text += f", {COLUMNS[key].heading} {COLUMNS[key].show(metrics[key])}"
         lines.append((name, text))
     is_old = project["stages"].get("gate") == "stale"
     lines.append(("released", OLD if is_old else RELEASED[project["released"]]))

@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     repo = args.repo or re.sub(r"[^\w.-]+", "-", project.root.name).strip("-.")
     hub_upload.check_name(repo)
     if not args.dry_run:
+        hub_upload.check_demonstration(project)
         hub_upload.check_login()
     if not (project.gen / "release").is_dir():  # before a lock makes gen-model/
         raise ScaffoldError(

@@ -13,7 +13,7 @@ from phi3scaffold.project.settings import MERGE_BASES, Project
 MERGED_LABELS = 0.5  # share of a label's rows that are answered with one other label
 GROUP = 32  # weights that share a scale; the smallest block that all quantizers have
 ORIGINAL, NF4 = MERGE_BASES
-CLOSER = "that of the recipe `best`, Gptq, is closer (fine-tuning/README.md: quantize)"
+CLOSER = "phi3scaffold optimize looks for a closer quantization within the limits"
 
 
 def advise(

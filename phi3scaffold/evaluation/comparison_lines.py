@@ -44,6 +44,13 @@ def comparison_lines(metrics: Metrics) -> list[str]:
         for name, why in metrics.not_measured.items()
         if name not in table.rows
     ]
+    losses = [
+        f"{name} {COLUMNS['neutral_loss'].cell(metrics.forms[name])}"
+        for name in metrics.compared
+        if metrics.forms[name].neutral_loss is not None
+    ]
+    if losses:
+        lines.append(f"  neutral text, nats a token: {', '.join(losses)}")
     baselines = ", ".join(baseline_scores(metrics))
     if baselines:
         lines.append(f"  without a language model: {baselines}")

@@ -137,6 +137,12 @@ COLUMNS = {
             perplexity,
             short="perplex.",
         ),
+        Column(
+            "neutral_loss",
+            "neutral text",
+            "cross entropy of a text outside the task, in nats a token; it rises with forgetting",
+            _f1,
+        ),
         Column("same_answer", "same answers", "rows with the same answer as the adapter's"),
         Column(
             "agreement",

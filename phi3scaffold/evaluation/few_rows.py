@@ -72,7 +72,7 @@ def as_adapter(merged: Measurement, adapter: Measurement, rows: Sequence[int]) -
         rows: the numbers of these rows.
     """
     own = ("kl", "max_logit_difference", "compared", "first_token_seconds", "tokens_per_second")
-    values = {name: getattr(merged, name) for name in (*own, "peak_bytes")}
+    values = {name: getattr(merged, name) for name in (*own, "peak_bytes", "neutral_loss")}
     lengths = [len(ids) + ended for ids, ended in
                zip(adapter.answer_ids, adapter.ended, strict=True)]  # fmt: skip
     for name in ("kl_sums", "kl_of"):

@@ -36,6 +36,8 @@ def compute_metrics(
         tokens_per_second=measurement.tokens_per_second,
         peak_bytes=measurement.peak_bytes,
     )
+    if measurement.neutral_loss is not None:
+        metrics.neutral_loss = _finite(measurement.neutral_loss)
     _compare_texts(metrics, measurement.answers, expected, dataset.labels)
     if dataset.labels:
         likeliest = [dataset.labels[number] for number in measurement.likeliest]

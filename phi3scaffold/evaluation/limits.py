@@ -55,6 +55,13 @@ class Limit:
     advice: str = "{form}"
 
 
+def _forgetting(form: FormMetrics, metrics: Metrics) -> float | None:
+    base = metrics.forms.get("base")
+    if base is None or base.neutral_loss is None or form.neutral_loss is None:
+        return None
+    return math.exp(min(form.neutral_loss - base.neutral_loss, 700.0))
+
+
 RECIPE = "the recipe `fast`: group_size 64 (fine-tuning/README.md: quantize)"
 ACCURACY = "accuracy_lost"  # the limit that `evaluate: accuracy: required` makes decisive
 LIMITS = {
@@ -107,6 +114,15 @@ LIMITS = {
         default=0.0,
         forms=TRAINED,
         answers="free",
+    ),
+    "forgetting": Limit(
+        text="perplexity of a neutral text divided by the base model's; it rises with forgetting",
+        unit="ratio",
+        is_maximum=True,
+        default=None,
+        forms=TRAINED,
+        value=_forgetting,
+        advice="fewer epochs or a lower learning rate: phi3scaffold set epochs=N; else {form}",
     ),
     ACCURACY: Limit(
         text="accuracy (ROUGE-L for free text) lost relative to the adapter",

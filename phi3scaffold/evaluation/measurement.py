@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.neutral_text import neutral_loss
 from phi3scaffold.evaluation.row_scores import Reference, RowScores
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.pipeline.events import Emit, Step
@@ -86,6 +87,7 @@ class Measurement:
         kl: mean Kullback-Leibler divergence of it from the reference, in nats; None without one.
         kl_sums: of each row, the divergence summed over its compared positions, in nats.
         kl_of: how many these were.
+        neutral_loss: cross entropy of a neutral text, in nats a token; None where it does not fit.
         broken: whether it ended early, since the first rows showed a broken form.
         max_logit_difference: the largest difference of any logit from the reference's.
         compared: how many positions these two are over.
@@ -122,6 +124,7 @@ class Measurement:
     kl_sums: list[float] = field(default_factory=list)
     kl_of: list[int] = field(default_factory=list)
     broken: bool = False
+    neutral_loss: float | None = None
 
     def as_reference(self, logits: Path, end: int) -> Reference:
         """Return what other forms are compared with, on these rows.
@@ -206,6 +209,7 @@ def measure(
             rate_samples=rates,
             kl_sums=[scores.kl_sums[row] for row in rows] if reference else [],
             kl_of=[scores.kl_of[row] for row in rows] if reference else [],
+            neutral_loss=neutral_loss(form),
             broken=look and len(rows) < len(prompts) and scores.is_broken,
         )
 

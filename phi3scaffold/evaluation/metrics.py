@@ -39,6 +39,8 @@ class FormMetrics:
         rouge_l: mean ROUGE-L F-measure of free answers (https://aclanthology.org/W04-1013/).
         perplexity: of the expected answers; at best 1.
         answer_tokens: tokens of the expected answers, over which that is the mean.
+        neutral_loss: cross entropy of a neutral text outside of any project's task, in nats a
+            token; it rises with what is forgotten. None where it does not fit into the context.
         truncated_answers: share of answers without an end of turn in more tokens than any expected
             answer has.
         same_answer: share of rows with the same answer as the adapter's.
@@ -74,6 +76,7 @@ class FormMetrics:
     exact_match_interval: list[float] | None = None
     rouge_l: float | None = None
     answer_tokens: int = 0
+    neutral_loss: float | None = None
     truncated_answers: float = 0.0
     same_answer: float | None = None
     agreement: float | None = None

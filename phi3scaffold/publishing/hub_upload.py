@@ -13,15 +13,19 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from phi3scaffold import __version__
 from phi3scaffold.inference.forms.kinds import PUBLISHED
 from phi3scaffold.models.hub_errors import LOG_IN, HubRequest, explained
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.settings import DEMONSTRATION, Project
 from phi3scaffold.publishing.file_list import FileToPublish, Publication
 
 # Seconds to wait before a commit is tried again; huggingface_hub tries everything else again.
 WAITS = (1, 4, 10)
+LOOPBACK = ("localhost", "127.0.0.1", "::1")  # what goes to a hub there stays on this machine
 BY = "published by phi3scaffold"  # in the title of every commit
 
 
@@ -62,6 +66,19 @@ def check_name(repo: str) -> None:
         raise ScaffoldError(
             f"{repo!r} is not a hub id.", where="OWNER/NAME", fix="such as: me/my-model"
         ) from None
+
+
+def check_demonstration(project: Project) -> None:
+    """Refuse a demonstration model, unless the hub is one on this machine; without the network."""
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT).hostname or ""
+    if project.is_demonstration and host not in LOOPBACK:
+        raise ScaffoldError(
+            f"This is a {DEMONSTRATION}. It is not published.",
+            where=f"{project.root / PROJECT_FILE}: model.id",
+            fix="train a base model of `phi3scaffold models`; --dry-run shows what would go up",
+        )
 
 
 def check_login() -> None:

@@ -42,7 +42,7 @@ MOST_MISTAKES = 10
 TABLES = {  # caption -> columns
     "Quality": (
         *("accuracy", "exact_match", "correct_interval", "likelihood_accuracy", "rouge_l"),
-        *("macro_f1", "truncated_answers"),
+        *("macro_f1", "truncated_answers", "neutral_loss"),
     ),
     "Agreement with the adapter": ("perplexity", "same_answer", "agreement", "other_prompt"),
     "Speed and size": ("tokens_per_second", "first_token_seconds", "peak_bytes", "disk_bytes"),

@@ -23,7 +23,8 @@ from phi3scaffold.stages.graph import STAGES, up_to
 FRESH, STALE, MISSING = "up to date", "stale", "missing"
 # The metrics of a form that matter first.
 METRICS_SHOWN = (
-    "accuracy", "rouge_l", "perplexity", "agreement", "tokens_per_second", "disk_bytes"
+    "accuracy", "exact_match", "rouge_l", "perplexity", "agreement", "tokens_per_second",
+    "disk_bytes",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,10 @@ def info(folder: Path) -> dict[str, Any]:
     assert set(found) == TOP
     assert found["format"] == 1
     return found
+
+
+def shown(folder: Path) -> str:
+    return command("info", cwd=folder).stdout
 
 
 def test_outside_of_a_project(tmp_path: Path) -> None:
@@ -61,6 +66,8 @@ def test_a_project_that_was_run(tiny_project: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_project, root)
     project = info(root)["project"]
     assert project["stages"]["finetune"] == project["stages"]["export"] == "up to date"
+    assert project["released"] is True
+    assert re.search(r"onnx +.*, accuracy \d+\.\d%, agreement \d+\.\d%", shown(root))
     assert set(project["forms"]) == {"adapter", "merged", "onnx"}
     for name, form in project["forms"].items():
         assert set(form) == {"bytes", "files", "sha256"}

@@ -86,6 +86,15 @@ def test_what_was_made_goes_up_and_nothing_else(project: Path, hub: HubServer) -
     assert len(hub.uploads.commits) == 1
 
 
+def test_a_demonstration_model_goes_to_no_hub_but_one_on_this_machine(
+    project: Path, hub: HubServer
+) -> None:
+    said = publish(project, hub, code=2, HF_ENDPOINT="https://hub.example")
+    assert "demonstration model" in said and "not published" in said
+    shown = publish(project, hub, "--dry-run", HF_ENDPOINT="https://hub.example")
+    assert "demonstration model" in shown
+
+
 def test_a_dry_run_asks_nobody(project: Path, hub: HubServer) -> None:
     said = publish(project, hub, "--dry-run", HF_TOKEN="")
     assert hub.requests == []
