@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phi3scaffold.datasets.paired_shares import tango_interval
-from phi3scaffold.evaluation.estimate import FAILED, PASSED, Estimate
+from phi3scaffold.evaluation.estimate import FAILED, PASSED
 from phi3scaffold.evaluation.intervals import ratio_of_sums
+from tests.support.verdict_rates import LIMIT, verdict_rates
 
-DRAWS = 10_000
-LIMIT = 0.02  # points of accuracy
 WRONG = 0.05  # of the verdicts, at most
 KL_DRAWS = 1_000  # a bootstrap takes a thousand times as long
 KL_LIMIT = 0.25
@@ -19,20 +17,14 @@ KL_LIMIT = 0.25
 @pytest.mark.parametrize("rows", [40, 100, 229, 500, 1000])
 @pytest.mark.parametrize("discordant", [0.02, 0.05, 0.1, 0.2, 0.3])
 def test_accuracy_is_seldom_judged_wrongly(rows: int, discordant: float) -> None:
-    random = np.random.default_rng(0)
-    lost = (discordant + LIMIT) / 2
-    shares = [lost, discordant - lost, 1 - discordant]
-    tables, counts = np.unique(
-        random.multinomial(rows, shares, size=DRAWS)[:, :2], axis=0, return_counts=True
-    )
-    verdicts = {PASSED: 0, FAILED: 0}
-    for (worse, better), count in zip(tables.tolist(), counts.tolist(), strict=True):
-        low, high = tango_interval(worse, better, rows)
-        verdict = Estimate((worse - better) / rows, low, high, rows).verdict(LIMIT, True)
-        if verdict in verdicts:
-            verdicts[verdict] += count
-    assert verdicts[PASSED] <= WRONG * DRAWS
-    assert verdicts[FAILED] <= WRONG * DRAWS
+    """The true loss is exactly the limit."""
+    rates = verdict_rates(rows, discordant, LIMIT)
+    assert rates.get(PASSED, 0) <= WRONG and rates.get(FAILED, 0) <= WRONG
+
+
+def test_more_rows_tell_more() -> None:
+    powers = [verdict_rates(rows, 0.05, 0.0).get(PASSED, 0) for rows in (100, 500, 1000)]
+    assert powers == sorted(powers) and powers[-1] > 0.7
 
 
 @pytest.mark.parametrize("rows", [40, 100])
