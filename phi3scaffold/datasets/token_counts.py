@@ -29,7 +29,7 @@ from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 
 SAMPLE = 512  # rows whose tokens are looked at
-COUNTED = 200_000  # rows that are counted; of more, the rest is taken to be like them
+COUNTED = 20_000  # rows that are counted; of more, the rest is taken to be like them
 LETTERS = 3.5  # of a token, where there is no tokenizer yet
 TURN = 4  # tokens of a turn besides its text, where there is no chat template yet
 TOKENIZER = "tokenizer.json"

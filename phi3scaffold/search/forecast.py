@@ -144,11 +144,15 @@ def forecast(
     todo = [stage for stage in wanted if stage.name not in fresh]
     sample = token_counts(project).sample
     load = machine.load() if tflops is None else 0.0
-    work = _share_libraries(
-        project,
-        weights,
-        {stage: stage.resources.work(project, weights) for stage in todo},
-    )
+    try:
+        counted = {stage: stage.resources.work(project, weights) for stage in todo}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # a number that is none
+        raise ScaffoldError(
+            f"The settings cannot be planned with: {error}.",
+            where=project.olive_config,
+            fix="phi3scaffold lint says which of them is wrong",
+        ) from error
+    work = _share_libraries(project, weights, counted)
 
     def with_calibration(speed: Calibration) -> Forecast:
         return Forecast(

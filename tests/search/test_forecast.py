@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from phi3scaffold.pipeline.stage import Facts, Inputs, Passes, Resources, Stage, Work
+from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.search import calibration, forecast
 from phi3scaffold.search.calibration import Calibration, Line
@@ -115,6 +118,18 @@ def test_more_rows_of_a_step_and_a_busy_machine_take_longer(
     busy = forecast.forecast(project, up_to(), STAGES)
     assert busy.seconds == pytest.approx(2 * quiet.seconds)
     assert busy.interval[0] < quiet.seconds  # others may end
+
+
+def test_settings_that_are_no_numbers_are_a_mistake_of_the_project(
+    project: Project, tmp_path: Path
+) -> None:
+    copied = replace(project, root=Path(shutil.copytree(project.root, tmp_path / "copy")))
+    text = copied.olive_config.read_text(encoding="utf-8")
+    wrong = re.sub(r'"num_train_epochs": \d+', '"num_train_epochs": "many"', text)
+    assert wrong != text
+    copied.olive_config.write_text(wrong, encoding="utf-8")
+    with pytest.raises(ScaffoldError, match="cannot be planned"):
+        forecast.forecast(copied, up_to(), STAGES)
 
 
 def test_a_job_in_the_cloud_is_reckoned_by_its_own_machine(project: Project) -> None:
