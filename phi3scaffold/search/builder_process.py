@@ -21,13 +21,14 @@ from phi3scaffold.project.settings import Project
 
 def main() -> None:
     """Build what the parent orders, as long as it lives."""
-    from phi3scaffold.conversion.build import build_merged
-
     protocol.ignore_signals("SIGINT")  # the parent ends us
     outlet = protocol.take_stdout()
     project = Project.from_json(protocol.work()["project"])
     orders: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read, args=(orders,), daemon=True).start()
+
+    from phi3scaffold.conversion.build import build_merged
+
     while True:
         order = orders.get()
         content = order["content"]

@@ -84,7 +84,7 @@ def test_a_killed_search_goes_on(copied: Path) -> None:
         words, cwd=copied, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     file = copied / "gen-model" / "search" / "search.json"
-    ends = time.monotonic() + 240
+    ends = time.monotonic() + 900
     while not (file.is_file() and record_of(copied)["points"]):
         assert process.poll() is None and time.monotonic() < ends
         time.sleep(0.2)
