@@ -57,7 +57,9 @@ class RowComparison(NamedTuple):
 
 def compare_rows(record: RunRecord) -> RowComparison:
     """Sort the rows of a run by how far its forms agree."""
-    forms = tuple(name for name in record.forms if name != "base") or tuple(record.forms)
+    # the base, and a broken form, were not asked all rows
+    whole = [name for name in record.forms if not record.metrics.forms[name].broken]
+    forms = tuple(name for name in whole if name != "base") or tuple(whole)
     differing, wrong, others = [], [], []
     for row in record.answers:
         answers = {row.answers[form].strip() for form in forms}
@@ -67,7 +69,7 @@ def compare_rows(record: RunRecord) -> RowComparison:
             wrong.append(row)
         else:
             others.append(row)
-    best = record.best
+    best = record.best if record.best in forms else forms[-1]
     differing.sort(key=lambda row: row.answers[best].strip() == row.expected.strip())  # stable
     free = not record.metrics.is_classification
     return RowComparison(

@@ -221,6 +221,16 @@ def under_the_baseline(made: RunRecord) -> RunRecord:
     return made
 
 
+def broken_form(made: RunRecord) -> RunRecord:
+    """Its first rows showed that it is broken; it did not answer the others."""
+    vars(made.metrics.forms["onnx"]).update(broken=True, rows=16)
+    answers = [
+        dataclasses.replace(row, answers={k: v for k, v in row.answers.items() if k != "onnx"})
+        for row in made.answers
+    ]
+    return dataclasses.replace(made, answers=answers)
+
+
 def other_adapters(made: RunRecord) -> RunRecord:
     return dataclasses.replace(swapped(made), unmeasured=("<b>theirs",))
 
@@ -240,6 +250,7 @@ ODD: dict[str, tuple[Change, str]] = {
         "10 more are counted as “other”",
     ),
     "long answers": (long_answers, "in 10,000 rows of 10,000; 12 are shown"),
+    "broken form": (broken_form, "onnx broken, as 16 rows show"),
     "under the baseline": (under_the_baseline, "over_tfidf -2.0 points (at least 0.0 points"),
     "other adapters": (other_adapters, "the same ONNX base: the adapter <b>theirs"),
     "long labels": (
