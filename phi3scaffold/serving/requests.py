@@ -20,6 +20,7 @@ from phi3scaffold.inference.sampling import (
     STOPS,
     Sampling,
 )
+from phi3scaffold.inference.schema_budget import excess
 from phi3scaffold.models.column_templates import Message
 
 # Without effect on this server's answers.
@@ -135,7 +136,15 @@ class ResponseFormat(StrictModel):
             if self.json_schema is None or self.json_schema.schema_ is None:
                 raise invalid("response_format.json_schema.schema", "The schema is missing.")
             schema = self.json_schema.schema_
-        return json.dumps(schema)
+        text = json.dumps(schema)
+        too_much = excess(schema, len(text))
+        if too_much:
+            raise invalid(
+                "response_format",
+                f"The schema costs too much: {too_much}.",
+                code="invalid_json_schema",
+            )
+        return text
 
 
 class CommonFields(BaseModel):

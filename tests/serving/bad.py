@@ -148,6 +148,21 @@ SCHEMAS: dict[str, Any] = {
     "more items than memory": {"type": "array", "items": {"type": "null"}, "minItems": 10**6},
     "long and wrong": {"type": "nonsense", "description": "x" * 5000},
     "more than most": {"type": "integer", "minimum": 5, "maximum": 1},
+    "40 patterns at once": {"type": "string", "allOf": [{"pattern": f"x{i}"} for i in range(40)]},
+    "a pattern twice and twice again": {
+        "$ref": "#/$defs/0",
+        "$defs": {
+            f"{i}": {"allOf": [{"$ref": f"#/$defs/{i + 1}"}] * 2} if i < 25 else {"pattern": "x"}
+            for i in range(26)
+        },
+    },
+    "500 property patterns": {
+        "type": "object",
+        "patternProperties": {f"^a{i}x$": {"type": "string"} for i in range(500)},
+    },
+    "a large multiple": {"type": "integer", "multipleOf": 1_000_003},
+    "a fine multiple": {"type": "number", "multipleOf": 1.000003},
+    "12,000 names": {"type": "object", "required": [f"k{i}" for i in range(12_000)]},
 }
 
 
