@@ -7,12 +7,12 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli.option_types import typed_as
+from phi3scaffold.cli.option_types import number
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.setting_names import VALUE_RULES
 
 if TYPE_CHECKING:
     from phi3scaffold.datasets.normalization import ReadingOptions
@@ -79,21 +79,11 @@ def add_training_options(parser: argparse._ActionsContainer) -> None:
     """Add the settings of training that are changed most; `phi3scaffold set` changes them later."""
     for flag, key, what in TRAINING:
         parser.add_argument(
-            flag, metavar="N", type=setting_of(key), help=f"{what} (default: by model and rows)"
+            flag,
+            metavar="N",
+            type=number(VALUE_RULES[key]),
+            help=f"{what} (default: by model and rows)",
         )
-
-
-def setting_of(key: str) -> Callable[[str], Any]:
-    """Return a reader of a value of this setting."""
-
-    def read(text: str) -> Any:
-        from phi3scaffold.project.setting_names import check_value, read_value
-
-        value = read_value(text)
-        check_value(key, text if value is None else value)
-        return value
-
-    return typed_as(read)
 
 
 def reading_options(args: argparse.Namespace) -> ReadingOptions:

@@ -6,9 +6,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from phi3scaffold.cli import stage
-from phi3scaffold.cli.option_types import count
+from phi3scaffold.cli.option_types import count, number
 from phi3scaffold.project.formatting import decimal_size, from_here
 from phi3scaffold.project.search_goals import GOALS, MINUTES, SearchSettings
+from phi3scaffold.project.setting_names import POSITIVE
 
 if TYPE_CHECKING:
     from phi3scaffold.evaluation.search_record import PointRecord, SearchRecord
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--budget",
-        type=_minutes,
+        type=number(POSITIVE),
         default=MINUTES,
         metavar="MINUTES",
         help="how long the search may take (default: %(default)g); one that was killed goes on",
@@ -113,14 +114,3 @@ def _row(point: PointRecord, winner: PointRecord | None) -> tuple[str, ...]:
         f"{rate:.0f}",
         str(point.rows),
     )
-
-
-def _minutes(text: str) -> float:
-    """Return a number above 0. Raises ArgumentTypeError."""
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0 < minutes < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a number of minutes above 0")
-    return minutes

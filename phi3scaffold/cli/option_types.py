@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 from phi3scaffold.inference.answer_settings import AT_LEAST_ONE
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.setting_names import ValueRule
+
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def typed_as(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -33,12 +38,15 @@ def port(text: str) -> int:
     return number
 
 
-def positive(text: str) -> float:
-    """Return a number of at least 0. Raises ArgumentTypeError."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a number such as 3.67")
-    return number
+def number(rule: ValueRule) -> Callable[[str], int | float]:
+    """Return a reader of a number for which `rule` holds. The reader raises ArgumentTypeError."""
+
+    def read(text: str) -> int | float:
+        value = float(text) if NUMBER.fullmatch(text) else math.nan
+        if text.removeprefix("-").isdecimal():
+            value = int(text)
+        if not rule.holds(value):
+            raise argparse.ArgumentTypeError(f"it must be {rule.text}, not {text!r:.40}")
+        return value
+
+    return read

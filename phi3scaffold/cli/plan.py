@@ -7,7 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from phi3scaffold.cli.option_types import positive
+from phi3scaffold.cli.option_types import number
+from phi3scaffold.project.setting_names import NOT_NEGATIVE, POSITIVE
 from phi3scaffold.project.settings import Project
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tflops",
-        type=positive,
+        type=number(POSITIVE),
         metavar="N",
         help="for a job in the cloud: what its GPU multiplies in 16 bits, in 10^12 operations a "
         "second (default: an A100's 312)",
     )
     parser.add_argument(
         "--price",
-        type=positive,
+        type=number(NOT_NEGATIVE),
         metavar="N",
         help="what an hour of the machine costs; the plan then says what the run costs",
     )
