@@ -142,6 +142,9 @@ def forecast(
         if all(name in fresh for name in before) and _is_fresh(stage, project, stages):
             fresh.append(stage.name)
     todo = [stage for stage in wanted if stage.name not in fresh]
+    if not todo:  # nothing is read then, so that the answer comes at once
+        done = tuple(StageForecast(stage.name, stage.title, is_fresh=True) for stage in wanted)
+        return Forecast(done, is_measured=True, load=0.0, is_remote=tflops is not None)
     sample = token_counts(project).sample
     load = machine.load() if tflops is None else 0.0
     try:
@@ -171,7 +174,7 @@ def forecast(
         return with_calibration(reckoned(base_shape(project), weights, tflops))
     found = with_calibration(calibration_of(project, weights, sample))
     is_long = found.seconds / (1 + load) > LONG
-    if todo and not found.is_measured and (is_long if measure is None else measure):
+    if not found.is_measured and (is_long if measure is None else measure):
         say("measuring this machine, once for this model")
         found = with_calibration(calibration_of(project, weights, sample, measure=True))
     return found
