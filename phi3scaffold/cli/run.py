@@ -49,11 +49,15 @@ def _agreed(args: argparse.Namespace, project: Project) -> bool:
     """
     from phi3scaffold.cli.ui import plan_screen
     from phi3scaffold.pipeline import environment
+    from phi3scaffold.pipeline.runner import check_settings
     from phi3scaffold.project.errors import ScaffoldError
     from phi3scaffold.search.forecast import forecast
     from phi3scaffold.stages.graph import STAGES, up_to
+    from phi3scaffold.targets.registry import check_target
 
     environment.prepare()
+    check_target(project, "run")
+    check_settings(project, up_to(), STAGES)
     try:
         found = forecast(project, up_to(), STAGES, measure=None, say=plan.say)
     except (ScaffoldError, OSError):  # the stage that it is about says it better

@@ -69,9 +69,7 @@ def _run_locked(
             where=project.root / PROJECT_FILE,
             fix=f"say there what should be made, under {wanted[-1]}:",
         )
-    names = [name for name in wanted if stages[name].wanted(project)]
-    for name in names:
-        stages[name].check(project)
+    names = check_settings(project, wanted, stages)
     folders = [stage.folder(project) for stage in stages.values()]
     with only_run(project):
         atomic_publish.recover(folders, scratch(project))
@@ -86,6 +84,14 @@ def _run_locked(
             atomic_publish.recover(folders, scratch(project))
             if meeting:
                 _mark(project).unlink(missing_ok=True)
+
+
+def check_settings(project: Project, wanted: Sequence[str], stages: Stages) -> list[str]:
+    """Return the stages that this project has, checked before any runs. Raises ScaffoldError."""
+    names = [name for name in wanted if stages[name].wanted(project)]
+    for name in names:
+        stages[name].check(project)
+    return names
 
 
 def run_stages(
