@@ -239,7 +239,7 @@ def resolve_model(ref: str, say: Callable[[str], None] = lambda _line: None) -> 
     """
     from phi3scaffold.models import catalogue
     from phi3scaffold.models.families import registry
-    from phi3scaffold.models.model_folder import check_model_folder
+    from phi3scaffold.models.model_folder import check_model_folder, refuse_links_out
     from phi3scaffold.models.template_file import template_notes
 
     if not ref.strip():
@@ -252,6 +252,7 @@ def resolve_model(ref: str, say: Callable[[str], None] = lambda _line: None) -> 
     if catalogue.is_local(ref):
         folder = Path(ref).expanduser().resolve()
         check_model_folder(folder)
+        refuse_links_out(folder)
         for note in template_notes(folder):
             say(note)
         return ResolvedModel(str(folder), None, entry.family, entry.parameters or 0)

@@ -13,6 +13,7 @@ from phi3scaffold.models.model_folder import (
     check_tokenizer,
     is_weights,
     modernise,
+    refuse_links_out,
     take_over,
     wanted_files,
 )
@@ -52,6 +53,8 @@ def fetch_base(
         _copy_tiny(out, weights)
     elif folder is not None:
         check(folder)
+        if project.base_override is None:  # a job puts the links there itself
+            refuse_links_out(folder)
         take_over(wanted_files(folder, weights=weights), out, progress)
     else:
         _fetch_from_hub(project, lock, out, weights, progress)

@@ -131,10 +131,28 @@ def check_model_folder(folder: Path) -> None:
     """
     read_config(folder)
     refuse_without_weights((path.name for path in folder.iterdir() if path.is_file()), folder)
-    for path in wanted_files(folder):
-        _inside(path)
     _check_shards(folder)
     check_tokenizer(folder)
+
+
+def refuse_links_out(folder: Path) -> None:
+    """Refuse a user's folder where a file of the model is a link that leads out of it.
+
+    Who made the folder could have any of the user's files published with the model otherwise. The
+    hub's cache links into its own blobs.
+
+    Raises:
+        ScaffoldError: which file, and where it leads.
+    """
+    for path in wanted_files(folder):
+        real, blobs = path.resolve(), folder.parent.parent / "blobs"
+        in_cache = folder.parent.name == "snapshots" and real.parent == blobs.resolve()
+        if not in_cache and not real.is_relative_to(folder.resolve()):
+            raise ScaffoldError(
+                f"The file is a link that leads out of the model's folder, to {real}.",
+                where=path,
+                fix="put a copy of that file there if it belongs to the model",
+            )
 
 
 def check_tokenizer(folder: Path) -> None:
@@ -217,10 +235,10 @@ def take_over(
     """Copy small files into `out`, hard-link others; move (if `move`) or copy what has no link.
 
     Raises:
-        ScaffoldError: a file is a link to another folder's, or the disk has no room for a copy.
+        ScaffoldError: they must be copied and the disk has no room for them.
         OSError: what the system says.
     """
-    sources = [(_inside(path), path.name) for path in files]
+    sources = [(path.resolve(), path.name) for path in files]  # a cache links into its blobs
     total = sum(source.stat().st_size for source, _ in sources)
     done = 0
     for source, name in sources:
@@ -236,24 +254,6 @@ def take_over(
         done += size
         if progress:
             progress("linking or copying the files", done, total)
-
-
-def _inside(path: Path) -> Path:
-    """Return what a file of a model's folder is, where a link does not lead out of the folder.
-
-    Who made the folder could have any of the user's files published with the model otherwise. The
-    hub's cache links into its own blobs.
-    """
-    real, folder = path.resolve(), path.parent
-    blobs = folder.parent.parent / "blobs"
-    in_cache = folder.parent.name == "snapshots" and real.parent == blobs.resolve()
-    if not in_cache and not real.is_relative_to(folder.resolve()):
-        raise ScaffoldError(
-            f"The file is a link that leads out of the model's folder, to {real}.",
-            where=path,
-            fix="put a copy of that file there if it belongs to the model",
-        )
-    return real
 
 
 def _linked(source: Path, target: Path) -> bool:

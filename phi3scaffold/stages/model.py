@@ -12,6 +12,7 @@ from phi3scaffold.models.model_folder import (
     Progress,
     check_model_folder,
     check_tokenizer,
+    refuse_links_out,
     wanted_files,
 )
 from phi3scaffold.models.model_lock import local_folder, pin
@@ -30,6 +31,8 @@ def inputs_of(project: Project, *, weights: bool) -> Inputs:
         folder = catalogue.tiny_folder()
     elif folder is not None:  # before a byte of it is hashed
         (check_model_folder if weights else check_tokenizer)(folder)
+        if project.base_override is None:
+            refuse_links_out(folder)
     there = folder is not None and folder.is_dir()
     files = wanted_files(folder, weights=weights) if folder and there else []
     return Inputs(files=tuple(files), settings=asdict(lock))
