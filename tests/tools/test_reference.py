@@ -10,6 +10,7 @@ from reference import FOLDER, pages
 
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.checks.runner import load
+from phi3scaffold.cli.new import TRAINING
 from phi3scaffold.datasets import message_format, spec
 from phi3scaffold.evaluation.limits import LIMITS
 from phi3scaffold.generator import template
@@ -34,7 +35,12 @@ def test_every_page_of_the_reference_is_there() -> None:
 
 def test_every_command_is_explained() -> None:
     named = re.findall(r"^### (.+)$", generated()["commands.md"], re.MULTILINE)
-    below = {f"job {name}" for name, verb in VERBS["job"].verbs.items() if not verb.hidden}
+    below = {
+        f"{above} {name}"
+        for above, verbs in VERBS.items()
+        for name, verb in verbs.verbs.items()
+        if not verb.hidden
+    }
     assert set(named) == {*VERBS, *below}
 
 
@@ -43,6 +49,7 @@ def test_every_option_of_new_is_explained_with_its_values_and_default() -> None:
     rows = {line.split("`")[1].split()[0]: line for line in lines}
     questions = template.questions()
     others = {"--defaults", "--no-git", "--encoding", "--header"}
+    others |= {option for option, _, _ in TRAINING}
     known = {question.flag for question in questions.values()} | others
     assert set(rows) == known
     for question in questions.values():
