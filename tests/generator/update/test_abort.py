@@ -203,7 +203,7 @@ def test_two_at_once(project: Path, made: Releases) -> None:
             [sys.executable, "-c", code, str(project)], capture_output=True, text=True
         )
         assert done.returncode == 1
-        assert "working in this project" in done.stderr
+        assert "is running in this project" in done.stderr
 
 
 def test_a_full_disk(edited: Path, made: Releases, tmp_path: Path) -> None:
