@@ -232,7 +232,11 @@ def test_new_writes_what_the_job_is_given(make_project: Callable[..., Path]) -> 
     [
         ("cpu", "registries/azureml/models/Phi-3-mini-4k-instruct/versions/15", "Only a job"),
         ("aml", "registries/azureml/models/Phi-3-mini-4k-instruct", "with its version"),
-        ("aml", "registries/azureml/models/Phi-3-mini-4k-instruct/labels/latest", "with its version"),
+        (
+            "aml",
+            "registries/azureml/models/Phi-3-mini-4k-instruct/labels/latest",
+            "with its version",
+        ),
         ("aml", "registries/azureml/models/Other/versions/1", "not known"),
     ],
 )
