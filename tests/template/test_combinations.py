@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -17,6 +16,7 @@ import yaml
 
 from phi3scaffold.evaluation.limits import LIMITS
 from phi3scaffold.generator.requirements import constraints
+from tests.support.inner_make import inner_make
 from tests.template.conftest import Made
 
 # Exactly the files of a project, by what decides them; nothing here is read from the template.
@@ -250,10 +250,9 @@ def test_makefile(rendered: dict[str, Made]) -> None:
 
 
 def make(root: Path, *words: str) -> str:
-    # a make around the suite (`make test ARGS=...`) hands its variables down
-    outer = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "ARGS")
-    env = {name: value for name, value in os.environ.items() if name not in outer}
-    done = subprocess.run(["make", "-s", *words], cwd=root, capture_output=True, text=True, env=env)
+    done = subprocess.run(
+        ["make", "-s", *words], cwd=root, capture_output=True, text=True, env=inner_make()
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

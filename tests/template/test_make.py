@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold import generator
+from tests.support.inner_make import inner_make
 from tests.template.conftest import without_git
 
 TOLD = "import json, sys; print(json.dumps(sys.argv[1:]))"
@@ -28,7 +29,7 @@ def words(project: Path, *arguments: str) -> list[str]:
     """What `make infer` gives to the verb."""
     verb = f"PHI3SCAFFOLD={sys.executable} -c '{TOLD}'"
     command = ["make", "--silent", "infer", verb, *arguments]
-    return json.loads(subprocess.check_output(command, cwd=project, text=True))
+    return json.loads(subprocess.check_output(command, cwd=project, text=True, env=inner_make()))
 
 
 @pytest.mark.parametrize("text", ["plain", "-", 'it\'s "$HOME" `id` $(id) $5 \\n #c %d; x & y'])

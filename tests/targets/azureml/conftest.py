@@ -16,6 +16,7 @@ from tests.conftest import command
 from tests.e2e.test_pipeline import shorten
 from tests.support.azure.blobs import find_azurite
 from tests.support.azure.loopback import Loopback
+from tests.support.inner_make import inner_make
 from tests.support.settings import measure_only
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -89,7 +90,7 @@ def make(azure: Loopback, project: Path) -> Run:
             cwd=project,
             capture_output=True,
             text=True,
-            env={**azure.environment, **known},
+            env={**inner_make(azure.environment), **known},
             timeout=300,
         )
         if done.returncode:

@@ -1,0 +1,14 @@
+"""The environment of a `make` that a test starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+# A make around the suite (`make test ARGS=...`) hands its variables down in these.
+OUTER = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "ARGS")
+
+
+def inner_make(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return an environment without what a make around the suite put into it."""
+    return {name: value for name, value in environment.items() if name not in OUTER}
