@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.inner_make import inner_make
+
 ROOT = Path(__file__).resolve().parents[2]
 TAB = re.compile(r'^=== "Linux and macOS"\n\n    ```sh\n(.*?)^    ```', re.MULTILINE | re.DOTALL)
 INSTALLS = ("python3 -m venv", ". .venv-new", "pip install", "make setup")
@@ -32,7 +34,12 @@ def test_the_tutorial_works(tmp_path: Path) -> None:
         typed = re.sub(r"^python ", f"{shlex.quote(sys.executable)} ", typed)
         typed = typed.replace("make ", f"make PHI3SCAFFOLD={shlex.quote(PHI3SCAFFOLD)} ")
         done = subprocess.run(
-            typed.replace(" --open", ""), shell=True, cwd=folder, capture_output=True, text=True
+            typed.replace(" --open", ""),
+            shell=True,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=inner_make(),
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         shown[command] = done.stdout
