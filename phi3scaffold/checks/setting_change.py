@@ -27,6 +27,7 @@ from phi3scaffold.project.near_names import near_names
 from phi3scaffold.project.setting_names import SHORT_NAMES, check_value, read_value
 from phi3scaffold.project.settings import KEYS
 from phi3scaffold.project.text_edit import with_settings
+from phi3scaffold.project.yaml_text import load_yaml
 
 FILES = (PROJECT_FILE, DATASET, OLIVE)  # in the order in which a name is looked for
 OPEN = ("adapters",)  # mappings of project.yaml whose keys are the user's own
@@ -213,7 +214,7 @@ class ProjectSettings:
                 inner = inner[key]
             inner[path[-1]] = value
         try:
-            written = json.loads(text) if file == OLIVE else yaml.safe_load(text)
+            written = json.loads(text) if file == OLIVE else load_yaml(text)
         except (ValueError, yaml.YAMLError):
             written = None
         if json.loads(json.dumps(written, default=str)) != wanted:

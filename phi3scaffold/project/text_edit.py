@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from phi3scaffold.project.yaml_text import compose_yaml
+
 
 def with_settings(text: str, settings: Mapping[tuple[str, ...], Any]) -> str:
     """Return `text` with values set: path of keys -> value.
 
     A key that is missing goes to the end of its mapping; a missing mapping is made.
     """
-    import yaml  # for which JSON is YAML, but for its tabs
-
-    root: Any = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+    root: Any = compose_yaml(text.replace("\t", " "))  # JSON is YAML, but for its tabs
     assert root is not None
     newline = "\r\n" if "\r\n" in text else "\n"
     edits: list[tuple[int, int, str]] = []  # from, to, what stands there then
