@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-# A make around the suite (`make test ARGS=...`) hands its variables down in these.
-OUTER = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "ARGS")
+# A make around the suite (`make test ARGS=...`) hands its variables down in these, and where it
+# counts the makes, the inner one prints the folders that it enters.
+OUTER = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS")
 
 
 def inner_make(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
