@@ -29,6 +29,7 @@ ERRORS_SHOWN = 20  # bad prompts that are named one by one
 EPILOG = """examples:
   phi3scaffold infer "I could not stop smiling all day."
   phi3scaffold infer "One text." "Another." --json
+  phi3scaffold infer --input tickets.csv --output answered.csv
   phi3scaffold infer --input phrases.txt --output answers.jsonl
   phi3scaffold infer --temperature 0.8 --seed 1 --max-tokens 40 "..."
   cut -f 2 mails.tsv | phi3scaffold infer --input - --json | jq -r .answer
@@ -37,6 +38,8 @@ Several prompts are answered in their order. Text output has one line for each
 prompt: line breaks within an answer become spaces, and a prompt that cannot be
 answered (too long, a control token, a broken row) gives an empty line; --json
 says why. The other prompts are answered all the same, and the exit code is 1.
+answered.csv above has the rows, columns, encoding and delimiter of tickets.csv,
+and the column answer; so have .tsv, .jsonl, .parquet and .xlsx.
 The --output file appears when it is complete. Rerun to resume an interrupted run.
 """
 
@@ -68,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="write the answers to this file: JSON lines with .jsonl or --json, else text",
+        help="write the answers to this file: with the ending of --input its rows, with their "
+        "answers in more columns; with --json, or .jsonl, JSON lines; else text",
     )
     parser.add_argument(
         "--overwrite",
@@ -141,12 +145,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answer_batch(args: argparse.Namespace, project: Project) -> int:
+    from phi3scaffold.inference.answered_rows import has_rows_of
     from phi3scaffold.inference.resumable_output import ResumableOutput, check_place, is_json_lines
 
     text = not (args.json or (args.output and is_json_lines(args.output)))
     source = Path(args.input) if args.input not in (None, "-") else None
+    rows = None
     if args.output:
-        check_place(args.output, source, text=text, overwrite=args.overwrite)
+        rows = source if not args.json and has_rows_of(args.output, source) else None
+        place = args.output, source
+        check_place(*place, text=text, overwrite=args.overwrite, rows=rows is not None)
     prompts = _prompts(args, project, source)
     with open_with_remark(args, project) as form:
         if not args.output:
@@ -155,7 +163,7 @@ def _answer_batch(args: argparse.Namespace, project: Project) -> int:
         with ResumableOutput(args.output, form, settings, overwrite=args.overwrite) as output:
             if output.before:
                 print(f"resuming after {output.before} answers of an earlier run", file=sys.stderr)
-            return _answer_all(args, form, prompts, output, text=text)
+            return _answer_all(args, form, prompts, output, text=text, rows=rows)
 
 
 def _prompts(args: argparse.Namespace, project: Project, source: Path | None) -> PromptSource:
@@ -176,8 +184,14 @@ def _answer_all(
     output: ResumableOutput | None,
     *,
     text: bool,
+    rows: Path | None = None,
 ) -> int:
-    """Answer all prompts, into the output or onto the screen; return the exit code."""
+    """Answer all prompts, into the output or onto the screen; return the exit code.
+
+    Args:
+        text: whether only the answers are written.
+        rows: the file whose rows the output has, too.
+    """
     from phi3scaffold.cli.ui import progress
     from phi3scaffold.inference.answer_record import AnswerRecord
     from phi3scaffold.inference.batch import answer_all
@@ -223,7 +237,7 @@ def _answer_all(
             display.say(f"interrupted{what}")
             return INTERRUPTED
         if output and answered:
-            output.finish(answered, text=text)
+            output.finish(answered, text=text, rows=rows)
     if not answered:
         if output:
             output.partial.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, readabl
 from phi3scaffold.datasets.formats.json import json_lines_of
 from phi3scaffold.datasets.formats.text import lines_of, refuse_other_kinds
 from phi3scaffold.datasets.message_format import Messages
+from phi3scaffold.datasets.normalization import ReadingOptions, normal_file
 from phi3scaffold.datasets.reader import Reading, Row
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.inference.answer_record import AnswerRecord
@@ -146,8 +147,11 @@ def of_file(file: Path, project: Project) -> PromptSource:
                 fix=f"prompts, one a line: {TEXT}; rows: {registry.endings_text()}",
             )
         data_files([file])
+        normal = file
+        if registry.format_of(file).by_lines and registry.format_of(file).records:
+            normal = normal_file(file, ReadingOptions(header=True)).path  # of any encoding
         prompts = PromptSource(
-            lambda broken: iter(Reading([file], broken)), again=True, project=project
+            lambda broken: iter(Reading([normal], broken)), again=True, project=project
         )
     if not prompts.total:
         raise ScaffoldError("The file holds no prompts.", where=file, fix="write one a line")

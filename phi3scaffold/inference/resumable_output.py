@@ -19,6 +19,7 @@ from phi3scaffold.datasets.formats.json import JSON_LINES
 from phi3scaffold.datasets.formats.registry import is_data_file
 from phi3scaffold.inference.answer_record import AnswerRecord
 from phi3scaffold.inference.answer_settings import AnswerSettings
+from phi3scaffold.inference.answered_rows import write_answered
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.models.column_templates import Message
 from phi3scaffold.pipeline import manifest
@@ -102,15 +103,21 @@ class ResumableOutput:
         self._stream.write(f"{record.as_json()}\n".encode())
         self._stream.flush()
 
-    def finish(self, total: int, *, text: bool) -> None:
-        """Write the file, from prompt 1 to `total`; `text`: the answers only, one a line."""
-        with (
-            whole_file(self.file, durable=True) as part,
-            part.open("w", encoding="utf-8", newline="\n") as stream,
-        ):
-            for number in range(1, total + 1):
-                record = self._read(number)
-                stream.write(f"{record.as_text() if text else record.as_json()}\n")
+    def finish(self, total: int, *, text: bool, rows: Path | None = None) -> None:
+        """Write the file, from prompt 1 to `total`.
+
+        Args:
+            text: whether it has the answers only, one a line; else JSON objects.
+            rows: a file of rows, which are written with their answers in more columns.
+        """
+        with whole_file(self.file, durable=True) as part:
+            if rows is not None:
+                write_answered(rows, part, total, self._read)
+            else:
+                with part.open("w", encoding="utf-8", newline="\n") as stream:
+                    for number in range(1, total + 1):
+                        record = self._read(number)
+                        stream.write(f"{record.as_text() if text else record.as_json()}\n")
         self._stream.close()
         self.partial.unlink()
 
@@ -144,18 +151,25 @@ class ResumableOutput:
             self._stream.flush()
 
 
-def check_place(file: Path, source: Path | None, *, text: bool, overwrite: bool) -> None:
+def check_place(
+    file: Path, source: Path | None, *, text: bool, overwrite: bool, rows: bool = False
+) -> None:
     """Refuse an output file that could not be written, before anything is answered.
+
+    Args:
+        text: whether it gets the answers only.
+        rows: whether it gets the rows of `source` with their answers.
 
     Raises:
         ScaffoldError: its folder is missing or cannot be written, it is a folder, it is the input,
             its ending is of another format, or it already exists and may not be replaced.
     """
-    if (text and is_data_file(file.name)) or is_gz(file):
+    if (text and not rows and is_data_file(file.name)) or is_gz(file):
         raise ScaffoldError(
             f"Answers cannot be written as {file.suffix}.",
             where=file,
-            fix="use an ending such as .txt for text, or .jsonl for JSON lines",
+            fix="use the ending of --input for its rows with answers, .txt for text, or .jsonl for "
+            "JSON lines",
         )
     if not file.absolute().parent.is_dir():
         raise ScaffoldError("The folder does not exist.", where=file, fix=f"mkdir -p {file.parent}")

@@ -130,7 +130,7 @@ def test_a_bad_prompt_is_named_and_costs_no_other_its_answer(
     for line in bad:
         assert f"error: {name}:{line}:" in err
     assert f"2 of {len(bad) + 2} prompts answered" in err and "Traceback" not in err
-    assert main(VERBS, ["infer", "--input", name, "--output", "out.jsonl"]) == 1
+    assert main(VERBS, ["infer", "--input", name, "--json", "--output", "out.jsonl"]) == 1
     found = rows((project / "out.jsonl").read_text())
     assert [row["number"] for row in found if "error" in row] == list(range(2, len(bad) + 2))
 

@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.datasets.formats.byte_stream import Meter, open_bytes, unpacked_name
-from phi3scaffold.datasets.formats.format import Format, OnError, Rows, place_of, refuse
+from phi3scaffold.datasets.formats.encodings import UTF_8, encoding_of
+from phi3scaffold.datasets.formats.format import (
+    Format,
+    NewCells,
+    OnError,
+    Rows,
+    free_names,
+    place_of,
+    refuse,
+)
 from phi3scaffold.datasets.formats.swallowed_rows import SwallowedRows
-from phi3scaffold.datasets.formats.text import LARGEST, refuse_other_kinds, too_large
+from phi3scaffold.datasets.formats.text import BOM, LARGEST, refuse_other_kinds, too_large
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import count
 
@@ -179,6 +188,85 @@ def first_record(file: Path) -> tuple[str, int, list[str]]:
         return delimiter, above, next(record for _, record in found if any(record))
 
 
+def add_columns(
+    file: Path, target: Path, columns: Sequence[str], cells: NewCells, *, delimiter: str = ""
+) -> None:
+    """Write the file's own text, with more fields at the end of each record.
+
+    Encoding, quotes, line ends and empty lines stay. What the encoding cannot write makes it UTF-8.
+    """
+    csv.field_size_limit(LARGEST)  # of this process; the default would refuse a long text
+    codec = encoding_of(file).codec or UTF_8
+    codec = UTF_8 if codec == "utf-8-sig" else codec  # the mark is copied with the text
+    for written in (codec, "utf-8-sig"):
+        try:
+            with (
+                open_bytes(file, Meter()) as stream,
+                target.open("w", encoding=written, newline="") as out,
+            ):
+                text = io.TextIOWrapper(stream, encoding=codec, newline="")
+                out.writelines(_with_fields(text, columns, cells, delimiter))
+            return
+        except UnicodeEncodeError:  # an answer has letters that the file's encoding lacks
+            continue
+
+
+def _with_fields(
+    text: io.TextIOWrapper, columns: Sequence[str], cells: NewCells, delimiter: str
+) -> Iterator[str]:
+    taken: list[str] = []  # the lines of the record at hand
+
+    def lines() -> Iterator[str]:
+        for line in text:
+            taken.append(line)
+            yield line.removeprefix(BOM)
+
+    source = lines()
+    while (first := next(source, "")) and not first.strip():
+        pass
+    if excel := SEPARATOR.fullmatch(first.rstrip("\r\n")):
+        delimiter = excel[1]
+        while (first := next(source, "")) and not first.strip():
+            pass
+    yield from taken[:-1]  # what stands above the header
+    del taken[:-1]
+    second = next(source, "")
+    delimiter = delimiter or _delimiter(first, second)
+    held = taken[1:]
+    del taken[1:]
+
+    def once_more() -> Iterator[str]:
+        yield first
+        for line in held:
+            taken.append(line)
+            yield line.removeprefix(BOM)
+        yield from source
+
+    spaced = _is_spaced(first, delimiter)
+    reader = csv.reader(once_more(), delimiter=delimiter, strict=True, skipinitialspace=spaced)
+    header: list[str] | None = None
+    number = 0
+    for record in reader:
+        raw = "".join(taken)
+        taken.clear()
+        if not any(record):
+            yield raw
+            continue
+        if header is None:
+            header, added = record, list[Any](free_names(columns, column_names(record)))
+        else:
+            number += 1
+            added = list(cells(number))
+        body = raw.rstrip("\r\n")
+        missing = delimiter * max(0, len(header) - len(record))
+        buffer = io.StringIO()
+        csv.writer(buffer, delimiter=delimiter).writerow(["", *added])  # a lone "" gets quotes
+        fields = buffer.getvalue().removesuffix("\r\n")
+        if spaced:
+            fields = f"{delimiter} {fields[1:]}"
+        yield f"{body}{missing}{fields}{raw[len(body) :] or chr(10)}"
+
+
 def _ragged(
     file: Path, line: int, record: list[str], header: list[str], delimiter: str
 ) -> ScaffoldError:
@@ -230,11 +318,14 @@ def _lines_between(file: Path, first: int, last: int) -> str:
         return b"".join(islice(stream, first - 1, last)).decode("utf-8", "replace")
 
 
-CSV = Format((".csv",), delimited, by_lines=True, is_text=True, records=records)
+CSV = Format(
+    (".csv",), delimited, by_lines=True, is_text=True, records=records, add_columns=add_columns
+)
 TSV = Format(
     (".tsv",),
     partial(delimited, delimiter="\t"),
     by_lines=True,
     is_text=True,
     records=partial(records, delimiter="\t"),
+    add_columns=partial(add_columns, delimiter="\t"),
 )

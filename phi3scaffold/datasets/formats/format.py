@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,10 @@ from phi3scaffold.project.errors import ScaffoldError
 Values = dict[str, Any]
 Rows = Iterator[tuple[int, Values]]
 OnError = Callable[[ScaffoldError], None]
+NewCells = Callable[
+    [int], Sequence[Any]
+]  # the number of a row, from 1 -> what stands in new columns
+AddColumns = Callable[[Path, Path, Sequence[str], NewCells], None]
 
 
 class RowNumber(int):
@@ -24,6 +28,20 @@ def place_of(file: Path, number: int) -> str:
     if isinstance(number, RowNumber):
         return f"{shown(file)}: row {number}"
     return f"{shown(file)}:{line_shown(file, number)}"
+
+
+def free_names(names: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """Return names of new columns: those that are taken get ``model_`` before them.
+
+    >>> free_names(["answer", "probability"], ["text", "answer"])
+    ['model_answer', 'probability']
+    """
+    free: list[str] = []
+    for name in names:
+        while name in taken or name in free:
+            name = f"model_{name}"
+        free.append(name)
+    return free
 
 
 def refuse(error: ScaffoldError) -> None:
@@ -46,6 +64,8 @@ class Format:
         records: called with a file, yields the cells of each row as texts, the header's first; None
             where columns have names without a header.
         notes: called with a file, returns sentences on what in it is not read.
+        add_columns: called with a file, another one to write, names and `NewCells`: writes the same
+            rows with more columns. Rows that cannot be read have a number, too.
     """
 
     endings: tuple[str, ...]
@@ -54,3 +74,4 @@ class Format:
     is_text: bool = False
     records: Callable[[Path], Iterator[list[str]]] | None = None
     notes: Callable[[Path], list[str]] = lambda _file: []
+    add_columns: AddColumns | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,10 +16,12 @@ from phi3scaffold.datasets.formats.byte_stream import (
 )
 from phi3scaffold.datasets.formats.format import (
     Format,
+    NewCells,
     OnError,
     RowNumber,
     Rows,
     Values,
+    free_names,
     place_of,
     refuse,
 )
@@ -87,6 +89,35 @@ def json_lines_of(stream: IO[bytes], file: Path, on_error: OnError = refuse) -> 
             on_error(cut_character(half, where))
         else:
             yield number, values
+
+
+def add_keys(file: Path, target: Path, columns: Sequence[str], cells: NewCells) -> None:
+    """Write the file's lines, with more keys at the end of each object.
+
+    A line that is no object becomes one that has the new keys alone.
+    """
+    taken: dict[str, None] = {}
+    for _, values in json_lines(file, Meter(), lambda _error: None):
+        taken |= dict.fromkeys(values)
+    names = free_names(columns, list(taken))
+    number = 0
+    with open_bytes(file, Meter()) as stream, target.open("w", encoding="utf-8") as out:
+        for line in stream:
+            text = line.decode(errors="replace").strip().lstrip(BOM)
+            if not text:
+                continue
+            number += 1
+            added = json.dumps(
+                dict(zip(names, cells(number), strict=True)), ensure_ascii=False, default=str
+            )
+            try:
+                values, end = decode(text)
+            except (ValueError, RecursionError):
+                values, end = None, 0
+            whole = isinstance(values, dict) and end == len(text)
+            if whole and values:
+                added = f"{text[:-1].rstrip()}, {added[1:]}"
+            out.write(f"{added}\n")
 
 
 def json_document(file: Path, meter: Meter) -> Rows:
@@ -312,5 +343,7 @@ def _half_in(value: Any) -> str:
     return next(filter(None, map(_half_in, parts)), "") if isinstance(parts, list) else ""
 
 
-JSON_LINES = Format((".jsonl", ".ndjson"), json_lines, by_lines=True, is_text=True)
+JSON_LINES = Format(
+    (".jsonl", ".ndjson"), json_lines, by_lines=True, is_text=True, add_columns=add_keys
+)
 JSON = Format((".json",), json_document, is_text=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.datasets.formats.byte_stream import Meter, is_gz, open_bytes, shown
-from phi3scaffold.datasets.formats.format import Format, Rows
+from phi3scaffold.datasets.formats.format import Format, NewCells, Rows, free_names
 from phi3scaffold.project.errors import ScaffoldError
 
 BATCH = 1024  # rows
@@ -45,6 +46,19 @@ def rows(file: Path, meter: Meter) -> Rows:
             ) from None
 
 
+def add_columns(file: Path, target: Path, columns: Sequence[str], cells: NewCells) -> None:
+    """Write the file's table, its schema and metadata, with more columns at its end."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with open_bytes(file, Meter()) as stream:
+        table = pq.read_table(pa.BufferReader(stream.read()))
+    rows = [cells(number) for number in range(1, table.num_rows + 1)]
+    for place, name in enumerate(free_names(columns, table.column_names)):
+        table = table.append_column(name, pa.array([row[place] for row in rows]))
+    pq.write_table(table, target)
+
+
 def labels(schema: Any) -> dict[str, list[str]]:
     """Return the label names of columns in which the hub's `datasets` wrote numbers."""
     try:
@@ -66,4 +80,4 @@ def _label(value: Any, names: list[str]) -> Any:
     return names[value] if 0 <= value < len(names) else None
 
 
-PARQUET = Format((".parquet",), rows)
+PARQUET = Format((".parquet",), rows, add_columns=add_columns)

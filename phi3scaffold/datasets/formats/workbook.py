@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import IO, Any
 from phi3scaffold.datasets.cell_text import cell_text
 from phi3scaffold.datasets.formats.byte_stream import Meter, is_gz, open_bytes, shown
 from phi3scaffold.datasets.formats.delimited import column_names, unique_names
-from phi3scaffold.datasets.formats.format import Format, Rows, place_of
+from phi3scaffold.datasets.formats.format import Format, NewCells, Rows, free_names, place_of
 from phi3scaffold.project.errors import ScaffoldError
 
 UNPACKED = 512 << 20  # bytes; a million rows of a hundred letters are half of that
@@ -27,6 +28,7 @@ FORMULA = re.compile(
 )
 MERGED = re.compile(rb'<mergeCell ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
 BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, SyntaxError)
+SAVED_BADLY = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # no workbook holds them
 ESCAPE = re.compile(r"_x[\dA-Fa-f]{4}_")
 BLOCK, OVERLAP = 1 << 20, 1 << 16
 Cells = list[Any]
@@ -88,6 +90,37 @@ def notes(file: Path, sheet: str | None = None) -> list[str]:
                 f"(--data '{file.name}#{others[0]}' reads another)"
             )
         return found
+
+
+def add_columns(file: Path, target: Path, columns: Sequence[str], cells: NewCells) -> None:
+    """Write the workbook with more columns on the sheet that is read; other sheets stay.
+
+    openpyxl drops charts.
+    """
+    with _opened(file) as (book, _):
+        page = _page(file, book, None)
+        _, head, filled = _header(page)
+        assert head is not None
+        rows, title = [(number, len(row)) for number, row in filled], page.title
+    import openpyxl
+
+    with open_bytes(file, Meter()) as stream:
+        copy = openpyxl.load_workbook(
+            io.BytesIO(stream.read()), keep_vba=target.suffix.lower() == ".xlsm"
+        )
+    sheet = copy[title]
+    first = max([len(head[1]), *(width for _, width in rows)]) + 1
+    names = free_names(columns, column_names([cell_text(cell) or "" for cell in head[1]]))
+    for place, name in enumerate(names):
+        sheet.cell(head[0], first + place, name)
+    for number, (row, _) in enumerate(rows, 1):
+        for place, value in enumerate(cells(number)):
+            cell = sheet.cell(row, first + place)
+            cell.value = SAVED_BADLY.sub("", value) if isinstance(value, str) else value
+            if isinstance(value, str):
+                cell.data_type = "s"  # an answer that begins with = is no formula
+    with target.open("wb") as out:
+        copy.save(out)
 
 
 @contextmanager
@@ -252,4 +285,4 @@ def _merged(file: Path, archive: zipfile.ZipFile, page: Any) -> list[tuple[str, 
     return found
 
 
-WORKBOOK = Format((".xlsx", ".xlsm"), rows, notes=notes, records=records)
+WORKBOOK = Format((".xlsx", ".xlsm"), rows, notes=notes, records=records, add_columns=add_columns)
