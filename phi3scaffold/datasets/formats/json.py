@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -110,12 +111,11 @@ def add_keys(file: Path, target: Path, columns: Sequence[str], cells: NewCells) 
             added = json.dumps(
                 dict(zip(names, cells(number), strict=True)), ensure_ascii=False, default=str
             )
-            try:
+            values: Any = None
+            with contextlib.suppress(ValueError, RecursionError):
                 values, end = decode(text)
-            except (ValueError, RecursionError):
-                values, end = None, 0
-            whole = isinstance(values, dict) and end == len(text)
-            if whole and values:
+                values = values if end == len(text) else None
+            if isinstance(values, dict) and values:
                 added = f"{text[:-1].rstrip()}, {added[1:]}"
             out.write(f"{added}\n")
 
