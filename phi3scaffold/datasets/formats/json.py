@@ -111,11 +111,11 @@ def add_keys(file: Path, target: Path, columns: Sequence[str], cells: NewCells) 
             added = json.dumps(
                 dict(zip(names, cells(number), strict=True)), ensure_ascii=False, default=str
             )
-            values: Any = None
+            row: Any = None
             with contextlib.suppress(ValueError, RecursionError):
-                values, end = decode(text)
-                values = values if end == len(text) else None
-            if isinstance(values, dict) and values:
+                row, end = decode(text)
+                row = row if end == len(text) else None
+            if isinstance(row, dict) and row:
                 added = f"{text[:-1].rstrip()}, {added[1:]}"
             out.write(f"{added}\n")
 
