@@ -15,6 +15,7 @@ def builder_for(family: Family) -> Iterator[None]:
 
     It reads some settings where transformers 4 had them. In layers without positions it switches
     the rotation inside the attention off, and then adds one before it, for which it has no input.
+    Where sliding layers have a rotation of their own, it scales that like the others'.
     """
     import transformers
 
@@ -25,6 +26,8 @@ def builder_for(family: Family) -> Iterator[None]:
             repairs.callback(delattr, config_class, name)
         if family.positionless:
             repairs.enter_context(_no_rotation())
+        if "rope_local_base_freq" in family.builder_settings:
+            repairs.enter_context(_unscaled_local_rotation())
         yield
 
 
@@ -57,3 +60,23 @@ def _no_rotation() -> Iterator[None]:
         yield
     finally:
         SmolLM3Model.make_attention = original
+
+
+@contextlib.contextmanager
+def _unscaled_local_rotation() -> Iterator[None]:
+    from onnxruntime_genai.models.builder import Gemma3Model
+
+    parent = Gemma3Model.__mro__[1]  # its own method only chooses between the two rotations
+    original = parent.make_rotary_embedding_caches
+
+    def make_caches(self: Any, **names: str) -> Any:
+        if names.get("cos_cache_name") == "cos_cache_local":
+            self.rope_attrs.update(rescale_factors=1, mscale=1)
+            self.rope_attrs.pop("rescale_inv_freq", None)
+        return original(self, **names)
+
+    parent.make_rotary_embedding_caches = make_caches
+    try:
+        yield
+    finally:
+        del parent.make_rotary_embedding_caches

@@ -18,6 +18,7 @@ GEMMA3 = Family(
     ),
     builder_settings={
         "rope_theta": ("rope_parameters", "full_attention", "rope_theta"),
+        "rope_scaling": ("rope_parameters", "full_attention"),
         "rope_local_base_freq": ("rope_parameters", "sliding_attention", "rope_theta"),
     },
     template_features=("no system turn: its text goes before that of the first user turn",),
