@@ -231,6 +231,7 @@ def test_makefile(rendered: dict[str, Made]) -> None:
     for verb in VERBS:
         planned = make(root, "-n", verb)
         assert planned.strip(), verb
+        assert not any(line.endswith(" ") for line in planned.splitlines()), verb
         if verb not in ("setup", "test", "help"):
             assert planned.startswith("phi3scaffold "), verb
     assert make(root, "-n", "finetune", "ARGS=--local") == "phi3scaffold run --local\n"
