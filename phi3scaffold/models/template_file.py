@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ class ChatTemplate:
         definitions = list(tools) or None
         options = {"tools": definitions, "documents": None, "add_generation_prompt": to_answer}
         try:
-            template = _environment().from_string(self.text)
-            return str(template.render(messages=list(turns), **options, **self.tokens))
+            values = {"messages": list(turns), **options, **self.tokens}
+            return str(_compiled(self.text).render(values))
         except TemplateSyntaxError as error:
             own_file = self.path.name == JINJA
             where = f"{self.where}{':' if own_file else ', line '}{error.lineno}"
@@ -263,6 +264,12 @@ def _unset_variables(text: str) -> list[str]:
         test.node.name for test in tree.find_all(nodes.Test) if isinstance(test.node, nodes.Name)
     }
     return sorted(name for name in names & unset - tested if not name.endswith("_token"))
+
+
+@lru_cache(maxsize=8)
+def _compiled(text: str) -> Any:
+    """Return a template, compiled once: that takes longer than writing a row with it."""
+    return _environment().from_string(text)
 
 
 def _environment() -> Any:

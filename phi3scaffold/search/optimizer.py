@@ -1,8 +1,8 @@
 """Search the quantization of a trained model: build points, measure them, choose one.
 
-First every point is measured on few rows, nearest to the best so far first, until most of the time
-is over; then the better half on more, and the better half of these on all (successive halving).
-What was measured is on the disk at once: a search that was killed goes on behind it.
+First points are measured on few rows, the most promising first, until no other one promises enough
+or most of the time is over; then the better half on more, and the better half of these on all
+(successive halving). What was measured is on the disk at once: a search that was killed goes on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from phi3scaffold.evaluation.limits import LIMITS, project_limits
 from phi3scaffold.evaluation.search_record import FILE, PointRecord, SearchRecord, read_search
+from phi3scaffold.models.shape import shape_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.environment import physical_cores
 from phi3scaffold.pipeline.events import Emit, Event, Note, Step, ignore
@@ -31,12 +32,12 @@ from phi3scaffold.search.builder import Builder
 from phi3scaffold.search.measuring import Ruler
 from phi3scaffold.search.points import (
     Point,
-    Widths,
     all_points,
     own_passes,
     own_point,
     with_point,
 )
+from phi3scaffold.search.prediction import LEAST, SIZE_SPREAD, Prediction
 from phi3scaffold.search.selection import SEARCHED, TIMED, choose, missed_lines, ranked
 from phi3scaffold.stages import export
 
@@ -44,6 +45,7 @@ FEW, MORE = 16, 64  # rows, before all
 EXPLORING = 0.6  # share of the time
 FINALISTS = 3  # that are timed
 ROUNDS = 3  # of timing, where the speed decides
+WORTH = 0.01  # a share by which a point has to be better, as far as one can expect
 OVERHEAD = 6.0  # seconds that a point takes besides quantizing
 NAME = "optimize"
 
@@ -68,8 +70,8 @@ class Optimizer:
     ) -> None:
         self._project, self._emit, self._most = project, emit, most
         self._config = project_config(project)
-        widths = Widths.of(read_json(project.merged / "config.json"))
-        points, left_out = all_points(self._config, widths)
+        self._shape = shape_of(read_json(project.merged / "config.json"))
+        points, left_out = all_points(self._config, self._shape)
         self._points: dict[str, Point | None] = {}  # by key
         self._configs: dict[str, OliveConfig] = {}
         contents = [_content(folder) for folder in (project.adapter, project.merged, project.rows)]
@@ -117,9 +119,10 @@ class Optimizer:
             self._ruler.measure_adapter(self._watch("the adapter"))
             self._explore()
             all_rows = self._ruler.rows
-            for rows in (MORE, all_rows):
-                if FEW < rows <= all_rows:
-                    self._halve(rows)
+            if all_rows > 2 * MORE:
+                self._halve(MORE)
+            if all_rows > FEW:
+                self._halve(all_rows)
             self._finals()
         record = self.record
         record.finished = True
@@ -134,21 +137,19 @@ class Optimizer:
         return key
 
     def _explore(self) -> None:
-        """Measure points on few rows, those that differ least from the best first."""
+        """Measure points on few rows, those that promise most for their time first."""
         untried = [one for one in self._points if self.record.point(one) is None]
         if self.record.own in untried:
             untried.remove(self.record.own)
             self._measure(self.record.own, FEW)
         while untried:
-            key = self._next(untried)
-            why = ""
+            key, why = self._next(untried)
             if self._most is not None and len(self.record.points) >= self._most:
-                why = f"--points {self._most}"
+                why = f"--points {self._most}; next would have been {self._name(key)}"
             elif self._used() > EXPLORING * self.record.budget_seconds:
-                why = "the time was over"
+                why = f"the time was over; next would have been {self._name(key)}"
             if why:
-                text = f"{why}; next would have been {self._name(key)}"
-                self.record.not_tried[count(len(untried), "more point")] = text
+                self.record.not_tried[count(len(untried), "more point")] = why
                 return
             untried.remove(key)
             needed, left = self._expected(key), self.record.budget_seconds - self._used()
@@ -158,16 +159,33 @@ class Optimizer:
                 continue
             self._measure(key, FEW)
 
-    def _next(self, untried: Sequence[str]) -> str:
-        best = next(iter(self._ranked()), None)
-        near = (self._points[best.key] if best else None) or Point()
+    def _next(self, untried: Sequence[str]) -> tuple[str, str]:
+        """Return the point to try next, and why that is not worth it: "" where it is."""
+        record = self.record
+        known = [one for one in self._ranked() if self._points[one.key] is not None]
+        pairs = [(self._point(one.key), one) for one in known]
+        prediction = Prediction(self._shape, record.limits, record.goal, pairs)
+        best = choose(self._ranked(), record.limits, record.goal)
+        fitting = [one for one in untried if not prediction.misses_size(self._point(one))]
+        if not fitting:
+            size = {one: prediction.bytes(self._point(one)) for one in untried}
+            key = min(untried, key=lambda one: size[one])
+            least = min((one.bytes for one in known), default=math.inf)
+            worth = best is None and size[key] < least * (1 - SIZE_SPREAD)
+            return key, "" if worth else f"too large: {decimal_size(round(size[key]))} or more"
+        chance = {one: prediction.log_chance(self._point(one)) for one in fitting}
+        if best is not None:
+            near = self._points[best.key]
+            for one in fitting:
+                gain = prediction.gain(self._point(one), near, best)
+                chance[one] += math.log(max(gain, LEAST))
+        key = max(fitting, key=lambda one: chance[one] - math.log(self._expected(one)))
+        if max(chance.values()) > math.log(WORTH):
+            return key, ""
+        return key, "a better one is unlikely" if best else "none is likely to keep the limits"
 
-        def order(key: str) -> tuple[float, ...]:
-            point = self._points[key] or Point()
-            rate = export.SECONDS_PER_GB.get(point.quantizer, export.ROUNDED)
-            return (point.steps_from(near), rate, list(self._points).index(key))
-
-        return min(untried, key=order)
+    def _point(self, key: str) -> Point:
+        return self._points[key] or Point()
 
     def _halve(self, rows: int) -> None:
         """Measure the better half on more rows, and end the others."""
@@ -188,7 +206,7 @@ class Optimizer:
         record, all_rows = self.record, self._ruler.rows
         whole = [one for one in self._ranked() if one.rows == all_rows]
         by_speed = record.goal == FASTEST or any(name in record.limits for name in TIMED)
-        timed = [one for one in whole[:FINALISTS] if one.rows == all_rows]
+        timed = [one for one in whole[:FINALISTS] if not self._is_too_large(one)]
         built = [(one, self._built(one.key)) for one in timed]
         self._ruler.time(
             [(one, folder) for one, folder in built if folder],
@@ -200,13 +218,16 @@ class Optimizer:
             for point in self._ranked():
                 if self._used() > record.budget_seconds:
                     break
-                if point.rows < all_rows:
+                if point.rows < all_rows and not self._is_too_large(point):
                     self._measure(point.key, all_rows)
                 winner = winner or choose([point], record.limits, record.goal)
         if winner is None:
             whole = [one for one in self._ranked() if one.rows == all_rows]
             record.missed = missed_lines(whole or self._ranked(), record.limits)
         record.winner = winner.key if winner else ""
+
+    def _is_too_large(self, point: PointRecord) -> bool:
+        return point.bytes > 1e6 * self.record.limits.get("size_mb", math.inf)
 
     def _measure(self, key: str, rows: int) -> None:
         """Build a point where its model is not there, and measure it."""

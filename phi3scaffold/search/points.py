@@ -7,10 +7,11 @@ what the adapter was merged into stay as the project has them.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from phi3scaffold.models.shape import Shape
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.olive_config import BUILDER, MERGING, OliveConfig
 from phi3scaffold.project.providers import CPU, DIRECTML
@@ -54,52 +55,26 @@ class Point:
         parts += [self.mixed] if self.mixed else []
         return ", ".join([*parts, *([f"level {self.level}"] if self.level != LEVELS[0] else [])])
 
-    def steps_from(self, other: Point) -> int:
-        """Return in how many settings two points differ."""
-        return sum(a != b for a, b in zip(astuple(self), astuple(other), strict=True))
 
-
-@dataclass(frozen=True)
-class Widths:
-    """What of a model decides which points it can have.
-
-    Attributes:
-        inputs: how many weights the rows of its layers have; a block has to divide them all.
-        hidden: the same of the output layer and the embeddings.
-        tied: whether these two share their weights.
-    """
-
-    inputs: tuple[int, ...]
-    hidden: int
-    tied: bool
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Widths:
-        """Read a transformers config.json."""
-        hidden = int(config["hidden_size"])
-        heads = int(config["num_attention_heads"])
-        head = int(config.get("head_dim") or hidden // heads)
-        inputs = (hidden, int(config["intermediate_size"]), heads * head)
-        return cls(inputs, hidden, bool(config.get("tie_word_embeddings", False)))
-
-
-def all_points(config: OliveConfig, widths: Widths) -> tuple[list[Point], dict[str, str]]:
+def all_points(config: OliveConfig, shape: Shape) -> tuple[list[Point], dict[str, str]]:
     """Return the points that a project's model can have, and what was left out with its reason."""
     left_out = {}
-    blocks = [one for one in BLOCKS if not any(width % one for width in widths.inputs)]
-    for block in set(BLOCKS) - set(blocks):
-        left_out[f"blocks of {block}"] = f"they do not divide the model's widths {widths.inputs}"
+    widths = sorted({shape.hidden, shape.intermediate, shape.heads * shape.head_dim})
+    blocks = [one for one in BLOCKS if not any(width % one for width in widths)]
+    listed = ", ".join(map(str, widths))
+    for block in sorted(set(BLOCKS) - set(blocks)):
+        left_out[f"blocks of {block}"] = f"they do not divide the model's widths: {listed}"
     provider = _provider(config)
     ends = [(head, embeddings) for head in END_BITS for embeddings in END_BITS]
     if provider == DIRECTML:
         ends = [(head, 0) for head in END_BITS]
         left_out["quantized embeddings"] = "DirectML has no operator that reads them"
-    elif widths.tied:
+    elif shape.tied:
         ends = [(bits, bits) for bits in END_BITS]
         left_out["other bits for the embeddings than for the output layer"] = (
             "the model ties the two: with equal bits they are stored once"
         )
-    ends = [pair for pair in ends if not widths.hidden % END_BLOCK[pair[0]]]
+    ends = [pair for pair in ends if not shape.hidden % END_BLOCK[pair[0]]]
     levels = LEVELS if provider == CPU else LEVELS[:1]
     if len(levels) == 1:
         left_out["accuracy level 1"] = "only the CPU provider tells them apart"

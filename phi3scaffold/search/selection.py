@@ -15,7 +15,8 @@ SEARCHED = (
     *("size_mb", "tokens_per_second", "first_token_ms", "memory_mb"),
 )
 TIMED = ("tokens_per_second", "first_token_ms")
-ALIKE = 0.03  # share by which two divergences, or two sizes, are taken for equal
+ALIKE = 0.03  # share by which two divergences are taken for equal
+NO_DIVERGENCE = 1e-4  # nats a token: a hundredth of a percent of perplexity, which nobody can tell
 
 
 def excesses(
@@ -117,4 +118,6 @@ def _is_tie(point: PointRecord, best: PointRecord, goal: str) -> bool:
         noise = point.noise.get(name, 0.0) + best.noise.get(name, 0.0)
         return best.values[name] - point.values[name] <= noise
     own, its = _goal_values(point, goal)[0], _goal_values(best, goal)[0]
-    return own <= its * (1 + (ALIKE if goal == CLOSEST else 0.001))
+    if goal == CLOSEST:
+        return own <= max(NO_DIVERGENCE, its * (1 + ALIKE))
+    return own <= its * 1.001

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold.models.catalogue import describe
+from phi3scaffold.models.shape import Shape
 from phi3scaffold.project.olive_config import OliveConfig, load_config
 from phi3scaffold.search.config_text import replace_passes
 from phi3scaffold.search.points import (
     Point,
-    Widths,
     all_points,
     own_point,
     passes_of,
@@ -19,8 +20,15 @@ from phi3scaffold.search.points import (
 )
 from tests.conftest import command
 
-WIDTHS = Widths((256, 1024, 256), 256, tied=False)
-TIED = Widths((576, 1536, 576), 576, tied=True)
+
+def shape(name: str) -> Shape:
+    """Return the shape of a model of the catalogue."""
+    found = describe(name).shape
+    assert found is not None
+    return found
+
+
+TINY, TIED = shape("tiny"), shape("smollm2-135m")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +47,7 @@ def test_what_the_template_writes_is_a_point_and_is_written_as_it_writes_it(
 ) -> None:
     """From one recipe's file to the other recipe's passes: the same characters as `new` writes."""
     config = load_config(configs[recipe])
-    points, _ = all_points(config, WIDTHS)
+    points, _ = all_points(config, TINY)
     own = own_point(config, points)
     assert own is not None and own.quantizer == {"default": "rtn", "best": "gptq"}[recipe]
     other = "best" if recipe == "default" else "default"
@@ -55,7 +63,7 @@ def test_every_other_character_stays(recipe: str, configs: dict[str, Path]) -> N
     text = configs[recipe].read_text(encoding="utf-8").replace('"seed": 42', '"seed":    42')
     text = text.replace('"int4_accuracy_level": 4', '"int4_accuracy_level":4')
     config = parsed(text, configs[recipe])
-    for point in all_points(config, WIDTHS)[0]:
+    for point in all_points(config, TINY)[0]:
         made = replace_passes(text, config, passes_of(config, point))
         assert json.loads(made) == with_point(config, point).content
         assert '"seed":    42' in made
