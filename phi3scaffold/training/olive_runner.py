@@ -154,6 +154,9 @@ def run_passes(
         pass_ = _create_pass(settings, accelerator)
         if hooks is not None:
             pass_.hooks = hooks
+        # told here: in the pass's own settings Olive has put its default, which recomputes all
+        arguments = (settings.config or {}).get("training_args") or {}
+        pass_.recomputes_as_needed = "gradient_checkpointing" not in arguments
         with contextlib.chdir(root):
             result = pass_.run(model, str(folder))
         trained = getattr(pass_, "result", trained)

@@ -38,12 +38,13 @@ class _TrainingPass:
 
     Attributes:
         hooks: set by `run_passes`; plain `olive run` trains without.
+        recomputes_as_needed: set by `run_passes` where the config does not say what recomputes.
         result: None until the pass has run.
     """
 
     hooks = TrainingHooks()
     result: TrainingResult | None = None
-    recomputes_as_needed = False  # where the config does not say
+    recomputes_as_needed = False
 
     def load_base_pytorch_model(self, model_handler: Any, config: Any, **kwargs: Any) -> Any:
         """Load the model as Olive does, in float32 where bfloat16 would be emulated.
@@ -59,9 +60,8 @@ class _TrainingPass:
                 "This processor has no bfloat16: training in float32 takes twice the memory."
             )
             config.torch_dtype = "float32"
-        arguments = config.training_args
-        if "gradient_checkpointing" not in arguments.model_fields_set:
-            arguments.gradient_checkpointing, self.recomputes_as_needed = False, True
+        if self.recomputes_as_needed:
+            config.training_args.gradient_checkpointing = False  # until `_choose_recomputation`
         return super().load_base_pytorch_model(model_handler, config, **kwargs)  # type: ignore[misc]
 
     def init_adapters(self, model: Any, config: Any, **kwargs: Any) -> Any:

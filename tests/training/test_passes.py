@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from phi3scaffold.pipeline import environment
-from phi3scaffold.pipeline.events import Event, Step
+from phi3scaffold.pipeline.events import Event, Note, Step
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import load_project
 
@@ -86,6 +86,43 @@ def test_it_trains_packed_rows_and_merges(kind: str, tiny_project: Path, tmp_pat
     assert [(e.step, e.loss) for e in steps] == losses
     assert all(e.loss_step == e.step for e in steps)
     assert (root / "gen-model" / "merged" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("setting", "recomputing"), [(None, "keeps all activations"), (True, None), (False, None)]
+)
+def test_what_recomputes_is_chosen_where_the_config_does_not_say(
+    setting: bool | None,
+    recomputing: str | None,
+    tiny_project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Olive's own default recomputes every layer, which takes a third more time."""
+    from phi3scaffold.training.trainer import AnswerTrainer
+
+    root = project_with(tiny_project, tmp_path, "LoRA")
+    if setting is not None:
+        path = root / "fine-tuning" / "olive-config.json"
+        config = json.loads(path.read_text())
+        config["passes"]["finetune"]["training_args"]["gradient_checkpointing"] = setting
+        path.write_text(json.dumps(config))
+    seen: list[bool] = []
+    step = AnswerTrainer.training_step
+
+    def looked_at(self: Any, *args: Any) -> Any:
+        layers = self.model.get_base_model().model.layers
+        seen.extend(layer.gradient_checkpointing for layer in layers)
+        return step(self, *args)
+
+    monkeypatch.setattr(AnswerTrainer, "training_step", looked_at)
+    events: list[Event] = []
+    run(root, "finetune", emit=events.append)
+    assert set(seen) == {bool(setting)}
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert [text.split(" (")[0] for text in notes if "activations" in text] == (
+        [recomputing] if recomputing else []
+    )
 
 
 def test_loftq_is_refused_with_the_reason(tiny_project: Path, tmp_path: Path) -> None:
