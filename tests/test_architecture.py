@@ -267,7 +267,7 @@ def test_a_class_name_has_one_meaning() -> None:
 
 
 def test_the_tests_mirror_the_rooms() -> None:
-    own = {"benchmarks", "e2e", "support", "template", "tools"}
+    own = {"benchmarks", "e2e", "stress", "support", "template", "tools"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
     assert {name for name in folders if name[0] not in "_."} - own <= set(ROOMS)
 

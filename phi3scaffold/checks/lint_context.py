@@ -78,13 +78,13 @@ class LintContext:
 
     Attributes:
         root: the folder of project.yaml.
-        deep: read weights as well, to compare their hashes.
+        verify: read all weights, to compare their hashes.
         quick: leave out what takes seconds.
         say: called with what is being waited for.
     """
 
     root: Path
-    deep: bool = False
+    verify: bool = False
     quick: bool = False
     say: Callable[[str], None] = lambda line: None
     _texts: dict[str, str | None] = field(default_factory=dict)

@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="skip the checks that load Olive, which takes seconds"
     )
     parser.add_argument(
-        "--deep", action="store_true", help="read all weights and compare their hashes"
+        "--verify",
+        "--deep",
+        action="store_true",
+        help="read every file of every result, and compare its hash (default: only files whose "
+        "size, times or inode have changed)",
     )
     parser.add_argument("--strict", action="store_true", help="exit with 1 for a warning, too")
     parser.add_argument("--all", action="store_true", help="list passing checks, too")
@@ -50,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{change.name}: {change.why}\n{diff}", file=to)
         if args.diff:
             return 0
-    result = lint_report.lint_project(LintContext(root, deep=args.deep, quick=args.quick, say=_say))
+    result = lint_report.lint_project(LintContext(root, verify=args.verify, quick=args.quick, say=_say))
     if args.json:
         print(json.dumps([finding.to_json() for finding in result.findings], indent=2))
     else:

@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--yes", action="store_true", help="do not ask before a run of more than ten minutes"
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read every file of every result again, instead of those whose size, times or inode "
+        "have changed; what is damaged is made again",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,6 +39,11 @@ def run(args: argparse.Namespace) -> int:
         return plan.run(args)
     project = stage.find(args)
     here = not runs_remotely(project) and "RANK" not in os.environ
+    if args.verify and here:
+        from phi3scaffold.pipeline.hashing import project_cache
+
+        with project_cache(project) as cache:
+            cache.forget()
     if here and not _agreed(args, project):
         print("not run")
         return 0

@@ -110,7 +110,7 @@ class ResumableOutput:
             text: whether it has the answers only, one a line; else JSON objects.
             rows: a file of rows, which are written with their answers in more columns.
         """
-        with whole_file(self.file, durable=True) as part:
+        with whole_file(self.file) as part:
             if rows is not None:
                 write_answered(rows, part, total, self._read)
             else:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import errno
 import fnmatch
-import json
 import os
 import shutil
-import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from phi3scaffold.models.model_config import (
     refuse_pointer,
 )
 from phi3scaffold.models.template_file import check_template
+from phi3scaffold.models.weight_files import check_safetensors
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json, write_json
 from phi3scaffold.project.formatting import binary_size
@@ -34,7 +33,6 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 UNWANTED = ("*/*", "manifest.json", "genai_config.json", "trainer_state.json", "adapter_*")
 INDEX = "model.safetensors.index.json"
 SMALL = 1_000_000  # bytes: a file up to this size is copied
-MOST_HEADER = 100_000_000  # bytes: the limit of safetensors itself
 PLAIN_TOKENIZER = "PreTrainedTokenizerFast"
 
 Progress = Callable[[str, int, int], None]
@@ -192,41 +190,7 @@ def _check_shards(folder: Path) -> None:
                 fix="copy the model's files again",
             )
     for name in sorted(shards):
-        _check_length(folder / name)
-
-
-def _check_length(path: Path) -> None:
-    """Read a safetensors header only: a truncated copy and a git-lfs pointer are found at once."""
-    size = path.stat().st_size
-    refuse_pointer(path)
-    try:
-        length, tensors = read_header(path)
-        whole = size == 8 + length + max(entry["data_offsets"][1] for entry in tensors.values())
-    except (ValueError, KeyError, TypeError, IndexError):
-        whole = False
-    if not whole:
-        raise ScaffoldError(
-            "The weights are not a whole safetensors file: cut short, or damaged.",
-            where=path,
-            fix="copy or download the file again",
-        )
-
-
-def read_header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Read the header of a safetensors file: its length in bytes, and what it says of each tensor.
-
-    Raises:
-        ValueError: it is none.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        start = stream.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        header = json.loads(stream.read(length if length < min(size, MOST_HEADER) else 0))
-    if not isinstance(header, dict):
-        raise ValueError("the header is not a JSON object")
-    header.pop("__metadata__", None)
-    return length, header
+        check_safetensors(folder / name)
 
 
 def take_over(

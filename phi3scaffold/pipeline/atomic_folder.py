@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import to_disk, tree_to_disk
 
 
 def check_destination(destination: Path) -> None:
@@ -50,7 +51,9 @@ def published(destination: Path) -> Iterator[Path]:
             umask = os.umask(0o022)
             os.umask(umask)
             staging.chmod(0o777 & ~umask)  # mkdtemp's is 0700
+            tree_to_disk(staging)
             _move(staging, destination)
+            to_disk(destination.parent)
         except BaseException as error:
             with signals_wait():
                 if staging is not None:

@@ -1,7 +1,8 @@
 """Results appear whole or not at all: a scratch folder, then a rename.
 
 A folder is replaced by two renames. A crash between them leaves the old one in the scratch room
-under a name that `recover` knows, and the next run puts it back.
+under a name that `recover` knows, and the next run puts it back. All is flushed to the disk before
+the renames, and the renames before the old folder goes: a power loss leaves the one or the other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from phi3scaffold.pipeline import manifest
-from phi3scaffold.project.files import to_disk
+from phi3scaffold.project.files import to_disk, tree_to_disk
 
 SCRATCH = ".work"
 OLD = "replaced-"
@@ -41,7 +42,7 @@ def partial_for(folder: Path, root: Path, fingerprint: str) -> Path:
 
 def publish(built: Path, folder: Path, scratch_root: Path) -> None:
     """Move `built` to `folder`, replacing what was there."""
-    to_disk(built / manifest.NAME)
+    tree_to_disk(built)
     folder.parent.mkdir(parents=True, exist_ok=True)
     old = scratch_root / f"{OLD}{folder.name}"
     if folder.exists():
@@ -49,6 +50,7 @@ def publish(built: Path, folder: Path, scratch_root: Path) -> None:
             shutil.rmtree(old)
         folder.rename(old)
     built.rename(folder)
+    to_disk(folder.parent)
     if old.exists():
         shutil.rmtree(old)
 
@@ -75,5 +77,6 @@ def recover(folders: list[Path], scratch_root: Path) -> None:
         old = scratch_root / f"{OLD}{folder.name}"
         if old.exists() and not folder.exists():
             old.rename(folder)
+            to_disk(folder.parent)
     if scratch_root.exists():
         shutil.rmtree(scratch_root)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from phi3scaffold.pipeline import atomic_publish, manifest
 from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.pipeline.events import Emit, Note, StageEnded, StageStarted, ignore
-from phi3scaffold.pipeline.hashing import StatCache
+from phi3scaffold.pipeline.hashing import project_cache
 from phi3scaffold.pipeline.logs import log_file, rank_suffix
 from phi3scaffold.pipeline.stage import (
     Context,
@@ -29,13 +27,13 @@ from phi3scaffold.project.settings import Project
 
 def current_fingerprint(stage: Stage, project: Project, stages: Stages) -> str:
     """Return the fingerprint that the stage's result would have now."""
-    with _cache(project) as cache:
+    with project_cache(project) as cache:
         return fingerprint(stage, describe_inputs(stage, project, stages, cache))
 
 
 def is_up_to_date(stage: Stage, project: Project, stages: Stages) -> bool:
     """Tell whether the stage has nothing to do; see `is_fresh`."""
-    with _cache(project) as cache:
+    with project_cache(project) as cache:
         return is_fresh(stage, project, stages, cache)
 
 
@@ -45,7 +43,7 @@ def run_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> Fac
     emit(StageStarted(stage.name, stage.title, about))
     started = time.monotonic()
     folder = stage.folder(project)
-    with _cache(project) as cache:
+    with project_cache(project) as cache:
         inputs = describe_inputs(stage, project, stages, cache)
         decided_by = fingerprint(stage, inputs)
         last = manifest.read(folder)
@@ -117,13 +115,3 @@ def skip_stage(stage: Stage, project: Project, stages: Stages, emit: Emit) -> Fa
 def scratch(project: Project) -> Path:
     """Return the folder for what is not published yet; no run leaves it behind."""
     return project.gen / atomic_publish.SCRATCH
-
-
-@contextlib.contextmanager
-def _cache(project: Project) -> Iterator[StatCache]:
-    cache = StatCache(project.gen / ".hashes.json")
-    try:
-        yield cache
-    finally:
-        with contextlib.suppress(OSError):
-            cache.save()

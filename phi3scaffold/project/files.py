@@ -107,9 +107,9 @@ def write_json(path: Path, content: Any, *, indent: int = 1) -> None:
     write_whole(path, as_json(content, indent=indent))
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes, *, durable: bool = True) -> None:
     """Write a file whole or not at all; one that is replaced keeps its permissions."""
-    with whole_file(path) as part:
+    with whole_file(path, durable=durable) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
         if path.exists():
             part.chmod(path.stat().st_mode & 0o777)
@@ -127,11 +127,14 @@ def write_together(files: Mapping[Path, bytes]) -> None:
         for path, part in parts.items():
             part.write_bytes(files[path])
             part.chmod(path.stat().st_mode & 0o777)
+            to_disk(part)
         replaced: list[Path] = []
         try:
             for path, part in parts.items():
                 replaced.append(path)
-                part.replace(path)
+                os.replace(part, path)
+            for folder in {path.parent for path in files}:
+                to_disk(folder)
         except BaseException:
             for path in replaced:
                 if path.read_bytes() != before[path]:
@@ -150,21 +153,44 @@ def _part_of(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
+def whole_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a path beside `path`; what the block writes there becomes `path` when it succeeds.
 
     Args:
         path: the file.
-        durable: whether it has to survive a crash of the machine, too.
+        durable: whether it has to survive a crash of the machine, too; what can be made again
+            in a moment need not.
     """
     with _part_of(path) as part:
         yield part
         if durable:
             to_disk(part)
-        part.replace(path)
+        os.replace(part, path)
+        if durable:
+            to_disk(path.parent)
 
 
 def to_disk(path: Path) -> None:
-    """Wait until a file's content is on the disk."""
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
+    """Wait until a file's content is on the disk, or the names in a folder.
+
+    Windows cannot flush a folder, and does not need to: NTFS keeps renames in order.
+    """
+    is_folder, on_windows = path.is_dir(), os.name == "nt"
+    if path.is_symlink() or (is_folder and on_windows):
+        return
+    handle = os.open(path, os.O_RDWR if on_windows else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        if not is_folder:  # some network file systems flush no folders
+            raise
+    finally:
+        os.close(handle)
+
+
+def tree_to_disk(folder: Path) -> None:
+    """Wait until a folder and all that lies in it is on the disk."""
+    for here, _, names in os.walk(folder):
+        for name in names:
+            to_disk(Path(here, name))
+        to_disk(Path(here))

@@ -85,7 +85,7 @@ def find_models(project: Project, forms: Sequence[str] | None = None) -> list[Se
 
     for form in dict.fromkeys(forms):
         folder = folder_of(form, project)
-        KINDS[form].check(folder)
+        KINDS[form].check(project)
         if form == "onnx-adapter":
             first = [name for name, _ in project.adapters[:1]]
             for name in sorted(adapter_names(folder), key=lambda name: name not in first):
@@ -116,7 +116,7 @@ def release_remark(project: Project) -> str | None:
     except (ScaffoldError, OSError, KeyError, TypeError):
         return "this model was not evaluated; run: phi3scaffold evaluate"
     record = manifest.read(project.onnx)
-    if record is not None and release.model not in (None, record.content):
+    if release.model and (record is None or release.model != record.content):
         return "this model is not the one that was evaluated; run: phi3scaffold evaluate"
     if not release.released:
         where = path.relative_to(project.root).as_posix()  # clients elsewhere see it, too

@@ -103,5 +103,5 @@ def test_a_damaged_model_is_one_message(served_project: Path, tmp_path: Path) ->
         cwd=root, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "cannot load the model" in done.stderr
+    assert "model.onnx has changed since it was made" in done.stderr
     assert "Traceback" not in done.stderr

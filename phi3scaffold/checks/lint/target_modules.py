@@ -66,7 +66,7 @@ def _module_lists(context: LintContext) -> Iterator[tuple[Key, list[str]]]:
 
 def _modules(context: LintContext) -> list[str]:
     """Return the names of all modules with a matrix, from the weights or the catalogue."""
-    from phi3scaffold.models.model_folder import read_header
+    from phi3scaffold.models.weight_files import read_header
 
     found = []
     for path in sorted((context.root / "model-cache" / "base").glob("*.safetensors")):
@@ -77,7 +77,7 @@ def _modules(context: LintContext) -> list[str]:
         found += [
             name.removesuffix(".weight")
             for name, about in header.items()
-            if name.endswith(".weight") and len(about.get("shape", ())) == 2
+            if name.endswith(".weight") and len((about or {}).get("shape", ())) == 2
         ]
     entry = catalogue.find(context.project.model_id) if context.project and not found else None
     return [*entry.target_modules, *OTHERS] if entry else found

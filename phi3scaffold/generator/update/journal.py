@@ -23,7 +23,7 @@ from phi3scaffold.generator.update.merge import FileUpdate
 from phi3scaffold.generator.update.trees import TreeEntry, blocked, read, write
 from phi3scaffold.pipeline.atomic_folder import signals_raise, signals_wait
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.files import to_disk, whole_file, write_json
+from phi3scaffold.project.files import to_disk, tree_to_disk, whole_file, write_json
 
 LIST = "list.json"
 KEPT = "phi3scaffold-kept"
@@ -69,7 +69,9 @@ class Journal:
         """Read the list. Raises ScaffoldError: it is damaged."""
         try:
             found: dict[str, Any] = json.loads((self.folder / LIST).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            if not isinstance(found["files"], list):
+                raise ValueError("it is no list of files")
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise ScaffoldError(
                 f"The record of the last update cannot be read: {error}",
                 where=self.folder / LIST,
@@ -97,6 +99,7 @@ class Journal:
             try:
                 self._write(part, changes, about)
                 part.rename(self.folder)
+                to_disk(self._git_dir)
             except BaseException:
                 with signals_wait():
                     shutil.rmtree(part, ignore_errors=True)
@@ -132,7 +135,7 @@ class Journal:
         content = {"about": about, "done": False, "files": files}
         part.mkdir(parents=True, exist_ok=True)
         write_json(part / LIST, content | {"index": self._entries(list(after))})
-        to_disk(part / LIST)
+        tree_to_disk(part)
 
     def _finish(self) -> None:
         write_json(self.folder / LIST, self.content() | {"done": True})

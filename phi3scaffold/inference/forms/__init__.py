@@ -50,7 +50,7 @@ def open_form(
             prompt = prompt or prompt_of(name, where)
     else:
         folder = where
-    KINDS[name].check(folder)
+    KINDS[name].check(where)
     prepare()
     if name == "onnx-adapter":
         from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
@@ -67,7 +67,8 @@ def open_form(
         return TorchForm(name, folder, prompt)
     if base is None:
         raise ValueError("the adapter form needs the base model's folder")
-    KINDS["base"].check(base)
+    own = isinstance(where, Project) and base == where.base
+    KINDS["base"].check(where if own else base)
     return TorchForm(name, base, prompt, adapter=folder)
 
 

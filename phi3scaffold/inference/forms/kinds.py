@@ -8,7 +8,9 @@ from pathlib import Path
 
 from phi3scaffold.conversion.adapter_file import CONFIG, ONNX_ADAPTERS
 from phi3scaffold.conversion.form_files import GENAI_CONFIG
+from phi3scaffold.models.weight_files import check_weights
 from phi3scaffold.pipeline import manifest
+from phi3scaffold.pipeline.hashing import project_cache
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.project.settings import Project
 
@@ -44,32 +46,53 @@ class FormKind:
         """Tell whether the form is in `folder`, whole or not."""
         return (folder / self.marker).is_file()
 
-    def check(self, folder: Path) -> None:
-        """Refuse a form that is missing or incomplete.
+    def check(self, where: Project | Path) -> None:
+        """Refuse a form that is missing, incomplete or damaged.
+
+        Args:
+            where: the project, whose cache of hashes tells a change of any byte; or the form's
+                own folder, of which only sizes and headers are compared.
 
         Raises:
             ScaffoldError: it was not made yet (naming the verb that makes it); or a file is missing
-                or of another size than the folder's manifest says (exit code 1).
+                or not as the folder's manifest or its own header says (exit code 1).
         """
+        folder = self.folder(where) if isinstance(where, Project) else where
         if not self.is_at(folder):
             raise ScaffoldError(
                 f"The {self.name} form was not made yet: it has no {self.marker}.",
                 where=folder,
                 fix=f"run: phi3scaffold {self.verb}   (everything at once: phi3scaffold run)",
             )
-        record = manifest.read(folder)
-        for file, entry in record.files.items() if record else ():
-            path = folder / file
-            what = "is missing"
-            if path.is_file():
-                what = "has another size than when it was made"
-            if not path.is_file() or path.stat().st_size != entry.bytes:
-                raise ScaffoldError(
-                    f"The {self.name} form is not whole: {file} {what}.",
-                    where=path,
-                    fix=f"make it again: phi3scaffold {self.verb}",
-                    exit_code=FAILED_RUN,
-                )
+        again = f"make it again: phi3scaffold {self.verb}"
+        name, damage = _first_damage(folder, where if isinstance(where, Project) else None)
+        if damage:
+            raise ScaffoldError(
+                f"The {self.name} form is not whole: {name} {damage}.",
+                where=folder / name,
+                fix=again,
+                exit_code=FAILED_RUN,
+            )
+        check_weights(folder, fix=again)
+
+
+def _first_damage(folder: Path, project: Project | None) -> tuple[str, str]:
+    """Return which file is not as the manifest says, and how; empty texts where all are."""
+    record = manifest.read(folder)
+    if record is None:  # a model from elsewhere has none
+        there = (folder / manifest.NAME).exists()
+        return (manifest.NAME, "cannot be read") if there else ("", "")
+    for name, entry in record.files.items():
+        path = folder / name
+        if not path.is_file():
+            return name, "is missing"
+        if path.stat().st_size != entry.bytes:
+            return name, "has another size than when it was made"
+    if project is None:
+        return "", ""
+    with project_cache(project) as cache:
+        changed = manifest.first_difference(folder, record, cache)
+    return (changed, "has changed since it was made") if changed else ("", "")
 
 
 TORCH, GENAI = ("torch", "transformers"), ("onnxruntime-genai",)

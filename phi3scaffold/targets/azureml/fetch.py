@@ -12,7 +12,7 @@ from typing import Any
 
 from phi3scaffold.pipeline import atomic_publish, manifest
 from phi3scaffold.pipeline.events import Bytes, Emit, Note, StageEnded, StageStarted
-from phi3scaffold.pipeline.hashing import StatCache
+from phi3scaffold.pipeline.hashing import StatCache, project_cache
 from phi3scaffold.pipeline.runner import only_run
 from phi3scaffold.pipeline.stage_runner import scratch
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -66,14 +66,11 @@ def always_fetched(project: Project) -> list[str]:
 
 def is_complete(project: Project, forms: Sequence[str]) -> bool:
     """Tell whether all of `forms` are here, every file as its manifest says."""
-    cache = StatCache(project.gen / ".hashes.json")
-    try:
+    with project_cache(project) as cache:
         for folder in (project.gen / form for form in (*forms, *always_fetched(project))):
             fetched = manifest.read(folder)
             if fetched is None or manifest.first_difference(folder, fetched, cache) is not None:
                 return False
-    finally:
-        cache.save()
     return True
 
 

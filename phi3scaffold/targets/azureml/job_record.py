@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from phi3scaffold.pipeline.hashing import StatCache, digest
+from phi3scaffold.pipeline.hashing import digest, project_cache
 from phi3scaffold.project.files import write_json
 from phi3scaffold.project.settings import Project
 from phi3scaffold.targets.azureml.workspace_settings import WorkspaceSettings
@@ -57,13 +57,12 @@ def read_record(project: Project) -> JobRecord | None:
 
 def fingerprint(project: Project) -> str:
     """Return a hash over every file that a job is made of; unchanged files are not read again."""
-    cache = StatCache(project.gen / ".hashes.json")
     found = {}
-    for name in INPUTS:
-        path = project.root / name
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            counts = file.is_file() and file.suffix not in EXCLUDED
-            if counts and "__pycache__" not in file.parts:
-                found[file.relative_to(project.root).as_posix()] = cache.sha256(file)
-    cache.save()
+    with project_cache(project) as cache:
+        for name in INPUTS:
+            path = project.root / name
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                counts = file.is_file() and file.suffix not in EXCLUDED
+                if counts and "__pycache__" not in file.parts:
+                    found[file.relative_to(project.root).as_posix()] = cache.sha256(file)
     return digest(found)
