@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"{change.name}: {change.why}\n{diff}", file=to)
         if args.diff:
             return 0
-    result = lint_report.lint_project(LintContext(root, verify=args.verify, quick=args.quick, say=_say))
+    result = lint_report.lint_project(
+        LintContext(root, verify=args.verify, quick=args.quick, say=_say)
+    )
     if args.json:
         print(json.dumps([finding.to_json() for finding in result.findings], indent=2))
     else:

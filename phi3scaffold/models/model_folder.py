@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from phi3scaffold.models.families import registry
 from phi3scaffold.models.model_config import (

@@ -132,7 +132,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
         try:
             for path, part in parts.items():
                 replaced.append(path)
-                os.replace(part, path)
+                part.replace(path)
             for folder in {path.parent for path in files}:
                 to_disk(folder)
         except BaseException:
@@ -165,7 +165,7 @@ def whole_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
         yield part
         if durable:
             to_disk(part)
-        os.replace(part, path)
+        part.replace(path)
         if durable:
             to_disk(path.parent)
 

@@ -36,7 +36,7 @@ class LossyDisk:
         self._undo: list[Callable[[], None]] = []  # of names, the latest last
         self._flushed = {one.stat().st_ino: _mark(one) for one in self._files()}
         self._names = {
-            folder.stat().st_ino: set(os.listdir(folder)) for folder in (root, *self._folders())
+            folder.stat().st_ino: {one.name for one in folder.iterdir()} for folder in (root, *self._folders())
         }
         self._real = {name: getattr(os, name) for name in ("fsync", "rename", "replace", "unlink")}
         self._rmtree = shutil.rmtree
@@ -57,7 +57,7 @@ class LossyDisk:
     def _is_here(self, path: Any, options: dict[str, Any]) -> bool:
         if options.get("dir_fd") is not None or options.get("src_dir_fd") is not None:
             return False
-        return Path(os.path.abspath(path)).is_relative_to(self.root)
+        return Path(path).absolute().is_relative_to(self.root)
 
     def _tick(self) -> None:
         self.calls += 1
@@ -81,7 +81,7 @@ class LossyDisk:
         self._tick()
         saved = self._save(Path(target)) if os.path.lexists(target) else None
         self._real["replace"](source, target)
-        source, target = Path(os.path.abspath(source)), Path(os.path.abspath(target))
+        source, target = Path(source).absolute(), Path(target).absolute()
 
         def undo() -> None:
             source.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ class LossyDisk:
             return self._real["unlink"](path, **options)
         os.lstat(path)  # a missing file raises as it would
         self._tick()
-        self._away(Path(os.path.abspath(path)))
+        self._away(Path(path).absolute())
 
     def _remove_tree(self, path: Any, *args: Any, **options: Any) -> None:
         if not self._is_here(path, {}):
@@ -106,7 +106,7 @@ class LossyDisk:
                 return
             raise FileNotFoundError(path)
         self._tick()
-        self._away(Path(os.path.abspath(path)))
+        self._away(Path(path).absolute())
 
     def _away(self, path: Path) -> None:
         saved = self.trash / str(next(self._numbers))
@@ -154,7 +154,9 @@ def _mark(path: Path) -> tuple[int, int]:
     return about.st_size, about.st_mtime_ns
 
 
-def cut_power(root: Path, trash: Path, work: Callable[[], object], cut: int | None, seed: int) -> int:
+def cut_power(
+    root: Path, trash: Path, work: Callable[[], object], cut: int | None, seed: int
+) -> int:
     """Do `work` in a process of its own, on a disk whose power is cut at call number `cut`.
 
     Returns:
