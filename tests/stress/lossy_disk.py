@@ -36,7 +36,8 @@ class LossyDisk:
         self._undo: list[Callable[[], None]] = []  # of names, the latest last
         self._flushed = {one.stat().st_ino: _mark(one) for one in self._files()}
         self._names = {
-            folder.stat().st_ino: {one.name for one in folder.iterdir()} for folder in (root, *self._folders())
+            folder.stat().st_ino: {one.name for one in folder.iterdir()}
+            for folder in (root, *self._folders())
         }
         self._real = {name: getattr(os, name) for name in ("fsync", "rename", "replace", "unlink")}
         self._rmtree = shutil.rmtree
