@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.cli import new as new_verb
 from phi3scaffold.cli.ui import migration_report
+from phi3scaffold.cli.ui.new_summary import summary
 from phi3scaffold.cli.ui.progress import EVERY
 from phi3scaffold.project.formatting import duration
 
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     messages = [line for line in messages if not _is_warning(line)]
     first += [""] if first else []
     print("\n".join([*first, *migration_report.lines(old, plan, _width()), *messages]))
-    new_verb.summary(destination, answers)
+    summary(destination, answers)
     return 0
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import sys
-import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.cli.option_types import number
+from phi3scaffold.cli.ui.interview import say, say_found
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.setting_names import VALUE_RULES
 
@@ -95,29 +95,59 @@ def reading_options(args: argparse.Namespace) -> ReadingOptions:
 
 def run(args: argparse.Namespace) -> int:
     from phi3scaffold import generator
+    from phi3scaffold.cli.ui.new_summary import summary
     from phi3scaffold.generator import template
+    from phi3scaffold.generator.new import check_name
     from phi3scaffold.generator.training_options import TrainingOptions
     from phi3scaffold.pipeline.atomic_folder import check_destination
 
     destination = Path(args.directory)
-    answers, reading = answers_of(args), reading_options(args)
-    template.check_choices(answers)
-    check_destination(destination.expanduser().resolve())
-    at_terminal = not args.defaults and sys.stdin.isatty() and sys.stdout.isatty()
-    if not args.defaults and not at_terminal:
-        _refuse_missing(answers)
-    if at_terminal:
-        answers, source = _asked(answers, reading)
-    else:
-        source = _rows(answers, reading)
-    if source:
-        answers["task"] = source.task
+    given, reading = answers_of(args), reading_options(args)
+    template.check_choices(given)
+    absolute = destination.expanduser().resolve()
+    check_destination(absolute)
+    check_name(absolute)
     training = TrainingOptions(args.epochs, args.rank, args.lr)
-    generator.new(
-        destination, answers, data=source, training=training, git=not args.no_git, say=_say
-    )
-    summary(destination, generator.complete(answers))
+
+    def make(answers: dict[str, Any], source: RowSource | None) -> None:
+        generator.new(
+            destination, answers, data=source, training=training, git=not args.no_git, say=say
+        )
+
+    if not args.defaults and sys.stdin.isatty() and sys.stdout.isatty():
+        answers = _interview(given, reading, make)
+    else:
+        if not args.defaults:
+            _refuse_missing(given)
+        answers, source = given, _rows(given, reading)
+        if source:
+            answers["task"] = source.task
+        make(answers, source)
+    summary(destination, generator.complete(answers), _options(given))
     return 0
+
+
+def _interview(
+    given: dict[str, Any],
+    reading: ReadingOptions,
+    make: Callable[[dict[str, Any], RowSource | None], None],
+) -> dict[str, Any]:
+    """Ask, and make the project; return the answers. A model that is refused is asked again."""
+    from phi3scaffold.cli.ui.interview import ask_model, interview, print_error
+
+    answers, source = interview(given, reading)
+    while True:
+        if source:
+            answers["task"] = source.task
+        try:
+            make(answers, source)
+        except ScaffoldError as error:
+            if "model" in given or error.where != "--model":
+                raise
+            print_error(error)
+            answers["model"] = ask_model(answers, source)
+        else:
+            return answers
 
 
 def _rows(answers: dict[str, Any], reading: ReadingOptions) -> RowSource | None:
@@ -128,38 +158,18 @@ def _rows(answers: dict[str, Any], reading: ReadingOptions) -> RowSource | None:
     if source is not None:
         if "task" not in answers:
             print(f"{answers['data']}: --task {source.task} fits these rows")
-        for line in source.lines():
-            _say(line)
+        say_found(source)
     return source
 
 
-def _asked(
-    answers: dict[str, Any], reading: ReadingOptions
-) -> tuple[dict[str, Any], RowSource | None]:
-    """Ask what is missing; rows are looked at first where they are known, for what to ask."""
-    from phi3scaffold.generator.render import ask
+def _options(answers: dict[str, Any]) -> str:
+    """Return the answers, without the model, as they are typed."""
+    from phi3scaffold.generator import template
 
-    source = _rows(answers, reading)
-    if source is None:
-        answers = ask(answers)
-        source = _rows(answers, reading)
-        if source is None:
-            return answers, None
-    preselected = {"task": source.task} if source.other_task else {}
-    known = answers if preselected else {"task": source.task} | answers
-    chosen = ask(known, preselected, source.label_questions)
-    decided = any(name in chosen and name not in known for name in source.label_questions)
-    if decided or chosen["task"] != source.task:
-        source = _rows(chosen, reading)
-    return chosen, source
-
-
-def _say(line: str) -> None:
-    """Print a sentence; in a terminal, folded with its other lines indented."""
-    if sys.stdout.isatty():
-        width = max(40, shutil.get_terminal_size().columns)
-        line = textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False)
-    print(line)
+    flags = {name: question.flag for name, question in template.questions().items()}
+    typed = (f"{flags[name]} {shlex.quote(str(value))}" for name, value in answers.items()
+             if name != "model")  # fmt: skip
+    return " ".join(typed)
 
 
 def answers_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -183,64 +193,3 @@ def _refuse_missing(answers: dict[str, Any]) -> None:
             f"there is no way to ask for {'it' if one else 'them'}.",
             fix=f"add {flags}, or --defaults",
         )
-
-
-def summary(destination: Path, answers: dict[str, Any]) -> None:
-    """Print what was generated and the next steps."""
-    from phi3scaffold.targets.registry import TARGETS
-
-    target, windows = answers["target"], sys.platform == "win32"
-    model = answers["model"]
-    if model == "tiny":
-        model = "tiny (a demonstration model)"
-    print(
-        f"\nCreated {destination}: {answers['task']} with {answers['algo']}, {model}, "
-        f"{answers['precision']} ONNX for {target}."
-    )
-    for line in TARGETS[target].notice:
-        print(line)
-    needs = needs_text(answers["model"], answers["algo"])
-    if needs:
-        print(needs)
-    print("\nNext:")
-    for step in next_steps(destination, target, windows=windows):
-        print(f"  {step}")
-
-
-def needs_text(model: str, algo: str) -> str:
-    """Return what the model takes to download and to train; "" where that is not known yet."""
-    from phi3scaffold.models import catalogue
-    from phi3scaffold.project.algorithms import algorithm_of
-    from phi3scaffold.project.formatting import binary_size, decimal_size
-    from phi3scaffold.training.memory import training_memory
-
-    entry, algorithm = catalogue.describe(model), algorithm_of(algo)
-    if entry.shape is None or algorithm is None:
-        return ""
-    memory = binary_size(training_memory(entry.shape, entry.target_modules, algorithm))
-    text = f"Training takes at least {memory} of memory"
-    if entry.download:
-        text = f"The model is a download of {decimal_size(entry.download)}. {text}"
-    return f"{text}; `phi3scaffold plan` says more, in the project."
-
-
-def next_steps(destination: Path, target: str, *, windows: bool) -> list[str]:
-    """Return commands that work, in this order, for a project of that target on this system."""
-    from phi3scaffold.project.providers import DIRECTML
-    from phi3scaffold.targets.registry import TARGETS
-
-    here = f'"{destination}"' if windows else shlex.quote(str(destination))
-    steps = [f"cd {here}"]
-    if windows:
-        verb = r".venv\Scripts\phi3scaffold"
-        answer = rf"{TARGETS[target].inference_venv}\Scripts\phi3scaffold"
-        steps.append(r"powershell -ExecutionPolicy Bypass -File setup\setup.ps1")
-        steps.append(f"{verb} run")
-        steps.append(f'{answer} infer --form onnx "your text"')
-        return steps
-    steps += ["make setup", "make finetune"]
-    if DIRECTML in TARGETS[target].providers:
-        steps.append("(then, on Windows: setup\\setup.ps1 and the commands in README.md)")
-    else:
-        steps.append("make infer")
-    return steps

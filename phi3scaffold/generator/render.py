@@ -1,4 +1,4 @@
-"""Let Copier ask and render, from the git bundle that travels with the package.
+"""Let Copier check answers and render, from the git bundle that travels with the package.
 
 The answers file records a source that is the same on every machine; git is told, for the one
 call, that it means the bundle. Nothing can reach the network. Where git is missing the plain
@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -45,30 +45,6 @@ def follow(answers: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
         options: dict[str, Any] = {"pretend": True, "defaults": True, "exclude": ["*"]}
         worker = _copy(str(template.folder()), out, answers, **options)
     return worker.answers.combined, set(worker.answers.hidden)
-
-
-def ask(
-    answers: dict[str, Any],
-    preselected: Mapping[str, Any] | None = None,
-    labels_found: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Ask at the terminal what `answers` does not say; return all visible answers.
-
-    Args:
-        answers: what is not asked.
-        preselected: answers to propose in place of copier.yml's defaults.
-        labels_found: question about labels -> what was found; without it they are not asked.
-
-    Raises:
-        ScaffoldError: an answer is refused.
-        KeyboardInterrupt: the person gave up.
-    """
-    with tempfile.TemporaryDirectory(prefix="phi3scaffold-") as scratch:
-        found = {"labels_found": dict(labels_found)} if labels_found else {}
-        options: dict[str, Any] = {"pretend": True, "user_defaults": dict(preselected or {})}
-        worker = _copy(str(template.folder()), Path(scratch) / "out", answers | found, **options)
-    visible = [name for name in template.questions() if name not in worker.answers.hidden]
-    return answers | {name: worker.answers.combined[name] for name in visible}
 
 
 def render(
@@ -109,7 +85,7 @@ def _copy(
     **options: Any,
 ) -> Any:
     import copier
-    from copier.errors import CopierAnswersInterrupt, CopierError
+    from copier.errors import CopierError
     from plumbum import ProcessExecutionError
 
     # What the package declares elsewhere and the template only repeats.
@@ -137,8 +113,6 @@ def _copy(
             cleanup_on_error=False,
             **options,
         )
-    except CopierAnswersInterrupt:
-        raise KeyboardInterrupt from None
     except ProcessExecutionError as error:
         lines = error.stderr.strip().splitlines()
         raise ScaffoldError(

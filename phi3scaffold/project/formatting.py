@@ -91,6 +91,15 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min".removesuffix(" 0 min")
 
 
+def rough_duration(seconds: float) -> str:
+    """Return seconds that are only reckoned: ``1 min``, ``25 min``, ``3 h``, ``2 days``."""
+    minutes = seconds / 60
+    if minutes < 90:
+        return f"{max(1, round(minutes) if minutes < 10 else round(minutes / 5) * 5)} min"
+    hours = round(minutes / 60)
+    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
+
+
 def time_range(low: float, high: float) -> str:
     """Return two times as ``18 s to 40 s`` or ``1 h 10 min to 2 h``."""
     return f"{duration(low)} to {duration(high)}"

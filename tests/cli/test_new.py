@@ -7,17 +7,14 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
-from phi3scaffold.cli.new import next_steps
+from phi3scaffold.cli.ui.new_summary import next_steps
 from phi3scaffold.generator import template
 from tests.support.phi3_files import phi3_files, write
 
@@ -240,97 +237,6 @@ def test_next_steps(target: str, windows: bool) -> None:
     assert "--local" not in steps
     assert (".venv-infer" in steps) is (windows and target == "directml")
     assert ("'my proj'" in steps) or ('"my proj"' in steps)
-
-
-pty_only = pytest.mark.skipif(sys.platform == "win32", reason="there are no ptys on Windows")
-
-
-def at_a_terminal(keys: Callable[[int], bytes | None], *words: str) -> tuple[int, str]:
-    """Run `phi3scaffold WORDS` at a terminal; type keys(n) whenever it has been still a while."""
-    import pty
-    import select
-
-    process, terminal = pty.fork()
-    if process == 0:
-        os.environ["TERM"] = "xterm"
-        os.execv(sys.executable, [sys.executable, "-m", "phi3scaffold", *words])
-    said, typed, end = b"", 0, time.monotonic() + 60
-    while time.monotonic() < end:
-        if select.select([terminal], [], [], 0.7)[0]:
-            try:
-                part = os.read(terminal, 65536)
-            except OSError:  # Linux: the other side is closed
-                break
-            if not part:
-                break
-            if b"\x1b[6n" in part:  # prompt_toolkit asks where the cursor is
-                os.write(terminal, b"\x1b[1;1R")
-            said += part
-        elif said:
-            key = keys(typed)
-            if key:
-                os.write(terminal, key)
-            typed += 1
-    os.close(terminal)
-    _, status = os.waitpid(process, 0)
-    return os.waitstatus_to_exitcode(status), said.decode(errors="replace")
-
-
-@pty_only
-def test_questions_at_a_terminal() -> None:
-    """Arrow down chooses qlora; Return takes the other defaults."""
-    keys = {0: b"\x1b[B\r"}
-    code, said = at_a_terminal(lambda n: keys.get(n, b"\r"), "new", "proj", "--target", "cuda")
-    assert code == 0, said
-    assert "--algo" in said
-    assert "--task" in said
-    assert "--target" not in said.split("Created")[0]  # it was given
-    answers = Path("proj/.copier-answers.yml").read_text()
-    assert "algo: qlora" in answers
-    assert "target: cuda" in answers
-
-
-@pty_only
-def test_ctrl_c_at_a_question() -> None:
-    code, said = at_a_terminal(lambda n: b"" if n else b"\x03", "new", "deep/proj")
-    assert code == 130, said
-    assert "Traceback" not in said
-    assert not list(Path.cwd().iterdir())
-
-
-def labelled(labels: list[str]) -> str:
-    Path("rows.csv").write_text(
-        "text,label\n" + "".join(f"a text {n},{label}\n" for n, label in enumerate(labels))
-    )
-    return "rows.csv"
-
-
-@pty_only
-def test_a_terminal_is_asked_about_labels(small_tiny: Path) -> None:
-    """Enter takes the proposal; the arrow takes the next choice."""
-    data = labelled(["joy", "fear"] * 10 + ["Joy"] * 3 + ["nan"] * 2)
-    words = [*GIVEN[:4], "--model", "phi-3-mini-4k", "--precision", "fp32", "--no-git"]
-    keys = {0: b"\x1b[B\x1b[B", 1: b"\r", 2: b"\r"}  # keep the spellings; the likely missing
-    code, said = at_a_terminal(lambda n: keys.get(n, b"\r"), "new", "proj", "--data", data, *words)
-    assert code == 0, said
-    assert "Other spellings of a label: Joy (3)" in said
-    assert "Labels that may mean that a row has none: nan (2)" in said
-    written = yaml.safe_load(Path("proj/datasets/dataset.yaml").read_text())
-    assert written["labels"] == ["Joy", "fear", "joy"]
-    assert written["missing_labels"] == ["nan"] and "label_variants" not in written
-
-
-@pty_only
-def test_a_terminal_is_asked_for_the_task_where_two_fit(small_tiny: Path) -> None:
-    rows = [f"Is it {n}?,{('Yes it is.', 'No it is not.')[n % 2]}\n" for n in range(40)]
-    Path("rows.csv").write_text("question,answer\n" + "".join(rows))
-    words = [*GIVEN[:4], "--model", "phi-3-mini-4k", "--precision", "fp32", "--no-git"]
-    code, said = at_a_terminal(
-        lambda n: {0: b"\x1b[B"}.get(n, b"\r"), "new", "proj", "--data", "rows.csv", *words
-    )
-    assert code == 0, said
-    assert "2 different answers in 40 rows" in said
-    assert yaml.safe_load(Path("proj/datasets/dataset.yaml").read_text())["task"] == "qa"
 
 
 def test_settings_of_training_are_written(

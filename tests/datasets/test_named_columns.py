@@ -187,6 +187,4 @@ def test_label_choices(answers: Any, labels: Any, missing: Any, tmp_path: Path) 
     assert (written["labels"], written.get("missing_labels")) == (labels, missing)
     assert f"({', '.join(labels)})" in said[0]
     stored = yaml.safe_load((root / ".copier-answers.yml").read_text())
-    assert not {"label_variants", "missing_labels", "prompt", "answer", "labels_found"} & set(
-        stored
-    )
+    assert not {"label_variants", "missing_labels", "prompt", "answer"} & set(stored)

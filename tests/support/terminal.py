@@ -46,9 +46,9 @@ class Terminal:
         shown, found, self._new = self._new.partition(wanted)
         return shown + found
 
-    def wait(self) -> int:
+    def wait(self, seconds: float = 12) -> int:
         """The exit code, once the program has ended."""
-        end = time.monotonic() + 12
+        end = time.monotonic() + seconds
         while self._read(0.2):
             if time.monotonic() > end:
                 raise AssertionError(f"it did not end, but showed: {self._new!r}")
