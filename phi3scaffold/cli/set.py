@@ -6,10 +6,13 @@ import argparse
 import json
 import shutil
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from phi3scaffold.checks.setting_change import ProjectSettings, SettingPlace
+    from pathlib import Path
+
+    from phi3scaffold.checks.setting_change import ProjectSettings, SettingChange, SettingPlace
 
 EPILOG = """examples:
   phi3scaffold set epochs=5 rank=32 lr=1e-4
@@ -64,8 +67,28 @@ def run(args: argparse.Namespace) -> int:
     for change in changes:
         place, values = change.place, (_value(change.before), _value(change.after))
         print(f"{place.file}:{change.line}: {place.path[-1]} {values[0]} -> {values[1]}")
+    if note := _alpha_note(settings.root, changes):
+        print(note)
     print("next: phi3scaffold run" if changes else "nothing to change: these are their values")
     return 0
+
+
+def _alpha_note(root: Path, changes: Sequence[SettingChange]) -> str:
+    """Return what a new rank left as it was: alpha, which scales the adapter; or ""."""
+    from phi3scaffold.project.algorithms import algorithm_of
+    from phi3scaffold.project.layout import Layout
+    from phi3scaffold.project.olive_config import load_config
+
+    changed = {change.place.path[-1] for change in changes}
+    if "r" not in changed or "alpha" in changed:
+        return ""
+    config = load_config(Layout(root).olive_config)
+    algorithm, values = algorithm_of(config.algo), config.training_pass
+    rank, alpha = values.get("r"), values.get("alpha")
+    if algorithm is None or not isinstance(rank, int) or alpha in (None, algorithm.alpha_for(rank)):
+        return ""
+    usual = algorithm.alpha_for(rank)
+    return f"note: alpha is still {alpha}; a new project has {usual}: phi3scaffold set alpha={usual}"
 
 
 def _value(value: Any) -> str:

@@ -47,7 +47,7 @@ class TrainingOptions:
         values: dict[tuple[str, ...], Any] = {}
         if self.rank is not None:
             values["passes", name, "r"] = self.rank
-            values["passes", name, "alpha"] = self.rank * algorithm.alpha // algorithm.rank
+            values["passes", name, "alpha"] = algorithm.alpha_for(self.rank)
         if self.epochs is not None:
             values["passes", name, "training_args", "num_train_epochs"] = self.epochs
         if self.learning_rate is not None:

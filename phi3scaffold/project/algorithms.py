@@ -43,6 +43,10 @@ class Algorithm:
     refusal: str = ""
     instead: str = ""
 
+    def alpha_for(self, rank: int) -> int:
+        """Return alpha in the proportion to the rank that a new project has."""
+        return rank * self.alpha // self.rank
+
 
 ALGORITHMS = (
     Algorithm("lora", "LoRA", dropout=("0.0", "0.0"), swappable=True),

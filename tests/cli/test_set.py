@@ -63,6 +63,20 @@ def test_values_change_in_all_files_and_nothing_else(
     assert f"{OLIVE}:{number}: r" in printed
 
 
+def test_a_new_rank_tells_what_alpha_is(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the command that keeps the proportion of a new project."""
+    del project
+    assert run_set("rank=64") == 0
+    note = "note: alpha is still 32; a new project has 128: phi3scaffold set alpha=128"
+    assert note in capsys.readouterr().out.splitlines()
+    assert run_set("rank=32", "alpha=64") == 0
+    assert run_set("rank=16") == 0 and run_set("alpha=32", "epochs=2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "note" in line] == [
+        "note: alpha is still 64; a new project has 32: phi3scaffold set alpha=32"
+    ]
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
