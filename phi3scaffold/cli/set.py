@@ -88,7 +88,8 @@ def _alpha_note(root: Path, changes: Sequence[SettingChange]) -> str:
     if algorithm is None or not isinstance(rank, int) or alpha in (None, algorithm.alpha_for(rank)):
         return ""
     usual = algorithm.alpha_for(rank)
-    return f"note: alpha is still {alpha}; a new project has {usual}: phi3scaffold set alpha={usual}"
+    command = f"phi3scaffold set alpha={usual}"
+    return f"note: alpha is still {alpha}; a new project has {usual}: {command}"
 
 
 def _value(value: Any) -> str:

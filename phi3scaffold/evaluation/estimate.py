@@ -1,4 +1,4 @@
-"""A measured value with its 95 % interval, and what that says of a limit.
+"""A measured value with its interval, and what that says of a limit.
 
 Passed and failed are said only where the whole interval lies on one side of the limit. Every limit
 has to pass, which needs no correction for their number (an intersection-union test: R. L. Berger,
@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
-from phi3scaffold.datasets.paired_shares import Z
-
+CONFIDENCE = 0.95  # of an interval, where there is one look
 PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
 ONE_SIDED = 0.025  # the chance of a false "passed" at the limit, and of a false "failed"
 TINY = 1e-9  # a difference of floats that is none
@@ -26,15 +26,17 @@ class Estimate:
 
     Attributes:
         value: over all rows that were measured.
-        low: the lower end of its 95 % interval.
+        low: the lower end of its interval.
         high: the upper end.
         questions: rows that are independent; near duplicates count as one.
+        confidence: of the interval.
     """
 
     value: float
     low: float
     high: float
     questions: float
+    confidence: float = CONFIDENCE
 
     def verdict(self, limit: float, is_maximum: bool) -> str:
         """Return whether the interval lies within the limit, outside, or around it."""
@@ -53,7 +55,8 @@ class Estimate:
         half = self.value - self.low if is_maximum else self.high - self.value
         if half <= 0:
             return 0.0 if gap > TINY else 1.0
-        return math.erfc(Z * gap / half / math.sqrt(2)) / 2
+        z = NormalDist().inv_cdf((1 + self.confidence) / 2)
+        return math.erfc(z * gap / half / math.sqrt(2)) / 2
 
     def questions_needed(self, limit: float, is_maximum: bool) -> int | None:
         """Return how many different questions would settle it, if the value stayed as it is.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 
 from phi3scaffold.evaluation.estimate import FAILED, PASSED
-from phi3scaffold.evaluation.intervals import ratio_of_sums
+from phi3scaffold.evaluation.intervals import mean_difference, ratio_of_sums
 from tests.support.verdict_rates import LIMIT, verdict_rates
 
 WRONG = 0.05  # of the verdicts, at most
-KL_DRAWS = 1_000  # a bootstrap takes a thousand times as long
-KL_LIMIT = 0.25
+MEAN_DRAWS = 500  # a bootstrap takes longer
 
 
 @pytest.mark.parametrize("rows", [40, 100, 229, 500, 1000])
@@ -27,21 +28,52 @@ def test_more_rows_tell_more() -> None:
     assert powers == sorted(powers) and powers[-1] > 0.7
 
 
+def lognormal(random: np.random.Generator, rows: int) -> np.ndarray:
+    """Rows that differ more than a hundredfold, as divergences may."""
+    return random.lognormal(0, 1.5, rows) / np.exp(1.5**2 / 2)
+
+
+SHAPES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    "normal": lambda random, rows: random.normal(1, 0.5, rows),
+    "exponential": lambda random, rows: random.exponential(1, rows),
+    "lognormal": lognormal,
+}
+
+
+@pytest.mark.parametrize("rows", [40, 100, 229])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_divergence_is_seldom_judged_wrongly(rows: int, shape: str) -> None:
+    """However unequal the rows are."""
+    random, ones = np.random.default_rng(0), [1.0] * rows
+    estimates = (
+        ratio_of_sums(SHAPES[shape](random, rows), ones, range(rows)) for _ in range(MEAN_DRAWS)
+    )
+    assert_seldom_wrong([estimate.verdict(1.0, True) for estimate in estimates])
+
+
 @pytest.mark.parametrize("rows", [40, 100])
-@pytest.mark.parametrize("shape", ["exponential", "share"])
-def test_divergence_and_agreement_are_seldom_judged_wrongly(rows: int, shape: str) -> None:
+def test_agreement_is_seldom_judged_wrongly(rows: int) -> None:
+    """Most rows agree in all tokens; the others in half of theirs, which are more or fewer."""
+    random, verdicts = np.random.default_rng(0), []
+    for _ in range(MEAN_DRAWS):
+        tokens = random.integers(2, 20, rows) * 2
+        same = np.where(random.random(rows) < 0.8, tokens, tokens / 2)
+        verdicts.append(ratio_of_sums(same, tokens, range(rows), is_share=True).verdict(0.9, False))
+    assert_seldom_wrong(verdicts)
+
+
+@pytest.mark.parametrize("rows", [40, 100])
+@pytest.mark.parametrize("differ", [0.05, 0.2])
+def test_rouge_is_seldom_judged_wrongly(rows: int, differ: float) -> None:
+    """Most answers are the same; the others lose as much as makes the limit of all."""
+    random, verdicts = np.random.default_rng(0), []
+    for _ in range(MEAN_DRAWS):
+        lost = (random.random(rows) < differ) * random.uniform(0, 2 * LIMIT / differ, rows)
+        verdicts.append(mean_difference(lost, [0.0] * rows, range(rows)).verdict(LIMIT, True))
+    assert_seldom_wrong(verdicts)
+
+
+def assert_seldom_wrong(verdicts: Sequence[str]) -> None:
     """Within what so many draws can tell: two standard errors."""
-    random = np.random.default_rng(0)
-    wrong = {PASSED: 0, FAILED: 0}
-    for _ in range(KL_DRAWS):
-        if shape == "share":
-            values = (random.random(rows) < 1 - KL_LIMIT).astype(float)
-            estimate = ratio_of_sums(values, [1] * rows, range(rows), is_share=True)
-            verdict = estimate.verdict(1 - KL_LIMIT, False)
-        else:
-            values = random.exponential(KL_LIMIT, rows)
-            verdict = ratio_of_sums(values, [1] * rows, range(rows)).verdict(KL_LIMIT, True)
-        if verdict in wrong:
-            wrong[verdict] += 1
-    allowed = KL_DRAWS * WRONG + 2 * (KL_DRAWS * WRONG * (1 - WRONG)) ** 0.5
-    assert max(wrong.values()) <= allowed
+    allowed = WRONG + 2 * (WRONG * (1 - WRONG) / len(verdicts)) ** 0.5
+    assert max(verdicts.count(verdict) for verdict in (PASSED, FAILED)) <= allowed * len(verdicts)

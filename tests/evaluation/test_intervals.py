@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -59,11 +60,36 @@ def test_the_same_rows_have_the_same_interval() -> None:
 
 
 def test_rows_that_are_all_equal_have_an_interval() -> None:
-    """Where BCa has none."""
-    estimate = mean_difference([0.5] * 30, [0.25] * 30, range(30))
+    """A bootstrap of them has none."""
+    estimate = ratio_of_sums([0.25] * 30, [1] * 30, range(30))
     assert (estimate.low, estimate.value, estimate.high) == (0.25, 0.25, 0.25)
     estimate = ratio_of_sums([3] * 30, [3] * 30, range(30), is_share=True)
     assert estimate.low == pytest.approx(wilson_interval(1.0, 30)[0]) and estimate.high == 1
+
+
+def test_answers_that_differ_in_few_rows_may_differ_in_others() -> None:
+    """As wide as the interval of labels, of which none or one differs."""
+    none = mean_difference([0.5] * 40, [0.5] * 40, range(40))
+    labels = share_difference([True] * 40, [True] * 40, range(40))
+    assert (none.low, none.high) == pytest.approx((labels.low, labels.high))
+    one = mean_difference([0.4] + [0.5] * 39, [0.5] * 40, range(40))
+    assert one.low < -0.08 and 0.08 < one.high < 0.1
+
+
+@pytest.mark.parametrize("confidence", [0.99, 0.997, 0.99999])
+def test_more_confidence_is_a_wider_interval(confidence: float) -> None:
+    """Where 2,000 resamples have no such quantile, too: about as many standard errors."""
+    random = np.random.default_rng(5)
+    values, hits = random.normal(1, 2, 300), random.random(300) < 0.9
+    error, z = values.std() / 300**0.5, NormalDist().inv_cdf((1 + confidence) / 2)
+    estimate = ratio_of_sums(values, [1] * 300, range(300), confidence=confidence)
+    assert estimate.high - estimate.low == pytest.approx(2 * z * error, rel=0.12)
+    assert estimate.failure_p(estimate.low, True) == pytest.approx((1 - confidence) / 2)
+    wide, usual = share(hits, range(300), confidence), share(hits, range(300))
+    assert wide.low < usual.low and wide.high > usual.high
+    wide = share_difference(hits, ~hits, range(300), confidence)
+    usual = share_difference(hits, ~hits, range(300))
+    assert wide.low < usual.low and wide.high > usual.high
 
 
 def test_an_increasing_function_takes_the_ends_along() -> None:
