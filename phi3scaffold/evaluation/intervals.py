@@ -98,8 +98,8 @@ def ratio_of_sums(
         bottoms: of each row, such as the number of its tokens; 1 for the mean over rows.
         groups: of each row its question.
         show: an increasing function that is applied to the value and to both ends.
-        is_share: whether it is a share: then it has Wilson's interval over as many independent parts
-            as its standard error is that of (E. L. Korn and B. I. Graubard, Survey Methodology 24
+        is_share: whether it is a share: then it has Wilson's interval, with as many parts as give
+            its standard error (E. L. Korn and B. I. Graubard, Survey Methodology 24
             (1998), 193-201). Of equal values anything else has no width.
         confidence: of the interval.
     """
