@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from phi3scaffold.cli.form_options import add_form_options, open_with_remark, settings_of
+from phi3scaffold.cli.label_options import in_words, probability, settings_with_threshold
+from phi3scaffold.cli.option_types import typed_as
 from phi3scaffold.cli.ui.terminal import printable
 from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
-from phi3scaffold.project.formatting import duration
+from phi3scaffold.project.formatting import count, duration
 from phi3scaffold.project.settings import Project, find_project
 
 if TYPE_CHECKING:
     from phi3scaffold.datasets.conversations import Conversation
+    from phi3scaffold.inference.answer_record import AnswerRecord
+    from phi3scaffold.inference.answer_settings import AnswerSettings
     from phi3scaffold.inference.forms.form import Form
     from phi3scaffold.inference.prompt_source import PromptSource
     from phi3scaffold.inference.resumable_output import ResumableOutput
@@ -39,7 +43,8 @@ prompt: line breaks within an answer become spaces, and a prompt that cannot be
 answered (too long, a control token, a broken row) gives an empty line; --json
 says why. The other prompts are answered all the same, and the exit code is 1.
 answered.csv above has the rows, columns, encoding and delimiter of tickets.csv,
-and the column answer; so have .tsv, .jsonl, .parquet and .xlsx.
+and the column answer; for labels its calibrated probability and the runner-up,
+too. So have .tsv, .jsonl, .parquet and .xlsx.
 The --output file appears when it is complete. Rerun to resume an interrupted run.
 """
 
@@ -87,6 +92,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="columns",
         help="the text of one column, if there are several (repeatable)",
     )
+    parser.add_argument(
+        "--abstain-below",
+        type=typed_as(probability),
+        metavar="P",
+        help="leave the answer out where its label's probability is lower; auto: the value that "
+        "the evaluation proposes",
+    )
     parser.add_argument("--example", action="store_true", help="answer the first held-out row")
     add_form_options(parser)
 
@@ -99,7 +111,8 @@ def run(args: argparse.Namespace) -> int:
             fix="leave it out to read standard input as one prompt; --input - reads one a line",
         )
     project = find_project(args.project)
-    if args.input is not None or len(args.text) > 1 or (args.output and args.text):
+    many = args.input is not None or len(args.text) > 1
+    if many or (args.text and (args.output or args.abstain_below is not None)):
         return _answer_batch(args, project)
     if args.output:
         raise ScaffoldError(
@@ -132,15 +145,19 @@ def run(args: argparse.Namespace) -> int:
             if answer.text and not args.json:
                 print(flush=True)
             raise
+        labels = answer.labels()
         if not args.json:
             print(flush=True)
+            if labels:
+                print(in_words(AnswerRecord(answer=answer.text).ranked(labels)), file=sys.stderr)
             if expected is not None:
                 print(f"expected: {expected}", file=sys.stderr)
             return 0
         messages = answer.request.messages(form.prompt)
         counts = answer.prompt_tokens, answer.tokens
         record = AnswerRecord(seconds=round(answer.seconds, 3), expected=expected)
-        print(record.answered(form, messages, answer.text, *counts, answer.finish).as_json())
+        record = record.answered(form, messages, answer.text, *counts, answer.finish)
+        print((record.ranked(labels) if labels else record).as_json())
     return 0
 
 
@@ -157,13 +174,13 @@ def _answer_batch(args: argparse.Namespace, project: Project) -> int:
         check_place(*place, text=text, overwrite=args.overwrite, rows=rows is not None)
     prompts = _prompts(args, project, source)
     with open_with_remark(args, project) as form:
+        settings = settings_with_threshold(args, form)
         if not args.output:
-            return _answer_all(args, form, prompts, None, text=text)
-        settings = settings_of(args)
+            return _answer_all(settings, form, prompts, None, text=text)
         with ResumableOutput(args.output, form, settings, overwrite=args.overwrite) as output:
             if output.before:
                 print(f"resuming after {output.before} answers of an earlier run", file=sys.stderr)
-            return _answer_all(args, form, prompts, output, text=text, rows=rows)
+            return _answer_all(settings, form, prompts, output, text=text, rows=rows)
 
 
 def _prompts(args: argparse.Namespace, project: Project, source: Path | None) -> PromptSource:
@@ -178,7 +195,7 @@ def _prompts(args: argparse.Namespace, project: Project, source: Path | None) ->
 
 
 def _answer_all(
-    args: argparse.Namespace,
+    settings: AnswerSettings,
     form: Form,
     prompts: PromptSource,
     output: ResumableOutput | None,
@@ -193,10 +210,9 @@ def _answer_all(
         rows: the file whose rows the output has, too.
     """
     from phi3scaffold.cli.ui import progress
-    from phi3scaffold.inference.answer_record import AnswerRecord
     from phi3scaffold.inference.batch import answer_all
 
-    began, answered, errors = time.monotonic(), 0, 0
+    began, answered, errors, left = time.monotonic(), 0, 0, 0
     on_screen = sys.stdout.isatty() and not output  # the answers themselves show the progress
     with progress.show(quiet=on_screen) as display:
         display.start("answering")
@@ -221,8 +237,9 @@ def _answer_all(
 
         try:
             entries = prompts.entries(form.prompt)
-            for record in answer_all(form, entries, settings_of(args), earlier, add):
+            for record in answer_all(form, entries, settings, earlier, add):
                 answered += 1
+                left += bool(record.abstained)
                 if record.error:
                     errors += 1
                     if errors <= ERRORS_SHOWN:
@@ -245,7 +262,9 @@ def _answer_all(
             "There are no prompts on standard input.", fix="write one prompt on each line"
         )
     seconds = duration(time.monotonic() - began)
-    message = f"{answered - errors} of {answered} prompts answered in {seconds}"
+    message = f"{answered - errors - left} of {answered} prompts answered in {seconds}"
+    if left:
+        message += f"; {count(left, 'prompt')} left for a person"
     if errors > ERRORS_SHOWN:
         message += f"; {errors - ERRORS_SHOWN} more errors"
         message += f" in {output.file}" if output and not text else ""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from phi3scaffold.datasets.question_groups import question_groups
 from phi3scaffold.evaluation.baselines import BaselineAnswers
+from phi3scaffold.evaluation.calibration_metrics import calibrate
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.few_rows import EARLY, as_adapter, few_rows, is_alike, tells_apart
 from phi3scaffold.evaluation.form_estimates import FormEstimates, MeasuredRows
@@ -48,6 +49,14 @@ class Comparison(NamedTuple):
             for name, one in self.measured.items()
         }
 
+    def calibrate(self, validation: EvaluationSet) -> None:
+        """Add to each form's metrics how good its labels' probabilities are."""
+        for name, metrics in self.forms.items():
+            rows, measurement = self.measured[name].rows, self.measured[name].measurement
+            groups = [self.groups[row] for row in rows]
+            dataset = self.dataset.take(rows)
+            metrics.calibration = calibrate(measurement, dataset, validation, groups)
+
     def estimate(self, baselines: Mapping[str, BaselineAnswers]) -> None:
         """Add to each form's metrics what the release thresholds judge."""
         estimates = FormEstimates(self.dataset, self.measured, self.groups, baselines)
@@ -63,6 +72,7 @@ def compare_forms(
     log: Path,
     *,
     all_rows: bool = True,
+    validation: EvaluationSet | None = None,
 ) -> Comparison:
     """Measure the candidates one after the other, each in a process of its own.
 
@@ -75,6 +85,7 @@ def compare_forms(
         log: takes what the libraries print.
         all_rows: whether all rows are measured, however long that takes; else as many of them,
             spread evenly, as the first form answers in `SECONDS`.
+        validation: rows on which the labels' probabilities are calibrated, at random.
 
     Raises:
         ScaffoldError: a form cannot be opened, or its process died.
@@ -105,6 +116,7 @@ def compare_forms(
             reference=reference.take(rows) if reference and rows else reference,
             save_logits=None if reference else logits,
             seconds=None if reference or all_rows else SECONDS,
+            validation=None if rows or candidate.form == "base" else validation,
         )
         write_json(saved, vars(measurement))
         return measurement

@@ -6,6 +6,7 @@ whatever their own tokenizers make of a text.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,6 +94,16 @@ def sample_rows(folder: Path, spec: DatasetSpec, most: int, split: str) -> Evalu
         max_new_tokens=longest + SLACK,
         held_out=len(prepared),
     )
+
+
+def shuffled(dataset: EvaluationSet, labels: Sequence[str]) -> EvaluationSet | None:
+    """Return the rows in an order by chance, so that any first ones stand for all.
+
+    Rows with other labels are left out: the forms cannot be measured on them. None: all are.
+    """
+    known = [row for row, its in enumerate(dataset.rows) if its.answer.strip() in labels]
+    random.Random(0).shuffle(known)
+    return dataset.take(known) if known else None
 
 
 def _answer_ids(ids: np.ndarray, labels: np.ndarray) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.neutral_text import neutral_loss
 from phi3scaffold.evaluation.row_scores import Reference, RowScores
+from phi3scaffold.inference.label_scores import label_scores
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.settings import Project
@@ -34,10 +35,11 @@ SHARE = 0.05
 # The lists of a measurement with an entry a row.
 LISTS = (
     *("rows", "answers", "answer_ids", "ended", "prompts", "log_likelihood", "likeliest"),
-    *("agreed", "agreed_of", "leads", "kl_sums", "kl_of"),
+    *("agreed", "agreed_of", "leads", "kl_sums", "kl_of", "label_scores"),
 )
 LOOK = 16  # rows that are measured first, to see whether the form is broken
 TIMED_TOKENS = 4, 32  # of an answer, at least and at most
+FEWEST_VALIDATION, MOST_VALIDATION = 50, 500  # rows for the labels' probabilities
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Measurement:
         prompts: the ids its tokenizer made of each prompt.
         log_likelihood: of the expected answer, in nats, summed over its tokens.
         likeliest: the number of the likeliest label; [] for free answers.
+        label_scores: the log-likelihood of each label, see `score_labels`; [] for free answers.
+        validation_scores: the same of validation rows: the first ones of those that were given.
         agreed: of the reference's tokens, how many it would have chosen too.
         agreed_of: how many there were.
         kl: mean Kullback-Leibler divergence of it from the reference, in nats; None without one.
@@ -125,6 +129,8 @@ class Measurement:
     kl_of: list[int] = field(default_factory=list)
     broken: bool = False
     neutral_loss: float | None = None
+    label_scores: list[list[float]] = field(default_factory=list)
+    validation_scores: list[list[float]] = field(default_factory=list)
 
     def as_reference(self, logits: Path, end: int) -> Reference:
         """Return what other forms are compared with, on these rows.
@@ -156,6 +162,7 @@ def measure(
     save_logits: Path | None = None,
     seconds: float | None = None,
     timing: Timing | None = None,
+    validation: EvaluationSet | None = None,
 ) -> Measurement:
     """Measure one form, in this process.
 
@@ -168,6 +175,7 @@ def measure(
         seconds: when to stop, with the rows that were measured by then: some spread evenly over
             the dataset. None: all rows are measured.
         timing: how the speed is measured.
+        validation: rows whose labels are scored, too: half as many as of the dataset.
 
     Raises:
         ScaffoldError: the form cannot be opened, or a prompt is longer than its context.
@@ -188,6 +196,10 @@ def measure(
         rows, scores = sorted(run.answers), run.scores
         if save_logits is not None:
             scores.save(save_logits)
+        is_broken = look and len(rows) < len(prompts) and scores.is_broken
+        validated: list[list[float]] = []
+        if validation is not None and not is_broken:
+            validated = _validation_scores(form, validation, len(rows))
         return Measurement(
             rows=rows,
             answers=[form.decode(run.answers[row]).strip() for row in rows],
@@ -210,8 +222,18 @@ def measure(
             kl_sums=[scores.kl_sums[row] for row in rows] if reference else [],
             kl_of=[scores.kl_of[row] for row in rows] if reference else [],
             neutral_loss=neutral_loss(form),
-            broken=look and len(rows) < len(prompts) and scores.is_broken,
+            broken=is_broken,
+            label_scores=[scores.labels[row] for row in rows] if dataset.labels else [],
+            validation_scores=validated,
         )
+
+
+def _validation_scores(form: Form, dataset: EvaluationSet, measured: int) -> list[list[float]]:
+    """Return the labels' scores of the first rows, half as many as were measured."""
+    most = max(FEWEST_VALIDATION, min(MOST_VALIDATION, measured // 2))
+    prompts = [form.encode(row.messages[:-1], row.tools) for row in dataset.rows[:most]]
+    found = dict(label_scores(form, prompts, dataset.label_ids))
+    return [found[row] for row in range(len(prompts))]
 
 
 class _Progress:

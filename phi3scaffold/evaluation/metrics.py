@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from phi3scaffold.evaluation.calibration_metrics import CalibrationMetrics
 from phi3scaffold.evaluation.estimate import Estimate
 from phi3scaffold.inference.forms.kinds import COMPARED
 from phi3scaffold.project.files import read_json
@@ -60,6 +61,8 @@ class FormMetrics:
         broken: whether the measurement ended early, since some rows showed that the form is broken.
         estimates: what is judged, by the names of the limits (see `Estimate`): values of the rows
             that this form and the one that it is compared with have in common.
+        calibration: how good the probabilities of its labels are (see `CalibrationMetrics`); None
+            for free answers, for the base, and without validation rows.
     """
 
     perplexity: float
@@ -92,6 +95,7 @@ class FormMetrics:
     alike_rows: int | None = None
     broken: bool | None = None
     estimates: dict[str, Estimate] = field(default_factory=dict)
+    calibration: CalibrationMetrics | None = None
 
     @property
     def score(self) -> float:
@@ -215,7 +219,11 @@ def known_fields(
 
 def _form(values: dict[str, Any]) -> FormMetrics:
     estimates = values.get("estimates", {}).items()
-    return FormMetrics(**{**values, "estimates": {key: Estimate(**one) for key, one in estimates}})
+    own: dict[str, Any] = {"estimates": {key: Estimate(**one) for key, one in estimates}}
+    if values.get("calibration"):
+        its = known_fields(CalibrationMetrics, values["calibration"])
+        own["calibration"] = CalibrationMetrics.from_json(its)
+    return FormMetrics(**{**values, **own})
 
 
 def _present(record: FormMetrics | Baseline) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Likelihoods, agreement, divergence and greedy answers, from the logits behind each prompt.
 
 A row's expected answer and the reference's are scored first. The logits behind the prompt tell
-how likely each label is at most, by its first token: only those that may still win are scored.
+how likely each label is at most, by its first token: only those that may still win, or have a
+probability worth the name, are scored.
 Where the likeliest tokens are those of something that was scored, the greedy answer is known, too.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.inference.label_scores import MARGIN, log_sum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +85,7 @@ class RowScores:
         self.kl_of = [0] * count  # how many these were
         self.log_likelihood = [0.0] * count
         self.likeliest = [-1] * count
+        self.labels: list[list[float]] = [[]] * count  # log-likelihoods, as `score_labels` has them
         self.agreed, self.agreed_of = [0] * count, [0] * count
         self.leads = [0.0] * count  # the smallest along the answer; 0 where that is not known
 
@@ -94,19 +97,19 @@ class RowScores:
         return list(unique)
 
     def possible(self, row: int) -> list[Ids]:
-        """Return the labels that may still be the likeliest, of those that were not scored."""
+        """Return the labels whose probability is worth knowing, of those that were not scored."""
         known = self._open[row]
         scored = [known.log_likelihood.get(label) for label in self._dataset.label_ids]
         best = max((one for one in scored if one is not None), default=-float("inf"))
         unknown = (label for label in known.first if label not in known.log_likelihood)
-        return [label for label in unknown if known.first[label] >= best]
+        return [label for label in unknown if known.first[label] >= best - MARGIN]
 
     def add(self, row: int, ids: Ids, logits: np.ndarray) -> None:
         """Add the logits [C, vocabulary] that a continuation's tokens would be chosen from."""
         import numpy as np
 
         known = self._open.setdefault(row, _Row())
-        scale = _log_sum(logits)
+        scale = log_sum(logits)
         own = logits[range(len(ids)), list(ids)].astype(np.float64) - scale
         known.log_likelihood[ids] = float(own.sum())
         known.chosen[ids] = logits.argmax(-1).tolist()
@@ -131,9 +134,11 @@ class RowScores:
         expected = self._dataset.answers[row]
         self.log_likelihood[row] = known.log_likelihood[expected]
         if self._dataset.label_ids:
+            labels = self._dataset.label_ids
             least = -float("inf")
-            scores = [known.log_likelihood.get(one, least) for one in self._dataset.label_ids]
+            scores = [known.log_likelihood.get(one, least) for one in labels]
             self.likeliest[row] = _first_maximum(scores)
+            self.labels[row] = [known.log_likelihood.get(one, known.first[one]) for one in labels]
         if self._reference and self._reference.answers[row]:
             theirs = tuple(self._reference.answers[row])
             chosen = known.chosen[theirs]
@@ -220,15 +225,6 @@ def _first_maximum(scores: Sequence[float]) -> int:
     import numpy as np
 
     return int(np.argmax(scores))
-
-
-def _log_sum(logits: np.ndarray) -> np.ndarray:
-    """Return the logarithm of the sum of exponentials over the last axis, in float64."""
-    import numpy as np
-
-    most = logits.max(-1, keepdims=True)
-    total = np.exp(logits - most).sum(-1, dtype=np.float64)
-    return np.log(total) + most[..., 0].astype(np.float64)
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -34,6 +34,7 @@ def measure_in_subprocess(
     save_logits: Path | None = None,
     seconds: float | None = None,
     timing: Timing | None = None,
+    validation: EvaluationSet | None = None,
 ) -> Measurement:
     """Measure as `measure` does, and the process's peak memory, too.
 
@@ -45,7 +46,7 @@ def measure_in_subprocess(
     """
     context = _context(candidate)
     ours, its = context.Pipe(duplex=False)
-    work = (candidate, dataset, reference, save_logits, seconds, timing, log, its)
+    work = (candidate, dataset, reference, save_logits, seconds, timing, validation, log, its)
     process = context.Process(target=_work, args=work, daemon=True)
     process.start()
     its.close()
@@ -99,6 +100,7 @@ def _work(
     save_logits: Path | None,
     seconds: float | None,
     timing: Timing | None,
+    validation: EvaluationSet | None,
     log: Path,
     pipe: Connection,
 ) -> None:
@@ -118,6 +120,7 @@ def _work(
             save_logits=save_logits,
             seconds=seconds,
             timing=timing,
+            validation=validation,
         )
         measurement.peak_bytes = environment.peak_bytes()
         outlet.send({"measurement": vars(measurement)})

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.api_error import ApiError
-from phi3scaffold.inference.engine import Engine, RequestCancelled
+from phi3scaffold.inference.calibration import LabelProbability
+from phi3scaffold.inference.engine import Engine, RequestCancelled, encode
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.request import AnswerEnded, AnswerStarted, AnswerText
 from phi3scaffold.models.column_templates import Message, Tool
@@ -39,6 +40,7 @@ class Answer:
         tools: tuple[Tool, ...] = (),
     ) -> None:
         self.form, self.request = form, settings.request(turns, MODEL, exact, tools)
+        self._settings = settings
         self.text, self.finish = "", ""
         self.prompt_tokens = self.tokens = 0
         self.seconds = self.first_token_seconds = 0.0
@@ -54,6 +56,20 @@ class Answer:
         """Tokens a second after the first one; 0 where there are too few to measure."""
         seconds = self.seconds - self.first_token_seconds
         return (self.tokens - 1) / seconds if self.tokens > FEW_TOKENS and seconds > 0 else 0.0
+
+    def labels(self) -> list[LabelProbability]:
+        """Return the labels with their probabilities behind this prompt, the likeliest first.
+
+        [] where the form or the settings give none. It reads the prompt once more.
+        """
+        calibration = self.form.calibration
+        if calibration is None or not self._settings.has_probabilities:
+            return []
+        ids = encode(self.form, self.request)
+        if len(ids) + calibration.longest > self.form.context:
+            return []
+        (reading,) = self.form.read([ids], calibration.longest)
+        return calibration.of(reading)[0]
 
     def __iter__(self) -> Iterator[str]:
         """Yield the pieces. Raises ScaffoldError where the server would refuse the request."""

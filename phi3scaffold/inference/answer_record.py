@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from phi3scaffold.inference.calibration import LabelProbability
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.models.column_templates import Message
 from phi3scaffold.project.errors import ScaffoldError
+
+DIGITS = 4  # of a probability
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,11 @@ class AnswerRecord:
         adapter: the adapter in use, of several.
         model: the name of the base model.
         messages: the conversation that was answered, its system turn included.
+        probability: of labels the calibrated probability that the answer is right; None where it
+            is no label, and where the form has no calibration.
+        runner_up, runner_up_probability: the likeliest of the other labels.
+        abstained: whether the answer was left out, since its probability is too low; then
+        suggestion: is what it was.
         finish: ``stop``, ``length``, or ``stopped`` where the user stopped it.
         seconds: of a single answer.
         expected: the answer that the row has, if any.
@@ -38,6 +46,11 @@ class AnswerRecord:
     demonstration: bool | None = None
     messages: list[Message] | None = None
     answer: str | None = None
+    probability: float | None = None
+    runner_up: str | None = None
+    runner_up_probability: float | None = None
+    abstained: bool | None = None
+    suggestion: str | None = None
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
     finish: str | None = None
@@ -67,6 +80,28 @@ class AnswerRecord:
             answer_tokens=answer_tokens,
             finish=finish,
         )
+
+    def ranked(
+        self, labels: Sequence[LabelProbability], least: float | None = None
+    ) -> AnswerRecord:
+        """Return the record with the probability of its answer.
+
+        Args:
+            labels: the likeliest first.
+            least: probability below which the answer is left out; None: none is.
+        """
+        answer = (self.answer or "").strip()
+        own = next((one for one in labels if one.label == answer), None)
+        other = next((one for one in labels if one.label != answer), None)
+        known = replace(
+            self,
+            probability=round(own.probability, DIGITS) if own else None,
+            runner_up=other.label if other else None,
+            runner_up_probability=round(other.probability, DIGITS) if other else None,
+        )
+        if least is None or (own is not None and own.probability >= least):
+            return known
+        return replace(known, answer=None, abstained=True, suggestion=self.answer)
 
     def failed(self, error: ScaffoldError) -> AnswerRecord:
         """Return the record of a prompt that cannot be answered."""

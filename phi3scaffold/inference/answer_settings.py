@@ -30,6 +30,7 @@ class AnswerSettings:
     Attributes:
         stop: texts that end the answer, themselves left out.
         system: stands instead of the trained system turn.
+        abstain_below: the probability below which no label is given; None: one is always.
     """
 
     temperature: float | None = None
@@ -38,10 +39,16 @@ class AnswerSettings:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     system: str | None = None
+    abstain_below: float | None = None
 
     @property
     def sampling(self) -> Sampling:
         return Sampling.from_settings(self.temperature, self.top_p, self.seed)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether a label's probability means something: as the form was calibrated."""
+        return not (self.sampling.temperature or self.stop or self.system is not None)
 
     @property
     def system_turns(self) -> list[Message]:

@@ -13,6 +13,10 @@ from phi3scaffold.inference.answer_record import AnswerRecord
 # The new columns; those that no row has a value for are left out, but for the first.
 COLUMNS: dict[str, Callable[[AnswerRecord], Any]] = {
     "answer": lambda record: record.answer,
+    "probability": lambda record: record.probability,
+    "runner_up": lambda record: record.runner_up,
+    "runner_up_probability": lambda record: record.runner_up_probability,
+    "suggestion": lambda record: record.suggestion,
     "error": lambda record: record.error and record.error["what"],
 }
 

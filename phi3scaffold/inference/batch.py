@@ -16,6 +16,7 @@ from phi3scaffold.inference.answer_reader import AnswerReader
 from phi3scaffold.inference.answer_record import AnswerRecord
 from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.api_error import ApiError
+from phi3scaffold.inference.calibration import Calibration
 from phi3scaffold.inference.engine import answer_room, encode
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.prompt_source import PromptEntry
@@ -116,6 +117,11 @@ def _answer(
                 pass
             yield prompt, _record(form, prompt, answer.text, answer.tokens, answer.finish)
         return
+    if form.calibration is not None and settings.has_probabilities:
+        room = form.calibration.longest
+        fits = [prompt for prompt in ready if len(prompt.ids) + room <= form.context]
+        yield from _answer_labels(form, form.calibration, fits, settings)
+        ready = [prompt for prompt in ready if prompt not in fits]
     # those near the end of the context have less room, and would leave less to their neighbours
     for room in sorted({prompt.room for prompt in ready}, reverse=True):
         alike = [prompt for prompt in ready if prompt.room == room]
@@ -123,6 +129,25 @@ def _answer(
             reader = AnswerReader(form, ids, settings.stop)
             text = "".join(reader)
             yield alike[row], _record(form, alike[row], text, reader.tokens, reader.finish(room))
+
+
+def _answer_labels(
+    form: Form,
+    calibration: Calibration,
+    ready: Sequence[PreparedPrompt],
+    settings: AnswerSettings,
+) -> Iterator[tuple[PreparedPrompt, AnswerRecord]]:
+    """Answer prompts with a label and its probability; each is read once for both."""
+    for room in sorted({prompt.room for prompt in ready}, reverse=True):
+        alike = [prompt for prompt in ready if prompt.room == room]
+        longest = max(room, calibration.longest)
+        for reading in form.read([prompt.ids for prompt in alike], longest):
+            labels = calibration.of(reading)
+            answers = reading.answer([(row, ()) for row in reading.rows], room)
+            for row, ids in zip(reading.rows, answers, strict=True):
+                prompt, finish = alike[row], "stop" if len(ids) < room else "length"
+                record = _record(form, prompt, form.decode(ids), len(ids), finish)
+                yield prompt, record.ranked(labels[row], settings.abstain_below)
 
 
 def _record(

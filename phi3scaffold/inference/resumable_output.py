@@ -67,6 +67,7 @@ class ResumableOutput:
                 "adapter": form.adapter,
                 "content": record.content if record else None,
                 "settings": asdict(settings),
+                "temperature": form.calibration and form.calibration.temperature,
             }
         ).encode()
         self._places: dict[int, int] = {}  # number of a prompt -> where its line begins

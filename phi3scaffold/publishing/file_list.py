@@ -12,6 +12,8 @@ from typing import Any
 
 from phi3scaffold.conversion.form_files import TOKENIZER_FILES
 from phi3scaffold.datasets.private_data import find_secrets
+from phi3scaffold.inference.calibration import FILE as CALIBRATION
+from phi3scaffold.inference.calibration import Calibration
 from phi3scaffold.inference.forms.kinds import KINDS, PUBLISHED, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import hash_file
@@ -130,13 +132,14 @@ def gather(project: Project, forms: Sequence[str], *, with_data: bool = False) -
         record = manifest.read(folder)
         if record is None:  # gone since it was checked
             raise changed(folder / manifest.NAME)
-        for file in _form_files(form, folder, record):
+        for file in (*_form_files(form, folder, record), *_calibration(project, form, folder)):
             files[file.name] = file
         extra += sorted(
             path
             for path in folder.rglob("*")
             if path.is_file()
             and path.relative_to(folder).as_posix() not in (*record.files, manifest.NAME)
+            and f"{form}/{path.relative_to(folder).as_posix()}" not in files
         )
     licences = sorted(path for path in project.base.glob("LICENSE*") if path.is_file())
     if licences:
@@ -179,6 +182,13 @@ def _form_files(form: str, folder: Path, record: Manifest) -> Iterator[FileToPub
             raise changed(path)
         yield file
     yield _file(f"{form}/{manifest.NAME}", (folder / manifest.NAME).read_bytes())
+
+
+def _calibration(project: Project, form: str, folder: Path) -> Iterator[FileToPublish]:
+    """Yield what gives a form's labels their probabilities, where the evaluation has the same."""
+    own = Calibration.load(folder / CALIBRATION, form, folder)
+    if own and own == Calibration.load(project.evaluation / CALIBRATION, form, folder):
+        yield _file(f"{form}/{CALIBRATION}", (folder / CALIBRATION).read_bytes())
 
 
 def _is_text(path: Path) -> bool:

@@ -125,6 +125,7 @@ def curves(
     *,
     joined: bool = True,
     marks: Mapping[str, float] | None = None,
+    band: Sequence[tuple[float, float, float]] = (),
 ) -> Markup:
     """Draw lines over a common axis, the second one with a dot at each of its points.
 
@@ -135,15 +136,19 @@ def curves(
         title, describe: read aloud in the picture's place.
         joined: whether there is a line between the second one's dots.
         marks: name -> an x at which a line with that name stands.
+        band: (x, low, high) from the left, filled behind the lines.
     """
     import numpy as np
 
     heights = [y for points in series.values() for _, y in points]
     with _figure(2.5) as (figure, axes):
+        if band:
+            at, low, high = np.array(band).T
+            axes.fill_between(at, low, high, color=FIRST, alpha=0.15, linewidth=0)
         for points, colour in zip(series.values(), (FIRST, SECOND), strict=False):
-            at = np.array(points).reshape(-1, 2)
+            line = np.array(points).reshape(-1, 2)
             if joined or colour == FIRST:
-                axes.plot(at[:, 0], at[:, 1], color=colour, linewidth=1.5)
+                axes.plot(line[:, 0], line[:, 1], color=colour, linewidth=1.5)
             for x, y in points if colour == SECOND or len(points) == 1 else ():
                 _dot(axes, x, y, colour, 5)
         if min(heights, default=0) > 0 and max(heights) > WIDE * min(heights):

@@ -22,7 +22,12 @@ from phi3scaffold.evaluation.gate import gate_error
 from phi3scaffold.evaluation.release import LimitResult
 from phi3scaffold.project.formatting import binary_size, count, duration, rate, visible
 from phi3scaffold.project.settings import DEMONSTRATION
-from phi3scaffold.reporting import data_page, row_comparison, search_section
+from phi3scaffold.reporting import (
+    calibration_section,
+    data_page,
+    row_comparison,
+    search_section,
+)
 from phi3scaffold.reporting.figures import curves, matrix, scores
 from phi3scaffold.reporting.pages import render
 from phi3scaffold.reporting.run_record import RunRecord
@@ -75,6 +80,7 @@ def write(record: RunRecord, path: Path) -> None:
         loss=_loss(record),
         training=_training(record),
         confusion=_confusion(record),
+        calibration=calibration_section.section(metrics, record.best),
         compared=row_comparison.compare_rows(record),
         data_facts=data_page.facts(record.data),
         labels=data_page.labels(record.data),

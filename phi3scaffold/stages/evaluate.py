@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from phi3scaffold.conversion.form_files import size_of
+from phi3scaffold.datasets.prepared_rows import VALIDATION, has_validation
 from phi3scaffold.datasets.token_counts import token_counts
 from phi3scaffold.evaluation.comparison_lines import comparison_lines
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, write_rows
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
-from phi3scaffold.evaluation.metrics import Metrics
+from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
+from phi3scaffold.inference.calibration import FILE as CALIBRATION
+from phi3scaffold.inference.calibration import Calibration, save
 from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
+from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking, Work
 from phi3scaffold.project.files import write_json
 from phi3scaffold.project.layout import ANSWERS, METRICS
@@ -40,7 +45,12 @@ def run(context: Context) -> dict[str, Any]:
     from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.evaluation.baselines import compute_baselines
     from phi3scaffold.evaluation.comparison import compare_forms
-    from phi3scaffold.evaluation.evaluation_set import MOST_ROWS, sample_held_out
+    from phi3scaffold.evaluation.evaluation_set import (
+        MOST_ROWS,
+        sample_held_out,
+        sample_rows,
+        shuffled,
+    )
     from phi3scaffold.evaluation.measurement import Candidate
     from phi3scaffold.inference.forms.genai import missing_provider
     from phi3scaffold.pipeline.environment import physical_cores
@@ -49,6 +59,9 @@ def run(context: Context) -> dict[str, Any]:
     rows = project.rows
     spec = load_spec(project.dataset_yaml)
     dataset = sample_held_out(rows, spec, project.evaluate_rows or MOST_ROWS)
+    validation = None
+    if dataset.labels and has_validation(rows):
+        validation = shuffled(sample_rows(rows, spec, MOST_ROWS, VALIDATION), dataset.labels)
     missing = missing_provider(project.onnx)
     absent = ["onnx", "onnx-adapter"] if missing else []
     if _own(project) is None:
@@ -65,10 +78,14 @@ def run(context: Context) -> dict[str, Any]:
         context.partial,
         context.log,
         all_rows=project.evaluate_rows is not None,
+        validation=validation,
     )
     dataset, forms = comparison.dataset, comparison.forms
     baselines = compute_baselines(rows, dataset)
     comparison.estimate(baselines)
+    if validation is not None:
+        comparison.calibrate(validation)
+        write_calibrations(project, context.out, dataset, forms)
     for name, form in forms.items():
         form.disk_bytes = disk_bytes(project, name)
     cores = physical_cores()
@@ -90,6 +107,28 @@ def run(context: Context) -> dict[str, Any]:
     write_json(context.out / METRICS, metrics)
     write_rows(context.out / ANSWERS, evaluated_rows(dataset, comparison.answers))
     return metrics
+
+
+def write_calibrations(
+    project: Project, out: Path, dataset: EvaluationSet, forms: Mapping[str, FormMetrics]
+) -> None:
+    """Write what gives the labels of each form their probabilities: for all, and beside each."""
+    found: dict[str, Calibration] = {}
+    for name, metrics in forms.items():
+        its, record = metrics.calibration, manifest.read(folder_of(name, project))
+        if its is None:
+            continue
+        found[name] = Calibration(
+            labels=dataset.labels,
+            ids=dataset.label_ids,
+            temperature=its.temperature,
+            threshold=its.threshold,
+            content=record.content if record else None,
+            adapter=_own(project) if name == "onnx-adapter" else None,
+        )
+    save(out / CALIBRATION, found)
+    for name, one in found.items():
+        save(folder_of(name, project) / CALIBRATION, {name: one})
 
 
 def evaluated_rows(

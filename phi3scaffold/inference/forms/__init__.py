@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from phi3scaffold.inference.calibration import FILE as CALIBRATION
+from phi3scaffold.inference.calibration import Calibration
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.kinds import FORMS, KINDS, folder_of
 from phi3scaffold.models.prompt import FILE, Prompt
@@ -41,6 +43,20 @@ def open_form(
     """
     if name not in FORMS:
         raise ScaffoldError(f"Unknown form {name!r}.", fix=f"one of: {', '.join(FORMS)}")
+    form = _opened(name, where, base, prompt, adapter)
+    folder = folder_of(name, where) if isinstance(where, Project) else where
+    known = where.evaluation if isinstance(where, Project) else folder
+    form.calibration = Calibration.load(known / CALIBRATION, name, folder)
+    return form
+
+
+def _opened(
+    name: str,
+    where: Project | Path,
+    base: Path | None,
+    prompt: Prompt | None,
+    adapter: str | None,
+) -> Form:
     if isinstance(where, Project):
         base = base or where.base
         folder = folder_of(name, where)

@@ -19,6 +19,8 @@ from phi3scaffold.project.errors import ScaffoldError
 if TYPE_CHECKING:
     import numpy as np
 
+    from phi3scaffold.inference.calibration import Calibration
+
 # Tokens (prompts and room for answers) that one batch may hold. A full-size Phi-3-mini keeps
 # 0.4 to 0.8 MB for each, so this bounds a batch at some 1.6 GB; a small model does not notice.
 BATCH_TOKENS = 2048
@@ -36,11 +38,14 @@ class Form(abc.ABC):
         context: how many tokens prompt and answer may have together.
         special_tokens: the control tokens that no text may contain.
         adapter: the adapter in use, where several can be swapped; else None.
+        calibration: what gives its labels their probabilities; None before it was evaluated, and
+            for free answers.
         plain_context: up to how many tokens each attends to all before it, at the same positions
             however long the rest is: no sliding window, no other positions in a long text.
     """
 
     adapter: str | None = None
+    calibration: Calibration | None = None
 
     def __init__(self, name: str, folder: Path, prompt: Prompt, context: int) -> None:
         self.name = name
