@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.neutral_text import neutral_loss
 from phi3scaffold.evaluation.row_scores import Reference, RowScores
-from phi3scaffold.inference.label_scores import label_scores
+from phi3scaffold.inference.label_scores import score_labels
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.settings import Project
@@ -232,7 +232,9 @@ def _validation_scores(form: Form, dataset: EvaluationSet, measured: int) -> lis
     """Return the labels' scores of the first rows, half as many as were measured."""
     most = max(FEWEST_VALIDATION, min(MOST_VALIDATION, measured // 2))
     prompts = [form.encode(row.messages[:-1], row.tools) for row in dataset.rows[:most]]
-    found = dict(label_scores(form, prompts, dataset.label_ids))
+    found: dict[int, list[float]] = {}
+    for reading in form.read(prompts, max(map(len, dataset.label_ids))):
+        found |= score_labels(reading, dataset.label_ids)
     return [found[row] for row in range(len(prompts))]
 
 

@@ -16,7 +16,7 @@ from phi3scaffold.inference.answer_reader import AnswerReader
 from phi3scaffold.inference.answer_record import AnswerRecord
 from phi3scaffold.inference.answer_settings import AnswerSettings
 from phi3scaffold.inference.api_error import ApiError
-from phi3scaffold.inference.calibration import Calibration
+from phi3scaffold.inference.calibration import LabelCalibration
 from phi3scaffold.inference.engine import answer_room, encode
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.prompt_source import PromptEntry
@@ -133,7 +133,7 @@ def _answer(
 
 def _answer_labels(
     form: Form,
-    calibration: Calibration,
+    calibration: LabelCalibration,
     ready: Sequence[PreparedPrompt],
     settings: AnswerSettings,
 ) -> Iterator[tuple[PreparedPrompt, AnswerRecord]]:

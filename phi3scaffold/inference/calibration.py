@@ -1,6 +1,6 @@
 """Calibrated probabilities of labels: one temperature a form, over the labels' log-likelihoods.
 
-The temperature is fitted on validation rows (C. Guo et al., On Calibration of Modern Neural
+The temperature is fitted on validation rows (C. Guo et al., On LabelCalibration of Modern Neural
 Networks, ICML 2017) when the forms are evaluated. It is written beside a form's prompt.json, in
 calibration.json: the form itself, of which the manifest has the hashes, is not touched.
 """
@@ -31,7 +31,7 @@ class LabelProbability(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Calibration:
+class LabelCalibration:
     """What gives one form's labels their probabilities.
 
     Attributes:
@@ -68,7 +68,7 @@ class Calibration:
         return max(map(len, self.ids))
 
     @classmethod
-    def load(cls, file: Path, form: str, folder: Path) -> Calibration | None:
+    def load(cls, file: Path, form: str, folder: Path) -> LabelCalibration | None:
         """Return a form's calibration; None where there is none for the form in `folder`."""
         values: Any = try_json(file).get(form)
         try:
@@ -88,7 +88,7 @@ class Calibration:
         return found if found.content in (None, record and record.content) else None
 
 
-def save(file: Path, calibrations: Mapping[str, Calibration]) -> None:
+def save(file: Path, calibrations: Mapping[str, LabelCalibration]) -> None:
     """Write the calibrations of forms, whole or not at all."""
     write_json(file, {form: asdict(one) for form, one in calibrations.items()})
 

@@ -6,26 +6,17 @@ it has the likelihood of its first token, which is the most that it can have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from phi3scaffold.inference.forms.form import Form
     from phi3scaffold.inference.forms.reading import PromptReading
 
 MARGIN = 10.0  # nats below the likeliest label
 
 Ids = tuple[int, ...]
-
-
-def label_scores(
-    form: Form, prompts: Sequence[Sequence[int]], labels: Sequence[Ids]
-) -> Iterator[tuple[int, list[float]]]:
-    """Yield a prompt's number and the log-likelihood of each label behind it; in any order."""
-    for reading in form.read(prompts, max(map(len, labels))):
-        yield from score_labels(reading, labels).items()
 
 
 def score_labels(reading: PromptReading, labels: Sequence[Ids]) -> dict[int, list[float]]:

@@ -13,7 +13,7 @@ from typing import Any
 from phi3scaffold.conversion.form_files import TOKENIZER_FILES
 from phi3scaffold.datasets.private_data import find_secrets
 from phi3scaffold.inference.calibration import FILE as CALIBRATION
-from phi3scaffold.inference.calibration import Calibration
+from phi3scaffold.inference.calibration import LabelCalibration
 from phi3scaffold.inference.forms.kinds import KINDS, PUBLISHED, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.hashing import hash_file
@@ -186,8 +186,8 @@ def _form_files(form: str, folder: Path, record: Manifest) -> Iterator[FileToPub
 
 def _calibration(project: Project, form: str, folder: Path) -> Iterator[FileToPublish]:
     """Yield what gives a form's labels their probabilities, where the evaluation has the same."""
-    own = Calibration.load(folder / CALIBRATION, form, folder)
-    if own and own == Calibration.load(project.evaluation / CALIBRATION, form, folder):
+    own = LabelCalibration.load(folder / CALIBRATION, form, folder)
+    if own and own == LabelCalibration.load(project.evaluation / CALIBRATION, form, folder):
         yield _file(f"{form}/{CALIBRATION}", (folder / CALIBRATION).read_bytes())
 
 

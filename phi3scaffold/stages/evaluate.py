@@ -16,7 +16,7 @@ from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, write_rows
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
 from phi3scaffold.inference.calibration import FILE as CALIBRATION
-from phi3scaffold.inference.calibration import Calibration, save
+from phi3scaffold.inference.calibration import LabelCalibration, save
 from phi3scaffold.inference.forms.kinds import COMPARED, folder_of
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Resources, Stage, Tracking, Work
@@ -113,12 +113,12 @@ def write_calibrations(
     project: Project, out: Path, dataset: EvaluationSet, forms: Mapping[str, FormMetrics]
 ) -> None:
     """Write what gives the labels of each form their probabilities: for all, and beside each."""
-    found: dict[str, Calibration] = {}
+    found: dict[str, LabelCalibration] = {}
     for name, metrics in forms.items():
         its, record = metrics.calibration, manifest.read(folder_of(name, project))
         if its is None:
             continue
-        found[name] = Calibration(
+        found[name] = LabelCalibration(
             labels=dataset.labels,
             ids=dataset.label_ids,
             temperature=its.temperature,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phi3scaffold.inference.calibration import Calibration, save
+from phi3scaffold.inference.calibration import LabelCalibration, save
 from phi3scaffold.inference.forms.reading import Continuation, PromptReading
 from phi3scaffold.inference.label_scores import MARGIN, score_labels
 from phi3scaffold.pipeline import manifest
@@ -59,7 +59,9 @@ def test_what_may_matter_is_exact_and_the_rest_is_at_most_so(scale: float) -> No
 
 
 def test_probabilities_are_ranked_and_softer_where_it_is_hotter() -> None:
-    cold, hot = (Calibration(("a", "b", "c", "d"), LABELS, at).of(Model(2.0))[3] for at in (1, 4))
+    cold, hot = (
+        LabelCalibration(("a", "b", "c", "d"), LABELS, at).of(Model(2.0))[3] for at in (1, 4)
+    )
     assert [one.probability for one in cold] == sorted(one.probability for one in cold)[::-1]
     assert sum(one.probability for one in hot) == pytest.approx(1)
     assert cold[0].label == hot[0].label and cold[0].probability > hot[0].probability
@@ -69,13 +71,13 @@ def test_a_calibration_is_that_of_its_form_only(tmp_path: Path) -> None:
     own = Manifest("export", "", {}, {}, {"model.onnx": FileEntry("0" * 64, 1)})
     manifest.write(tmp_path, own)
     file = tmp_path / "calibration.json"
-    one = Calibration(("a", "b"), LABELS[:2], 1.5, 0.8, own.content)
+    one = LabelCalibration(("a", "b"), LABELS[:2], 1.5, 0.8, own.content)
     save(file, {"onnx": one})
-    assert Calibration.load(file, "onnx", tmp_path) == one
-    assert Calibration.load(file, "merged", tmp_path) is None
+    assert LabelCalibration.load(file, "onnx", tmp_path) == one
+    assert LabelCalibration.load(file, "merged", tmp_path) is None
     other = Manifest("export", "", {}, {}, {"model.onnx": FileEntry("1" * 64, 1)})
     manifest.write(tmp_path, other)
-    assert Calibration.load(file, "onnx", tmp_path) is None
+    assert LabelCalibration.load(file, "onnx", tmp_path) is None
     for broken in ("", "[]", '{"onnx": 1}', '{"onnx": {"labels": ["a"], "ids": [], "x": 1}}'):
         file.write_text(broken)
-        assert Calibration.load(file, "onnx", tmp_path) is None
+        assert LabelCalibration.load(file, "onnx", tmp_path) is None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from phi3scaffold.inference.calibration import FILE as CALIBRATION
-from phi3scaffold.inference.calibration import Calibration
+from phi3scaffold.inference.calibration import LabelCalibration
 from phi3scaffold.inference.forms.form import Form
 from phi3scaffold.inference.forms.kinds import FORMS, KINDS, folder_of
 from phi3scaffold.models.prompt import FILE, Prompt
@@ -46,7 +46,7 @@ def open_form(
     form = _opened(name, where, base, prompt, adapter)
     folder = folder_of(name, where) if isinstance(where, Project) else where
     known = where.evaluation if isinstance(where, Project) else folder
-    form.calibration = Calibration.load(known / CALIBRATION, name, folder)
+    form.calibration = LabelCalibration.load(known / CALIBRATION, name, folder)
     return form
 
 

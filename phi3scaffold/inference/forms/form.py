@@ -19,7 +19,7 @@ from phi3scaffold.project.errors import ScaffoldError
 if TYPE_CHECKING:
     import numpy as np
 
-    from phi3scaffold.inference.calibration import Calibration
+    from phi3scaffold.inference.calibration import LabelCalibration
 
 # Tokens (prompts and room for answers) that one batch may hold. A full-size Phi-3-mini keeps
 # 0.4 to 0.8 MB for each, so this bounds a batch at some 1.6 GB; a small model does not notice.
@@ -45,7 +45,7 @@ class Form(abc.ABC):
     """
 
     adapter: str | None = None
-    calibration: Calibration | None = None
+    calibration: LabelCalibration | None = None
 
     def __init__(self, name: str, folder: Path, prompt: Prompt, context: int) -> None:
         self.name = name
