@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain, islice
 
@@ -34,13 +34,19 @@ class Engine:
 
     Args:
         models: name -> (form, adapter or None).
+        announce: told before each step in which no other thread of this process runs, with the most
+            seconds that it may take.
 
     Attributes:
         open: numbers of the requests that clients wait for; another thread may take one out.
     """
 
-    def __init__(self, models: Mapping[str, tuple[Form, str | None]]) -> None:
-        self.models = models
+    def __init__(
+        self,
+        models: Mapping[str, tuple[Form, str | None]],
+        announce: Callable[[float], None] = lambda _most: None,
+    ) -> None:
+        self.models, self._announce = models, announce
         self.open: set[int] = set()
 
     def answer(self, number: int, request: Request) -> Iterator[AnswerEvent]:
@@ -85,8 +91,10 @@ class Engine:
     ) -> Iterator[int]:
         """Yield the answer's tokens; between two of them the request may be cancelled."""
 
-        def check() -> None:
+        def check(most: float | None = None) -> None:
             self._check_open(number)
+            if most is not None:
+                self._announce(most)
 
         with closing(form.sample(ids, room, request.sampling, check)) as tokens:
             for token in tokens:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from phi3scaffold.inference.api_error import ApiError
+
 # no_forcing: where one text alone can follow, the model still chooses its tokens. Otherwise
 # llguidance has that text tokenized, and fails in the midst of a character or at a control token's
 # name (with onnxruntime-genai 0.14.1, on letters beyond the tokenizer's own).
@@ -38,6 +40,12 @@ class BadSchema(ValueError):
         """Return the error with the reason that ONNX Runtime GenAI gives for refusing a grammar."""
         why = BEHIND.split(BEFORE.sub("", str(error)))[0]
         return cls(f"{' '.join(why.split()):.300}")
+
+    @property
+    def api_error(self) -> ApiError:
+        """What the client gets."""
+        message = f"The schema cannot be used: {self}"
+        return ApiError(400, message, code="invalid_json_schema", param="response_format")
 
 
 def grammar(schema: str) -> str:

@@ -7,6 +7,7 @@ patterns as well, and the multiples of 1,000,003 have as many states.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -18,6 +19,10 @@ MOST_TOGETHER = 10  # schemas of `allOf` that hold at the same time; 10 patterns
 MOST_PROPERTY_PATTERNS = 100  # in all; they take 0.3 s
 MOST_PATTERN = 2_000  # characters
 MOST_MULTIPLE = 100_000  # of multipleOf, without its decimal point; it takes 0.3 s
+# What most schemas are made of: their grammar is compiled at once, so it need not be tried before.
+EASY = {"type", "properties", "required", "items", "enum", "const", "additionalProperties"}
+TEXTS = {"title", "description"}
+MOST_EASY = 100  # keys and values
 
 
 def excess(schema: dict[str, Any], size: int) -> str | None:
@@ -50,6 +55,23 @@ def excess(schema: dict[str, Any], size: int) -> str | None:
     if together > MOST_TOGETHER:
         return f"more than {MOST_TOGETHER} schemas of allOf have to hold at the same time"
     return None
+
+
+def is_easy(text: str) -> bool:
+    """Return whether a schema within the budget, as JSON, needs no trial."""
+    schema = json.loads(text)
+    return len(text) < 10_000 and sum(1 for _ in _walk(schema)) <= MOST_EASY and _is_easy(schema)
+
+
+def _is_easy(schema: Any) -> bool:
+    """Return whether a schema has only such keywords, at every level."""
+    if isinstance(schema, bool):
+        return True
+    if not isinstance(schema, dict) or not set(schema) <= EASY | TEXTS:
+        return False
+    named = schema.get("properties", {})
+    inner = [schema[key] for key in ("items", "additionalProperties") if key in schema]
+    return isinstance(named, dict) and all(map(_is_easy, [*named.values(), *inner]))
 
 
 def _walk(schema: Any) -> Iterator[tuple[int, Any, Any]]:

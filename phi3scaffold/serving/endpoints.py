@@ -80,7 +80,11 @@ def build_app(engine: EngineClient) -> FastAPI:
 
     async def answer(body: ChatRequest | CompletionRequest, request: Request) -> Response:
         model = _find_model(body.model, engine.models)
-        pending = engine.submit(body.to_request(model.id))
+        engine_request = body.to_request(model.id)
+        schema = engine_request.sampling.schema
+        if schema is not None and model.has_grammar:
+            await engine.grammars.check(model.folder, schema, request.is_disconnected)
+        pending = engine.submit(engine_request)
         pending.ended = lambda: _note(pending, request, metrics)
         disconnect = asyncio.create_task(_wait_for_disconnect(request, pending))
         try:

@@ -25,6 +25,8 @@ from phi3scaffold.inference.request import (
 from phi3scaffold.pipeline import environment, protocol
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.serving import engine_process
+from phi3scaffold.serving.engine_watch import TICK, CrashRecord, SignsOfLife
+from phi3scaffold.serving.grammar_client import GrammarClient
 from phi3scaffold.serving.log import log
 from phi3scaffold.serving.served_models import ServedModel, remarks
 from phi3scaffold.serving.server_settings import KEY_VARIABLE, ServerSettings
@@ -123,7 +125,11 @@ class EngineClient:
         self.restarts = 0
         self.contexts: dict[str, int] = {}
         self.process: Process | None = None
+        self.grammars = GrammarClient(
+            lambda: sorted({model.folder for model in self.models if model.has_grammar})
+        )
         self._numbers = count(1)
+        self._life, self._crashes = SignsOfLife(), CrashRecord()
         self._draining = self._down = False
 
     @property
@@ -141,8 +147,10 @@ class EngineClient:
         """Queue a request.
 
         Raises:
-            ApiError: 429 where the queue is full, 503 where there is no engine.
+            ApiError: 429 where the queue is full, 503 where there is no engine, 400 where the same
+                request has ended the engine twice.
         """
+        self._crashes.check(request)
         if self._draining:
             raise _shutting_down()
         if self._down:
@@ -188,6 +196,7 @@ class EngineClient:
             ScaffoldError: it does not start the first time.
         """
         failures = 0
+        watch = asyncio.create_task(self._watch())
         try:
             while True:
                 start = time.monotonic()
@@ -201,20 +210,35 @@ class EngineClient:
                     log(f"error: {error}")
                     self.kill()
                     self._down = True
-                self._fail_running()
-                failures = 0 if time.monotonic() - start > PAUSES[-1] else failures + 1
+                crashed = self._fail_running()  # then a request is the reason, and no time is lost
+                well = crashed or time.monotonic() - start > PAUSES[-1]
+                failures = 0 if well else failures + 1
                 await asyncio.sleep(PAUSES[max(0, min(failures, len(PAUSES)) - 1)])
                 self.restarts += 1
         finally:
+            watch.cancel()
+            await self.grammars.close()
             self.kill()
             if self.process is not None:
                 await self.process.wait()
+
+    async def _watch(self) -> None:
+        """Kill a busy engine that gives no sign of life, so that another one is started."""
+        while True:
+            await asyncio.sleep(TICK)
+            busy = self.ready and self.running is not None
+            if self._life.tick(busy):
+                log("the engine gives no sign of life: replacing it")
+                self.kill()
+            elif busy:
+                self._send({"ping": True})
 
     def _reload_models(self) -> None:
         """Find the models again before a restart: their files may have changed."""
         before, self.models = self.models, self._find_models()
         if self.models != before:
             log("the models have changed: loading the new ones")
+            self.grammars.forget()
             for remark in remarks(self.models):
                 log(f"warning: {remark}")
 
@@ -262,6 +286,7 @@ class EngineClient:
         assert self.process.stdout is not None
         async for line in self.process.stdout:
             message = protocol.decode(line)
+            self._life.heard(message)
             kind = message.pop("kind")
             if kind == "failed":
                 await self.process.wait()
@@ -271,11 +296,12 @@ class EngineClient:
                 self.ready, self._down = True, False
                 ready()
                 self._advance()
-            elif self.running is not None and message.pop("id") == self.running.number:
+            elif self.running is not None and message.pop("id", None) == self.running.number:
                 failed = kind == "error"
                 event = ApiError(**message["error"]) if failed else EVENTS[kind](**message)
                 self.running.put(event)
                 if isinstance(event, ApiError | AnswerEnded):
+                    self._crashes.answered(self.running.request)
                     self.running = None
                     self._advance()
         code = await self.process.wait()
@@ -287,11 +313,12 @@ class EngineClient:
             )
         log(f"the engine ended ({protocol.describe_exit(code)})")
 
-    def _fail_running(self) -> None:
-        """End the request that an engine was answering when it ended."""
+    def _fail_running(self) -> bool:
+        """End the request that an engine was answering when it ended, if there was one."""
         self.ready = False
         failed, self.running = self.running, None
         if failed is not None:
+            self._crashes.add(failed.request)
             message = "The engine ended during the answer; try again."
             failed.put(ApiError(500, message, code="engine_died"))
         for pending in self.waiting:
@@ -299,6 +326,7 @@ class EngineClient:
         if self._down:
             while self.waiting:
                 self.waiting.popleft().put(_engine_down())
+        return failed is not None
 
     def _advance(self) -> None:
         """Start the next request; send the engine those after it too, so that it need not wait."""

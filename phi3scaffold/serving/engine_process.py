@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ def main() -> None:
     send = protocol.take_stdout().send
     environment.prepare()
     try:
-        engine = Engine(_load(protocol.work()))
+        engine = Engine(_load(protocol.work()), lambda most: send({"kind": "alive", "most": most}))
     except ScaffoldError as error:
         send({"kind": "failed", "error": error.to_json()})
         return
     requests: queue.SimpleQueue[tuple[int, Request]] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(engine, requests), daemon=True).start()
+    threading.Thread(target=_read, args=(engine, requests, send), daemon=True).start()
     contexts = {name: form.context for name, (form, _) in engine.models.items()}
     send({"kind": "ready", "contexts": contexts})
     while True:
@@ -59,8 +60,7 @@ def _api_error(error: Exception) -> ApiError:
     if isinstance(error, RequestCancelled):
         return ApiError(CLIENT_CLOSED, "The request was cancelled.")
     if isinstance(error, BadSchema):
-        message = f"The schema cannot be used: {error}"
-        return ApiError(400, message, code="invalid_json_schema", param="response_format")
+        return error.api_error
     traceback.print_exception(error)
     return ApiError(500, "The model failed; see the server's log.", code="engine")
 
@@ -78,11 +78,17 @@ def _load(models: list[dict[str, Any]]) -> dict[str, tuple[Form, str | None]]:
     return {model["id"]: (forms[model["form"]], model["adapter"]) for model in models}
 
 
-def _read(engine: Engine, requests: queue.SimpleQueue[tuple[int, Request]]) -> None:
+def _read(
+    engine: Engine,
+    requests: queue.SimpleQueue[tuple[int, Request]],
+    send: Callable[[dict[str, Any]], None],
+) -> None:
     """Queue the requests of the server, and cancel those that it cancels, until it is gone."""
     for message in protocol.read(sys.stdin.buffer):
         if "cancel" in message:
             engine.open.discard(message["cancel"])
+        elif "ping" in message:
+            send({"kind": "alive"})
         else:
             engine.open.add(message["id"])
             requests.put((message["id"], Request.from_json(message["request"])))

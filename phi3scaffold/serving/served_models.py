@@ -9,7 +9,7 @@ from phi3scaffold.conversion.adapter_file import ONNX_ADAPTERS
 from phi3scaffold.evaluation.release import read_release
 from phi3scaffold.inference.forms import prompt_of
 from phi3scaffold.inference.forms.genai_adapter import adapter_names
-from phi3scaffold.inference.forms.kinds import KINDS, SHIPPED, folder_of
+from phi3scaffold.inference.forms.kinds import GENAI, KINDS, SHIPPED, folder_of
 from phi3scaffold.models.prompt import Prompt
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.project.errors import ScaffoldError
@@ -43,6 +43,11 @@ class ServedModel:
     demonstration: bool
     remark: str | None
     columns: tuple[str, ...] = ()
+
+    @property
+    def has_grammar(self) -> bool:
+        """Whether its form keeps answers to a JSON schema."""
+        return KINDS[self.form].packages == GENAI
 
 
 def find_models(project: Project, forms: Sequence[str] | None = None) -> list[ServedModel]:

@@ -91,7 +91,16 @@ class Server:
     @property
     def engine(self) -> psutil.Process:
         """The process that holds the model."""
-        (child,) = psutil.Process(self.process.pid).children()
+        return self._child("engine_process")
+
+    @property
+    def grammars(self) -> psutil.Process:
+        """The process that compiles schemas first."""
+        return self._child("grammar_process")
+
+    def _child(self, module: str) -> psutil.Process:
+        children = psutil.Process(self.process.pid).children()
+        (child,) = (one for one in children if any(module in word for word in one.cmdline()))
         return child
 
     def client(self, key: str = "none", **options: Any) -> openai.OpenAI:

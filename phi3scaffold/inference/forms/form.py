@@ -88,15 +88,16 @@ class Form(abc.ABC):
         ids: Sequence[int],
         max_new_tokens: int,
         sampling: Sampling = GREEDY,
-        check: Callable[[], None] | None = None,
+        check: Callable[..., None] | None = None,
     ) -> Generator[int, None, None]:
         """Yield the token ids of one answer, chosen as `sampling` says.
 
         Args:
-            check: called before each piece of the prompt is read; what it raises ends the answer.
+            check: called before each piece of the prompt is read, with the most seconds that Python
+                may stand still meanwhile; what it raises ends the answer.
 
         Raises:
-            BadSchema: the sampling's schema is invalid; before `check` is first called.
+            BadSchema: the sampling's schema is invalid.
         """
         room = self.room([ids], max_new_tokens)
         for token in self._tokens(list(ids), room, sampling=sampling, check=check):
@@ -213,7 +214,7 @@ class Form(abc.ABC):
         room: int,
         least: int = 0,
         sampling: Sampling = GREEDY,
-        check: Callable[[], None] | None = None,
+        check: Callable[..., None] | None = None,
     ) -> Iterator[int]:
         """Yield at most `room` new ids, at least `least` before the model may end the answer.
 

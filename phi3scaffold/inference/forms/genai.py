@@ -27,6 +27,10 @@ from phi3scaffold.project.files import read_json
 # there a model of long context uses other positions for all that it reads at once.
 PIECE = 512
 PIECES_UP_TO = 4096
+# What a step may take in which Python stands still, for whoever watches: tokens of a prompt that
+# are read in a second at the least, and seconds of a grammar (most of it the tokenizer's words).
+SLOWEST = 10.0
+GRAMMAR_SECONDS = 30.0
 
 
 class GenaiForm(Form):
@@ -96,7 +100,7 @@ class GenaiForm(Form):
         room: int,
         least: int = 0,
         sampling: Sampling = GREEDY,
-        check: Callable[[], None] | None = None,
+        check: Callable[..., None] | None = None,
     ) -> Iterator[int]:
         generator = self._generator([ids], room, least, sampling, check)
         for row in _steps(generator):
@@ -146,7 +150,7 @@ class GenaiForm(Form):
         room: int,
         least: int = 0,
         sampling: Sampling = GREEDY,
-        check: Callable[[], None] | None = None,
+        check: Callable[..., None] | None = None,
     ) -> Any:
         """Return a generator that has read prompts, for at least `least` tokens.
 
@@ -167,6 +171,8 @@ class GenaiForm(Form):
             num_beams=1,
             **sampling.options(),
         )
+        if check:
+            check(0.0 if sampling.schema is None else GRAMMAR_SECONDS)
         try:
             if sampling.schema is not None:
                 params.set_guidance("lark_grammar", grammar(sampling.schema))
@@ -180,8 +186,10 @@ class GenaiForm(Form):
         piece = PIECE if check and length <= PIECES_UP_TO else max(1, length)
         for start in range(0, length, piece):
             if check:
-                check()
+                check(min(piece, length - start) / SLOWEST)
             generator.append_tokens(ids[:, start : start + piece])
+        if check:
+            check(0.0)
         return generator
 
     def _before_reading(self, generator: Any) -> None:

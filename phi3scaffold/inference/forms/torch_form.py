@@ -113,7 +113,7 @@ class TorchForm(Form):
         room: int,
         least: int = 0,
         sampling: Sampling = GREEDY,
-        check: Callable[[], None] | None = None,
+        check: Callable[..., None] | None = None,
     ) -> Iterator[int]:
         """Generate in a thread of its own, which stops when this iterator is closed."""
         import torch
