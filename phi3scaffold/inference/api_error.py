@@ -34,7 +34,7 @@ class ApiError(Exception):
         """The response body in OpenAI's format."""
         kinds = {401: "authentication_error", 429: "rate_limit_error"}
         kind = kinds.get(self.status, "invalid_request_error")
-        if self.status >= 500:
+        if self.status >= 500 and self.status != 505:  # 505: the client's HTTP version
             kind = "server_error"
         return {
             "error": {

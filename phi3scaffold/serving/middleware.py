@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # without a key: load balancers read the first, and the page is where the user enters the key
 OPEN = ("/health", *chat.FILES)
 LOCAL_HOST = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::\d+)?")
+VERSIONS = ("1.0", "1.1")
+MOST_HEADERS = 100
 CLIENT_STALLED = "client_stalled"  # in a request's state: its client does not read
 
 
@@ -82,7 +84,17 @@ class RequestGuard:
                 )
 
     def _check(self, scope: Scope) -> None:
-        """Raise ApiError for a request with a foreign Host, no API key, or too large a body."""
+        """Raise ApiError for a request that is not taken, whatever it asks for.
+
+        Its HTTP version is unknown, its headers are too many, its Host is foreign, its API key
+        missing, or its body too large.
+        """
+        if scope["http_version"] not in VERSIONS:
+            raise ApiError(505, "The HTTP version must be 1.0 or 1.1.", code="http_version")
+        if len(scope["headers"]) > MOST_HEADERS:
+            raise ApiError(
+                431, f"The request has more than {MOST_HEADERS} headers.", code="too_many_headers"
+            )
         headers = dict(scope["headers"])
         if self.settings.loopback and not _is_local(headers.get(b"host", b"").decode("latin-1")):
             raise ApiError(

@@ -164,6 +164,74 @@ def test_what_is_no_http_is_cut_off(server: Server, junk: bytes) -> None:
     assert server.health()["code"] == 200
 
 
+@pytest.mark.parametrize("version", ["1.2", "2.0", "3.1", "0.9"])
+def test_an_unknown_http_version_is_refused(server: Server, version: str) -> None:
+    head = f"GET /health HTTP/{version}\r\nHost: localhost\r\n\r\n".encode()
+    reply = slowly(server, head, b"")
+    assert reply.startswith(b"HTTP/1.1 505 ")
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"]["code"] == "http_version"
+
+
+@pytest.mark.parametrize("count", [101, 10_000])
+def test_thousands_of_headers_are_refused(server: Server, count: int) -> None:
+    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * count + b"\r\n"
+    reply = slowly(server, head, b"")
+    assert reply.startswith(b"HTTP/1.1 431 ")
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"]["code"] == "too_many_headers"
+    assert server.health()["code"] == 200
+
+
+def test_an_upgrade_to_websockets_is_not_taken(server: Server) -> None:
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+    reply = slowly(server, head + upgrade + key, b"")
+    assert reply.startswith(b"HTTP/1.1 200 ")  # as if it were not there, as RFC 9110 lets a server
+    assert b"101" not in reply.partition(b"\r\n\r\n")[0]
+
+
+def test_requests_in_one_go_are_answered_in_order(server: Server) -> None:
+    paths = ["/health", "/v1/models", "/nowhere", "/health"] * 5
+    lines = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in paths]
+    reply = slowly(server, "".join(lines).encode(), b"")
+    found = [part[:3] for part in reply.split(b"HTTP/1.1 ")[1:]]
+    assert found == [b"404" if path == "/nowhere" else b"200" for path in paths]
+
+
+def test_a_request_of_one_byte_at_a_time_ends_in_time(server: Server) -> None:
+    """Slowloris: a byte now and then, in the headers and in the body."""
+    for begin, end in ((b"", b""), (HEAD + b"Content-Length: 100\r\n\r\n", b"HTTP/1.1 408 ")):
+        started = time.monotonic()
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(begin)
+            with contextlib.suppress(ConnectionError):
+                for byte in HEAD:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.3)
+                    if time.monotonic() - started > 10:
+                        break
+            reply = b""
+            with contextlib.suppress(ConnectionError):
+                reply = connection.recv(4096)
+        assert time.monotonic() - started < 10
+        assert reply.startswith(end)
+
+
+def test_hundreds_of_hang_ups_leave_nothing(server: Server) -> None:
+    process = psutil.Process(server.process.pid)
+    until(lambda: server.health()["running"] == 0)
+    files = process.num_fds()
+    body = json.dumps({"messages": HELLO, "stream": True}).encode()
+    whole = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    for number in range(400):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(whole[: len(whole) * (number % 5) // 4])
+    until(lambda: server.health()["running"] == server.health()["waiting"] == 0, 30)
+    until(lambda: process.num_fds() <= files + 2)
+    assert server.chat().status == 200
+    assert server.health()["restarts"] == 0
+
+
 def test_a_client_that_is_gone_before_its_body_leaves_nothing(server: Server) -> None:
     body = json.dumps({"messages": HELLO}).encode()
     for sent in (
