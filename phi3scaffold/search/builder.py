@@ -36,6 +36,8 @@ class Builder:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Builder:
+        if self._project.base_bytes <= LARGE:  # it imports while the adapter is measured
+            self._start()
         return self
 
     def __exit__(self, *error: object) -> None:
