@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain, islice
 
+from phi3scaffold.inference.answer_logprobs import answer_logprobs
 from phi3scaffold.inference.answer_reader import AnswerReader
 from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.forms.form import Form
@@ -71,7 +72,8 @@ class Engine:
             )
         ids = encode(form, request)
         room = answer_room(form, ids, request)
-        source = self._tokens(number, form, ids, room, request)
+        made: list[int] = []
+        source = self._tokens(number, form, ids, room, request, made)
         first = list(islice(source, 1))  # now the prompt was read, and the schema was accepted
         yield AnswerStarted(len(ids))
         reader = AnswerReader(form, chain(first, source), request.stop)
@@ -84,12 +86,21 @@ class Engine:
             why = find_violation("".join(pieces), schema)
             if why:
                 raise BadSchema(why)
+        if request.logprobs is not None:
+            self._check_open(number)
+            yield answer_logprobs(form, ids, made, request)
         yield AnswerEnded(finish, reader.tokens)
 
     def _tokens(
-        self, number: int, form: Form, ids: list[int], room: int, request: Request
+        self,
+        number: int,
+        form: Form,
+        ids: list[int],
+        room: int,
+        request: Request,
+        made: list[int],
     ) -> Iterator[int]:
-        """Yield the answer's tokens; between two of them the request may be cancelled."""
+        """Yield the answer's tokens, and keep them; between two the request may be cancelled."""
 
         def check(most: float | None = None) -> None:
             self._check_open(number)
@@ -99,6 +110,7 @@ class Engine:
         with closing(form.sample(ids, room, request.sampling, check)) as tokens:
             for token in tokens:
                 check()
+                made.append(token)
                 yield token
 
     def _check_open(self, number: int) -> None:

@@ -20,6 +20,8 @@ class Request:
         tools: the definitions of the tools that the answer may call.
         text: a text to be continued as it stands.
         max_tokens: the longest answer; None: as the model's prompt says.
+        logprobs: how many other tokens are named at each position of the answer, with their
+            log-probabilities; None: no log-probability is wanted.
         stream: whether the client wants the text in pieces, as soon as they are there.
     """
 
@@ -32,6 +34,7 @@ class Request:
     stream: bool = False
     exact: bool = False
     tools: tuple[Tool, ...] = ()
+    logprobs: int | None = None
 
     def messages(self, prompt: Prompt) -> list[Message]:
         """Return the turns as a model with `prompt` reads them. Raises as `conversation` does."""
@@ -66,6 +69,21 @@ class AnswerText:
 
 
 @dataclass(frozen=True)
+class AnswerLogprobs:
+    """How likely the answer was; before its end.
+
+    Attributes:
+        content: its tokens, as OpenAI's interface writes them.
+        labels: the labels with their calibrated probabilities, the likeliest first; None where the
+            form has none, and where the answer was not made as it was evaluated.
+    """
+
+    kind: ClassVar[str] = "logprobs"
+    content: list[dict[str, Any]]
+    labels: list[dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
 class AnswerEnded:
     """The answer is complete; `finish` is ``stop`` or ``length``."""
 
@@ -74,5 +92,5 @@ class AnswerEnded:
     tokens: int
 
 
-AnswerEvent = AnswerStarted | AnswerText | AnswerEnded
-EVENTS = {event.kind: event for event in (AnswerStarted, AnswerText, AnswerEnded)}
+AnswerEvent = AnswerStarted | AnswerText | AnswerLogprobs | AnswerEnded
+EVENTS = {event.kind: event for event in (AnswerStarted, AnswerText, AnswerLogprobs, AnswerEnded)}

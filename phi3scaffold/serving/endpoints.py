@@ -168,6 +168,8 @@ def _model(model: ServedModel, engine: EngineClient) -> dict[str, Any]:
         "context_length": engine.contexts.get(model.id),
         "demonstration": model.demonstration,
         "remark": model.remark,
+        "columns": model.columns,
+        "labels": model.labels,
     }
 
 

@@ -18,6 +18,7 @@ from phi3scaffold.inference.request import (
     EVENTS,
     AnswerEnded,
     AnswerEvent,
+    AnswerLogprobs,
     AnswerStarted,
     AnswerText,
     Request,
@@ -42,7 +43,7 @@ class PendingRequest:
     """One request, from the queue to the end of its answer.
 
     Attributes:
-        prompt_tokens: known once it has `started`; `tokens` and `finish`, at the end.
+        prompt_tokens: known once it has `started`; `tokens`, `finish` and `logprobs`, at the end.
         waited: seconds in the queue.
         first_token: seconds to the first token, the queue included.
         sent: whether the engine has it already.
@@ -54,6 +55,7 @@ class PendingRequest:
         self.number, self.request, self._engine = number, request, engine
         self.prompt_tokens = self.tokens = 0
         self.finish: str | None = None
+        self.logprobs: AnswerLogprobs | None = None
         self.created = time.monotonic()
         self.waited = self.first_token = 0.0
         self.sent = self.over = False
@@ -75,6 +77,9 @@ class PendingRequest:
                 self.finish, self.tokens = event.finish, event.tokens
                 self.ended()
                 return
+            if isinstance(event, AnswerLogprobs):
+                self.logprobs = event
+                continue
             assert isinstance(event, AnswerText)
             yield event.text
 

@@ -58,6 +58,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "verbosity": ("medium",),
     "web_search_options": (),
 }
+MOST_LOGPROBS = 20  # alternatives at each token, as OpenAI's
 # Parameters of tools, and what to do instead.
 TOOL_PARAMETERS = frozenset({"function_call", "functions", "tool_choice", "tools"})
 NO_TOOLS = (
@@ -209,6 +210,8 @@ class ChatRequest(CommonFields):
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=2048)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=LARGEST)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=MOST_LOGPROBS)
 
     def to_request(self, model: str) -> Request:
         """Return the request for the engine. Raises ApiError."""
@@ -217,8 +220,14 @@ class ChatRequest(CommonFields):
             self.max_tokens != self.max_completion_tokens
         ):
             raise invalid("max_tokens", "max_tokens and max_completion_tokens differ.")
-        turns = tuple(self._turns())
-        return self._request(model, self.max_completion_tokens or self.max_tokens, turns=turns)
+        if self.top_logprobs and not self.logprobs:
+            raise invalid("top_logprobs", "top_logprobs needs logprobs: true.")
+        return self._request(
+            model,
+            self.max_completion_tokens or self.max_tokens,
+            turns=tuple(self._turns()),
+            logprobs=self.top_logprobs or 0 if self.logprobs else None,
+        )
 
     def _turns(self) -> list[Message]:
         """Return the conversation. Raises ApiError where the model cannot answer it."""

@@ -49,6 +49,7 @@ class CompletionResponse:
             async for piece in self.pending.texts():
                 yield self._chunk({"delta": {"content": piece}} if self.chat else {"text": piece})
             last: dict[str, Any] = {"delta": {}} if self.chat else {"text": ""}
+            # the whole answer's, at its end: what clients put together is the same
             yield self._chunk(last, self.pending.finish)
             if self.usage:
                 yield self._event(choices=[], usage=self._usage())
@@ -67,9 +68,14 @@ class CompletionResponse:
         text = json.dumps({**self.head, "object": kind, **rest}, ensure_ascii=False)
         return f"data: {text}\n\n"
 
-    @staticmethod
-    def _choice(content: dict[str, Any], finish: str | None) -> dict[str, Any]:
-        return {"index": 0, **content, "logprobs": None, "finish_reason": finish}
+    def _choice(self, content: dict[str, Any], finish: str | None) -> dict[str, Any]:
+        logprobs: dict[str, Any] | None = None
+        found = self.pending.logprobs
+        if found is not None and finish is not None:
+            logprobs = {"content": found.content, "refusal": None}
+            if found.labels is not None:
+                logprobs["labels"] = found.labels  # ours: OpenAI has no such field
+        return {"index": 0, **content, "logprobs": logprobs, "finish_reason": finish}
 
     def _usage(self) -> dict[str, int]:
         prompt, answer = self.pending.prompt_tokens, self.pending.tokens

@@ -29,6 +29,7 @@ class ServedModel:
         system: the system turn it was trained with.
         remark: a warning for users; None where it was released.
         columns: of its prompt; where there are several, a message is a JSON object of them.
+        labels: the answers of a classification.
     """
 
     id: str
@@ -43,6 +44,7 @@ class ServedModel:
     demonstration: bool
     remark: str | None
     columns: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def has_grammar(self) -> bool:
@@ -85,6 +87,7 @@ def find_models(project: Project, forms: Sequence[str] | None = None) -> list[Se
                 demonstration=prompt.demonstration,
                 remark=warning if form in SHIPPED else None,
                 columns=tuple(prompt.columns),
+                labels=tuple(prompt.labels),
             )
         )
 
