@@ -52,7 +52,7 @@ def test_only_answers_as_they_were_evaluated_have_labels(client: openai.OpenAI) 
 )
 def test_what_is_asked_wrongly_is_refused(server: Server, extra: dict) -> None:
     reply = server.chat(**extra)
-    assert reply.status == 400 and "logprobs" in str(reply.json)
+    assert reply.status == 400 and "logprobs" in str(reply.json())
 
 
 def test_models_say_their_columns_and_labels(client: openai.OpenAI) -> None:
