@@ -13,7 +13,7 @@ from phi3scaffold.inference.answer_logprobs import answer_logprobs
 from phi3scaffold.inference.answer_reader import AnswerReader
 from phi3scaffold.inference.api_error import ApiError
 from phi3scaffold.inference.forms.form import Form
-from phi3scaffold.inference.forms.genai import GenaiForm
+from phi3scaffold.inference.forms.genai import SLOWEST, GenaiForm
 from phi3scaffold.inference.forms.genai_adapter import GenaiAdapterForm
 from phi3scaffold.inference.json_schema import BadSchema, find_violation
 from phi3scaffold.inference.request import (
@@ -88,6 +88,8 @@ class Engine:
                 raise BadSchema(why)
         if request.logprobs is not None:
             self._check_open(number)
+            labels = form.calibration.ids if form.calibration else ()
+            self._announce((len(ids) + len(made) + sum(map(len, labels))) / SLOWEST)
             yield answer_logprobs(form, ids, made, request)
         yield AnswerEnded(finish, reader.tokens)
 
