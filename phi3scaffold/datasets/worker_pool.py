@@ -16,6 +16,7 @@ from typing import Any
 from phi3scaffold.datasets.formats.format import refuse
 from phi3scaffold.datasets.shards import Maker
 from phi3scaffold.datasets.spec import DatasetSpec
+from phi3scaffold.pipeline import child
 from phi3scaffold.pipeline.machine import cores
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
@@ -104,6 +105,7 @@ def _result(task: Callable[[], Any]) -> Any:
 def _begin(spec: DatasetSpec, tokenizer: Path, folder: Path) -> None:
     """Set up a worker process."""
     global _maker
+    child.end_with(os.getppid())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # one core each: the tokenizer's and numpy's own threads would only be in each other's way
     os.environ.update(TOKENIZERS_PARALLELISM="false", OMP_NUM_THREADS="1")

@@ -17,11 +17,12 @@ from phi3scaffold.evaluation.measurement import Candidate, Measurement, Timing, 
 from phi3scaffold.evaluation.row_scores import Reference
 from phi3scaffold.models.base_model import base_family
 from phi3scaffold.models.families.registry import DEFAULT
-from phi3scaffold.pipeline import environment, protocol
+from phi3scaffold.pipeline import child, environment, protocol
 from phi3scaffold.pipeline.events import Emit, Failure, from_json, to_json
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
-PRELOADED = ["phi3scaffold.evaluation.preload"]
+# The first makes the server that processes are forked of end with this one, while it loads the rest.
+PRELOADED = ["phi3scaffold.pipeline.forked_child", "phi3scaffold.evaluation.preload"]
 
 
 def measure_in_subprocess(
@@ -105,12 +106,13 @@ def _work(
     pipe: Connection,
 ) -> None:
     """Run the process: measure, send the result, end."""
+    child.end_with(os.getppid())
+    parent = multiprocessing.parent_process()  # that one may be the server that processes fork of
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     environment.prepare()
     protocol.output_to(log)
     outlet = protocol.Outlet(pipe.send_bytes)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     try:
         measurement = measure(
             candidate,

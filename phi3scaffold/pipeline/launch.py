@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 
-from phi3scaffold.pipeline import machine
+from phi3scaffold.pipeline import child, machine
 from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
 from phi3scaffold.project.formatting import binary_size
 
@@ -66,7 +66,7 @@ def launch(count: int, words: Sequence[str]) -> int:
         max_restarts=0,
     )
     try:
-        elastic_launch(config, sys.executable)("-m", "phi3scaffold", *words)
+        elastic_launch(config, sys.executable)(*child.command("phi3scaffold", *words)[1:])
     except ChildFailedError as error:
         codes = [error.failures[rank].exitcode for rank in sorted(error.failures)]
         return next((code for code in codes if code > 0), FAILED_RUN)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from phi3scaffold.pipeline import child
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError, describe_os_error
 
 Message = Mapping[str, Any]
@@ -36,9 +37,13 @@ def read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     return map(decode, lines)
 
 
-def command(module: str, work: Any) -> list[str]:
-    """Return the command of a child: a module that calls `work` for what it shall do."""
-    return [sys.executable, "-m", module, json.dumps(work)]
+def command(module: str, work: Any, *, grace: float = 0.0) -> list[str]:
+    """Return the command of a child: a module that calls `work` for what it shall do.
+
+    Args:
+        grace: see `phi3scaffold.pipeline.child`.
+    """
+    return child.command(module, json.dumps(work), grace=grace)
 
 
 def work() -> Any:

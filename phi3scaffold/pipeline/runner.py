@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from phi3scaffold.pipeline import atomic_publish, ranks
+from phi3scaffold.pipeline.child_lock import wait_for_children
 from phi3scaffold.pipeline.events import Emit, Note, ignore
 from phi3scaffold.pipeline.logs import keep_last_log
 from phi3scaffold.pipeline.stage import Stage, Stages
@@ -216,6 +217,7 @@ def only_run(project: Project) -> Iterator[None]:
     lock = FileLock(project.gen / ".lock", timeout=0)
     try:
         with lock:
+            wait_for_children(project)
             yield
     except Timeout:
         raise ScaffoldError(

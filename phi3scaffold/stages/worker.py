@@ -7,6 +7,7 @@ import traceback
 from phi3scaffold.pipeline import protocol, ranks
 from phi3scaffold.pipeline.events import Event, Failure, to_json
 from phi3scaffold.pipeline.logs import log_file
+from phi3scaffold.pipeline.child_lock import hold_child_lock
 from phi3scaffold.pipeline.runner import run_stages
 from phi3scaffold.pipeline.stage_runner import take_part
 from phi3scaffold.project.settings import Project
@@ -24,6 +25,7 @@ def main() -> None:
         outlet.send(to_json(event))
 
     try:
+        hold_child_lock(project)
         if ranks.here().number:
             take_part(STAGES[names[0]], project, STAGES)
         else:

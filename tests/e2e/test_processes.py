@@ -149,7 +149,7 @@ def test_a_rank_that_is_killed_ends_all(project: Path) -> None:
     def trains() -> psutil.Process | None:
         for process in psutil.Process(run.pid).children(recursive=True):
             try:
-                if "phi3scaffold.stages.worker" in process.cmdline()[2:3]:
+                if "phi3scaffold.stages.worker" in process.cmdline():
                     given = process.environ()
                     if given.get("RANK") == "1" and process.cpu_times().user > 2:
                         return process
@@ -161,6 +161,28 @@ def test_a_rank_that_is_killed_ends_all(project: Path) -> None:
     told = end(run, 1)
     assert told.count("error:") == 1
     assert "error: Rank 1 failed: The stage was ended from outside (SIGKILL)" in told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child looks for its parent")
+def test_nothing_is_left_of_a_killed_run(project: Path) -> None:
+    """Two ranks and their children end within two seconds; the next run finds nobody at work."""
+    training(project, num_train_epochs=1000)
+    run = start(project, "--nproc", "2")
+
+    def family() -> list[psutil.Process]:
+        found = psutil.Process(run.pid).children(recursive=True)
+        workers = [one for one in found if "phi3scaffold.stages.worker" in one.cmdline()]
+        trains = len(workers) == 2 and all(one.cpu_times().user > 1 for one in workers)
+        return found if trains else []
+
+    try:
+        children = until(family)
+    finally:
+        run.kill()
+        run.wait()
+    assert psutil.wait_procs(children, timeout=2)[1] == []
+    training(project, num_train_epochs=1)
+    end(start(project))
 
 
 def test_a_killed_training_goes_on(project: Path) -> None:

@@ -52,8 +52,8 @@ def test_a_child_whose_parent_is_gone_ends() -> None:
 def test_a_command_is_a_module_and_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
     work = {"names": ["merge"]}
     command = protocol.command("some.module", work)
-    assert command[:3] == [sys.executable, "-m", "some.module"]
-    monkeypatch.setattr(sys, "argv", command[2:])
+    assert command[-2] == "some.module"
+    monkeypatch.setattr(sys, "argv", command[-2:])
     assert protocol.work() == work
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from phi3scaffold.pipeline import atomic_publish, manifest
+from phi3scaffold.pipeline import atomic_publish, child_lock, manifest
 from phi3scaffold.pipeline.events import Event, Note, StageEnded
 from phi3scaffold.pipeline.runner import can_share, only_run, run_pipeline
 from phi3scaffold.pipeline.stage import Context, Inputs, Resources, Stage
@@ -252,3 +252,14 @@ def test_stages_share_a_process_only_where_the_weights_are_known_to_be_small(
             stream.truncate(size)
         assert can_share(project("someone/a-model"), [small])
         assert can_share(project("someone/a-model"), [small, large]) is fits
+
+
+def test_a_run_waits_for_the_child_of_a_killed_one(project: Project, monkeypatch) -> None:
+    import filelock
+
+    project.gen.mkdir()
+    with filelock.FileLock(project.gen / child_lock.NAME):
+        monkeypatch.setattr(child_lock, "PATIENCE", 0.1)
+        with pytest.raises(ScaffoldError, match="earlier run is still at work"):
+            run(project)
+    assert run(project) == {"first": "done", "second": "done"}

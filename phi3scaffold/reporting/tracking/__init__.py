@@ -168,6 +168,9 @@ class TrackedRun:
         self.emit(Note("tracking", text))
 
 
+GRACE = 1.5  # seconds for the process to write what it has, when this one was killed
+
+
 class TrackingProcess:
     """The process that tracks, and what is handed on to it; its `wait` says what went wrong.
 
@@ -183,7 +186,7 @@ class TrackingProcess:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as stream:
             self._process = subprocess.Popen(
-                protocol.command(f"{__name__}.process", project.to_json()),
+                protocol.command(f"{__name__}.process", project.to_json(), grace=GRACE),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
