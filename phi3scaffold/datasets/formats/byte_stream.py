@@ -16,6 +16,7 @@ from typing import Any
 from phi3scaffold.project.errors import ScaffoldError
 
 BUFFER = 1 << 20
+MUCH, MOST_RATIO = 256 << 20, 500  # bytes; texts are packed to a third, tables to a fiftieth
 HUB = "hf://datasets/"
 CACHED = re.compile(
     r".*[/\\]datasets--(?P<repo>[^/\\]+)[/\\]snapshots[/\\](?P<commit>[0-9a-f]{40})[/\\](?P<path>.+)"
@@ -108,18 +109,44 @@ class _Metered(io.FileIO):
 
 
 class _Unpacked(gzip.GzipFile):
-    """Unpacks gz, and closes the packed file with itself."""
+    """Unpacks gz, closes the packed file with itself, and refuses what unpacks to nearly nothing."""
 
-    def __init__(self, packed: io.BufferedReader[Any]) -> None:
+    def __init__(self, packed: io.BufferedReader[Any], file: Path) -> None:
         super().__init__(fileobj=packed)
-        self._packed = packed
+        self._packed, self._file = packed, file
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size >= 0:
+            data = super().read(size)
+            check_ratio(self._file, self.tell(), self._packed.tell())
+            return data
+        return b"".join(iter(lambda: self.read(BUFFER), b""))
+
+    def read1(self, size: int = -1) -> bytes:
+        data = super().read1(size)
+        check_ratio(self._file, self.tell(), self._packed.tell())
+        return data
 
     def close(self) -> None:
         super().close()
         self._packed.close()
 
 
+def check_ratio(file: Path, unpacked: int, packed: int) -> None:
+    """Refuse a file that is mostly the same again: it would take the memory, the disk, or hours.
+
+    Raises:
+        ScaffoldError: it unpacks to more than `MOST_RATIO` times its size, and to much.
+    """
+    if unpacked > MUCH and unpacked > MOST_RATIO * packed:
+        raise ScaffoldError(
+            f"The file unpacks to more than {MOST_RATIO} times its size: these are no ordinary rows.",
+            where=shown(file),
+            fix="look at what it holds; write only the rows into it",
+        )
+
+
 def open_bytes(file: Path, meter: Meter) -> io.BufferedReader[Any]:
     """Open the file's content, decompressed; `meter` counts what was read off the disk."""
     packed = io.BufferedReader(_Metered(file, meter), BUFFER)
-    return io.BufferedReader(_Unpacked(packed), BUFFER) if is_gz(file) else packed
+    return io.BufferedReader(_Unpacked(packed, file), BUFFER) if is_gz(file) else packed

@@ -54,6 +54,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Values:
 decode: Callable[..., tuple[Any, int]] = json.JSONDecoder(
     parse_constant=lambda _: None, object_pairs_hook=_object
 ).raw_decode
+BLANKS = re.compile(r"[ \t\r\n]*")
 HALF = re.compile(r"\\u[dD][89a-fA-F]")  # an escape of half of a character
 # How pandas begins a table that is not a list of rows: its to_json writes the first by default.
 ORIENTS = {
@@ -162,11 +163,10 @@ class Window:
     def next(self) -> str:
         """Move `at` to the next character that is no white space; return it, or "" at the end."""
         while True:
-            part = self._part
-            while self.at < len(part) and part[self.at] in " \t\r\n":
-                self.at += 1
-            if self.at < len(part):
-                return part[self.at]
+            blanks = BLANKS.match(self._part, self.at)
+            self.at = blanks.end() if blanks else self.at
+            if self.at < len(self._part):
+                return self._part[self.at]
             if not self._read_on():
                 return ""
 

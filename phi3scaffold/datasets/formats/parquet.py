@@ -9,11 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.datasets.formats.byte_stream import Meter, is_gz, open_bytes, shown
-from phi3scaffold.datasets.formats.format import Format, NewCells, Rows, free_names
+from phi3scaffold.datasets.formats.byte_stream import (
+    Meter,
+    check_ratio,
+    is_gz,
+    open_bytes,
+    shown,
+)
+from phi3scaffold.datasets.formats.format import Format, NewCells, RowNumber, Rows, free_names
+from phi3scaffold.datasets.formats.text import LARGEST, too_large
 from phi3scaffold.project.errors import ScaffoldError
 
-BATCH = 1024  # rows
+BATCH = 16  # rows, each of at most LARGEST bytes; with a thousand reading is hardly quicker
 
 
 def rows(file: Path, meter: Meter) -> Rows:
@@ -29,7 +36,7 @@ def rows(file: Path, meter: Meter) -> Rows:
         try:
             with pq.ParquetFile(unpacked if is_gz(file) else file) as table:
                 names = labels(table.schema_arrow)
-                for batch in table.iter_batches(BATCH):
+                for batch in _batches(table, file):
                     for values in batch.to_pylist():
                         number += 1
                         for column, of in names.items():
@@ -51,12 +58,42 @@ def add_columns(file: Path, target: Path, columns: Sequence[str], cells: NewCell
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with open_bytes(file, Meter()) as stream:
-        table = pq.read_table(pa.BufferReader(stream.read()))
-    rows = [cells(number) for number in range(1, table.num_rows + 1)]
-    for place, name in enumerate(free_names(columns, table.column_names)):
-        table = table.append_column(name, pa.array([row[place] for row in rows]))
-    pq.write_table(table, target)
+    with tempfile.TemporaryFile() as unpacked:
+        if is_gz(file):
+            with open_bytes(file, Meter()) as packed:
+                shutil.copyfileobj(packed, unpacked)
+        with pq.ParquetFile(unpacked if is_gz(file) else file) as table:
+            rows = [cells(number) for number in range(1, table.metadata.num_rows + 1)]
+            schema, added = table.schema_arrow, []
+            for place, name in enumerate(free_names(columns, schema.names)):
+                added.append(pa.array([row[place] for row in rows]))
+                schema = schema.append(pa.field(name, added[-1].type))
+            done = 0
+            with pq.ParquetWriter(target, schema) as writer:
+                for batch in _batches(table, file):
+                    new = [column.slice(done, batch.num_rows) for column in added]
+                    done += batch.num_rows
+                    writer.write_batch(pa.record_batch([*batch.columns, *new], schema=schema))
+
+
+def _batches(table: Any, file: Path) -> Any:
+    """Read a table in parts of few bytes, whatever its rows unpack to.
+
+    A dictionary may hold one text of megabytes for thousands of rows, which are then as large each.
+
+    Raises:
+        ScaffoldError: a row is larger than any text's may be, or all are mostly the same again.
+    """
+    groups = [table.metadata.row_group(number) for number in range(table.num_row_groups)]
+    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+    for chunk in chunks:
+        check_ratio(file, chunk.total_uncompressed_size, chunk.total_compressed_size)
+    done = 0
+    for batch in table.iter_batches(BATCH):
+        if batch.nbytes > LARGEST * max(1, batch.num_rows):
+            raise too_large(file, RowNumber(done + 1))
+        done += batch.num_rows
+        yield batch
 
 
 def labels(schema: Any) -> dict[str, list[str]]:
