@@ -21,7 +21,7 @@ from phi3scaffold.pipeline import child, environment, protocol
 from phi3scaffold.pipeline.events import Emit, Failure, from_json, to_json
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
-# The first makes the server that processes are forked of end with this one, while it loads the rest.
+# The first makes the server that processes are forked of end with this one.
 PRELOADED = ["phi3scaffold.pipeline.forked_child", "phi3scaffold.evaluation.preload"]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import traceback
 
 from phi3scaffold.pipeline import protocol, ranks
+from phi3scaffold.pipeline.child_lock import hold_child_lock
 from phi3scaffold.pipeline.events import Event, Failure, to_json
 from phi3scaffold.pipeline.logs import log_file
-from phi3scaffold.pipeline.child_lock import hold_child_lock
 from phi3scaffold.pipeline.runner import run_stages
 from phi3scaffold.pipeline.stage_runner import take_part
 from phi3scaffold.project.settings import Project

@@ -109,7 +109,7 @@ class _Metered(io.FileIO):
 
 
 class _Unpacked(gzip.GzipFile):
-    """Unpacks gz, closes the packed file with itself, and refuses what unpacks to nearly nothing."""
+    """Unpacks gz, and closes the packed file with itself."""
 
     def __init__(self, packed: io.BufferedReader[Any], file: Path) -> None:
         super().__init__(fileobj=packed)
@@ -140,7 +140,7 @@ def check_ratio(file: Path, unpacked: int, packed: int) -> None:
     """
     if unpacked > MUCH and unpacked > MOST_RATIO * packed:
         raise ScaffoldError(
-            f"The file unpacks to more than {MOST_RATIO} times its size: these are no ordinary rows.",
+            f"The file unpacks to more than {MOST_RATIO} times its size: no rows do that.",
             where=shown(file),
             fix="look at what it holds; write only the rows into it",
         )
