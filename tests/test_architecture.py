@@ -45,6 +45,7 @@ IMPORTED_LATE = (
             "data_components",
             "fused_layers",
             "fused_norms",
+            "fused_rotations",
             "passes",
             "row_attention",
             "trainer",

@@ -136,6 +136,7 @@ def _model(recipe: dict[str, Any], layers: int, dtype: Any, device: Any) -> Any:
     from phi3scaffold.training import attention
     from phi3scaffold.training.fused_layers import fuse
     from phi3scaffold.training.fused_norms import fuse_norms
+    from phi3scaffold.training.fused_rotations import fuse_rotations
 
     shape = recipe["shape"]
     if recipe["config"]:
@@ -166,6 +167,7 @@ def _model(recipe: dict[str, Any], layers: int, dtype: Any, device: Any) -> Any:
     if device.type == "cpu":
         fuse(model)
         fuse_norms(model)
+        fuse_rotations(model)
     torch.set_grad_enabled(True)
     return model.train()
 

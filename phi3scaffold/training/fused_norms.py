@@ -19,14 +19,17 @@ class _FrozenNorm(torch.autograd.Function):
         lengths = torch.linalg.vector_norm(exact, dim=-1, keepdim=True)
         factor = (lengths.square() / x.shape[-1] + epsilon).rsqrt()
         ctx.save_for_backward(x, weight, factor)
-        return (exact * factor).to(x.dtype) * weight
+        if exact is x:  # of float32: not ours to change
+            return exact * factor * weight
+        return exact.mul_(factor).to(x.dtype) * weight
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         x, weight, factor = ctx.saved_tensors
         of_norm = (gradient * weight).float()
-        norm = x.float() * factor
+        norm = x.float()
+        norm = norm * factor if norm is x else norm.mul_(factor)
         along = (of_norm * norm).mean(-1, keepdim=True)
         return of_norm.addcmul(norm, along, value=-1).mul_(factor).to(x.dtype), None, None
 

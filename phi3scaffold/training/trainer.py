@@ -18,6 +18,7 @@ from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.training import attention
 from phi3scaffold.training.fused_layers import fuse
 from phi3scaffold.training.fused_norms import fuse_norms
+from phi3scaffold.training.fused_rotations import fuse_rotations
 from phi3scaffold.training.packing import PASS, pack
 
 
@@ -38,6 +39,7 @@ class AnswerTrainer(transformers.Trainer):
         if self.args.device.type == "cpu":
             fuse(self.model)
             fuse_norms(self.model)
+            fuse_rotations(self.model)
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by all labels of the step
 
     def training_step(

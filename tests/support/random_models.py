@@ -163,9 +163,6 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def unfuse(model: Any) -> None:
-    """Give the layers of a model PEFT's own forward back."""
-    from phi3scaffold.training.fused_layers import _Forward
-
+    """Give the layers of a model back the forward of PEFT and transformers."""
     for layer in model.modules():
-        if isinstance(layer.__dict__.get("forward"), _Forward):
-            del layer.forward
+        layer.__dict__.pop("forward", None)
