@@ -67,7 +67,8 @@ def attend_by_groups(
             **others,
         )
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
+    # squeezed, not indexed: the gradient of an index fills a tensor of its own
+    q, k, v = (states.squeeze(0).transpose(0, 1) for states in (query, key, value))
     # the products' own type: autocast would convert back and forth
     with torch.autocast(query.device.type, enabled=False):
         found = _by_groups(q, k, v, layout, scale, sliding_window)
