@@ -106,13 +106,21 @@ $(SMOLLM2_ROWS)/held-out.jsonl:
 .PHONY: install install-dev
 EXTRAS ?= train,cpu
 STAMP = $(VENV)/installed-$(EXTRAS)
+INSTALL_LOG = build/install.log
+# On Linux PyPI's torch brings gigabytes for NVIDIA GPUs; PyTorch's own index has one without them.
+# Where pip is told of another index (PIP_INDEX_URL, pip.conf), torch comes from that one.
+CPU_BUILDS = https://download.pytorch.org/whl/cpu
+PIP_INSTALL = { [ "$$(uname)" != Linux ] || "$(BIN)/pip" config list | grep -q 'index-url\|find-links' || \
+	"$(BIN)/pip" install --index-url $(CPU_BUILDS) "torch==$$(sed -n 's/.*"torch==\([0-9.]*\)".*/\1/p' pyproject.toml | head -n 1)"; } && \
+	"$(BIN)/pip" install -c constraints.txt "$$(ls build/wheel/*.whl)[$(EXTRAS)]"
 install: $(VENV)/pyvenv.cfg
 	@if [ -f "$(STAMP)" ] && [ -z "$$(find phi3scaffold template pyproject.toml constraints.txt -name __pycache__ -prune -o -newer "$(STAMP)" -print | head -n 1)" ]; then \
 		echo "already installed: nothing has changed"; \
 	else \
 		$(MAKE) -s wheel PYTHON="$(BIN)/python" && \
 		{ "$(BIN)/pip" uninstall -q -y phi3scaffold 2>/dev/null || true; } && \
-		for wheel in build/wheel/*.whl; do "$(BIN)/pip" install -c constraints.txt "$$wheel[$(EXTRAS)]" || exit 1; done && \
+		{ $(PIP_INSTALL) >$(INSTALL_LOG) 2>&1 || { tail -n 20 $(INSTALL_LOG) >&2; \
+		echo "error: the installation failed; the whole log is $(INSTALL_LOG)" >&2; exit 1; }; } && \
 		touch "$(STAMP)"; \
 	fi
 install-dev: $(VENV)/pyvenv.cfg

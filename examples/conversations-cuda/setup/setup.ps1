@@ -7,12 +7,26 @@ Set-Location (Join-Path $PSScriptRoot "..")
 
 function Test-Fits([string]$Name) {
     if (-not (Get-Command $Name -ErrorAction SilentlyContinue)) { return $false }
-    & $Name -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))" 2>$null
+    # PowerShell 5.1 stops at what a program writes to stderr once that is redirected.
+    $ErrorActionPreference = "Continue"
+    & $Name -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))" 2>$null | Out-Null
     return $LASTEXITCODE -eq 0
 }
 
+# py is the launcher that python.org's installer puts on the path; it knows every version.
+function Find-WithLauncher {
+    if (-not (Get-Command "py" -ErrorAction SilentlyContinue)) { return "" }
+    $ErrorActionPreference = "Continue"
+    foreach ($version in @("-3.13", "-3.12", "-3.11")) {
+        $path = & py $version -c "import sys; print(sys.executable)" 2>$null
+        if ($LASTEXITCODE -eq 0 -and $path) { return "$path".Trim() }
+    }
+    return ""
+}
+
+if (-not $Python) { $Python = Find-WithLauncher }
 if (-not $Python) {
-    foreach ($name in @("python3.11", "python3.12", "python3.13", "python", "python3")) {
+    foreach ($name in @("python3.13", "python3.12", "python3.11", "python", "python3")) {
         if (Test-Fits $name) { $Python = $name; break }
     }
 }
@@ -32,10 +46,10 @@ function New-Environment([string]$Folder, [string]$Requirements) {
     Write-Output "Creating $Folder with the packages of $Requirements"
     & $Python -m venv $Folder
     if ($LASTEXITCODE -ne 0) { exit 1 }
-    $pip = @("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    & "$Folder\Scripts\python.exe" @pip -r $Requirements
+    # pip shows the progress of gigabytes, but only without --quiet.
+    & "$Folder\Scripts\python.exe" -m pip install --disable-pip-version-check -r $Requirements
     if ($LASTEXITCODE -ne 0) { exit 1 }
-    & "$Folder\Scripts\python.exe" @pip --no-deps $wheel.FullName
+    & "$Folder\Scripts\python.exe" -m pip install --quiet --disable-pip-version-check --no-deps $wheel.FullName
     if ($LASTEXITCODE -ne 0) { exit 1 }
 }
 

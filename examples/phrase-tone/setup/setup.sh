@@ -32,11 +32,25 @@ fi
 
 echo "Creating .venv with $("$python" --version)"
 "$python" -m venv .venv
-echo "Installing the packages of setup/requirements.txt; the first time takes some minutes"
 quiet=--quiet
 if [ -t 1 ]; then quiet=; fi  # pip shows the progress of gigabytes, but only without --quiet
-.venv/bin/python -m pip install $quiet --disable-pip-version-check -r setup/requirements.txt
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+
+# On Linux PyPI's torch brings gigabytes for NVIDIA GPUs; PyTorch's own index has one without them.
+# Where pip is told of another index (PIP_INDEX_URL, pip.conf), torch comes from that one.
+cpu_builds=https://download.pytorch.org/whl/cpu
+torch=$(grep '^torch==' setup/requirements.txt || true)
+if [ "$(uname)" = Linux ] && [ -n "$torch" ] && ! grep -q '^onnxruntime-gpu' setup/requirements.txt; then
+    if pip config list | grep -q 'index-url\|find-links'; then
+        echo "pip uses an index of your own: torch comes from there, with CUDA unless it has the CPU build"
+    else
+        echo "Installing $torch without CUDA, from $cpu_builds"
+        pip install $quiet --index-url "$cpu_builds" "$torch"
+    fi
+fi
+echo "Installing the packages of setup/requirements.txt; the first time takes some minutes"
+pip install $quiet -r setup/requirements.txt
 # pip never reinstalls the same version: the name of the wheel changes with its content.
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "$wheel"
+pip install --quiet --no-deps "$wheel"
 .venv/bin/phi3scaffold --version
 echo "Done. \`make\` lists the targets; . .venv/bin/activate puts phi3scaffold on the path."
