@@ -75,8 +75,7 @@ def choose(
     good = [one for one in good if not excesses(one, limits, surely=True)] or good
     best = ranked(good, limits, goal)[0]
     ties = [one for one in good if _is_tie(one, best, goal)]
-    second = CLOSEST if goal == SMALLEST else SMALLEST
-    return min(ties, key=lambda one: _goal_values(one, second))
+    return min(ties, key=lambda one: _tie_values(one, goal))
 
 
 def missed_lines(points: Iterable[PointRecord], limits: Mapping[str, float]) -> list[str]:
@@ -109,6 +108,13 @@ def _goal_values(point: PointRecord, goal: str) -> tuple[float, ...]:
         SMALLEST: (float(point.bytes), kl),
         FASTEST: (-speed, float(point.bytes)),
     }[goal]
+
+
+def _tie_values(point: PointRecord, goal: str) -> tuple[float, ...]:
+    """Return what decides between equals: the size; of equal sizes the speed."""
+    if goal == SMALLEST:
+        return _goal_values(point, CLOSEST)
+    return (float(f"{point.bytes:.3g}"), -point.values.get("tokens_per_second", 0.0))
 
 
 def _is_tie(point: PointRecord, best: PointRecord, goal: str) -> bool:

@@ -63,6 +63,12 @@ def test_of_equally_close_models_the_smaller_wins() -> None:
     assert best is not None and best.name == "b"
 
 
+def test_of_equally_close_models_of_one_size_the_faster_wins() -> None:
+    points = [point("slow", 60, 0.0500, 40.0), point("fast", 60, 0.0505, 100.0)]
+    best = choose(points, LIMITED, "closest")
+    assert best is not None and best.name == "fast"
+
+
 def test_nothing_is_chosen_outside_the_limits_and_the_nearest_is_named() -> None:
     points = [point("far", 100, 0.3), point("near", 90, 0.12)]
     assert choose(points, LIMITED, "closest") is None
