@@ -21,7 +21,7 @@ from phi3scaffold.models.model_config import (
     refuse_pointer,
 )
 from phi3scaffold.models.template_file import check_template
-from phi3scaffold.models.weight_files import check_safetensors
+from phi3scaffold.models.weight_files import check_safetensors, check_sizes
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json, write_json
 from phi3scaffold.project.formatting import binary_size
@@ -126,9 +126,10 @@ def check_model_folder(folder: Path) -> None:
     Raises:
         ScaffoldError: what is missing or wrong, and what to do.
     """
-    read_config(folder)
+    config = read_config(folder)
     refuse_without_weights((path.name for path in folder.iterdir() if path.is_file()), folder)
     _check_shards(folder)
+    check_sizes(folder, config)
     check_tokenizer(folder)
 
 

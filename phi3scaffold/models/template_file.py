@@ -20,7 +20,7 @@ from typing import Any
 
 from phi3scaffold.models.column_templates import Message, Tool
 from phi3scaffold.project.errors import ScaffoldError
-from phi3scaffold.project.files import read_json, write_json, write_whole
+from phi3scaffold.project.files import read_json, read_small, write_json, write_whole
 
 JINJA = "chat_template.jinja"
 SETTINGS = "tokenizer_config.json"
@@ -34,6 +34,9 @@ NO_THINKING = f"{{% set {THINKING} = false %}}\n"
 # A test that ONNX Runtime GenAI's Jinja does not know, of what is false from there on.
 IS_FALSE = re.compile(rf"\b{THINKING}\s+is\s+(?P<no>not\s+)?(?P<what>true|false)\b")
 NOW = re.compile(r"""strftime_now\(\s*(?P<quote>["'])(?P<format>[^"'\\]*)(?P=quote)\s*\)""")
+IN_TEMPLATE = "<template>"  # the file name in tracebacks
+MOST_TEMPLATE = 2_000_000  # bytes; the catalogue's longest has 12,000
+MOST_POWER, MOST_LENGTH = 1000, 1_000_000
 INSTRUCT = "use the instruct version of the model, or its original tokenizer and chat template"
 
 
@@ -55,11 +58,18 @@ class ChatTemplate:
     def where(self) -> str:
         return str(self.path) if self.path.name == JINJA else f"{self.path}: {KEY}"
 
+    def at(self, line: int | None) -> str:
+        """Return a line's place for a message; the file's where it is not known."""
+        if not line:
+            return self.where
+        return f"{self.where}{':' if self.path.name == JINJA else ', line '}{line}"
+
     def render(
         self, turns: Sequence[Message], *, to_answer: bool, tools: Sequence[Tool] = ()
     ) -> str:
         """Return the turns as text. Raises ScaffoldError where the template cannot write them."""
         from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
+        from jinja2.exceptions import SecurityError
 
         definitions = list(tools) or None
         options = {"tools": definitions, "documents": None, "add_generation_prompt": to_answer}
@@ -67,18 +77,44 @@ class ChatTemplate:
             values = {"messages": list(turns), **options, **self.tokens}
             return str(_compiled(self.text).render(values))
         except TemplateSyntaxError as error:
-            own_file = self.path.name == JINJA
-            where = f"{self.where}{':' if own_file else ', line '}{error.lineno}"
             what = f"The chat template is not valid Jinja: {(error.message or '').rstrip('.')}."
-            raise ScaffoldError(what, where=where, fix=INSTRUCT) from None
+            raise ScaffoldError(what, where=self.at(error.lineno), fix=INSTRUCT) from None
         except UndefinedError as error:
             raise ScaffoldError(
                 f"The chat template needs a variable that is not set: {error.message}.",
                 where=self.where,
                 fix=f"{INSTRUCT}; or set the variable in it",
             ) from None
-        except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+        except SecurityError as error:
+            raise ScaffoldError(
+                f"The chat template does what templates may not do: {str(error).rstrip('.')}.",
+                where=self.at(_line_of(error)),
+                fix=INSTRUCT,
+            ) from None
+        except (MemoryError, RecursionError) as error:
+            raise self.costs_too_much("memory", _line_of(error)) from None
+        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
             raise refused_turns(str(error), turns, self.where) from None
+        except ArithmeticError as error:
+            raise refused_turns(str(error), turns, self.at(_line_of(error))) from None
+
+    def costs_too_much(self, what: str, line: int | None) -> ScaffoldError:
+        """Return the error for a template that takes too much of something."""
+        return ScaffoldError(
+            f"The chat template takes too much {what} for a question and its answer.",
+            where=self.at(line),
+            fix=INSTRUCT,
+        )
+
+
+def _line_of(error: BaseException) -> int | None:
+    """Return the line of a template that raised an error, where it is known."""
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == IN_TEMPLATE:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
 
 
 def refused_turns(reason: str, turns: Sequence[Message], where: str | None) -> ScaffoldError:
@@ -109,7 +145,7 @@ def read_template(folder: Path) -> ChatTemplate:
     }
     if file.is_file():
         try:
-            return ChatTemplate(file, file.read_text(encoding="utf-8"), tokens)
+            return ChatTemplate(file, read_small(file, MOST_TEMPLATE), tokens)
         except UnicodeDecodeError:
             raise ScaffoldError(
                 "The chat template is not UTF-8.", where=file, fix="copy it again"
@@ -145,12 +181,13 @@ def check_template(folder: Path) -> ChatTemplate:
     A system turn is not tried: a model without one can be trained on rows without one.
 
     Raises:
-        ScaffoldError: there is none, it cannot be read, or what it writes changes with the day.
+        ScaffoldError: there is none, it cannot be read, it takes too much time or memory, or what
+            it writes changes with the day.
     """
+    from phi3scaffold.models.template_trial import try_template
+
     template = read_template(folder)
-    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    template.render(turns[:1], to_answer=True)
-    template.render(turns, to_answer=False)
+    try_template(template)
     if asks_for_date(pinned(template.text)):
         raise ScaffoldError(
             "The chat template writes today's date, so training and answers would differ from "
@@ -229,7 +266,7 @@ def asks_for_date(text: str) -> bool:
     from jinja2 import TemplateError, nodes
 
     try:
-        tree = _environment().parse(text)
+        tree = environment().parse(text)
     except TemplateError:
         return False
     tested = {id(test.node) for test in tree.find_all(nodes.Test)}
@@ -243,7 +280,7 @@ def asks_for_thinking(text: str) -> bool:
     from jinja2 import TemplateError, meta
 
     try:
-        return THINKING in meta.find_undeclared_variables(_environment().parse(text))
+        return THINKING in meta.find_undeclared_variables(environment().parse(text))
     except TemplateError:
         return False
 
@@ -253,10 +290,10 @@ def _unset_variables(text: str) -> list[str]:
     from jinja2 import TemplateError, meta, nodes
 
     try:
-        tree = _environment().parse(text)
+        tree = environment().parse(text)
     except TemplateError:
         return []
-    known = {"messages", "tools", "documents", "add_generation_prompt", *_environment().globals}
+    known = {"messages", "tools", "documents", "add_generation_prompt", *environment().globals}
     unset = meta.find_undeclared_variables(tree) - known
     written = (one for output in tree.find_all(nodes.Output) for one in output.nodes)
     names = {one.name for one in written if isinstance(one, nodes.Name)}
@@ -269,12 +306,13 @@ def _unset_variables(text: str) -> list[str]:
 @lru_cache(maxsize=8)
 def _compiled(text: str) -> Any:
     """Return a template, compiled once: that takes longer than writing a row with it."""
-    return _environment().from_string(text)
+    return environment().from_string(text)
 
 
-def _environment() -> Any:
+def environment() -> Any:
     """Return the environment that transformers gives a chat template."""
     from jinja2 import TemplateError, nodes
+    from jinja2.exceptions import SecurityError
     from jinja2.ext import Extension
     from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -295,10 +333,23 @@ def _environment() -> Any:
     def as_json(value: Any, **options: Any) -> str:
         return json.dumps(value, **{"ensure_ascii": False, **options})
 
-    environment = ImmutableSandboxedEnvironment(
+    class Bounded(ImmutableSandboxedEnvironment):
+        """The sandbox, in which no operator makes a value of gigabytes."""
+
+        intercepted_binops = frozenset({"*", "**"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            sizes = [len(one) if hasattr(one, "__len__") else one for one in (left, right)]
+            if operator == "**" and max(map(abs, sizes)) > MOST_POWER:
+                raise SecurityError(f"a power of more than {MOST_POWER:,}")
+            if operator == "*" and sizes != [left, right] and sizes[0] * sizes[1] > MOST_LENGTH:
+                raise SecurityError(f"a text or list of more than {MOST_LENGTH:,} items")
+            return super().call_binop(context, operator, left, right)
+
+    made = Bounded(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
     )
-    environment.filters["tojson"] = as_json
-    environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = PINNED.strftime
-    return environment
+    made.filters["tojson"] = as_json
+    made.globals["raise_exception"] = raise_exception
+    made.globals["strftime_now"] = PINNED.strftime
+    return made

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import mmap
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from phi3scaffold.models.model_config import refuse_pointer
+from phi3scaffold.models.model_config import CONFIG, refuse_pointer
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 
 MOST_HEADER = 100_000_000  # bytes: the limit of safetensors itself
+LAYER = re.compile(r"model\.layers\.(\d{1,9})\.")
 COPY_AGAIN = "copy or download the file again"
 # Numbers of fields in onnx.proto.
 GRAPH, INITIALIZER, EXTERNAL_DATA, KEY, VALUE = 7, 5, 13, 1, 2
@@ -70,6 +72,39 @@ def read_header(path: Path) -> tuple[int, dict[str, Any]]:
         raise ValueError("the header is not a JSON object")
     header.pop("__metadata__", None)
     return length, header
+
+
+def check_sizes(folder: Path, config: Mapping[str, Any]) -> None:
+    """Compare the sizes in config.json with the tensors, before anything is allocated for them.
+
+    Raises:
+        ScaffoldError: one is no whole number, or another than the weights have.
+    """
+    shapes: dict[str, list[int]] = {}
+    for path in folder.glob("*.safetensors"):
+        _, tensors = read_header(path)
+        for name, entry in tensors.items():
+            shape = entry.get("shape")
+            shapes[name] = shape if isinstance(shape, list) else []
+    layers = {int(match[1]) for name in shapes if (match := LAYER.match(name))}
+    embeddings = shapes.get("model.embed_tokens.weight", [])
+    inner = shapes.get("model.layers.0.mlp.down_proj.weight", [])
+    found = {
+        "num_hidden_layers": max(layers) + 1 if layers else None,
+        "vocab_size": embeddings[0] if len(embeddings) == 2 else None,
+        "hidden_size": embeddings[1] if len(embeddings) == 2 else None,
+        "intermediate_size": inner[1] if len(inner) == 2 else None,
+    }
+    for key, size in found.items():
+        said = config.get(key)
+        if said is None or size is None or (type(said) is int and said == size):
+            continue
+        shown = f"{said:,}" if type(said) is int else f"{said!r:.40}"
+        raise ScaffoldError(
+            f"config.json says {key} {shown}; the weights have {size:,}.",
+            where=f"{folder / CONFIG}: {key}",
+            fix="copy config.json and the weights of the same model again",
+        )
 
 
 def _check_onnx(path: Path, fix: str, exit_code: int) -> None:

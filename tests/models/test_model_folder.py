@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from phi3scaffold.models import base_files, model_lock
+from phi3scaffold.models.catalogue import tiny_folder
+from phi3scaffold.models.model_folder import check_model_folder
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages import model
@@ -23,8 +26,6 @@ def take(project: Project) -> Path:
 
 
 def test_tiny_is_copied_from_the_package(tmp_path: Path) -> None:
-    from phi3scaffold.models.catalogue import tiny_folder
-
     project = project_for(tmp_path, "tiny")
     out = take(project)
     weights = "model.safetensors"
@@ -188,3 +189,26 @@ def test_no_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(model_folder.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ScaffoldError, match="Not enough disk space"):
         model_folder.require_room(tmp_path, 100, "anything")
+
+
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [
+        ("num_hidden_layers", 1_000_000),
+        ("num_hidden_layers", "many"),
+        ("vocab_size", 10**12),
+        ("hidden_size", 1.5),
+        ("intermediate_size", 10**9),
+    ],
+)
+def test_sizes_that_the_weights_do_not_have_are_refused(
+    tmp_path: Path, key: str, size: object
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder(), folder)
+    check_model_folder(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, key: size}))
+    with pytest.raises(ScaffoldError, match=f"config.json says {key}") as error:
+        check_model_folder(folder)
+    assert error.value.where == f"{folder / 'config.json'}: {key}"
