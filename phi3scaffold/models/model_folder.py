@@ -20,7 +20,7 @@ from phi3scaffold.models.model_config import (
     read_config,
     refuse_pointer,
 )
-from phi3scaffold.models.template_file import check_template
+from phi3scaffold.models.template_trial import check_template
 from phi3scaffold.models.weight_files import check_safetensors, check_sizes
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_json, write_json

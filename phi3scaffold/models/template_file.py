@@ -175,29 +175,6 @@ def read_template(folder: Path) -> ChatTemplate:
     )
 
 
-def check_template(folder: Path) -> ChatTemplate:
-    """Return the chat template of a model folder, tried with a question and its answer.
-
-    A system turn is not tried: a model without one can be trained on rows without one.
-
-    Raises:
-        ScaffoldError: there is none, it cannot be read, it takes too much time or memory, or what
-            it writes changes with the day.
-    """
-    from phi3scaffold.models.template_trial import try_template
-
-    template = read_template(folder)
-    try_template(template)
-    if asks_for_date(pinned(template.text)):
-        raise ScaffoldError(
-            "The chat template writes today's date, so training and answers would differ from "
-            "day to day, and here the date cannot be pinned.",
-            where=template.where,
-            fix="in a copy of the model, replace strftime_now(...) with a date in quotes",
-        )
-    return template
-
-
 def pinned(text: str) -> str:
     """Return a template with `PINNED` in the place of today's date."""
 

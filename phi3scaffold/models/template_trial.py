@@ -19,7 +19,14 @@ from types import FrameType
 from typing import Any
 
 from phi3scaffold.models.column_templates import Message
-from phi3scaffold.models.template_file import IN_TEMPLATE, ChatTemplate, environment
+from phi3scaffold.models.template_file import (
+    IN_TEMPLATE,
+    ChatTemplate,
+    asks_for_date,
+    environment,
+    pinned,
+    read_template,
+)
 from phi3scaffold.pipeline import protocol
 from phi3scaffold.project.errors import ScaffoldError
 
@@ -33,6 +40,27 @@ DEEPEST, LONGEST = 2, 10_000  # loops in each other, and characters, of one that
 FILTERS = {"trim", "upper", "lower", "title", "capitalize", "tojson", "length", "count", "default"}
 METHODS = {"strip", "lstrip", "rstrip", "startswith", "endswith", "items", "keys", "values", "get"}
 FUNCTIONS = {"raise_exception", "strftime_now", "namespace"}
+
+
+def check_template(folder: Path) -> ChatTemplate:
+    """Return the chat template of a model folder, tried with a question and its answer.
+
+    A system turn is not tried: a model without one can be trained on rows without one.
+
+    Raises:
+        ScaffoldError: there is none, it cannot be read, it takes too much time or memory, or what
+            it writes changes with the day.
+    """
+    template = read_template(folder)
+    try_template(template)
+    if asks_for_date(pinned(template.text)):
+        raise ScaffoldError(
+            "The chat template writes today's date, so training and answers would differ from "
+            "day to day, and here the date cannot be pinned.",
+            where=template.where,
+            fix="in a copy of the model, replace strftime_now(...) with a date in quotes",
+        )
+    return template
 
 
 def try_template(template: ChatTemplate) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold.models.catalogue import tiny_folder
-from phi3scaffold.models.template_file import JINJA, ChatTemplate, check_template
-from phi3scaffold.models.template_trial import _is_plain
+from phi3scaffold.models.template_file import JINJA, ChatTemplate
+from phi3scaffold.models.template_trial import _is_plain, check_template
 from phi3scaffold.project.errors import ScaffoldError
 from tests.conftest import command
 

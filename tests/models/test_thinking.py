@@ -10,13 +10,8 @@ import pytest
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.models.catalogue import tiny_folder
-from phi3scaffold.models.template_file import (
-    NO_THINKING,
-    asks_for_thinking,
-    check_template,
-    read_template,
-    settled,
-)
+from phi3scaffold.models.template_file import NO_THINKING, asks_for_thinking, read_template, settled
+from phi3scaffold.models.template_trial import check_template
 from tests.support.family_templates import LLAMA_3, QWEN3, SMOLLM3
 from tests.support.phi3_files import project_for
 

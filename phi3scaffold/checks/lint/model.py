@@ -19,7 +19,8 @@ from pathlib import Path
 from phi3scaffold.checks.lint_context import ANSWERS, DATASET, OLIVE, LintContext
 from phi3scaffold.models import catalogue
 from phi3scaffold.models.model_config import CONFIG, read_config
-from phi3scaffold.models.template_file import asks_for_date, check_template
+from phi3scaffold.models.template_file import asks_for_date
+from phi3scaffold.models.template_trial import check_template
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding
 from phi3scaffold.project.layout import PROJECT_FILE
