@@ -1,6 +1,6 @@
 # GNU make 3.81 or newer, pip and venv. Each line is a command that a person could type.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck bench wheel constraints reference docs clean
+.PHONY: help demo test lint format typecheck bench stress wheel constraints reference docs clean
 
 # The first Python on the path that this release supports. PYTHON=/path/to/python overrides it.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do \
@@ -66,6 +66,11 @@ typecheck: install-dev ## mypy
 
 bench: install-dev ## how long people wait, against its bounds (see tests/benchmarks for full size)
 	cd "$(VENV)" && bin/python "$(CURDIR)/tests/benchmarks/speed.py" $(ARGS)
+
+# At most half an hour on two idle cores. docs/reliability.md has a row of each.
+STRESS = power_loss kills damaged_files
+stress: install-dev ## cut the power, kill runs, damage files: many times, each with a row of what was found
+	@for name in $(STRESS); do "$(BIN)/python" -m tests.stress.$$name $(ARGS) || exit 1; done
 
 wheel: ## build the wheel into build/wheel
 	@rm -rf build/wheel

@@ -52,7 +52,7 @@ def _project(root: Path) -> Project:
     return Project(root=root, model_id="tiny", revision="main", target="cpu", evaluate_rows=1)
 
 
-def _check_stages(root: Path) -> str:
+def check_stages(root: Path) -> str:
     """Every stage's folder is whole, and of the rows before or after; the next run succeeds."""
     project = _project(root)
     folders = [stage.folder(project) for stage in STAGES.values()]
@@ -72,15 +72,20 @@ def _check_stages(root: Path) -> str:
     return OLD if b"old" in states else NEW
 
 
-def _stages(root: Path) -> tuple[Callable[[], object], Callable[[], str]]:
-    project = _project(root)
+def prepare_stages(root: Path) -> None:
+    """Publish the old state, and write the rows of the new."""
     (root / "rows").write_bytes(b"old")
-    run_pipeline(project, list(STAGES), STAGES, _ignore)
+    run_stages(root)
     (root / "rows").write_bytes(b"new")
-    return (
-        lambda: run_pipeline(project, list(STAGES), STAGES, _ignore),
-        lambda: _check_stages(root),
-    )
+
+
+def run_stages(root: Path) -> None:
+    run_pipeline(_project(root), list(STAGES), STAGES, _ignore)
+
+
+def _stages(root: Path) -> tuple[Callable[[], object], Callable[[], str]]:
+    prepare_stages(root)
+    return lambda: run_stages(root), lambda: check_stages(root)
 
 
 def _files(root: Path) -> tuple[Callable[[], object], Callable[[], str]]:
