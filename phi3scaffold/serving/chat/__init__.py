@@ -1,4 +1,4 @@
-"""The chat page at `/`: a document, a style sheet and a script; no build step, no network.
+"""The chat page at `/`: a document, a style sheet and two scripts; no build step, no network.
 
 The browser enforces that: the page may load from and call only this server, and no text can become
 HTML or a script (Trusted Types with no policy at all).
@@ -25,6 +25,7 @@ FILES = {
         (HERE / "style.css", HERE / "chat.css"),
     ),
     "/chat.js": ("text/javascript", (HERE / "chat.js",)),
+    "/table.js": ("text/javascript", (HERE / "table.js",)),
 }
 POLICY = {
     "default-src": "'none'",

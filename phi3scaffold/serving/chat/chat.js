@@ -1,7 +1,7 @@
-// The chat page. It calls only the server that it came from, through OpenAI's interface.
+// The chat page; table.js answers the rows of a file on it. It calls only the server that it came from, through OpenAI's interface.
 // All text reaches the page as text nodes.
 
-const $ = (id) => document.getElementById(id);
+export const $ = (id) => document.getElementById(id);
 const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
 const FEW = 5; // tokens: too few to measure a speed
 
@@ -15,7 +15,7 @@ let following = true; // whether the page scrolls with the answer
 
 // ---- the server
 
-async function ask(path, { body, signal } = {}) {
+export async function ask(path, { body, signal } = {}) {
   const headers = {};
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body) headers["Content-Type"] = "application/json";
@@ -98,7 +98,45 @@ function describe() {
   $("remark").hidden = !$("remark").textContent;
   $("alone").hidden = models.length > 1;
   $("system").placeholder = model.system ?? "none";
+  showColumns(model.columns ?? []);
   document.title = `${model.id}: chat`;
+}
+
+export function chosen() {
+  return models.find(({ id }) => id === $("model").value);
+}
+
+// A box for each column of the prompt, where there are several.
+function showColumns(columns) {
+  const names = columns.length > 1 ? columns : [];
+  const shown = [...$("columns").querySelectorAll("textarea")].map((box) => box.name);
+  if (JSON.stringify(shown) === JSON.stringify(names)) return;
+  const boxes = names.map((name) => {
+    const label = document.createElement("label");
+    const box = Object.assign(document.createElement("textarea"), { name, rows: 1, dir: "auto" });
+    box.autocomplete = "off";
+    label.append(name, box);
+    return label;
+  });
+  $("columns").replaceChildren(...boxes);
+  $("columns").hidden = !names.length;
+  $("prompt").hidden = document.querySelector("label[for=prompt]").hidden = names.length > 0;
+  if (names.length && document.activeElement === document.body) focusPrompt();
+}
+
+const boxes = () => [...$("columns").querySelectorAll("textarea")];
+
+function focusPrompt() {
+  (boxes()[0] ?? $("prompt")).focus();
+}
+
+// What a user typed, as it is sent and as it is shown; empty where there is nothing.
+function typed() {
+  if (!boxes().length) return { prompt: $("prompt").value, shown: $("prompt").value };
+  const values = boxes().map((box) => [box.name, box.value]);
+  if (!values.some(([, text]) => text.trim())) return { prompt: "", shown: "" };
+  const shown = values.map(([name, text]) => `${name}: ${text}`).join("\n");
+  return { prompt: JSON.stringify(Object.fromEntries(values)), shown };
 }
 
 function showKeyForm() {
@@ -108,7 +146,7 @@ function showKeyForm() {
 }
 
 async function retry() {
-  if (await load()) $("prompt").focus(); // the button is gone, and the focus would be with it
+  if (await load()) focusPrompt(); // the button is gone, and the focus would be with it
 }
 
 async function useKey(event) {
@@ -118,7 +156,7 @@ async function useKey(event) {
   $("key-form").hidden = true;
   if (!(await load())) return;
   $("key").value = "";
-  $("prompt").focus();
+  focusPrompt();
 }
 
 // ---- answers
@@ -126,14 +164,14 @@ async function useKey(event) {
 async function send(event) {
   event?.preventDefault();
   await loading; // a prompt typed meanwhile is not lost
-  const prompt = $("prompt").value;
+  const { prompt, shown } = typed();
   if (running || !ready()) return;
-  if (!prompt.trim()) return $("prompt").focus();
+  if (!prompt.trim()) return focusPrompt();
   const element = $("turn").content.cloneNode(true).firstElementChild;
-  element.querySelector(".prompt").textContent = prompt;
+  element.querySelector(".prompt").textContent = shown;
   $("conversation").append(element);
   $("welcome").hidden = true;
-  $("prompt").value = "";
+  for (const box of [$("prompt"), ...boxes()]) box.value = "";
   const turn = { prompt, element, answers: [] };
   turns.push(turn);
   following = true;
@@ -141,7 +179,7 @@ async function send(event) {
 }
 
 // Whether the settings can be sent; what is wrong with them is shown.
-function ready() {
+export function ready() {
   if (!models.length) {
     ($("key-form").hidden ? $("retry") : $("key")).focus();
     return false;
@@ -287,7 +325,7 @@ function busy() {
 }
 
 // For screen readers, once for each event: never the pieces of an answer.
-function say(text) {
+export function say(text) {
   $("status").replaceChildren(text);
 }
 
@@ -315,7 +353,7 @@ function reset() {
   $("welcome").hidden = false;
   busy();
   say("New conversation.");
-  $("prompt").focus();
+  focusPrompt();
 }
 
 $("composer").addEventListener("submit", send);
@@ -331,7 +369,8 @@ $("top_p").addEventListener("input", () => {
   $("temperature").placeholder = $("top_p").valueAsNumber > 0 ? "1" : "0";
 });
 for (const id of ["model", "other"]) $(id).addEventListener("change", describe);
-$("prompt").addEventListener("keydown", (event) => {
+$("composer").addEventListener("keydown", (event) => {
+  if (event.target.localName !== "textarea") return;
   const composing = event.isComposing || event.keyCode === 229; // Enter accepts a suggestion then
   if (event.key === "Enter" && !event.shiftKey && !composing) send(event);
 });
