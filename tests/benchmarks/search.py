@@ -55,8 +55,9 @@ class Engine:
     def __init__(self, project: Project, folder: Path, limits: dict[str, float], relative: bool):
         self._project, self._folder, self._limits = project, folder, limits
         self._relative = relative
-        (folder / "adapter").mkdir()
-        self._ruler = Ruler(project, folder / "adapter", "benchmark")
+        adapter = folder.with_name("adapter")
+        adapter.mkdir(exist_ok=True)
+        self._ruler = Ruler(project, adapter, "benchmark")
         self._ruler.measure_adapter(ignore)
         self.measured: dict[Path, PointRecord] = {}
 
