@@ -31,7 +31,7 @@ class _FrozenNorm(torch.autograd.Function):
         norm = x.float()
         norm = norm * factor if norm is x else norm.mul_(factor)
         along = (of_norm * norm).mean(-1, keepdim=True)
-        return of_norm.addcmul(norm, along, value=-1).mul_(factor).to(x.dtype), None, None
+        return of_norm.addcmul_(norm, along, value=-1).mul_(factor).to(x.dtype), None, None
 
 
 def fuse_norms(model: torch.nn.Module) -> None:
