@@ -156,7 +156,7 @@ def _bootstrap(top: np.ndarray, bottom: np.ndarray, confidence: float) -> tuple[
     """Return the bootstrap-t interval of a ratio of sums, stretched where few rows decide it.
 
     Its quantiles are Student's instead of normal ones, with the degrees of freedom of the standard
-    error: the more its square varies, which the kurtosis tells, the fewer. A quarter of what
+    error: the more its square varies, which the kurtosis tells, the fewer. A sixth of what
     Satterthwaite's formula gives (Biometrics Bulletin 2 (1946), 110-114) keeps false verdicts
     below 5 % for rows that differ a hundredfold.
     """
@@ -175,7 +175,7 @@ def _bootstrap(top: np.ndarray, bottom: np.ndarray, confidence: float) -> tuple[
     resolved = min(confidence, RESOLVED)  # beyond it, so few resamples have no quantiles
     below, above = np.quantile(scores, [(1 - resolved) / 2, (1 + resolved) / 2])
     spread = count * (gaps**4).sum() / (gaps**2).sum() ** 2 - 1
-    freedom = max(1.0, min(count - 1, count / max(2 * spread, 1e-9)))
+    freedom = max(1.0, min(count - 1, count / max(3 * spread, 1e-9)))
     stretch = t.ppf((1 + confidence) / 2, freedom) / norm.ppf((1 + resolved) / 2)
     return float(value - above * error * stretch), float(value - below * error * stretch)
 
