@@ -14,6 +14,7 @@ import pytest
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.models import template_file
+from phi3scaffold.models.template_trial import check_template
 from tests.support.hub_server import HubServer
 from tests.support.phi3_files import phi3_files, project_for, write
 from tests.support.unusable_models import (
@@ -120,7 +121,7 @@ def test_a_template_that_only_processors_read(tmp_path: Path, capsys) -> None:
 
 def test_a_template_without_a_system_turn_is_no_reason_to_refuse(tmp_path: Path) -> None:
     folder = write(tmp_path / "mine", with_template(NO_SYSTEM))
-    assert template_file.check_template(folder).render(TURNS, to_answer=True).startswith("<|user|>")
+    assert check_template(folder).render(TURNS, to_answer=True).startswith("<|user|>")
 
 
 @pytest.mark.parametrize("own_file", [False, True])
