@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from phi3scaffold.inference.api_error import CLIENT_CLOSED, ApiError
 from phi3scaffold.serving import chat as chat_page
+from phi3scaffold.serving import openapi
 from phi3scaffold.serving.engine_client import EngineClient, PendingRequest
 from phi3scaffold.serving.metrics import ServerMetrics
 from phi3scaffold.serving.middleware import RequestGuard
@@ -61,6 +62,10 @@ def build_app(engine: EngineClient) -> FastAPI:
     @app.get("/metrics")
     async def prometheus() -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/openapi.json")
+    async def description() -> dict[str, Any]:
+        return openapi.describe()
 
     @app.get("/v1/models")
     async def every_model() -> dict[str, Any]:
