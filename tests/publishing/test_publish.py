@@ -22,6 +22,7 @@ TOKENIZER = (
 )
 FILES = {
     "README.md",
+    *(f"{form}/calibration.json" for form in ("adapter", "onnx")),
     *(f"adapter/{name}" for name in (*TOKENIZER, "prompt.json", "manifest.json", "history.json")),
     *("adapter/adapter_config.json", "adapter/adapter_model.safetensors"),
     *(f"onnx/{name}" for name in (*TOKENIZER, "prompt.json", "manifest.json", "config.json")),
@@ -78,7 +79,7 @@ def test_what_was_made_goes_up_and_nothing_else(project: Path, hub: HubServer) -
     assert f"to {REPO}, a new repository, private" in said
     assert f"published: {hub.url}/{REPO}" in said
     shown = said.index("onnx/model.onnx.data")
-    assert shown < said.index("to send: 21 files, ") < said.index("published: ")
+    assert shown < said.index("to send: 23 files, ") < said.index("published: ")
 
     hub.requests.clear()
     assert "nothing new" in publish(project, hub, REPO, *BOTH)

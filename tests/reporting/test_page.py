@@ -44,10 +44,13 @@ def test_it_shows_what_was_measured(tiny_project: Path) -> None:
     found = Page(text)
     metrics = json.loads((gen / "evaluation" / "metrics.json").read_text())
     for name, form in metrics["forms"].items():
-        quality, likeness, neutral, cost = cells(found, name)
+        quality, likeness, neutral, cost, *sure = cells(found, name)
         alike = [f"{form[key]:.1%}" for key in ("same_answer", "agreement") if name != "adapter"]
         assert likeness == [name, perplexity(form["perplexity"]), *(alike or ["", ""])]
         assert quality[1] == f"{form['accuracy']:.1%}" and quality[4] == f"{form['macro_f1']:.3f}"
+        assert [row[1] for row in sure] == [
+            f"{its['temperature']:.2f}" for its in (form.get("calibration"),) if its
+        ]
         assert neutral == [name, f"{form['neutral_loss']:.3f}"]
         assert cost[1] == f"{form['tokens_per_second']:.0f}"
     shipped = metrics["forms"]["onnx"]
