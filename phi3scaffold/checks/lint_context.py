@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -201,16 +200,13 @@ class LintContext:
 
     def git(self, *words: str) -> str | None:
         """Return what git prints in the project's folder; None where git fails or is missing."""
-        from phi3scaffold.generator.render import GIT_LOCATIONS
+        from phi3scaffold.generator import git
 
-        env = {name: value for name, value in os.environ.items() if name not in GIT_LOCATIONS}
         try:
-            done = subprocess.run(
-                ["git", *words], cwd=self.root, env=env, capture_output=True, text=True, check=False
-            )
+            done = git.run(self.root, *words)
         except OSError:
             return None
-        return done.stdout if done.returncode == 0 else None
+        return os.fsdecode(done.stdout) if done.returncode == 0 else None
 
     def finding(self, identity: str, error: ScaffoldError, state: State = "error") -> Finding:
         """Return an error of one of our readers as a finding at the line of its key."""

@@ -1,10 +1,17 @@
-"""Run git on a project: no hooks, no pathspec magic, messages in English. Make its first commit."""
+"""Run git on a project: the one way in which git is started on files that may be somebody else's.
+
+A repository's own configuration can name programs that git then starts: a file watcher, filters,
+hooks, diffs, credential helpers. None of these is started here; what the user's own configuration
+names (git-lfs, say) is. There is no pathspec magic, and messages are in English.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from phi3scaffold.generator.render import GIT_LOCATIONS, have_git
@@ -14,13 +21,78 @@ from phi3scaffold.project.errors import ScaffoldError
 NOBODY = {"user.name": "phi3scaffold", "user.email": "phi3scaffold@localhost"}
 
 
+# What a repository's configuration may name, and with what it is replaced; filters: see below.
+PROGRAMS = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.sshCommand": "false",
+    "core.askPass": "",
+    "core.gitProxy": "",
+    "core.editor": "false",
+    "core.pager": "cat",
+    "credential.helper": "",
+    "diff.external": "",
+    "gpg.program": "false",
+    "submodule.recurse": "false",
+    "commit.gpgSign": "false",
+}
+FILTER = re.compile(r"filter\.(?P<name>.+)\.(?:clean|smudge|process|required)")
+DIFF = re.compile(r"(?P<name>(?:diff|merge)\..+)\.(?:command|textconv|driver)", re.I)
+
+
+def own_keys(folder: Path) -> list[str]:
+    """Return the keys that the repository's own configuration sets, with what it includes."""
+    words = ["config", "--list", "--name-only", "--show-scope", "-z", "--includes"]
+    found = os.fsdecode(_start(folder, words).stdout).split("\0")
+    scopes = zip(found[::2], found[1::2], strict=False)
+    return [key for scope, key in scopes if scope in ("local", "worktree")]
+
+
+def own_filters(folder: Path) -> list[str]:
+    """Return the names of the filters that the repository's own configuration defines."""
+    matches = (FILTER.fullmatch(key) for key in own_keys(folder))
+    return sorted({match["name"] for match in matches if match})
+
+
+def _harmless(folder: Path) -> list[str]:
+    """Return the options that keep git from what the repository's own configuration can start.
+
+    Raises:
+        ScaffoldError: it has a key that no option can name.
+    """
+    keys = own_keys(folder)
+    odd = next((key for key in keys if "=" in key), None)
+    if odd:  # an option could not name it
+        raise ScaffoldError(
+            f"The repository's configuration has a key with an equals sign, {odd!r}.",
+            where=folder,
+            fix="remove it: git config --edit",
+        )
+    settings = {"core.hooksPath": os.devnull}
+    lower = {key.lower() for key in keys}
+    settings |= {key: value for key, value in PROGRAMS.items() if key.lower() in lower}
+    for key in keys:
+        if match := FILTER.fullmatch(key):
+            names = {"clean": "", "smudge": "", "process": "", "required": "false"}
+            settings |= {f"filter.{match['name']}.{one}": value for one, value in names.items()}
+        elif DIFF.fullmatch(key) or (key.startswith("credential.") and key.endswith(".helper")):
+            settings[key] = ""
+    return [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+
+
 def run(
     folder: Path, *arguments: str, stdin: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `git ARGUMENTS` in `folder`, without the user's hooks; return the result."""
+    """Run `git ARGUMENTS` in `folder`, without anything that its repository names; return it."""
+    return _start(folder, [*_harmless(folder), "--literal-pathspecs", *arguments], stdin)
+
+
+def _start(
+    folder: Path, words: Sequence[str], stdin: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
     variables = {key: value for key, value in os.environ.items() if key not in GIT_LOCATIONS}
     return subprocess.run(
-        ["git", "-c", f"core.hooksPath={os.devnull}", "--literal-pathspecs", *arguments],
+        ["git", *words],
         cwd=folder,
         env=variables | {"LC_ALL": "C"},  # its messages are looked at
         input=stdin,

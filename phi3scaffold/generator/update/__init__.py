@@ -157,4 +157,10 @@ def _work_out(root: Path, choices: dict[str, str]) -> UpdatePlan:
             f"datasets/dataset.yaml is yours: give it `task: {today['task']}` and the turns that "
             "go with it."
         )
+    filters = git.own_filters(root)
+    if filters:
+        notes.append(
+            f"The repository's own configuration has filters ({', '.join(filters)}), which update "
+            "does not run: it compares and writes the files as they are."
+        )
     return UpdatePlan(root, old, new, tuple(changes), tuple(filter(None, notes)))
