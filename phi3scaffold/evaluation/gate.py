@@ -10,6 +10,7 @@ adapter decides (perplexity, divergence, agreement), since accuracy on a few hun
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,10 +82,16 @@ def check_limits(
             for line, fails in zip(lines, failed, strict=True)
             if line.key == key
         ]
-        order = (FAILED, UNKNOWN)
-        first = [one for verdict in order for one in own if one.verdict == verdict]
-        results.append(first[0] if first else own[-1])
+        failures = [one for one in own if one.verdict == FAILED]
+        unknown = [one for one in own if one.verdict == UNKNOWN]
+        results.append(failures[0] if failures else _worst(unknown) if unknown else own[-1])
     return results
+
+
+def _worst(results: Sequence[LimitResult]) -> LimitResult:
+    """Return the result of the form that was not measured, or is furthest on the wrong side."""
+    sign = 1 if results[0].is_maximum else -1
+    return max(results, key=lambda one: math.inf if one.value is None else sign * one.value)
 
 
 def is_released(results: Sequence[LimitResult]) -> bool:

@@ -153,6 +153,12 @@ def test_what_the_rows_cannot_tell_is_unknown(metrics: Metrics) -> None:
     assert "files.held_out" in str(error.fix)
 
 
+def test_of_unknown_forms_the_worst_is_named(metrics: Metrics) -> None:
+    for name, lost in {"merged": 0.0, "onnx": 0.06}.items():
+        metrics.forms[name].estimates |= estimates({"accuracy_lost": (lost, 0.05)})
+    assert checks(metrics)["accuracy_lost"].form == "onnx"
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("agreement", (0.91, 0.03)), ("kl", (0.2, 0.1)), ("perplexity_ratio", (1.2, 0.1))],
