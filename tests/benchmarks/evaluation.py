@@ -1,11 +1,15 @@
 """Measuring the forms of a project: this checkout beside an earlier one, form by form.
 
     python tests/benchmarks/evaluation.py PROJECT [--before CHECKOUT] [--rounds 3] [--rows 500]
+    python tests/benchmarks/evaluation.py PROJECT --whole [--rounds 3] [--rows 500]
 
 PROJECT has been through `phi3scaffold export`; tests/benchmarks/evaluation.md says how the one of
 its table was made. Each form is measured in a process of its own, which imports one of the
 checkouts; they take turns. Seconds are those of the whole process, with imports and loading. The
 processor's say more where others use the machine, too.
+
+With --whole it is the comparison as `phi3scaffold evaluate` makes it, baselines and intervals
+included: the base and the merged model answer only as many rows as it takes.
 
 At the end it says on how many rows both checkouts give the same answer and the same likeliest
 label, and how far the log-likelihoods are apart.
@@ -72,6 +76,32 @@ def run(checkout: Path, project: Path, form: str, rows: int, folder: Path) -> di
     return {"seconds": time.monotonic() - began, **json.loads(done.stdout.splitlines()[-1])}
 
 
+def time_whole(root: Path, rows: int, folder: Path) -> str:
+    """Compare all forms as the stage does; return the seconds, and each form's rows."""
+    from phi3scaffold.datasets.spec import load_spec
+    from phi3scaffold.evaluation.baselines import compute_baselines
+    from phi3scaffold.evaluation.comparison import compare_forms
+    from phi3scaffold.evaluation.evaluation_set import sample_held_out
+    from phi3scaffold.evaluation.measurement import Candidate
+    from phi3scaffold.project.settings import load_project
+
+    project = load_project(root)
+    began, marks = time.monotonic(), []
+    dataset = sample_held_out(project.rows, load_spec(project.dataset_yaml), rows)
+    found = compare_forms(
+        [Candidate(form, project) for form in FORMS],
+        dataset,
+        lambda event: marks.append((getattr(event, "form", ""), time.monotonic() - began)),
+        folder,
+        folder / "log.txt",
+    )
+    ends = {form: f"{end:.1f} s" for form, end in marks if form}
+    found.estimate(compute_baselines(project.rows, found.dataset))
+    every = len(found.dataset.rows)
+    rows_of = {form: one.alike_rows or one.rows or every for form, one in found.forms.items()}
+    return f"{time.monotonic() - began:.1f} s; last row of each form: {ends}; rows {rows_of}"
+
+
 def compare(before: dict[str, Any], after: dict[str, Any]) -> str:
     """Return how far two measurements of a form are the same."""
     rows = len(after["answers"])
@@ -92,12 +122,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=500, help="held-out rows, at most")
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
+    parser.add_argument("--whole", action="store_true", help="as the stage compares them")
     parser.add_argument("--form", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     project = options.project.resolve()
     if options.form:
         measure_form(project, options.form, options.rows, options.folder)
+        return
+    if options.whole:
+        for number in range(options.rounds):
+            with tempfile.TemporaryDirectory() as scratch:
+                print(number + 1, time_whole(project, options.rows, Path(scratch)), flush=True)
         return
     checkouts = {"before": options.before.resolve()} if options.before else {}
     checkouts["after"] = HERE.parents[2]
