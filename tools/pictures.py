@@ -1,9 +1,8 @@
 """Draw the pictures of README and docs/ from a real run: `python tools/pictures.py`.
 
-It makes a project with SmolLM2-135M-Instruct in build/pictures, trains it and asks it, in a
-terminal of its own, and writes into docs/pictures/ what that terminal shows (terminal.svg) and the
-head of the report (report.png, with the Chromium that is installed; without one it stays as it is).
-It takes some minutes, and needs what the tests need, on Linux or macOS.
+It runs `make demo MODEL=smollm2` in a terminal of its own, and writes into docs/pictures/ what that
+terminal shows in the end (terminal.svg) and the head of the demo's report (report.png, with the
+Chromium that is installed; without one it stays as it is). It takes some minutes, on Linux or macOS.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import pty
 import re
 import shutil
 import struct
-import subprocess
 import sys
 import termios
 from collections.abc import Iterator
@@ -23,18 +21,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "pictures"
-WORK = ROOT / "build" / "pictures"
-WIDTH, HEIGHT = 96, 60
-PAGE = {"width": 1100, "height": 860}
-MAKER = ROOT / "tests" / "support" / "smollm2.py"
-MODEL = "SmolLM2-135M-Instruct"
-PROJECT = "tones"
-# What is typed, and where.
-SESSION = (
-    (f"phi3scaffold new {PROJECT} --model ./{MODEL} --defaults", "."),
-    ("phi3scaffold run", PROJECT),
-    ('phi3scaffold infer "I could not stop smiling all day."', PROJECT),
-)
+WIDTH, HEIGHT = 96, 48
+PAGE = {"width": 1100, "height": 1240}
+COMMAND = "make demo MODEL=smollm2"
+REPORT = ROOT / "build" / "demo" / "gen-model" / "report" / "index.html"
 CONTROL = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|\x1b\][^\x07]*\x07|([\r\n])")
 
 
@@ -119,19 +109,17 @@ def _read(terminal: int) -> Iterator[bytes]:
 
 
 def draw_terminal() -> None:
-    """Run the session and write terminal.svg."""
+    """Run the demo and write terminal.svg."""
     from rich.console import Console
     from rich.terminal_theme import MONOKAI
     from rich.text import Text
 
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    for command, folder in SESSION:
-        screen = Screen()
-        screen.write(run(command, WORK / folder))
-        console.print(Text(f"$ {command}", "bold green"))
-        console.print(Text.from_ansi(screen.text()))
-        console.print()
-    svg = console.export_svg(title="phi3scaffold", theme=MONOKAI)
+    screen = Screen()
+    screen.write(run(COMMAND, ROOT))
+    shown = screen.text().splitlines()[-HEIGHT:]
+    console.print(Text.from_ansi("\n".join(shown)))
+    svg = console.export_svg(title=COMMAND, theme=MONOKAI)
     # fonts that come from elsewhere, and an address
     svg = re.sub(r"@font-face \{.*?\}\n?|<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     svg = re.sub(r"[ \t]+$", "", svg.replace("Fira Code, ", ""), flags=re.MULTILINE)
@@ -139,7 +127,7 @@ def draw_terminal() -> None:
 
 
 def draw_report() -> None:
-    """Write report.png: the head of the page that the session's run has written."""
+    """Write report.png: the head of the page that the demo has written."""
     from playwright.sync_api import sync_playwright
 
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -147,20 +135,16 @@ def draw_report() -> None:
     if browser is None:
         print(f"no browser is installed ({', '.join(names)}): report.png stays as it is")
         return
-    page = WORK / PROJECT / "gen-model" / "report" / "index.html"
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses root
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=browser, args=arguments)
         tab = opened.new_page(viewport=PAGE, color_scheme="light")
-        tab.goto(page.as_uri())
+        tab.goto(REPORT.as_uri())
         tab.screenshot(path=FOLDER / "report.png")
         opened.close()
 
 
 if __name__ == "__main__":
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
     FOLDER.mkdir(exist_ok=True)
-    subprocess.run([sys.executable, str(MAKER), str(WORK / MODEL)], check=True)
     draw_terminal()
     draw_report()

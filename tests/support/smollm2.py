@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import os
 import subprocess
 import sys
 import tempfile
@@ -181,6 +182,7 @@ def main() -> int:
         "--each", action="store_true", help="phi3, llama and dithered, below FOLDER"
     )
     args = parser.parse_args()
+    os.environ["TQDM_DISABLE"] = "1"  # bars of libraries say nothing here
     try:
         if args.each:
             make_each(args.folder)
