@@ -2,7 +2,8 @@
 
 It runs `make demo MODEL=smollm2` in a terminal of its own, and writes into docs/pictures/ what that
 terminal shows in the end (terminal.svg) and the head of the demo's report (report.png, with the
-Chromium that is installed; without one it stays as it is). It takes some minutes, on Linux or macOS.
+Chromium that is installed; without one it stays as it is). It takes some minutes, on Linux and
+macOS.
 """
 
 from __future__ import annotations
