@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.conftest import command
+from tests.support.ended import all_end
 from tests.support.settings import untracked_copy
 
 LIMIT = 120  # seconds; a run that takes longer hangs
@@ -180,7 +181,7 @@ def test_nothing_is_left_of_a_killed_run(project: Path) -> None:
     finally:
         run.kill()
         run.wait()
-    assert psutil.wait_procs(children, timeout=2)[1] == []
+    assert all_end(children)
     training(project, num_train_epochs=1)
     end(start(project))
 

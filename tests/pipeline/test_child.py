@@ -12,11 +12,13 @@ import psutil
 import pytest
 
 from phi3scaffold.pipeline import child
+from tests.support.ended import all_end
 
 # A parent that starts a child which never ends by itself, and says its number.
 PARENT = """
 import subprocess, sys, threading
 from phi3scaffold.pipeline import child
+from tests.support.ended import all_end
 def start():
     print(subprocess.Popen(child.command("endless", grace={grace})).pid, flush=True)
 {start}
@@ -38,14 +40,14 @@ def test_a_child_ends_with_its_parent(name: str, grace: float, tmp_path: Path) -
     parent, started = run_parent(tmp_path, after="import time; time.sleep(300)", grace=grace)
     parent.send_signal(getattr(signal, name))
     parent.wait()
-    started.wait(2)
+    assert all_end([started])
 
 
 def test_a_child_of_a_parent_that_is_gone_ends(tmp_path: Path) -> None:
     """It was started, and before its first line the parent has ended."""
     parent, started = run_parent(tmp_path, after="import os; os._exit(0)")
     parent.wait()
-    started.wait(2)
+    assert all_end([started])
 
 
 def test_the_end_of_a_thread_is_not_the_parents(tmp_path: Path) -> None:
@@ -56,7 +58,7 @@ def test_the_end_of_a_thread_is_not_the_parents(tmp_path: Path) -> None:
     assert started.is_running() and started.status() != psutil.STATUS_ZOMBIE
     parent.kill()
     parent.wait()
-    started.wait(2)
+    assert all_end([started])
 
 
 def test_the_child_is_the_module_with_its_arguments(tmp_path: Path) -> None:
