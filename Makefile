@@ -14,7 +14,7 @@ MODEL ?= tiny
 SMOLLM2 = build/SmolLM2-135M-Instruct
 SMOLLM2_ROWS = build/smollm2-rows
 ifeq ($(MODEL),smollm2)
-# Small steps at a high rate: three passes over the rows teach what six of the defaults do.
+# Half of the default epochs, in smaller steps at a higher rate: the demo shall not take long.
 DEMO_ANSWERS = --model $(SMOLLM2) --data $(SMOLLM2_ROWS) --epochs 3 --lr 0.001
 DEMO_SETTINGS = batch=8
 DEMO_EXTRAS = train,cpu,track,serve,smollm2
@@ -118,9 +118,9 @@ INSTALL_LOG = build/install.log
 # On Linux PyPI's torch brings gigabytes for NVIDIA GPUs; PyTorch's own index has one without them.
 # Where pip is told of another index (PIP_INDEX_URL, pip.conf), torch comes from that one.
 CPU_BUILDS = https://download.pytorch.org/whl/cpu
-PIP_INSTALL = { [ "$$(uname)" != Linux ] || "$(BIN)/pip" config list | grep -q 'index-url\|find-links' || \
+PIP_INSTALL = { { [ "$$(uname)" != Linux ] || "$(BIN)/pip" config list | grep 'index-url\|find-links' || \
 	"$(BIN)/pip" install --index-url $(CPU_BUILDS) "torch==$$(sed -n 's/.*"torch==\([0-9.]*\)".*/\1/p' pyproject.toml | head -n 1)"; } && \
-	"$(BIN)/pip" install -c constraints.txt "$$(ls build/wheel/*.whl)[$(EXTRAS)]"
+	"$(BIN)/pip" install -c constraints.txt "$$(ls build/wheel/*.whl)[$(EXTRAS)]"; }
 install: $(VENV)/pyvenv.cfg
 	@if [ -f "$(STAMP)" ] && [ -z "$$(find phi3scaffold template pyproject.toml constraints.txt -name __pycache__ -prune -o -newer "$(STAMP)" -print | head -n 1)" ]; then \
 		echo "already installed: nothing has changed"; \

@@ -7,6 +7,7 @@ from typing import Any
 from phi3scaffold.datasets.data_finding import DataFinding, Example
 from phi3scaffold.datasets.labels import (
     FEW,
+    look_alikes_lines,
     missing_spelling,
     missing_text,
     rare_labels,
@@ -41,6 +42,7 @@ def findings(report: dict[str, Any], plan: TrainingPlan | None = None) -> list[D
         *_conflicts(report),
         *_labels(report),
         *_rare(report),
+        *_look_alikes(report),
         *_variants(report),
         *_no_label(report),
         *_leaks(report),
@@ -120,6 +122,12 @@ def _rare(report: dict[str, Any]) -> list[DataFinding]:
         f"{spellings_text(few)}"
     )
     return [DataFinding("rare labels", message, warn=True)] if few else []
+
+
+def _look_alikes(report: dict[str, Any]) -> list[DataFinding]:
+    """Report labels that look alike."""
+    lines = look_alikes_lines((report["labels"] or {"train": {}})["train"])
+    return [DataFinding("look-alikes", line, warn=True) for line in lines]
 
 
 def _variants(report: dict[str, Any]) -> list[DataFinding]:

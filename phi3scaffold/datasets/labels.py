@@ -1,6 +1,7 @@
 """Which spellings are one label, and which texts say that there is none.
 
-Read as one label: spellings that differ only in case, white space and signs without width. Likely
+Read as one label: spellings that differ only in case, white space, signs without width and how
+Unicode composes their letters. Likely
 no label: an empty text, what programs write for a missing value or an error (``nan``, ``<NA>``,
 ``null``, MySQL's ``\\N``, Excel's ``#REF!``), and what people write (``none``, ``N/A``, ``-``,
 ``?``). The last may well be a label of its own, so that it stays one where it is as frequent as a
@@ -18,6 +19,7 @@ from statistics import median_low
 from typing import Any
 
 from phi3scaffold.datasets.cell_text import label_key, plain_labels
+from phi3scaffold.datasets.look_alikes import look_alikes, odd_letters
 from phi3scaffold.project.formatting import count, cut, visible
 
 # Written by programs; never a label.
@@ -33,7 +35,9 @@ BY_PEOPLE = frozenset((
 ))  # fmt: skip
 # Of those the ones that are no text either, where a question or an answer should stand.
 NO_TEXT = BY_PROGRAMS - {"null", "(null)", "[null]", "<null>", "undefined"}
-WIDTHLESS = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")  # come along with a copied text
+WIDTHLESS = re.compile(
+    "[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\u00ad]"
+)  # come along with a copied text
 FREQUENT = 0.05  # of the rows
 LABEL_LETTERS = 60  # of a label that are shown
 
@@ -50,7 +54,8 @@ LIKELY, ALL, NONE = "likely", "all", "keep"
 
 def fold(text: str) -> str:
     """Return what spellings that differ only in case, white space and signs without width share."""
-    return " ".join(WIDTHLESS.sub("", text).casefold().split())
+    text = unicodedata.normalize("NFC", WIDTHLESS.sub("", text))
+    return " ".join(text.casefold().split())
 
 
 def fold_width(text: str) -> str:
@@ -121,6 +126,7 @@ class LabelTable:
                 f"labels that differ only in the width of their letters: {', '.join(pairs)}; "
                 f"--label-variants {MERGE_WIDTH} reads them as one"
             )
+        lines += look_alikes_lines(self.labels)
         rare = rare_labels(self.counts)
         if rare:
             few = count(len(rare), "label has", "labels have")
@@ -296,6 +302,19 @@ def rare_labels(counts: Mapping[str, int]) -> dict[str, int]:
     """Return the labels that have too few rows to be learned well, the rarest first."""
     rare = {label: rows for label, rows in counts.items() if rows < FEW}
     return dict(sorted(rare.items(), key=lambda item: (item[1], item[0])))
+
+
+def look_alikes_lines(labels: Iterable[str]) -> list[str]:
+    """Say which labels look alike, and are others to the model."""
+    pairs = [
+        f"{shown_spelling(other)} has {odd_letters(other, plain)}, unlike {shown_spelling(plain)}"
+        for other, plain in look_alikes(labels)
+        if fold_width(other) != fold_width(plain)
+    ]
+    if not pairs:
+        return []
+    rest = f", and {count(len(pairs) - SHOWN)} more" if len(pairs) > SHOWN else ""
+    return [f"labels that look alike, and are learned apart: {'; '.join(pairs[:SHOWN])}{rest}"]
 
 
 def labels_text(labels: Sequence[str]) -> str:

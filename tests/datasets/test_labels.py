@@ -68,6 +68,31 @@ def test_what_is_read_as_what(name: str) -> None:
     assert kept == sum(texts.values())  # no row is lost unsaid
 
 
+def test_one_text_in_two_compositions_is_one_label() -> None:
+    """Macs write an accent behind its letter (NFD), others both in one character (NFC)."""
+    table = label_table({"caf\u00e9": 9, "cafe\u0301": 2, "tea": 5, "\u202etea\u202c": 1})
+    assert table.labels == ("caf\u00e9", "tea")
+    assert table.variants["caf\u00e9"] == {"cafe\u0301": 2}
+    assert table.variants["tea"] == {"\u202etea\u202c": 1}
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (("pay", "p\u0430y"), "p\u0430y has U+0430 CYRILLIC SMALL LETTER A, unlike pay"),
+        (("OK", "\u039fK"), "\u039fK has U+039F GREEK CAPITAL LETTER OMICRON, unlike OK"),
+        (("ab", "a\u200db"), "has U+200D ZERO WIDTH JOINER, unlike ab"),
+        (("pay", "pray"), ""),
+        (("\u0934\u093f", "\u0934\u0941"), ""),  # two syllables of Hindi
+        (("\u0438\u0433\u0440\u0430", "\u0438\u0433\u0440\u044b"), ""),
+    ],
+)
+def test_labels_that_look_alike_are_told(labels: tuple[str, str], said: str) -> None:
+    notes = "\n".join(label_table(dict.fromkeys(labels, 20)).notes())
+    assert ("look alike" in notes) is bool(said)
+    assert said in notes
+
+
 def test_choices() -> None:
     texts = {"joy": 9, "Joy": 2, WIDE: 3, "none": 9, "nan": 1}
     wide = label_table(texts, "width")
