@@ -71,8 +71,8 @@ bench: install-dev ## how long people wait, against its bounds (see tests/benchm
 	cd "$(VENV)" && bin/python "$(CURDIR)/tests/benchmarks/speed.py" $(ARGS)
 
 # At most half an hour on two idle cores. docs/reliability.md has a row of each.
-STRESS = power_loss kills damaged_files
-stress: install-dev ## cut the power, kill runs, damage files: many times, each with a row of what was found
+STRESS = power_loss kills damaged_files server
+stress: install-dev ## cut the power, kill runs, damage files, fuzz the server: a row of what was found for each
 	@for name in $(STRESS); do "$(BIN)/python" -m tests.stress.$$name $(ARGS) || exit 1; done
 
 wheel: ## build the wheel into build/wheel

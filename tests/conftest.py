@@ -21,12 +21,18 @@ def pytest_report_header() -> str:
     return f"phi3scaffold {phi3scaffold.__version__} from {phi3scaffold.__file__}"
 
 
-def command(*words: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+def command(
+    *words: str, cwd: Path, check: bool = True, home: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run `phi3scaffold WORDS` as a user would; with `check`, its output is the error."""
+    env = dict(os.environ)
+    if home:
+        env |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
     done = subprocess.run(
         # -P: as the installed command, which takes no module from the folder it is typed in
         [sys.executable, "-P", "-m", "phi3scaffold", *words],
         cwd=cwd,
+        env=env,
         capture_output=True,
         text=True,
         check=False,
@@ -37,10 +43,15 @@ def command(*words: str, cwd: Path, check: bool = True) -> subprocess.CompletedP
 
 
 def trained(folder: Path, algo: str) -> Path:
-    """A project made by `new` with the embedded model and brought through the whole pipeline."""
+    """A project made by `new` with the embedded model and brought through the whole pipeline.
+
+    The home folder of these processes was empty, and lies beside it.
+    """
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
     answers = ("--algo", algo, "--target", "cpu", "--task", "classify", "--model", "tiny")
-    command("new", "proj", *answers, "--defaults", cwd=folder)
-    command("run", cwd=folder / "proj")
+    command("new", "proj", *answers, "--defaults", cwd=folder, home=home)
+    command("run", cwd=folder / "proj", home=home)
     return folder / "proj"
 
 

@@ -1,7 +1,7 @@
 """Ask a server of its own thousands of mutated requests, hang up on it, be slow: it goes on.
 
-``python -m tests.stress.server PROJECT [--requests 5000] [--hang-ups 10000]`` prints rows of the
-table in docs/reliability.md; PROJECT is one with an ONNX form.
+``python -m tests.stress.server [--rounds 5000] [--hang-ups 10000]`` prints rows of the table in
+docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import json
 import random
 import socket
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from tests.conftest import trained
 from tests.serving.bad import CHAT, TEXT, requests
 from tests.stress.rounds import Row, repeat
 from tests.support.server import HELLO, Server, until
@@ -156,19 +158,24 @@ def pipelined(server: Server, rounds: int) -> Row:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("project", type=Path)
-    parser.add_argument("--requests", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=5000)
     parser.add_argument("--hang-ups", type=int, default=10_000)
     words = parser.parse_args()
-    server = Server(words.project, "--body-timeout", "5").wait()
+    with tempfile.TemporaryDirectory(prefix="served-") as name:
+        return stress(trained(Path(name)), words.rounds, words.hang_ups)
+
+
+def stress(project: Path, rounds: int, clients: int) -> int:
+    """Do all of it to a server of this project; return the exit code."""
+    server = Server(project, "--body-timeout", "5").wait()
     process = psutil.Process(server.process.pid)
     server.chat()
     files, memory = process.num_fds(), process.memory_info().rss
     rows = [
         slow(server, 200),
         pipelined(server, 200),
-        hang_ups(server, words.hang_ups),
-        fuzz(server, words.requests),
+        hang_ups(server, clients),
+        fuzz(server, rounds),
     ]
     until(lambda: server.health()["running"] == server.health()["waiting"] == 0, 60)
     time.sleep(6)
