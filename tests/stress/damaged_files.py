@@ -13,7 +13,6 @@ import io
 import json
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import traceback
@@ -23,6 +22,7 @@ from typing import Any
 from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main as run_verb
 from phi3scaffold.project.errors import ScaffoldError
+from tests.conftest import trained
 from tests.stress.rounds import Row, main, repeat
 
 STATE, ANSWER = ["info", "--json"], ["infer", "Hello"]  # tried in every round
@@ -35,15 +35,6 @@ SOME = 2  # of the others, in a round
 WRITTEN = ("*.json", ".*.json", "*.jsonl", "*.yaml", "*.lock", ".copier-answers.yml", "*.onnx",
            "*.onnx.data", "*.safetensors", "*.parquet", "*.jinja")  # fmt: skip
 NOT_OURS = (".git", ".vscode", "logs", "setup", "inferences", "tests", "datasets")
-
-
-def trained(folder: Path) -> Path:
-    """Make a project, and run its pipeline."""
-    words = [sys.executable, "-P", "-m", "phi3scaffold"]
-    answers = ["--algo", "lora", "--target", "cpu", "--task", "classify", "--model", "tiny"]
-    subprocess.run([*words, "new", "proj", *answers, "--defaults"], cwd=folder, check=True)
-    subprocess.run([*words, "run"], cwd=folder / "proj", check=True)
-    return folder / "proj"
 
 
 def files_of(root: Path) -> list[Path]:
@@ -169,7 +160,7 @@ def run_on(root: Path, rounds: int, first: int = 0) -> Row:
 
 def run(rounds: int) -> Row:
     with tempfile.TemporaryDirectory(prefix="damaged-") as name:
-        root = trained(Path(name))
+        root = trained(Path(name), "lora")
         try:
             return run_on(root, rounds)
         finally:

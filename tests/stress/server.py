@@ -162,7 +162,7 @@ def main() -> int:
     parser.add_argument("--hang-ups", type=int, default=10_000)
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="served-") as name:
-        return stress(trained(Path(name)), words.rounds, words.hang_ups)
+        return stress(trained(Path(name), "lora"), words.rounds, words.hang_ups)
 
 
 def stress(project: Path, rounds: int, clients: int) -> int:
