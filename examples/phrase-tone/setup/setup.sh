@@ -41,7 +41,7 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 cpu_builds=https://download.pytorch.org/whl/cpu
 torch=$(grep '^torch==' setup/requirements.txt || true)
 if [ "$(uname)" = Linux ] && [ -n "$torch" ] && ! grep -q '^onnxruntime-gpu' setup/requirements.txt; then
-    if pip config list | grep -q 'index-url\|find-links'; then
+    if pip config list | grep 'index-url\|find-links' >/dev/null; then
         echo "pip uses an index of your own: torch comes from there, with CUDA unless it has the CPU build"
     else
         echo "Installing $torch without CUDA, from $cpu_builds"
