@@ -15,7 +15,9 @@ from phi3scaffold.serving.requests import HARMLESS, NEUTRAL, ROLES, ChatRequest,
 
 REFERENCE = "#/components/schemas/{model}"
 TEXT: dict[str, Any] = {"type": "string"}
+TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
 COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+NUMBER: dict[str, Any] = {"type": "number"}
 # Status -> when it is the answer to a request for text.
 REFUSALS = {
     "400": "The request cannot be answered as it stands.",
@@ -73,7 +75,7 @@ def _add_parameters(schema: dict[str, Any]) -> None:
     for name in sorted(HARMLESS):
         schema["properties"][name] = {"description": "Without effect on the answer."}
     for name, values in NEUTRAL.items():
-        schema["properties"][name] = {"enum": [*values, None]}
+        schema["properties"].setdefault(name, {"enum": [*values, None]})
     schema["additionalProperties"] = {"type": "null"}
 
 
@@ -114,6 +116,8 @@ MODEL = _object(
     context_length=_or_null(COUNT),
     demonstration={"type": "boolean"},
     remark=_or_null(TEXT),
+    columns=TEXTS,
+    labels=TEXTS,
 )
 MODELS = {"type": "array", "items": _ref("Model")}
 HEALTH = _object(
@@ -124,12 +128,23 @@ HEALTH = _object(
 )
 
 
+def _logprobs() -> dict[str, Any]:
+    """Return the schema of an answer's log-probabilities; `labels` is ours, not OpenAI's."""
+    token = {"token": TEXT, "logprob": NUMBER, "bytes": {"type": "array", "items": COUNT}}
+    position = _object(**token, top_logprobs={"type": "array", "items": _object(**token)})
+    found = _object(content={"type": "array", "items": position}, refusal={"type": "null"})
+    label = _object(label=TEXT, probability=NUMBER)
+    found["properties"]["labels"] = {"type": "array", "items": label}
+    return found
+
+
 def _completion(chat: bool) -> dict[str, Any]:
     """Return the schema of a whole answer."""
     message = _object(role=_one("assistant"), content=TEXT, refusal={"type": "null"})
     content = {"message": message} if chat else {"text": TEXT}
     finish = {"enum": ["stop", "length"]}
-    choice = _object(index=_one(0), **content, logprobs={"type": "null"}, finish_reason=finish)
+    likely = _or_null(_logprobs()) if chat else {"type": "null"}
+    choice = _object(index=_one(0), **content, logprobs=likely, finish_reason=finish)
     return _object(
         id=TEXT,
         created=COUNT,
@@ -175,7 +190,8 @@ def _model_path() -> dict[str, Any]:
 
 def _post(body: str, answer: str) -> dict[str, Any]:
     """Return a path that answers a request with text."""
-    whole = {**_content(_ref(answer)), **_content(TEXT, "text/event-stream")}
+    # OpenAPI 3.1 has no words for a stream of events
+    whole = {**_content(_ref(answer)), **_content({}, "text/event-stream")}
     return {
         "summary": "The answer, whole or as server-sent events (stream).",
         "requestBody": {"required": True, "content": _content(_ref(body))},

@@ -64,10 +64,16 @@ def test_an_unknown_model_is_described(server: Server) -> None:
 
 def test_what_it_describes_is_taken_and_what_it_does_not_is_refused(server: Server) -> None:
     body = validator({"$ref": "#/components/schemas/ChatRequest"})
-    fine = ({"temperature": 0.5, "n": 1, "stop": ["x"], "user": "me"}, {"tools": [], "seed": 7})
+    fine: tuple[dict[str, Any], ...] = (
+        {"temperature": 0.5, "n": 1, "stop": ["x"], "user": "me"},
+        {"tools": [], "seed": 7},
+        {"logprobs": True, "top_logprobs": 2},
+    )
     for fields in fine:
         assert body.is_valid({"messages": HELLO, **fields})
-        assert server.chat(**fields).status == 200
+        reply = server.chat(**fields)
+        assert reply.status == 200
+        check(reply, "POST", CHAT)
     for fields in ({"temperature": 3}, {"n": 2}, {"top_k": 5}, {"max_tokens": 0}, {"stop": [""]}):
         assert not body.is_valid({"messages": HELLO, **fields})
         assert server.chat(**fields).status == 400
