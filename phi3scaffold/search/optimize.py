@@ -13,7 +13,7 @@ from phi3scaffold.project.search_goals import SearchSettings
 from phi3scaffold.project.settings import Project
 from phi3scaffold.search.config_text import replace_passes
 from phi3scaffold.search.measuring import check_rows
-from phi3scaffold.search.optimizer import NAME, Optimizer
+from phi3scaffold.search.optimizer import EXPLORING, NAME, Optimizer
 from phi3scaffold.search.points import check_quantized
 from phi3scaffold.stages.graph import STAGES, up_to
 
@@ -69,9 +69,11 @@ def search_error(record: SearchRecord) -> ScaffoldError | None:
     if record.winner:
         return None
     missed = "; ".join(record.missed) or "no point could be measured"
+    ran_out = record.seconds > EXPLORING * record.budget_seconds
+    more = ", or more time: --budget" if ran_out else ""
     return ScaffoldError(
         f"No model keeps all limits. {missed}.",
         where=f"{PROJECT_FILE}: gate",
-        fix="a wider limit, or more time: --budget; olive-config.json is as it was",
+        fix=f"a wider limit{more}; olive-config.json is as it was",
         exit_code=FAILED_RUN,
     )
