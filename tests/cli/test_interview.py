@@ -12,10 +12,10 @@ import yaml
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no ptys on Windows")
 
 ROWS = "Rows:"
-LEARN = "Is this what the model shall learn?"
+LEARN = "Is this what the model should learn?"
 MODEL = "Which model?"
-WHERE = "Where shall it run?"
-MORE = "Change more"
+WHERE = "Where should it run?"
+MORE = "Change anything else"
 NEXT = "Next:"
 DOWN, CTRL_C, ENTER = "\x1b[B", "\x03", "\r"
 TICKETS = [

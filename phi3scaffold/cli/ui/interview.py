@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Answers = dict[str, Any]
 ABOUT_ROWS = ("data", "task", "prompt", "answer")
-DETAILS = ("algo", "precision", "recipe", "quantizer")  # behind "change more?"
+DETAILS = ("algo", "precision", "recipe", "quantizer")  # behind "change anything else?"
 OTHER = "another"
 COLUMNS = "columns"
 
@@ -41,9 +41,9 @@ def interview(given: Answers, reading: ReadingOptions) -> tuple[Answers, RowSour
     if "model" not in answers:
         answers["model"] = ask_model(answers, source)
     if "target" not in answers:
-        answers["target"] = _select("Where shall it run?", _choices("target"), _usual_target())
+        answers["target"] = _select("Where should it run?", _choices("target"), _usual_target())
     if not any(name in given for name in DETAILS) and _confirm(
-        "Change more (the algorithm, the precision, the quantization)?"
+        "Change anything else (algorithm, precision, quantization)?"
     ):
         answers = _details(answers)
     return answers, source
@@ -106,7 +106,7 @@ def _turns(
     if len(names) > 1:
         titles["no: choose the columns"] = COLUMNS
     while len(titles) > 1:
-        chosen = _select("Is this what the model shall learn?", titles)
+        chosen = _select("Is this what the model should learn?", titles)
         changed = dict(answers)
         if chosen == COLUMNS:
             changed["answer"] = _select(
@@ -179,7 +179,7 @@ def _model_titles(answers: Answers, source: RowSource | None) -> dict[str, str]:
     first, *lines = columns([head, *map(_cells, found)])
     print(f"\n  {first}")
     titles = {line: one.entry.name for line, one in zip(lines, found, strict=True)}
-    other = "another: its hub id, its folder, or a name from `phi3scaffold models`"
+    other = "another: a hub id, a folder, or a name from `phi3scaffold models`"
     return {**titles, other: OTHER}
 
 
@@ -278,7 +278,7 @@ def _several(message: str, names: Sequence[str]) -> list[str]:
         list(names),
         qmark="?",
         instruction="(space marks, Enter ends)",
-        validate=lambda chosen: bool(chosen) or "Mark one at least.",
+        validate=lambda chosen: bool(chosen) or "Mark at least one.",
     ).unsafe_ask()
     return found
 

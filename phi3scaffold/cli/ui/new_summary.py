@@ -82,7 +82,11 @@ def _needs(found: Forecast, target: str) -> str:
     text += f" and {decimal_size(found.disk)} of disk."
     if found.download:
         text += f" First it downloads {decimal_size(found.download)}."
-    return text if found.is_remote else f"{text} `phi3scaffold plan` measures and says more."
+    return (
+        text
+        if found.is_remote
+        else f"{text} `phi3scaffold plan` measures this machine and tells more."
+    )
 
 
 def _forecast(project_folder: Path) -> Forecast | None:
