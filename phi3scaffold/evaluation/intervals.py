@@ -115,6 +115,8 @@ def ratio_of_sums(
         ends = wilson_interval(value, parts, two_sided(confidence))
     else:
         ends = (value, value) if are_equal else _bootstrap(top, bottom, confidence)
+        if top.min() >= 0:  # then no rows could give less than nothing
+            ends = max(0.0, ends[0]), ends[1]
     low, high = (show(end) for end in ends)
     return Estimate(show(value), min(low, show(value)), max(high, show(value)), count, confidence)
 

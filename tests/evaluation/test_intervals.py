@@ -140,3 +140,12 @@ def test_holm_asks_more_of_the_first_of_many() -> None:
     assert holm([0.02, 0.5]) == [False, False]
     assert holm([0.02, 0.001]) == [True, True]
     assert holm([0.009, 0.012, 0.5]) == [False, False, False]
+
+
+def test_what_is_never_negative_has_no_negative_end() -> None:
+    """Such as a divergence of which a few rows hold most."""
+    values = [0.0] * 38 + [0.01, 3.0]
+    found = ratio_of_sums(values, [1.0] * 40, range(40))
+    assert found.low == 0.0 and found.high > found.value
+    below = ratio_of_sums([value - 0.1 for value in values], [1.0] * 40, range(40))
+    assert below.low < 0
