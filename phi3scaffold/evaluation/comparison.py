@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from phi3scaffold.datasets.question_groups import question_groups
 from phi3scaffold.evaluation.baselines import BaselineAnswers
 from phi3scaffold.evaluation.calibration_metrics import calibrate
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
-from phi3scaffold.evaluation.few_rows import EARLY, as_adapter, few_rows, is_alike, tells_apart
 from phi3scaffold.evaluation.form_estimates import FormEstimates, MeasuredRows
 from phi3scaffold.evaluation.form_metrics import compute_metrics
-from phi3scaffold.evaluation.measurement import Candidate, Measurement
+from phi3scaffold.evaluation.look_measurement import FormRows, LookMeasurement
+from phi3scaffold.evaluation.looks import MOST_LOOKS, Looks, confidence, look_order
+from phi3scaffold.evaluation.measurement import Candidate
 from phi3scaffold.evaluation.metrics import FormMetrics
-from phi3scaffold.evaluation.row_scores import Reference
-from phi3scaffold.evaluation.subprocess_measurement import measure_in_subprocess
-from phi3scaffold.pipeline.events import Emit, Event, Note, Step
-from phi3scaffold.project.files import read_json, write_json
-from phi3scaffold.project.formatting import duration
-
-# How long the first form may take, where the number of rows is left to us; the others get its rows.
-SECONDS = 600.0
+from phi3scaffold.pipeline.events import Emit, Note
 
 
-class Comparison(NamedTuple):
+@dataclass
+class Comparison:
     """What came of measuring forms.
 
     Attributes:
@@ -34,12 +28,16 @@ class Comparison(NamedTuple):
         forms: form -> its metrics.
         measured: form -> what was measured of it, and on which rows.
         groups: of each row its question; near duplicates have the same.
+        looks: the rows by the end of each look that was planned; one where all were asked at once.
+        look: the last look that was taken, from 1 on.
     """
 
     dataset: EvaluationSet
     forms: dict[str, FormMetrics]
     measured: dict[str, MeasuredRows]
     groups: list[int]
+    looks: Looks = ()
+    look: int = 1
 
     @property
     def answers(self) -> dict[str, dict[int, str]]:
@@ -58,8 +56,9 @@ class Comparison(NamedTuple):
             metrics.calibration = calibrate(measurement, dataset, validation, groups)
 
     def estimate(self, baselines: Mapping[str, BaselineAnswers]) -> None:
-        """Add to each form's metrics what the release thresholds judge."""
-        estimates = FormEstimates(self.dataset, self.measured, self.groups, baselines)
+        """Add to each form's metrics what the release thresholds judge, as sure as this look is."""
+        sure = confidence(self.looks, self.look)
+        estimates = FormEstimates(self.dataset, self.measured, self.groups, baselines, sure)
         for name, metrics in self.forms.items():
             metrics.estimates = estimates.of(name)
 
@@ -71,7 +70,8 @@ def compare_forms(
     folder: Path,
     log: Path,
     *,
-    all_rows: bool = True,
+    seconds: float | None = None,
+    is_decided: Callable[[Comparison], bool] | None = None,
     validation: EvaluationSet | None = None,
 ) -> Comparison:
     """Measure the candidates one after the other, each in a process of its own.
@@ -83,87 +83,63 @@ def compare_forms(
         folder: gets what was measured of each form, and the first one's logits. What an earlier run
             of the same candidates and rows left there is not measured again.
         log: takes what the libraries print.
-        all_rows: whether all rows are measured, however long that takes; else as many of them,
-            spread evenly, as the first form answers in `SECONDS`.
+        seconds: that the first form may take for one look; None: all rows are asked at once.
+        is_decided: whether a look at these rows decides; then none follows. None: there is one
+            look, at as many rows as its time allows.
         validation: rows on which the labels' probabilities are calibrated, at random.
 
     Raises:
         ScaffoldError: a form cannot be opened, or its process died.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    logits = folder / "logits.npy"
-    forms: dict[str, FormMetrics] = {}
-
-    def measured(candidate: Candidate, rows: Sequence[int] = ()) -> Measurement:
-        """Measure a form; on some rows, by their numbers, or on all."""
-        name = f"{candidate.form}-{len(rows)}" if rows else candidate.form
-        saved = folder / f"{name}.json"
-        if saved.is_file():
-            emit(Note("evaluate", f"{candidate.form} was measured by an earlier run"))
-            return Measurement(**read_json(saved))
-        before = len(forms)
-
-        def emit_overall(event: Event) -> None:
-            assert isinstance(event, Step)
-            step, of = event.step + event.of * before, event.of * len(candidates)
-            emit(replace(event, step=step, of=of))
-
-        measurement = measure_in_subprocess(
-            candidate,
-            dataset.take(rows) if rows else dataset,
-            emit_overall,
-            log,
-            reference=reference.take(rows) if reference and rows else reference,
-            save_logits=None if reference else logits,
-            seconds=None if reference or all_rows else SECONDS,
-            validation=None if rows or candidate.form == "base" else validation,
-        )
-        write_json(saved, vars(measurement))
-        return measurement
-
-    reference: Reference | None = None
-    first = measured(candidates[0])
-    reference = first.as_reference(logits, dataset.end)
-    if len(first.rows) < len(dataset.rows):
-        dataset = dataset.take(first.rows)
-        rows = f"{len(dataset.rows):,} of {dataset.held_out:,} held-out rows"
-        emit(Note("evaluate", f"{rows}: as many as fit into {duration(SECONDS)} a form"))
-    own, groups = candidates[0].form, question_groups(dataset.rows)
-    forms[own] = compute_metrics(first, dataset, first)
-    rows_of = {own: MeasuredRows(range(len(dataset.rows)), first)}
-    for candidate in candidates[1:]:
-        form, few = candidate.form, few_rows(candidate.form, first)
-        measurement = measured(candidate, few)
-        if few and form == "base" and not _tells_apart(measurement, few, first, dataset, groups):
-            few, measurement = [], measured(candidate)
-        alike = form == "merged" and few and is_alike(measurement, first, few)
-        if form == "merged" and few and not alike and not measurement.broken:
-            few, measurement = [], measured(candidate)
-        if alike:
-            whole = as_adapter(measurement, first, few)
-            metrics = compute_metrics(whole, dataset, first)
-            metrics.alike_rows = len(few)
-            rows_of[form] = MeasuredRows(range(len(dataset.rows)), whole)
-        else:
-            numbers = [few[row] for row in measurement.rows] if few else measurement.rows
-            metrics = compute_metrics(measurement, dataset.take(numbers), first.take(numbers))
-            metrics.rows = len(numbers) if len(numbers) < len(dataset.rows) else None
-            metrics.broken = measurement.broken or None
-            rows_of[form] = MeasuredRows(numbers, measurement)
-        forms[form] = metrics
-    return Comparison(dataset, forms, rows_of, groups)
+    measuring = LookMeasurement(
+        *(candidates, dataset, emit, folder, log),
+        seconds=seconds,
+        most_looks=MOST_LOOKS if is_decided else 1,
+        validation=validation,
+    )
+    first = measuring.measure_first()
+    looks = tuple(first.looks) or (len(first.rows),)
+    if len(looks) > 1:
+        emit(Note("evaluate", f"{len(looks)} looks at the held-out rows: after {_listed(looks)}"))
+    elif len(first.rows) < len(dataset.rows):
+        of = f"{len(first.rows):,} of {dataset.held_out:,} held-out rows"
+        emit(Note("evaluate", f"{of}: as many as fit into evaluate.minutes"))
+    order, rows = look_order(len(dataset.rows), first.pilot), list(first.rows)
+    forms: dict[str, FormRows] = {}
+    for look, end in enumerate(looks, 1):
+        if look > 1:
+            emit(Note("evaluate", f"{len(rows):,} rows do not decide: look {look} of {len(looks)}"))
+            rows = sorted(order[looks[look - 2] : end])
+            measuring = LookMeasurement(candidates, dataset.take(rows), emit, folder, log, look)
+            first = measuring.measure_first()
+        enough = {form for form, one in forms.items() if one.is_enough}
+        for form, one in measuring.measure_others(first, enough).items():
+            one.rows = [rows[row] for row in one.rows]
+            forms[form] = forms[form].joined(one) if form in forms else one
+        comparison = _comparison(dataset, forms, candidates[0].form, looks, look)
+        if look == len(looks) or (is_decided and is_decided(comparison)):
+            break
+    return comparison
 
 
-def _tells_apart(
-    base: Measurement,
-    rows: Sequence[int],
-    adapter: Measurement,
-    dataset: EvaluationSet,
-    groups: Sequence[int],
-) -> bool:
-    """Return whether the rows that the base was measured on are enough."""
-    both = {
-        "base": MeasuredRows(rows, base),
-        "adapter": MeasuredRows(range(len(dataset.rows)), adapter),
-    }
-    return tells_apart(FormEstimates(dataset, both, groups, {}, EARLY).over_base("adapter"))
+def _comparison(
+    dataset: EvaluationSet, forms: Mapping[str, FormRows], own: str, looks: Looks, look: int
+) -> Comparison:
+    """Return what all looks so far have measured, over the rows that were asked."""
+    asked = forms[own].rows
+    places = {row: place for place, row in enumerate(asked)}
+    dataset, adapter = dataset.take(asked), forms[own].measurement
+    metrics, measured = {}, {}
+    for form, one in forms.items():
+        rows = [places[row] for row in one.rows]
+        found = compute_metrics(one.measurement, dataset.take(rows), adapter.take(rows))
+        found.rows = len(rows) if len(rows) < len(asked) else None
+        found.broken = one.measurement.broken or None
+        found.alike_rows = one.alike_rows
+        metrics[form], measured[form] = found, MeasuredRows(rows, one.measurement)
+    return Comparison(dataset, metrics, measured, question_groups(dataset.rows), looks, look)
+
+
+def _listed(looks: Looks) -> str:
+    return ", ".join(f"{rows:,}" for rows in looks)

@@ -9,7 +9,7 @@ Scandinavian Journal of Statistics 6 (1979), 65-70).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -74,12 +74,19 @@ class Estimate:
         return math.ceil(needed - TINY * needed) if needed <= MOST_NEEDED else None
 
 
-def holm(p_values: Sequence[float], level: float = ONE_SIDED) -> list[bool]:
-    """Return which of several claims hold, with a chance of `level` that any of these is false."""
+def holm(
+    p_values: Sequence[float], level: Callable[[float], float] = lambda alpha: alpha
+) -> list[bool]:
+    """Return which of several claims hold, with a chance of `ONE_SIDED` that any of them is false.
+
+    Args:
+        p_values: of the claims.
+        level: turns the chance of all looks into the level of this one.
+    """
     order = sorted(range(len(p_values)), key=lambda number: p_values[number])
     holds = [False] * len(p_values)
     for rank, number in enumerate(order):
-        if p_values[number] > level / (len(order) - rank):
+        if p_values[number] > level(ONE_SIDED / (len(order) - rank)):
             break
         holds[number] = True
     return holds

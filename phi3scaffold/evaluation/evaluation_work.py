@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from phi3scaffold.datasets.token_counts import TokenCounts
-from phi3scaffold.evaluation.comparison import SECONDS
 from phi3scaffold.evaluation.evaluation_set import MOST_ROWS
 from phi3scaffold.evaluation.few_rows import FEW
+from phi3scaffold.evaluation.looks import MOST_LOOKS
 from phi3scaffold.evaluation.measurement import Timing
 from phi3scaffold.pipeline.stage import Passes, Work
 from phi3scaffold.training.packing import PASS
@@ -17,8 +17,14 @@ BATCH = 32  # rows that are read and answered together
 STARTS = 0.1  # of the libraries, for a form; they are loaded once, and shared
 
 
-def evaluation_work(counts: TokenCounts, forms: Sequence[str], most: int | None) -> Work:
-    """Return what the forms compute on the held-out rows, or on at most so many."""
+def evaluation_work(
+    counts: TokenCounts, forms: Sequence[str], most: int | None, seconds: float | None
+) -> Work:
+    """Return what the forms compute on the held-out rows, or on at most `most` of them.
+
+    Args:
+        seconds: that a form may take for one look, the last of which is reckoned with; None: any.
+    """
     rows = min(counts.held_out, most or MOST_ROWS)
     measured = sum(min(rows, FEW.get(form, rows)) for form in forms)
     passes, tokens = batch_passes(counts.sample, min(BATCH, max(1, rows)), PASS)
@@ -31,6 +37,6 @@ def evaluation_work(counts: TokenCounts, forms: Sequence[str], most: int | None)
         starts=1 + STARTS * len(forms),
         tokens=measured * counts.tokens,
         seconds=Timing().seconds / 2 * len(forms),
-        most_seconds=0.0 if most else SECONDS * len(forms),
+        most_seconds=MOST_LOOKS * (seconds or 0.0) * len(forms),
         spread=0.5,
     )

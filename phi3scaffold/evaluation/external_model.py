@@ -48,9 +48,8 @@ def evaluate_folder(project: Project, folder: Path, emit: Emit, scratch: Path) -
     own = (folder / FILE).is_file() or form == "onnx-adapter"
     prompt = None if own else project_prompt(project)
     candidate = Candidate(form, folder, base=project.base, prompt=prompt)
-    all_rows = project.evaluate_rows is not None
     comparison = compare_forms(
-        [candidate], dataset, emit, scratch, log_file(project), all_rows=all_rows
+        [candidate], dataset, emit, scratch, log_file(project), seconds=project.evaluate_seconds
     )
     dataset, forms = comparison.dataset, comparison.forms
     forms[form].disk_bytes = size_of(folder)

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from phi3scaffold.evaluation.estimate import Estimate
-from phi3scaffold.evaluation.measurement import Measurement, spread_order
+from phi3scaffold.evaluation.looks import spread_order
+from phi3scaffold.evaluation.measurement import Measurement
 
 FEW = {"base": 64, "merged": 32}
 EARLY = 0.999  # confidence of what few rows of the base decide

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phi3scaffold.evaluation.baselines import BaselineAnswers
-from phi3scaffold.evaluation.estimate import Estimate
+from phi3scaffold.evaluation.estimate import CONFIDENCE, Estimate
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.intervals import (
     mean_difference,
@@ -61,7 +61,7 @@ class FormEstimates:
         measured: Mapping[str, MeasuredRows],
         groups: Sequence[int],
         baselines: Mapping[str, BaselineAnswers],
-        confidence: float = 0.95,
+        confidence: float = CONFIDENCE,
     ) -> None:
         self._confidence = confidence
         self._dataset, self._measured, self._groups = dataset, measured, groups
@@ -91,7 +91,9 @@ class FormEstimates:
         fits = [len(self._dataset.answers[row]) <= most for row in rows]
         chosen = [place for place, its in enumerate(fits) if its] or list(range(len(rows)))
         return share(
-            [not ended[place] for place in chosen], [self._groups[rows[place]] for place in chosen]
+            [not ended[place] for place in chosen],
+            [self._groups[rows[place]] for place in chosen],
+            self._confidence,
         )
 
     def over_base(self, form: str) -> dict[str, Estimate]:
@@ -113,15 +115,16 @@ class FormEstimates:
         }
         if sum(own.kl_of):
             sums = [_finite(one, BROKEN_LOSS) for one in own.kl_sums]
-            estimates["kl"] = ratio_of_sums(sums, own.kl_of, groups)
+            estimates["kl"] = ratio_of_sums(sums, own.kl_of, groups, confidence=self._confidence)
         if sum(own.agreed_of):
-            its = ratio_of_sums(own.agreed, own.agreed_of, groups, is_share=True)
-            estimates["agreement"] = its
+            estimates["agreement"] = ratio_of_sums(
+                own.agreed, own.agreed_of, groups, is_share=True, confidence=self._confidence
+            )
         if not self._dataset.labels:
             pairs = zip(own.answers, adapter.answers, strict=True)
             scores = zip(rouge_l(own.answers, adapter.answers), pairs, strict=True)
             alike = [score >= LIKE or mine == its for score, (mine, its) in scores]
-            estimates["like_adapter"] = share(alike, groups)
+            estimates["like_adapter"] = share(alike, groups, self._confidence)
         return estimates
 
     def _better(self, first: list[str], second: list[str], rows: Sequence[int]) -> Estimate:
@@ -132,7 +135,7 @@ class FormEstimates:
             own, its = (rouge_l(one, expected) for one in (first, second))
             return mean_difference(own, its, groups, self._confidence)
         right = [[a == b for a, b in zip(one, expected, strict=True)] for one in (first, second)]
-        return share_difference(right[0], right[1], groups)
+        return share_difference(right[0], right[1], groups, self._confidence)
 
     def _perplexity_ratio(
         self, own: Measurement, other: Measurement, rows: Sequence[int]

@@ -14,8 +14,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from phi3scaffold.evaluation.estimate import FAILED, PASSED, UNKNOWN, Estimate, holm
+from phi3scaffold.evaluation.estimate import CONFIDENCE, FAILED, PASSED, UNKNOWN, Estimate, holm
 from phi3scaffold.evaluation.limits import ACCURACY, LIMITS, TRAINED
+from phi3scaffold.evaluation.looks import level
 from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.evaluation.release import LimitResult
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -74,7 +75,10 @@ def check_limits(
         if (allowed := limits.get(key, limit.default)) is not None
         for line in _lines(key, float(allowed), metrics)
     ]
-    failed = holm([line.failure_p for line in lines])
+    looks = tuple(metrics.looks)
+    failed = holm(
+        [line.failure_p for line in lines], lambda alpha: level(looks, metrics.look, alpha)
+    )
     results = []
     for key in dict.fromkeys(line.key for line in lines):
         own = [
@@ -100,6 +104,12 @@ def is_released(results: Sequence[LimitResult]) -> bool:
         result.verdict == PASSED or (result.verdict == UNKNOWN and not result.holds_back)
         for result in results
     )
+
+
+def is_decided(results: Sequence[LimitResult]) -> bool:
+    """Return whether more rows would not change if the model is released."""
+    verdicts = {result.verdict for result in results}
+    return FAILED in verdicts or UNKNOWN not in verdicts
 
 
 def _lines(key: str, allowed: float, metrics: Metrics) -> Iterator[_Line]:
@@ -145,6 +155,7 @@ def _result(line: _Line, fails: bool, metrics: Metrics, accuracy_required: bool)
         why,
         [estimate.low, estimate.high] if estimate else None,
         holds_back=not limit.may_be_unknown or (line.key == ACCURACY and accuracy_required),
+        confidence=estimate.confidence if estimate else CONFIDENCE,
     )
 
 

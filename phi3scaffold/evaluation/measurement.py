@@ -10,14 +10,15 @@ prompt at a time, as a user would run it.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.looks import MOST_LOOKS
 from phi3scaffold.evaluation.neutral_text import neutral_loss
+from phi3scaffold.evaluation.row_chunks import RowChunks
 from phi3scaffold.evaluation.row_scores import Reference, RowScores
 from phi3scaffold.inference.label_scores import score_labels
 from phi3scaffold.models.prompt import Prompt
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from phi3scaffold.inference.forms.form import Form
     from phi3scaffold.inference.forms.reading import PromptReading
 
-# Rows that are looked at together, to batch those of one length. Where the time is limited, a slow
-# model gets few: each such share of the time at most as many again.
-FEWEST, MOST = 8, 256
-SHARE = 0.05
 # The lists of a measurement with an entry a row.
 LISTS = (
     *("rows", "answers", "answer_ids", "ended", "prompts", "log_likelihood", "likeliest"),
@@ -104,6 +101,9 @@ class Measurement:
             that is not known.
         first_token_samples: the seconds whose median is above.
         rate_samples: the rates whose median is above.
+        looks: where the time was limited, how many rows each look is to have seen by its end; the
+            first look's are measured here.
+        pilot: how many of these showed how long a row takes; see `look_order`.
     """
 
     rows: list[int]
@@ -131,6 +131,8 @@ class Measurement:
     neutral_loss: float | None = None
     label_scores: list[list[float]] = field(default_factory=list)
     validation_scores: list[list[float]] = field(default_factory=list)
+    looks: list[int] = field(default_factory=list)
+    pilot: int = 0
 
     def as_reference(self, logits: Path, end: int) -> Reference:
         """Return what other forms are compared with, on these rows.
@@ -161,6 +163,7 @@ def measure(
     reference: Reference | None = None,
     save_logits: Path | None = None,
     seconds: float | None = None,
+    most_looks: int = MOST_LOOKS,
     timing: Timing | None = None,
     validation: EvaluationSet | None = None,
 ) -> Measurement:
@@ -172,8 +175,9 @@ def measure(
         emit: takes progress events.
         reference: what to compare with.
         save_logits: where to write the logits at the compared positions (.npy, float32).
-        seconds: when to stop, with the rows that were measured by then: some spread evenly over
-            the dataset. None: all rows are measured.
+        seconds: that one look may take. Where all rows would take longer, several looks are
+            planned, and the rows of the first are measured. None: all rows are measured.
+        most_looks: how many; 1 for as many rows as fit into the time.
         timing: how the speed is measured.
         validation: rows whose labels are scored, too: half as many as of the dataset.
 
@@ -188,7 +192,8 @@ def measure(
         # what came of the reference is like it; the base need not be
         look = reference is not None and candidate.form != "base"
         first = sorted(reference.starts)[:LOOK] if reference and look else []
-        for rows in _chunks(len(prompts), seconds, first):
+        chunks = RowChunks(len(prompts), seconds, most_looks)
+        for rows in chunks.rows(first):
             for _ in run.rows(rows):
                 progress.show(len(run.answers))
             if rows == first and run.scores.is_broken:
@@ -225,6 +230,8 @@ def measure(
             broken=is_broken,
             label_scores=[scores.labels[row] for row in rows] if dataset.labels else [],
             validation_scores=validated,
+            looks=chunks.looks,
+            pilot=chunks.pilot,
         )
 
 
@@ -297,34 +304,6 @@ class _Run:
                 self.answers[numbers[own]] = answer
         for row in numbers.values():
             self.ended[row] = len(self.answers[row]) < room
-
-
-def _chunks(count: int, seconds: float | None, first: list[int]) -> Iterator[list[int]]:
-    """Yield rows to measure, until all are done or the time is over.
-
-    Those in `first` are a chunk of their own; those of the next chunks are spread evenly over all.
-    """
-    began = start = time.monotonic()
-    if first:
-        yield first
-    early = set(first)
-    order = [row for row in spread_order(count) if row not in early]
-    size = MOST if seconds is None else FEWEST
-    while order:
-        yield order[:size]
-        order, now = order[size:], time.monotonic()
-        if seconds is not None:
-            if now - began > seconds:
-                return
-            size = min(2 * size, MOST) if now - start < SHARE * seconds else size
-        start = now
-
-
-def spread_order(count: int) -> list[int]:
-    """Return all numbers below `count`, so that as many as one likes of the first are far apart."""
-    width = max(1, (count - 1).bit_length())
-    mirrored = (int(f"{number:0{width}b}"[::-1], 2) for number in range(1 << width))
-    return [number for number in mirrored if number < count]
 
 
 def _speed(form: Form, prompts: list[list[int]], timing: Timing) -> tuple[list[float], list[float]]:

@@ -150,6 +150,8 @@ class Metrics:
         baselines: ``majority`` and ``tfidf`` of labels; of free answers ``nearest``, the answer of
             the training prompt that is nearest by TF-IDF.
         questions: different questions among the rows; near duplicates are one. 0: not known.
+        looks: where not all rows were asked at once, how many each planned look has by its end.
+        look: the look that the evaluation ended with, from 1 on.
         not_measured: form -> why it was not measured.
     """
 
@@ -165,6 +167,8 @@ class Metrics:
     baselines: dict[str, Baseline] = field(default_factory=dict)
     not_measured: dict[str, str] = field(default_factory=dict)
     questions: int = 0
+    looks: list[int] = field(default_factory=list)
+    look: int = 1
 
     @property
     def is_classification(self) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation import metrics
-from phi3scaffold.evaluation.estimate import FAILED, PASSED, UNKNOWN
+from phi3scaffold.evaluation.estimate import CONFIDENCE, FAILED, PASSED, UNKNOWN
 from phi3scaffold.evaluation.limits import format_value
-from phi3scaffold.evaluation.metrics import known_fields
+from phi3scaffold.evaluation.looks import confidence
+from phi3scaffold.evaluation.metrics import Metrics, known_fields
 from phi3scaffold.project.files import read_json
 
 RENAMED = {"what": "text", "most": "is_maximum", "rung": "form"}  # old key -> today's
@@ -34,8 +36,9 @@ class LimitResult:
             was none.
         value: the value there; None where it was not measured.
         why: why it is unknown.
-        interval: the 95 % interval of the value, as [low, high]; None of what is no estimate.
+        interval: the interval of the value, as [low, high]; None of what is no estimate.
         holds_back: whether the model is not released where this is unknown.
+        confidence: of the interval.
     """
 
     key: str
@@ -49,6 +52,7 @@ class LimitResult:
     why: str = ""
     interval: list[float] | None = None
     holds_back: bool = True
+    confidence: float = CONFIDENCE
 
     @property
     def allowed(self) -> str:
@@ -75,8 +79,28 @@ class LimitResult:
         """In a few words: ``accuracy_lost 12.0 points (at most 2.0 points), at merged``."""
         value = f" {self.measured}" if self.measured else ""
         where = f", at {self.form}" if self.form else ""
-        interval = f", 95 % interval {self.range}" if self.range else ""
+        interval = f", {level_text(self.confidence)} interval {self.range}" if self.range else ""
         return f"{self.key}{value} ({self.allowed}{interval}){where}"
+
+
+def level_text(confidence: float) -> str:
+    """Return a confidence in percent, with as many digits as tell it from certainty."""
+    digits = max(0, math.ceil(-math.log10(1 - confidence)) - 1) if confidence < 1 else 0
+    text = f"{100 * confidence:.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if digits else text} %"
+
+
+def looks_remark(metrics: Metrics) -> str:
+    """Return which of the planned looks gave the verdict, and what its intervals are; or ""."""
+    if len(metrics.looks) < 2:
+        return ""
+    looks = tuple(metrics.looks)
+    after = ", ".join(f"{rows:,}" for rows in looks)
+    level = level_text(confidence(looks, metrics.look))
+    return (
+        f"Look {metrics.look} of {len(looks)}, planned beforehand (after {after} held-out rows): "
+        f"its intervals have {level}, so that all looks together have 95 %."
+    )
 
 
 @dataclass
@@ -109,6 +133,12 @@ class Release:
     def number(self) -> int:
         """Which verdict on the same held-out rows this is; 0 where that was not recorded."""
         return len(self.verdicts.get(self.rows, ())) if self.rows else 0
+
+    @property
+    def interval_heading(self) -> str:
+        """What heads the intervals of the checks: ``95 % interval``."""
+        known = (check.confidence for check in self.checks if check.interval)
+        return f"{level_text(next(known, CONFIDENCE))} interval"
 
     @property
     def notes(self) -> list[str]:

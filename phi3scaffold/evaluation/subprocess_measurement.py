@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.looks import MOST_LOOKS
 from phi3scaffold.evaluation.measurement import Candidate, Measurement, Timing, measure
 from phi3scaffold.evaluation.row_scores import Reference
 from phi3scaffold.models.base_model import base_family
@@ -34,6 +35,7 @@ def measure_in_subprocess(
     reference: Reference | None = None,
     save_logits: Path | None = None,
     seconds: float | None = None,
+    most_looks: int = MOST_LOOKS,
     timing: Timing | None = None,
     validation: EvaluationSet | None = None,
 ) -> Measurement:
@@ -47,7 +49,10 @@ def measure_in_subprocess(
     """
     context = _context(candidate)
     ours, its = context.Pipe(duplex=False)
-    work = (candidate, dataset, reference, save_logits, seconds, timing, validation, log, its)
+    work = (
+        *(candidate, dataset, reference, save_logits, seconds, most_looks, timing, validation),
+        *(log, its),
+    )
     process = context.Process(target=_work, args=work, daemon=True)
     process.start()
     its.close()
@@ -100,6 +105,7 @@ def _work(
     reference: Reference | None,
     save_logits: Path | None,
     seconds: float | None,
+    most_looks: int,
     timing: Timing | None,
     validation: EvaluationSet | None,
     log: Path,
@@ -121,6 +127,7 @@ def _work(
             reference=reference,
             save_logits=save_logits,
             seconds=seconds,
+            most_looks=most_looks,
             timing=timing,
             validation=validation,
         )

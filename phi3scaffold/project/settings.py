@@ -21,7 +21,7 @@ MERGE_BASES = ("original", "nf4")
 KEYS: dict[str, tuple[str, ...] | None] = {
     "model": ("id", "revision"),
     "target": None,
-    "evaluate": ("rows", "accuracy"),
+    "evaluate": ("rows", "minutes", "accuracy"),
     "gate": None,
     "optimize": search_goals.KEYS,
     "checkpoint_minutes": None,
@@ -31,7 +31,8 @@ KEYS: dict[str, tuple[str, ...] | None] = {
     "tracking": None,
     "lint": ("ignore",),
 }
-AUTO = "auto"  # evaluate.rows: as many as time allows
+AUTO = "auto"  # evaluate.rows: all up to a thousand, as far as time allows
+MINUTES = 10  # evaluate.minutes, where the number of rows is left to us
 REQUIRED = "required"
 ACCURACY = ("optional", REQUIRED)  # evaluate.accuracy: whether it has to be known for a release
 PATHS = ("root", "base_override", "checkpoints")  # fields that are paths
@@ -46,8 +47,10 @@ class Project(Layout):
         model_id: a catalogue name, a hub id, or a local folder.
         revision: branch, tag or commit on the hub.
         target: where the pipeline runs, a name of `targets.registry`.
-        evaluate_rows: how many held-out rows each form answers in the evaluation; None for as many
-            as time allows.
+        evaluate_rows: how many held-out rows each form answers in the evaluation; None for all of
+            them up to a thousand, as far as time allows.
+        evaluate_minutes: how long the adapter may take for the rows of one look; None for all rows
+            at once, however long that takes.
         accuracy_required: whether a model is not released where its rows cannot tell if accuracy
             was lost.
         merge_base: what a QLoRA adapter is merged into, one of `MERGE_BASES`.
@@ -80,6 +83,12 @@ class Project(Layout):
     tracking: bool = True
     accuracy_required: bool = False
     optimize: SearchSettings | None = None
+    evaluate_minutes: float | None = None
+
+    @property
+    def evaluate_seconds(self) -> float | None:
+        """How long the adapter may take for the rows of one look; None: as long as all need."""
+        return None if self.evaluate_minutes is None else 60 * self.evaluate_minutes
 
     def to_json(self) -> dict[str, Any]:
         """Return the project as JSON, for another process."""
@@ -166,6 +175,15 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
             f"evaluate.accuracy must be {' or '.join(ACCURACY)}, not {accuracy!r}.",
             where=f"{path}: evaluate.accuracy",
         )
+    look = evaluate.get("minutes", MINUTES if rows == AUTO else None)
+    if look is not None and (
+        not isinstance(look, (int, float)) or isinstance(look, bool) or look <= 0
+    ):
+        raise ScaffoldError(
+            f"evaluate.minutes must be a number above 0, not {look!r}.",
+            where=f"{path}: evaluate.minutes",
+            fix="such as 10; null for all rows at once",
+        )
     merge_base = settings.get("merge_base", "original")
     if merge_base not in MERGE_BASES:
         raise ScaffoldError(
@@ -201,6 +219,7 @@ def project_of(settings: dict[str, Any], root: Path) -> Project:
         revision=str(model.get("revision", "main")),
         target=target,
         evaluate_rows=None if rows == AUTO else rows,
+        evaluate_minutes=look,
         adapters=_adapters(settings.get("adapters"), path),
         gate=tuple((str(key), limit) for key, limit in gate.items()),
         merge_base=merge_base,

@@ -49,7 +49,7 @@ def write(record: RunRecord, path: Path) -> None:
         legend=" ".join(f"{heading}: {legend}." for heading, legend in table.legends),
         baselines=list(baseline_scores(metrics)),
         gate=cards.table(
-            ("limit", "result", "measured", "95 % interval", "allowed"),
+            ("limit", "result", "measured", record.release.interval_heading, "allowed"),
             [_check(c) for c in checks],
             numbers=False,
         ),

@@ -12,7 +12,8 @@ from phi3scaffold.datasets.question_groups import question_groups
 from phi3scaffold.datasets.spec import load_spec
 from phi3scaffold.evaluation.evaluation_set import sample_rows
 from phi3scaffold.evaluation.form_estimates import FormEstimates, MeasuredRows
-from phi3scaffold.evaluation.measurement import Candidate, Measurement, Timing, spread_order
+from phi3scaffold.evaluation.looks import spread_order
+from phi3scaffold.evaluation.measurement import Candidate, Measurement, Timing
 from phi3scaffold.evaluation.search_record import PointRecord
 from phi3scaffold.evaluation.subprocess_measurement import measure_in_subprocess
 from phi3scaffold.pipeline.events import Emit

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.conversion.form_files import size_of
 from phi3scaffold.datasets.prepared_rows import VALIDATION, has_validation
@@ -14,6 +14,8 @@ from phi3scaffold.datasets.token_counts import token_counts
 from phi3scaffold.evaluation.comparison_lines import comparison_lines
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow, write_rows
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.gate import check_limits, is_decided
+from phi3scaffold.evaluation.limits import project_limits
 from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
 from phi3scaffold.inference.calibration import FILE as CALIBRATION
 from phi3scaffold.inference.calibration import LabelCalibration, save
@@ -25,13 +27,22 @@ from phi3scaffold.project.layout import ANSWERS, METRICS
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.measured_memory import GIB, memory_for
 
+if TYPE_CHECKING:
+    from phi3scaffold.evaluation.baselines import BaselineAnswers
+    from phi3scaffold.evaluation.comparison import Comparison
+
 # In the order of measuring: the adapter first, since the others are compared with it.
 FORMS = ("adapter", "base", "merged", "onnx", "onnx-adapter")
 
 
 def inputs(project: Project) -> Inputs:
     return Inputs(
-        settings={"rows": project.evaluate_rows, "forms": FORMS, "swapped": _own(project)}
+        settings={
+            "rows": project.evaluate_rows,
+            "minutes": project.evaluate_minutes,
+            "forms": FORMS,
+            "swapped": _own(project),
+        }
     )
 
 
@@ -53,7 +64,6 @@ def run(context: Context) -> dict[str, Any]:
     )
     from phi3scaffold.evaluation.measurement import Candidate
     from phi3scaffold.inference.forms.genai import missing_provider
-    from phi3scaffold.pipeline.environment import physical_cores
 
     project = context.project
     rows = project.rows
@@ -71,26 +81,49 @@ def run(context: Context) -> dict[str, Any]:
         for name in FORMS
         if name not in absent
     ]
+    limits = project_limits(project)
+
+    def finished(comparison: Comparison) -> Metrics:
+        baselines = compute_baselines(rows, comparison.dataset)
+        comparison.estimate(baselines)
+        return _metrics(project, spec.task, comparison, baselines, missing)
+
     comparison = compare_forms(
         candidates,
         dataset,
         context.emit,
         context.partial,
         context.log,
-        all_rows=project.evaluate_rows is not None,
+        seconds=project.evaluate_seconds,
+        is_decided=lambda so_far: is_decided(
+            check_limits(finished(so_far), limits, accuracy_required=project.accuracy_required)
+        ),
         validation=validation,
     )
-    dataset, forms = comparison.dataset, comparison.forms
-    baselines = compute_baselines(rows, dataset)
-    comparison.estimate(baselines)
     if validation is not None:
         comparison.calibrate(validation)
-        write_calibrations(project, context.out, dataset, forms)
+        write_calibrations(project, context.out, comparison.dataset, comparison.forms)
+    metrics = finished(comparison).to_json()
+    write_json(context.out / METRICS, metrics)
+    write_rows(context.out / ANSWERS, evaluated_rows(comparison.dataset, comparison.answers))
+    return metrics
+
+
+def _metrics(
+    project: Project,
+    task: str,
+    comparison: Comparison,
+    baselines: Mapping[str, BaselineAnswers],
+    missing: str | None,
+) -> Metrics:
+    from phi3scaffold.pipeline.environment import physical_cores
+
+    dataset, forms = comparison.dataset, comparison.forms
     for name, form in forms.items():
         form.disk_bytes = disk_bytes(project, name)
     cores = physical_cores()
-    metrics = Metrics(
-        task=spec.task,
+    return Metrics(
+        task=task,
         model=project.model_id,
         rows=len(dataset.rows),
         held_out=dataset.held_out,
@@ -103,10 +136,9 @@ def run(context: Context) -> dict[str, Any]:
         baselines={name: one.metrics for name, one in baselines.items()},
         questions=len(set(comparison.groups)),
         not_measured={"onnx": f"built for {missing}, which is not here"} if missing else {},
-    ).to_json()
-    write_json(context.out / METRICS, metrics)
-    write_rows(context.out / ANSWERS, evaluated_rows(dataset, comparison.answers))
-    return metrics
+        looks=list(comparison.looks) if len(comparison.looks) > 1 else [],
+        look=comparison.look,
+    )
 
 
 def write_calibrations(
@@ -166,7 +198,9 @@ def work(project: Project, weights: int) -> Work:
     from phi3scaffold.evaluation.evaluation_work import evaluation_work
 
     forms = [form for form in FORMS if form != "onnx-adapter" or _own(project)]
-    return evaluation_work(token_counts(project), forms, project.evaluate_rows)
+    return evaluation_work(
+        token_counts(project), forms, project.evaluate_rows, project.evaluate_seconds
+    )
 
 
 PEAK = 3.3 * GIB  # bytes at most, with a Phi-3-mini

@@ -17,7 +17,7 @@ from phi3scaffold.evaluation.advice import advise
 from phi3scaffold.evaluation.comparison_lines import gate_lines
 from phi3scaffold.evaluation.limits import project_limits
 from phi3scaffold.evaluation.metrics import Metrics
-from phi3scaffold.evaluation.release import Release
+from phi3scaffold.evaluation.release import Release, looks_remark
 from phi3scaffold.evaluation.training_outcome import TrainingOutcome
 from phi3scaffold.pipeline import manifest
 from phi3scaffold.pipeline.stage import Context, Facts, Inputs, Stage, Tracking
@@ -62,7 +62,7 @@ def run(context: Context) -> Facts:
         checks=results,
     )
     outcome = _outcome(project)
-    release.remarks += outcome.remarks
+    release.remarks += [*filter(None, [looks_remark(metrics)]), *outcome.remarks]
     failed = gate.first_failure(results)
     if failed:
         release.advice = advise(failed, project, project_config(project), outcome, metrics)

@@ -205,6 +205,29 @@ def test_a_base_is_quantized_without_fine_tuning(tiny_project: Path, tmp_path: P
     assert form["perplexity"] > 100
 
 
+def test_a_slow_model_is_looked_at_four_times(tiny_project: Path, tmp_path: Path) -> None:
+    """So few rows decide nothing before the last look; each answer is that among all rows."""
+    root = tmp_path / "proj"
+    shutil.copytree(tiny_project, root)
+    command("set", "evaluate.minutes=1e-6", cwd=root)
+    done = command("evaluate", cwd=root, check=False)
+    told = done.stdout + done.stderr
+    assert "8 rows do not decide: look 2 of 4" in told
+    folder = root / "gen-model" / "evaluation"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (metrics["looks"], metrics["look"], metrics["rows"]) == ([8, 16, 24, 32], 4, 32)
+    assert metrics["forms"]["onnx"]["estimates"]["kl"]["confidence"] == pytest.approx(
+        0.956, abs=1e-3
+    )
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").open()]
+    before = (tiny_project / "gen-model" / "evaluation" / "answers.jsonl").open()
+    whole = {row["place"]: row for row in map(json.loads, before)}
+    assert len(rows) == 32 and all(row.items() <= whole[row["place"]].items() for row in rows
+                                   if "base" in whole[row["place"]])  # fmt: skip
+    release = json.loads((root / "gen-model" / "release" / "release.json").read_text())
+    assert any(remark.startswith("Look 4 of 4") for remark in release["remarks"])
+
+
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups here")
 def test_a_form_that_was_measured_is_kept_when_the_run_is_killed(
     tiny_project: Path, tmp_path: Path

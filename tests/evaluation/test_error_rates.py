@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from phi3scaffold.datasets.paired_shares import tango_interval, tango_score
 from phi3scaffold.evaluation.estimate import FAILED, PASSED
 from phi3scaffold.evaluation.intervals import mean_difference, ratio_of_sums
-from tests.support.verdict_rates import LIMIT, verdict_rates
+from tests.support.verdict_rates import LIMIT, verdict_rates, verdict_rates_with_looks
 
 WRONG = 0.05  # of the verdicts, at most
 MEAN_DRAWS = 500  # a bootstrap takes longer
@@ -21,6 +22,26 @@ def test_accuracy_is_seldom_judged_wrongly(rows: int, discordant: float) -> None
     """The true loss is exactly the limit."""
     rates = verdict_rates(rows, discordant, LIMIT)
     assert rates.get(PASSED, 0) <= WRONG and rates.get(FAILED, 0) <= WRONG
+
+
+@pytest.mark.parametrize("rows", [40, 100, 229, 500, 1000])
+@pytest.mark.parametrize("discordant", [0.02, 0.05, 0.1, 0.2, 0.3])
+def test_looks_do_not_judge_wrongly_more_often(rows: int, discordant: float) -> None:
+    """At the first of four looks that decides, the true loss being exactly the limit."""
+    rates = verdict_rates_with_looks(rows, discordant, LIMIT)
+    assert rates[PASSED] <= WRONG and rates[FAILED] <= WRONG
+
+
+@pytest.mark.parametrize("bound", [1.96, 2.36, 4.33])
+def test_the_score_at_the_limit_tells_what_the_interval_does(bound: float) -> None:
+    """So that many draws can be judged at once."""
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        rows = int(random.integers(40, 1000))
+        won, lost, _ = random.multinomial(rows, [0.06, 0.02, 0.92]).tolist()
+        low, high = tango_interval(won, lost, rows, bound)
+        score = tango_score(won, lost, rows, LIMIT)
+        assert (high <= LIMIT, low > LIMIT) == (score <= -bound, score > bound)
 
 
 def test_more_rows_tell_more() -> None:

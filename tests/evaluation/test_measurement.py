@@ -127,7 +127,7 @@ def test_answers_are_those_of_one_row_after_the_other(
                 assert made[name].ended[row] == (len(ids) < asked.max_new_tokens)
 
 
-def test_rows_that_time_leaves_out_are_spread_and_the_others_are_the_same(
+def test_the_rows_of_a_first_look_are_spread_and_the_same_as_among_all(
     tiny_project: Path,
     asked: EvaluationSet,
     made: dict[str, Measurement],
@@ -136,7 +136,7 @@ def test_rows_that_time_leaves_out_are_spread_and_the_others_are_the_same(
     project, logits = load_project(tiny_project), tmp_path / "logits.npy"
     adapter = Candidate("adapter", project)
     few = measure(adapter, asked, lambda event: None, save_logits=logits, seconds=0.0)
-    assert few.rows == [0, 2, 4, 8, 12, 16, 18, 20]
+    assert (few.looks[0], few.pilot, few.rows) == (8, 8, [0, 2, 4, 8, 12, 16, 18, 20])
     whole = made["adapter"]
     assert few.answers == [whole.answers[row] for row in few.rows]
     reference = few.as_reference(logits, asked.end)
