@@ -18,7 +18,6 @@ from tests.support.ended import all_end
 PARENT = """
 import subprocess, sys, threading
 from phi3scaffold.pipeline import child
-from tests.support.ended import all_end
 def start():
     print(subprocess.Popen(child.command("endless", grace={grace})).pid, flush=True)
 {start}

@@ -42,7 +42,8 @@ def one_byte(project: Path) -> None:
 
 def another_adapter(project: Path) -> None:
     path = project / "gen-model/adapter/adapter_model.safetensors"
-    path.write_bytes(path.read_bytes() + b"\0")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))  # one weight is another
     made_again(path.parent)
 
 
