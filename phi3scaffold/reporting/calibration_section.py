@@ -10,10 +10,7 @@ from phi3scaffold.evaluation.metrics import Metrics
 from phi3scaffold.project.formatting import count
 from phi3scaffold.reporting.figures import curves
 
-HEADINGS = (
-    *("form", "temperature", "Brier score", "95 % interval", "before"),
-    *("log loss", "95 % interval", "before"),
-)
+HEADINGS = ("form", "score", "value", "95 % interval", "before")
 KEYS = ("as often right as its probability says", "answers")
 
 
@@ -34,8 +31,9 @@ def section(metrics: Metrics, best: str) -> dict[str, Any] | None:
         "picture": _picture(own),
         "keys": KEYS,
         "headings": HEADINGS,
-        "lines": [_line(name, one) for name, one in found.items()],
+        "lines": [line for name, one in found.items() for line in _lines(name, one)],
         "parts": (
+            *((f"temperature of {name}", f"{one.temperature:.2f}") for name, one in found.items()),
             ("miscalibration", f"{own.miscalibration:.4f}"),
             ("discrimination", f"{own.discrimination:.4f}"),
             ("uncertainty", f"{own.uncertainty:.4f}"),
@@ -44,17 +42,16 @@ def section(metrics: Metrics, best: str) -> dict[str, Any] | None:
     }
 
 
-def _line(name: str, one: CalibrationMetrics) -> tuple[str, ...]:
-    return (
-        name,
-        f"{one.temperature:.2f}",
-        f"{one.brier.value:.3f}",
-        _range(one.brier),
-        f"{one.brier_before:.3f}",
-        f"{one.log_loss.value:.3f}",
-        _range(one.log_loss),
-        f"{one.log_loss_before:.3f}",
+def _lines(name: str, one: CalibrationMetrics) -> list[tuple[str, ...]]:
+    """Return a line for each score: two columns more would not fit a phone."""
+    scores = (
+        ("Brier", one.brier, one.brier_before),
+        ("log loss", one.log_loss, one.log_loss_before),
     )
+    return [
+        (name, score, f"{its.value:.3f}", _range(its), f"{before:.3f}")
+        for score, its, before in scores
+    ]
 
 
 def _range(one: Estimate) -> str:

@@ -144,7 +144,9 @@ def curves(
     with _figure(2.5) as (figure, axes):
         if band:
             at, low, high = np.array(band).T
-            axes.fill_between(at, low, high, color=FIRST, alpha=0.15, linewidth=0)
+            # not fill_between, which SVG draws by a link (href) to a definition
+            edge = np.concatenate([low, high[::-1]])
+            axes.fill(np.concatenate([at, at[::-1]]), edge, color=FIRST, alpha=0.15, linewidth=0)
         for points, colour in zip(series.values(), (FIRST, SECOND), strict=False):
             line = np.array(points).reshape(-1, 2)
             if joined or colour == FIRST:

@@ -13,15 +13,16 @@ MIB = 1 << 20
 MEMORY = 1000 * MIB  # of the process that reads; most of it are the libraries
 # Reads a file, and prints how many rows it has or why it is refused, and the memory that it took.
 READ = """
-import resource, sys
+import sys
 from pathlib import Path
 from phi3scaffold.datasets.reader import read_rows
+from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.project.errors import ScaffoldError
 try:
     print(sum(1 for _ in read_rows([Path(sys.argv[1])])), "rows")
 except ScaffoldError as error:
     print(error.what)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_bytes())
 """
 
 
@@ -30,7 +31,7 @@ def read(file: Path) -> str:
     words = [sys.executable, "-c", READ, str(file)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=90, check=True)
     said, memory = done.stdout.splitlines()
-    assert int(memory) * (1 if sys.platform == "darwin" else 1024) < MEMORY, (said, memory)
+    assert int(memory) < MEMORY, (said, memory)
     return said
 
 

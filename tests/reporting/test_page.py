@@ -48,9 +48,9 @@ def test_it_shows_what_was_measured(tiny_project: Path) -> None:
         alike = [f"{form[key]:.1%}" for key in ("same_answer", "agreement") if name != "adapter"]
         assert likeness == [name, perplexity(form["perplexity"]), *(alike or ["", ""])]
         assert quality[1] == f"{form['accuracy']:.1%}" and quality[4] == f"{form['macro_f1']:.3f}"
-        assert [row[1] for row in sure] == [
-            f"{its['temperature']:.2f}" for its in (form.get("calibration"),) if its
-        ]
+        its = form.get("calibration")
+        scores = [["Brier", its["brier"]], ["log loss", its["log_loss"]]] if its else []
+        assert [row[1:3] for row in sure] == [[n, f"{one['value']:.3f}"] for n, one in scores]
         assert neutral == [name, f"{form['neutral_loss']:.3f}"]
         assert cost[1] == f"{form['tokens_per_second']:.0f}"
     shipped = metrics["forms"]["onnx"]
