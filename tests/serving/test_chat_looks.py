@@ -199,7 +199,7 @@ def test_what_a_screen_reader_finds(server: Server, open_page: Any) -> None:
     for role in ("banner", "main", "status"):
         assert tab.get_by_role(role).count() == 1
     levels = tab.locator("h1, h2, h3").evaluate_all("all => all.map(e => e.tagName)")
-    assert levels == ["H1", "H2", "H3"]
+    assert levels == ["H1", "H2", "H2", "H3"]
     nameless = """all => all.filter(e => e.checkVisibility() && !e.labels?.length
       && !e.ariaLabel && !e.textContent.trim()).map(e => e.outerHTML)"""
     assert tab.locator("input, select, textarea, button").evaluate_all(nameless) == []
