@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +15,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from phi3scaffold.datasets.formats.format import refuse
 from phi3scaffold.datasets.shards import Maker
 from phi3scaffold.datasets.spec import DatasetSpec
 from phi3scaffold.pipeline import child
@@ -24,6 +25,9 @@ WORTH = 8 << 20  # bytes of rows; below that a worker starts slower than it help
 AHEAD = 3  # tasks given out for each worker, so that none ever waits
 
 _maker: Maker | None = None  # a worker's own
+
+# Python before it waits for ever to write to a worker that was killed (python/cpython issue 94777).
+NO_HANG = (3, 11, 5)
 
 
 class WorkerPool:
@@ -51,6 +55,8 @@ class WorkerPool:
 
     def __exit__(self, *_: object) -> None:
         if self._pool:
+            if sys.version_info < NO_HANG:
+                _unblock(self._pool)
             self._pool.shutdown(cancel_futures=True)
 
     def do(self, method: str, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
@@ -72,8 +78,8 @@ class WorkerPool:
         try:
             for task in tasks:
                 yield self._begin(method, task)
-        except ScaffoldError as error:
-            yield partial(refuse, error)
+        except (ScaffoldError, BrokenProcessPool) as error:  # the latter where it takes no more
+            yield partial(_fail, error)
 
     def _begin(self, method: str, task: tuple[Any, ...]) -> Callable[[], Any]:
         if self._pool is None:
@@ -86,9 +92,21 @@ class WorkerPool:
         return Maker(*self._recipe)
 
 
+def _unblock(pool: ProcessPoolExecutor) -> None:
+    """Close the queue of a pool whose worker was killed, which nobody reads any more."""
+    reader = getattr(getattr(pool, "_call_queue", None), "_reader", None)
+    if getattr(pool, "_broken", False) and reader is not None:
+        with contextlib.suppress(OSError):
+            reader.close()
+
+
 def worth(size: int) -> int:
     """Return how many workers rows of `size` bytes are worth."""
     return cores() if size >= WORTH and cores() > 1 else 0
+
+
+def _fail(error: Exception) -> None:
+    raise error
 
 
 def _result(task: Callable[[], Any]) -> Any:

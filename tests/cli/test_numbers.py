@@ -11,7 +11,8 @@ from phi3scaffold.__main__ import VERBS
 from phi3scaffold.cli import main
 from phi3scaffold.cli.parser import Verb, build
 
-FROM_ZERO = {"--price", "--port", "--temperature", "--top-p", "--seed"}  # 0 is one of their values
+# 0 is one of their values
+FROM_ZERO = {"--abstain-below", "--price", "--port", "--temperature", "--top-p", "--seed"}
 
 
 def leaves(verbs: Mapping[str, Verb], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

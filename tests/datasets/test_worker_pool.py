@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -114,3 +115,26 @@ def test_a_worker_that_is_killed_is_said(yaml: Path, tmp_path: Path) -> None:
     with pytest.raises(ScaffoldError, match="ended from outside") as caught:
         prepare(load_spec(yaml), tiny_folder(), tmp_path, tmp_path / "scratch", kill_one, 1)
     assert caught.value.exit_code == 1
+
+
+def test_a_worker_that_is_killed_before_it_has_read_its_tasks(yaml: Path, tmp_path: Path) -> None:
+    """They fill the pipe to it; a thread that still writes into that must not be waited for."""
+    from phi3scaffold.datasets.spec import load_spec
+    from phi3scaffold.datasets.worker_pool import WorkerPool
+    from phi3scaffold.models.catalogue import tiny_folder
+
+    before = set(psutil.Process().children())
+    with WorkerPool(load_spec(yaml), tiny_folder(), tmp_path, 1) as pool:
+        asked = pool._begin("make", ("x" * 2**20,))
+        (worker,) = [
+            child
+            for child in set(psutil.Process().children()) - before
+            if "spawn_main" in " ".join(child.cmdline())
+        ]
+        worker.suspend()
+        more = [pool._begin("make", ("x" * 2**20,)) for _ in range(3)]
+        time.sleep(0.3)
+        worker.kill()
+        for one in (asked, *more):
+            with pytest.raises(BrokenProcessPool):
+                one()

@@ -224,9 +224,11 @@ def _usual_model(answers: Answers, source: RowSource | None) -> str | None:
 def _can_train(model: str, answers: Answers) -> bool:
     """Return whether a named model can be trained; say why not."""
     from phi3scaffold.generator.new import known_model, resolve_model
+    from phi3scaffold.generator.template import cloud_targets
 
+    target = answers.get("target", cloud_targets()[0])  # which takes every kind of address
     try:
-        resolve_model(known_model(model, answers.get("target", "aml"))[0], lambda line: None)
+        resolve_model(known_model(model, target)[0], lambda line: None)
     except ScaffoldError as error:
         print_error(error)
         return False
