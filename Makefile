@@ -125,7 +125,7 @@ install: $(VENV)/pyvenv.cfg
 	@if [ -f "$(STAMP)" ] && [ -z "$$(find phi3scaffold template pyproject.toml constraints.txt -name __pycache__ -prune -o -newer "$(STAMP)" -print | head -n 1)" ]; then \
 		echo "already installed: nothing has changed"; \
 	else \
-		$(MAKE) -s wheel PYTHON="$(BIN)/python" && \
+		$(MAKE) -s wheel PYTHON="$(BIN)/python" >/dev/null && \
 		{ "$(BIN)/pip" uninstall -q -y phi3scaffold 2>/dev/null || true; } && \
 		{ $(PIP_INSTALL) >$(INSTALL_LOG) 2>&1 || { tail -n 20 $(INSTALL_LOG) >&2; \
 		echo "error: the installation failed; the whole log is $(INSTALL_LOG)" >&2; exit 1; }; } && \

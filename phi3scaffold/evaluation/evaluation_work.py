@@ -8,7 +8,7 @@ from phi3scaffold.datasets.token_counts import TokenCounts
 from phi3scaffold.evaluation.evaluation_set import MOST_ROWS
 from phi3scaffold.evaluation.few_rows import FEW
 from phi3scaffold.evaluation.looks import MOST_LOOKS
-from phi3scaffold.evaluation.measurement import Timing
+from phi3scaffold.evaluation.measurement import Timing, validation_rows
 from phi3scaffold.pipeline.stage import Passes, Work
 from phi3scaffold.training.packing import PASS
 from phi3scaffold.training.training_work import batch_passes
@@ -18,24 +18,37 @@ STARTS = 0.1  # of the libraries, for a form; they are loaded once, and shared
 
 
 def evaluation_work(
-    counts: TokenCounts, forms: Sequence[str], most: int | None, seconds: float | None
+    counts: TokenCounts,
+    forms: Sequence[str],
+    most: int | None,
+    seconds: float | None,
+    *,
+    has_labels: bool,
 ) -> Work:
     """Return what the forms compute on the held-out rows, or on at most `most` of them.
 
     Args:
         seconds: that a form may take for one look, the last of which is reckoned with; None: any.
+        has_labels: whether the answers are labels: validation rows are read, too, for how likely
+            each is.
     """
     rows = min(counts.held_out, most or MOST_ROWS)
     measured = sum(min(rows, FEW.get(form, rows)) for form in forms)
     passes, tokens = batch_passes(counts.sample, min(BATCH, max(1, rows)), PASS)
-    batches = measured / min(BATCH, max(1, rows))
+    scored = 0
+    if has_labels:
+        each = (validation_rows(min(rows, FEW.get(form, rows))) for form in forms if form != "base")
+        scored = sum(min(counts.validation, wanted) for wanted in each)
+    batches = (measured + scored) / min(BATCH, max(1, rows))
     answer = counts.labels
     return Work(
         read=Passes(
-            batches * (passes + answer), batches * tokens + measured * answer, measured * answer
+            batches * (passes + answer),
+            batches * tokens + (measured + scored) * answer,
+            (measured + scored) * answer,
         ),
         starts=1 + STARTS * len(forms),
-        tokens=measured * counts.tokens,
+        tokens=(measured + scored) * counts.tokens,
         seconds=Timing().seconds / 2 * len(forms),
         most_seconds=MOST_LOOKS * (seconds or 0.0) * len(forms),
         spread=0.5,

@@ -235,10 +235,15 @@ def measure(
         )
 
 
+def validation_rows(measured: int) -> int:
+    """Return how many validation rows are scored beside so many that are measured."""
+    return max(FEWEST_VALIDATION, min(MOST_VALIDATION, measured // 2))
+
+
 def _validation_scores(form: Form, dataset: EvaluationSet, measured: int) -> list[list[float]]:
     """Return the labels' scores of the first rows, half as many as were measured."""
-    most = max(FEWEST_VALIDATION, min(MOST_VALIDATION, measured // 2))
-    prompts = [form.encode(row.messages[:-1], row.tools) for row in dataset.rows[:most]]
+    rows = dataset.rows[: validation_rows(measured)]
+    prompts = [form.encode(row.messages[:-1], row.tools) for row in rows]
     found: dict[int, list[float]] = {}
     for reading in form.read(prompts, max(map(len, dataset.label_ids))):
         found |= score_labels(reading, dataset.label_ids)

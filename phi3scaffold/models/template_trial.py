@@ -1,6 +1,6 @@
 """A chat template is tried with a question and its answer, in a process with limits.
 
-A template is a program of whoever made the model: it can loop for ever and fill the memory. One
+A template is a program by the maker of the model: it can loop for ever and fill the memory. One
 that only loops over its turns and writes them needs no process: most models' are so.
 """
 

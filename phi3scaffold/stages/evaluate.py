@@ -195,11 +195,16 @@ def tracked_metrics(facts: Facts) -> Facts:
 
 def work(project: Project, weights: int) -> Work:
     """Return what measuring the forms takes, by the held-out rows."""
+    from phi3scaffold.datasets.spec import load_spec
     from phi3scaffold.evaluation.evaluation_work import evaluation_work
 
     forms = [form for form in FORMS if form != "onnx-adapter" or _own(project)]
     return evaluation_work(
-        token_counts(project), forms, project.evaluate_rows, project.evaluate_seconds
+        token_counts(project),
+        forms,
+        project.evaluate_rows,
+        project.evaluate_seconds,
+        has_labels=bool(load_spec(project.dataset_yaml).labels),
     )
 
 

@@ -27,7 +27,7 @@ from phi3scaffold.project.files import read_json
 # there a model of long context uses other positions for all that it reads at once.
 PIECE = 512
 PIECES_UP_TO = 4096
-# What a step may take in which Python stands still, for whoever watches: tokens of a prompt that
+# What a step may take in which Python stands still, for the watch over it: tokens of a prompt that
 # are read in a second at the least, and seconds of a grammar (most of it the tokenizer's words).
 SLOWEST = 10.0
 GRAMMAR_SECONDS = 30.0
