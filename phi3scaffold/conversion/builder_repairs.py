@@ -15,12 +15,14 @@ def builder_for(family: Family) -> Iterator[None]:
 
     It reads some settings where transformers 4 had them. In layers without positions it switches
     the rotation inside the attention off, and then adds one before it, for which it has no input.
-    Where sliding layers have a rotation of their own, it scales that like the others'.
+    Where sliding layers have a rotation of their own, it scales that like the others'. And the
+    bytes of its tables of cosines are not always the same.
     """
     import transformers
 
     config_class = getattr(transformers, family.config_class)
     with contextlib.ExitStack() as repairs:
+        repairs.enter_context(_repeatable_tables())
         for name, path in family.builder_settings.items():
             setattr(config_class, name, _setting(path))
             repairs.callback(delattr, config_class, name)
@@ -29,6 +31,29 @@ def builder_for(family: Family) -> Iterator[None]:
         if "rope_local_base_freq" in family.builder_settings:
             repairs.enter_context(_unscaled_local_rotation())
         yield
+
+
+@contextlib.contextmanager
+def _repeatable_tables() -> Iterator[None]:
+    """Compute the tables in float64: in float32 the last bit depends on where the memory lies."""
+    import torch
+    from onnxruntime_genai.models.builder import Model
+
+    original = Model.make_rotary_embedding_caches_from_scratch
+
+    def make_tables(self: Any) -> Any:
+        with contextlib.ExitStack() as exact:
+            for name in ("cos", "sin"):
+                function = getattr(torch.Tensor, name)
+                exact.callback(setattr, torch.Tensor, name, function)
+                setattr(torch.Tensor, name, lambda x, f=function: f(x.double()).to(x.dtype))
+            return original(self)
+
+    Model.make_rotary_embedding_caches_from_scratch = make_tables
+    try:
+        yield
+    finally:
+        Model.make_rotary_embedding_caches_from_scratch = original
 
 
 def _setting(path: Sequence[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -25,10 +26,17 @@ def start():
 """
 
 
+def finding(folder: Path) -> dict[str, str]:
+    """An environment in which Python finds a folder's modules, whatever this one says of paths."""
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *([known] if known else [])])}
+
+
 def run_parent(folder: Path, *, start: str = "start()", after: str, grace: float = 0.0):
     (folder / "endless.py").write_text("import time\ntime.sleep(300)\n")
     code = PARENT.format(grace=grace, start=start, after=after)
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE)
+    words = [sys.executable, "-c", code]
+    parent = subprocess.Popen(words, env=finding(folder), stdout=subprocess.PIPE)
     assert parent.stdout is not None
     return parent, psutil.Process(int(parent.stdout.readline()))
 
@@ -63,5 +71,5 @@ def test_the_end_of_a_thread_is_not_the_parents(tmp_path: Path) -> None:
 def test_the_child_is_the_module_with_its_arguments(tmp_path: Path) -> None:
     (tmp_path / "said.py").write_text("import sys\nprint(__name__, *sys.argv[1:])\n")
     words = child.command("said", "a", "b c")
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, env=finding(tmp_path), capture_output=True, text=True, check=True)
     assert done.stdout == "__main__ a b c\n"
