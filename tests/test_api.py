@@ -17,7 +17,10 @@ def test_the_lines_of_the_readme_run(
     tiny_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    pages = [tiny_project / "gen-model/report" / name for name in ("index.html", "manifest.json")]
+    before = [page.stat().st_mtime_ns for page in pages]
     exec(lines[0].replace("my-proj", tiny_project.as_posix()), {})
+    assert [page.stat().st_mtime_ns for page in pages] == before  # nothing was out of date
     plan, accuracy, answer = capsys.readouterr().out.splitlines()
     assert len(plan.split()) == 2 and 0.5 < float(accuracy) <= 1 and answer == "joy"
 

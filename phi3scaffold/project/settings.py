@@ -107,6 +107,11 @@ class Project(Layout):
         return cls(**{**values, **paths, **read})
 
     @property
+    def leaves_target(self) -> bool:
+        """Whether it is run on this machine's CPU though its target is another."""
+        return self.local and self.target != DEFAULT_TARGET
+
+    @property
     def is_demonstration(self) -> bool:
         """Whether the model is the embedded one, for testing the pipeline only."""
         return self.model_id == TINY

@@ -148,8 +148,8 @@ def read_run(
     stages = {name: manifest.read(folder) for name, folder in folders.items()}
     return RunRecord(
         name=project.root.name,
-        local=project.local,
-        in_cloud=project.job.is_file() and not project.local,
+        local=project.leaves_target,
+        in_cloud=project.job.is_file() and not project.leaves_target,
         model=Base.of(project).name,
         commit=lock.commit if lock else None,
         family=base_family(project).name,

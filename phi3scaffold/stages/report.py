@@ -34,7 +34,7 @@ def inputs(project: Project) -> Inputs:
             *(project.olive_config, project.dataset_yaml, project.lock),
             *([search] if search.is_file() else []),
         ),
-        settings={"name": project.root.name, "local": project.local},
+        settings={"name": project.root.name, "local": project.leaves_target},
     )
 
 
