@@ -81,9 +81,10 @@ wheel: ## build the wheel into build/wheel
 	@ls build/wheel
 
 # For a new set of direct pins. Run the suite after it.
-constraints: install-dev ## resolve constraints.txt anew
+constraints: install-dev ## resolve constraints.txt and hashes.txt anew
 	$(BIN)/python .ci/constraints.py > build/constraints.txt
 	mv build/constraints.txt constraints.txt
+	$(BIN)/python .ci/hashes.py
 
 reference: install-dev ## write docs/reference/ from the code
 	PYTHONPATH=tools $(BIN)/python -m reference

@@ -81,7 +81,7 @@ def test_the_wheel_carries_template_tiny_and_types(built: tuple[Path, Path]) -> 
         names = set(wheel.namelist())
     expected = set(tracked("phi3scaffold"))
     expected |= {f"phi3scaffold/{name}" for name in tracked("template")}
-    expected.add("phi3scaffold/constraints.txt")
+    expected |= {"phi3scaffold/constraints.txt", "phi3scaffold/hashes.txt"}
     assert expected - names == set()
     assert "phi3scaffold/py.typed" in names
     assert "phi3scaffold/template/copier.yml" in names
@@ -95,7 +95,7 @@ def test_the_wheel_carries_nothing_else(built: tuple[Path, Path]) -> None:
         names = wheel.namelist()
     expected = set(tracked("phi3scaffold"))
     expected |= {f"phi3scaffold/{name}" for name in tracked("template")}
-    expected.add("phi3scaffold/constraints.txt")
+    expected |= {"phi3scaffold/constraints.txt", "phi3scaffold/hashes.txt"}
     info = f"phi3scaffold-{phi3scaffold.__version__}.dist-info/"
     assert [name for name in names if name not in expected and not name.startswith(info)] == []
 
@@ -117,7 +117,10 @@ def test_the_sdist_can_be_tested(built: tuple[Path, Path]) -> None:
     with tarfile.open(built[1]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"LICENSE", "README.md", "CHANGELOG.md", "Makefile", "pyproject.toml"}
-    assert wanted | {"constraints.txt", "tests/test_package.py", "template/copier.yml"} <= names
+    assert (
+        wanted | {"constraints.txt", "hashes.txt", "tests/test_package.py", "template/copier.yml"}
+        <= names
+    )
 
 
 def test_tiny_is_small() -> None:

@@ -18,7 +18,7 @@ from phi3scaffold.generator.row_count import training_rows
 from phi3scaffold.generator.row_source import RowSource, chosen_rows, sample_rows
 from phi3scaffold.generator.setup_files import write_environments
 from phi3scaffold.generator.training_options import TrainingOptions
-from phi3scaffold.generator.wheel import write_wheel
+from phi3scaffold.generator.wheel import record_wheel, write_wheel
 from phi3scaffold.pipeline.atomic_folder import check_destination, published
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.formatting import count
@@ -115,6 +115,7 @@ def new(
         write_environments(staging / "setup", answers["target"], tiny=weights is not None)
         if wheel:
             write_wheel(staging / "setup", weights=weights is not None)
+            record_wheel(staging)
         training.write(staging)
         amend(staging)
         if git:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from phi3scaffold.generator.template import PACKAGE
 from phi3scaffold.project.errors import ScaffoldError
 
 NAME = "phi3scaffold"
+# Package data from beside pyproject.toml: what the direct pins bring along, and all hashes.
+CONSTRAINTS, HASHES = "constraints.txt", "hashes.txt"
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,46 @@ def pins(*extras: str, of: Distribution | None = None) -> list[str]:
     return sorted(dict.fromkeys(lines), key=str.lower)
 
 
+@dataclass(frozen=True)
+class ReleasePins:
+    """What a release pins.
+
+    Attributes:
+        constraints: the content of its constraints.txt, or None where it has none.
+        hashes: that of its hashes.txt, likewise.
+    """
+
+    distribution: Distribution
+    constraints: bytes | None
+    hashes: bytes | None
+
+    def locked(self, extras: Iterable[str]) -> list[str]:
+        """Return the requirements, with hashes, of an environment; none where it is not known."""
+        lines = [line for line in (self.hashes or b"").decode("utf-8").splitlines() if line]
+        parts = [line.rpartition(" # ") for line in lines if not line.startswith("#")]
+        return [line for line, _, names in parts if ",".join(extras) in names.split()]
+
+
+def release_here() -> ReleasePins:
+    """Return the pins of this installation."""
+    read = [None if path is None else path.read_bytes() for path in (constraints(), hashes())]
+    return ReleasePins(distribution(), *read)
+
+
 def constraints() -> Path | None:
-    """Return the file that pins indirect requirements: beside pyproject.toml, or package data."""
+    """Return the file that pins indirect requirements, or None."""
+    return _beside(CONSTRAINTS)
+
+
+def hashes() -> Path | None:
+    """Return the file of the hashes of all that a project's environments install, or None."""
+    return _beside(HASHES)
+
+
+def _beside(name: str) -> Path | None:
+    """Return a file from beside pyproject.toml, or from the package's data."""
     for folder in (PACKAGE.parent, PACKAGE):
-        path = folder / "constraints.txt"
+        path = folder / name
         if path.is_file() and (folder == PACKAGE or (folder / "pyproject.toml").is_file()):
             return path
     return None
@@ -98,8 +137,8 @@ def _from_checkout(path: Path) -> Distribution:
     )
 
 
-def release_of_wheel(path: Path) -> tuple[Distribution, bytes | None]:
-    """Read a wheel's metadata and its constraints.txt, or None where it has none.
+def release_of_wheel(path: Path) -> ReleasePins:
+    """Read the pins of a wheel.
 
     Raises:
         ScaffoldError: it is no wheel of this package.
@@ -112,8 +151,10 @@ def release_of_wheel(path: Path) -> tuple[Distribution, bytes | None]:
             name = next(one for one in wheel.namelist() if one.endswith(".dist-info/METADATA"))
             points = wheel.read(name.replace("METADATA", "entry_points.txt")).decode("utf-8")
             found = _from_message(email.message_from_bytes(wheel.read(name)), points)
-            fixed = f"{NAME}/constraints.txt"
-            return found, wheel.read(fixed) if fixed in wheel.namelist() else None
+            inside = set(wheel.namelist())
+            places = [f"{NAME}/{file}" for file in (CONSTRAINTS, HASHES)]
+            read = [wheel.read(place) if place in inside else None for place in places]
+            return ReleasePins(found, *read)
     except (OSError, zipfile.BadZipFile, KeyError, StopIteration, ValueError, zlib.error):
         raise ScaffoldError("This is not a phi3scaffold wheel.", where=path) from None
 

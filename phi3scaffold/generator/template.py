@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 BUNDLE = Path(__file__).resolve().with_name("template.bundle")
 # Independent of the machine; git is told where it really lies (see render.py).
 SOURCE = "phi3scaffold://template.git"
+ANSWERS = ".copier-answers.yml"
 REFUSALS = {one.name: one.refusal for one in ALGORITHMS if one.refusal}
 # Left by tools in a checkout; never in a bundle, a wheel or a project.
 NOT_SHIPPED = ("__pycache__", "*.pyc", ".*_cache", ".DS_Store")

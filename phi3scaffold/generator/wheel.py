@@ -14,10 +14,17 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from phi3scaffold.generator import template
-from phi3scaffold.generator.requirements import NAME, Distribution, constraints, distribution
+from phi3scaffold.generator.requirements import (
+    NAME,
+    Distribution,
+    constraints,
+    distribution,
+    hashes,
+)
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 WEIGHTS = "models/tiny/"
+RECORD = "_wheel"  # the key of the answers file
 
 
 def write_wheel(folder: Path, *, weights: bool = False) -> Path:
@@ -53,13 +60,47 @@ def write_wheel(folder: Path, *, weights: bool = False) -> Path:
     return path
 
 
+def record_wheel(root: Path) -> None:
+    """Write into a new answers file which wheel is in setup/: what the set-up script compares."""
+    path = root / template.ANSWERS
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for wheel in (root / "setup").glob(f"{NAME}-*.whl"):
+        put_record(lines, file_hash(wheel))
+    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def put_record(lines: list[str], recorded: str) -> None:
+    """Put the line of the wheel in its place among those of an answers file."""
+    place = next(n for n, line in enumerate(lines, 1) if line.startswith("_src_path:"))
+    lines.insert(place, f"{RECORD}: {recorded}\n")
+
+
+def file_hash(path: Path) -> str:
+    """Return a file's hash as the answers file records it."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def wrong_wheel(wheel: Path, recorded: object) -> str | None:
+    """Return what is wrong with a wheel by the record of the answers file; None where it is that.
+
+    Args:
+        recorded: what stands there; None where nothing does.
+    """
+    if recorded is None:
+        return f"{template.ANSWERS} does not say which wheel belongs to the project."
+    if file_hash(wheel) != recorded:
+        return f"It is not the wheel that {template.ANSWERS} names: its sha256 is another."
+    return None
+
+
 def package_files(weights: bool) -> dict[str, bytes]:
     """Return the content of the package and the template by name in the wheel, sorted."""
     files = _below(template.PACKAGE, NAME)
     files |= _below(template.folder(), f"{NAME}/template")
-    fixed = constraints()
-    if fixed is not None:
-        files[f"{NAME}/constraints.txt"] = fixed.read_bytes()
+    for fixed in (constraints(), hashes()):
+        if fixed is not None:
+            files[f"{NAME}/{fixed.name}"] = fixed.read_bytes()
     if not weights:
         files = {k: v for k, v in files.items() if not k.startswith(f"{NAME}/{WEIGHTS}")}
     return dict(sorted(files.items()))

@@ -12,7 +12,7 @@ import pytest
 
 from phi3scaffold.generator import template
 from phi3scaffold.generator.requirements import constraints, distribution, pins, split_extra
-from phi3scaffold.generator.wheel import package_files, write_wheel
+from phi3scaffold.generator.wheel import file_hash, package_files, write_wheel
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,9 @@ def test_pip_installs_it(wheel: Path, tmp_path: Path) -> None:
     assert made.name.startswith("phi3scaffold-")
     assert made.name.count("+") == 1
     requirements = (tmp_path / "proj" / "setup" / "requirements.txt").read_text().splitlines()
+    lock = (tmp_path / "proj" / "setup" / "requirements.lock").read_text()
+    assert "\ntorch==2.13.0 --hash=sha256:" in lock
+    assert f"\n_wheel: {file_hash(made)}\n" in (tmp_path / "proj/.copier-answers.yml").read_text()
     named = [line for line in requirements[2:] if line[0] != "-"]
     assert named == pins("train", "cpu", "track", "serve")
     if constraints():

@@ -147,9 +147,11 @@ def installed(release: Release) -> Iterator[None]:
         patch.setattr(template, "folder", lambda: release.folder)
         patch.setattr(template, "BUNDLE", release.bundle)
         patch.setattr(f"{modules}.update.preconditions.__version__", release.version)
-        for module in ("setup_files", "wheel"):
-            patch.setattr(f"{modules}.{module}.distribution", distribution)
-            patch.setattr(f"{modules}.{module}.constraints", lambda: fixed)
+        locked = requirements.release_here().hashes
+        pins = requirements.ReleasePins(distribution(), fixed.read_bytes(), locked)
+        patch.setattr(f"{modules}.setup_files.release_here", lambda: pins)
+        patch.setattr(f"{modules}.wheel.distribution", distribution)
+        patch.setattr(f"{modules}.wheel.constraints", lambda: fixed)
         template.config.cache_clear()
         try:
             yield

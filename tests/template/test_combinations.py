@@ -91,6 +91,8 @@ def test_exactly_the_expected_files(made: Made) -> None:
         expected += [f"{BASE}{name}" for name in OF_TINY]
     if constraints():
         expected = [*expected, "setup/constraints.txt"]
+    needs = [name for name in expected if name.startswith("setup/requirements")]
+    expected += [name.replace(".txt", ".lock") for name in needs]
     there = [path for path in made.root.rglob("*") if path.is_file()]
     assert sorted(path.relative_to(made.root).as_posix() for path in there) == sorted(expected)
 

@@ -9,7 +9,7 @@ import pytest
 
 from phi3scaffold.checks.lint_context import LintContext
 from phi3scaffold.checks.lint_report import lint_project
-from phi3scaffold.generator.wheel import write_wheel
+from phi3scaffold.generator.wheel import record_wheel, write_wheel
 from tests.template.conftest import Made
 
 BAD = ("error", "warning", "note")
@@ -24,6 +24,7 @@ def test_each_case(made: Made, wheel: Path, tmp_path: Path) -> None:
     root = tmp_path / "proj"
     shutil.copytree(made.root, root)
     shutil.copy(wheel, root / "setup")
+    record_wheel(root)
     assert [
         finding for finding in lint_project(LintContext(root)).findings if finding.state in BAD
     ] == []

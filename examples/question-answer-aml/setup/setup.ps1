@@ -42,13 +42,38 @@ if (-not $wheel) {
     exit 2
 }
 
+# .copier-answers.yml names the runtime's wheel by its sha256: no other one is installed.
+$line = Get-Content ".copier-answers.yml" -ErrorAction SilentlyContinue |
+    Where-Object { $_ -match "^_wheel: " } | Select-Object -First 1
+$recorded = "$line" -replace "^_wheel: *", ""
+$found = "sha256:" + (Get-FileHash $wheel.FullName -Algorithm SHA256).Hash.ToLower()
+if ($recorded -ne $found) {
+    [Console]::Error.WriteLine("error: $($wheel.Name) is not the wheel that .copier-answers.yml names")
+    [Console]::Error.WriteLine("  it has $found; named is $recorded")
+    [Console]::Error.WriteLine("  (take both from where the project was made; or phi3scaffold update writes both)")
+    exit 2
+}
+
 function New-Environment([string]$Folder, [string]$Requirements) {
     Write-Output "Creating $Folder with the packages of $Requirements"
     & $Python -m venv $Folder
     if ($LASTEXITCODE -ne 0) { exit 1 }
     # pip shows the progress of gigabytes, but only without --quiet.
-    & "$Folder\Scripts\python.exe" -m pip install --disable-pip-version-check -r $Requirements
+    # Exactly the files whose sha256 stand in the .lock file.
+    $lock = $Requirements -replace "\.txt$", ".lock"
+    & "$Folder\Scripts\python.exe" -m pip install --disable-pip-version-check --require-hashes -r $lock
     if ($LASTEXITCODE -ne 0) { exit 1 }
+    # What somebody has added to the other file, or changed there: it has no sha256 here.
+    $known = Get-Content $lock | ForEach-Object { ($_ -split " ")[0] }
+    $added = Get-Content $Requirements | Where-Object {
+        $_.Trim() -and $_ -notmatch "^#" -and $_ -ne "-c constraints.txt" -and
+        $known -notcontains ($_ -split " ")[0]
+    }
+    if ($added) {
+        Write-Output "Installing what has no sha256 in ${lock}: $added"
+        & "$Folder\Scripts\python.exe" -m pip install --disable-pip-version-check -r $Requirements
+        if ($LASTEXITCODE -ne 0) { exit 1 }
+    }
     & "$Folder\Scripts\python.exe" -m pip install --quiet --disable-pip-version-check --no-deps $wheel.FullName
     if ($LASTEXITCODE -ne 0) { exit 1 }
 }

@@ -1,9 +1,9 @@
 """The files that are not for editing are as the runtime in setup/ would write them.
 
 These are fine-tuning/user_script.py, through which plain `olive run` finds the rows and masks all
-but the answers, setup/setup.sh and setup.ps1, and setup/constraints.txt. All other files are
-yours. They are compared with the template in the project's own wheel, whatever version of
-phi3scaffold is installed.
+but the answers, setup/setup.sh and setup.ps1, setup/constraints.txt, and setup/requirements.lock,
+which has the sha256 of every package. All other files are yours. They are compared with the
+template in the project's own wheel, whatever version of phi3scaffold is installed.
 
 To fix it: `--fix` restores the original and prints what it removed. Put components of your own
 into a script of their own, named in the Olive config.
@@ -11,12 +11,16 @@ into a script of their own, named in the Olive config.
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from phi3scaffold.checks.lint.wheel import wheels_of
 from phi3scaffold.checks.lint_context import FileChange, LintContext
+from phi3scaffold.generator.requirements import release_of_wheel
+from phi3scaffold.generator.setup_files import environment_of, lock_of, lock_text
+from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding, Skip
 
 ID = "L17-as-generated"
@@ -67,6 +71,22 @@ def _originals(context: LintContext) -> Iterator[tuple[str, str]]:
         whole = _rendered(text, context.answers) if ORIGINALS[name].endswith(".jinja") else text
         if whole is not None:
             yield name, whole
+    yield from _locks(context)
+
+
+def _locks(context: LintContext) -> Iterator[tuple[str, str]]:
+    """Yield the files of hashes, of the environments that setup/ has."""
+    try:
+        release = release_of_wheel(wheels_of(context)[0])
+    except ScaffoldError:
+        return  # L15
+    for name in context.files:
+        if re.fullmatch(r"setup/requirements[\w-]*\.txt", name):
+            file = name.removeprefix("setup/")
+            extras = environment_of(context.text(name) or "")
+            text = lock_text(file, extras, release)
+            if text:
+                yield f"setup/{lock_of(file)}", text
 
 
 def _rendered(text: str, answers: dict[str, Any]) -> str | None:

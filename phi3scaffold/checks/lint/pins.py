@@ -16,12 +16,11 @@ from typing import NamedTuple
 
 from phi3scaffold.checks.lint.wheel import wheels_of
 from phi3scaffold.checks.lint_context import FileChange, LintContext
+from phi3scaffold.generator.setup_files import environment_of
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding, Skip
 
 ID = "L16-pins"
-# The head of each file says for which extras it was written.
-EXTRAS = re.compile(r"^# .*phi3scaffold \S+ \[([\w, ]+)\]", re.MULTILINE)
 PIN = re.compile(r"^(\s*(?:- )?)([A-Za-z0-9][\w.-]*)\s*(==[^\s;#]+)?\s*(;[^#]*)?")
 
 
@@ -49,14 +48,13 @@ def _all(context: LintContext) -> Iterator[Wrong]:
     from phi3scaffold.generator import requirements
 
     try:
-        runtime, _ = requirements.release_of_wheel(wheels_of(context)[0])
+        runtime = requirements.release_of_wheel(wheels_of(context)[0]).distribution
     except ScaffoldError:
         return  # L15 says so
     proved: dict[str, str] = {}
     names = [name for name in context.files if re.fullmatch(r"setup/requirements.*\.txt", name)]
     for name in (*names, "setup/conda.yaml"):
-        head = EXTRAS.search(context.text(name) or "")
-        extras = [one.strip() for one in head[1].split(",")] if head else []
+        extras = environment_of(context.text(name) or "")
         if not extras or any(extra not in runtime.extras for extra in extras):
             continue  # not written by `new`
         wanted = {_key(line): line for line in requirements.pins(*extras, of=runtime)}

@@ -1,7 +1,10 @@
-"""setup/ holds one wheel of the runtime, intact and under its own name.
+"""setup/ holds one wheel of the runtime, intact, under its own name, and the project's own.
 
 `make setup` and the job in the cloud install the runtime from it. With two wheels it is unclear
-which one runs. The wheel of a demonstration project carries the model's weights and is not in git.
+which one runs. .copier-answers.yml has the sha256 of the wheel that `new` or `update` wrote; the
+set-up script refuses another. A wheel with the version of the phi3scaffold that looks, and with
+other code, is named. The wheel of a demonstration project carries the model's weights and is not in
+git.
 
 To fix it: keep the newest. Where none is left, `phi3scaffold update` writes one, or copy it from
 where the project was created.
@@ -14,9 +17,17 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from phi3scaffold import __version__
 from phi3scaffold.checks.lint_context import LintContext
-from phi3scaffold.generator.wheel import record_hash
-from phi3scaffold.project.findings import Finding
+from phi3scaffold.generator.requirements import NAME
+from phi3scaffold.generator.wheel import (
+    RECORD,
+    WEIGHTS,
+    package_files,
+    record_hash,
+    wrong_wheel,
+)
+from phi3scaffold.project.findings import Finding, State
 
 ID = "L15-wheel"
 WRITE = "phi3scaffold update; or take it from where the project was made"
@@ -35,10 +46,33 @@ def check(context: LintContext) -> Iterator[Finding]:
         wrong = _wrong(wheels[0])
         if wrong:
             yield Finding(ID, "error", wrong, f"setup/{wheels[0].name}", WRITE)
+            return
+        recorded = context.answers.get(RECORD)
+        other = wrong_wheel(wheels[0], recorded)
+        if other:  # a project from before 0.4.0 has no record
+            state: State = "error" if recorded else "warning"
+            yield Finding(ID, state, other, f"setup/{wheels[0].name}", WRITE)
+        elif name := _other_code(wheels[0]):
+            what = f"It is named as this version of phi3scaffold, and {name} in it is another."
+            fix = f"install it only if you trust where the project is from; {WRITE}"
+            yield Finding(ID, "note", what, f"setup/{wheels[0].name}", fix)
 
 
 def wheels_of(context: LintContext) -> list[Path]:
     return sorted((context.root / "setup").glob("phi3scaffold-*.whl"))
+
+
+def _other_code(path: Path) -> str | None:
+    """Return a file that differs from this installation, where the wheel has the same version."""
+    if path.name.split("-")[1].partition("+")[0] != __version__:
+        return None
+    with zipfile.ZipFile(path) as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        here = package_files(weights=any(name.startswith(f"{NAME}/{WEIGHTS}") for name in names))
+        for name in sorted(names | here.keys()):
+            if name not in names or wheel.read(name) != here.get(name):
+                return name
+    return None
 
 
 def _wrong(path: Path) -> str | None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from phi3scaffold.generator import git, template
 from phi3scaffold.generator.new import resolve_model
+from phi3scaffold.generator.template import ANSWERS
 from phi3scaffold.generator.update import preconditions, trees
 from phi3scaffold.generator.update.answers import changed_answers, check_changeable
 from phi3scaffold.generator.update.journal import Journal
 from phi3scaffold.generator.update.merge import FileUpdate, three_way
-from phi3scaffold.generator.update.migrations import ANSWERS, between
+from phi3scaffold.generator.update.migrations import between
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import TINY
 from phi3scaffold.project.yaml_text import load_yaml

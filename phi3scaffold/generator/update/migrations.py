@@ -15,11 +15,10 @@ import yaml
 
 from phi3scaffold.generator import template
 from phi3scaffold.generator.bundle import key
+from phi3scaffold.generator.template import ANSWERS
 from phi3scaffold.generator.update.trees import TreeEntry
 from phi3scaffold.project.files import read_yaml
 from phi3scaffold.project.yaml_text import compose_yaml, load_yaml
-
-ANSWERS = ".copier-answers.yml"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from phi3scaffold import __version__
 from phi3scaffold.generator import git, template
 from phi3scaffold.generator.bundle import commits, key
 from phi3scaffold.generator.render import have_git
+from phi3scaffold.generator.template import ANSWERS
 from phi3scaffold.generator.update.journal import Journal
-from phi3scaffold.generator.update.migrations import ANSWERS
 from phi3scaffold.generator.update.trees import wheels
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.files import read_yaml

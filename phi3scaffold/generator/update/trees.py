@@ -15,9 +15,10 @@ from phi3scaffold.generator import template
 from phi3scaffold.generator.render import render
 from phi3scaffold.generator.requirements import release_of_wheel
 from phi3scaffold.generator.setup_files import write_environments
-from phi3scaffold.generator.wheel import write_wheel
+from phi3scaffold.generator.wheel import RECORD, put_record, record_wheel, write_wheel
 from phi3scaffold.models.catalogue import family_at
 from phi3scaffold.project.errors import ScaffoldError
+from phi3scaffold.project.files import read_yaml
 from phi3scaffold.project.settings import TINY
 
 BASE = "model-cache/base"
@@ -131,6 +132,11 @@ def as_made(root: Path, answers: dict[str, Any], tag: str) -> Tree:
             tiny = answers["model"] == TINY
             write_environments(folder / "setup", answers["target"], tiny=tiny, release=release)
         tree = read_folder(folder)
+    recorded = read_yaml(root / template.ANSWERS).get(RECORD)
+    if isinstance(recorded, str):  # as it is there, so that the new one takes its place
+        lines = tree[template.ANSWERS].data.decode("utf-8").splitlines(keepends=True)
+        put_record(lines, recorded)
+        tree[template.ANSWERS] = TreeEntry("".join(lines).encode())
     return tree | read_all(root, (path.relative_to(root).as_posix() for path in found))
 
 
@@ -144,6 +150,7 @@ def as_now(root: Path, answers: dict[str, Any], model: str) -> Tree:
     with _rendered(root, answers, f"v{template.version()}", model) as folder:
         write_environments(folder / "setup", answers["target"], tiny=tiny)
         write_wheel(folder / "setup", weights=tiny)
+        record_wheel(folder)
         return read_folder(folder)
 
 

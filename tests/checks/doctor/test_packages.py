@@ -189,6 +189,10 @@ def test_the_wheel_is_there_once_and_whole(project: Make, context: See) -> None:
         pass
     assert "There are 2 wheels" in said("wheel", context(root))[0].what
     other.unlink()
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("more.py", b"")
+    (told,) = said("wheel", context(root))
+    assert (told.state, "its sha256 is another" in told.what) == ("error", True)
     wheel.write_bytes(content[:5000])
     (told,) = said("wheel", context(root))
     assert (told.state, told.what) == ("error", "The runtime's wheel is damaged.")

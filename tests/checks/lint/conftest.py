@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from phi3scaffold import generator
-from phi3scaffold.generator.wheel import write_wheel
+from phi3scaffold.generator.wheel import record_wheel, write_wheel
 from tests.template.conftest import without_git
 
 Make = Callable[..., Path]
@@ -29,6 +29,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
                 root = folder / ("-".join(answers.values()).replace("/", "-") or "default")
                 there[key] = generator.new(root, answers, git=False, wheel=False)
             shutil.copy(wheel, root / "setup")
+            record_wheel(root)
         return there[key]
 
     return make

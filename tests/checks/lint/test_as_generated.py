@@ -12,6 +12,8 @@ FILES = [
     "setup/setup.sh",
     "setup/setup.ps1",
     "setup/constraints.txt",
+    "setup/requirements.lock",
+    "setup/requirements-infer.lock",
 ]
 
 

@@ -6,6 +6,9 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import pytest
+
+from phi3scaffold.generator.wheel import package_files
 from tests.checks.lint.conftest import Make
 from tests.checks.lint.helpers import found, one
 
@@ -45,6 +48,35 @@ def test_cut_short(make: Make) -> None:
     finding = one(root, "wheel")
     assert finding.where == f"setup/{path.name}"
     assert finding.what.startswith("It is no whole wheel")
+
+
+def test_another_wheel_that_is_whole(make: Make) -> None:
+    """Packed again, say, with code of somebody else and a RECORD that fits."""
+    root = make()
+    path = wheel_of(root)
+    with zipfile.ZipFile(path, "a") as wheel:
+        wheel.writestr("phi3scaffold/more.py", b"x = 1\n")
+    finding = one(root, "wheel")
+    assert finding.state == "error"
+    assert "its sha256 is another" in finding.what
+
+
+def test_this_version_with_other_code(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything in the project fits together; only who looks has something else."""
+    root = make()
+    mine = package_files(False) | {"phi3scaffold/project/errors.py": b"# mine\n"}
+    monkeypatch.setattr("phi3scaffold.checks.lint.wheel.package_files", lambda weights: mine)
+    finding = one(root, "wheel")
+    assert finding.state == "note"
+    assert "phi3scaffold/project/errors.py in it is another" in finding.what
+
+
+def test_a_project_of_before_names_no_wheel(make: Make) -> None:
+    root = make()
+    answers = root / ".copier-answers.yml"
+    lines = answers.read_text(encoding="utf-8").splitlines(keepends=True)
+    answers.write_text("".join(line for line in lines if not line.startswith("_wheel")))
+    assert one(root, "wheel").state == "warning"
 
 
 def test_under_another_name(make: Make) -> None:

@@ -95,7 +95,7 @@ def apply(project: Path, edits: dict[str, Edit], mark: str) -> dict[str, Written
     return written
 
 
-PACKAGES = {"setup/constraints.txt", "setup/requirements.txt"}
+PACKAGES = {"setup/constraints.txt", "setup/requirements.txt", "setup/requirements.lock"}
 GONE = ("delete", "rename")
 
 
