@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from phi3scaffold.inference.api_error import ApiError
@@ -17,6 +18,7 @@ COMPACT = {"whitespace_flexible": False}  # or a small model writes blanks for e
 # Left to the grammar alone: its regular expressions are not Python's, and a fraction's multiples
 # are no multiples in binary.
 UNCHECKED = ("pattern", "multipleOf")
+CHECK_SECONDS = 2.0  # of the processor
 # Items in all arrays together: llguidance spells them out before the first token, and a few more
 # digits exhaust the memory. No context holds as many.
 MOST_ITEMS = 20_000
@@ -64,7 +66,9 @@ def find_violation(text: str, schema: str) -> str | None:
     """Return why an answer does not conform to the schema; None where it does.
 
     A schema that contradicts itself ends the answer early, and so does llguidance at a text that is
-    cut (see `ESCAPED`) and stands in a constant object or list.
+    cut (see `ESCAPED`) and stands in a constant object or list. What takes longer than
+    `CHECK_SECONDS` is left to the grammar alone: thirty references that each stand in `anyOf` twice
+    are a billion schemas.
     """
     try:
         answer = json.loads(text)
@@ -73,16 +77,32 @@ def find_violation(text: str, schema: str) -> str | None:
     if '"patternProperties"' in schema:
         return None
     try:
+        import attrs
         from jsonschema import Draft202012Validator, validators
         from jsonschema_specifications import REGISTRY
 
         values = json.loads(schema)
         kind = validators.validator_for(values, default=Draft202012Validator)
-        kind = validators.extend(kind, dict.fromkeys(UNCHECKED, lambda *_: iter(())))
+        checks = {**kind.VALIDATORS, **dict.fromkeys(UNCHECKED, lambda *_: iter(()))}
+        end = time.thread_time() + CHECK_SECONDS
+        kind = validators.extend(kind, {name: _timed(check, end) for name, check in checks.items()})
+        # jsonschema's own takes another class where a part of the schema has a `$schema`.
+        kind.evolve = attrs.evolve
         error = next(kind(values, registry=REGISTRY).iter_errors(answer), None)
-    except Exception:  # noqa: BLE001 (llguidance takes what jsonschema cannot read: `items: [...]`)
+    except Exception:  # noqa: BLE001 (llguidance takes what jsonschema cannot read; or no time is left)
         return None
     return None if error is None else f"the answer ended early, and {error.message:.200}"
+
+
+def _timed(check: Callable[..., Any], end: float) -> Callable[..., Iterator[Any]]:
+    """Return a keyword's check that raises TimeoutError once this thread's time is over."""
+
+    def timed(*words: Any) -> Iterator[Any]:
+        if time.thread_time() > end:
+            raise TimeoutError
+        yield from check(*words) or ()
+
+    return timed
 
 
 def _spelled(schema: Any) -> Any:
