@@ -1,6 +1,6 @@
 # GNU make 3.81 or newer, pip and venv. Each line is a command that a person could type.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck bench stress wheel constraints reference docs clean
+.PHONY: help demo test lint format typecheck bench stress wheel constraints sbom audit reference docs clean
 
 # The first Python on the path that this release supports. PYTHON=/path/to/python overrides it.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do \
@@ -71,7 +71,7 @@ bench: install-dev ## how long people wait, against its bounds (see tests/benchm
 	cd "$(VENV)" && bin/python "$(CURDIR)/tests/benchmarks/speed.py" $(ARGS)
 
 # At most half an hour on two idle cores. docs/reliability.md has a row of each.
-STRESS = power_loss kills damaged_files server
+STRESS = power_loss kills measuring_kills damaged_files server
 stress: install-dev ## cut the power, kill runs, damage files, fuzz the server: a row of what was found for each
 	@for name in $(STRESS); do "$(BIN)/python" -m tests.stress.$$name $(ARGS) || exit 1; done
 
@@ -85,6 +85,13 @@ constraints: install-dev ## resolve constraints.txt and hashes.txt anew
 	$(BIN)/python .ci/constraints.py > build/constraints.txt
 	mv build/constraints.txt constraints.txt
 	$(BIN)/python .ci/hashes.py
+	$(BIN)/python .ci/sbom.py
+
+sbom: install-dev ## write sbom.cdx.json: packages, hashes and licences, as CycloneDX
+	$(BIN)/python .ci/sbom.py
+
+audit: install-dev ## ask which pinned packages have known vulnerabilities; needs PyPI's JSON interface
+	$(BIN)/python .ci/audit.py
 
 reference: install-dev ## write docs/reference/ from the code
 	PYTHONPATH=tools $(BIN)/python -m reference

@@ -18,7 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 UI = ROOT / "phi3scaffold" / "reporting" / "tracking" / "ui.lock"
 EXTRAS = ("train", "cpu", "track", "serve", "aml", "smollm2", "docs", "dev")
-PINNED_BY_TORCH = re.compile(r"(nvidia|cuda)-|triton==")
+# And pip, which pip-audit asks for: an environment keeps its own.
+LEFT_OUT = re.compile(r"(nvidia|cuda)-|(triton|pip)==")
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
     ui(project["optional-dependencies"]["track"][0].partition("==")[2])
     print("# Written by `make constraints`; the direct pins are in pyproject.toml.")
     for line in found.stdout.splitlines():
-        if line.partition("==")[0] not in direct and not PINNED_BY_TORCH.match(line):
+        if line.partition("==")[0] not in direct and not LEFT_OUT.match(line):
             print(line)
 
 
