@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from phi3scaffold.cli.parser import Verb, build, choose, unknown_verb
-from phi3scaffold.cli.ui.terminal import discard_output
+from phi3scaffold.cli.ui.terminal import discard_output, guard_terminal
 from phi3scaffold.project.errors import (
     FAILED_RUN,
     INTERRUPTED,
@@ -31,6 +31,7 @@ def main(verbs: Mapping[str, Verb], words: Sequence[str]) -> int:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by the caller, as by >&-
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
+    guard_terminal()
     choice = choose(verbs, words)
     if choice is None and words and not words[0].startswith("-"):
         return _report(unknown_verb(verbs, words[0]))

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from phi3scaffold.cli.ui.terminal import has_colour
+from phi3scaffold.cli.ui.terminal import has_colour, print_coloured
 from phi3scaffold.project.errors import ScaffoldError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_as_json(plan), indent=2, ensure_ascii=False))
         return 0
     if args.diff:
-        print(update.diff(plan, color=has_colour(sys.stdout)), end="")
+        print_coloured(update.diff(plan, color=has_colour(sys.stdout)))
     summary(plan, done=not args.diff)
     return 0
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from phi3scaffold.cli.ui.terminal import console
 from phi3scaffold.datasets.findings import (
     DataFinding,
     Example,
@@ -52,22 +52,22 @@ def show(
     if not (sys.stdout.encoding or "utf").lower().startswith("utf"):
         glyphs = ASCII
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    styled = console.color_system is not None
-    screen = DataScreen(report, console.width - NAME, glyphs, styled, plan)
+    screen = console(markup=False)
+    if not screen.is_terminal:
+        screen.width = WIDTH
+    styled = screen.color_system is not None
+    lines = DataScreen(report, screen.width - NAME, glyphs, styled, plan)
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=NAME - 1, no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, body in screen.lines(folder, note):
+    for name, body in lines.lines(folder, note):
         style = "bold yellow" if name.startswith("!") else "bold"
         grid.add_row(Text(name, style), body if isinstance(body, Text) else Text(body))
-    if console.is_terminal:
-        console.print(grid)
+    if screen.is_terminal:
+        screen.print(grid)
         return
-    with console.capture() as printed:
-        console.print(grid)
+    with screen.capture() as printed:
+        screen.print(grid)
     print("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 

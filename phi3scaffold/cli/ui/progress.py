@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from phi3scaffold.cli.ui.terminal import can_move, has_colour
+from phi3scaffold.cli.ui.terminal import can_move, console, has_colour, without_controls
 from phi3scaffold.project.formatting import decimal_size, duration
 
 if TYPE_CHECKING:
@@ -136,12 +136,12 @@ class Bar(Display):
     def start(self, title: str, *, line: str = "", seconds: float = 0.0) -> None:
         super().start(title, seconds=seconds)
         self.end()
-        self._task = self.bars.add_task(title, total=1, text="")
+        self._task = self.bars.add_task(without_controls(title), total=1, text="")
 
     def update(self, done: float, total: float | None, text: str, *, resumed: bool = False) -> None:
         super().update(done, total, text, resumed=resumed)
         if self._task is not None:
-            self.bars.update(self._task, text=text)
+            self.bars.update(self._task, text=without_controls(text))
 
     def end(self, line: str = "") -> None:
         if self._task is not None:
@@ -149,24 +149,23 @@ class Bar(Display):
             self._task = None
 
     def say(self, line: str) -> None:
-        self.bars.console.print(line, markup=False, soft_wrap=True)
+        self.bars.console.print(without_controls(line), markup=False, soft_wrap=True)
 
 
 def _bars(display: Display, stream: TextIO) -> Progress:
     """Return rich's bars; how far the running task is comes from the display."""
-    from rich.console import Console
     from rich.constrain import Constrain
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
     from rich.progress_bar import ProgressBar
     from rich.table import Column
     from rich.text import Text
 
-    console = Console(file=stream, highlight=False, emoji=False)  # which knows NO_COLOR
+    screen = console(stream)  # which knows NO_COLOR
 
     class Bars(Progress):
         def get_renderable(self) -> Constrain:
             # a ^C that the terminal echoes behind a full line would move it out of reach
-            return Constrain(super().get_renderable(), console.width - len("^C") - 1)
+            return Constrain(super().get_renderable(), screen.width - len("^C") - 1)
 
     class Share(BarColumn):
         def render(self, task: Task) -> ProgressBar:
@@ -196,7 +195,7 @@ def _bars(display: Display, stream: TextIO) -> Progress:
             style="dim" if has_colour(stream) else "none",
             table_column=Column(ratio=1, **one_line),
         ),
-        console=console,
+        console=screen,
         expand=True,
         transient=True,
     )

@@ -6,11 +6,74 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PLAIN = ("", "dumb")  # terminals that cannot move their cursor
 # An answer must not move the cursor, colour what follows or rename the window.
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+OWN = re.compile(r"(\x1b\[[012]?m)")  # bold, dim, and their end
+COLOURS = re.compile(r"(\x1b\[(?:[0127]|3[1-6])?(?:;(?:[017]|3[1-6]))*m)")  # git's
+
+
+class CleanStream:
+    """A terminal that gets the control characters of other people's texts written out.
+
+    A label, a file's name, a key or a message of a library may hold them: they would move the
+    cursor over what stands there, rename the window or type for the user. rich, whose bars move the
+    cursor, writes to the terminal itself: see `console`.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.terminal = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.terminal, name)
+
+    def write(self, text: str) -> int:
+        """Write the text, clean; return its length."""
+        self.terminal.write(without_controls(text, OWN))
+        return len(text)
+
+
+def without_controls(text: str, keep: re.Pattern[str] | None = None) -> str:
+    """Write control characters out, as ``\\x1b``, but line breaks, tabs and what is to be kept."""
+    if not CONTROLS.search(text):
+        return text
+    parts = keep.split(text) if keep else [text]
+    parts[::2] = (CONTROLS.sub(_written_out, part) for part in parts[::2])
+    return "".join(parts)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+def print_coloured(text: str) -> None:
+    """Print what git has coloured; nothing else in it reaches a terminal."""
+    if isinstance(sys.stdout, CleanStream):
+        sys.stdout.terminal.write(without_controls(text, COLOURS))
+    else:
+        print(text, end="")
+
+
+def guard_terminal() -> None:
+    """Let what is printed at a terminal from now on be clean."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream.isatty() and not isinstance(stream, CleanStream):
+            setattr(sys, name, CleanStream(stream))
+
+
+def console(stream: TextIO | None = None, **options: Any) -> Console:
+    """Return rich's console; who prints on it makes other people's texts clean."""
+    from rich.console import Console
+
+    stream = stream or sys.stdout
+    terminal = stream.terminal if isinstance(stream, CleanStream) else stream
+    return Console(file=terminal, highlight=False, emoji=False, **options)
 
 
 def can_move(stream: TextIO) -> bool:
@@ -28,10 +91,7 @@ def print_line(line: str, style: str | None = None) -> None:
     if not style or not has_colour(sys.stdout):
         print(line)
         return
-    from rich.console import Console
-
-    console = Console(highlight=False, emoji=False)
-    console.print(line, style=style, markup=False, soft_wrap=True)
+    console().print(without_controls(line), style=style, markup=False, soft_wrap=True)
 
 
 def discard_output() -> None:
