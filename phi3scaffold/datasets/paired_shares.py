@@ -1,4 +1,4 @@
-"""The 95 % interval of the difference between two shares of the same rows: Tango's score interval.
+"""Two shares of the same rows: Tango's score interval of their difference, and McNemar's test.
 
 Two models answer the same rows, so only those rows tell anything that one of them answers right and
 the other does not. See T. Tango, Equivalence test and confidence interval for the difference in
@@ -37,6 +37,24 @@ def tango_interval(won: float, lost: float, rows: float, z: float = Z) -> tuple[
         z: the standard normal quantile of its confidence; 95 % without one.
     """
     return -_highest(lost, won, rows, z), _highest(won, lost, rows, z)
+
+
+def mcnemar_p(won: int, lost: int) -> float:
+    """Return the two-sided mid-p-value of McNemar's test: that both shares are the same.
+
+    See M. W. Fagerland, S. Lydersen and P. Laake, The McNemar test for binary matched-pairs data,
+    BMC Medical Research Methodology 13 (2013), 91: it is not as cautious as the exact test, and
+    errs hardly more often than it says.
+
+    Args:
+        won: rows that only the first model answers right.
+        lost: rows that only the second one answers right.
+    """
+    from scipy.stats import binom
+
+    differ, fewer = won + lost, min(won, lost)
+    at_most, exactly = binom.cdf(fewer, differ, 0.5), binom.pmf(fewer, differ, 0.5)
+    return min(1.0, float(2 * at_most - exactly))
 
 
 def _highest(won: float, lost: float, rows: float, z: float) -> float:

@@ -82,6 +82,10 @@ def _f1(score: float) -> str:
     return f"{score:.3f}"
 
 
+def _p_value(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:,.0f} ms"
 
@@ -151,6 +155,14 @@ COLUMNS = {
             short="agree.",
         ),
         Column(
+            "mcnemar_p",
+            "McNemar's p",
+            "how likely so uneven a number of rows is that only the form or only the adapter has "
+            "right, were both as good (mid-p); it decides nothing",
+            _p_value,
+            of=LABELS,
+        ),
+        Column(
             "other_prompt",
             "prompts tokenized differently",
             "rows whose prompt becomes other tokens than the adapter's",
@@ -163,7 +175,7 @@ COLUMNS = {
         Column("disk_bytes", "disk", "files that the form needs", decimal_size),
     )
 }
-WITH_ITSELF = ("same_answer", "agreement", "other_prompt")  # the adapter's would always be 100 %
+WITH_ITSELF = ("same_answer", "agreement", "mcnemar_p", "other_prompt")  # nothing of the adapter
 
 
 def comparison_table(metrics: Metrics, keys: Iterable[str]) -> Table:

@@ -7,6 +7,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 
+from phi3scaffold.datasets.paired_shares import mcnemar_p
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.intervals import wilson_interval
 from phi3scaffold.evaluation.measurement import Measurement
@@ -45,6 +46,10 @@ def compute_metrics(
     if adapter is not None:
         metrics.same_answer = _share_equal(measurement.answers, adapter.answers)
         metrics.other_prompt = 1 - _share_equal(measurement.prompts, adapter.prompts)
+        if dataset.labels:
+            right = [_equal(one.answers, expected) for one in (measurement, adapter)]
+            pairs = list(zip(*right, strict=True))
+            metrics.mcnemar_p = mcnemar_p(pairs.count((True, False)), pairs.count((False, True)))
     if sum(measurement.agreed_of):
         metrics.agreement = sum(measurement.agreed) / sum(measurement.agreed_of)
     if measurement.kl is not None:

@@ -45,6 +45,8 @@ class FormMetrics:
         truncated_answers: share of answers without an end of turn in more tokens than any expected
             answer has.
         same_answer: share of rows with the same answer as the adapter's.
+        mcnemar_p: of labels, how likely so uneven a number of rows is that only one of the form and
+            the adapter has right, were both as good (McNemar's test, mid-p). It decides nothing.
         agreement: share of the tokens of the adapter's answers that this form would choose, too.
         kl_divergence: mean Kullback-Leibler divergence from the adapter, in nats a token.
         max_logit_difference: the largest difference of any logit from the adapter's.
@@ -82,6 +84,7 @@ class FormMetrics:
     neutral_loss: float | None = None
     truncated_answers: float = 0.0
     same_answer: float | None = None
+    mcnemar_p: float | None = None
     agreement: float | None = None
     kl_divergence: float | None = None
     max_logit_difference: float | None = None

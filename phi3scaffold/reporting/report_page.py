@@ -49,7 +49,9 @@ TABLES = {  # caption -> columns
         *("accuracy", "exact_match", "correct_interval", "likelihood_accuracy", "rouge_l"),
         *("macro_f1", "truncated_answers"),
     ),
-    "Agreement with the adapter": ("perplexity", "same_answer", "agreement", "other_prompt"),
+    "Agreement with the adapter": (
+        *("perplexity", "same_answer", "agreement", "mcnemar_p", "other_prompt"),
+    ),
     "Language outside the task": ("neutral_loss",),
     "Speed and size": ("tokens_per_second", "first_token_seconds", "peak_bytes", "disk_bytes"),
 }

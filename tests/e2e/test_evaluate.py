@@ -20,8 +20,8 @@ from tests.conftest import command
 FORMS = ("base", "adapter", "merged", "onnx")
 NUMBERS = {
     "accuracy", "accuracy_interval", "macro_f1", "confusion", "invalid", "likelihood_accuracy",
-    "perplexity", "truncated_answers", "same_answer", "other_prompt", "first_token_seconds",
-    "tokens_per_second", "peak_bytes", "disk_bytes",
+    "perplexity", "truncated_answers", "same_answer", "mcnemar_p", "other_prompt",
+    "first_token_seconds", "tokens_per_second", "peak_bytes", "disk_bytes",
 }  # fmt: skip
 COMPARED = {"agreement", "kl_divergence", "max_logit_difference", "compared"}
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from phi3scaffold.datasets.conversations import Conversation
+from phi3scaffold.datasets.paired_shares import mcnemar_p
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.form_metrics import compute_metrics, share_with_interval
 from phi3scaffold.evaluation.measurement import Measurement
@@ -72,6 +73,31 @@ def test_a_classification() -> None:
     assert found.same_answer == 0.5
     assert found.agreement == 0.5
     assert found.other_prompt == 0.0
+
+
+def test_mcnemars_p_counts_the_rows_that_only_one_has_right() -> None:
+    expected = ["joy"] * 12
+    form, adapter = measured(["joy"] * 11 + ["fear"]), measured(["fear"] * 10 + ["joy"] * 2)
+    found = compute_metrics(form, asked(expected), adapter)
+    # 10 against 1 of 11 that differ: 2 * (P(0) + P(1) / 2) = 2 * (1 + 5.5) / 2048
+    assert found.mcnemar_p == pytest.approx(6.5 / 1024)
+    again = compute_metrics(adapter, asked(expected), adapter)
+    assert again.mcnemar_p == 1.0
+    assert compute_metrics(form, asked(expected, labels=()), adapter).mcnemar_p is None
+
+
+@pytest.mark.parametrize(("won", "lost"), [(0, 6), (25, 9), (14, 2), (50, 61)])
+def test_mcnemars_p_is_the_exact_one_less_half_of_what_was_seen(won: int, lost: int) -> None:
+    from scipy.stats import binom, binomtest
+
+    seen = binom.pmf(won, won + lost, 0.5)
+    assert mcnemar_p(won, lost) == mcnemar_p(lost, won)
+    assert mcnemar_p(won, lost) == pytest.approx(binomtest(won, won + lost).pvalue - seen)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 8])
+def test_mcnemars_p_of_as_many_each_way_is_one(rows: int) -> None:
+    assert mcnemar_p(rows, rows) == pytest.approx(1.0)
 
 
 def test_free_answers() -> None:

@@ -45,8 +45,12 @@ def test_it_shows_what_was_measured(tiny_project: Path) -> None:
     metrics = json.loads((gen / "evaluation" / "metrics.json").read_text())
     for name, form in metrics["forms"].items():
         quality, likeness, neutral, cost, *sure = cells(found, name)
-        alike = [f"{form[key]:.1%}" for key in ("same_answer", "agreement") if name != "adapter"]
-        assert likeness == [name, perplexity(form["perplexity"]), *(alike or ["", ""])]
+        alike = ["", "", ""]
+        if name != "adapter":
+            alike = [f"{form[key]:.1%}" for key in ("same_answer", "agreement")]
+            p = form["mcnemar_p"]
+            alike.append("<0.001" if p < 0.001 else f"{p:.3f}")
+        assert likeness == [name, perplexity(form["perplexity"]), *alike]
         assert quality[1] == f"{form['accuracy']:.1%}" and quality[4] == f"{form['macro_f1']:.3f}"
         its = form.get("calibration")
         scores = [["Brier", its["brier"]], ["log loss", its["log_loss"]]] if its else []
