@@ -34,7 +34,7 @@ class SettingDoc:
     effects: tuple[tuple[str, str], ...] = ()
 
 
-def yaml_keys(text: str) -> dict[str, tuple[str, str]]:
+def yaml_keys(content: str) -> dict[str, tuple[str, str]]:
     """Return dotted key -> (value, comment above it) of a commented YAML file, in its order.
 
     A comment that holds YAML of its own, such as a key that is switched off, documents that key.
@@ -42,7 +42,7 @@ def yaml_keys(text: str) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     above: list[str] = []
     path: list[tuple[int, str]] = []
-    for line in text.splitlines():
+    for line in content.splitlines():
         off = re.match(r"# (?P<line> *[a-z_]+:.*)$", line)
         match = KEY.fullmatch(off["line"] if off else line)
         if match is None:
@@ -53,7 +53,9 @@ def yaml_keys(text: str) -> dict[str, tuple[str, str]]:
         path = [*(one for one in path if one[0] < indent), (indent, match["key"])]
         name = ".".join(key for _, key in path)
         value = "" if off and not match["value"] else (match["value"] or "").strip()
-        found[name] = (value, " ".join(part.strip() for part in above if part.strip()))
+        text = " ".join(part.strip() for part in above if part.strip())
+        if text or name not in found:  # the template has some keys twice, one of them switched off
+            found[name] = (value, text)
         above = []
     return found
 

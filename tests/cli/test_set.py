@@ -77,6 +77,18 @@ def test_a_new_rank_tells_what_alpha_is(project: Path, capsys: pytest.CaptureFix
     ]
 
 
+def test_a_name_of_two_settings_names_both_and_either_is_set(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_set("minutes=5") == 2
+    assert "one of: evaluate.minutes, optimize.minutes" in capsys.readouterr().err
+    for name in ("evaluate", "optimize"):
+        assert run_set(f"{name}.minutes=5") == 0
+        assert yaml.safe_load((project / PROJECT).read_text())[name]["minutes"] == 5
+    assert run_set("--help", "optimize.minutes") == 0
+    assert "minutes that the search may take" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
