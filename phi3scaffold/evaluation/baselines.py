@@ -17,6 +17,7 @@ from typing import Any
 
 from phi3scaffold.datasets.conversations import turn_text
 from phi3scaffold.datasets.prepared_rows import TRAIN, Prepared, spread
+from phi3scaffold.evaluation.chrf import chrf
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.form_metrics import share_with_interval
 from phi3scaffold.evaluation.metrics import Baseline
@@ -81,6 +82,7 @@ def _metrics(name: str, answers: list[str], rows: int, dataset: EvaluationSet) -
         metrics.rows = rows
     if name == "nearest":
         metrics.rouge_l = statistics.fmean(rouge_l(answers, expected))
+        metrics.chrf = statistics.fmean(chrf(answers, expected))
     return metrics
 
 

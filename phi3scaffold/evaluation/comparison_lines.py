@@ -26,6 +26,8 @@ WIDTHS = {  # of the columns shown; the interval stands left of its column
     "peak_bytes": 9,
     "disk_bytes": 8,
 }
+# What has no room in a column of its own -> what heads its line.
+BELOW = {"chrf": "chrF", "neutral_loss": "neutral text, nats a token"}
 REMARKS = ("invalid", "truncated_answers", "other_prompt")  # shown where they are above zero
 
 
@@ -44,13 +46,11 @@ def comparison_lines(metrics: Metrics) -> list[str]:
         for name, why in metrics.not_measured.items()
         if name not in table.rows
     ]
-    losses = [
-        f"{name} {COLUMNS['neutral_loss'].cell(metrics.forms[name])}"
-        for name in metrics.compared
-        if metrics.forms[name].neutral_loss is not None
-    ]
-    if losses:
-        lines.append(f"  neutral text, nats a token: {', '.join(losses)}")
+    for key, heading in BELOW.items():
+        cells = {name: COLUMNS[key].cell(metrics.forms[name]) for name in metrics.compared}
+        values = [f"{name} {cell}" for name, cell in cells.items() if cell]
+        if values:
+            lines.append(f"  {heading}: {', '.join(values)}")
     baselines = ", ".join(baseline_scores(metrics))
     if baselines:
         lines.append(f"  without a language model: {baselines}")

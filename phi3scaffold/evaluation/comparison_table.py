@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from phi3scaffold.evaluation.estimate import Estimate
 from phi3scaffold.evaluation.metrics import FormMetrics, Metrics
 from phi3scaffold.project.formatting import binary_size, decimal_size, perplexity, rate, visible
 
@@ -86,6 +87,13 @@ def _p_value(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def _points(lost: Estimate) -> str:
+    value, low, high = (
+        f"{round(100 * one, 1) + 0.0:.1f}" for one in (lost.value, lost.low, lost.high)
+    )
+    return f"{value} ({low} to {high})"
+
+
 def _milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:,.0f} ms"
 
@@ -126,6 +134,12 @@ COLUMNS = {
             of=FREE,
         ),
         Column(
+            "chrf",
+            "chrF",
+            "sequences of one to six characters in common with the expected answer",
+            of=FREE,
+        ),
+        Column(
             "macro_f1",
             "macro F1",
             "mean of the labels' F1 scores, by the generated answers",
@@ -163,6 +177,13 @@ COLUMNS = {
             of=LABELS,
         ),
         Column(
+            "chrf_lost",
+            "chrF lost",
+            "points of chrF lost relative to the adapter, with their interval; it decides nothing",
+            _points,
+            of=FREE,
+        ),
+        Column(
             "other_prompt",
             "prompts tokenized differently",
             "rows whose prompt becomes other tokens than the adapter's",
@@ -175,7 +196,8 @@ COLUMNS = {
         Column("disk_bytes", "disk", "files that the form needs", decimal_size),
     )
 }
-WITH_ITSELF = ("same_answer", "agreement", "mcnemar_p", "other_prompt")  # nothing of the adapter
+# Of the adapter with itself they say nothing.
+WITH_ITSELF = ("same_answer", "agreement", "mcnemar_p", "chrf_lost", "other_prompt")
 
 
 def comparison_table(metrics: Metrics, keys: Iterable[str]) -> Table:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phi3scaffold.evaluation.baselines import BaselineAnswers
+from phi3scaffold.evaluation.chrf import chrf
 from phi3scaffold.evaluation.estimate import CONFIDENCE, Estimate
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.intervals import (
@@ -125,6 +126,9 @@ class FormEstimates:
             scores = zip(rouge_l(own.answers, adapter.answers), pairs, strict=True)
             alike = [score >= LIKE or mine == its for score, (mine, its) in scores]
             estimates["like_adapter"] = share(alike, groups, self._confidence)
+            expected = [self._expected[row] for row in rows]
+            scores = [chrf(one.answers, expected) for one in (adapter, own)]
+            estimates["chrf_lost"] = mean_difference(*scores, groups, self._confidence)
         return estimates
 
     def _better(self, first: list[str], second: list[str], rows: Sequence[int]) -> Estimate:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from phi3scaffold.datasets.paired_shares import mcnemar_p
+from phi3scaffold.evaluation.chrf import chrf
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
 from phi3scaffold.evaluation.intervals import wilson_interval
 from phi3scaffold.evaluation.measurement import Measurement
@@ -76,6 +77,7 @@ def _compare_texts(
     else:
         metrics.exact_match, metrics.exact_match_interval = share, interval
         metrics.rouge_l = statistics.fmean(rouge_l(answers, expected))
+        metrics.chrf = statistics.fmean(chrf(answers, expected))
 
 
 def _compare_likeliest(

@@ -38,6 +38,8 @@ class FormMetrics:
         exact_match: share of rows whose free answer is exactly the expected one.
         exact_match_interval: its 95 % confidence interval.
         rouge_l: mean ROUGE-L F-measure of free answers (https://aclanthology.org/W04-1013/).
+        chrf: mean chrF of free answers, with each answer's from 0 to 1
+            (https://aclanthology.org/W15-3049/).
         perplexity: of the expected answers; at best 1.
         answer_tokens: tokens of the expected answers, over which that is the mean.
         neutral_loss: cross entropy of a neutral text outside of any project's task, in nats a
@@ -62,7 +64,8 @@ class FormMetrics:
             other numbers are the adapter's. None where it was measured by itself.
         broken: whether the measurement ended early, since some rows showed that the form is broken.
         estimates: what is judged, by the names of the limits (see `Estimate`): values of the rows
-            that this form and the one that it is compared with have in common.
+            that this form and the one that it is compared with have in common. `chrf_lost`, of free
+            answers relative to the adapter, is only shown.
         calibration: how good the probabilities of its labels are (see `CalibrationMetrics`); None
             for free answers, for the base, and without validation rows.
     """
@@ -80,6 +83,7 @@ class FormMetrics:
     exact_match: float | None = None
     exact_match_interval: list[float] | None = None
     rouge_l: float | None = None
+    chrf: float | None = None
     answer_tokens: int = 0
     neutral_loss: float | None = None
     truncated_answers: float = 0.0
@@ -106,6 +110,11 @@ class FormMetrics:
         return (self.rouge_l or 0.0) if self.accuracy is None else self.accuracy
 
     @property
+    def chrf_lost(self) -> Estimate | None:
+        """What is lost of chrF relative to the adapter, row by row; None where it is not known."""
+        return self.estimates.get("chrf_lost")
+
+    @property
     def correct(self) -> float:
         """The share of generated answers that are the expected ones."""
         return (self.exact_match or 0.0) if self.accuracy is None else self.accuracy
@@ -126,7 +135,7 @@ class Baseline:
         accuracy_interval: its 95 % confidence interval, as [low, high].
         label: of ``majority``: the most frequent training label.
         rows: of ``tfidf`` and ``nearest``: how many training rows it learned from.
-        rouge_l: of ``nearest``: mean ROUGE-L of its answers.
+        rouge_l, chrf: of ``nearest``: mean ROUGE-L and chrF of its answers.
     """
 
     accuracy: float
@@ -134,6 +143,7 @@ class Baseline:
     label: str | None = None
     rows: int | None = None
     rouge_l: float | None = None
+    chrf: float | None = None
 
 
 @dataclass

@@ -22,7 +22,15 @@ RUN = "## How to run it"  # the section of the card that `publish` replaces
 OWN_ROWS = "own-rows"  # the type of a data set that has no id on the hub
 COLUMNS = (
     *("accuracy", "exact_match", "correct_interval", "likelihood_accuracy", "rouge_l"),
-    *("same_answer", "agreement", "perplexity", "tokens_per_second", "disk_bytes"),
+    *(
+        "chrf",
+        "chrf_lost",
+        "same_answer",
+        "agreement",
+        "perplexity",
+        "tokens_per_second",
+        "disk_bytes",
+    ),
 )
 
 
@@ -109,6 +117,7 @@ def results(metrics: Metrics, form: str, *, dataset_type: str, dataset_name: str
         "f1": ("Macro F1", own.macro_f1),
         "exact_match": ("Exact match", own.exact_match),
         "rouge": ("ROUGE-L", own.rouge_l),
+        "chrf": ("chrF", own.chrf),
     }
     return [
         EvalResult(

@@ -47,10 +47,11 @@ MOST_MISTAKES = 10
 TABLES = {  # caption -> columns
     "Quality": (
         *("accuracy", "exact_match", "correct_interval", "likelihood_accuracy", "rouge_l"),
-        *("macro_f1", "truncated_answers"),
+        *("chrf", "macro_f1", "truncated_answers"),
     ),
     "Agreement with the adapter": (
-        *("perplexity", "same_answer", "agreement", "mcnemar_p", "other_prompt"),
+        *("perplexity", "same_answer", "agreement", "mcnemar_p", "chrf_lost"),
+        "other_prompt",
     ),
     "Language outside the task": ("neutral_loss",),
     "Speed and size": ("tokens_per_second", "first_token_seconds", "peak_bytes", "disk_bytes"),

@@ -180,8 +180,15 @@ def disk_bytes(project: Project, form: str) -> int:
 
 
 TRACKED = (
-    *("accuracy", "macro_f1", "likelihood_accuracy", "exact_match", "rouge_l", "perplexity"),
-    *("truncated_answers", "agreement", "tokens_per_second", "peak_bytes", "disk_bytes"),
+    *("accuracy", "macro_f1", "likelihood_accuracy", "exact_match", "rouge_l", "chrf"),
+    *(
+        "perplexity",
+        "truncated_answers",
+        "agreement",
+        "tokens_per_second",
+        "peak_bytes",
+        "disk_bytes",
+    ),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from phi3scaffold.datasets.conversations import Conversation
 from phi3scaffold.datasets.paired_shares import mcnemar_p
+from phi3scaffold.evaluation.chrf import chrf
 from phi3scaffold.evaluation.evaluation_set import EvaluationSet
+from phi3scaffold.evaluation.form_estimates import FormEstimates, MeasuredRows
 from phi3scaffold.evaluation.form_metrics import compute_metrics, share_with_interval
 from phi3scaffold.evaluation.measurement import Measurement
 from phi3scaffold.evaluation.rouge import rouge_l
@@ -105,7 +108,48 @@ def test_free_answers() -> None:
     found = compute_metrics(measured(["the cat sat down", "no"], likeliest=[]), questions, None)
     assert found.exact_match == 0.5
     assert found.rouge_l == pytest.approx((6 / 7 + 1) / 2)
+    assert found.chrf == pytest.approx((chrf(["the cat sat down"], ["the cat sat"])[0] + 1) / 2)
     assert found.accuracy is None and found.macro_f1 is None and found.same_answer is None
+
+
+def test_what_is_lost_of_chrf_is_paired_with_the_adapter() -> None:
+    """Rows that lose nothing make the interval narrow, however different they are."""
+    expected = [f"answer number {row} is the {row}th of them" for row in range(40)]
+    nearly = [one.replace("them", "then") if row < 35 else one for row, one in enumerate(expected)]
+    forms = {
+        name: MeasuredRows(range(40), measured(answers, kl_sums=[0.1] * 40, kl_of=[1] * 40))
+        for name, answers in {"adapter": expected, "onnx": nearly}.items()
+    }
+    estimates = FormEstimates(asked(expected, labels=()), forms, range(40), {})
+    lost = estimates.of("onnx")["chrf_lost"]
+    assert lost.value == pytest.approx(1 - sum(chrf(nearly, expected)) / 40)
+    assert 0 < lost.low < lost.value < lost.high < 2 * lost.value
+    assert "chrf_lost" not in estimates.of("adapter")
+    assert "chrf_lost" not in FormEstimates(asked(expected), forms, range(40), {}).of("onnx")
+
+
+def test_chrf_is_that_of_its_paper() -> None:
+    """Precision and recall of each length, averaged over the lengths; recall counts twice."""
+    random = Random(0)
+    texts = ["".join(random.choices("abcd ", k=random.randint(8, 60))) for _ in range(40)]
+    for one, other in zip(texts[::2], texts[1::2], strict=True):
+        parts = []
+        for length in range(1, 7):
+            mine, its = (
+                Counter(text[at : at + length] for at in range(len(text) - length + 1))
+                for text in ("".join(one.split()), "".join(other.split()))
+            )
+            common = (mine & its).total()
+            if mine and its:
+                parts.append((common / mine.total(), common / its.total()))
+        precision, recall = (sum(values) / len(values) for values in zip(*parts, strict=True))
+        expected = 5 * precision * recall / (4 * precision + recall) if precision + recall else 0.0
+        assert chrf([one], [other])[0] == pytest.approx(expected)
+
+
+def test_chrf_of_the_same_characters_is_one() -> None:
+    assert chrf(["a", "", "今日は雨", "Maß"], ["a", "", "今日は雨", "Maß"]) == [1.0] * 4
+    assert chrf(["", "x", "yes"], ["x", "", "no"]) == [0.0] * 3
 
 
 def test_a_prompt_read_otherwise_is_counted() -> None:

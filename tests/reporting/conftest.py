@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from phi3scaffold.evaluation.estimate import Estimate
 from phi3scaffold.evaluation.evaluated_rows import EvaluatedRow
 from phi3scaffold.evaluation.metrics import FormMetrics
 from phi3scaffold.project.settings import Project, load_project
@@ -65,6 +66,8 @@ def with_free_answers(made: RunRecord, task: str) -> RunRecord:
             exact_match=0.25,
             exact_match_interval=[0.2, 0.3],
             rouge_l=0.7,
+            chrf=0.6,
+            estimates={"chrf_lost": Estimate(0.004, -0.012, 0.021, 60)} if name == "onnx" else {},
             same_answer=form.same_answer,
             agreement=form.agreement,
         )

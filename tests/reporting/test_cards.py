@@ -103,7 +103,8 @@ def test_odd_runs_have_a_card(name: str, made: RunRecord, tmp_path: Path) -> Non
 def test_free_answers(made: RunRecord, tmp_path: Path) -> None:
     found = written(with_free_answers(made, "qa"), tmp_path)
     results = {one.metric_type: one.metric_value for one in found.data.eval_results or []}
-    assert results["rouge"] == 0.7 and results["exact_match"] == 0.25
+    assert results["rouge"] == 0.7 and results["exact_match"] == 0.25 and results["chrf"] == 0.6
+    assert "0.4 (-1.2 to 2.1)" in found.text
     assert "ROUGE-L" in found.text and "labels" not in found.text
 
 

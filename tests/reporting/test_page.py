@@ -159,6 +159,10 @@ def test_free_answers_have_rouge_and_no_labels(task: str, made: RunRecord, tmp_p
     found = written(with_free_answers(made, task), tmp_path)
     text = found.text("body")
     assert "ROUGE-L" in text and "70.0%" in text and "exact" in text
+    assert "chrF" in text and "60.0%" in text
+    _, alike, *_ = cells(found, "onnx")
+    assert "0.4 (-1.2 to 2.1)" in alike
+    assert not any("to 2.1" in cell for row in cells(found, "adapter") for cell in row)
     assert "Confusion matrix" not in text and "macro F1" not in text
     assert "Rows where all forms give the expected answer" in text
 
