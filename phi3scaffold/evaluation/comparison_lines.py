@@ -47,8 +47,8 @@ def comparison_lines(metrics: Metrics) -> list[str]:
         if name not in table.rows
     ]
     for key, heading in BELOW.items():
-        cells = {name: COLUMNS[key].cell(metrics.forms[name]) for name in metrics.compared}
-        values = [f"{name} {cell}" for name, cell in cells.items() if cell]
+        shown = {name: COLUMNS[key].cell(metrics.forms[name]) for name in metrics.compared}
+        values = [f"{name} {cell}" for name, cell in shown.items() if cell]
         if values:
             lines.append(f"  {heading}: {', '.join(values)}")
     baselines = ", ".join(baseline_scores(metrics))

@@ -127,8 +127,8 @@ class FormEstimates:
             alike = [score >= LIKE or mine == its for score, (mine, its) in scores]
             estimates["like_adapter"] = share(alike, groups, self._confidence)
             expected = [self._expected[row] for row in rows]
-            scores = [chrf(one.answers, expected) for one in (adapter, own)]
-            estimates["chrf_lost"] = mean_difference(*scores, groups, self._confidence)
+            before, after = (chrf(one.answers, expected) for one in (adapter, own))
+            estimates["chrf_lost"] = mean_difference(before, after, groups, self._confidence)
         return estimates
 
     def _better(self, first: list[str], second: list[str], rows: Sequence[int]) -> Estimate:
