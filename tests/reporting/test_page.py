@@ -154,19 +154,6 @@ def test_what_cannot_be_told_is_not_released(made: RunRecord, tmp_path: Path) ->
     assert "too few rows" in " ".join(cells(found, "unknown")[0])
 
 
-@pytest.mark.parametrize("task", ["qa", "chat"])
-def test_free_answers_have_rouge_and_no_labels(task: str, made: RunRecord, tmp_path: Path) -> None:
-    found = written(with_free_answers(made, task), tmp_path)
-    text = found.text("body")
-    assert "ROUGE-L" in text and "70.0%" in text and "exact" in text
-    assert "chrF" in text and "60.0%" in text
-    _, alike, *_ = cells(found, "onnx")
-    assert "0.4 (-1.2 to 2.1)" in alike
-    assert not any("to 2.1" in cell for row in cells(found, "adapter") for cell in row)
-    assert "Confusion matrix" not in text and "macro F1" not in text
-    assert "Rows where all forms give the expected answer" in text
-
-
 def no_history(made: RunRecord) -> RunRecord:
     return dataclasses.replace(made, history=[])
 
