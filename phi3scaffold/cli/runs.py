@@ -21,7 +21,8 @@ EPILOG = """examples:
 
 Accuracy, perplexity, size and speed are those of the last form of the model that the
 run measured, which is the ONNX form of a whole run; the loss is that of the
-validation rows. The time is that of the whole run:
+validation rows. With MLFLOW_TRACKING_URI the runs are those of that server, of the
+project's experiment. The time is that of the whole run:
 one that found its training up to date is shorter.
 """
 
@@ -56,7 +57,7 @@ def runs_of(project: Project) -> list[StoredRun]:
     """Return the tracked runs, those that were killed among them.
 
     Raises:
-        ScaffoldError: they are tracked elsewhere, or there are none.
+        ScaffoldError: they cannot be read, or there are none.
     """
     from phi3scaffold.project.errors import ScaffoldError
     from phi3scaffold.reporting.tracking import track_waiting_runs

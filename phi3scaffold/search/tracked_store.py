@@ -1,8 +1,12 @@
-"""Read the tracked runs of a project from MLflow's file: MLflow itself takes seconds to load."""
+"""Read the tracked runs of a project: from a server, where one is named, or from MLflow's file.
+
+The file is read without MLflow, which takes seconds to load.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,8 +17,9 @@ from phi3scaffold.inference.forms.kinds import COMPARED
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.near_names import did_you_mean
 from phi3scaffold.project.settings import Project
-from phi3scaffold.reporting.tracking import store_path
+from phi3scaffold.reporting.tracking import URI, store_path
 from phi3scaffold.reporting.tracking.ui import check_store
+from phi3scaffold.search.tracking_server import finite_metrics, server_runs
 
 RUNS = """
     SELECT run_uuid, name, status, start_time, end_time FROM runs
@@ -79,8 +84,10 @@ def stored_runs(project: Project) -> list[StoredRun]:
     """Return the tracked runs, the oldest first.
 
     Raises:
-        ScaffoldError: they are tracked elsewhere, none was tracked, or the file cannot be read.
+        ScaffoldError: none was tracked, or the file or the server cannot be read.
     """
+    if os.environ.get(URI):
+        return [_of_server(number, run) for number, run in enumerate(server_runs(project), 1)]
     check_store(project)
     path = store_path(project)
     try:
@@ -110,6 +117,22 @@ def _runs(store: sqlite3.Connection) -> Iterator[StoredRun]:
             metrics=dict(sorted(store.execute(METRICS, (run,)))),
             released=None if released is None else released == "true",
         )
+
+
+def _of_server(number: int, run: Any) -> StoredRun:
+    info, released = run.info, run.data.tags.get("released")
+    start, end = info.start_time or 0, info.end_time
+    return StoredRun(
+        number=number,
+        id=info.run_id,
+        name=info.run_name or "",
+        status=info.status,
+        started=start / 1000,
+        seconds=(end - start) / 1000 if end and start else None,
+        settings=dict(sorted(run.data.params.items())),
+        metrics=finite_metrics(run),
+        released=None if released is None else released == "true",
+    )
 
 
 def find_run(runs: Sequence[StoredRun], word: str) -> StoredRun:

@@ -164,6 +164,7 @@ def test_a_password_of_a_server_is_sent_and_never_written(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Server, "asked", [])
+    monkeypatch.setattr(Server, "runs", {})
     monkeypatch.setattr(Server, "place", tmp_path / "files", raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
         Thread(target=server.serve_forever, daemon=True).start()

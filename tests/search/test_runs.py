@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,8 +20,10 @@ from phi3scaffold.cli import main
 from phi3scaffold.pipeline.events import Event
 from phi3scaffold.project.settings import load_project
 from phi3scaffold.reporting.tracking import URI, store_path
+from phi3scaffold.search import tracking_server
 from phi3scaffold.search.run_table import table
 from phi3scaffold.search.tracked_store import stored_runs
+from tests.support.mlflow_server import Server
 from tests.support.tracked_runs import START, done, needs_mlflow, track
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -134,7 +138,7 @@ def test_mlflow_is_not_loaded_and_nothing_is_written(tracked: Path) -> None:
     assert store_path(load_project(tracked)).stat().st_mtime_ns == before
 
 
-def test_where_nothing_was_tracked(tmp_path: Path, run: Run, monkeypatch: Any) -> None:
+def test_where_nothing_was_tracked(tmp_path: Path, run: Run) -> None:
     root = Path(shutil.copytree(EXAMPLES / "phrase-tone", tmp_path / "proj"))
     code, out, error = run(root)
     assert (code, out) == (2, "")
@@ -142,11 +146,6 @@ def test_where_nothing_was_tracked(tmp_path: Path, run: Run, monkeypatch: Any) -
     assert "phi3scaffold run" in error
     assert main(VERBS, ["set", "--project", str(root), "tracking=false"]) == 0
     assert "tracking" in run(root)[2]
-    monkeypatch.setenv(URI, "http://me:secret@example.test")
-    code, _, error = run(root)
-    assert code == 2
-    assert "tracked elsewhere" in error
-    assert "secret" not in error
 
 
 def test_a_store_that_cannot_be_read(tmp_path: Path, run: Run) -> None:
@@ -161,3 +160,51 @@ def test_a_store_that_cannot_be_read(tmp_path: Path, run: Run) -> None:
     sqlite3.connect(path).close()
     path.touch()
     assert run(root)[0] == 2
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project that tracks its runs at a server, which asks for a password; two runs."""
+    root = Path(shutil.copytree(EXAMPLES / "phrase-tone", tmp_path / "proj"))
+    for name, value in {"asked": [], "runs": {}, "place": tmp_path / "files"}.items():
+        monkeypatch.setattr(Server, name, value, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        monkeypatch.setenv(URI, f"http://me:secret@127.0.0.1:{listening.server_port}")
+        track(load_project(root), events(0.9, 3_000_000, released=True))
+        assert main(VERBS, ["set", "--project", str(root), "rank=32"]) == 0
+        track(load_project(root), events(float("nan"), 2_500_000, released=False))
+        yield root
+        listening.shutdown()
+
+
+@needs_mlflow
+def test_the_runs_of_a_server_stand_side_by_side(
+    server: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking_server, "PAGE", 1)  # so that it takes two requests
+    capsys.readouterr()
+    assert main(VERBS, ["runs", "--project", str(server)]) == 0
+    head, first, second, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[-1] == "rank"
+    assert all(part in first.split() for part in ("90.0%", "1.250", "3.0", "yes", "16"))
+    assert all(part in second.split() for part in ("2.5", "no", "32")) and "nan" not in second
+    assert main(VERBS, ["runs", "diff", "1", "last", "--project", str(server)]) == 0
+    assert "finetune.r" in capsys.readouterr().out
+    assert [what for what, _ in Server.asked].count("runs/search") == 4
+    assert not store_path(load_project(server)).exists()
+
+
+@needs_mlflow
+def test_a_server_that_does_not_answer_is_a_message(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(shutil.copytree(EXAMPLES / "phrase-tone", tmp_path / "proj"))
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        monkeypatch.setenv(URI, f"http://me:secret@127.0.0.1:{taken.getsockname()[1]}")
+        code, out, error = run(root)
+    assert (code, out) == (2, "")
+    assert "The tracked runs cannot be read" in error and "127.0.0.1" in error
+    assert "secret" not in error and "Traceback" not in error

@@ -173,7 +173,7 @@ class Tracker:
     def _create(self) -> str:
         name = self.project.root.name
         if os.environ.get(URI):
-            wanted = os.environ.get("MLFLOW_EXPERIMENT_NAME", name)
+            wanted = experiment_name(self.project)
             there = self._client.get_experiment_by_name(wanted)
             experiment = there.experiment_id if there else self._new_experiment(wanted)
         else:
@@ -221,6 +221,11 @@ class Tracker:
         for run in self._client.search_runs([experiment], "attributes.status = 'RUNNING'"):
             if has_ended(run.data.tags.get(PROCESS, "")):
                 self._client.set_terminated(run.info.run_id, KILLED)
+
+
+def experiment_name(project: Project) -> str:
+    """Return the name of the experiment that the project's runs have at a server."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME", project.root.name)
 
 
 def create_store(path: Path) -> None:
