@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phi3scaffold.evaluation.search_record import SearchRecord
+from phi3scaffold.models.base_model import base_shape
 from phi3scaffold.pipeline.events import Emit, Event, StageEnded, StageStarted
 from phi3scaffold.pipeline.runner import only_run, run_pipeline
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
@@ -13,8 +14,9 @@ from phi3scaffold.project.search_goals import SearchSettings
 from phi3scaffold.project.settings import Project
 from phi3scaffold.search.config_text import replace_passes
 from phi3scaffold.search.measuring import check_rows
-from phi3scaffold.search.optimizer import EXPLORING, NAME, Optimizer
+from phi3scaffold.search.optimizer import EXPLORING, NAME, Optimizer, search_limits
 from phi3scaffold.search.points import check_quantized
+from phi3scaffold.search.prediction import check_size
 from phi3scaffold.stages.graph import STAGES, up_to
 
 
@@ -34,9 +36,13 @@ def optimize(
 
     Raises:
         ScaffoldError: exit code 2 where there is nothing to search or nothing to choose by, 1 where
-            a stage failed.
+            no model can be as small as `size_mb` asks, or a stage failed.
     """
-    check_quantized(project_config(project))
+    config = project_config(project)
+    check_quantized(config)
+    shape, size = base_shape(project), search_limits(project).get("size_mb")
+    if shape is not None and size is not None:
+        check_size(config, shape, size)
     before = up_to("data")
     run_pipeline(project, before, STAGES, emit)
     check_rows(project)  # before hours of training

@@ -79,7 +79,7 @@ class Optimizer:
         own = self._add(own_point(self._config, points), self._config)
         for point in points:
             self._add(point, with_point(self._config, point))
-        limits = _limits(project)
+        limits = search_limits(project)
         key = digest([self._base, goal, limits])
         self._ruler = Ruler(project, project.search, self._base)
         self._began = time.monotonic()
@@ -313,7 +313,7 @@ class Optimizer:
         return emit
 
 
-def _limits(project: Project) -> dict[str, float]:
+def search_limits(project: Project) -> dict[str, float]:
     """Return the limits that a search has to keep, defaults among them."""
     own = project_limits(project)
     limits = {name: own.get(name, LIMITS[name].default) for name in SEARCHED}

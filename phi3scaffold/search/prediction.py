@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-from phi3scaffold.evaluation.limits import LIMITS
+from phi3scaffold.evaluation.limits import LIMITS, format_value
 from phi3scaffold.evaluation.search_record import PointRecord
 from phi3scaffold.models.shape import Shape
+from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.formatting import decimal_size
+from phi3scaffold.project.layout import PROJECT_FILE
+from phi3scaffold.project.olive_config import OliveConfig
 from phi3scaffold.project.search_goals import FASTEST, SMALLEST
-from phi3scaffold.search.points import END_BLOCK, Point
+from phi3scaffold.search.points import END_BLOCK, Point, all_points, own_point
 from phi3scaffold.search.selection import NO_DIVERGENCE
 
 NORMAL = NormalDist()
@@ -182,6 +186,31 @@ def _features(point: Point) -> tuple[float, ...]:
         float(point.mixed == "k_quant_down"),
         float(point.level == 1),
     )
+
+
+def check_size(config: OliveConfig, shape: Shape, allowed: float) -> None:
+    """Refuse a `size_mb` that no point can keep: the weights alone are larger.
+
+    Args:
+        shape: of the base model.
+        allowed: in megabytes.
+
+    Raises:
+        ScaffoldError: with the smallest size.
+    """
+    points, _ = all_points(config, shape)
+    if not points or own_point(config, points) is None:
+        return  # nobody knows how small the project's own passes make it
+    smallest = min(points, key=lambda point: weight_bytes(shape, point))
+    least = weight_bytes(shape, smallest)
+    if least * (1 - SIZE_SPREAD) > 1e6 * allowed:
+        raise ScaffoldError(
+            f"No model keeps size_mb at most {format_value(allowed, LIMITS['size_mb'].unit)}: the "
+            f"weights of the smallest, {smallest.name}, take about {decimal_size(round(least))}.",
+            where=f"{PROJECT_FILE}: gate.size_mb",
+            fix="a limit above that, or a smaller base model: phi3scaffold models",
+            exit_code=FAILED_RUN,
+        )
 
 
 def weight_bytes(shape: Shape, point: Point) -> float:

@@ -119,12 +119,12 @@ def test_a_limit_out_of_reach_is_named_and_changes_nothing(
     """What was measured is known to the next search: nothing is built for a limit like that."""
     project = untracked_copy(searched.project, tmp_path / "proj")
     known = {one["key"]: one for one in record_of(project)["points"]}
-    limit(project, size_mb=0.5)
+    limit(project, size_mb=least_size(project) + 0.01)  # of weights; graph and tokenizer are more
     config = (project / "fine-tuning" / "olive-config.json").read_bytes()
     done = command("optimize", "--points", "3", cwd=project, check=False)
     assert done.returncode == 1
     assert re.search(
-        r"size_mb at most 0.5 MB: the nearest, .*, has [\d.]+ MB, [\d.]+ MB too much", done.stderr
+        r"size_mb at most [\d.]+ MB: the nearest, .*, has [\d.]+ MB, [\d.]+ MB too", done.stderr
     )
     assert (project / "fine-tuning" / "olive-config.json").read_bytes() == config
     record = record_of(project)
@@ -132,6 +132,32 @@ def test_a_limit_out_of_reach_is_named_and_changes_nothing(
     assert any(why.startswith("too large: ") for why in record["not_tried"].values())
     smallest = min(record["points"], key=lambda one: one["bytes"])
     assert smallest["bytes"] <= min(one["bytes"] for one in known.values())
+
+
+def least_size(project: Path) -> float:
+    """The megabytes of the smallest weights, as `optimize` says them; it builds nothing for it."""
+    limit(project, size_mb=0.1)
+    began = time.monotonic()
+    done = command("optimize", cwd=project, check=False)
+    assert done.returncode == 1 and time.monotonic() - began < 60
+    found = re.search(r"the smallest, .*, take about ([\d.]+) MB", done.stderr)
+    assert found and "searching" not in done.stdout, done.stderr
+    return float(found[1])
+
+
+def test_a_size_that_no_model_can_have_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
+    """Of a real model's shape, by the catalogue."""
+    words = ("--model", "phi-3-mini-4k", "--task", "classify", "--target", "cpu", "--no-git")
+    command("new", "proj", *words, "--defaults", cwd=tmp_path)
+    project = tmp_path / "proj"
+    limit(project, size_mb=1500)
+    done = command("optimize", cwd=project, check=False)
+    assert done.returncode == 1
+    # 3.82 billion weights in 4 bits, a scale for 128 of them
+    found = re.search(r"size_mb at most 1,500 MB: .* take about ([\d.]+) GB", done.stderr)
+    assert found and 1.9 < float(found[1]) < 2.2, done.stderr
+    made = [path for name in ("model-cache", "gen-model") for path in (project / name).glob("*/")]
+    assert made == []
 
 
 def test_without_validation_rows_nothing_is_chosen(tiny_project: Path, tmp_path: Path) -> None:
