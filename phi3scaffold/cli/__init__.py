@@ -6,6 +6,7 @@ One file a verb, and no logic: each reads its options, calls the rooms below and
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -56,13 +57,16 @@ def main(verbs: Mapping[str, Verb], words: Sequence[str]) -> int:
     except (ScaffoldError, KeyboardInterrupt, OSError) as error:
         if args.debug:
             traceback.print_exc()
-        return _report(error)
+        return _report(error, words)
 
 
-def _report(error: ScaffoldError | KeyboardInterrupt | OSError) -> int:
-    """Say what ended the command; return the exit code."""
+def _report(error: ScaffoldError | KeyboardInterrupt | OSError, words: Sequence[str] = ()) -> int:
+    """Say what ended the command of these words; return the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
+        print(str(error) or "interrupted", file=sys.stderr)
+        if str(error):  # it says what was saved
+            command = shlex.join(["phi3scaffold", *words])
+            print(f"  to go on, run the same command again: {command}", file=sys.stderr)
         return INTERRUPTED
     known = error if isinstance(error, ScaffoldError) else describe_os_error(error)
     print(f"error: {known}", file=sys.stderr)

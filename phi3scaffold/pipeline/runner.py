@@ -10,6 +10,7 @@ from pathlib import Path
 from phi3scaffold.pipeline import atomic_publish, ranks
 from phi3scaffold.pipeline.child_lock import wait_for_children
 from phi3scaffold.pipeline.events import Emit, Note, ignore
+from phi3scaffold.pipeline.interruption import stop_request
 from phi3scaffold.pipeline.logs import keep_last_log
 from phi3scaffold.pipeline.stage import Stage, Stages
 from phi3scaffold.pipeline.stage_runner import (
@@ -126,6 +127,7 @@ def run_stages(
             continue
         run = skip_stage if is_fresh else run_stage
         facts = run(stage, project, stages, emit)
+        stop_request.obey(stage.name)
         verdict = verdict or (stage.judge(facts) if stage.judge else None)
         remaining.pop(0)
     if verdict is not None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 
 from phi3scaffold.pipeline import environment, protocol
 from phi3scaffold.pipeline.events import Emit, Failure, from_json
+from phi3scaffold.pipeline.interruption import ChildInterrupt
 from phi3scaffold.pipeline.logs import log_file
 from phi3scaffold.pipeline.ranks import BEAT, SILENCE, Meeting, without_ranks
-from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
+from phi3scaffold.project.errors import FAILED_RUN, INTERRUPTED, ScaffoldError
 from phi3scaffold.project.settings import Project
 
 MODULE = "phi3scaffold.stages.worker"  # the child's program: it knows the stages
+GLANCE = 0.5  # seconds; on Windows a thread that waits does not see Ctrl-C
 
 
 def run_in_child(
@@ -27,6 +31,7 @@ def run_in_child(
     Raises:
         ScaffoldError: what the child raised; exit code 1 with the log's name when it died, or
             when another rank has failed.
+        KeyboardInterrupt: Ctrl-C; it says how far the child came where it has saved that.
     """
     environment.prepare()
     log = log_file(project)
@@ -34,19 +39,20 @@ def run_in_child(
     work = {"project": project.to_json(), "names": names}
     error: ScaffoldError | None = None
     lost = False
-    with log.open("a", encoding="utf-8") as stream:
+    with log.open("a", encoding="utf-8") as stream, ChildInterrupt() as interrupt:
         process = subprocess.Popen(
             protocol.command(MODULE, work),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stream,
             env=meeting.environment() if meeting else without_ranks(os.environ),
         )
         if meeting:
             meeting.end = process.kill
-        assert process.stdout is not None
+        assert process.stdin is not None and process.stdout is not None
+        interrupt.attach(process.stdin)
         try:
-            for message in protocol.read(process.stdout):
+            for message in protocol.read(_lines(process.stdout)):
                 event = from_json(message)
                 if isinstance(event, Failure):
                     error, lost = event.error, event.lost
@@ -57,6 +63,10 @@ def run_in_child(
             process.terminate()
             process.wait()
             raise
+    if error is not None and error.exit_code == INTERRUPTED:
+        raise KeyboardInterrupt(error.what)
+    if error is None and interrupt.asked:
+        raise KeyboardInterrupt
     if error is None and process.returncode:
         error = ScaffoldError(
             f"The stage was ended from outside ({protocol.describe_exit(process.returncode)}).",
@@ -69,3 +79,25 @@ def run_in_child(
         error = meeting.why(error, SILENCE + BEAT if lost else 0.0)
     if error is not None:
         raise error
+
+
+def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a pipe as another thread reads them, so that Ctrl-C is seen."""
+    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for line in stream:
+                lines.put(line)
+        finally:
+            lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=GLANCE)
+        except queue.Empty:
+            continue
+        if line is None:
+            return
+        yield line

@@ -6,10 +6,12 @@ import traceback
 
 from phi3scaffold.pipeline import protocol, ranks
 from phi3scaffold.pipeline.child_lock import hold_child_lock
-from phi3scaffold.pipeline.events import Event, Failure, to_json
+from phi3scaffold.pipeline.events import Event, Failure, Note, to_json
+from phi3scaffold.pipeline.interruption import stop_request
 from phi3scaffold.pipeline.logs import log_file
 from phi3scaffold.pipeline.runner import run_stages
 from phi3scaffold.pipeline.stage_runner import take_part
+from phi3scaffold.project.errors import INTERRUPTED, ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.graph import STAGES
 
@@ -24,6 +26,8 @@ def main() -> None:
     def emit(event: Event) -> None:
         outlet.send(to_json(event))
 
+    text = "finishing this step, then saving; Ctrl-C again ends at once"
+    stop_request.listen(lambda: emit(Note("run", text)))
     try:
         hold_child_lock(project)
         if ranks.here().number:
@@ -31,7 +35,8 @@ def main() -> None:
         else:
             run_stages(project, names, STAGES, emit, isolate=False)
     except BaseException as error:  # noqa: BLE001 (the parent reports it)
-        traceback.print_exc()
+        if not (isinstance(error, ScaffoldError) and error.exit_code == INTERRUPTED):
+            traceback.print_exc()
         described = protocol.describe_error(error, log_file(project))
         emit(Failure(described, lost=ranks.is_lost_connection(error)))
     protocol.leave()

@@ -18,6 +18,7 @@ import transformers
 
 from phi3scaffold.pipeline import atomic_publish, manifest, ranks
 from phi3scaffold.pipeline.hashing import StatCache
+from phi3scaffold.pipeline.interruption import stop_request
 
 BEST = "best.safetensors"  # the adapter's weights at its best step so far
 NEWEST = 2  # that stay; the one before the last is for when the last is damaged
@@ -116,15 +117,20 @@ class Checkpoints:
 
 
 class SaveCheckpoints(transformers.TrainerCallback):
-    """Has the Trainer save when a checkpoint is due by rank 0's clock, and copies what it saves."""
+    """Has the Trainer save when a checkpoint is due by rank 0's clock, and copies what it saves.
+
+    One is due, too, when this process is asked to stop: it does so once that is saved.
+    """
 
     def __init__(self, checkpoints: Checkpoints, seconds_before: float) -> None:
         self.checkpoints = checkpoints
         self.start = time.monotonic() - seconds_before
         self.saved = time.monotonic()
+        self.stops = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.saved = time.monotonic()
+        stop_request.saves_first = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if control.should_training_stop or not float(state.epoch).is_integer():
@@ -135,17 +141,17 @@ class SaveCheckpoints(transformers.TrainerCallback):
 
     def _save_when_due(self, args: Any, state: Any, control: Any) -> None:
         """Ask the Trainer to save where a checkpoint is due, as rank 0 decides for all."""
-        minutes = self.checkpoints.minutes
         if control.should_training_stop:
             control.should_save = False  # nothing would resume from here
-        if minutes is None or control.should_training_stop:
             return
-        due = time.monotonic() - self.saved >= 60 * minutes
+        minutes = self.checkpoints.minutes
+        due = minutes is not None and time.monotonic() - self.saved >= 60 * minutes
+        self.stops = stop_request.is_made
         if ranks.here().size > 1:
-            decision = torch.tensor([float(due)], device=args.device)
+            decision = torch.tensor([float(due), float(self.stops)], device=args.device)
             torch.distributed.broadcast(decision, 0)
-            due = bool(decision.item())
-        control.should_save |= due
+            due, self.stops = map(bool, decision.tolist())
+        control.should_save |= due or self.stops
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         name = f"{transformers.trainer_utils.PREFIX_CHECKPOINT_DIR}-{state.global_step}"
@@ -160,3 +166,6 @@ class SaveCheckpoints(transformers.TrainerCallback):
             self.checkpoints.save(saved, state.global_step, time.monotonic() - self.start)
         shutil.rmtree(saved)
         self.saved = time.monotonic()
+        if self.stops:
+            stop_request.is_made = True  # by rank 0's parent
+            stop_request.obey(f"step {state.global_step} of {state.max_steps}, which is saved")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
+from phi3scaffold.project.errors import INTERRUPTED
 from tests.conftest import command
 from tests.support.ended import all_end
 from tests.support.settings import untracked_copy
@@ -41,6 +44,39 @@ def small(tiny_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(small: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small, tmp_path / "proj", symlinks=True))
+
+
+@pytest.fixture(scope="module")
+def whole(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project after an uninterrupted training of 40 steps with dropout. Read only."""
+    folder = Path(shutil.copytree(small, tmp_path_factory.mktemp("whole") / "proj", symlinks=True))
+    settle(folder, lora_dropout=0.2)
+    training(folder, num_train_epochs=8, per_device_train_batch_size=8)
+    end(start(folder))
+    return folder
+
+
+@pytest.fixture
+def untrained(whole: Path, tmp_path: Path) -> Path:
+    """A copy of `whole` without its adapter."""
+    folder = Path(shutil.copytree(whole, tmp_path / "untrained", symlinks=True))
+    shutil.rmtree(folder / "gen-model" / "adapter")
+    return folder
+
+
+def is_trained_as(project: Path, wanted: Path) -> None:
+    """The weights are equal, and every step was logged once; no checkpoint is left."""
+    from safetensors.numpy import load_file
+
+    found, expected = (
+        load_file(one / "gen-model" / "adapter" / "adapter_model.safetensors")
+        for one in (project, wanted)
+    )
+    assert found.keys() == expected.keys()
+    for name, tensor in found.items():
+        assert abs(tensor - expected[name]).max() <= 1e-5, name
+    assert [step[:2] for step in logged(project)] == [step[:2] for step in logged(wanted)]
+    assert not (project / "gen-model" / ".adapter-partial").exists()
 
 
 def settle(project: Path, **settings: Any) -> None:
@@ -186,19 +222,12 @@ def test_nothing_is_left_of_a_killed_run(project: Path) -> None:
     end(start(project))
 
 
-def test_a_killed_training_goes_on(project: Path) -> None:
+def test_a_killed_training_goes_on(untrained: Path, whole: Path) -> None:
     """From its last whole checkpoint, to the adapter of an uninterrupted run, dropout on.
 
     tests/targets/azureml/test_ranks.py does the same with two processes.
     """
-    from safetensors.numpy import load_file
-
-    settle(project, lora_dropout=0.2)
-    training(project, num_train_epochs=8, per_device_train_batch_size=8)
-    end(start(project))
-    adapter = project / "gen-model" / "adapter" / "adapter_model.safetensors"
-    wanted, losses = load_file(adapter), logged(project)
-    shutil.rmtree(adapter.parent)
+    project = untrained
     settings = project / "project.yaml"
     settings.write_text(settings.read_text() + "\ncheckpoint_minutes: 0.000001\n")  # each step
 
@@ -210,19 +239,44 @@ def test_a_killed_training_goes_on(project: Path) -> None:
         process.kill()
     killed.communicate()
     found = kept.glob("*/*/step-*/manifest.json")
-    whole = sorted(found, key=lambda path: int(path.parent.name[5:]))
-    if len(whole) == 2:  # else the last is half written as it is
-        broken = whole.pop().parent / "optimizer.pt"
+    saved = sorted(found, key=lambda path: int(path.parent.name[5:]))
+    if len(saved) == 2:  # else the last is half written as it is
+        broken = saved.pop().parent / "optimizer.pt"
         broken.write_bytes(broken.read_bytes()[:-100] + bytes(100))
 
     told = end(start(project))
-    assert f"resumes after step {whole[-1].parent.name[5:]} " in told
-    made = load_file(adapter)
-    assert made.keys() == wanted.keys()
-    for name, tensor in made.items():
-        assert abs(tensor - wanted[name]).max() <= 1e-5, name
-    assert [step[:2] for step in logged(project)] == [step[:2] for step in losses]
-    assert not kept.exists()
+    assert f"resumes after step {saved[-1].parent.name[5:]} " in told
+    is_trained_as(project, whole)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a test cannot send Ctrl-C to another console there")
+def test_a_training_goes_on_after_ctrl_c(untrained: Path, whole: Path) -> None:
+    """At random steps, by no checkpoint but the one that Ctrl-C leaves; as a terminal sends it."""
+    settings = untrained / "project.yaml"
+    settings.write_text(settings.read_text() + "\ncheckpoint_minutes: null\n")
+    chance = random.Random(19)
+    last = 0
+    for moment in sorted(chance.sample(range(2, 36), 3)):
+        log = untrained / "gen-model" / "logs" / "run.log"
+        log.unlink(missing_ok=True)
+        run = start(untrained)
+
+        def trains(left: int = moment - last, log: Path = log) -> bool:
+            return log.exists() and log.read_text().count("'loss'") >= left
+
+        until(trains)
+        time.sleep(chance.random() / 10)
+        os.killpg(run.pid, signal.SIGINT)
+        told = end(run, INTERRUPTED)
+        assert f"resumes after step {last} " in told or not last
+        reached = re.search(r"interrupted after step (\d+) of 40, which is saved", told)
+        assert reached, told
+        assert "run the same command again: phi3scaffold finetune" in told
+        assert not (untrained / "gen-model" / "adapter").exists()
+        assert int(reached[1]) >= moment > last
+        last = int(reached[1])
+    assert f"resumes after step {last} " in end(start(untrained))
+    is_trained_as(untrained, whole)
 
 
 def test_nodes_that_are_not_alike_are_refused(project: Path, tmp_path: Path) -> None:
