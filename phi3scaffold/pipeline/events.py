@@ -60,6 +60,12 @@ class Step:
         loss: training loss, in nats a token, as last logged.
         loss_step: the step that it was logged at.
         tokens_per_second: training speed since the start.
+        learning_rate: as last logged.
+        validation_loss: of the validation rows, in nats a token, as last measured.
+        validation_step: the step that it was measured at; an event of this step announces it.
+        best_loss: the lowest validation loss so far.
+        best_step: the step that it was measured at.
+        peak_bytes: peak memory of the process, or of the GPU that trains, in bytes.
     """
 
     kind: ClassVar[str] = "step"
@@ -70,6 +76,12 @@ class Step:
     loss: float | None = None
     loss_step: int | None = None
     tokens_per_second: float | None = None
+    learning_rate: float | None = None
+    validation_loss: float | None = None
+    validation_step: int | None = None
+    best_loss: float | None = None
+    best_step: int | None = None
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)

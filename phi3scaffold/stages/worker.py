@@ -14,11 +14,13 @@ from phi3scaffold.pipeline.stage_runner import take_part
 from phi3scaffold.project.errors import INTERRUPTED, ScaffoldError
 from phi3scaffold.project.settings import Project
 from phi3scaffold.stages.graph import STAGES
+from phi3scaffold.training.library_warnings import leave_out_known_warnings
 
 
 def main() -> None:
     """Run the stages that the parent names, report events, and end."""
     protocol.ignore_signals("SIGINT")  # the parent ends us
+    leave_out_known_warnings()
     outlet = protocol.take_stdout()
     work = protocol.work()
     project, names = Project.from_json(work["project"]), work["names"]

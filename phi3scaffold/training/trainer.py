@@ -13,6 +13,7 @@ import torch
 import transformers
 from transformers.trainer_utils import EvalLoopOutput
 
+from phi3scaffold.pipeline.environment import peak_bytes
 from phi3scaffold.pipeline.events import Emit, Step
 from phi3scaffold.project.errors import FAILED_RUN, ScaffoldError
 from phi3scaffold.training import attention
@@ -20,6 +21,7 @@ from phi3scaffold.training.fused_layers import fuse
 from phi3scaffold.training.fused_norms import fuse_norms
 from phi3scaffold.training.fused_rotations import fuse_rotations
 from phi3scaffold.training.packing import PASS, pack
+from phi3scaffold.training.validation_history import LOSS, best_step
 
 
 class AnswerTrainer(transformers.Trainer):
@@ -178,13 +180,21 @@ class ReportSteps(transformers.TrainerCallback):
         self.started, self.first = time.monotonic(), 0
         self.loss: float | None = None  # the last that was logged, and at which step
         self.logged = 0
+        self.rate: float | None = None
+        self.validation: dict[str, float | int | None] = {}  # as `Step` takes it
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.started, self.first = time.monotonic(), state.global_step
+        self._look_back(state)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._look_back(state)
+        if self.validation:
+            self._report(args, state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if not control.should_log:  # else `on_log` reports the step with its loss
-            self._report(state)
+            self._report(args, state)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
@@ -200,11 +210,25 @@ class ReportSteps(transformers.TrainerCallback):
                 exit_code=FAILED_RUN,
             )
         self.loss, self.logged = loss, state.global_step
-        self._report(state)
+        self.rate = (logs or {}).get("learning_rate")
+        self._report(args, state)
 
-    def _report(self, state: Any) -> None:
+    def _look_back(self, state: Any) -> None:
+        """Take the last validation loss and the best one from the log of all steps so far."""
+        measured = [entry for entry in state.log_history if LOSS in entry]
+        best = best_step(measured)
+        if measured and best:
+            self.validation = {
+                "validation_loss": measured[-1][LOSS],
+                "validation_step": measured[-1]["step"],
+                "best_loss": best.loss,
+                "best_step": best.step,
+            }
+
+    def _report(self, args: Any, state: Any) -> None:
         seconds = max(time.monotonic() - self.started, 1e-9)
         done = state.global_step - self.first
+        on_gpu = args.device.type == "cuda"
         self.emit(
             Step(
                 state.global_step,
@@ -212,5 +236,8 @@ class ReportSteps(transformers.TrainerCallback):
                 loss=self.loss,
                 loss_step=self.logged,
                 tokens_per_second=self.tokens_per_step * done / seconds,
+                learning_rate=self.rate,
+                peak_bytes=torch.cuda.max_memory_allocated() if on_gpu else peak_bytes(),
+                **self.validation,
             )
         )

@@ -134,15 +134,60 @@ def test_a_run_as_lines(clock: Clock) -> None:
     ]
 
 
+def training_step(step: int, **values: float) -> Step:
+    """A step of a long training, with numbers that are as wide as they get."""
+    known = {"loss": 12.3456, "learning_rate": 0.00036363, "tokens_per_second": 123456.7}
+    validation = {"validation_loss": 11.5, "best_loss": 10.25, "best_step": 12000}
+    return Step(step, 21300, peak_bytes=130 * 2**30, **{**known, **validation, **values})
+
+
+def test_a_line_a_validation_without_a_terminal(clock: Clock) -> None:
+    stream = io.StringIO()
+    display = Display(stream)
+    show_event(display, StageStarted("finetune", "training"))
+    show_event(display, training_step(12000, validation_step=12000, validation_loss=10.25))
+    show_event(display, training_step(12001, validation_step=12000))
+    show_event(display, training_step(12600, validation_step=12600))
+    assert lines(stream)[1:] == [
+        "  step 12000/21300: validation loss 10.250, the best so far",
+        "  step 12600/21300: validation loss 11.500 (best 10.250 at step 12000)",
+    ]
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch, **more: str) -> Screen:
+    for name, value in {"TERM": "xterm", "COLUMNS": "80", **more}.items():
+        monkeypatch.setenv(name, value)
+    return Screen()
+
+
+def test_all_of_a_training_at_80_columns(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = at_a_terminal(monkeypatch, NO_COLOR="1")
+    with progress.show(screen) as display:
+        show_event(display, StageStarted("finetune", "training the adapter", 45000.0))
+        show_event(display, training_step(1))
+        show_event(display, training_step(12600, validation_step=12600))
+        screen.truncate(0)
+        display.bars.refresh()
+        shown = re.sub(r"\x1b\[[\d;?]*[A-Za-z]|[\r\0]", "", screen.getvalue())
+        display.end()
+        screen.truncate(0)
+        display.bars.refresh()
+        after = screen.getvalue()
+    bar, losses, speed = shown.splitlines()
+    assert re.search(r"training the adapter .* left  ?12600/21300", bar)
+    assert losses.strip() == "loss 12.346, validation 11.500, best 10.250 at step 12000"
+    assert speed.strip() == "learning rate 3.64e-04, 123457 tokens/s, peak memory 130.0 GiB"
+    assert "learning rate" not in after
+
+
 @pytest.mark.parametrize("no_color", ["", "1"])
 def test_in_a_terminal_one_bar(no_color: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Screen(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    for name, value in {"TERM": "xterm", "COLUMNS": "80", "NO_COLOR": no_color}.items():
-        monkeypatch.setenv(name, value)
-    screen = Screen()
+    screen = at_a_terminal(monkeypatch, NO_COLOR=no_color)
     with progress.show(screen) as display:
         display.start("fetching", line="not shown where there is a bar")
         display.update(10**8, 10**9, bytes_text("model.safetensors", 10**8, 10**9))

@@ -23,6 +23,7 @@ EVENTS = [
     StageEnded("model"),
     Step(3, 10, loss=0.5, loss_step=2, tokens_per_second=12.5),
     Step(500, 1000, phase="reading"),
+    Step(4, 9, loss=0.5, learning_rate=1e-4, validation_loss=0.7, validation_step=4, peak_bytes=9),
     Bytes("model.safetensors", 3, 10),
     Note("azure", "job j: Running"),
 ]

@@ -18,7 +18,7 @@ from phi3scaffold.pipeline.events import Event, Note, StageEnded, StageStarted, 
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.settings import Project, load_project
 from phi3scaffold.reporting import tracking
-from phi3scaffold.reporting.tracking import process, store_path, track_run
+from phi3scaffold.reporting.tracking import process, store_path, track_run, track_waiting_runs
 from phi3scaffold.reporting.tracking.measurements import Measurements, measure
 from phi3scaffold.reporting.tracking.run_settings import LONGEST, RunSettings, settings_file
 from phi3scaffold.stages import report
@@ -127,6 +127,7 @@ def test_how_a_run_ended_is_said(stored: Project) -> None:
     with pytest.raises(KeyboardInterrupt), track_run(project, print, STAGES) as emit:
         emit(START)
         raise KeyboardInterrupt
+    assert track_waiting_runs(project) == ""
     assert kept(project) == {"olive-config.json"}  # the report is of an earlier run
     moved = project.root.with_name("moved")
     project.root.rename(moved)

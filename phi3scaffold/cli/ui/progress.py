@@ -9,13 +9,14 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from phi3scaffold.cli.ui.terminal import can_move, console, has_colour, without_controls
 from phi3scaffold.project.formatting import decimal_size, duration
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import Progress, Task, TaskID
     from rich.progress_bar import ProgressBar
 
@@ -58,8 +59,18 @@ class Display:
         if line:
             self.say(line)
 
-    def update(self, done: float, total: float | None, text: str, *, resumed: bool = False) -> None:
+    def update(
+        self,
+        done: float,
+        total: float | None,
+        text: str,
+        *,
+        resumed: bool = False,
+        details: Sequence[str] = (),
+    ) -> None:
         """Say how far the task is, in numbers and in words.
+
+        `details` are lines below a bar, which then has the numbers alone.
 
         Where `done` falls, the task begins another round. What is `resumed` was done by an earlier
         run, and says nothing about the speed.
@@ -80,6 +91,10 @@ class Display:
         """End the task, with a line where there is no bar."""
         if line:
             self.say(line)
+
+    def record(self, line: str) -> None:
+        """Print a line, where there is no bar that shows the same."""
+        self.say(line)
 
     def say(self, line: str) -> None:
         """Print a line."""
@@ -130,6 +145,7 @@ class Bar(Display):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream, math.inf)
+        self.details: Sequence[str] = ()
         self.bars = _bars(self, stream)
         self._task: TaskID | None = None
 
@@ -138,12 +154,27 @@ class Bar(Display):
         self.end()
         self._task = self.bars.add_task(without_controls(title), total=1, text="")
 
-    def update(self, done: float, total: float | None, text: str, *, resumed: bool = False) -> None:
+    def update(
+        self,
+        done: float,
+        total: float | None,
+        text: str,
+        *,
+        resumed: bool = False,
+        details: Sequence[str] = (),
+    ) -> None:
         super().update(done, total, text, resumed=resumed)
+        self.details = details
+        if self._task is not None and total is not None and details:
+            text = count_text(round(done), round(total))
         if self._task is not None:
             self.bars.update(self._task, text=without_controls(text))
 
+    def record(self, line: str) -> None:
+        """Leave it to the bar's details."""
+
     def end(self, line: str = "") -> None:
+        self.details = ()
         if self._task is not None:
             self.bars.update(self._task, completed=1, text="")
             self._task = None
@@ -152,9 +183,11 @@ class Bar(Display):
         self.bars.console.print(without_controls(line), markup=False, soft_wrap=True)
 
 
-def _bars(display: Display, stream: TextIO) -> Progress:
+def _bars(display: Bar, stream: TextIO) -> Progress:
     """Return rich's bars; how far the running task is comes from the display."""
+    from rich.console import Group
     from rich.constrain import Constrain
+    from rich.padding import Padding
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
     from rich.progress_bar import ProgressBar
     from rich.table import Column
@@ -165,7 +198,12 @@ def _bars(display: Display, stream: TextIO) -> Progress:
     class Bars(Progress):
         def get_renderable(self) -> Constrain:
             # a ^C that the terminal echoes behind a full line would move it out of reach
-            return Constrain(super().get_renderable(), screen.width - len("^C") - 1)
+            style = "dim" if has_colour(stream) else ""
+            below: list[RenderableType] = [
+                Padding(Text(line, style), (0, 0, 0, 2)) for line in display.details if line
+            ]
+            width = screen.width - len("^C") - 1
+            return Constrain(Group(super().get_renderable(), *below), width)
 
     class Share(BarColumn):
         def render(self, task: Task) -> ProgressBar:

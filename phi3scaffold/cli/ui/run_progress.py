@@ -100,7 +100,10 @@ def show_event(display: Display, event: Event) -> None:
     elif isinstance(event, Bytes):
         display.update(event.done, event.of, bytes_text(event.what, event.done, event.of))
     elif isinstance(event, Step):
-        display.update(event.step, event.of, event.phase or _step_text(event))
+        text = event.phase or _step_text(event)
+        display.update(event.step, event.of, text, details=_step_details(event))
+        if event.validation_step == event.step:
+            display.record(f"  {_validation_text(event)}")
 
 
 def _end_text(event: StageEnded) -> str:
@@ -117,3 +120,28 @@ def _step_text(event: Step) -> str:
     if event.tokens_per_second:
         details.append(f"{rate(event.tokens_per_second)} tokens/s")
     return count_text(event.step, event.of, *details)
+
+
+def _step_details(event: Step) -> list[str]:
+    """Return the lines below the bar of a training; none of anything else."""
+    if event.peak_bytes is None:
+        return []
+    losses = [] if event.loss is None else [f"loss {event.loss:.3f}"]
+    if event.validation_loss is not None:
+        losses.append(f"validation {event.validation_loss:.3f}")
+    if event.best_loss is not None:
+        losses.append(f"best {event.best_loss:.3f} at step {event.best_step}")
+    speed = []
+    if event.learning_rate is not None:
+        speed.append(f"learning rate {event.learning_rate:.2e}")
+    if event.tokens_per_second:
+        speed.append(f"{rate(event.tokens_per_second)} tokens/s")
+    speed.append(f"peak memory {binary_size(event.peak_bytes)}")
+    return [", ".join(losses), ", ".join(speed)]
+
+
+def _validation_text(event: Step) -> str:
+    text = f"step {count_text(event.step, event.of)}: validation loss {event.validation_loss:.3f}"
+    if event.best_step == event.step:
+        return f"{text}, the best so far"
+    return f"{text} (best {event.best_loss:.3f} at step {event.best_step})"

@@ -122,11 +122,16 @@ class TrackedRun:
             self._stop(f"The run is not tracked to its end: {error}")
 
     def close(self, status: str) -> None:
-        """Report how the run ended, and wait until all of it is tracked."""
+        """Report how the run ended, and wait until all of it is tracked.
+
+        One that Ctrl-C has ended waits on disk for the next: MLflow takes seconds.
+        """
         if self._outlet is None:
             return
         try:
             self._outlet.close(status)
+            if status == "KILLED" and isinstance(self._outlet, RunFile):
+                return
             process = (
                 self._outlet
                 if isinstance(self._outlet, TrackingProcess)

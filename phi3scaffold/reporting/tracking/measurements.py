@@ -46,6 +46,8 @@ def measure(event: Event, stage: Stage | None, project: Project) -> Measurements
     """Return what an event of `stage` adds; nothing but its time where nothing is tracked."""
     if stage is None or stage.tracking is None:
         return Measurements()
+    if isinstance(event, Step) and event.validation_step == event.step:
+        return Measurements()  # of this step the loss was tracked before
     if isinstance(event, Step) and event.loss is not None and event.loss_step == event.step:
         values = {name: getattr(event, name) for name in STEP_METRICS}
         return Measurements(step=event.step, metrics=_named(stage, values))
