@@ -22,6 +22,7 @@ from tests.template.conftest import Made
 # Exactly the files of a project, by what decides them; nothing here is read from the template.
 FILES = [
     ".copier-answers.yml",
+    ".devcontainer/devcontainer.json",
     ".gitattributes",
     ".gitignore",
     ".vscode/tasks.json",
@@ -69,6 +70,8 @@ OF_TINY = [
 ]  # fmt: skip
 BASE = "model-cache/base/"
 NOT_OF_TINY = ["setup/instance-type.yaml"]  # an instance type with a GPU, which it needs not
+WORKFLOW = ".github/workflows/check.yml"  # of projects whose wheel is in git
+IMAGE = ["setup/Dockerfile", "setup/Dockerfile.dockerignore"]  # where the CPU answers
 PROVIDERS = {"cpu": "CPUExecutionProvider", "directml": "DmlExecutionProvider"}
 VERBS = ("setup", "doctor", "data", "model", "finetune", "merge", "export", "evaluate", "report",
          "ui", "infer", "chat", "serve", "publish", "lint", "test", "clean", "help")  # fmt: skip
@@ -89,6 +92,10 @@ def test_exactly_the_expected_files(made: Made) -> None:
     if answers["model"] == "tiny":
         expected = [name for name in expected if name not in NOT_OF_TINY]
         expected += [f"{BASE}{name}" for name in OF_TINY]
+    else:
+        expected = [*expected, WORKFLOW]
+    if answers["target"] in ("cpu", "aml", "arc") and answers.get("precision") != "fp16":
+        expected = [*expected, *IMAGE]
     if constraints():
         expected = [*expected, "setup/constraints.txt"]
     needs = [name for name in expected if name.startswith("setup/requirements")]
