@@ -16,8 +16,7 @@ LOGGED = {
     "bitsandbytes.backends.cpu.ops": r"Failed to load CPU gemm_4bit_forward",  # PyTorch's serves
     "transformers.configuration_utils": r".torch_dtype. is deprecated",
     "transformers.modeling_utils": r".torch_dtype. is deprecated",
-    "transformers.trainer": r"The following arguments do not match",
-    "transformers.trainer_utils": r"The following arguments do not match",  # shares, as steps
+    "transformers.trainer_utils": r"Warning: The following arguments do not match",  # shares
 }
 
 
@@ -26,7 +25,15 @@ def leave_out_known_warnings() -> None:
     for pattern in DEPRECATED:
         warnings.filterwarnings("ignore", message=pattern)
     for name, pattern in LOGGED.items():
-        known = re.compile(pattern)
-        logging.getLogger(name).addFilter(
-            lambda record, known=known: not known.search(record.getMessage())
-        )
+        logging.getLogger(name).addFilter(_Known(pattern))
+
+
+class _Known(logging.Filter):
+    """Drops the messages that begin as a pattern says."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__()
+        self._pattern = re.compile(pattern)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not self._pattern.match(record.getMessage())

@@ -181,7 +181,7 @@ class ReportSteps(transformers.TrainerCallback):
         self.loss: float | None = None  # the last that was logged, and at which step
         self.logged = 0
         self.rate: float | None = None
-        self.validation: dict[str, float | int | None] = {}  # as `Step` takes it
+        self.validation: dict[str, Any] = {}  # as `Step` takes it
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.started, self.first = time.monotonic(), state.global_step

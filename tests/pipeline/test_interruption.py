@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -73,10 +74,8 @@ def run(
         worker.run_in_child(project, ["first"], take)
     assert signal.getsignal(signal.SIGINT) is before
     assert isinstance(events[0], Note)
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         assert all_end([psutil.Process(int(events[0].text))])
-    except psutil.NoSuchProcess:
-        pass
     return raised.value, events[1:]
 
 
