@@ -60,6 +60,13 @@ class ResumableOutput:
                 where=file,
                 fix="wait for it, or stop it",
             ) from None
+        if self.partial.is_symlink():
+            self._lock.release()
+            raise ScaffoldError(
+                "It is a link; the answers so far would be written to where it leads.",
+                where=self.partial,
+                fix="remove it",
+            )
         record = manifest.read(form.folder)
         self._head = json.dumps(
             {

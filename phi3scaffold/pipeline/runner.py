@@ -11,6 +11,7 @@ from phi3scaffold.pipeline import atomic_publish, ranks
 from phi3scaffold.pipeline.child_lock import wait_for_children
 from phi3scaffold.pipeline.events import Emit, Note, ignore
 from phi3scaffold.pipeline.interruption import stop_request
+from phi3scaffold.pipeline.linked_folders import refuse_links
 from phi3scaffold.pipeline.logs import keep_last_log
 from phi3scaffold.pipeline.stage import Stage, Stages
 from phi3scaffold.pipeline.stage_runner import (
@@ -215,6 +216,7 @@ def only_run(project: Project) -> Iterator[None]:
     """Hold the project's lock; refuse a second run instead of letting it wait."""
     from filelock import FileLock, Timeout
 
+    refuse_links(project)
     project.gen.mkdir(parents=True, exist_ok=True)
     lock = FileLock(project.gen / ".lock", timeout=0)
     try:

@@ -146,6 +146,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
 def _part_of(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` that is gone at the end."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.unlink(missing_ok=True)  # a link there would lead what is written elsewhere
     try:
         yield part
     finally:
