@@ -44,7 +44,8 @@ answered (too long, a control token, a broken row) gives an empty line; --json
 says why. The other prompts are answered all the same, and the exit code is 1.
 answered.csv above has the rows, columns, encoding and delimiter of tickets.csv,
 and the column answer; for labels its calibrated probability and the runner-up,
-too. So have .tsv, .jsonl, .parquet and .xlsx.
+too. So have .tsv, .jsonl, .parquet and .xlsx. In .csv and .tsv an answer that a
+spreadsheet would run as a formula (=, +, -, @) gets an apostrophe in front.
 The --output file appears when it is complete. Rerun to resume an interrupted run.
 """
 

@@ -50,6 +50,31 @@ def test_a_table_keeps_its_text(codec, text, answered, use, project: Path) -> No
     assert (project / f"out.{suffix}").read_bytes() == answered.encode(codec)
 
 
+def test_an_answer_is_no_formula(use, project: Path) -> None:
+    """The user's own columns stay as they are; a number is one."""
+    use(CHAT)
+    texts = ["=hyperlink(1)", "@sum(a1)", "- item", "+x", "-5", "+3.5 %", "a=b"]
+    (project / "in.csv").write_text("message\n" + "".join(f"{text}\n" for text in texts))
+    assert infer("in.csv", "out.csv") == 0
+    with (project / "out.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["message"] for row in rows] == texts
+    assert [row["answer"] for row in rows] == [
+        "'=HYPERLINK(1)", "'@SUM(A1)", "'- ITEM", "'+X", "-5", "+3.5 %", "A=B",
+    ]  # fmt: skip
+
+
+def test_answers_do_not_follow_a_link(use, project: Path, tmp_path: Path) -> None:
+    use(CHAT)
+    mine = tmp_path / "mine"
+    mine.write_text("dear\n")
+    (project / "in.csv").write_text("message\none\n")
+    (project / "out.csv.partial").symlink_to(mine)
+    assert infer("in.csv", "out.csv") == 2
+    assert mine.read_text() == "dear\n"
+    assert not (project / "out.csv").exists()
+
+
 def test_letters_that_the_encoding_lacks_make_it_utf_8(use, project: Path) -> None:
     use(CHAT)
     text = "message;id\nMuß das für Größe sein?;1\nµ übrig, schön;2\n"

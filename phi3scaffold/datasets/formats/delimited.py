@@ -31,6 +31,8 @@ MARKS = "\t,;|"
 RULE = re.compile(r"[-+|=: ]*-{3}[-+|=: ]*")  # between the header and the rows of a drawn table
 COUNT = re.compile(r"\(\d+ rows?\)")  # below such a table
 BACKSLASH = re.compile(r"\\\"")
+FORMULA = re.compile(r"[=+@\t\r-]")  # how one begins, in the usual spreadsheets
+NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?\s*%?", re.IGNORECASE)
 SEPARATOR = re.compile(r'(?i)"?sep=(\t|[^\w\s"])"?')  # Excel's own first line, in some countries
 
 
@@ -211,6 +213,15 @@ def add_columns(
             continue
 
 
+def _no_formula(cell: Any) -> Any:
+    """Return a new cell's value; a text that a spreadsheet would run gets an apostrophe in front.
+
+    A row can make a model answer `=HYPERLINK(...)`, which sends the neighbouring cells elsewhere.
+    """
+    runs = isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell)
+    return f"'{cell}" if runs else cell
+
+
 def _with_fields(
     text: io.TextIOWrapper, columns: Sequence[str], cells: NewCells, delimiter: str
 ) -> Iterator[str]:
@@ -256,7 +267,7 @@ def _with_fields(
             header, added = record, list[Any](free_names(columns, column_names(record)))
         else:
             number += 1
-            added = list(cells(number))
+            added = [_no_formula(cell) for cell in cells(number)]
         body = raw.rstrip("\r\n")
         missing = delimiter * max(0, len(header) - len(record))
         buffer = io.StringIO()

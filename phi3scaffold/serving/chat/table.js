@@ -221,11 +221,17 @@ function controls() {
 
 // ---- the download
 
+// A spreadsheet would run an answer that begins like a formula; infer --output does the same.
+function harmless(text) {
+  const runs = /^[=+@\t\r-]/.test(text) && !/^[+-]?[\d.,]+(e[+-]?\d+)?\s*%?$/i.test(text);
+  return runs ? `'${text}` : text;
+}
+
 function save() {
   const free = NEW.map((name) => (table.header.includes(name) ? `model_${name}` : name));
   const used = NEW.map((name) => table.rows.some((row) => row[name] !== undefined) || name === "answer");
   const chosenOf = (values) => values.filter((_, place) => used[place]);
-  const written = (value) => (typeof value === "number" ? value.toFixed(4) : (value ?? ""));
+  const written = (value) => (typeof value === "number" ? value.toFixed(4) : harmless(value ?? ""));
   const width = table.header.length;
   const records = [
     [...table.header, ...chosenOf(free)],
