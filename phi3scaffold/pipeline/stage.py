@@ -82,6 +82,7 @@ class Work:
         steps: of an optimizer.
         tokens: of the rows, each as often as it is read.
         seconds: what else it takes, on two cores of 2024.
+        fixed: seconds that it takes on any machine.
         most_seconds: that `trained` and `read` may take; the stage then does less. 0: no limit.
         spread: by what share the time may be off, where the machine was measured.
     """
@@ -94,6 +95,7 @@ class Work:
     steps: int = 0
     tokens: float = 0.0
     seconds: float = 0.0
+    fixed: float = 0.0
     most_seconds: float = 0.0
     spread: float = 0.3
 

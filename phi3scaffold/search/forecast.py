@@ -212,6 +212,7 @@ def _stage(
         min(passes, work.most_seconds or passes)
         + work.steps * speed.step
         + work.starts * speed.start
+        + work.fixed
         + work.rendered * RENDERING / speed.tokenizer
         + max(0.0, disk / speed.disk - disk / USUAL_DISK)
         + (resources.seconds(project, weights) + work.seconds) * speed.slowness

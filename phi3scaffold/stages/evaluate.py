@@ -212,6 +212,7 @@ def work(project: Project, weights: int) -> Work:
         project.evaluate_rows,
         project.evaluate_seconds,
         has_labels=bool(load_spec(project.dataset_yaml).labels),
+        weights=weights,
     )
 
 
