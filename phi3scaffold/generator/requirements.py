@@ -11,14 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phi3scaffold.generator.template import PACKAGE
 from phi3scaffold.project.errors import ScaffoldError
 
+if TYPE_CHECKING:
+    from zipfile import ZipFile
+
 NAME = "phi3scaffold"
 # Package data from beside pyproject.toml: what the direct pins bring along, and all hashes.
 CONSTRAINTS, HASHES = "constraints.txt", "hashes.txt"
+MOST_BYTES = 200_000_000  # of a wheel; with the demonstration model it has 10 million
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,24 @@ def _from_checkout(path: Path) -> Distribution:
     )
 
 
+def open_wheel(path: Path) -> ZipFile:
+    """Open a wheel that lies in a project, which may be somebody else's.
+
+    Raises:
+        OSError: it is no ordinary file, or far larger than a wheel of ours, packed or unpacked.
+        BadZipFile: it is no archive.
+    """
+    from zipfile import ZipFile
+
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise OSError(f"{path} is no file, or too large")
+    wheel = ZipFile(path)
+    if sum(entry.file_size for entry in wheel.infolist()) > MOST_BYTES:
+        wheel.close()
+        raise OSError(f"{path} holds too much")
+    return wheel
+
+
 def release_of_wheel(path: Path) -> ReleasePins:
     """Read the pins of a wheel.
 
@@ -147,7 +169,7 @@ def release_of_wheel(path: Path) -> ReleasePins:
     import zipfile
 
     try:
-        with zipfile.ZipFile(path) as wheel:
+        with open_wheel(path) as wheel:
             name = next(one for one in wheel.namelist() if one.endswith(".dist-info/METADATA"))
             points = wheel.read(name.replace("METADATA", "entry_points.txt")).decode("utf-8")
             found = _from_message(email.message_from_bytes(wheel.read(name)), points)

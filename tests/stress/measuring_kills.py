@@ -18,18 +18,20 @@ from tests.stress.rounds import Row, main, repeat
 
 EVALUATE = [sys.executable, "-P", "-m", "phi3scaffold", "evaluate"]
 NUMBERS = ("accuracy", "likelihood_accuracy", "same_answer", "compared")
+FORMS = 4  # of the demonstration: adapter, base, merged, onnx
+LONGEST = 2.0  # seconds
 ENDED = 20.0  # seconds until the children have to be gone; two, where the machine has nothing else
 
 
-def one_round(number: int, project: Path, seconds: float) -> str:
+def one_round(number: int, project: Path) -> str:
     """Kill one evaluation of a copy; return how many forms it had measured."""
     with tempfile.TemporaryDirectory(prefix="measuring-kills-") as name:
         root = Path(shutil.copytree(project, Path(name, "proj"), symlinks=True))
         shutil.rmtree(root / "gen-model" / "evaluation")
-        moment = random.Random(number).uniform(0, seconds)
-        if not killed(root, moment):
-            return "ended before"
         partial = root / "gen-model" / ".evaluation-partial"
+        rng = random.Random(number)
+        if not killed(root, partial, rng.randrange(FORMS), rng.uniform(0, LONGEST)):
+            return "ended before"
         done = sorted(path.stem.partition("-")[0] for path in partial.glob("*/*.json"))
         again = command("evaluate", cwd=root, check=False)
         told = again.stdout + again.stderr
@@ -41,14 +43,19 @@ def one_round(number: int, project: Path, seconds: float) -> str:
         return f"with {len(done)} forms measured"
 
 
-def killed(root: Path, moment: float) -> bool:
-    """Kill an evaluation, but not its children; return False where it has ended before.
+def killed(root: Path, partial: Path, forms: int, moment: float) -> bool:
+    """Kill an evaluation, but not its children, a moment after so many forms were measured.
+
+    Returns:
+        False where it has ended before.
 
     Raises:
         AssertionError: a child lives on.
     """
     quiet = subprocess.DEVNULL
     with subprocess.Popen(EVALUATE, cwd=root, stdout=quiet, stderr=quiet) as run:
+        while run.poll() is None and len(list(partial.glob("*/*.json"))) < forms:
+            time.sleep(0.02)
         try:
             run.wait(moment)
             return False
@@ -68,16 +75,10 @@ def forms_of(root: Path) -> dict[str, list[object]]:
 
 def run_on(project: Path, rounds: int) -> Row:
     """Do the rounds on copies of a trained project."""
-    with tempfile.TemporaryDirectory(prefix="measuring-kills-") as name:
-        root = Path(shutil.copytree(project, Path(name, "proj"), symlinks=True))
-        shutil.rmtree(root / "gen-model" / "evaluation")
-        begun = time.monotonic()
-        command("evaluate", cwd=root)
-        seconds = time.monotonic() - begun
     return repeat(
         "Kill of an evaluation at a random moment",
         rounds,
-        lambda number: one_round(number, project, seconds),
+        lambda number: one_round(number, project),
     )
 
 

@@ -58,9 +58,11 @@ def _compared(wheel: Path, context: DoctorContext) -> Finding:
     return Finding(ID, "error" if recorded else "warning", wrong, str(wheel), fix)
 
 
-def _whole(wheel: object) -> bool:
+def _whole(wheel: Path) -> bool:
+    from phi3scaffold.generator.requirements import open_wheel
+
     try:
-        with zipfile.ZipFile(str(wheel)) as archive:
+        with open_wheel(wheel) as archive:
             return archive.testzip() is None
     except (OSError, zipfile.BadZipFile):
         return False

@@ -18,7 +18,7 @@ from typing import Any
 
 from phi3scaffold.checks.lint.wheel import wheels_of
 from phi3scaffold.checks.lint_context import FileChange, LintContext
-from phi3scaffold.generator.requirements import release_of_wheel
+from phi3scaffold.generator.requirements import open_wheel, release_of_wheel
 from phi3scaffold.generator.setup_files import environment_of, lock_of, lock_text
 from phi3scaffold.project.errors import ScaffoldError
 from phi3scaffold.project.findings import Finding, Skip
@@ -58,7 +58,7 @@ def fix(context: LintContext) -> Iterator[FileChange]:
 def _originals(context: LintContext) -> Iterator[tuple[str, str]]:
     """Yield each file with the text that it has to have; nothing for what cannot be known."""
     try:
-        with zipfile.ZipFile(wheels_of(context)[0]) as wheel:
+        with open_wheel(wheels_of(context)[0]) as wheel:
             inside = set(wheel.namelist())
             texts = {
                 name: wheel.read(place).decode("utf-8").replace("\r\n", "\n")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from phi3scaffold import __version__
 from phi3scaffold.checks.lint_context import LintContext
-from phi3scaffold.generator.requirements import NAME
+from phi3scaffold.generator.requirements import NAME, open_wheel
 from phi3scaffold.generator.wheel import (
     RECORD,
     WEIGHTS,
@@ -66,7 +66,7 @@ def _other_code(path: Path) -> str | None:
     """Return a file that differs from this installation, where the wheel has the same version."""
     if path.name.split("-")[1].partition("+")[0] != __version__:
         return None
-    with zipfile.ZipFile(path) as wheel:
+    with open_wheel(path) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         here = package_files(weights=any(name.startswith(f"{NAME}/{WEIGHTS}") for name in names))
         for name in sorted(names | here.keys()):
@@ -80,7 +80,7 @@ def _wrong(path: Path) -> str | None:
     version = path.name.split("-")[1]
     info = f"phi3scaffold-{version}.dist-info"
     try:
-        with zipfile.ZipFile(path) as wheel:
+        with open_wheel(path) as wheel:
             lines = wheel.read(f"{info}/RECORD").decode("utf-8").splitlines()
             for line in lines:
                 name, recorded, _ = line.rsplit(",", 2)

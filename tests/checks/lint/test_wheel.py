@@ -79,6 +79,24 @@ def test_a_project_of_before_names_no_wheel(make: Make) -> None:
     assert one(root, "wheel").state == "warning"
 
 
+@pytest.mark.parametrize("what", ["bomb", "device"])
+def test_what_never_ends_is_not_read(what: str, make: Make) -> None:
+    root = make()
+    path = wheel_of(root)
+    path.unlink()
+    if what == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+            name = f"phi3scaffold-{path.name.split('-')[1]}.dist-info/RECORD"
+            wheel.writestr(name, "a.py,sha256=x,1\n")
+            with wheel.open("a.py", "w") as entry:
+                for _ in range(250):
+                    entry.write(bytes(1_000_000))
+    assert one(root, "wheel").what.startswith("It is no whole wheel")
+    assert found(root, "as_generated") == []
+
+
 def test_under_another_name(make: Make) -> None:
     root = make()
     wheel_of(root).rename(root / "setup" / "phi3scaffold-9.9-py3-none-any.whl")
