@@ -117,18 +117,27 @@ class Optimizer:
         self._save()
         with Builder(self._project, folder / "scratch") as self._builder:
             self._ruler.measure_adapter(self._watch("the adapter"))
-            self._explore()
-            all_rows = self._ruler.rows
-            if all_rows > 2 * MORE:
-                self._halve(MORE)
-            if all_rows > FEW:
-                self._halve(all_rows)
-            self._finals()
+            left_out, tried = dict(self.record.not_tried), -1
+            # all rows may refuse what few rows promised; then there may be others, and time
+            while not self.record.winner and len(self.record.points) > tried:
+                tried = len(self.record.points)
+                self.record.not_tried, self.record.missed = dict(left_out), []
+                self._round()
         record = self.record
         record.finished = True
         self._save()
         shutil.rmtree(folder / "built", ignore_errors=True)
         return record
+
+    def _round(self) -> None:
+        """Explore, measure the better ones on more rows, and choose."""
+        self._explore()
+        all_rows = self._ruler.rows
+        if all_rows > 2 * MORE:
+            self._halve(MORE)
+        if all_rows > FEW:
+            self._halve(all_rows)
+        self._finals()
 
     def _add(self, point: Point | None, config: OliveConfig) -> str:
         key = digest([self._base, config.settings_for("export")])[:16]
