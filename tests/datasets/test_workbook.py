@@ -137,7 +137,7 @@ def test_a_formula_gives_what_was_saved(tmp_path: Path) -> None:
     error = refused(path)
     assert error.what == "Cell B2 holds a formula without its value."
     assert "save it" in str(error.fix)
-    saved = re.compile(r"(<f>1\+1</f>)<v ?/>")
+    saved = re.compile(r"(<f>1\+1</f>)<v(?: ?/>|></v>)")  # with lxml it writes both tags
     change(path, SHEET, lambda text: saved.sub(r"\1<v>2</v>", text))
     assert rows(path) == {2: {"text": "a", "label": 2}}
 
