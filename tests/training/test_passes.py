@@ -81,7 +81,10 @@ def test_it_trains_packed_rows_and_merges(kind: str, tiny_project: Path, tmp_pat
     assert 300 < facts["tokens"] < 2 * 16 * 256  # counted by our Trainer alone: no padding
     history = json.loads((root / "gen-model" / "adapter" / "history.json").read_text())
     assert any("eval_loss" in entry for entry in history) == (kind == "LoKr")
-    steps = [e for e in events if isinstance(e, Step)]  # each once, with its own loss
+    seen = [e for e in events if isinstance(e, Step)]
+    measured = [e.step for e in seen if e.validation_step == e.step]  # a validation is told apart
+    assert measured == [entry["step"] for entry in history if "eval_loss" in entry]
+    steps = [e for e in seen if e.validation_step != e.step]  # each once, with its own loss
     losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
     assert [(e.step, e.loss) for e in steps] == losses
     assert all(e.loss_step == e.step for e in steps)
